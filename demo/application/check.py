@@ -1,0 +1,135 @@
+"""Compares the journal with the database, set-based: no acknowledged write may be missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from demo.application.journal import Journal
+from demo.application.model import Key, Row
+from demo.application.shop import TABLES, Table
+from demo.sample.columns import uuid_columns
+
+_PRESENT = sql.Identifier("must be present")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalCheck:
+    """found_again: facts of the journal that hold; lost: one sentence for each that does not."""
+
+    found_again: int
+    lost: list[str]
+
+
+def check_journal(url: str, journal: Journal) -> JournalCheck:
+    """Look for every row, absence, counter and total of the journal, at one snapshot.
+
+    Ids are compared as text in lower case: a uuid column prints what a text column was given.
+    """
+    wrong: list[str] = []
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for name, table in TABLES.items():
+            wrong += _check_rows(connection, table, journal.rows[name], journal.gone[name])
+        wrong += _check_counters(connection, journal)
+        totals = _check_totals(connection, journal)
+        connection.rollback()
+    return JournalCheck(found_again=journal.entries() - len(wrong), lost=wrong + totals)
+
+
+def _check_rows(
+    connection: psycopg.Connection, table: Table, rows: Iterable[Row], gone: Iterable[Key]
+) -> list[str]:
+    """One sentence for each row of the table that is lost, altered or back from the dead."""
+    expected = sql.Identifier("pg_temp", f"expected {table.name}")
+    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in table.columns)
+    connection.execute(sql.SQL("CREATE TEMP TABLE {} ({} boolean, {})").format(expected, _PRESENT, columns))
+    missing = (None,) * (len(table.columns) - len(table.key))
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(sql.SQL("COPY {} FROM STDIN").format(expected)) as copy,
+    ):
+        for row in rows:
+            copy.write_row((True, *(row[column] for column in table.columns)))
+        for key in gone:
+            copy.write_row((False, *key, *missing))
+    found = connection.execute(_comparison(table, expected)).fetchall()
+    return [
+        f"{table.schema}.{table.name} {', '.join(key)}: {_verdict(present, there, altered)}"
+        for key, present, there, altered in found
+    ]
+
+
+def _comparison(table: Table, expected: sql.Identifier) -> sql.Composed:
+    """Rows that are not as expected: (key, must be present, is there, altered columns)."""
+    key = [sql.Identifier(name) for name in table.key]
+    ids = uuid_columns()[table.schema, table.name]
+    altered = sql.SQL(", ").join(
+        sql.SQL("CASE WHEN {} THEN {} END").format(_differs(name, name in ids), sql.Literal(name))
+        for name in table.columns
+    )
+    same_key = sql.SQL(" AND ").join(
+        sql.SQL("lower(t.{0}::text) = lower(e.{0})").format(column) for column in key
+    )
+    return sql.SQL(
+        "SELECT found.key, found.present, found.there, found.altered FROM ("
+        "SELECT ARRAY[{key}] AS key, e.{present} AS present, t.{first} IS NOT NULL AS there,"
+        " array_remove(ARRAY[{altered}], NULL) AS altered"
+        " FROM {expected} AS e LEFT JOIN {live} AS t ON {same_key}"
+        ") AS found WHERE found.present <> found.there OR (found.present AND found.altered <> '{{}}')"
+        " ORDER BY 1"
+    ).format(
+        key=sql.SQL(", ").join(sql.SQL("e.{}").format(column) for column in key),
+        present=_PRESENT,
+        first=key[0],
+        altered=altered,
+        expected=expected,
+        live=sql.Identifier(table.schema, table.name),
+        same_key=same_key,
+    )
+
+
+def _differs(column: str, is_id: bool) -> sql.Composed:
+    name = sql.Identifier(column)
+    if is_id:
+        return sql.SQL("lower(t.{0}::text) IS DISTINCT FROM lower(e.{0})").format(name)
+    return sql.SQL("t.{0}::text IS DISTINCT FROM e.{0}").format(name)
+
+
+def _verdict(present: bool, there: bool, altered: list[str]) -> str:
+    if present and not there:
+        return "lost"
+    if there and not present:
+        return "resurrected, or never committed"
+    return f"altered: {', '.join(altered)}"
+
+
+def _check_counters(connection: psycopg.Connection, journal: Journal) -> list[str]:
+    """One sentence for each shared counter that differs from the acknowledged increments."""
+    wrong: list[str] = []
+    for name, column in sorted({(name, column) for name, column, _, _ in journal.counters}):
+        table = TABLES[name]
+        wanted = {i.lower(): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
+        query = sql.SQL("SELECT lower(id::text), {} FROM {} WHERE lower(id::text) = ANY(%s)").format(
+            sql.Identifier(column), sql.Identifier(table.schema, table.name)
+        )
+        found: dict[str, int] = dict(connection.execute(query, [list(wanted)]).fetchall())
+        wrong += [
+            f"{table.schema}.{name} {row_id}: {column} is {found.get(row_id)}, not {value}"
+            for row_id, value in wanted.items()
+            if found.get(row_id) != value
+        ]
+    return wrong
+
+
+def _check_totals(connection: psycopg.Connection, journal: Journal) -> list[str]:
+    """One sentence for each table with more or fewer rows than the journal accounts for."""
+    wrong: list[str] = []
+    for name, expected in journal.totals.items():
+        table = TABLES[name]
+        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table.schema, table.name))
+        (number,) = connection.execute(query).fetchone() or (0,)
+        if number != expected:
+            wrong.append(f"{table.schema}.{name}: {number} rows in all, not {expected}")
+    return wrong

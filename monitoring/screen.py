@@ -1,0 +1,78 @@
+"""The status for a terminal: bars, rate, ETA, and the reason for the present pace."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from monitoring.status import Status
+
+SHOWN_TABLES = 30
+COLOUR = {"done": "green", "swapped": "green", "ready": "cyan", "needs_person": "red", "running": "yellow"}
+
+
+def render(status: Status) -> RenderableType:
+    """One screen."""
+    return Group(_head(status), _tables(status), *_problems(status))
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _head(status: Status) -> RenderableType:
+    run = status.run
+    words = Text()
+    words.append(f"run {run.run_id} ", style="bold")
+    words.append(str(run.state), style=COLOUR.get(str(run.state), "white"))
+    if run.paused:
+        words.append(" (paused)", style="magenta")
+    if run.hold_cutover:
+        words.append(" (cutover held)", style="magenta")
+    words.append(f"  {status.rate_rows_s:,.0f} rows/s")
+    if status.eta_s is not None:
+        low, high = status.eta_s
+        words.append(f"  left: {seconds(low)} to {seconds(high)}")
+    words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
+    counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
+    words.append(f"\njobs: {counted or 'none yet'}")
+    return words
+
+
+def _tables(status: Status) -> RenderableType:
+    table = Table(box=None, pad_edge=False, expand=False)
+    for heading in ("table", "state", "rows", ""):
+        table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=True)
+    unfinished = [t for t in status.tables if t.state != "done"]
+    finished = [t for t in status.tables if t.state == "done"]
+    for entry in (unfinished + finished)[:SHOWN_TABLES]:
+        table.add_row(
+            entry.name,
+            Text(entry.state, style=COLOUR.get(entry.state, "white")),
+            f"{entry.rows_done:,}/{entry.rows_total:,}",
+            ProgressBar(total=1.0, completed=entry.share, width=30),
+        )
+    if len(status.tables) > SHOWN_TABLES:
+        table.add_row(f"… and {len(status.tables) - SHOWN_TABLES} more", "", "", "")
+    share = sum(t.share * max(t.rows_total, 1) for t in status.tables) / max(
+        sum(max(t.rows_total, 1) for t in status.tables), 1
+    )
+    done = sum(t.rows_done for t in status.tables)
+    total = sum(t.rows_total for t in status.tables)
+    table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
+    return table
+
+
+def _problems(status: Status) -> list[RenderableType]:
+    said = [t.problem for t in status.tables if t.problem] + [s["problem"] for s in status.sets if s["problem"]]
+    if status.run.reason and status.run.state == "needs_person":
+        said.insert(0, status.run.reason)
+    return [Text(f"! {problem}", style="red") for problem in dict.fromkeys(said)]

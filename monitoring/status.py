@@ -1,0 +1,164 @@
+"""What a run is doing now, from the ledger alone: the document of `status --json`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from replank.errors import WrongUse
+from replank.states import JobState, RunState, TableState
+from sql.connection import Connection
+from sql.ledger import jobs, runs, tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import RunTable
+
+RATE_WINDOW_S = 10.0
+
+# How much of a table's work lies behind it when it enters a state, copying itself counted by its rows.
+# Weights are the prototype's seconds: copy 1.8, indexes 1.9, verification 1.2 of 5.
+BEHIND = {
+    TableState.PLANNED: 0.0,
+    TableState.CAPTURED: 0.0,
+    TableState.COPYING: 0.0,
+    TableState.FIRST_DRAIN: 0.36,
+    TableState.INDEXING: 0.38,
+    TableState.CATCHING_UP: 0.74,
+    TableState.VERIFYING: 0.76,
+    TableState.REPAIRING: 0.8,
+    TableState.READY: 0.98,
+    TableState.SWAPPED: 0.99,
+    TableState.DONE: 1.0,
+}
+COPY_SHARE = 0.36
+VERIFY_SHARE = 0.22
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableProgress:
+    """Rows copied of rows expected; `share` of the table's whole work, 0 to 1."""
+
+    name: str
+    set_no: int
+    state: str
+    rows_done: int
+    rows_total: int
+    share: float
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A run at one moment."""
+
+    run: Run
+    tables: tuple[TableProgress, ...]
+    jobs: dict[str, int]
+    rate_rows_s: float
+    eta_s: tuple[float, float] | None
+    sets: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        run = self.run
+        return {
+            "run_id": run.run_id,
+            "state": str(run.state),
+            "reason": run.reason,
+            "paused": run.paused,
+            "hold_cutover": run.hold_cutover,
+            "phase": 3,
+            "step": "08-migrate-uuid-types",
+            "tables": [
+                {
+                    "name": table.name,
+                    "state": table.state,
+                    "rows_done": table.rows_done,
+                    "rows_total": table.rows_total,
+                    "set": table.set_no,
+                    "share": round(table.share, 4),
+                    "problem": table.problem,
+                }
+                for table in self.tables
+            ],
+            "sets": list(self.sets),
+            "jobs": self.jobs,
+            "rate_rows_s": round(self.rate_rows_s, 1),
+            "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
+            "window": {"now": run.window_now, "max": run.window_max, "reason": run.window_reason},
+        }
+
+
+def read_status(connection: Connection) -> Status:
+    """The newest run's status. Raises WrongUse where there has never been a run."""
+    run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    if run is None:
+        raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
+    progress = _table_progress(connection, run)
+    counts = jobs.count_by_state(connection, run.run_id)
+    sets = tables.read_sets(connection, run.run_id)
+    return Status(
+        run=run,
+        tables=progress,
+        jobs={state: counts[state] for state in map(str, JobState)},
+        rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
+        eta_s=_eta(run, progress),
+        sets=tuple(
+            {
+                "set": s.set_no,
+                "swapped": s.swapped_at is not None,
+                "attempts": s.attempts,
+                "problem": s.problem,
+                "lock_wait_ms": s.lock_wait_ms,
+                "lock_hold_ms": s.lock_hold_ms,
+            }
+            for s in sets
+        ),
+    )
+
+
+def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ...]:
+    by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
+    for found in jobs.progress(connection, run.run_id):
+        by_table[found["table_no"]][found["kind"], found["generation"]] = found
+    return tuple(_progress_of(table, by_table[table.table_no]) for table in tables.read_tables(connection, run.run_id))
+
+
+def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
+    copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
+    rows_done = copies[-1]["rows"] if copies else 0
+    past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
+    # An estimate that was too low must not show 120 %; one past its stage is what was counted.
+    total = rows_done if past_copy else max(table.rows_estimate, rows_done)
+    share = BEHIND[table.state]
+    if table.state is TableState.COPYING and total:
+        share += COPY_SHARE * rows_done / total
+    if table.state is TableState.VERIFYING:
+        entry = found.get(("verify", table.generation))
+        if entry and entry["jobs"]:
+            share += VERIFY_SHARE * entry["done"] / entry["jobs"]
+    return TableProgress(
+        name=table.spec.full_name,
+        set_no=table.set_no,
+        state=str(table.state),
+        rows_done=rows_done,
+        rows_total=total,
+        share=min(share, 1.0),
+        problem=table.problem,
+    )
+
+
+def _eta(run: Run, progress: tuple[TableProgress, ...]) -> tuple[float, float] | None:
+    """Seconds left as an interval: the pace so far, with what paces are known to vary by.
+
+    None where there is no pace yet (nothing done, paused, or needs a person).
+    """
+    if run.state is not RunState.RUNNING or run.paused:
+        return None
+    weights = [max(table.rows_total, 1) for table in progress]
+    done = sum(table.share * weight for table, weight in zip(progress, weights, strict=True)) / sum(weights)
+    elapsed = (datetime.now(UTC) - run.created_at).total_seconds()
+    if done < 0.02 or elapsed < 1.0:
+        return None
+    left = elapsed * (1 - done) / done
+    return 0.6 * left, 1.8 * left

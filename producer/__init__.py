@@ -1,0 +1,1 @@
+"""Deciding what runs next: inspect, check, cut, dispatch, govern, coordinate."""

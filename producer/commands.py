@@ -1,0 +1,128 @@
+"""`replank inspect`, `check`, `run`, `rollback`, `cutover`, `retry`, `pause` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.output import people, print_json
+from monitoring.status import read_status
+from producer.resolution import read_plan_file
+from producer.rollback import roll_back
+from producer.running import run_plan
+from replank.errors import WrongUse
+from replank.settings import Settings, load_settings
+from replank.states import RunState
+from sql.connection import Connection, connect
+from sql.ledger import jobs, runs, tables
+from sql.ledger.runs import Run
+
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+BrokerUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("run")(run)
+    app.command("rollback")(rollback)
+    app.command("cutover")(cutover)
+    app.command("retry")(retry)
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+
+
+def run(
+    plan: PlanPath,
+    workers: Annotated[int, typer.Option(min=0, help="Local workers to start beside the coordinator.")] = 0,
+    hold_cutover: Annotated[bool, typer.Option(help="Wait for `replank cutover` before the swap.")] = False,
+    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+) -> None:
+    """Coordinate the plan's run in the foreground; begun before, it goes on where it was."""
+    settings = load_settings(database_url=database_url, broker_url=broker_url)
+    file = read_plan_file(plan)
+    settings.database()
+    settings.broker()
+    finished, before = run_plan(file, settings, workers=workers, hold_cutover=hold_cutover, quiet=quiet)
+    _report(settings, finished, already=before, as_json=as_json)
+
+
+def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) -> None:
+    if as_json:
+        with connect(settings.database(), name="status") as connection:
+            print_json(read_status(connection).to_json())
+    console = people()
+    if already:
+        console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
+    elif finished.state is RunState.DONE:
+        console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
+    elif finished.state is RunState.NEEDS_PERSON:
+        console.print(f"Run {finished.run_id} needs a person: {finished.reason}", markup=False)
+        console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
+        raise typer.Exit(1)
+    else:
+        console.print(f"Run {finished.run_id} is {finished.state}.")
+        raise typer.Exit(1)
+
+
+def rollback(database_url: DatabaseUrl = None) -> None:
+    """Before the cutover: remove every trace of the open run. The live tables were never changed."""
+    settings = load_settings(database_url=database_url)
+    console = people()
+    with connect(settings.database(), name="rollback") as connection:
+        done = roll_back(connection, say=lambda words: console.print(words, markup=False))
+    console.print(f"Run {done.run_id} is rolled back.")
+
+
+def cutover(database_url: DatabaseUrl = None) -> None:
+    """Let a run that was started with --hold-cutover swap its tables as soon as they are ready."""
+    _change("cutover", database_url, hold_cutover=False)
+
+
+def pause(database_url: DatabaseUrl = None) -> None:
+    """Start no further job. Jobs under way end; capture goes on."""
+    _change("pause", database_url, paused=True)
+
+
+def resume(database_url: DatabaseUrl = None) -> None:
+    """Go on after `replank pause`."""
+    _change("resume", database_url, paused=False)
+
+
+def _change(
+    what: str, database_url: str | None, *, paused: bool | None = None, hold_cutover: bool | None = None
+) -> None:
+    settings = load_settings(database_url=database_url)
+    with connect(settings.database(), name=what) as connection:
+        present = _open_run(connection)
+        with connection.transaction():
+            runs.set_flags(connection, present.run_id, paused=paused, hold_cutover=hold_cutover)
+            runs.add_event(connection, present.run_id, actor="operator", kind=what)
+            jobs.wake_up(connection)
+    people().print(f"Run {present.run_id}: {what} is noted.")
+
+
+def _open_run(connection: Connection) -> Run:
+    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    if present is None:
+        raise WrongUse("No run is open on this database.")
+    return present
+
+
+def retry(database_url: DatabaseUrl = None) -> None:
+    """Have everything that failed tried again by the next `replank run PLAN` (or the one under way)."""
+    settings = load_settings(database_url=database_url)
+    with connect(settings.database(), name="retry") as connection:
+        present = _open_run(connection)
+        with connection.transaction():
+            count = jobs.retry_failed(connection, present.run_id)
+            tables.clear_problems(connection, present.run_id)
+            runs.set_run_state(connection, present.run_id, RunState.RUNNING, "")
+            runs.add_event(connection, present.run_id, actor="operator", kind="retry", message=f"{count} jobs")
+            jobs.wake_up(connection)
+    people().print(f"Run {present.run_id}: {count} jobs wait again. Go on with `replank run PLAN`.")

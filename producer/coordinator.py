@@ -1,0 +1,230 @@
+"""The coordinator: asks the ledger what is open, does it, and sends what workers shall do.
+
+All its state is in the ledger. Killed at any point, it is followed by one that reads the same answer.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from producer.cutting_over import CuttingOver
+from producer.dispatcher import Dispatcher
+from producer.governor import window
+from producer.setup import STEP
+from producer.snapshots import SnapshotKeeper
+from producer.stages import Stages
+from replank.errors import CannotConnect, OutcomeUnknown, TryAgain
+from replank.settings import Settings
+from replank.states import RunState, TableState
+from sql.connection import Connection
+from sql.ledger import jobs, runs, tables
+from sql.ledger.jobs import Unfinished
+from sql.ledger.runs import WAKE_UP, Run
+from sql.ledger.tables import ConversionSet, RunTable
+
+log = structlog.get_logger()
+
+TICK_S = 0.2
+"""How long the coordinator rests when nothing wakes it."""
+
+SWEEP_S = 1.0
+
+
+@dataclass(kw_only=True)
+class Coordinator:
+    """Drives one run on one connection until it is done or needs a person."""
+
+    connection: Connection
+    settings: Settings
+    run_id: int
+    dispatcher: Dispatcher
+    random_source: random.Random = field(default_factory=random.Random)
+    between_turns: Callable[[], None] = lambda: None
+    _last_sweep: float = 0.0
+
+    def drive(self) -> Run:
+        """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
+        self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(WAKE_UP)))
+        snapshots = SnapshotKeeper(self.settings.database())
+        try:
+            while True:
+                run = runs.read_run(self.connection, self.run_id)
+                if run.state is not RunState.RUNNING:
+                    return run
+                moved = False if run.paused else self._turn(run, snapshots)
+                self._dispatch(run)
+                self.between_turns()
+                if not moved:
+                    self._rest()
+        finally:
+            snapshots.close()
+
+    def _rest(self) -> None:
+        """Until a worker has news, or the tick is over; several news are one waking."""
+        for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
+            pass
+
+    def _turn(self, run: Run, snapshots: SnapshotKeeper) -> bool:
+        """Sweep, advance every table and set once. True if anything moved."""
+        self._sweep(run)
+        stages = Stages(
+            connection=self.connection,
+            step=STEP,
+            options=run.plan.options,
+            snapshots=snapshots,
+            random_source=self.random_source,
+        )
+        unfinished = jobs.unfinished(self.connection, run.run_id)
+        present = tables.read_tables(self.connection, run.run_id)
+        moved = False
+        for table in present:
+            moved = stages.advance(table, unfinished.get(table.table_no)) or moved
+        if not moved and not run.hold_cutover:
+            moved = self._cut_over(run, present, unfinished)
+        if not moved:
+            self._look_for_the_end(run, present, unfinished)
+        return moved
+
+    def _cut_over(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> bool:
+        cutting = CuttingOver(
+            connection=self.connection,
+            step=STEP,
+            options=run.plan.options,
+            random_source=self.random_source,
+        )
+        for conversion_set in tables.read_sets(self.connection, run.run_id):
+            members = [table for table in present if table.set_no == conversion_set.set_no]
+            try:
+                if cutting.advance(conversion_set, members, unfinished):
+                    return True
+            except OutcomeUnknown as error:
+                # The ledger knows: the next turn reads whether the swap committed.
+                log.info("outcome unknown, asking the ledger", reason=str(error))
+                return True
+        return False
+
+    def _sweep(self, run: Run) -> None:
+        """Jobs whose worker is gone wait again; those that only kill their workers stop."""
+        if time.monotonic() - self._last_sweep < SWEEP_S:
+            return
+        self._last_sweep = time.monotonic()
+        for orphan in jobs.take_back_orphans(self.connection, run.run_id):
+            log.info("job taken back from a lost worker", job=orphan["job_id"], worker=orphan["worker"])
+        exhausted = jobs.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
+        if exhausted:
+            log.error("jobs used up their attempts", jobs=exhausted)
+
+    def _dispatch(self, run: Run) -> None:
+        present = window(run)
+        runs.set_window(self.connection, run.run_id, now=present.now, maximum=present.maximum, reason=present.reason)
+        if present.now == 0:
+            return
+        sendables = jobs.take_for_sending(
+            self.connection,
+            run.run_id,
+            window=present.now,
+            resend_after_s=self.settings.resend_after_s,
+        )
+        if not sendables:
+            return
+        names = {t.table_no: t.spec.full_name for t in tables.read_tables(self.connection, run.run_id)}
+        late = self.dispatcher.send(run.run_id, sendables, names)
+        if late:
+            jobs.unsend(self.connection, late)
+
+    def _look_for_the_end(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> None:
+        if all(table.state is TableState.DONE for table in present):
+            with self.connection.transaction():
+                runs.finish_steps(self.connection, run.run_id)
+                runs.set_run_state(self.connection, run.run_id, RunState.DONE)
+                drop_empty_schemas(self.connection, present)
+            return
+        sets = tables.read_sets(self.connection, run.run_id)
+        if not can_go_on(present, sets, unfinished):
+            reason = why_stopped(present, sets, unfinished)
+            runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
+            runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+
+
+def drop_empty_schemas(connection: Connection, present: Sequence[RunTable]) -> None:
+    """The building schemas have done their work; one that holds something else stays."""
+    for schema in sorted({table.spec.next_schema for table in present}):
+        held = connection.execute(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
+            [schema],
+        ).fetchone()
+        if held is None:
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+
+
+def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:
+    """Whether anything can happen without a person."""
+    if any(jobs_of.running for jobs_of in unfinished.values()):
+        return True
+    stuck = {
+        table.table_no
+        for table in present
+        if table.blocked or (table.table_no in unfinished and unfinished[table.table_no].failed)
+    }
+    if any(table.table_no not in stuck and table.state not in (TableState.READY, TableState.DONE) for table in present):
+        return True
+    return any(
+        conversion_set.swapped_at is None
+        and not conversion_set.blocked
+        and all(
+            table.table_no not in stuck and table.state is TableState.READY
+            for table in present
+            if table.set_no == conversion_set.set_no
+        )
+        for conversion_set in sets
+    )
+
+
+def why_stopped(
+    present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]
+) -> str:
+    """What a person has to look at, table by table."""
+    reasons = [table.problem for table in present if table.blocked]
+    reasons += [
+        f"{table.spec.full_name}: {unfinished[table.table_no].failed} jobs failed, see `replank failures`"
+        for table in present
+        if table.table_no in unfinished and unfinished[table.table_no].failed
+    ]
+    reasons += [s.problem for s in sets if s.blocked]
+    return "; ".join(reasons) or "nothing can go on"
+
+
+def drive_until_settled(
+    open_connection: Callable[[], Connection],
+    make: Callable[[Connection], Coordinator],
+    *,
+    patience_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Run:
+    """Drive the run; after a lost connection open a new one and go on where the ledger stands.
+
+    Raises TryAgain when the server has not come back for `patience_s`.
+    """
+    lost_since: float | None = None
+    while True:
+        try:
+            with open_connection() as connection:
+                lost_since = None
+                return make(connection).drive()
+        except (psycopg.OperationalError, CannotConnect) as error:
+            now = time.monotonic()
+            lost_since = lost_since or now
+            if now - lost_since > patience_s:
+                raise TryAgain(
+                    f"The database has not come back for {patience_s:.0f} s ({error}). Nothing is lost: run the "
+                    "same command when it answers."
+                ) from None
+            log.info("connection lost, trying again", reason=str(error).strip())
+            sleep(0.5)

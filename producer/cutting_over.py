@@ -1,0 +1,167 @@
+"""When a conversion set cuts over, and what happens when it cannot."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from psycopg import sql
+
+from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.plan import OptionsPlan
+from replank.states import JobKind, TableState
+from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.capture import log_table
+from sql.connection import Connection, value
+from sql.cutover import CutoverLimits, CutoverTimes, cut_over
+from sql.ledger import jobs, runs, tables
+from sql.ledger.tables import ConversionSet, RunTable
+
+log = structlog.get_logger()
+
+SHORT_LOG_KEYS = 100
+"""Longer logs are drained once more before the lock is asked for."""
+
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CuttingOver:
+    """Cuts sets over, one at a time."""
+
+    connection: Connection
+    step: str
+    options: OptionsPlan
+    random_source: random.Random
+
+    def advance(self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Mapping[int, object]) -> bool:
+        """Cut over if every member is ready and idle. True if anything was done."""
+        if conversion_set.swapped_at is not None or conversion_set.blocked or not conversion_set.due:
+            return False
+        if any(m.state is not TableState.READY or m.table_no in busy or m.blocked for m in members):
+            return False
+        if self._drain_first(members):
+            return True
+        self._attempt(conversion_set, members)
+        return True
+
+    def _drain_first(self, members: Sequence[RunTable]) -> bool:
+        """The last drain under the lock shall have little to do."""
+        long = [
+            member
+            for member in members
+            if value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
+            > SHORT_LOG_KEYS
+        ]
+        for member in long:
+            jobs.add_jobs(
+                self.connection,
+                member.spec,
+                JobKind.DRAIN,
+                step=self.step,
+                generation=member.generation,
+                details=[{"compare": True}],
+            )
+        return bool(long)
+
+    def _attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
+        try:
+            times = self._swap(conversion_set, members)
+        except TryAgain as error:
+            self._later(conversion_set, members, str(error))
+        except NeedsPerson as error:
+            self._give_up(conversion_set, members, str(error))
+        else:
+            tables.set_lock_times(self.connection, conversion_set, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
+            self._say(
+                conversion_set,
+                f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms",
+            )
+
+    def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
+        specs = [member.spec for member in members]
+        before = conversion_set.autovacuum_before
+        if before is None:
+            before = autovacuum_settings(self.connection, specs)
+            tables.set_autovacuum_before(self.connection, conversion_set, before)
+        quiet_autovacuum(self.connection, specs)
+        return cut_over(
+            self.connection,
+            specs,
+            conversion_set.foreign_keys,
+            CutoverLimits(
+                lock_timeout_ms=self.options.lock_timeout_ms,
+                lock_budget_ms=self.options.cutover_lock_budget_ms,
+                hold_budget_ms=self.options.cutover_hold_budget_ms,
+                max_log_rows=self.options.cutover_log_rows,
+            ),
+            autovacuum_before=before,
+            write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained),
+        )
+
+    def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
+        """In the cutover's own transaction: the swap, its word, and the jobs that come after it."""
+        if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
+            raise OutcomeUnknown("this set was swapped before; read `replank status`")
+        for member in members:
+            tables.move_table(self.connection, member.spec, TableState.SWAPPED)
+        for number, details in self._validations(conversion_set, members).items():
+            member = next(m for m in members if m.table_no == number)
+            jobs.add_jobs(
+                self.connection,
+                member.spec,
+                JobKind.VALIDATE,
+                step=self.step,
+                generation=member.generation,
+                details=details,
+            )
+
+    def _validations(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable]
+    ) -> dict[int, list[dict[str, str]]]:
+        numbers = {(m.spec.schema, m.spec.name): m.table_no for m in members}
+        found: dict[int, list[dict[str, str]]] = defaultdict(list)
+        for key in conversion_set.foreign_keys:
+            if not key["validated"]:
+                continue  # It was NOT VALID before; it stays so.
+            owner = numbers.get((key["schema"], key["table_name"]))
+            if owner is None:
+                owner = numbers[key["ref_schema"], key["ref_table"]]
+            found[owner].append({"schema": key["schema"], "table": key["table_name"], "name": key["name"]})
+        return found
+
+    def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
+        wait = min(0.2 * 1.4**conversion_set.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())
+        tried = tables.postpone_set(self.connection, conversion_set, delay_s=wait, problem=problem)
+        self._say(conversion_set, f"attempt {tried} missed: {problem}")
+        if tried >= self.options.cutover_attempts:
+            self._give_up(
+                conversion_set,
+                members,
+                f"the cutover was tried {tried} times; {problem}. End or wait for these sessions, then "
+                "`replank retry` and run again.",
+            )
+
+    def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
+        """Leave the live tables as they were, autovacuum included, and call a person."""
+        present = next(
+            s for s in tables.read_sets(self.connection, conversion_set.run_id) if s.set_no == conversion_set.set_no
+        )
+        if present.autovacuum_before is not None:
+            restore_autovacuum(self.connection, [m.spec for m in members], present.autovacuum_before)
+            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        tables.block_set(self.connection, conversion_set, problem)
+
+    def _say(self, conversion_set: ConversionSet, message: str) -> None:
+        log.info("cutover", set=conversion_set.set_no, message=message)
+        runs.add_event(
+            self.connection,
+            conversion_set.run_id,
+            actor="coordinator",
+            kind="cutover",
+            subject=f"set {conversion_set.set_no}",
+            message=message,
+        )

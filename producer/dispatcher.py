@@ -1,0 +1,58 @@
+"""Sending jobs to the queue. A message is a hint: what is lost is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from replank.messages import QUEUE_OF, TASK, celery_settings
+from replank.settings import Settings
+from sql.ledger.jobs import Sendable
+
+log = structlog.get_logger()
+
+RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+"""One fresh connection after a broker's restart; anything longer is the ledger's business."""
+
+
+class Dispatcher:
+    """Publishes ids. Knows nothing of workers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = Celery("replank-dispatcher", set_as_current=False)
+        self._app.conf.update(celery_settings(settings))
+        self._broker_answers = True
+
+    def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:
+        """Publish. Returns the ids of the jobs that the broker did not take.
+
+        `names` gives each table's name: monitors show it, workers do not need it.
+        """
+        for position, job in enumerate(sendables):
+            words = f"{job.kind} {names.get(job.table_no, '?')} {job.chunk or ''}".strip()
+            try:
+                self._app.send_task(
+                    TASK,
+                    kwargs={"run_id": run_id, "job_id": job.job_id},
+                    queue=QUEUE_OF[job.kind],
+                    kwargsrepr=repr({"job": job.job_id, "what": words}),
+                    ignore_result=True,
+                    retry=True,
+                    retry_policy=RETRY,
+                )
+            except (OperationalError, RedisError, OSError) as error:
+                if self._broker_answers:
+                    log.info("the broker does not answer; jobs wait in the ledger", reason=str(error))
+                self._broker_answers = False
+                return [late.job_id for late in sendables[position:]]
+        if not self._broker_answers:
+            log.info("the broker answers again")
+            self._broker_answers = True
+        return []
+
+    def close(self) -> None:
+        self._app.close()

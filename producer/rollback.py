@@ -1,0 +1,134 @@
+"""Rollback before the cutover: every trace of the run goes, the live tables were never changed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from psycopg import errors, sql
+
+from producer.coordinator import drop_empty_schemas
+from producer.leader import try_to_lead
+from replank.errors import NeedsPerson, WrongUse
+from replank.states import RunState
+from sql import capture
+from sql.autovacuum import restore_autovacuum
+from sql.catalogue import read_tables as read_live_tables
+from sql.connection import Connection, apply_settings, value
+from sql.ledger import jobs, runs, tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import RunTable
+from sql.next_table import next_table
+
+LEADER_WAIT_S = 30.0
+WORKERS_WAIT_S = 5.0
+
+
+def roll_back(
+    connection: Connection,
+    *,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    random_source: random.Random | None = None,
+) -> Run:
+    """Undo the open run. Killed halfway, the same command goes on.
+
+    Raises WrongUse if there is nothing to undo or a set is swapped already.
+    """
+    run = _the_run(connection)
+    runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+    _wait_for_leadership(connection, sleep)
+    present = tables.read_tables(connection, run.run_id)
+    _refuse_after_swap(connection, run)
+    _end_jobs(connection, run, say, sleep)
+    for conversion_set in tables.read_sets(connection, run.run_id):
+        members = [t.spec for t in present if t.set_no == conversion_set.set_no]
+        if conversion_set.autovacuum_before is not None:
+            alive = {t.oid for t in read_live_tables(connection, [m.oid for m in members])}
+            restore_autovacuum(connection, [m for m in members if m.oid in alive], conversion_set.autovacuum_before)
+    for table in present:
+        _remove(connection, run, table, sleep, random_source or random.Random())
+        say(f"{table.spec.full_name}: next table, change log and capture removed")
+    drop_empty_schemas(connection, present)
+    _drop_past_schemas(connection, present)
+    runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
+    if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
+        runs.drop_ledger(connection)
+        say("the ledger is removed; nothing of Replank is left in this database")
+    return run
+
+
+def _the_run(connection: Connection) -> Run:
+    run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    if run is None:
+        raise WrongUse("No run is open on this database: there is nothing to roll back.")
+    _refuse_after_swap(connection, run)
+    return run
+
+
+def _refuse_after_swap(connection: Connection, run: Run) -> None:
+    swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
+    if swapped:
+        raise WrongUse(
+            f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped already. Going back after "
+            "a cutover is not part of this version; the past tables are kept in schema replank_past."
+        )
+
+
+def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None]) -> None:
+    """A running coordinator sees the run's state and ends; then nobody starts anything new."""
+    deadline = time.monotonic() + LEADER_WAIT_S
+    while not try_to_lead(connection):
+        if time.monotonic() > deadline:
+            raise NeedsPerson(
+                "A coordinator still leads this database. Stop it, then `replank rollback` again: it goes on."
+            )
+        sleep(0.2)
+
+
+def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
+    """Let leased jobs end; after a while end our own sessions. Nobody else's is touched."""
+    deadline = time.monotonic() + WORKERS_WAIT_S
+    while working := jobs.working_backends(connection, run.run_id):
+        if time.monotonic() > deadline:
+            say(f"ending {len(working)} of Replank's own sessions that still work")
+            for pid in working:
+                connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+            deadline = time.monotonic() + WORKERS_WAIT_S
+        sleep(0.1)
+
+
+def _remove(
+    connection: Connection,
+    run: Run,
+    table: RunTable,
+    sleep: Callable[[float], None],
+    random_source: random.Random,
+) -> None:
+    """Drop capture and next. Dropping a trigger locks the live table: short, retried, bounded."""
+    options = run.plan.options
+    for attempt in range(options.capture_attempts):
+        try:
+            with connection.transaction():
+                apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
+                capture.remove(connection, table.spec)
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
+            return
+        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))
+    raise NeedsPerson(
+        f"{table.spec.full_name} is locked by others; its capture triggers are still there. End the transactions "
+        "that hold it, then `replank rollback` again: it goes on."
+    )
+
+
+def _drop_past_schemas(connection: Connection, present: Sequence[RunTable]) -> None:
+    """Attempts at a cutover create them; before the swap they are empty."""
+    for schema in sorted({table.spec.past_schema for table in present}):
+        held = connection.execute(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
+            [schema],
+        ).fetchone()
+        if held is None:
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))

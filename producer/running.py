@@ -1,0 +1,136 @@
+"""`replank run`: the coordinator in the foreground, with progress, and workers beside it if asked."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+import structlog
+from rich.live import Live
+
+from monitoring.output import people
+from monitoring.screen import render
+from monitoring.status import Status, read_status
+from producer.coordinator import Coordinator, drive_until_settled
+from producer.dispatcher import Dispatcher
+from producer.leader import wait_to_lead
+from producer.local_workers import LocalWorkers
+from producer.resolution import PlanFile
+from producer.setup import begin_or_resume
+from replank.errors import ReplankError
+from replank.settings import Settings
+from replank.states import RunState
+from sql.connection import Connection, connect
+from sql.ledger.runs import Run
+
+log = structlog.get_logger()
+
+SHOW_EVERY_S = 0.5
+PATIENCE_S = 300.0
+
+
+class Stopped(ReplankError):
+    """The coordinator was asked to stop; the ledger has everything."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Draws the status while the coordinator works. On no terminal it says a line now and then."""
+
+    every_s: float
+    _last: float = field(default=0.0)
+    _live: Live | None = field(default=None)
+
+    def __enter__(self) -> Progress:
+        console = people()
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, connection: Connection) -> None:
+        wait = self.every_s if self._live is not None else max(self.every_s, 5.0)
+        if time.monotonic() - self._last < wait:
+            return
+        self._last = time.monotonic()
+        status = read_status(connection)
+        if self._live is not None:
+            self._live.update(render(status), refresh=True)
+        else:
+            _say_line(status)
+
+
+def _say_line(status: Status) -> None:
+    left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
+    log.info(
+        "progress",
+        run=status.run.run_id,
+        rows=sum(t.rows_done for t in status.tables),
+        of=sum(t.rows_total for t in status.tables),
+        rows_per_s=round(status.rate_rows_s),
+        left=left,
+    )
+
+
+def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: bool, quiet: bool) -> tuple[Run, bool]:
+    """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    with connect(settings.database(), name="setup") as connection:
+        run = begin_or_resume(connection, file, hold_cutover=hold_cutover)
+    if run.state is not RunState.RUNNING:
+        return run, run.state is RunState.DONE
+    with ExitStack() as stack:
+        stack.enter_context(_stop_on_sigterm())
+        local = stack.enter_context(LocalWorkers(settings, count=workers)) if workers else None
+        progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
+        dispatcher = Dispatcher(settings)
+        stack.callback(dispatcher.close)
+        run = drive_until_settled(
+            lambda: _lead(settings),
+            lambda connection: Coordinator(
+                connection=connection,
+                settings=settings,
+                run_id=run.run_id,
+                dispatcher=dispatcher,
+                between_turns=_each_turn(connection, local, None if quiet else progress),
+            ),
+            patience_s=PATIENCE_S,
+        )
+    return run, False
+
+
+def _lead(settings: Settings) -> Connection:
+    connection = connect(settings.database(), name="coordinator", settings={"lock_timeout": "5s"})
+    wait_to_lead(connection, sleep=time.sleep, say=lambda words: log.info(words))
+    return connection
+
+
+def _each_turn(connection: Connection, local: LocalWorkers | None, progress: Progress | None) -> Callable[[], None]:
+    def turn() -> None:
+        if local is not None:
+            local.watch()
+        if progress is not None:
+            progress.show(connection)
+
+    return turn
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the coordinator like Ctrl-C: between two statements, with local workers stopped."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Stopped("The coordinator was stopped. The ledger has what was done; the same command goes on.")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,203 @@
+"""How a table goes on: what opens each barrier, and what is behind it.
+
+Every method looks at the ledger and does at most one step; what it changes commits before the next
+look. A coordinator that is killed anywhere here is followed by one that does the same step again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from psycopg import errors, sql
+
+from producer import chunker
+from producer.snapshots import SnapshotKeeper
+from producer.verifying import Verifying
+from replank.chunk import Axis
+from replank.errors import NeedsPerson, WrongUse
+from replank.plan import OptionsPlan
+from replank.states import JobKind, TableState
+from sql import capture, catalogue, next_table
+from sql.capture import log_table
+from sql.connection import Connection, apply_settings, value
+from sql.ledger import jobs, runs, tables
+from sql.ledger.jobs import Unfinished
+from sql.ledger.tables import RunTable
+
+READY_DRAIN_FROM_KEYS = 200
+"""While a table waits for its set, its log is drained from this length on."""
+
+READY_LOOK_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Advances tables of one run."""
+
+    connection: Connection
+    step: str
+    options: OptionsPlan
+    snapshots: SnapshotKeeper
+    random_source: random.Random
+
+    def advance(self, table: RunTable, unfinished: Unfinished | None) -> bool:
+        """Do the table's next step if its barrier is open. True if anything was done."""
+        if table.blocked or not table.due:
+            return False
+        if table.rewritten and table.state in (TableState.COPYING, TableState.VERIFYING):
+            return self._start_again(table, unfinished)
+        if unfinished is not None and (unfinished.running or unfinished.failed):
+            return table.state is TableState.COPYING and self._cut_on(table)
+        try:
+            return self._steps()[table.state](table)
+        except (NeedsPerson, WrongUse) as error:
+            tables.block_table(self.connection, table.spec, str(error))
+            return True
+
+    def _steps(self) -> Mapping[TableState, Callable[[RunTable], bool]]:
+        verifying = Verifying(
+            connection=self.connection, step=self.step, options=self.options, snapshots=self.snapshots
+        )
+        return {
+            TableState.PLANNED: self._capture,
+            TableState.CAPTURED: self._start_copy,
+            TableState.COPYING: self._after_copy,
+            TableState.FIRST_DRAIN: self._start_indexes,
+            TableState.INDEXING: self._after_indexes,
+            TableState.CATCHING_UP: verifying.start,
+            TableState.VERIFYING: verifying.judge,
+            TableState.REPAIRING: self._after_repair,
+            TableState.READY: self._keep_up,
+            TableState.SWAPPED: self._after_validation,
+            TableState.DONE: lambda _: False,
+        }
+
+    def _capture(self, table: RunTable) -> bool:
+        """Next table, log and triggers commit together; a busy table is asked again, with jitter."""
+        spec = table.spec
+        found = catalogue.read_tables(self.connection, [spec.oid])
+        if not found:
+            raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        try:
+            with self.connection.transaction():
+                apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+                next_table.create_next(self.connection, spec, found[0])
+                capture.install(self.connection, spec)
+                tables.add_change_log(self.connection, spec)
+                tables.move_table(self.connection, spec, TableState.CAPTURED)
+        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
+            self._later(table, f"waiting for a lock to install capture: {error.diag.message_primary}")
+        return True
+
+    def _later(self, table: RunTable, problem: str) -> None:
+        delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)
+        tried = tables.postpone_table(self.connection, table.spec, delay_s=delay, problem=problem)
+        if tried >= self.options.capture_attempts:
+            tables.block_table(
+                self.connection,
+                table.spec,
+                f"{table.spec.full_name}: {problem}; tried {tried} times. End the transactions that hold "
+                "the table, then `replank retry` and run again.",
+            )
+
+    def _start_copy(self, table: RunTable) -> bool:
+        with self.connection.transaction():
+            chunker.start_copy(self.connection, table, step=self.step, chunk_mb=self.options.chunk_mb)
+            tables.move_table(self.connection, table.spec, TableState.COPYING)
+        return True
+
+    def _cut_on(self, table: RunTable) -> bool:
+        """Cut ahead of the workers, but not without end: what waits is bounded."""
+        if table.cutting_finished or table.axis is not Axis.PRIMARY_KEY:
+            return False
+        chunker.cut_on(self.connection, table, step=self.step, chunk_mb=self.options.chunk_mb)
+        return True
+
+    def _after_copy(self, table: RunTable) -> bool:
+        if not table.cutting_finished:
+            return self._cut_on(table)
+        with self.connection.transaction():
+            self._drain(table, compare=False)
+            tables.move_table(self.connection, table.spec, TableState.FIRST_DRAIN)
+        return True
+
+    def _drain(self, table: RunTable, *, compare: bool) -> None:
+        jobs.add_jobs(
+            self.connection,
+            table.spec,
+            JobKind.DRAIN,
+            step=self.step,
+            generation=table.generation,
+            details=[{"compare": compare}],
+        )
+
+    def _start_again(self, table: RunTable, unfinished: Unfinished | None) -> bool:
+        """The table's file was rewritten. Copying: empty next, cut anew. Verifying: compare anew."""
+        jobs.cancel(self.connection, table.spec)
+        if unfinished is not None and unfinished.running:
+            return True  # The leased ones end first; they find the new file and give up.
+        with self.connection.transaction():
+            if table.state is TableState.COPYING:
+                self.connection.execute(sql.SQL("TRUNCATE {}").format(next_table.next_table(table.spec)))
+                tables.restart_copy(self.connection, table.spec)
+                tables.move_table(self.connection, table.spec, TableState.CAPTURED)
+            else:
+                self.snapshots.release(table.table_no)
+                tables.restart_copy(self.connection, table.spec)
+                self._drain(table, compare=True)
+                tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+            runs.add_event(
+                self.connection,
+                table.run_id,
+                actor="coordinator",
+                kind="rewritten",
+                subject=table.spec.full_name,
+                message="the table's file was rewritten; its chunks are cut anew",
+            )
+        return True
+
+    def _start_indexes(self, table: RunTable) -> bool:
+        indexes = next_table.read_indexes(self.connection, table.spec)
+        with self.connection.transaction():
+            jobs.add_jobs(
+                self.connection,
+                table.spec,
+                JobKind.INDEX,
+                step=self.step,
+                generation=table.generation,
+                details=[asdict(index) for index in indexes],
+            )
+            tables.move_table(self.connection, table.spec, TableState.INDEXING)
+        return True
+
+    def _after_indexes(self, table: RunTable) -> bool:
+        indexes = next_table.read_indexes(self.connection, table.spec)
+        with self.connection.transaction():
+            next_table.attach_constraints(self.connection, table.spec, indexes)
+            self._drain(table, compare=False)
+            tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+        return True
+
+    def _after_repair(self, table: RunTable) -> bool:
+        with self.connection.transaction():
+            self._drain(table, compare=True)
+            tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+        return True
+
+    def _keep_up(self, table: RunTable) -> bool:
+        """A table that waits for its set keeps its log short."""
+        waiting = value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
+        if waiting >= READY_DRAIN_FROM_KEYS:
+            self._drain(table, compare=True)
+            return True
+        tables.postpone_table(self.connection, table.spec, delay_s=READY_LOOK_S, problem="")
+        return False
+
+    def _after_validation(self, table: RunTable) -> bool:
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            capture.remove(self.connection, table.spec)
+            tables.move_table(self.connection, table.spec, TableState.DONE)
+        return True

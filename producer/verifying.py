@@ -1,0 +1,199 @@
+"""Verification's barrier: cut both sides, compare the sums, send differences through the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from producer import chunker
+from producer.snapshots import SnapshotKeeper
+from replank.errors import NeedsPerson
+from replank.plan import OptionsPlan
+from replank.states import JobKind, TableState
+from sql.connection import Connection, row
+from sql.copying import heap_extent
+from sql.ledger import jobs, runs, tables
+from sql.ledger.tables import RunTable
+from sql.named import query
+from sql.next_table import next_table
+
+MOST_ROUNDS = 3
+"""After so many repairs that did not help, a person has to look."""
+
+LATER_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """What all verify jobs of one round saw together."""
+
+    rows_live: int
+    rows_next: int
+    equal: bool
+    stale: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifying:
+    """Starts a verification and judges it."""
+
+    connection: Connection
+    step: str
+    options: OptionsPlan
+    snapshots: SnapshotKeeper
+
+    def start(self, table: RunTable) -> bool:
+        """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot."""
+        filenode, blocks = heap_extent(self.connection, table.spec)
+        size = chunker.chunk_blocks(blocks, self.options.chunk_mb)
+        if blocks <= size:
+            return self._start_small(table)
+        if not self.snapshots.may_export():
+            tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
+            return False
+        snapshot = self.snapshots.export(table.table_no)
+        # Measured after the snapshot was taken: no row that it sees lies beyond.
+        filenode, blocks = heap_extent(self.connection, table.spec)
+        with self.connection.transaction():
+            tables.restart_copy(self.connection, table.spec)
+            generation = table.generation + 1
+            self._add(table, generation, "live", snapshot, blocks, size, filenode)
+            self._add(table, generation, "next", snapshot, self._next_blocks(table), size, None)
+            self._add_vacuum(table, generation)
+            tables.move_table(self.connection, table.spec, TableState.VERIFYING)
+        return True
+
+    def _start_small(self, table: RunTable) -> bool:
+        with self.connection.transaction():
+            tables.restart_copy(self.connection, table.spec)
+            generation = table.generation + 1
+            self._add(table, generation, "live", None, 0, 1, None)
+            self._add_vacuum(table, generation)
+            tables.move_table(self.connection, table.spec, TableState.VERIFYING)
+        return True
+
+    def _add(
+        self,
+        table: RunTable,
+        generation: int,
+        side: str,
+        snapshot: str | None,
+        blocks: int,
+        size: int,
+        filenode: int | None,
+    ) -> None:
+        if snapshot is None:
+            jobs.add_heap_jobs(
+                self.connection,
+                table.spec,
+                JobKind.VERIFY,
+                step=self.step,
+                generation=generation,
+                heap_blocks=WHOLE_HEAP_BLOCKS,
+                chunk_blocks=WHOLE_HEAP_BLOCKS,
+                detail={"side": side, "snapshot": None},
+            )
+            return
+        jobs.add_heap_jobs(
+            self.connection,
+            table.spec,
+            JobKind.VERIFY,
+            step=self.step,
+            generation=generation,
+            heap_blocks=blocks,
+            chunk_blocks=size,
+            detail={"side": side, "snapshot": snapshot, "filenode": filenode},
+        )
+
+    def _add_vacuum(self, table: RunTable, generation: int) -> None:
+        jobs.add_jobs(self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}])
+
+    def _next_blocks(self, table: RunTable) -> int:
+        oid = self.connection.execute(
+            "SELECT %s::regclass::oid::bigint", [next_table(table.spec).as_string(self.connection)]
+        ).fetchone()
+        assert oid is not None
+        found = row(self.connection, query("catalogue.filenode"), {"oid": oid[0]})
+        assert found is not None
+        return int(found["heap_blocks"])
+
+    def judge(self, table: RunTable) -> bool:
+        """All verify jobs are done: ready, or repair, or (the snapshot is gone) once more."""
+        self.snapshots.release(table.table_no)
+        sides = add_up(jobs.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
+        with self.connection.transaction():
+            if sides.stale:
+                self._drain(table)
+                tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+            elif sides.equal:
+                self._drain(table)
+                tables.move_table(self.connection, table.spec, TableState.READY)
+                self._say(table, f"verified: {sides.rows_live} rows, counts and sums are equal")
+            else:
+                self._repair(table, sides)
+        return True
+
+    def _repair(self, table: RunTable, sides: Sides) -> None:
+        if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
+            raise NeedsPerson(
+                f"{table.spec.full_name}: live has {sides.rows_live} rows, next {sides.rows_next}, and they differ "
+                f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
+            )
+        self._say(table, f"differences: live {sides.rows_live} rows, next {sides.rows_next}; repairing")
+        jobs.add_jobs(
+            self.connection,
+            table.spec,
+            JobKind.REPAIR,
+            step=self.step,
+            generation=table.generation,
+            details=[{}],
+        )
+        tables.move_table(self.connection, table.spec, TableState.REPAIRING)
+
+    def _drain(self, table: RunTable) -> None:
+        jobs.add_jobs(
+            self.connection,
+            table.spec,
+            JobKind.DRAIN,
+            step=self.step,
+            generation=table.generation,
+            details=[{"compare": True}],
+        )
+
+    def _say(self, table: RunTable, message: str) -> None:
+        runs.add_event(
+            self.connection,
+            table.run_id,
+            actor="coordinator",
+            kind="verification",
+            subject=table.spec.full_name,
+            message=message,
+        )
+
+
+WHOLE_HEAP_BLOCKS = 4_294_967_295
+"""More blocks than a PostgreSQL table can have: one range over everything."""
+
+
+def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
+    """Add the jobs' sums for each side. Stale: a snapshot was lost, or a TRUNCATE waits in the log."""
+    rows = {"live": 0, "next": 0}
+    totals = {"live": 0, "next": 0}
+    stale = not results
+    for result in results:
+        document = result["result"]
+        if "snapshot_lost" in document:
+            stale = True
+            continue
+        for side in ("live", "next"):
+            if side in document:
+                rows[side] += document[side]["rows"]
+                totals[side] += int(document[side]["total"])
+                stale = stale or document[side]["truncated"]
+    return Sides(
+        rows_live=rows["live"],
+        rows_next=rows["next"],
+        equal=rows["live"] == rows["next"] and totals["live"] == totals["next"],
+        stale=stale,
+    )

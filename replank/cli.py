@@ -1,0 +1,55 @@
+"""The console command. The outer packages hand in their commands; this module imports none of them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import entry_points
+
+import structlog
+import typer
+
+from replank.errors import ReplankError
+
+COMMANDS = "replank.commands"
+
+
+def build_app() -> typer.Typer:
+    """The `replank` command with the sub-commands of every installed package."""
+    app = typer.Typer(
+        name="replank",
+        help="Rebuild the tables of a live PostgreSQL database while the application reads and writes them.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for point in sorted(entry_points(group=COMMANDS), key=lambda p: p.name):
+        point.load()(app)
+    return app
+
+
+def configure_logging() -> None:
+    """Log lines for machines and people go to standard error; standard output is for results."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def main() -> None:
+    """Run the command; errors that Replank can name become one message and an exit code, no traceback."""
+    configure_logging()
+    try:
+        build_app()()
+    except ReplankError as error:
+        print(f"replank: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("replank: stopped; the ledger has what was done, the same command goes on", file=sys.stderr)
+        raise SystemExit(1) from None

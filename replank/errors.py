@@ -1,0 +1,45 @@
+"""Errors an operator understands: wrong use, try again, needs a person, outcome unknown.
+
+Each message says what happened, to what, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class ReplankError(Exception):
+    """Something Replank can name. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class WrongUse(ReplankError):
+    """The command, the plan or a URL is not usable as given; nothing was changed."""
+
+    exit_code = 2
+
+
+class CannotConnect(WrongUse):
+    """The database does not take the connection: wrong URL, wrong password, or not running."""
+
+
+class TryAgain(ReplankError):
+    """A passing condition (a lock, a lost connection): the same work may simply be done again."""
+
+
+class NeedsPerson(ReplankError):
+    """Replank stops here until somebody decides; everything done so far is kept."""
+
+
+class OutcomeUnknown(ReplankError):
+    """A COMMIT was sent and its answer lost: read the ledger before doing anything again."""
+
+
+class TableRewritten(ReplankError):
+    """The table's file is not the one its blocks were cut from (VACUUM FULL, CLUSTER, TRUNCATE).
+
+    The copy of that table starts again with new chunks.
+    """
+
+
+class LeaseLost(ReplankError):
+    """Another attempt owns the job now, or it is finished: this delivery changes nothing."""

@@ -1,0 +1,64 @@
+"""What travels over the queue: ids only. Settings of the broker, the same for every program.
+
+The shortest visibility timeout among all programs wins, so senders, workers and monitors must share
+these. Queues are addressed by name: bindings of a named exchange would be lost with a flushed broker.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Exchange, Queue
+
+from replank.settings import Settings
+from replank.states import JobKind
+
+TASK = "replank.execute"
+
+QUEUE_OF: dict[JobKind, str] = {
+    JobKind.COPY: "replank.copy",
+    JobKind.DRAIN: "replank.copy",
+    JobKind.INDEX: "replank.index",
+    JobKind.VACUUM: "replank.index",
+    JobKind.VERIFY: "replank.verify",
+    JobKind.REPAIR: "replank.verify",
+    JobKind.VALIDATE: "replank.verify",
+}
+
+QUEUES = tuple(sorted(set(QUEUE_OF.values())))
+
+VISIBILITY_TIMEOUT_S = 1800
+"""Longer than any chunk; a second delivery only finds a job that is leased or done."""
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration. No result backend: the ledger has the results."""
+    return {
+        "broker_url": settings.broker(),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "unacked_restore_interval": 10,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "global_keyprefix": "replank:",
+        },
+        "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES],
+        "task_default_queue": QUEUES[0],
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_soft_shutdown_timeout": 30,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "worker_proc_alive_timeout": 60.0,
+        "enable_utc": True,
+    }

@@ -1,0 +1,132 @@
+"""The plan: a reviewed TOML file that says which columns of which tables become what."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from replank.errors import WrongUse
+from replank.plan_lines import line_of
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class DatabasePlan(_Strict):
+    """The database the plan was made for. `system_identifier` may be left out to use it elsewhere."""
+
+    name: Name
+    system_identifier: str | None = None
+
+
+class OptionsPlan(_Strict):
+    """Limits of one run. Every name carries its unit."""
+
+    lock_timeout_ms: int = Field(default=200, ge=10, le=10_000)
+    cutover_lock_budget_ms: int = Field(default=500, ge=50, le=60_000)
+    cutover_hold_budget_ms: int = Field(default=2_000, ge=50, le=60_000)
+    cutover_attempts: int = Field(default=60, ge=1)
+    capture_attempts: int = Field(default=120, ge=1)
+    max_jobs_in_flight: int = Field(default=16, ge=1, le=1_000)
+    chunk_mb: int | None = Field(default=None, ge=1, le=10_000)
+    index_memory_mb: int = Field(default=256, ge=1)
+    cutover_log_rows: int = Field(default=2_000, ge=1)
+
+
+class ColumnPlan(_Strict):
+    """One column and the type it becomes."""
+
+    name: Name
+    to: Literal["uuid"]
+
+
+class TablePlan(_Strict):
+    """One table to rebuild."""
+
+    table_schema: Name = Field(alias="schema", default="public")
+    name: Name
+    axis: Literal["auto", "primary_key", "heap"] = "auto"
+    columns: tuple[ColumnPlan, ...] = Field(min_length=1)
+
+    @property
+    def full_name(self) -> str:
+        """`schema.table`, for people; SQL quotes its identifiers elsewhere."""
+        return f"{self.table_schema}.{self.name}"
+
+    @field_validator("columns")
+    @classmethod
+    def _no_column_twice(cls, columns: tuple[ColumnPlan, ...]) -> tuple[ColumnPlan, ...]:
+        _refuse_twice("column", [column.name for column in columns])
+        return columns
+
+
+class Plan(_Strict):
+    """A whole plan. `version` is the version of this format."""
+
+    version: Literal[1] = 1
+    name: Name = "plan"
+    database: DatabasePlan
+    options: OptionsPlan = OptionsPlan()
+    tables: tuple[TablePlan, ...] = Field(min_length=1)
+
+    @field_validator("tables")
+    @classmethod
+    def _no_table_twice(cls, tables: tuple[TablePlan, ...]) -> tuple[TablePlan, ...]:
+        _refuse_twice("table", [table.full_name for table in tables])
+        return tables
+
+    def digest(self) -> str:
+        """A hash of what the plan means: comments, order of keys and layout do not change it."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+_T = TypeVar("_T")
+
+
+def _refuse_twice(what: str, names: list[_T]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{what} named twice: {', '.join(sorted(map(str, twice)))}")
+
+
+def parse_plan(text: str, *, source: str) -> Plan:
+    """Read a plan. Raises WrongUse with `source`, line and key of every mistake."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise WrongUse(f"{source}: not valid TOML: {error}") from None
+    try:
+        return Plan.model_validate(document)
+    except ValidationError as error:
+        mistakes = [
+            f"{source}:{line_of(text, e['loc'])}: {'.'.join(map(str, e['loc'])) or 'plan'}: {_say(e['type'], e['msg'])}"
+            for e in error.errors()
+        ]
+        raise WrongUse("\n".join(mistakes)) from None
+
+
+def _say(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    if kind == "missing":
+        return "this key is missing"
+    return message
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan from a file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"{path}: the plan cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongUse(f"{path}: the plan is not UTF-8 text") from None
+    return parse_plan(text, source=str(path))

@@ -1,0 +1,91 @@
+"""What a table is and what it becomes: the value that every stage of a rebuild works from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSpec:
+    """One column. Types are written as PostgreSQL's `format_type` writes them, fully qualified."""
+
+    name: str
+    live_type: str
+    next_type: str
+    generated: bool
+    hash_as_text: bool
+    """True where the type's own equality is not identity, or where it has no hash."""
+
+    @property
+    def converted(self) -> bool:
+        return self.live_type != self.next_type
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """One table of a run. `key` names the columns of the key that capture logs, in key order."""
+
+    run_id: int
+    table_no: int
+    oid: int
+    schema: str
+    name: str
+    columns: tuple[ColumnSpec, ...]
+    key: tuple[str, ...]
+    capture: Literal["statement", "row"]
+    partitioned: bool
+    shape: str
+    """A fingerprint of the live table's definition: the cutover refuses when it has changed."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def next_schema(self) -> str:
+        return building_schema("replank_next", self.schema)
+
+    @property
+    def past_schema(self) -> str:
+        return building_schema("replank_past", self.schema)
+
+    @property
+    def log_name(self) -> str:
+        return f"log_{self.run_id}_{self.table_no}"
+
+    @property
+    def odd_name(self) -> str:
+        return f"odd_{self.run_id}_{self.table_no}"
+
+    @property
+    def capture_name(self) -> str:
+        return f"capture_{self.run_id}_{self.table_no}"
+
+    @property
+    def written_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns an INSERT may name: all but the generated ones."""
+        return tuple(column for column in self.columns if not column.generated)
+
+    @property
+    def key_columns(self) -> tuple[ColumnSpec, ...]:
+        by_name = {column.name: column for column in self.columns}
+        return tuple(by_name[name] for name in self.key)
+
+    @property
+    def key_converted(self) -> bool:
+        return any(column.converted for column in self.key_columns)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TableSpec:
+        columns = tuple(ColumnSpec(**column) for column in document["columns"])
+        return cls(**{**document, "columns": columns, "key": tuple(document["key"])})
+
+
+def building_schema(prefix: str, schema: str) -> str:
+    """`replank_next` for `public`, `replank_next_<schema>` for the others."""
+    return prefix if schema == "public" else f"{prefix}_{schema}"

@@ -1,0 +1,64 @@
+"""Autovacuum around the cutover: it gives way only to a lock that waits longer than deadlock_timeout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import errors, sql
+
+from replank.errors import TryAgain
+from replank.table_spec import TableSpec
+from sql.connection import Connection, apply_settings, rows, run, value
+from sql.named import query
+from sql.next_table import live_table
+
+LONGER_THAN_DEADLOCK_MS = 2_000
+
+
+def autovacuum_settings(connection: Connection, specs: Sequence[TableSpec]) -> dict[str, str | None]:
+    """autovacuum_enabled of the live tables by table number; None where it is not set."""
+    return {
+        str(spec.table_no): value(connection, query("cutover.autovacuum_setting"), {"oid": spec.oid}) for spec in specs
+    }
+
+
+def quiet_autovacuum(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    """Switch autovacuum off for the live tables. Raises TryAgain while one cannot be moved.
+
+    This waits longer than the cutover ever would, but for a lock that keeps no reader or writer out;
+    a running autovacuum is cancelled by it, unless it guards against wraparound.
+    """
+    wait = value(
+        connection,
+        sql.SQL("SELECT setting::int + {} FROM pg_settings WHERE name = 'deadlock_timeout'").format(
+            LONGER_THAN_DEADLOCK_MS
+        ),
+    )
+    oids = [spec.oid for spec in specs]
+    for vacuum in rows(connection, query("cutover.vacuums"), {"oids": oids}):
+        if vacuum["wraparound"]:
+            raise TryAgain(
+                f"a vacuum (pid {vacuum['pid']}) guards {vacuum['table']} against wraparound; the cutover waits"
+            )
+    for spec in specs:
+        if value(connection, query("cutover.autovacuum_setting"), {"oid": spec.oid}) == "false":
+            continue
+        try:
+            with connection.transaction():
+                apply_settings(connection, {"lock_timeout": f"{wait}ms"}, local=True)
+                connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(live_table(spec)))
+        except errors.LockNotAvailable:
+            raise TryAgain(f"a vacuum or DDL holds {spec.full_name}; the cutover waits for it") from None
+
+
+def restore_autovacuum(connection: Connection, specs: Sequence[TableSpec], before: Mapping[str, str | None]) -> None:
+    """Give the live tables their own autovacuum setting back."""
+    for spec in specs:
+        run(connection, autovacuum_statement(live_table(spec), before.get(str(spec.table_no))))
+
+
+def autovacuum_statement(table: sql.Identifier, setting: str | None) -> sql.Composable:
+    """Set autovacuum_enabled, or take it away where it was not set."""
+    if setting is None:
+        return sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(table)
+    return sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = {})").format(table, setting)

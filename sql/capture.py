@@ -1,0 +1,177 @@
+"""Capture: triggers that write the keys of changed rows to a change log.
+
+Keys are logged as they are: a cast here could make the application's own write fail. The function
+runs with the rights of its owner, because the application's role may not know the ledger.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.connection import Connection, rows
+from sql.next_table import live_table
+
+PREFIX = "replank_capture_"
+"""Trigger names; the part after it is the event."""
+
+
+def log_table(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.log_name)
+
+
+def odd_table(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.odd_name)
+
+
+def capture_function(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.capture_name)
+
+
+def log_keys(spec: TableSpec) -> list[sql.Identifier]:
+    """The log's key columns: `k1` … in key order."""
+    return [sql.Identifier(f"k{number}") for number in range(1, len(spec.key) + 1)]
+
+
+def create_log(connection: Connection, spec: TableSpec) -> None:
+    """The change log with the key columns as they are, and the table of odd spellings beside it."""
+    keys = [sql.Identifier("live", name) for name in spec.key]
+    as_keys = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(key, name) for key, name in zip(keys, log_keys(spec), strict=True)
+    )
+    source = sql.SQL("FROM ONLY {} AS live WITH NO DATA").format(live_table(spec))
+    if spec.partitioned:
+        source = sql.SQL("FROM {} AS live WITH NO DATA").format(live_table(spec))
+    connection.execute(
+        sql.SQL("CREATE TABLE {} AS SELECT {}, false AS truncated {}").format(log_table(spec), as_keys, source)
+    )
+    converted_names = sql.SQL(", ").join(
+        sql.SQL("{}::pg_catalog.text AS {}").format(key, sql.Identifier(f"c{number}"))
+        for number, key in enumerate(keys, start=1)
+    )
+    connection.execute(
+        sql.SQL("CREATE TABLE {} AS SELECT {}, {} {}").format(odd_table(spec), as_keys, converted_names, source)
+    )
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(odd_table(spec), sql.SQL(", ").join(log_keys(spec)))
+    )
+    connection.execute(sql.SQL("CREATE INDEX ON {} (c1)").format(odd_table(spec)))
+
+
+def create_function(connection: Connection, spec: TableSpec) -> None:
+    """The trigger function, for statements (transition tables) or for rows."""
+    body = _statement_body(spec) if spec.capture == "statement" else _row_body(spec)
+    connection.execute(
+        sql.SQL(
+            "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+            " SET search_path = pg_catalog, pg_temp AS {}"
+        ).format(capture_function(spec), sql.Literal(body.as_string(connection)))
+    )
+    connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(capture_function(spec)))
+
+
+def _statement_body(spec: TableSpec) -> sql.Composed:
+    keys = sql.SQL(", ").join(sql.Identifier(name) for name in spec.key)
+    return sql.SQL(
+        "BEGIN"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows;"
+        " ELSIF TG_OP = 'UPDATE' THEN"
+        " INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows UNION SELECT {keys} FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM old_rows;"
+        " ELSE INSERT INTO {log} (truncated) VALUES (true);"
+        " END IF; RETURN NULL; END"
+    ).format(log=log_table(spec), logged=sql.SQL(", ").join(log_keys(spec)), keys=keys)
+
+
+def _row_body(spec: TableSpec) -> sql.Composed:
+    new = sql.SQL(", ").join(sql.SQL("NEW.") + sql.Identifier(name) for name in spec.key)
+    old = sql.SQL(", ").join(sql.SQL("OLD.") + sql.Identifier(name) for name in spec.key)
+    return sql.SQL(
+        "BEGIN"
+        " IF TG_OP = 'TRUNCATE' THEN INSERT INTO {log} (truncated) VALUES (true); RETURN NULL; END IF;"
+        " IF TG_OP <> 'INSERT' THEN INSERT INTO {log} ({logged}) VALUES ({old}); END IF;"
+        " IF TG_OP <> 'DELETE' THEN INSERT INTO {log} ({logged}) VALUES ({new}); END IF;"
+        " RETURN NULL; END"
+    ).format(log=log_table(spec), logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
+
+
+def install(connection: Connection, spec: TableSpec) -> None:
+    """Log, function and triggers, in the caller's one transaction.
+
+    CREATE TRIGGER takes SHARE ROW EXCLUSIVE: it waits for writers that are under way, so that every
+    change that commits after this transaction is in the log. The caller sets a short lock_timeout.
+    """
+    create_log(connection, spec)
+    create_function(connection, spec)
+    if spec.capture == "statement":
+        _statement_triggers(connection, spec)
+    else:
+        _row_triggers(connection, spec)
+
+
+def _statement_triggers(connection: Connection, spec: TableSpec) -> None:
+    transitions = {
+        "insert": sql.SQL("REFERENCING NEW TABLE AS new_rows"),
+        "update": sql.SQL("REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+        "delete": sql.SQL("REFERENCING OLD TABLE AS old_rows"),
+        "truncate": sql.SQL(""),
+    }
+    for event, transition in transitions.items():
+        _create_trigger(connection, spec, live_table(spec), event, event, transition, sql.SQL("STATEMENT"))
+
+
+def _row_triggers(connection: Connection, spec: TableSpec) -> None:
+    """Row triggers on the table, on inheritance children (they inherit none), TRUNCATE ones on all."""
+    family = _family(connection, spec)
+    for table, is_partition in family:
+        if not is_partition:
+            _create_trigger(connection, spec, table, "row", "insert or update or delete", sql.SQL(""), sql.SQL("ROW"))
+    for table, _ in family:
+        _create_trigger(connection, spec, table, "truncate", "truncate", sql.SQL(""), sql.SQL("STATEMENT"))
+
+
+def _family(connection: Connection, spec: TableSpec) -> list[tuple[sql.Identifier, bool]]:
+    found = rows(
+        connection,
+        sql.SQL(
+            "WITH RECURSIVE family(oid) AS (SELECT %(oid)s::oid UNION"
+            " SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid)"
+            " SELECT n.nspname AS schema, c.relname AS name, c.relispartition AS is_partition"
+            " FROM family f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p')"
+        ),
+        {"oid": spec.oid},
+    )
+    return [(sql.Identifier(r["schema"], r["name"]), r["is_partition"]) for r in found]
+
+
+def _create_trigger(
+    connection: Connection,
+    spec: TableSpec,
+    table: sql.Identifier,
+    label: str,
+    event: str,
+    transition: sql.SQL,
+    each: sql.SQL,
+) -> None:
+    name = sql.Identifier(PREFIX + label)
+    events = {
+        "insert": sql.SQL("INSERT"),
+        "update": sql.SQL("UPDATE"),
+        "delete": sql.SQL("DELETE"),
+        "truncate": sql.SQL("TRUNCATE"),
+        "insert or update or delete": sql.SQL("INSERT OR UPDATE OR DELETE"),
+    }
+    connection.execute(
+        sql.SQL("CREATE TRIGGER {} AFTER {} ON {} {} FOR EACH {} EXECUTE FUNCTION {}()").format(
+            name, events[event], table, transition, each, capture_function(spec)
+        )
+    )
+    # Otherwise `session_replication_role = replica` would switch capture off in silence.
+    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(table, name))
+
+
+def remove(connection: Connection, spec: TableSpec) -> None:
+    """Drop triggers, function, log and odd spellings; what is not there is no error."""
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(capture_function(spec)))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}, {}").format(log_table(spec), odd_table(spec)))

@@ -1,0 +1,158 @@
+"""Reading the live catalogue: tables, columns, keys, foreign keys, and what hangs on them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sql.connection import Connection, row, rows, value
+from sql.named import query
+
+TEXT_TYPES = ("text", "varchar", "bpchar")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveColumn:
+    """A column as it is. `type` is `format_type`'s spelling, `type_name` the bare `pg_type.typname`."""
+
+    name: str
+    attnum: int
+    type: str
+    type_name: str
+    typtype: str
+    not_null: bool
+    generated: bool
+    identity: str
+    default_expr: str | None
+    hash_as_text: bool
+
+    @property
+    def is_text(self) -> bool:
+        return self.typtype == "b" and self.type_name in TEXT_TYPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveTable:
+    """A table as it is. `key` is empty where no unique index over NOT NULL columns exists."""
+
+    oid: int
+    schema: str
+    name: str
+    relkind: str
+    is_partition: bool
+    persistence: str
+    has_children: bool
+    has_parent: bool
+    typed: bool
+    subscribed: bool
+    rows_estimate: int
+    table_bytes: int
+    index_bytes: int
+    heap_blocks: int
+    owned: bool
+    columns: tuple[LiveColumn, ...] = ()
+    key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = field(default=())
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def partitioned(self) -> bool:
+        return self.relkind == "p"
+
+    def column(self, name: str) -> LiveColumn | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key, with the definition `pg_get_constraintdef` gives (names fully qualified)."""
+
+    oid: int
+    name: str
+    table_oid: int
+    ref_oid: int
+    schema: str
+    table_name: str
+    ref_schema: str
+    ref_table: str
+    columns: tuple[str, ...]
+    ref_columns: tuple[str, ...]
+    definition: str
+    validated: bool
+    comment: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """The server and our rights on it. `version` is `server_version_num`, e.g. 180006."""
+
+    version: int
+    database: str
+    system_identifier: str
+    role: str
+    superuser: bool
+    may_create: bool
+    reads_all_stats: bool
+
+
+def read_server(connection: Connection) -> Server:
+    found = row(connection, query("catalogue.server"))
+    assert found is not None
+    return Server(**found)
+
+
+def read_tables(connection: Connection, oids: Iterable[int] | None = None) -> list[LiveTable]:
+    """User tables with columns and keys, in name order; all of them, or those of `oids`."""
+    tables = rows(connection, query("catalogue.user_tables"), {"oids": None if oids is None else list(oids)})
+    wanted = {"oids": [table["oid"] for table in tables]}
+    columns: dict[int, list[LiveColumn]] = defaultdict(list)
+    for column in rows(connection, query("catalogue.columns"), wanted):
+        columns[column.pop("oid")].append(LiveColumn(**column))
+    keys: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for key in rows(connection, query("catalogue.keys"), wanted):
+        keys[key["oid"]].append(key)
+    return [
+        LiveTable(
+            **table,
+            columns=tuple(columns[table["oid"]]),
+            key=tuple(keys[table["oid"]][0]["columns"]) if keys[table["oid"]] else (),
+            unique=tuple(tuple(key["columns"]) for key in keys[table["oid"]]),
+        )
+        for table in tables
+    ]
+
+
+def read_foreign_keys(connection: Connection, oids: Sequence[int] | None = None) -> list[ForeignKey]:
+    """All foreign keys, or those that start from or lead to one of `oids`."""
+    found = rows(connection, query("catalogue.foreign_keys"), {"oids": None if oids is None else list(oids)})
+    return [
+        ForeignKey(**{**key, "columns": tuple(key["columns"]), "ref_columns": tuple(key["ref_columns"])})
+        for key in found
+    ]
+
+
+def correlation(connection: Connection, table: LiveTable) -> float | None:
+    """How far the physical order follows the key's leading column (-1 to 1); None if never analysed."""
+    if not table.key:
+        return None
+    found = row(
+        connection,
+        query("catalogue.correlation"),
+        {"schema": table.schema, "table": table.name, "column": table.key[0]},
+    )
+    return None if found is None else found["correlation"]
+
+
+def shape(connection: Connection, oid: int) -> str:
+    """A fingerprint of a table's definition."""
+    return str(value(connection, query("catalogue.shape"), {"oid": oid}))
+
+
+def not_carried(connection: Connection, oid: int) -> list[tuple[str, str]]:
+    """What hangs on a table and would be lost: `(what, object)`."""
+    return [(r["what"], r["object"]) for r in rows(connection, query("catalogue.not_carried"), {"oid": oid})]

@@ -1,0 +1,87 @@
+"""Expressions: how a live value becomes the next one, and how two rows are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from replank.table_spec import ColumnSpec, TableSpec
+
+HAS_INPUT_IS_VALID = 160_000
+"""`pg_input_is_valid` exists from this `server_version_num` on."""
+
+# Two forms PostgreSQL's uuid_in accepts: bare and braced, a hyphen allowed after any four digits.
+UUID_PATTERN = "^([0-9a-f]{4}(-?[0-9a-f]{4}){7}|[{][0-9a-f]{4}(-?[0-9a-f]{4}){7}[}])$"
+
+
+def type_name(name: str) -> sql.SQL:
+    """A type as `format_type` spelled it: quoted by the server itself, not input from outside."""
+    return sql.SQL(name)
+
+
+def converted(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """`reference` (of the live type) as the next type. `::text` first strips char(n)'s padding."""
+    if not column.converted:
+        return reference
+    return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.next_type))
+
+
+def is_valid(reference: sql.Composable, server_version: int) -> sql.Composable:
+    """Whether a text is a uuid, by the server's own parser, or by the pattern before version 16."""
+    if server_version >= HAS_INPUT_IS_VALID:
+        return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, 'uuid')").format(reference)
+    return sql.SQL("({}::pg_catalog.text ~* {})").format(reference, UUID_PATTERN)
+
+
+def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
+    """Like `converted`, but NULL where the text is no uuid: a key nobody can have copied."""
+    if not column.converted:
+        return reference
+    return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), converted(column, reference))
+
+
+def canonical(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """A next value in the live type, spelled canonically."""
+    if not column.converted:
+        return reference
+    return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.live_type))
+
+
+def is_odd(columns: Iterable[ColumnSpec], alias: str) -> sql.Composable:
+    """Whether any converted column of a live row is spelled otherwise than PostgreSQL would."""
+    tests = [
+        sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(
+            sql.Identifier(alias, column.name), converted(column, sql.Identifier(alias, column.name))
+        )
+        for column in columns
+        if column.converted
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
+
+
+def live_values(spec: TableSpec, alias: str = "live") -> sql.Composable:
+    """The converted values of a live row, for the columns an INSERT names."""
+    return sql.SQL(", ").join(converted(column, sql.Identifier(alias, column.name)) for column in spec.written_columns)
+
+
+def column_list(columns: Iterable[ColumnSpec], alias: str | None = None) -> sql.Composable:
+    """Names, comma-separated, with or without an alias."""
+    return sql.SQL(", ").join(
+        sql.Identifier(column.name) if alias is None else sql.Identifier(alias, column.name) for column in columns
+    )
+
+
+def row_hash(spec: TableSpec, alias: str, *, live: bool) -> sql.Composable:
+    """A 64-bit hash of a whole row as it must be in the next table.
+
+    `hash_record_extended` follows each type's equality; where that is not identity the column goes in
+    as text, so 1.0 and 1.00 differ.
+    """
+    values = []
+    for column in spec.columns:
+        reference: sql.Composable = sql.Identifier(alias, column.name)
+        if live:
+            reference = converted(column, reference)
+        values.append(sql.SQL("{}::pg_catalog.text").format(reference) if column.hash_as_text else reference)
+    return sql.SQL("pg_catalog.hash_record_extended(ROW({})::record, 0)").format(sql.SQL(", ").join(values))

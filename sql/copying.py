@@ -1,0 +1,127 @@
+"""Copying: one chunk of the live table into the next table, and where chunks may be cut."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from replank.chunk import Axis, Bound, Chunk
+from replank.errors import NeedsPerson, TableRewritten
+from replank.table_spec import TableSpec
+from sql.connection import Connection, row, run
+from sql.conversion import column_list, live_values, type_name
+from sql.named import query
+from sql.next_table import live_table, next_table
+
+
+def source(spec: TableSpec) -> sql.Composable:
+    """The live table in a FROM clause, called `live`; inheritance children are not part of it."""
+    only = sql.SQL("") if spec.partitioned else sql.SQL("ONLY ")
+    return sql.SQL("{}{} AS live").format(only, live_table(spec))
+
+
+def in_chunk(spec: TableSpec, chunk: Chunk, alias: str = "live") -> sql.Composable:
+    """The condition that a row of `alias` lies in the chunk's half-open range."""
+    bounds: list[sql.Composable]
+    if chunk.axis is Axis.HEAP:
+        ctid = sql.Identifier(alias, "ctid")
+        bounds = [
+            sql.SQL("{} {} {}::tid").format(ctid, operator, f"({bound[0]},0)")
+            for operator, bound in ((sql.SQL(">="), chunk.lower), (sql.SQL("<"), chunk.upper))
+            if bound is not None
+        ]
+    else:
+        bounds = [
+            key_comparison(spec, operator, bound, alias)
+            for operator, bound in ((sql.SQL(">="), chunk.lower), (sql.SQL("<"), chunk.upper))
+            if bound is not None
+        ]
+    return sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("true")
+
+
+def key_comparison(spec: TableSpec, operator: sql.SQL, bound: Bound, alias: str) -> sql.Composable:
+    """Compare a row's key with a bound as rows, in the key's own types and collation."""
+    values = sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(text, type_name(column.live_type))
+        for text, column in zip(bound, spec.key_columns, strict=True)
+    )
+    return sql.SQL("({}) {} ({})").format(column_list(spec.key_columns, alias), operator, values)
+
+
+def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
+    """Hold the live table's file until the transaction ends. Raises TableRewritten if it is another.
+
+    The lock comes first: after it no VACUUM FULL, CLUSTER or TRUNCATE can change the file under us.
+    """
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(live_table(spec)))
+    found = row(connection, query("catalogue.filenode"), {"oid": spec.oid})
+    if found is None or found["filenode"] != filenode:
+        raise TableRewritten(
+            f"{spec.full_name}: the table was rewritten (VACUUM FULL, CLUSTER or TRUNCATE) after its blocks"
+            " were cut; its copy starts again by itself."
+        )
+
+
+def copy_chunk(connection: Connection, spec: TableSpec, chunk: Chunk) -> int:
+    """Copy one chunk, converted, in the caller's transaction. Returns the number of rows."""
+    return int(run(connection, copy_statement(spec, chunk)).rowcount)
+
+
+def copy_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
+    """One pass: read the chunk, convert, write the next table's rows."""
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} WHERE {}").format(
+        next_table(spec),
+        column_list(spec.written_columns),
+        live_values(spec),
+        source(spec),
+        in_chunk(spec, chunk),
+    )
+
+
+def next_bounds(
+    connection: Connection, spec: TableSpec, *, after: Bound | None, rows_per_chunk: int, count: int
+) -> list[Bound]:
+    """Up to `count` further cuts along the key, `rows_per_chunk` rows apart, in the index's order.
+
+    Each is one walk of the key's index; memory stays the same however large the table is. Fewer than
+    `count` means that the end is reached.
+    """
+    found: list[Bound] = []
+    for _ in range(count):
+        beyond: sql.Composable = sql.SQL("true")
+        if after is not None:
+            beyond = key_comparison(spec, sql.SQL(">"), after, "live")
+        as_text = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("live", name)) for name in spec.key)
+        cut = connection.execute(
+            sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} OFFSET {} LIMIT 1").format(
+                as_text,
+                source(spec),
+                beyond,
+                column_list(spec.key_columns, "live"),
+                rows_per_chunk - 1,
+            )
+        ).fetchone()
+        if cut is None:
+            return found
+        after = tuple(str(text) for text in cut)
+        found.append(after)
+    return found
+
+
+def chunks_between(axis: Axis, start: Bound | None, bounds: Sequence[Bound], *, last: bool) -> list[Chunk]:
+    """Chunks from `start` over each bound; with `last`, one more that is open at its end."""
+    edges: list[Bound | None] = [start, *bounds]
+    chunks = [Chunk(axis=axis, lower=lower, upper=upper) for lower, upper in itertools.pairwise(edges)]
+    if last:
+        chunks.append(Chunk(axis=axis, lower=edges[-1], upper=None))
+    return chunks
+
+
+def heap_extent(connection: Connection, spec: TableSpec) -> tuple[int, int]:
+    """The live table's file number and its length in blocks. Call it after capture has committed."""
+    found = row(connection, query("catalogue.filenode"), {"oid": spec.oid})
+    if found is None:
+        raise NeedsPerson(f"{spec.full_name} is gone. Roll back, correct the plan, and run again.")
+    return int(found["filenode"]), int(found["heap_blocks"])

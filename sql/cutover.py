@@ -1,0 +1,181 @@
+"""Cutover: a whole conversion set changes places in one transaction under one short lock.
+
+Everything that can be read or built before is: under the lock stand only the last drain, the check
+that the live tables are still what they were, and one script of renames and foreign keys.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.table_spec import TableSpec
+from sql import catalogue
+from sql.capture import log_table
+from sql.connection import Connection, apply_settings, rows, script, value
+from sql.draining import drain
+from sql.named import query
+from sql.swap_script import swap_script
+
+ForeignKeyDocument = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutoverLimits:
+    """How long the cutover may wait for its locks and hold them, in milliseconds."""
+
+    lock_timeout_ms: int
+    lock_budget_ms: int
+    hold_budget_ms: int
+    max_log_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutoverTimes:
+    """`wait_ms`: from asking for the locks until they were granted; `hold_ms`: until commit returned."""
+
+    wait_ms: float
+    hold_ms: float
+
+
+def locked_tables(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]) -> list[tuple[str, str]]:
+    """Every table the swap touches, in the one order in which all of them are locked."""
+    names = {(spec.schema, spec.name) for spec in specs}
+    for key in foreign_keys:
+        names.add((key["schema"], key["table_name"]))
+        names.add((key["ref_schema"], key["ref_table"]))
+    return sorted(names)
+
+
+def cut_over(
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[ForeignKeyDocument],
+    limits: CutoverLimits,
+    *,
+    autovacuum_before: Mapping[str, str | None],
+    write_ledger: Callable[[int], None],
+) -> CutoverTimes:
+    """Swap the set. `write_ledger(rows)` says so in the ledger, inside the same transaction.
+
+    Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsPerson if the live
+    tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
+    """
+    for spec in specs:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(spec.past_schema)))
+    prepared = swap_script(connection, specs, foreign_keys, autovacuum_before)
+    reached_commit = False
+    started = time.monotonic()
+    locked = started
+    try:
+        with connection.transaction():
+            _lock(connection, specs, foreign_keys, limits)
+            locked = time.monotonic()
+            drained = _last_drain(connection, specs, limits)
+            _refuse_changed_shapes(connection, specs)
+            script(connection, prepared)
+            write_ledger(drained)
+            reached_commit = True
+    except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
+        raise TryAgain(_missed(connection, specs, foreign_keys, locked > started, error)) from None
+    except psycopg.OperationalError as error:
+        if connection.closed and reached_commit:
+            raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
+        raise
+    ended = time.monotonic()
+    return CutoverTimes(wait_ms=(locked - started) * 1000, hold_ms=(ended - locked) * 1000)
+
+
+def _lock(
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[ForeignKeyDocument],
+    limits: CutoverLimits,
+) -> None:
+    """All locks at once, in one order. lock_timeout counts for each lock anew, so the whole is bounded too."""
+    apply_settings(
+        connection,
+        {
+            "lock_timeout": f"{limits.lock_timeout_ms}ms",
+            "statement_timeout": f"{limits.lock_budget_ms}ms",
+            "synchronous_commit": "on",
+            "jit": "off",
+        },
+        local=True,
+    )
+    tables = sql.SQL(", ").join(sql.Identifier(*name) for name in locked_tables(specs, foreign_keys))
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables))
+    apply_settings(connection, {"statement_timeout": f"{limits.hold_budget_ms}ms"}, local=True)
+
+
+def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits) -> int:
+    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows."""
+    counts = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
+    )
+    waiting = {number: count for number, count in connection.execute(counts).fetchall() if count}
+    if sum(waiting.values()) > limits.max_log_rows:
+        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
+    for spec in specs:
+        if spec.table_no in waiting:
+            done = drain(connection, spec, compare=True)
+            if done.mismatches:
+                raise NeedsPerson(
+                    f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was "
+                    "swapped. Please report this with `replank status --json`."
+                )
+    return sum(waiting.values())
+
+
+def _refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    for spec in specs:
+        if catalogue.shape(connection, spec.oid) != spec.shape:
+            raise NeedsPerson(
+                f"{spec.full_name}: its definition was changed during the run (a column, constraint, index, "
+                "trigger or grant). The next table does not have the change: undo it and `replank retry`, or "
+                "`replank rollback` and run again."
+            )
+
+
+def _missed(
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[ForeignKeyDocument],
+    had_locks: bool,
+    error: psycopg.Error,
+) -> str:
+    if had_locks:
+        return f"the work under the lock took too long ({error.diag.message_primary}); rolled back"
+    who = blockers(connection, specs, foreign_keys)
+    return "the locks were not granted in time; they are held by: " + ("; ".join(who) or "(gone meanwhile)")
+
+
+def blockers(
+    connection: Connection, specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]
+) -> list[str]:
+    """Who holds locks on the set's tables, for people."""
+    oids = table_oids(connection, locked_tables(specs, foreign_keys))
+    return [
+        f"pid {b['pid']} ({b['application'] or 'no name'}, {b['state']}"
+        + (f", transaction open {b['seconds']:.1f} s" if b["seconds"] is not None else "")
+        + f"): {b['query']}"
+        for b in rows(connection, query("cutover.blockers"), {"oids": oids})
+    ]
+
+
+def table_oids(connection: Connection, names: Sequence[tuple[str, str]]) -> list[int]:
+    """The oids of tables by name; those that are gone are left out."""
+    found = [
+        value(
+            connection,
+            sql.SQL("SELECT to_regclass(format('%I.%I', {}::text, {}::text))::oid::bigint").format(*name),
+        )
+        for name in names
+    ]
+    return [oid for oid in found if oid is not None]

@@ -1,0 +1,150 @@
+-- The ledger: the only truth about a run. Only sql/ledger.py reads and writes these tables.
+
+CREATE TABLE replank.run (
+    run_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_name     text NOT NULL,
+    plan_digest   text NOT NULL,
+    plan          jsonb NOT NULL,
+    state         text NOT NULL DEFAULT 'running'
+                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back')),
+    reason        text NOT NULL DEFAULT '',
+    paused        boolean NOT NULL DEFAULT false,
+    hold_cutover  boolean NOT NULL DEFAULT false,
+    window_now    integer NOT NULL DEFAULT 0,
+    window_max    integer NOT NULL,
+    window_reason text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at   timestamptz
+);
+
+-- Two runs at once on one database would capture and swap each other's tables.
+CREATE UNIQUE INDEX one_open_run ON replank.run ((true)) WHERE state IN ('running', 'needs_person', 'rolling_back');
+
+CREATE TABLE replank.phase (
+    run_id      bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    phase       integer NOT NULL,
+    name        text NOT NULL,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (run_id, phase)
+);
+
+CREATE TABLE replank.step (
+    run_id      bigint NOT NULL,
+    step        text NOT NULL,
+    phase       integer NOT NULL,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (run_id, step),
+    FOREIGN KEY (run_id, phase) REFERENCES replank.phase ON DELETE CASCADE
+);
+
+CREATE TABLE replank.run_table (
+    run_id           bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    table_no         integer NOT NULL,
+    schema_name      text NOT NULL,
+    table_name       text NOT NULL,
+    set_no           integer NOT NULL,
+    state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
+        'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
+        'verifying', 'repairing', 'ready', 'swapped', 'done')),
+    spec             jsonb NOT NULL,
+    axis             text,
+    axis_reason      text NOT NULL DEFAULT '',
+    generation       integer NOT NULL DEFAULT 1,
+    rewritten        boolean NOT NULL DEFAULT false,
+    filenode         oid,
+    heap_blocks      bigint,
+    cut_to           jsonb,
+    cutting_finished boolean NOT NULL DEFAULT false,
+    rows_estimate    bigint NOT NULL DEFAULT 0,
+    rounds           integer NOT NULL DEFAULT 0,
+    attempts         integer NOT NULL DEFAULT 0,
+    not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    problem          text NOT NULL DEFAULT '',
+    blocked          boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (run_id, table_no),
+    UNIQUE (run_id, schema_name, table_name)
+);
+
+-- When each table entered each state: the stages' seconds come from here.
+CREATE TABLE replank.table_history (
+    run_id   bigint NOT NULL,
+    table_no integer NOT NULL,
+    state    text NOT NULL,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+);
+CREATE INDEX ON replank.table_history (run_id, table_no);
+
+CREATE TABLE replank.change_log (
+    run_id     bigint NOT NULL,
+    table_no   integer NOT NULL,
+    log_table  text NOT NULL,
+    mode       text NOT NULL CHECK (mode IN ('statement', 'row')),
+    PRIMARY KEY (run_id, table_no),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+);
+
+CREATE TABLE replank.conversion_set (
+    run_id         bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    set_no         integer NOT NULL,
+    foreign_keys   jsonb NOT NULL,
+    attempts       integer NOT NULL DEFAULT 0,
+    not_before     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    problem        text NOT NULL DEFAULT '',
+    blocked        boolean NOT NULL DEFAULT false,
+    swapped_at     timestamptz,
+    lock_wait_ms   double precision,
+    lock_hold_ms   double precision,
+    rows_last_drain bigint,
+    autovacuum_before jsonb,
+    PRIMARY KEY (run_id, set_no)
+);
+
+CREATE TABLE replank.job (
+    job_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id        bigint NOT NULL,
+    step          text NOT NULL,
+    table_no      integer NOT NULL,
+    kind          text NOT NULL CHECK (kind IN (
+        'copy', 'drain', 'index', 'vacuum', 'verify', 'repair', 'validate')),
+    generation    integer NOT NULL,
+    axis          text CHECK (axis IN ('primary_key', 'heap')),
+    lower         jsonb,
+    upper         jsonb,
+    detail        jsonb NOT NULL DEFAULT '{}',
+    state         text NOT NULL DEFAULT 'waiting' CHECK (state IN (
+        'waiting', 'leased', 'done', 'failed', 'quarantined', 'cancelled')),
+    attempt       integer NOT NULL DEFAULT 0,
+    not_before    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sent_at       timestamptz,
+    worker        text,
+    backend_pid   integer,
+    backend_start timestamptz,
+    lease_until   timestamptz,
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    rows          bigint NOT NULL DEFAULT 0,
+    result        jsonb,
+    error_class   text,
+    sqlstate      text,
+    message       text,
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+) WITH (fillfactor = 70);
+
+-- The barrier, the dispatcher and the sweeper ask only for what is unfinished.
+CREATE INDEX job_unfinished ON replank.job (run_id, table_no, kind) WHERE state IN ('waiting', 'leased', 'failed');
+-- Progress sums what is done by table and kind.
+CREATE INDEX job_by_table ON replank.job (run_id, table_no, kind, generation) INCLUDE (state, rows);
+
+CREATE TABLE replank.event (
+    event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id   bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor    text NOT NULL,
+    kind     text NOT NULL,
+    subject  text NOT NULL DEFAULT '',
+    message  text NOT NULL DEFAULT ''
+);
+CREATE INDEX ON replank.event (run_id, event_id);

@@ -1,0 +1,174 @@
+"""Runs, phases, steps and events in the ledger, and the ledger's own schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from replank.errors import NeedsPerson, WrongUse
+from replank.plan import Plan
+from replank.states import OPEN_RUNS, RunState, sources
+from sql.connection import Connection, row, rows, value
+from sql.named import ledger_upgrades, query
+
+WAKE_UP = "replank_ledger"
+"""The NOTIFY channel on which a finished job wakes the coordinator; only a hint, polling is enough."""
+
+_UPGRADE_LOCK = 0x7265_706C_0001
+"""Advisory lock: two processes must not upgrade the ledger at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of one plan on one database."""
+
+    run_id: int
+    plan_name: str
+    plan_digest: str
+    plan: Plan
+    state: RunState
+    reason: str
+    paused: bool
+    hold_cutover: bool
+    window_now: int
+    window_max: int
+    window_reason: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def _run(found: dict[str, Any] | None) -> Run | None:
+    if found is None:
+        return None
+    plan = Plan.model_validate(found["plan"])
+    return Run(**{**found, "plan": plan, "state": RunState(found["state"])})
+
+
+def ledger_exists(connection: Connection) -> bool:
+    return bool(value(connection, query("ledger.has_ledger")))
+
+
+def ensure_ledger(connection: Connection) -> None:
+    """Create the ledger or bring it up to date, one upgrade per transaction."""
+    with connection.transaction():
+        connection.execute(sql.SQL("SELECT pg_advisory_xact_lock({})").format(_UPGRADE_LOCK))
+        connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS replank.version"
+            " (version integer PRIMARY KEY, installed_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+        present = value(connection, query("ledger.ledger_version"))
+        upgrades = ledger_upgrades()
+        if present > max(upgrades):
+            raise WrongUse(
+                f"The ledger has version {present}, this program knows {max(upgrades)}: use a newer Replank."
+            )
+        for version, upgrade in upgrades.items():
+            if version > present:
+                connection.execute(upgrade)
+                connection.execute(sql.SQL("INSERT INTO replank.version (version) VALUES ({})").format(version))
+
+
+def drop_ledger(connection: Connection) -> None:
+    """Remove the ledger with everything in it."""
+    connection.execute("DROP SCHEMA IF EXISTS replank CASCADE")
+
+
+def create_run(connection: Connection, plan: Plan, *, hold_cutover: bool) -> int:
+    """Record a new run. Raises WrongUse if another one is open."""
+    try:
+        return int(
+            value(
+                connection,
+                query("ledger.create_run"),
+                {
+                    "plan_name": plan.name,
+                    "plan_digest": plan.digest(),
+                    "plan": Jsonb(plan.model_dump(mode="json", by_alias=True)),
+                    "hold_cutover": hold_cutover,
+                    "window_max": plan.options.max_jobs_in_flight,
+                },
+            )
+        )
+    except errors.UniqueViolation:
+        raise WrongUse(
+            "Another run is open on this database. See `replank status`; finish it with its own plan or "
+            "`replank rollback` first."
+        ) from None
+
+
+def add_step(connection: Connection, run_id: int, *, phase: int, phase_name: str, step: str) -> None:
+    connection.execute(query("ledger.add_phase"), {"run_id": run_id, "phase": phase, "name": phase_name})
+    connection.execute(query("ledger.add_step"), {"run_id": run_id, "phase": phase, "step": step})
+
+
+def finish_steps(connection: Connection, run_id: int) -> None:
+    connection.execute(query("ledger.finish_steps"), {"run_id": run_id})
+
+
+def open_run(connection: Connection) -> Run | None:
+    found = row(connection, query("ledger.open_run"), {"open_states": [str(s) for s in OPEN_RUNS]})
+    return _run(found)
+
+
+def latest_run(connection: Connection) -> Run | None:
+    return _run(row(connection, query("ledger.latest_run")))
+
+
+def finished_run_of(connection: Connection, plan: Plan) -> Run | None:
+    return _run(row(connection, query("ledger.finished_run_of_plan"), {"plan_digest": plan.digest()}))
+
+
+def read_run(connection: Connection, run_id: int) -> Run:
+    found = _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
+    if found is None:
+        raise NeedsPerson(f"Run {run_id} is not in the ledger; was it rolled back meanwhile?")
+    return found
+
+
+def set_run_state(connection: Connection, run_id: int, state: RunState, reason: str = "") -> bool:
+    """Move the run; False where `replank.states` does not allow it from where it is."""
+    moved = row(
+        connection,
+        query("ledger.set_run_state"),
+        {
+            "run_id": run_id,
+            "state": str(state),
+            "reason": reason,
+            "finished": state not in OPEN_RUNS,
+            "sources": sources(state),
+        },
+    )
+    return moved is not None
+
+
+def set_flags(
+    connection: Connection, run_id: int, *, paused: bool | None = None, hold_cutover: bool | None = None
+) -> None:
+    connection.execute(query("ledger.set_flags"), {"run_id": run_id, "paused": paused, "hold_cutover": hold_cutover})
+
+
+def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, reason: str) -> None:
+    connection.execute(query("ledger.set_window"), {"run_id": run_id, "now": now, "max": maximum, "reason": reason})
+
+
+def add_event(
+    connection: Connection, run_id: int, *, actor: str, kind: str, subject: str = "", message: str = ""
+) -> None:
+    connection.execute(
+        query("ledger.add_event"),
+        {"run_id": run_id, "actor": actor, "kind": kind, "subject": subject, "message": message},
+    )
+
+
+def read_events(connection: Connection, run_id: int, *, limit: int = 50) -> list[dict[str, Any]]:
+    return rows(connection, query("ledger.events"), {"run_id": run_id, "limit": limit})
+
+
+def table_seconds(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    """When each table entered each state, in time order: `table_no`, `state`, `at`."""
+    return rows(connection, query("ledger.table_seconds"), {"run_id": run_id})

@@ -1,0 +1,153 @@
+-- server: what the server is and who we are on it
+SELECT current_setting('server_version_num')::int AS version,
+       current_database() AS database,
+       (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
+       current_user AS role,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+       has_database_privilege(current_database(), 'CREATE') AS may_create,
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all_stats;
+
+-- user_tables: every table of the user's own schemas, with what decides how it may be rebuilt
+SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS relkind,
+       c.relispartition AS is_partition, c.relpersistence::text AS persistence,
+       EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
+       EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS has_parent,
+       c.reloftype <> 0 AS typed,
+       EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid) AS subscribed,
+       c.reltuples::bigint AS rows_estimate,
+       pg_table_size(c.oid) AS table_bytes, pg_indexes_size(c.oid) AS index_bytes,
+       pg_relation_size(c.oid) / current_setting('block_size')::int AS heap_blocks,
+       pg_has_role(current_user, c.relowner, 'USAGE') AS owned
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replank')
+   AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%'
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
+ ORDER BY n.nspname, c.relname;
+
+-- columns: every column of the given tables, in order, and whether a hash of it proves identity
+SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS type, t.typname AS type_name, t.typtype::text AS typtype,
+       a.attnotnull AS not_null, a.attgenerated <> '' AS generated, a.attidentity::text AS identity,
+       pg_get_expr(d.adbin, d.adrelid) AS default_expr,
+       NOT (coalesce(coll.collisdeterministic, true) AND (
+            e.typtype = 'e' OR e.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,bpchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])))
+         AS hash_as_text
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+  LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum;
+
+-- keys: unique indexes over NOT NULL columns that can name a row, the primary key first
+SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_primary,
+       (SELECT array_agg(a.attname::text ORDER BY k.n)
+          FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
+          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) AS columns
+  FROM pg_index i
+  JOIN pg_class ic ON ic.oid = i.indexrelid
+ WHERE i.indrelid = ANY (%(oids)s::oid[])
+   AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+   AND NOT EXISTS (SELECT FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS k(attnum)
+                     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                    WHERE NOT a.attnotnull)
+ ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, ic.relname;
+
+-- foreign_keys: every foreign key of the database that is nobody's copy on a partition
+SELECT con.oid::bigint AS oid, con.conname AS name, con.conrelid::bigint AS table_oid, con.confrelid::bigint AS ref_oid,
+       n.nspname AS schema, c.relname AS table_name, rn.nspname AS ref_schema, rc.relname AS ref_table,
+       (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.conkey) WITH ORDINALITY AS k(attnum, n)
+          JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum) AS columns,
+       (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
+          JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum) AS ref_columns,
+       pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated,
+       obj_description(con.oid, 'pg_constraint') AS comment
+  FROM pg_constraint con
+  JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_class rc ON rc.oid = con.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
+ WHERE con.contype = 'f' AND con.conparentid = 0
+   AND (%(oids)s::oid[] IS NULL OR con.conrelid = ANY (%(oids)s::oid[]) OR con.confrelid = ANY (%(oids)s::oid[]))
+ ORDER BY n.nspname, c.relname, con.conname;
+
+-- correlation: how far the physical order follows the key's first column, where statistics know it
+SELECT s.correlation::float8 AS correlation
+  FROM pg_stats s
+ WHERE s.schemaname = %(schema)s AND s.tablename = %(table)s AND s.attname = %(column)s AND NOT s.inherited;
+
+-- shape: a fingerprint of everything that defines a table, but for what Replank itself adds
+SELECT md5(concat_ws(E'\n',
+  (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+                               a.attgenerated, a.attcollation, pg_get_expr(d.adbin, d.adrelid)), ';' ORDER BY a.attnum)
+     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated, ';' ORDER BY conname, oid)
+     FROM pg_constraint WHERE conrelid = %(oid)s::oid OR confrelid = %(oid)s::oid),
+  (SELECT string_agg(pg_get_indexdef(indexrelid), ';' ORDER BY indexrelid)
+     FROM pg_index WHERE indrelid = %(oid)s::oid AND indisvalid),
+  (SELECT string_agg(pg_get_triggerdef(oid) || tgenabled, ';' ORDER BY tgname)
+     FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'),
+  (SELECT string_agg(inhrelid::regclass::text, ';' ORDER BY inhrelid) FROM pg_inherits WHERE inhparent = %(oid)s::oid),
+  (SELECT concat_ws(' ', relowner, relacl, relreplident, relrowsecurity) FROM pg_class WHERE oid = %(oid)s::oid)
+)) AS shape;
+
+-- not_carried: objects that hang on a table and that this version cannot carry over to the next one
+SELECT DISTINCT what, object FROM (
+  SELECT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN 'view or rule'
+              WHEN d.classid = 'pg_policy'::regclass THEN 'row security policy'
+              WHEN d.classid = 'pg_publication_rel'::regclass THEN 'publication'
+              WHEN d.classid = 'pg_statistic_ext'::regclass THEN 'extended statistics'
+              ELSE 'dependent object' END AS what,
+         coalesce((SELECT 'view ' || r.ev_class::regclass::text FROM pg_rewrite r
+                    WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid),
+                  pg_describe_object(d.classid, d.objid, d.objsubid)) AS object
+    FROM pg_depend d
+   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND d.deptype IN ('n', 'a')
+     AND d.classid NOT IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
+     AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (
+           SELECT FROM pg_class k WHERE k.oid = d.objid AND (k.relkind IN ('i', 'I', 'S', 't') OR k.oid = %(oid)s::oid)))
+     AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (
+           SELECT FROM pg_inherits h WHERE h.inhrelid = d.objid AND h.inhparent = %(oid)s::oid))
+  UNION ALL
+  SELECT 'use of the row type', pg_describe_object(d.classid, d.objid, d.objsubid)
+    FROM pg_depend d JOIN pg_class c ON c.oid = %(oid)s::oid
+    JOIN pg_type t ON t.oid = c.reltype
+   WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n'
+  UNION ALL
+  SELECT 'row security', 'row level security is enabled' FROM pg_class WHERE oid = %(oid)s::oid AND relrowsecurity
+  UNION ALL
+  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text
+    FROM pg_inherits WHERE inhrelid = %(oid)s::oid
+  UNION ALL
+  SELECT 'inheritance', 'it has inheritance children' FROM pg_class c
+   WHERE c.oid = %(oid)s::oid AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
+  UNION ALL
+  SELECT 'typed table', 'it is a table of type ' || reloftype::regtype::text FROM pg_class WHERE oid = %(oid)s::oid AND reloftype <> 0
+  UNION ALL
+  SELECT 'subscription', 'logical replication writes into it' FROM pg_subscription_rel WHERE srrelid = %(oid)s::oid
+  UNION ALL
+  SELECT 'publication', 'publication ' || pubname || ' publishes it with all tables' FROM pg_publication
+   WHERE puballtables
+  UNION ALL
+  SELECT 'publication', 'publication ' || p.pubname || ' publishes its schema'
+    FROM pg_publication p JOIN pg_publication_namespace pn ON pn.pnpubid = p.oid
+    JOIN pg_class c ON c.relnamespace = pn.pnnspid WHERE c.oid = %(oid)s::oid
+  UNION ALL
+  SELECT 'security label', provider || ' label' FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = %(oid)s::oid
+  UNION ALL
+  SELECT 'temporary or unlogged table', 'its contents do not survive a crash' FROM pg_class
+   WHERE oid = %(oid)s::oid AND relpersistence <> 'p'
+) AS found
+ORDER BY what, object;
+
+-- existing_relation: whether a name is taken in a schema
+SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) IS NOT NULL AS taken;
+
+-- invalid_indexes: leftovers of failed CREATE INDEX CONCURRENTLY
+SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = %(oid)s::oid AND NOT indisvalid;
+
+-- filenode: the table's file and its length in blocks, now
+SELECT coalesce(pg_relation_filenode(%(oid)s::oid), 0)::bigint AS filenode,
+       pg_relation_size(%(oid)s::oid) / current_setting('block_size')::int AS heap_blocks;

@@ -1,0 +1,40 @@
+-- triggers: the user's own triggers, as they are to stand on the new table
+SELECT tg.tgname AS name, pg_get_triggerdef(tg.oid) AS definition, tg.tgenabled::text AS enabled,
+       obj_description(tg.oid, 'pg_trigger') AS comment
+  FROM pg_trigger tg
+ WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgname NOT LIKE 'replank\_capture\_%%'
+ ORDER BY tg.tgname;
+
+-- sequences: sequences that a column owns (serial) or that are part of it (identity)
+SELECT n.nspname AS schema, s.relname AS name, a.attname AS column, d.deptype = 'i' AS identity
+  FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid
+   AND d.deptype IN ('a', 'i')
+ ORDER BY a.attname, s.relname;
+
+-- next_sequence: the identity sequence of a column of the next table
+SELECT n.nspname AS schema, s.relname AS name
+  FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
+  JOIN pg_class c ON c.oid = d.refobjid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i'
+   AND cn.nspname = %(schema)s AND c.relname = %(table)s AND a.attname = %(column)s;
+
+-- autovacuum_setting: autovacuum_enabled of a table, NULL where it is not set
+SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'autovacuum_enabled') AS setting
+  FROM pg_class c WHERE c.oid = %(oid)s::oid;
+
+-- vacuums: vacuums that are running on the given tables, and whether they guard against wraparound
+SELECT a.pid, c.relname AS table, a.query LIKE '%%(to prevent wraparound)%%' AS wraparound
+  FROM pg_stat_progress_vacuum v JOIN pg_stat_activity a ON a.pid = v.pid JOIN pg_class c ON c.oid = v.relid
+ WHERE v.relid = ANY (%(oids)s::oid[]);
+
+-- blockers: sessions that hold locks on the given tables, the longest transaction first
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(a.query, 120) AS query
+  FROM pg_stat_activity a
+ WHERE a.pid <> pg_backend_pid() AND a.pid IN (
+       SELECT l.pid FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY a.xact_start NULLS LAST LIMIT 5;

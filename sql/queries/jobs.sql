@@ -1,0 +1,124 @@
+-- add_jobs: one row per job, from a JSON array: constant work per statement, whatever its length
+INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, detail)
+SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, j ->> 'axis', nullif(j -> 'lower', 'null'), nullif(j -> 'upper', 'null'),
+       coalesce(j -> 'detail', '{}')
+  FROM jsonb_array_elements(%(jobs)s) AS j;
+
+-- add_heap_jobs: cut blocks [0, heap_blocks) into ranges, at least one
+INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, detail)
+SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap', jsonb_build_array(b::text),
+       jsonb_build_array(least(b + %(chunk_blocks)s, greatest(%(heap_blocks)s, 1))::text), %(detail)s
+  FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b;
+
+-- unfinished_copies: copy jobs that may still write
+SELECT job_id FROM replank.job
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = 'copy' AND state IN ('waiting', 'leased', 'failed') LIMIT 1;
+
+-- unfinished_by_table: the barriers of all tables in one look
+SELECT table_no, count(*) FILTER (WHERE state IN ('waiting', 'leased')) AS running,
+       count(*) FILTER (WHERE state = 'failed') AS failed
+  FROM replank.job WHERE run_id = %(run_id)s AND state IN ('waiting', 'leased', 'failed') GROUP BY table_no;
+
+-- results: what the done jobs of one kind and generation reported
+SELECT job_id, rows, detail, result FROM replank.job
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
+ ORDER BY job_id;
+
+-- take_for_sending: waiting jobs up to the window, marked sent; those already claimed or on their way count
+WITH in_flight AS (
+  SELECT count(*) AS n FROM replank.job
+   WHERE run_id = %(run_id)s AND state IN ('waiting', 'leased')
+     AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * interval '1 second')),
+due AS (
+  SELECT j.job_id FROM replank.job j
+   WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp()
+     AND (j.sent_at IS NULL OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * interval '1 second')
+   ORDER BY j.job_id
+   LIMIT greatest(%(window)s - (SELECT n FROM in_flight), 0)
+   FOR UPDATE SKIP LOCKED)
+UPDATE replank.job j SET sent_at = clock_timestamp() FROM due WHERE j.job_id = due.job_id
+RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper;
+
+-- unsend: the broker did not take them
+UPDATE replank.job SET sent_at = NULL WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
+
+-- claim: commit a lease; the attempt is its fence. No row where another delivery was first or the run rests
+UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(worker)s, backend_pid = pg_backend_pid(),
+       backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+       lease_until = clock_timestamp() + %(lease_s)s * interval '1 second', started_at = clock_timestamp(),
+       error_class = NULL, sqlstate = NULL, message = NULL
+  FROM replank.run r
+ WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s AND j.state = ANY (%(sources)s) AND j.not_before <= clock_timestamp()
+   AND r.run_id = j.run_id AND r.state = 'running' AND NOT r.paused
+RETURNING j.*;
+
+-- hold_lease: in the job's own transaction, the lease is still ours; the row stays locked until commit
+SELECT job_id FROM replank.job
+ WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s FOR UPDATE;
+
+-- finish: done, in the transaction that changed the data
+UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %(rows)s, result = %(result)s
+ WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+
+-- give_back: a passing error: wait, then again. A worker's own shutdown costs no attempt
+UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
+       attempt = attempt + CASE WHEN %(costs_attempt)s THEN 0 ELSE -1 END,
+       error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
+ WHERE job_id = %(job_id)s AND state = 'leased' AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+
+-- fail: a person has to look
+UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
+       error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
+ WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+
+-- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again
+UPDATE replank.job j SET state = 'waiting', sent_at = NULL, error_class = 'worker lost',
+       message = 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing'
+ WHERE j.job_id IN (
+   SELECT o.job_id FROM replank.job o
+     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
+    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
+      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+    FOR UPDATE OF o SKIP LOCKED)
+RETURNING j.job_id, j.worker, j.attempt;
+
+-- exhausted: waiting jobs that have used up their attempts become a person's
+UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
+       message = coalesce(message, '') || ' (attempts used up)'
+ WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt >= %(attempts)s RETURNING job_id;
+
+-- cancel: chunks that no longer exist
+UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;
+
+-- retry_failed: an operator wants the failed jobs tried again
+UPDATE replank.job SET state = 'waiting', attempt = 0, sent_at = NULL, not_before = clock_timestamp()
+ WHERE run_id = %(run_id)s AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
+
+-- failures: jobs that need a person
+SELECT j.job_id AS job, j.step, t.schema_name || '.' || t.table_name AS "table", j.kind, j.axis, j.lower, j.upper,
+       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message
+  FROM replank.job j JOIN replank.run_table t USING (run_id, table_no)
+ WHERE j.run_id = %(run_id)s AND j.state = 'failed' ORDER BY j.job_id;
+
+-- counts: jobs of a run by state
+SELECT state, count(*) AS n FROM replank.job WHERE run_id = %(run_id)s GROUP BY state;
+
+-- progress: rows copied and jobs finished, per table
+SELECT table_no, kind, generation, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done,
+       coalesce(sum(rows) FILTER (WHERE state = 'done'), 0)::bigint AS rows
+  FROM replank.job WHERE run_id = %(run_id)s GROUP BY table_no, kind, generation;
+
+-- leases: what every worker does now
+SELECT j.worker, j.job_id, j.kind, t.schema_name || '.' || t.table_name AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
+  FROM replank.job j JOIN replank.run_table t USING (run_id, table_no)
+ WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker;
+
+-- rate: rows that jobs of one run finished within the last seconds, and how long that was
+SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
+ WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify')
+   AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second';
+
+-- own_backends: sessions that leased jobs of a run and still live
+SELECT a.pid FROM replank.job j JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start
+ WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.state <> 'idle';

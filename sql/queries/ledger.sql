@@ -1,0 +1,135 @@
+-- ledger_version: which upgrades the ledger has had; no row where there is no ledger
+SELECT coalesce(max(version), 0) AS version FROM replank.version;
+
+-- has_ledger: whether this database has a ledger at all
+SELECT to_regclass('replank.version') IS NOT NULL AS there;
+
+-- create_run: one open run per database; a second one violates one_open_run
+INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_max)
+VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_max)s)
+RETURNING run_id;
+
+-- add_phase: the phase and its step
+INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp());
+
+-- add_step: a step of a phase
+INSERT INTO replank.step (run_id, step, phase, started_at) VALUES (%(run_id)s, %(step)s, %(phase)s, clock_timestamp());
+
+-- finish_steps: close every step and phase of a run
+WITH steps AS (UPDATE replank.step SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL)
+UPDATE replank.phase SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL;
+
+-- add_table: one table of the run
+INSERT INTO replank.run_table (run_id, table_no, schema_name, table_name, set_no, spec, axis, axis_reason, rows_estimate)
+VALUES (%(run_id)s, %(table_no)s, %(schema_name)s, %(table_name)s, %(set_no)s, %(spec)s, %(axis)s, %(axis_reason)s, %(rows_estimate)s);
+
+-- add_set: a conversion set and the foreign keys it takes along
+INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys) VALUES (%(run_id)s, %(set_no)s, %(foreign_keys)s);
+
+-- open_run: the run that is not finished, if any
+SELECT * FROM replank.run WHERE state = ANY (%(open_states)s) ORDER BY run_id DESC LIMIT 1;
+
+-- latest_run: the newest run, open or not
+SELECT * FROM replank.run ORDER BY run_id DESC LIMIT 1;
+
+-- finished_run_of_plan: a run of the same plan that is done
+SELECT * FROM replank.run WHERE plan_digest = %(plan_digest)s AND state = 'done' ORDER BY run_id DESC LIMIT 1;
+
+-- run_by_id: one run
+SELECT * FROM replank.run WHERE run_id = %(run_id)s;
+
+-- set_run_state: a transition that replank/states.py allows, or no row
+UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
+       finished_at = CASE WHEN %(finished)s THEN clock_timestamp() END
+ WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
+RETURNING run_id;
+
+-- set_flags: pause and hold, where given
+UPDATE replank.run SET paused = coalesce(%(paused)s, paused), hold_cutover = coalesce(%(hold_cutover)s, hold_cutover)
+ WHERE run_id = %(run_id)s RETURNING run_id;
+
+-- set_window: how many jobs may be in flight now, and why
+UPDATE replank.run SET window_now = %(now)s, window_max = %(max)s, window_reason = %(reason)s
+ WHERE run_id = %(run_id)s AND (window_now, window_max, window_reason) IS DISTINCT FROM (%(now)s, %(max)s, %(reason)s);
+
+-- add_event: what happened, who did it
+INSERT INTO replank.event (run_id, actor, kind, subject, message)
+VALUES (%(run_id)s, %(actor)s, %(kind)s, %(subject)s, %(message)s);
+
+-- events: the newest events of a run, oldest first
+SELECT * FROM (SELECT * FROM replank.event WHERE run_id = %(run_id)s ORDER BY event_id DESC LIMIT %(limit)s) AS newest
+ ORDER BY event_id;
+
+-- tables: every table of a run
+SELECT * FROM replank.run_table WHERE run_id = %(run_id)s ORDER BY table_no;
+
+-- table_by_no: one table of a run
+SELECT * FROM replank.run_table WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- set_table_state: a transition that replank/states.py allows, or no row; its time goes to the history
+WITH moved AS (
+  UPDATE replank.run_table SET state = %(state)s, problem = '', attempts = 0
+   WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s)
+  RETURNING run_id, table_no, state)
+INSERT INTO replank.table_history (run_id, table_no, state) SELECT run_id, table_no, state FROM moved
+RETURNING table_no;
+
+-- postpone_table: try this table again later, and say why
+UPDATE replank.run_table SET attempts = attempts + 1, problem = %(problem)s,
+       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING attempts;
+
+-- block_table: only a person can let this table go on
+UPDATE replank.run_table SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- clear_problems: an operator wants everything tried again
+UPDATE replank.run_table SET problem = '', blocked = false, attempts = 0, rounds = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
+
+-- clear_set_problems: likewise for the cutovers
+UPDATE replank.conversion_set SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
+
+-- mark_rewritten: a worker found another file than the one the blocks were cut from
+UPDATE replank.run_table SET rewritten = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- set_heap_extent: the file and its length when capture had committed
+UPDATE replank.run_table SET filenode = %(filenode)s::bigint::oid, heap_blocks = %(heap_blocks)s, rewritten = false,
+       cutting_finished = false, cut_to = NULL WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- restart_copy: a new generation of chunks
+UPDATE replank.run_table SET generation = generation + 1, rewritten = false, cutting_finished = false, cut_to = NULL
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- set_cut: how far the table is cut
+UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)s
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- next_round: another verification; RETURNING how many there were
+UPDATE replank.run_table SET rounds = rounds + 1 WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING rounds;
+
+-- add_change_log: where a table's changes are captured
+INSERT INTO replank.change_log (run_id, table_no, log_table, mode) VALUES (%(run_id)s, %(table_no)s, %(log_table)s, %(mode)s);
+
+-- sets: every conversion set of a run
+SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
+
+-- postpone_set: try the cutover again later, and say why
+UPDATE replank.conversion_set SET attempts = attempts + 1, problem = %(problem)s,
+       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s RETURNING attempts;
+
+-- block_set: only a person can let this cutover go on
+UPDATE replank.conversion_set SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
+-- set_autovacuum_before: what autovacuum_enabled was on the live tables before the cutover
+UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
+-- set_swapped: the cutover's own word, in the cutover's own transaction
+UPDATE replank.conversion_set SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND swapped_at IS NULL RETURNING set_no;
+
+-- set_lock_times: how long the cutover waited for and held its locks
+UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
+-- table_seconds: when each table entered each state
+SELECT table_no, state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at, table_no;

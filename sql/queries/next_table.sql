@@ -1,0 +1,71 @@
+-- create_next: the live table's columns, order, checks, defaults and storage, empty and without indexes
+CREATE TABLE {next} (LIKE {live} INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING CONSTRAINTS
+  INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE) USING {method}
+
+-- access_method: how the live table is stored
+SELECT am.amname FROM pg_class c JOIN pg_am am ON am.oid = c.relam WHERE c.oid = %(oid)s::oid;
+
+-- unvalidated_checks: CHECKs that existing rows may break; LIKE would make them binding
+SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description(oid, 'pg_constraint') AS comment
+  FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype = 'c' AND NOT convalidated ORDER BY conname;
+
+-- dressing: statements for what LIKE leaves out: options, statistics targets, owner, grants, comment
+SELECT statement FROM (
+  SELECT 10 AS n, format('ALTER TABLE %%s SET (%%s)', t.next, string_agg(format('%%I = %%L', o.option_name, o.option_value), ', ')) AS statement
+    FROM target t, pg_class c, pg_options_to_table(c.reloptions) o WHERE c.oid = t.oid GROUP BY t.next
+  UNION ALL
+  SELECT 11, format('ALTER TABLE %%s SET (%%s)', t.next, string_agg(format('toast.%%I = %%L', o.option_name, o.option_value), ', '))
+    FROM target t, pg_class c, pg_class tc, pg_options_to_table(tc.reloptions) o WHERE c.oid = t.oid AND tc.oid = c.reltoastrelid GROUP BY t.next
+  UNION ALL
+  SELECT 12, format('ALTER TABLE %%s ALTER COLUMN %%I SET STATISTICS %%s', t.next, a.attname, a.attstattarget)
+    FROM target t, pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
+  UNION ALL
+  SELECT 13, format('ALTER TABLE %%s ALTER COLUMN %%I SET (%%s)', t.next, a.attname,
+                    (SELECT string_agg(format('%%I = %%L', o.option_name, o.option_value), ', ') FROM pg_options_to_table(a.attoptions) o))
+    FROM target t, pg_attribute a WHERE a.attrelid = t.oid AND a.attoptions IS NOT NULL AND NOT a.attisdropped
+  UNION ALL
+  SELECT 14, format('ALTER TABLE %%s SET TABLESPACE %%I', t.next, ts.spcname)
+    FROM target t, pg_class c, pg_tablespace ts WHERE c.oid = t.oid AND ts.oid = c.reltablespace
+  UNION ALL
+  SELECT 15, format('ALTER TABLE %%s REPLICA IDENTITY %%s', t.next, CASE c.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
+    FROM target t, pg_class c WHERE c.oid = t.oid AND c.relreplident IN ('f', 'n')
+  UNION ALL
+  SELECT 16, format('COMMENT ON TABLE %%s IS %%L', t.next, d) FROM target t, obj_description(t.oid, 'pg_class') d WHERE d IS NOT NULL
+  UNION ALL
+  SELECT 20, format('ALTER TABLE %%s OWNER TO %%I', t.next, r.rolname)
+    FROM target t, pg_class c, pg_roles r WHERE c.oid = t.oid AND r.oid = c.relowner AND r.rolname <> current_user
+  UNION ALL
+  SELECT 30, format('REVOKE ALL ON TABLE %%s FROM %%s', t.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END)
+    FROM target t, pg_class n, aclexplode(n.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee WHERE n.oid = t.next::regclass
+  UNION ALL
+  SELECT 31, format('REVOKE ALL ON TABLE %%s FROM %%I', t.next, r.rolname)
+    FROM target t, pg_class c, pg_roles r WHERE c.oid = t.oid AND c.relacl IS NOT NULL AND r.oid = c.relowner
+  UNION ALL
+  SELECT 32, format('GRANT %%s ON TABLE %%s TO %%s%%s', a.privilege_type, t.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM target t, pg_class c, aclexplode(c.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee WHERE c.oid = t.oid
+  UNION ALL
+  SELECT 33, format('GRANT %%s (%%I) ON TABLE %%s TO %%s%%s', a.privilege_type, att.attname, t.next,
+                    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM target t, pg_attribute att, aclexplode(att.attacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
+   WHERE att.attrelid = t.oid AND NOT att.attisdropped
+) AS s
+ORDER BY n, statement;
+
+-- indexes: every valid index, spelled without its table's schema (search_path decides where it is built)
+SELECT ic.relname AS name, pg_get_indexdef(i.indexrelid, 0, true) AS definition, i.indisunique AS is_unique,
+       ts.spcname AS tablespace, con.conname AS constraint_name, con.contype::text AS constraint_type,
+       CASE WHEN con.contype = 'x' OR to_jsonb(con) ->> 'conperiod' = 'true' THEN pg_get_constraintdef(con.oid) END AS whole_constraint,
+       coalesce(con.condeferrable, false) AS deferrable, coalesce(con.condeferred, false) AS deferred,
+       i.indisclustered AS clustered, i.indisreplident AS replica_identity,
+       obj_description(i.indexrelid, 'pg_class') AS comment, obj_description(con.oid, 'pg_constraint') AS constraint_comment
+  FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+  LEFT JOIN pg_tablespace ts ON ts.oid = ic.reltablespace
+  LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
+ WHERE i.indrelid = %(oid)s::oid AND i.indisvalid
+ ORDER BY i.indisprimary DESC, i.indisunique DESC, ic.relname;
+
+-- index_statistics: statistics targets on expression columns of indexes
+SELECT ic.relname AS name, a.attnum::int AS column_no, a.attstattarget::int AS target
+  FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_attribute a ON a.attrelid = ic.oid
+ WHERE i.indrelid = %(oid)s::oid AND a.attstattarget >= 0;

@@ -1,0 +1,131 @@
+"""Verification: count and an order-independent hash of every row, live against next, at one snapshot.
+
+Keys in the change log are left out on both sides: the next drain brings and compares them. The hash of
+a row is 64 bits; their sum does not depend on the order, and a key is unique on either side, so equal
+rows cannot cancel each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import sql
+
+from replank.chunk import Chunk
+from replank.table_spec import TableSpec
+from sql.capture import log_keys, log_table
+from sql.connection import Connection, row, run
+from sql.conversion import canonical, converted, is_odd, row_hash
+from sql.copying import in_chunk, source
+from sql.draining import logged_converted, remember_odd, same_key
+from sql.next_table import next_table
+
+Side = Literal["live", "next"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What one verify job saw. `total` is the sum of the rows' hashes; `truncated` makes it stale."""
+
+    rows: int
+    total: int
+    truncated: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON numbers lose digits in other readers: the sum travels as text."""
+        return {"rows": self.rows, "total": str(self.total), "truncated": self.truncated}
+
+
+def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) -> Sums:
+    """Count and hash one chunk of one side, in the caller's REPEATABLE READ transaction."""
+    log = row(
+        connection,
+        sql.SQL("SELECT count(*) AS keys, coalesce(bool_or(truncated), false) AS truncated FROM {}").format(
+            log_table(spec)
+        ),
+    )
+    assert log is not None
+    left_out = sql.SQL("true") if log["keys"] == 0 else _not_logged(connection, spec, side)
+    if side == "live":
+        where = sql.SQL("{} AND {}").format(in_chunk(spec, chunk), left_out)
+        odd = is_odd(spec.key_columns, "live")
+        summed = _sums(source(spec), row_hash(spec, "live", live=True), odd, where)
+    else:
+        where = sql.SQL("{} AND {}").format(in_chunk(spec, chunk, "next"), left_out)
+        table = sql.SQL("{} AS next").format(next_table(spec))
+        summed = _sums(table, row_hash(spec, "next", live=False), sql.SQL("false"), where)
+    found = run(connection, summed).fetchone()
+    assert found is not None
+    if found[2]:
+        remember_odd(connection, spec, in_chunk(spec, chunk))
+    return Sums(rows=found[0], total=int(found[1]), truncated=log["truncated"])
+
+
+def _sums(table: sql.Composable, hashed: sql.Composable, odd: sql.Composable, where: sql.Composable) -> sql.Composable:
+    return sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text, coalesce(bool_or({}), false) FROM {} WHERE {}").format(
+        hashed, odd, table, where
+    )
+
+
+def _not_logged(connection: Connection, spec: TableSpec, side: Side) -> sql.Composable:
+    if side == "live":
+        logged: sql.Composable = sql.SQL("{} AS log").format(log_table(spec))
+    else:
+        logged = logged_converted(connection, spec)
+    return sql.SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(logged, same_key(spec, side))
+
+
+def log_differences(connection: Connection, spec: TableSpec) -> int:
+    """Send the key of every row that differs through the log, in the caller's REPEATABLE READ transaction.
+
+    Returns how many there are. A row that exists only in next goes in under its canonical spelling.
+    """
+    keys = log_keys(spec)
+    as_converted = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(converted(column, sql.Identifier("live", column.name)), key)
+        for column, key in zip(spec.key_columns, keys, strict=True)
+    )
+    originals = sql.SQL(", ").join(
+        sql.SQL("live.{} AS {}").format(sql.Identifier(name), sql.Identifier(f"o{n}"))
+        for n, name in enumerate(spec.key, start=1)
+    )
+    nexts = sql.SQL(", ").join(
+        sql.SQL("next.{} AS {}").format(sql.Identifier(name), key) for name, key in zip(spec.key, keys, strict=True)
+    )
+    logged = sql.SQL(", ").join(
+        sql.SQL("coalesce(l.{}, {})").format(sql.Identifier(f"o{n}"), canonical(column, sql.SQL("n.{}").format(key)))
+        for n, (column, key) in enumerate(zip(spec.key_columns, keys, strict=True), start=1)
+    )
+    found = connection.execute(
+        sql.SQL(
+            "INSERT INTO {log} ({keys}) SELECT {logged} FROM"
+            " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left}) AS l"
+            " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} AS next WHERE {next_left}) AS n"
+            " USING ({keys}) WHERE l.hash IS DISTINCT FROM n.hash"
+        ).format(
+            log=log_table(spec),
+            keys=sql.SQL(", ").join(keys),
+            logged=logged,
+            originals=originals,
+            as_converted=as_converted,
+            live_hash=row_hash(spec, "live", live=True),
+            live=source(spec),
+            live_left=_not_logged(connection, spec, "live"),
+            nexts=nexts,
+            next_hash=row_hash(spec, "next", live=False),
+            next=next_table(spec),
+            next_left=_not_logged(connection, spec, "next"),
+        )
+    )
+    return found.rowcount
+
+
+def difference_examples(connection: Connection, spec: TableSpec, *, limit: int = 5) -> list[str]:
+    """Some of the keys now in the log, as text: after `log_differences`, rows that differed."""
+    found = connection.execute(
+        sql.SQL("SELECT ROW({})::text FROM {} LIMIT {}").format(
+            sql.SQL(", ").join(log_keys(spec)), log_table(spec), limit
+        )
+    ).fetchall()
+    return [str(key[0]) for key in found]

@@ -1,0 +1,1 @@
+"""The embedded servers: real ones, and processes that own them and die."""

@@ -1,0 +1,73 @@
+"""The Celery application of the workers: one thin task, one connection per child process."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from typing import Any
+
+import psycopg
+import structlog
+from celery import Celery
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from replank.errors import ReplankError
+from replank.messages import TASK, celery_settings
+from replank.settings import Settings
+from sql.connection import connect
+from workers.executor import Executor
+
+log = structlog.get_logger()
+
+
+class Child:
+    """The executor of this child process, opened after the fork and again after a lost connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._executor: Executor | None = None
+
+    def executor(self) -> Executor:
+        if self._executor is None or self._executor.connection.closed:
+            name = f"{socket.gethostname()}:{os.getpid()}"
+            self._executor = Executor(
+                connection=connect(self._settings.database(), name=f"worker {name}"),
+                worker=name,
+                settings=self._settings,
+                random_source=random.Random(),
+            )
+        return self._executor
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.connection.close()
+
+
+def build_app(settings: Settings) -> Celery:
+    """The worker's application. Nothing is connected until a child process starts."""
+    app = Celery("replank")
+    app.conf.update(celery_settings(settings))
+    child = Child(settings)
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    def execute(run_id: int, job_id: int) -> str:
+        try:
+            return str(child.executor().execute(run_id=run_id, job_id=job_id))
+        except (psycopg.OperationalError, ReplankError) as error:
+            # The ledger was not told, so the sweeper sends the job again; this child reconnects.
+            log.info("delivery ended early", run=run_id, job=job_id, reason=str(error).strip())
+            return "lost"
+
+    @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def open_early(**_: Any) -> None:
+        try:
+            child.executor()
+        except ReplankError as error:
+            log.info("no connection yet", reason=str(error))
+
+    @worker_process_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+    def close(**_: Any) -> None:
+        child.close()
+
+    return app

@@ -1,0 +1,98 @@
+"""Executing one job: lease, work, done; an ordinary function, whatever queue brought the message."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psycopg
+import structlog
+
+from replank.errors import LeaseLost, NeedsPerson, ReplankError
+from replank.plan import Plan
+from replank.settings import Settings
+from sql.connection import Connection
+from sql.ledger import jobs, runs, tables
+from sql.ledger.jobs import Job
+from workers.failures import delay_s, judge
+from workers.work import Done, Limits, perform
+
+log = structlog.get_logger()
+
+
+class Outcome(StrEnum):
+    """What became of a delivery."""
+
+    DONE = "done"
+    NOTHING = "nothing"
+    AGAIN = "again"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """Executes jobs on one connection. `worker` is the name that leases carry."""
+
+    connection: Connection
+    worker: str
+    settings: Settings
+    random_source: random.Random
+
+    def execute(self, *, run_id: int, job_id: int) -> Outcome:
+        """Claim the job and do it. A delivery that comes second or late changes nothing.
+
+        Raises psycopg.OperationalError if the connection is lost: the lease is then swept up.
+        """
+        job = jobs.claim(
+            self.connection,
+            run_id=run_id,
+            job_id=job_id,
+            worker=self.worker,
+            lease_s=self.settings.lease_s,
+        )
+        if job is None:
+            return Outcome.NOTHING
+        bound = log.bind(run=run_id, job=job_id, kind=str(job.kind), attempt=job.attempt)
+        try:
+            done = self._perform(job)
+        except LeaseLost as error:
+            bound.info("lease lost", reason=str(error))
+            return Outcome.NOTHING
+        except (psycopg.Error, ReplankError) as error:
+            if self.connection.closed:
+                raise
+            return self._give_up(job, error)
+        bound.info("job done", rows=done.rows)
+        return Outcome.DONE
+
+    def _perform(self, job: Job) -> Done:
+        table = tables.read_table(self.connection, job.run_id, job.table_no)
+        plan = self._plan(job)
+        limits = Limits(
+            statement_timeout_ms=self.settings.statement_timeout_ms,
+            lock_timeout_ms=self.settings.lock_timeout_ms,
+            index_memory_mb=plan.options.index_memory_mb,
+        )
+        return perform(self.connection, job, table, limits)
+
+    def _plan(self, job: Job) -> Plan:
+        return runs.read_run(self.connection, job.run_id).plan
+
+    def _give_up(self, job: Job, error: psycopg.Error | ReplankError) -> Outcome:
+        verdict = judge(error)
+        if verdict is None:
+            raise NeedsPerson(f"job {job.job_id}: {error}") from error
+        failure = verdict.failure
+        bound = log.bind(run=job.run_id, job=job.job_id, sqlstate=failure.sqlstate, reason=failure.message)
+        if verdict.rewritten:
+            table = tables.read_table(self.connection, job.run_id, job.table_no)
+            tables.mark_rewritten(self.connection, table.spec)
+        if verdict.again and job.attempt < self.settings.job_attempts:
+            wait = delay_s(job.attempt, self.random_source)
+            jobs.give_back(self.connection, job, failure, delay_s=wait)
+            bound.info("job waits", error_class=failure.error_class, seconds=round(wait, 2))
+            return Outcome.AGAIN
+        jobs.fail(self.connection, job, failure)
+        bound.error("job needs a person", error_class=failure.error_class)
+        return Outcome.FAILED

@@ -1,0 +1,187 @@
+"""The work of each kind of job: the SQL it needs, and the transaction it needs it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import IsolationLevel, sql
+
+from replank.chunk import Axis
+from replank.errors import LeaseLost, NeedsPerson, TryAgain
+from replank.states import JobKind
+from sql.capture import log_table
+from sql.connection import Connection, apply_settings
+from sql.copying import copy_chunk, pin_file
+from sql.draining import drain
+from sql.ledger import jobs
+from sql.ledger.jobs import Job
+from sql.ledger.tables import RunTable
+from sql.next_table import build_index, next_table
+from sql.verification import log_differences, sum_chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a job reports: rows written or read, and what its barrier needs to know."""
+
+    rows: int
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one job may take. An index or a validation of a large table may last for hours."""
+
+    statement_timeout_ms: int
+    lock_timeout_ms: int
+    index_memory_mb: int
+
+
+Work = Callable[[Connection, Job, RunTable, Limits], Done]
+
+UNBOUNDED_KINDS = frozenset({JobKind.INDEX, JobKind.VACUUM, JobKind.VALIDATE, JobKind.DRAIN, JobKind.REPAIR})
+"""No statement_timeout: these are as long as their table; the lease follows their backend's life."""
+
+
+def perform(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    """Do the job and write "done", in one transaction. Raises LeaseLost if the lease is not ours."""
+    return WORK[job.kind](connection, job, table, limits)
+
+
+@contextmanager
+def fenced(
+    connection: Connection, job: Job, limits: Limits, *, isolation: IsolationLevel | None = None
+) -> Iterator[None]:
+    """The job's own transaction: it begins by holding the lease, and its settings end with it.
+
+    Its commit need not wait for the disk: the data and "done" are lost together or not at all.
+    """
+    connection.isolation_level = isolation
+    try:
+        with connection.transaction():
+            if not jobs.holds_lease(connection, job):
+                raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
+            apply_settings(connection, _job_settings(job, limits), local=True)
+            yield
+    finally:
+        connection.isolation_level = None
+
+
+def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
+    timeout = 0 if job.kind in UNBOUNDED_KINDS else limits.statement_timeout_ms
+    return {
+        "statement_timeout": f"{timeout}ms",
+        "lock_timeout": f"{limits.lock_timeout_ms}ms",
+        "synchronous_commit": "off",
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",
+        "maintenance_work_mem": f"{limits.index_memory_mb}MB",
+    }
+
+
+def _finish(connection: Connection, job: Job, done: Done) -> Done:
+    if not jobs.finish(connection, job, rows_done=done.rows, result=done.result):
+        raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
+    return done
+
+
+def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    if job.chunk is None:
+        raise NeedsPerson(f"job {job.job_id} has no chunk")
+    with fenced(connection, job, limits):
+        if job.chunk.axis is Axis.HEAP:
+            pin_file(connection, table.spec, table.filenode)
+        return _finish(connection, job, Done(rows=copy_chunk(connection, table.spec, job.chunk)))
+
+
+def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ):
+        if jobs.copying(connection, table.spec):
+            raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
+        drained = drain(connection, table.spec, compare=bool(job.detail.get("compare")))
+        if drained.mismatches:
+            raise NeedsPerson(
+                f"{table.spec.full_name}: {drained.mismatches} rows differ after a drain; nothing is swapped"
+            )
+        return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
+
+
+def _index(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    with fenced(connection, job, limits):
+        build_index(connection, table.spec, dict(job.detail))
+        return _finish(connection, job, Done(rows=0))
+
+
+def _vacuum(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    """VACUUM refuses a transaction block; it is idempotent, so "done" may follow in its own."""
+    apply_settings(connection, {"maintenance_work_mem": f"{limits.index_memory_mb}MB"})
+    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(next_table(table.spec)))
+    connection.execute(sql.SQL("VACUUM {}").format(log_table(table.spec)))
+    with fenced(connection, job, limits):
+        return _finish(connection, job, Done(rows=0))
+
+
+def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    """Sums at the barrier's snapshot. The lease is looked at afterwards: the old snapshot cannot see it."""
+    if job.chunk is None:
+        raise NeedsPerson(f"job {job.job_id} has no chunk")
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            if job.detail["snapshot"] is not None:
+                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(job.detail["snapshot"]))
+            apply_settings(connection, _job_settings(job, limits), local=True)
+            if job.detail.get("filenode"):
+                pin_file(connection, table.spec, int(job.detail["filenode"]))
+            sums = sum_chunk(connection, table.spec, job.detail["side"], job.chunk)
+            other = None
+            if job.detail["snapshot"] is None:
+                # A small table: both sides in one job, at this transaction's own snapshot.
+                other = sum_chunk(connection, table.spec, "next", job.chunk)
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
+        return _snapshot_lost(connection, job, limits, error)
+    finally:
+        connection.isolation_level = None
+    result: dict[str, Any] = {job.detail["side"]: sums.to_json()}
+    if other is not None:
+        result["next"] = other.to_json()
+    with fenced(connection, job, limits):
+        return _finish(connection, job, Done(rows=sums.rows, result=result))
+
+
+def _snapshot_lost(connection: Connection, job: Job, limits: Limits, error: psycopg.Error) -> Done:
+    """The session that kept the snapshot has ended: say so, and the barrier compares anew."""
+    with fenced(connection, job, limits):
+        lost = {"snapshot_lost": error.diag.message_primary or "?"}
+        return _finish(connection, job, Done(rows=0, result=lost))
+
+
+def _repair(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ):
+        differing = log_differences(connection, table.spec)
+        return _finish(connection, job, Done(rows=differing, result={"differing": differing}))
+
+
+def _validate(connection: Connection, job: Job, _table: RunTable, limits: Limits) -> Done:
+    with fenced(connection, job, limits):
+        connection.execute(
+            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                sql.Identifier(job.detail["schema"], job.detail["table"]), sql.Identifier(job.detail["name"])
+            )
+        )
+        return _finish(connection, job, Done(rows=0))
+
+
+WORK: Mapping[JobKind, Work] = {
+    JobKind.COPY: _copy,
+    JobKind.DRAIN: _drain,
+    JobKind.INDEX: _index,
+    JobKind.VACUUM: _vacuum,
+    JobKind.VERIFY: _verify,
+    JobKind.REPAIR: _repair,
+    JobKind.VALIDATE: _validate,
+}
