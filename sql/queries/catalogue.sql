@@ -87,7 +87,7 @@ SELECT md5(concat_ws(E'\n',
      FROM pg_constraint WHERE conrelid = %(oid)s::oid OR confrelid = %(oid)s::oid),
   (SELECT string_agg(pg_get_indexdef(indexrelid), ';' ORDER BY indexrelid)
      FROM pg_index WHERE indrelid = %(oid)s::oid AND indisvalid),
-  (SELECT string_agg(pg_get_triggerdef(oid) || tgenabled, ';' ORDER BY tgname)
+  (SELECT string_agg(pg_get_triggerdef(oid) || tgenabled::text, ';' ORDER BY tgname)
      FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'),
   (SELECT string_agg(inhrelid::regclass::text, ';' ORDER BY inhrelid) FROM pg_inherits WHERE inhparent = %(oid)s::oid),
   (SELECT concat_ws(' ', relowner, relacl, relreplident, relrowsecurity) FROM pg_class WHERE oid = %(oid)s::oid)
