@@ -10,7 +10,14 @@ from rich.text import Text
 from monitoring.status import Status
 
 SHOWN_TABLES = 30
-COLOUR = {"done": "green", "swapped": "green", "ready": "cyan", "needs_person": "red", "running": "yellow"}
+COLOUR = {
+    "done": "green",
+    "swapped": "green",
+    "validating": "green",
+    "ready": "cyan",
+    "needs_person": "red",
+    "running": "yellow",
+}
 
 
 def render(status: Status) -> RenderableType:

@@ -29,6 +29,7 @@ BEHIND = {
     TableState.REPAIRING: 0.8,
     TableState.READY: 0.98,
     TableState.SWAPPED: 0.99,
+    TableState.VALIDATING: 0.99,
     TableState.DONE: 1.0,
 }
 COPY_SHARE = 0.36

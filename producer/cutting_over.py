@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.plan import OptionsPlan
 from replank.states import JobKind, TableState
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
-from sql.capture import log_table
+from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
 from sql.ledger import jobs, runs, tables
@@ -106,32 +105,8 @@ class CuttingOver:
         """In the cutover's own transaction: the swap, its word, and the jobs that come after it."""
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
             raise OutcomeUnknown("this set was swapped before; read `replank status`")
-        for member in members:
-            tables.move_table(self.connection, member.spec, TableState.SWAPPED)
-        for number, details in self._validations(conversion_set, members).items():
-            member = next(m for m in members if m.table_no == number)
-            jobs.add_jobs(
-                self.connection,
-                member.spec,
-                JobKind.VALIDATE,
-                step=self.step,
-                generation=member.generation,
-                details=details,
-            )
-
-    def _validations(
-        self, conversion_set: ConversionSet, members: Sequence[RunTable]
-    ) -> dict[int, list[dict[str, str]]]:
-        numbers = {(m.spec.schema, m.spec.name): m.table_no for m in members}
-        found: dict[int, list[dict[str, str]]] = defaultdict(list)
-        for key in conversion_set.foreign_keys:
-            if not key["validated"]:
-                continue  # It was NOT VALID before; it stays so.
-            owner = numbers.get((key["schema"], key["table_name"]))
-            if owner is None:
-                owner = numbers[key["ref_schema"], key["ref_table"]]
-            found[owner].append({"schema": key["schema"], "table": key["table_name"], "name": key["name"]})
-        return found
+        if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
+            raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
 
     def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         wait = min(0.2 * 1.4**conversion_set.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from psycopg import errors, sql
 
@@ -20,7 +21,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.plan import OptionsPlan
 from replank.states import JobKind, TableState
 from sql import capture, catalogue, next_table
-from sql.capture import log_table
+from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, value
 from sql.ledger import jobs, runs, tables
 from sql.ledger.jobs import Unfinished
@@ -70,7 +71,8 @@ class Stages:
             TableState.VERIFYING: verifying.judge,
             TableState.REPAIRING: self._after_repair,
             TableState.READY: self._keep_up,
-            TableState.SWAPPED: self._after_validation,
+            TableState.SWAPPED: self._start_validation,
+            TableState.VALIDATING: self._after_validation,
             TableState.DONE: lambda _: False,
         }
 
@@ -195,9 +197,39 @@ class Stages:
         tables.postpone_table(self.connection, table.spec, delay_s=READY_LOOK_S, problem="")
         return False
 
+    def _start_validation(self, table: RunTable) -> bool:
+        """One job for each foreign key of this table; those from outside the set belong to their target."""
+        conversion_set = next(s for s in tables.read_sets(self.connection, table.run_id) if s.set_no == table.set_no)
+        members = {
+            (t.spec.schema, t.spec.name)
+            for t in tables.read_tables(self.connection, table.run_id)
+            if t.set_no == table.set_no
+        }
+        with self.connection.transaction():
+            jobs.add_jobs(
+                self.connection,
+                table.spec,
+                JobKind.VALIDATE,
+                step=self.step,
+                generation=table.generation,
+                details=[
+                    {"schema": key["schema"], "table": key["table_name"], "name": key["name"]}
+                    for key in conversion_set.foreign_keys
+                    if key["validated"] and (table.spec.schema, table.spec.name) == _owner(key, members)
+                ],
+            )
+            tables.move_table(self.connection, table.spec, TableState.VALIDATING)
+        return True
+
     def _after_validation(self, table: RunTable) -> bool:
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             capture.remove(self.connection, table.spec)
             tables.move_table(self.connection, table.spec, TableState.DONE)
         return True
+
+
+def _owner(key: Mapping[str, Any], members: set[tuple[str, str]]) -> tuple[str, str]:
+    """The table of the set whose validation a foreign key belongs to."""
+    source = (key["schema"], key["table_name"])
+    return source if source in members else (key["ref_schema"], key["ref_table"])

@@ -29,6 +29,7 @@ class TableState(StrEnum):
     REPAIRING = "repairing"
     READY = "ready"
     SWAPPED = "swapped"
+    VALIDATING = "validating"
     DONE = "done"
 
 
@@ -78,7 +79,8 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.REPAIRING, TableState.CATCHING_UP): "the differing keys are in the log: drain, compare anew",
     (TableState.VERIFYING, TableState.READY): "counts and sums are equal",
     (TableState.READY, TableState.SWAPPED): "the cutover of the conversion set committed",
-    (TableState.SWAPPED, TableState.DONE): "its foreign keys are validated",
+    (TableState.SWAPPED, TableState.VALIDATING): "the lock is gone: its foreign keys may be read through",
+    (TableState.VALIDATING, TableState.DONE): "its foreign keys are validated, capture is removed",
 }
 
 JOB_TRANSITIONS: Transitions = {

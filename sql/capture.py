@@ -9,6 +9,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from replank.table_spec import TableSpec
+from sql.change_log import log_keys, log_table, odd_table
 from sql.connection import Connection, rows
 from sql.next_table import live_table
 
@@ -16,21 +17,8 @@ PREFIX = "replank_capture_"
 """Trigger names; the part after it is the event."""
 
 
-def log_table(spec: TableSpec) -> sql.Identifier:
-    return sql.Identifier("replank", spec.log_name)
-
-
-def odd_table(spec: TableSpec) -> sql.Identifier:
-    return sql.Identifier("replank", spec.odd_name)
-
-
 def capture_function(spec: TableSpec) -> sql.Identifier:
     return sql.Identifier("replank", spec.capture_name)
-
-
-def log_keys(spec: TableSpec) -> list[sql.Identifier]:
-    """The log's key columns: `k1` … in key order."""
-    return [sql.Identifier(f"k{number}") for number in range(1, len(spec.key) + 1)]
 
 
 def create_log(connection: Connection, spec: TableSpec) -> None:

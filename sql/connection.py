@@ -83,10 +83,23 @@ def _why_not(url: str, error: psycopg.OperationalError) -> str:
 
 
 def run(
-    connection: Connection, statement: sql.Composable, params: Mapping[str, Any] | None = None
+    connection: Connection,
+    statement: sql.Composable,
+    params: Mapping[str, Any] | None = None,
+    *,
+    prepare: bool | None = None,
 ) -> psycopg.Cursor[TupleRow]:
-    """Execute one statement that was composed of fragments."""
-    return connection.execute(cast(sql.Composed, statement), params)
+    """Execute one statement that was composed of fragments.
+
+    `prepare` keeps its plan for the next time, on connections that `keep_plans` was called for.
+    """
+    return connection.execute(cast(sql.Composed, statement), params, prepare=prepare)
+
+
+def keep_plans(connection: Connection) -> None:
+    """Allow `run(…, prepare=True)` on this connection; nothing else is prepared."""
+    connection.prepare_threshold = 1_000_000_000
+    connection.prepared_max = 10_000
 
 
 def rows(

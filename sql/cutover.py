@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import IsolationLevel, errors, sql
 
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql import catalogue
-from sql.capture import log_table
-from sql.connection import Connection, apply_settings, rows, script, value
+from sql.change_log import log_table
+from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
 from sql.draining import drain
 from sql.named import query
 from sql.swap_script import swap_script
+
+PASSES = 4
+SHORT_PASS_S = 0.015
+"""The logs are drained until one pass over all of them is this short: then little can have come in."""
 
 ForeignKeyDocument = Mapping[str, Any]
 
@@ -67,9 +71,12 @@ def cut_over(
     Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsPerson if the live
     tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
     """
-    for spec in specs:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(spec.past_schema)))
-    prepared = swap_script(connection, specs, foreign_keys, autovacuum_before)
+    keep_plans(connection)
+    oids = table_oids(connection, locked_tables(specs, foreign_keys))
+    prepared = _prepare(connection, specs, foreign_keys, autovacuum_before)
+    stamp = _stamp(connection, oids)
+    refuse_changed_shapes(connection, specs)
+    _drain_shortly_before(connection, specs)
     reached_commit = False
     started = time.monotonic()
     locked = started
@@ -78,7 +85,9 @@ def cut_over(
             _lock(connection, specs, foreign_keys, limits)
             locked = time.monotonic()
             drained = _last_drain(connection, specs, limits)
-            _refuse_changed_shapes(connection, specs)
+            if _stamp(connection, oids) != stamp:
+                # Something wrote the catalogue since we looked; only now is a full look worth its time.
+                refuse_changed_shapes(connection, specs)
             script(connection, prepared)
             write_ledger(drained)
             reached_commit = True
@@ -114,26 +123,64 @@ def _lock(
     apply_settings(connection, {"statement_timeout": f"{limits.hold_budget_ms}ms"}, local=True)
 
 
+def _prepare(
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[ForeignKeyDocument],
+    autovacuum_before: Mapping[str, str | None],
+) -> sql.Composable:
+    for schema in sorted({spec.past_schema for spec in specs}):
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    return swap_script(connection, specs, foreign_keys, autovacuum_before)
+
+
+def _stamp(connection: Connection, oids: Sequence[int]) -> str:
+    """Changes with every catalogue row that defines the tables; its plan is kept for the lock."""
+    found = run(connection, query("cutover.catalogue_rows"), {"oids": list(oids)}, prepare=True).fetchone()
+    return "" if found is None else str(found[0])
+
+
+def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    """Leave the last drain next to nothing to do, and its statements planned."""
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        for _ in range(PASSES):
+            started = time.monotonic()
+            for spec in specs:
+                with connection.transaction():
+                    _drain_equal(connection, spec)
+            if time.monotonic() - started < SHORT_PASS_S:
+                return
+    finally:
+        connection.isolation_level = None
+
+
+def _drain_equal(connection: Connection, spec: TableSpec) -> None:
+    done = drain(connection, spec, compare=True)
+    if done.mismatches:
+        raise NeedsPerson(
+            f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was swapped. "
+            "Please report this with `replank status --json`."
+        )
+
+
 def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits) -> int:
     """Drain what is still in the logs; every drained key is compared. Returns the number of log rows."""
     counts = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
     )
-    waiting = {number: count for number, count in connection.execute(counts).fetchall() if count}
+    counted = run(connection, counts, prepare=True).fetchall()
+    waiting = {number: count for number, count in counted if count}
     if sum(waiting.values()) > limits.max_log_rows:
         raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
     for spec in specs:
         if spec.table_no in waiting:
-            done = drain(connection, spec, compare=True)
-            if done.mismatches:
-                raise NeedsPerson(
-                    f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was "
-                    "swapped. Please report this with `replank status --json`."
-                )
+            _drain_equal(connection, spec)
     return sum(waiting.values())
 
 
-def _refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
+def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    """Raises NeedsPerson where a live table's definition is not what the next table was built from."""
     for spec in specs:
         if catalogue.shape(connection, spec.oid) != spec.shape:
             raise NeedsPerson(

@@ -14,11 +14,11 @@ from psycopg import sql
 
 from replank.chunk import Chunk
 from replank.table_spec import TableSpec
-from sql.capture import log_keys, log_table
+from sql.change_log import log_keys, log_table, logged_converted, same_key
+from sql.collisions import remember_odd
 from sql.connection import Connection, row, run
 from sql.conversion import canonical, converted, is_odd, row_hash
 from sql.copying import in_chunk, source
-from sql.draining import logged_converted, remember_odd, same_key
 from sql.next_table import next_table
 
 Side = Literal["live", "next"]

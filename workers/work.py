@@ -13,7 +13,7 @@ from psycopg import IsolationLevel, sql
 from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from replank.states import JobKind
-from sql.capture import log_table
+from sql.change_log import log_table
 from sql.connection import Connection, apply_settings
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain

@@ -47,7 +47,7 @@ CREATE TABLE replank.run_table (
     set_no           integer NOT NULL,
     state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
         'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
-        'verifying', 'repairing', 'ready', 'swapped', 'done')),
+        'verifying', 'repairing', 'ready', 'swapped', 'validating', 'done')),
     spec             jsonb NOT NULL,
     axis             text,
     axis_reason      text NOT NULL DEFAULT '',

@@ -132,6 +132,21 @@ def move_table(connection: Connection, table: TableSpec, state: TableState) -> b
     return moved is not None
 
 
+def move_set(connection: Connection, conversion_set: ConversionSet, state: TableState) -> int:
+    """Move every table of a set that may go there. Returns how many did."""
+    moved = rows(
+        connection,
+        query("ledger.move_set"),
+        {
+            "run_id": conversion_set.run_id,
+            "set_no": conversion_set.set_no,
+            "state": str(state),
+            "sources": sources(state),
+        },
+    )
+    return len(moved)
+
+
 def _id(table: TableSpec) -> dict[str, int]:
     return {"run_id": table.run_id, "table_no": table.table_no}
 

@@ -38,3 +38,15 @@ SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state,
        SELECT l.pid FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY a.xact_start NULLS LAST LIMIT 5;
+
+-- catalogue_rows: changes when any catalogue row that defines the tables is written; cheap enough for a lock
+SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
+  SELECT 'c' || oid || ' ' || xmin AS v FROM pg_class WHERE oid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'a' || attrelid || ' ' || attnum || ' ' || xmin FROM pg_attribute WHERE attrelid = ANY (%(oids)s::oid[]) AND attnum > 0
+  UNION ALL SELECT 'd' || oid || ' ' || xmin FROM pg_attrdef WHERE adrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'o' || oid || ' ' || xmin FROM pg_constraint
+             WHERE conrelid = ANY (%(oids)s::oid[]) OR confrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'i' || indexrelid || ' ' || xmin FROM pg_index WHERE indrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 't' || oid || ' ' || xmin FROM pg_trigger WHERE tgrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'h' || inhrelid || ' ' || xmin FROM pg_inherits WHERE inhparent = ANY (%(oids)s::oid[])
+) AS rows_seen;

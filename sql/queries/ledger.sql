@@ -74,6 +74,14 @@ WITH moved AS (
 INSERT INTO replank.table_history (run_id, table_no, state) SELECT run_id, table_no, state FROM moved
 RETURNING table_no;
 
+-- move_set: all tables of a set in one statement; under the cutover's lock every round trip counts
+WITH moved AS (
+  UPDATE replank.run_table SET state = %(state)s, problem = '', attempts = 0
+   WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND state = ANY (%(sources)s)
+  RETURNING run_id, table_no, state)
+INSERT INTO replank.table_history (run_id, table_no, state) SELECT run_id, table_no, state FROM moved
+RETURNING table_no;
+
 -- postpone_table: try this table again later, and say why
 UPDATE replank.run_table SET attempts = attempts + 1, problem = %(problem)s,
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'

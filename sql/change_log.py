@@ -1,0 +1,49 @@
+"""The change log: its names, and its keys as they are read."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.connection import Connection
+from sql.conversion import converted_if_valid
+
+
+def log_table(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.log_name)
+
+
+def odd_table(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.odd_name)
+
+
+def log_keys(spec: TableSpec) -> list[sql.Identifier]:
+    """The log's key columns: `k1` … in key order."""
+    return [sql.Identifier(f"k{number}") for number in range(1, len(spec.key) + 1)]
+
+
+def logged(spec: TableSpec) -> sql.Composable:
+    """The distinct live keys in the log."""
+    return sql.SQL("(SELECT DISTINCT {} FROM {} WHERE NOT coalesce(truncated, false)) AS log").format(
+        sql.SQL(", ").join(log_keys(spec)), log_table(spec)
+    )
+
+
+def logged_converted(connection: Connection, spec: TableSpec) -> sql.Composable:
+    """The distinct next keys in the log, called `log`. A text that is no uuid was never copied: NULL."""
+    version = connection.info.server_version
+    keys = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(converted_if_valid(column, name, version), name)
+        for column, name in zip(spec.key_columns, log_keys(spec), strict=True)
+    )
+    return sql.SQL("(SELECT DISTINCT {} FROM {} WHERE NOT coalesce(truncated, false)) AS log").format(
+        keys, log_table(spec)
+    )
+
+
+def same_key(spec: TableSpec, alias: str, other: str = "log") -> sql.Composable:
+    """The row of `alias` has the log's key."""
+    return sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(alias, name), sql.SQL("{}.{}").format(sql.Identifier(other), key))
+        for name, key in zip(spec.key, log_keys(spec), strict=True)
+    )

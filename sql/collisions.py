@@ -1,0 +1,107 @@
+"""Collisions: texts that differ and become the same uuid, also when they come in during the run.
+
+Unique indexes would not see them on the key itself: a drain deletes by the new key, so one row would
+replace the other in silence.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from replank.errors import NeedsPerson
+from replank.table_spec import TableSpec
+from sql.change_log import log_keys, log_table, logged, odd_table, same_key
+from sql.connection import Connection, run
+from sql.conversion import canonical, column_list, converted_if_valid, is_odd, type_name
+from sql.copying import source
+from sql.next_table import live_table
+
+
+def remember_odd(connection: Connection, spec: TableSpec, where: sql.Composable) -> None:
+    """Keep the keys of live rows in `where` that are spelled otherwise than PostgreSQL would."""
+    keys = column_list(spec.key_columns, "live")
+    run(
+        connection,
+        sql.SQL("INSERT INTO {} SELECT {}, {} FROM {} WHERE {} AND {} ON CONFLICT DO NOTHING").format(
+            odd_table(spec),
+            keys,
+            _texts(spec, "live", spec.key),
+            source(spec),
+            where,
+            is_odd(spec.key_columns, "live"),
+        ),
+        prepare=True,
+    )
+
+
+def _texts(spec: TableSpec, alias: str, names: tuple[str, ...]) -> sql.Composable:
+    """The converted key as text, one value per key column."""
+    return sql.SQL(", ").join(
+        sql.SQL("({}::pg_catalog.text::{})::pg_catalog.text").format(
+            sql.Identifier(alias, name), type_name(column.next_type)
+        )
+        if column.converted
+        else sql.SQL("{}::pg_catalog.text").format(sql.Identifier(alias, name))
+        for name, column in zip(names, spec.key_columns, strict=True)
+    )
+
+
+def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
+    """Two live rows that became one uuid would replace each other in silence: refuse.
+
+    A twin of a logged key is spelled canonically (found by the live key's own index) or stands among
+    the odd spellings, which verification and every drain collect.
+    """
+    logged_rows = sql.SQL("EXISTS (SELECT FROM {} WHERE {})").format(logged(spec), same_key(spec, "live"))
+    remember_odd(connection, spec, logged_rows)
+    version = connection.info.server_version
+    next_keys = [
+        converted_if_valid(column, key, version) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)
+    ]
+    batch = sql.SQL("SELECT DISTINCT {} FROM {} WHERE NOT coalesce(truncated, false)").format(
+        sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(value, key) for value, key in zip(next_keys, log_keys(spec), strict=True)
+        ),
+        log_table(spec),
+    )
+    keys = list(zip(spec.key_columns, log_keys(spec), strict=True))
+    by_canonical = sql.SQL(" AND ").join(
+        sql.SQL("live.{} = {}").format(sql.Identifier(column.name), canonical(column, sql.SQL("batch.{}").format(key)))
+        for column, key in keys
+    )
+    same_c = sql.SQL(" AND ").join(
+        sql.SQL("odd.{} = batch.{}::pg_catalog.text").format(sql.Identifier(f"c{n}"), key)
+        for n, (_, key) in enumerate(keys, start=1)
+    )
+    live_odd = sql.SQL(" AND ").join(
+        sql.SQL("live.{} = odd.{}").format(sql.Identifier(column.name), key) for column, key in keys
+    )
+    as_text = sql.SQL("ROW({})::text").format(column_list(spec.key_columns, "live"))
+    batch_text = sql.SQL("ROW({})::text").format(
+        sql.SQL(", ").join(sql.SQL("batch.{}").format(key) for key in log_keys(spec))
+    )
+    twins = run(
+        connection,
+        sql.SQL(
+            "WITH batch AS ({batch}) SELECT string_agg(spelling, ' and ') FROM ("
+            " SELECT {id} AS id, {spelling} AS spelling FROM batch JOIN {live} AS live ON {by_canonical}"
+            " UNION SELECT {id}, {spelling} FROM batch JOIN {odd} AS odd ON {same_c}"
+            " JOIN {live} AS live ON {live_odd}) AS found GROUP BY id HAVING count(*) > 1 LIMIT 3"
+        ).format(
+            batch=batch,
+            id=batch_text,
+            spelling=as_text,
+            live=live_table(spec),
+            by_canonical=by_canonical,
+            odd=odd_table(spec),
+            same_c=same_c,
+            live_odd=live_odd,
+        ),
+        prepare=True,
+    ).fetchall()
+    if twins:
+        raise NeedsPerson(
+            f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+            + "; ".join(str(twin[0]) for twin in twins)
+            + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."
+        )
