@@ -17,16 +17,18 @@ from sql.copying import source
 from sql.next_table import live_table
 
 
-def remember_odd(connection: Connection, spec: TableSpec, where: sql.Composable) -> None:
-    """Keep the keys of live rows in `where` that are spelled otherwise than PostgreSQL would."""
-    keys = column_list(spec.key_columns, "live")
+def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composable, where: sql.Composable) -> None:
+    """Keep the keys of the given live rows that are spelled otherwise than PostgreSQL would.
+
+    `live_rows` is a FROM clause in which the live table is called `live`.
+    """
     run(
         connection,
         sql.SQL("INSERT INTO {} SELECT {}, {} FROM {} WHERE {} AND {} ON CONFLICT DO NOTHING").format(
             odd_table(spec),
-            keys,
+            column_list(spec.key_columns, "live"),
             _texts(spec, "live", spec.key),
-            source(spec),
+            live_rows,
             where,
             is_odd(spec.key_columns, "live"),
         ),
@@ -52,8 +54,8 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
     A twin of a logged key is spelled canonically (found by the live key's own index) or stands among
     the odd spellings, which verification and every drain collect.
     """
-    logged_rows = sql.SQL("EXISTS (SELECT FROM {} WHERE {})").format(logged(spec), same_key(spec, "live"))
-    remember_odd(connection, spec, logged_rows)
+    of_log = sql.SQL("{} JOIN {} ON {}").format(source(spec), logged(spec), same_key(spec, "live"))
+    remember_odd(connection, spec, of_log, sql.SQL("true"))
     version = connection.info.server_version
     next_keys = [
         converted_if_valid(column, key, version) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)

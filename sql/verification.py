@@ -58,7 +58,7 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk)
     found = run(connection, summed).fetchone()
     assert found is not None
     if found[2]:
-        remember_odd(connection, spec, in_chunk(spec, chunk))
+        remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
     return Sums(rows=found[0], total=int(found[1]), truncated=log["truncated"])
 
 
