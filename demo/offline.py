@@ -95,9 +95,7 @@ def offline_alter(url: str, conversions: Sequence[Conversion]) -> OfflineResult:
     )
 
 
-def _alter_table(
-    connection: psycopg.Connection, schema: str, table: str, columns: Sequence[str]
-) -> sql.Composed:
+def _alter_table(connection: psycopg.Connection, schema: str, table: str, columns: Sequence[str]) -> sql.Composed:
     """All columns of the table in one statement, because each ALTER would rewrite it again."""
     defaults: dict[str, str] = dict(connection.execute(_DEFAULTS, [schema, table, list(columns)]).fetchall())
     actions: list[sql.Composable] = []
@@ -113,9 +111,7 @@ def _alter_table(
     return sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(schema, table), sql.SQL(", ").join(actions))
 
 
-def _read_foreign_keys(
-    connection: psycopg.Connection, conversions: Sequence[Conversion]
-) -> list[_ForeignKey]:
+def _read_foreign_keys(connection: psycopg.Connection, conversions: Sequence[Conversion]) -> list[_ForeignKey]:
     columns = [(schema, table, column) for schema, table, names in conversions for column in names]
     found = connection.execute(_FOREIGN_KEYS, [list(part) for part in zip(*columns, strict=True)])
     return [

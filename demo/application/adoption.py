@@ -101,9 +101,7 @@ def _select_statement(table: Table, by: tuple[str, ...]) -> bytes:
 
 def _probe(connection: psycopg.Connection, table: str, wanted: int, rng: random.Random) -> tuple[str, ...]:
     """Up to `wanted` ids scattered over the table, without reading all of it, in random order."""
-    query = sql.SQL("SELECT id::text FROM {} WHERE id >= %s ORDER BY id LIMIT 1").format(
-        sql.Identifier(table)
-    )
+    query = sql.SQL("SELECT id::text FROM {} WHERE id >= %s ORDER BY id LIMIT 1").format(sql.Identifier(table))
     statement = query.as_bytes(None)
     found: dict[str, None] = {}
     in_vain = 0
@@ -119,9 +117,7 @@ def _probe(connection: psycopg.Connection, table: str, wanted: int, rng: random.
 def _read_counters(connection: psycopg.Connection, shared: Shared) -> dict[tuple[str, str, str], int]:
     counters: dict[tuple[str, str, str], int] = {}
     for table, column in COUNTED:
-        query = sql.SQL("SELECT {} FROM {} WHERE id = %s").format(
-            sql.Identifier(column), sql.Identifier(table)
-        )
+        query = sql.SQL("SELECT {} FROM {} WHERE id = %s").format(sql.Identifier(column), sql.Identifier(table))
         for row_id in shared.products if table == "products" else shared.users:
             for (value,) in connection.execute(query, [row_id]).fetchall():
                 counters[table, column, row_id] = value

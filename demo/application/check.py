@@ -38,9 +38,7 @@ def check_journal(url: str, journal: Journal) -> JournalCheck:
     return JournalCheck(found_again=journal.entries() - len(wrong), lost=wrong + totals)
 
 
-def _check_rows(
-    connection: psycopg.Connection, table: Table, rows: Iterable[Row], gone: Iterable[Key]
-) -> list[str]:
+def _check_rows(connection: psycopg.Connection, table: Table, rows: Iterable[Row], gone: Iterable[Key]) -> list[str]:
     """One sentence for each row of the table that is lost, altered or back from the dead."""
     expected = sql.Identifier("pg_temp", f"expected {table.name}")
     columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in table.columns)
@@ -69,9 +67,7 @@ def _comparison(table: Table, expected: sql.Identifier) -> sql.Composed:
         sql.SQL("CASE WHEN {} THEN {} END").format(_differs(name, name in ids), sql.Literal(name))
         for name in table.columns
     )
-    same_key = sql.SQL(" AND ").join(
-        sql.SQL("lower(t.{0}::text) = lower(e.{0})").format(column) for column in key
-    )
+    same_key = sql.SQL(" AND ").join(sql.SQL("lower(t.{0}::text) = lower(e.{0})").format(column) for column in key)
     return sql.SQL(
         "SELECT found.key, found.present, found.there, found.altered FROM ("
         "SELECT ARRAY[{key}] AS key, e.{present} AS present, t.{first} IS NOT NULL AS there,"

@@ -44,9 +44,7 @@ class Model:
         self._rng = rng
         self._changes: list[Change] = []
         self._increments: list[tuple[tuple[str, str, str], int]] = []
-        self._children: dict[Reference, dict[Key, set[Key]]] = {
-            reference: defaultdict(set) for reference in REFERENCES
-        }
+        self._children: dict[Reference, dict[Key, set[Key]]] = {reference: defaultdict(set) for reference in REFERENCES}
         # Keys to draw from at random; one whose row is gone is thrown out when it is drawn.
         self._urn: dict[str, list[Key]] = {name: [] for name in TABLES}
 

@@ -61,9 +61,7 @@ class Transaction:
         if len(found) != 1:
             raise Surprise(f"{table} {key} is there {len(found)} times")
         wrong = [
-            column
-            for column, value in zip(TABLES[table].columns, found[0], strict=True)
-            if value != expected[column]
+            column for column, value in zip(TABLES[table].columns, found[0], strict=True) if value != expected[column]
         ]
         if wrong:
             raise Surprise(f"{table} {key} has other values in {', '.join(wrong)}")

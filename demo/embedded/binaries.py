@@ -104,9 +104,7 @@ def _obstacle(programs: list[Path], account: ServerAccount | None, place: OwnedF
     """Why the account cannot run one of them, libraries and all; None if it can, for it was tried."""
     for program in programs:
         try:
-            run_program(
-                [program, "--version"], account=account, folder=place.path, deadline_s=PROBE_DEADLINE_S
-            )
+            run_program([program, "--version"], account=account, folder=place.path, deadline_s=PROBE_DEADLINE_S)
         except EmbeddedServerError as failed:
             return str(failed).strip()
     return None

@@ -147,9 +147,7 @@ def discarded_on_failure(server: HostedServer) -> Iterator[None]:
         yield
     except OSError as failed:
         server.discard()
-        raise EmbeddedServerError(
-            f"the embedded {server.kind} server could not be started: {failed}"
-        ) from failed
+        raise EmbeddedServerError(f"the embedded {server.kind} server could not be started: {failed}") from failed
     except BaseException:
         server.discard()
         raise

@@ -1,0 +1,130 @@
+"""The main job on embedded servers: a live shop, one plan, one run, and what it cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+
+from demo.application import Application
+from demo.embedded import EmbeddedPostgres, EmbeddedValkey
+from demo.offline import OfflineResult, offline_alter
+from demo.result import DemoResult
+from demo.sample import create_sample, uuid_columns
+from monitoring.durations import stage_seconds
+from monitoring.status import read_status
+from replank.errors import NeedsPerson
+from sql.connection import connect
+from sql.ledger import runs, tables
+
+SETTLE_S = 1.0
+"""How long the application writes before the run begins and after it has ended."""
+
+
+class Demonstration:
+    """Runs the product's own commands as an operator would, as processes."""
+
+    def __init__(self, *, rows: int, workers: int, rate: float, console: Console) -> None:
+        self._rows = rows
+        self._workers = workers
+        self._rate = rate
+        self._console = console
+
+    def run(self) -> DemoResult:
+        """Everything, on servers that are gone afterwards."""
+        settings = {"shared_buffers": "512MB"}
+        with EmbeddedPostgres(settings=settings) as postgres, EmbeddedValkey() as valkey:
+            self._say(f"PostgreSQL {postgres.version} and Valkey are running on this machine")
+            url = postgres.create_database("shop")
+            rows = create_sample(url, rows=self._rows)
+            self._say(f"the shop has {sum(rows.values()):,} rows in {len(rows)} tables")
+            copy = postgres.create_database("shop_offline", template="shop")
+            with tempfile.TemporaryDirectory(prefix="replank-demo-") as folder:
+                application = self._convert(url, valkey.url(), Path(folder) / "plan.toml")
+            self._say("the offline way, on a copy of the same tables")
+            offline = offline_alter(copy, [(s, t, columns) for (s, t), columns in uuid_columns().items()])
+            return self._result(url, sum(rows.values()), application, offline)
+
+    def _say(self, words: str) -> None:
+        self._console.print(f"[bold]•[/] {words}")
+
+    def _convert(self, url: str, broker: str, plan: Path) -> Application:
+        """inspect, check and run, while the application writes."""
+        environment = {**os.environ, "REPLANK_DATABASE_URL": url, "REPLANK_BROKER_URL": broker}
+        self._command(environment, "inspect", "--out", str(plan))
+        self._say("`replank inspect` wrote a plan")
+        application = Application(url=url, clients=4, rate=self._rate)
+        application.start()
+        try:
+            time.sleep(SETTLE_S)
+            self._say(f"the application writes, {self._rate:.0f} transactions a second")
+            self._command(environment, "check", str(plan))
+            self._say("`replank check` found no blocker")
+            self._command(environment, "run", str(plan), "--workers", str(self._workers))
+            self._say("`replank run` is done; the application still writes")
+            time.sleep(SETTLE_S)
+        except BaseException:
+            application.stop()
+            raise
+        return application
+
+    def _command(self, environment: Mapping[str, str], *arguments: str) -> None:
+        """One command of the product, its words on standard error. Raises NeedsPerson if it fails."""
+        program = [sys.executable, "-c", "from replank.cli import main; main()"]
+        done = subprocess.run(
+            [*program, *arguments], env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False
+        )
+        if done.returncode:
+            raise NeedsPerson(f"`replank {arguments[0]}` ended with {done.returncode}; its words are above.")
+
+    def _result(self, url: str, rows: int, application: Application, offline: OfflineResult) -> DemoResult:
+        report = application.stop()
+        with connect(url, name="demo") as connection:
+            status = read_status(connection)
+            run = status.run
+            sets = tables.read_sets(connection, run.run_id)
+            stages = stage_seconds(connection, run.run_id)
+            events = runs.read_events(connection, run.run_id, limit=10_000)
+        compared = {e["subject"] for e in events if e["kind"] == "verification" and e["message"].startswith("verified")}
+        verified, words = judge(url, compared=len(compared), tables_of_run=len(status.tables))
+        seconds = max((s.swapped_at - run.created_at).total_seconds() for s in sets if s.swapped_at is not None)
+        return DemoResult(
+            rows=rows,
+            tables=len(status.tables),
+            workers=self._workers,
+            seconds=round(seconds, 3),
+            stages=stages,
+            offline_seconds=round(offline.seconds, 3),
+            ratio=round(seconds / offline.seconds, 3),
+            verified=verified and str(run.state) == "done",
+            verification=words,
+            lock_wait_ms=round(max(s.lock_wait_ms or 0.0 for s in sets), 1),
+            lock_hold_ms=round(max(s.lock_hold_ms or 0.0 for s in sets), 1),
+            application=report,
+        )
+
+
+def judge(url: str, *, compared: int, tables_of_run: int) -> tuple[bool, str]:
+    """By the catalogue: are all columns uuid and all keys valid; by the ledger: was every table compared?"""
+    wanted = {(s, t, c) for (s, t), columns in uuid_columns().items() for c in columns}
+    with psycopg.connect(url, autocommit=True) as connection:
+        typed = connection.execute(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE data_type = 'uuid'"
+        ).fetchall()
+        invalid = connection.execute(
+            "SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace"
+            " WHERE k.contype = 'f' AND NOT k.convalidated AND n.nspname !~ '^replank'"
+        ).fetchall()
+    missing = wanted - {tuple(row) for row in typed}
+    words = (
+        f"{len(wanted) - len(missing)} of {len(wanted)} columns are uuid, {compared} of {tables_of_run} tables "
+        f"compared row by row before the swap, {invalid[0][0]} foreign keys left unvalidated"
+    )
+    return not missing and not invalid[0][0] and compared == tables_of_run, words

@@ -1,0 +1,132 @@
+"""`replank inspect` and `replank check`: both only look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.output import people, print_json
+from producer.audit import audit
+from producer.audit_findings import Finding, Report
+from producer.audit_progress import ScanScreen
+from producer.inspection import Proposal, propose
+from producer.inspection_evidence import read_evidence
+from producer.plan_writer import column_name, write_plan
+from producer.resolution import read_plan_file
+from replank.errors import WrongUse
+from replank.plan import parse_plan
+from replank.settings import load_settings
+from sql.connection import connect
+
+READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
+
+Url = Annotated[str | None, typer.Argument(metavar="[URL]", help="The database; else REPLANK_DATABASE_URL.")]
+Out = Annotated[Path, typer.Option(help="Where the plan is written; - is standard output.")]
+SampleRows = Annotated[int, typer.Option("--sample", min=1, max=100_000, help="Rows to look at in each table.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a plan that is there already.")]
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Connections that read values at once.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("inspect")(inspect)
+    app.command("check")(check)
+
+
+def inspect(
+    url: Url = None,
+    out: Out = Path("plan.toml"),
+    sample: SampleRows = 1_000,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a plan from the live catalogue and a sample of the values. Changes nothing."""
+    settings = load_settings(database_url=url)
+    to_stdout = str(out) == "-"
+    if not to_stdout and out.exists() and not force:
+        raise WrongUse(_is_there(out))
+    with connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+        proposal = propose(read_evidence(connection, sample_rows=sample))
+    if proposal.tables:
+        text = write_plan(proposal)
+        parse_plan(text, source="the proposed plan")
+        if to_stdout:
+            sys.stdout.write(text)
+        else:
+            _write(out, text, force=force)
+    _say_proposal(proposal, out)
+    if as_json:
+        print_json(proposal.to_json())
+    if not proposal.tables:
+        raise typer.Exit(1)
+
+
+def _is_there(out: Path) -> str:
+    return f"{out} is there already. Name another file with --out, or overwrite it with --force."
+
+
+def _write(out: Path, text: str, *, force: bool) -> None:
+    try:
+        with out.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise WrongUse(_is_there(out)) from None
+    except OSError as error:
+        raise WrongUse(f"{out}: the plan cannot be written: {error.strerror}") from None
+
+
+def _say_proposal(proposal: Proposal, out: Path) -> None:
+    console = people()
+    if not proposal.tables:
+        console.print("No column that could become uuid was found; no plan was written.")
+        for column in proposal.left_alone:
+            console.print(f"  left alone: {column_name(column)}: {column.reason}", markup=False)
+        return
+    columns = sum(len(table.columns) for table in proposal.tables)
+    console.print(
+        f"{columns} columns of {len(proposal.tables)} tables in {len(proposal.sets)} conversion sets; "
+        f"{len(proposal.left_alone)} columns are left alone, each with its reason in the plan."
+    )
+    if str(out) != "-":
+        console.print(f"The plan is in {out}. Read it, then `replank check {out}`.", markup=False)
+
+
+def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Look for everything that would stop the run or surprise afterwards. Changes nothing."""
+    settings = load_settings(database_url=database_url)
+    file = read_plan_file(plan)
+    with ScanScreen(people()) as screen:
+        report = audit(settings, file, workers=workers, watch=screen)
+    _say_report(report)
+    if as_json:
+        print_json(report.to_json())
+    if report.blockers:
+        raise typer.Exit(1)
+
+
+def _say_report(report: Report) -> None:
+    console = people()
+    for title, style, findings in (
+        ("blocker", "bold red", report.blockers),
+        ("warning", "yellow", report.warnings),
+    ):
+        for finding in findings:
+            console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
+            console.print(_words(finding), markup=False)
+    console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False)
+    if report.blockers:
+        console.print(
+            f"{len(report.blockers)} blockers, {len(report.warnings)} warnings: this plan cannot run as it is."
+        )
+    else:
+        console.print(f"No blocker, {len(report.warnings)} warnings: `replank run` may begin.")
+
+
+def _words(finding: Finding) -> str:
+    place = ".".join(part for part in (finding.table, finding.column) if part)
+    return (f"{place}: " if place else "") + finding.message + (f"\n    {finding.hint}" if finding.hint else "")

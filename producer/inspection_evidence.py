@@ -1,0 +1,136 @@
+"""What the catalogue and a sample of the values say about each column that may hold uuids."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from sql import catalogue
+from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
+from sql.connection import Connection, rows
+from sql.named import query
+from sql.sampling import Default, Sample, default_gives, sample_columns
+
+Node = tuple[int, str]
+"""A column: its table's oid and its name."""
+
+_CAMEL_ID = re.compile(r"(?<=[a-z0-9])(?:Id|ID|Uuid|UUID|Guid|GUID)s?$")
+_SNAKE_ID = re.compile(r"(?:^|_)(?:uu|gu)?ids?$", re.IGNORECASE)
+_STEM = re.compile(r"^(?P<stem>.+?)(?:_id|Id|ID|_uuid|Uuid)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A text column, and what speaks for and against its becoming a uuid.
+
+    `refusal` says why this version cannot convert it, whatever it holds; `type_sibling` is the column
+    that says what a polymorphic reference leads to.
+    """
+
+    table: LiveTable
+    column: LiveColumn
+    sample: Sample
+    default: Default
+    unique: bool
+    refusal: str | None
+    type_sibling: str | None
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def node(self) -> Node:
+        return self.table.oid, self.column.name
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.table.full_name}.{self.column.name}"
+
+    @property
+    def is_primary(self) -> bool:
+        return self.column.name in self.table.key
+
+    @property
+    def named_as_id(self) -> bool:
+        return looks_like_id(self.column.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything the decision is made from."""
+
+    server: Server
+    tables: tuple[LiveTable, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    candidates: dict[Node, Candidate] = field(default_factory=dict)
+
+
+def looks_like_id(name: str) -> bool:
+    """Whether people call such a column an id: `id`, `user_id`, `userId`, `trace_uuid`."""
+    return bool(_SNAKE_ID.search(name) or _CAMEL_ID.search(name))
+
+
+def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
+    """Read catalogue and samples. The session must be read-only: defaults are evaluated in it."""
+    server = catalogue.read_server(connection)
+    tables = catalogue.read_tables(connection)
+    keys = catalogue.read_foreign_keys(connection)
+    wanted = {"oids": [table.oid for table in tables]}
+    domains = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.domain_columns"), wanted)}
+    unique = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.unique_columns"), wanted)}
+    candidates: dict[Node, Candidate] = {}
+    for table in tables:
+        columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
+        samples = sample_columns(
+            connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version
+        )
+        table_refusal = why_refused(connection, table) if columns else None
+        for column in columns:
+            node = (table.oid, column.name)
+            candidates[node] = Candidate(
+                table=table,
+                column=column,
+                sample=samples[column.name],
+                default=default_gives(connection, column.default_expr, server.version),
+                unique=node in unique,
+                refusal=_column_refusal(column) or table_refusal,
+                type_sibling=_type_sibling(table, column),
+                foreign_keys=tuple(k for k in keys if _takes_part(k, node)),
+            )
+    return Evidence(server=server, tables=tuple(tables), foreign_keys=tuple(keys), candidates=candidates)
+
+
+def why_refused(connection: Connection, table: LiveTable) -> str | None:
+    """Why this version does not rebuild a table at all, or None."""
+    if table.partitioned:
+        return "partitioned tables are not rebuilt by this version"
+    if table.is_partition:
+        return "partitions are not rebuilt by this version"
+    if not table.key:
+        return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
+    lost = catalogue.not_carried(connection, table.oid)
+    if lost:
+        some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
+        more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
+        return f"this version would not carry over what hangs on the table ({some}{more})"
+    return None
+
+
+def _column_refusal(column: LiveColumn) -> str | None:
+    if column.generated:
+        return "it is a generated column"
+    if not column.is_text:
+        return f"its type is the domain {column.type}, whose rules a uuid would lose"
+    return None
+
+
+def _type_sibling(table: LiveTable, column: LiveColumn) -> str | None:
+    """`owner_type` beside `owner_id`: the reference leads to tables of several kinds."""
+    stem = _STEM.match(column.name)
+    if stem is None:
+        return None
+    names = {stem["stem"] + ending for ending in ("_type", "Type", "_kind", "Kind")}
+    return next((c.name for c in table.columns if c.name in names), None)
+
+
+def _takes_part(key: ForeignKey, node: Node) -> bool:
+    oid, name = node
+    return (key.table_oid == oid and name in key.columns) or (key.ref_oid == oid and name in key.ref_columns)
