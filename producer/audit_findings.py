@@ -1,0 +1,125 @@
+"""What the check found, and what each of its parts works from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from producer.resolution import PlanFile, Resolved, table_spec
+from replank.plan import TablePlan
+from replank.table_spec import ColumnSpec, TableSpec
+from sql.catalogue import ForeignKey, LiveTable, Server
+from sql.connection import Connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing to know before the run. `details` holds numbers and examples for programs."""
+
+    code: str
+    blocks: bool
+    table: str | None
+    column: str | None
+    message: str
+    hint: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "table": self.table,
+            "column": self.column,
+            "message": self.message,
+            "hint": self.hint,
+            "details": dict(self.details),
+        }
+
+
+def blocker(
+    code: str, message: str, *, hint: str, table: str | None = None, column: str | None = None, **details: Any
+) -> Finding:
+    """The run must not begin before this is settled."""
+    return Finding(code=code, blocks=True, table=table, column=column, message=message, hint=hint, details=details)
+
+
+def warning(
+    code: str, message: str, *, hint: str, table: str | None = None, column: str | None = None, **details: Any
+) -> Finding:
+    """The run may begin; an operator should have read this."""
+    return Finding(code=code, blocks=False, table=table, column=column, message=message, hint=hint, details=details)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All findings, and how much was read for them."""
+
+    blockers: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    rows: int
+    tables: int
+
+    @classmethod
+    def of(cls, findings: Sequence[Finding], *, rows: int, tables: int) -> Report:
+        return cls(
+            blockers=tuple(f for f in findings if f.blocks),
+            warnings=tuple(f for f in findings if not f.blocks),
+            rows=rows,
+            tables=tables,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "blockers": [f.to_json() for f in self.blockers],
+            "warnings": [f.to_json() for f in self.warnings],
+            "rows_read": self.rows,
+            "tables_read": self.tables,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A planned table as it is and as it is to be. Without a key, `spec.key` is empty."""
+
+    planned: TablePlan
+    live: LiveTable
+    spec: TableSpec
+
+    @property
+    def name(self) -> str:
+        return self.live.full_name
+
+    @property
+    def converted(self) -> tuple[ColumnSpec, ...]:
+        return tuple(column for column in self.spec.columns if column.converted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """What is audited: the plan's tables in their database."""
+
+    file: PlanFile
+    server: Server
+    subjects: tuple[Subject, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+
+    @property
+    def oids(self) -> list[int]:
+        return [subject.live.oid for subject in self.subjects]
+
+    def converts(self, oid: int, column: str) -> bool:
+        """Whether the plan changes this column's type."""
+        return any(s.live.oid == oid and any(c.name == column for c in s.converted) for s in self.subjects)
+
+    def has(self, oid: int) -> bool:
+        return oid in self.oids
+
+
+def audited(connection: Connection, file: PlanFile, server: Server, resolved: Resolved) -> Audited:
+    """Give every table its spec; one that has no key gets one too, so that the other checks still run."""
+    subjects = []
+    for number, (planned, live) in enumerate(resolved.tables, start=1):
+        stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
+        spec = table_spec(connection, planned, stand_in, run_id=0, table_no=number)
+        subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
+    return Audited(file=file, server=server, subjects=tuple(subjects), foreign_keys=resolved.foreign_keys)

@@ -1,0 +1,201 @@
+"""Every value of every planned column, read once, in chunks of blocks, over several connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from psycopg import errors
+
+from producer.audit_findings import Audited, Finding, Subject, blocker, warning
+from producer.audit_progress import ScanWatch
+from replank.chunk import Axis, Chunk
+from replank.errors import NeedsPerson
+from replank.settings import Settings
+from sql.auditing import ColumnCount, find_collisions, scan_chunk
+from sql.connection import Connection, connect, rows
+from sql.named import query
+
+CHUNK_BLOCKS = 2_048
+"""16 MB: a second or less, so that no snapshot grows old."""
+
+Counts = dict[tuple[int, str], ColumnCount]
+"""By table oid and column name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanPart:
+    """One statement's work. `chunk` is None for a partitioned table: its blocks are its partitions'."""
+
+    subject: Subject
+    chunk: Chunk | None
+    blocks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What was counted, and over how many rows."""
+
+    counts: Counts
+    rows: int
+
+
+def cut(subjects: Sequence[Subject]) -> Iterator[ScanPart]:
+    """The parts of all tables, one at a time. The last of a table is open: rows may come in meanwhile."""
+    for subject in subjects:
+        blocks = subject.live.heap_blocks
+        if subject.live.partitioned:
+            yield ScanPart(subject=subject, chunk=None, blocks=1)
+            continue
+        for lower in range(0, max(blocks, 1), CHUNK_BLOCKS):
+            upper = lower + CHUNK_BLOCKS
+            chunk = Chunk(axis=Axis.HEAP, lower=(str(lower),), upper=(str(upper),) if upper < blocks else None)
+            yield ScanPart(subject=subject, chunk=chunk, blocks=max(min(upper, blocks) - lower, 1))
+
+
+class _Scanner:
+    """Threads that take parts from one iterator and add to one set of counts."""
+
+    def __init__(self, settings: Settings, audited: Audited, watch: ScanWatch) -> None:
+        self._settings = settings
+        self._version = audited.server.version
+        self._watch = watch
+        self._parts = cut(audited.subjects)
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.rows = 0
+        self.counts: Counts = {(s.live.oid, c.name): ColumnCount() for s in audited.subjects for c in s.converted}
+
+    def work(self) -> None:
+        """Scan parts until none is left. An error here stops the other threads as well."""
+        session = {
+            "statement_timeout": f"{self._settings.statement_timeout_ms}ms",
+            "default_transaction_read_only": "on",
+        }
+        try:
+            with connect(self._settings.database(), name="check values", settings=session) as connection:
+                while (part := self._next()) is not None:
+                    self._scan(connection, part)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Let every thread end after the part it is at."""
+        with self._lock:
+            self._stopped = True
+
+    def _next(self) -> ScanPart | None:
+        with self._lock:
+            return None if self._stopped else next(self._parts, None)
+
+    def _scan(self, connection: Connection, part: ScanPart) -> None:
+        subject = part.subject
+        try:
+            count, found = scan_chunk(connection, subject.spec, subject.converted, part.chunk, self._version)
+        except (errors.UndefinedTable, errors.UndefinedColumn):
+            raise NeedsPerson(
+                f"{subject.name} was dropped or changed while it was read. Make a new plan with `replank inspect`."
+            ) from None
+        with self._lock:
+            self.rows += count
+            for column, counted in zip(subject.converted, found, strict=True):
+                self.counts[subject.live.oid, column.name].add(counted)
+            self._watch.scanned(
+                subject.name, table_blocks=max(subject.live.heap_blocks, 1), blocks=part.blocks, rows=count
+            )
+
+
+def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch) -> Scan:
+    """Read everything with `workers` connections. Memory does not grow with the tables."""
+    watch.begin(blocks=sum(max(s.live.heap_blocks, 1) for s in audited.subjects))
+    scanner = _Scanner(settings, audited, watch)
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="check-values") as pool:
+        try:
+            for future in [pool.submit(scanner.work) for _ in range(workers)]:
+                future.result()
+        finally:
+            scanner.stop()
+    return Scan(counts=scanner.counts, rows=scanner.rows)
+
+
+def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
+    """What does not convert, and what would not come back in its old spelling."""
+    found: list[Finding] = []
+    for subject in audited.subjects:
+        for column in subject.converted:
+            count = scan.counts[subject.live.oid, column.name]
+            if count.bad:
+                found.append(_not_convertible(subject, column.name, count))
+            if count.odd:
+                found.append(_odd_spelling(subject, column.name, count))
+    return found
+
+
+def _not_convertible(subject: Subject, column: str, count: ColumnCount) -> Finding:
+    return blocker(
+        "not_convertible",
+        f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}",
+        hint="Correct or remove these rows, or take the column (and what foreign keys join to it) out of the plan.",
+        table=subject.name,
+        column=column,
+        count=count.bad,
+        examples=count.bad_examples,
+    )
+
+
+def _odd_spelling(subject: Subject, column: str, count: ColumnCount) -> Finding:
+    return warning(
+        "odd_spelling",
+        f"{count.odd:,} uuids are spelled in another way than PostgreSQL writes them, such as "
+        f"{_quoted(count.odd_examples)}",
+        hint="After the run they read in lower case with four hyphens; the old spelling is kept in the past table "
+        "only. Clients that compare ids as text must not depend on it.",
+        table=subject.name,
+        column=column,
+        count=count.odd,
+        examples=count.odd_examples,
+    )
+
+
+def _quoted(examples: Sequence[str]) -> str:
+    return ", ".join(f"'{example}'" for example in examples)
+
+
+def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> list[Finding]:
+    """Keys that become equal. Only odd spellings can collide: texts in PostgreSQL's own are unique as they are."""
+    found: list[Finding] = []
+    by_oid = {s.live.oid: s for s in audited.subjects}
+    for index in rows(connection, query("audit.unique_indexes"), {"oids": audited.oids}):
+        subject = by_oid[index["oid"]]
+        odd = [name for name in index["columns"] if _is_odd(scan, subject, name)]
+        if not odd:
+            continue
+        collisions = find_collisions(
+            connection,
+            subject.spec,
+            index["columns"],
+            predicate=index["predicate"],
+            nulls_equal=index["nulls_equal"],
+            version=audited.server.version,
+        )
+        if collisions.keys:
+            found.append(
+                blocker(
+                    "collision",
+                    f"{collisions.keys:,} keys of unique index {index['name']} ({', '.join(index['columns'])}) would "
+                    f"be in the table twice, because texts become the same uuid: {'; '.join(collisions.examples)}",
+                    hint="Decide which of the rows is right and change or remove the others.",
+                    table=subject.name,
+                    column=odd[0],
+                    count=collisions.keys,
+                    examples=list(collisions.examples),
+                )
+            )
+    return found
+
+
+def _is_odd(scan: Scan, subject: Subject, column: str) -> bool:
+    count = scan.counts.get((subject.live.oid, column))
+    return count is not None and count.odd > 0
