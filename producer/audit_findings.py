@@ -11,6 +11,7 @@ from replank.plan import TablePlan
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import ForeignKey, LiveTable, Server
 from sql.connection import Connection
+from sql.sampling import readable_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,13 @@ class Audited:
     subjects: tuple[Subject, ...]
     foreign_keys: tuple[ForeignKey, ...]
 
+    readable_oids: frozenset[int]
+
+    @property
+    def readable(self) -> tuple[Subject, ...]:
+        """The tables whose rows we may read; for the others there is a `no_privilege`."""
+        return tuple(s for s in self.subjects if s.live.oid in self.readable_oids)
+
     @property
     def oids(self) -> list[int]:
         return [subject.live.oid for subject in self.subjects]
@@ -122,4 +130,10 @@ def audited(connection: Connection, file: PlanFile, server: Server, resolved: Re
         stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
         spec = table_spec(connection, planned, stand_in, run_id=0, table_no=number)
         subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
-    return Audited(file=file, server=server, subjects=tuple(subjects), foreign_keys=resolved.foreign_keys)
+    return Audited(
+        file=file,
+        server=server,
+        subjects=tuple(subjects),
+        foreign_keys=resolved.foreign_keys,
+        readable_oids=frozenset(readable_tables(connection)),
+    )

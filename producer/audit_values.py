@@ -12,7 +12,7 @@ from psycopg import errors
 from producer.audit_findings import Audited, Finding, Subject, blocker, warning
 from producer.audit_progress import ScanWatch
 from replank.chunk import Axis, Chunk
-from replank.errors import NeedsPerson
+from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
 from sql.auditing import ColumnCount, find_collisions, scan_chunk
 from sql.connection import Connection, connect, rows
@@ -62,18 +62,15 @@ class _Scanner:
         self._settings = settings
         self._version = audited.server.version
         self._watch = watch
-        self._parts = cut(audited.subjects)
+        self._parts = cut(audited.readable)
         self._lock = threading.Lock()
         self._stopped = False
         self.rows = 0
-        self.counts: Counts = {(s.live.oid, c.name): ColumnCount() for s in audited.subjects for c in s.converted}
+        self.counts: Counts = {(s.live.oid, c.name): ColumnCount() for s in audited.readable for c in s.converted}
 
     def work(self) -> None:
         """Scan parts until none is left. An error here stops the other threads as well."""
-        session = {
-            "statement_timeout": f"{self._settings.statement_timeout_ms}ms",
-            "default_transaction_read_only": "on",
-        }
+        session = {"lock_timeout": f"{self._settings.lock_timeout_ms}ms", "default_transaction_read_only": "on"}
         try:
             with connect(self._settings.database(), name="check values", settings=session) as connection:
                 while (part := self._next()) is not None:
@@ -98,6 +95,11 @@ class _Scanner:
             raise NeedsPerson(
                 f"{subject.name} was dropped or changed while it was read. Make a new plan with `replank inspect`."
             ) from None
+        except errors.LockNotAvailable:
+            raise TryAgain(
+                f"{subject.name} is locked by somebody for longer than {self._settings.lock_timeout_ms} ms. "
+                "`replank check` again when that has ended."
+            ) from None
         with self._lock:
             self.rows += count
             for column, counted in zip(subject.converted, found, strict=True):
@@ -109,7 +111,7 @@ class _Scanner:
 
 def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch) -> Scan:
     """Read everything with `workers` connections. Memory does not grow with the tables."""
-    watch.begin(blocks=sum(max(s.live.heap_blocks, 1) for s in audited.subjects))
+    watch.begin(blocks=sum(max(s.live.heap_blocks, 1) for s in audited.readable))
     scanner = _Scanner(settings, audited, watch)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="check-values") as pool:
         try:
@@ -123,7 +125,7 @@ def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch
 def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
     """What does not convert, and what would not come back in its old spelling."""
     found: list[Finding] = []
-    for subject in audited.subjects:
+    for subject in audited.readable:
         for column in subject.converted:
             count = scan.counts[subject.live.oid, column.name]
             if count.bad:
@@ -166,8 +168,8 @@ def _quoted(examples: Sequence[str]) -> str:
 def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> list[Finding]:
     """Keys that become equal. Only odd spellings can collide: texts in PostgreSQL's own are unique as they are."""
     found: list[Finding] = []
-    by_oid = {s.live.oid: s for s in audited.subjects}
-    for index in rows(connection, query("audit.unique_indexes"), {"oids": audited.oids}):
+    by_oid = {s.live.oid: s for s in audited.readable}
+    for index in rows(connection, query("audit.unique_indexes"), {"oids": list(by_oid)}):
         subject = by_oid[index["oid"]]
         odd = [name for name in index["columns"] if _is_odd(scan, subject, name)]
         if not odd:

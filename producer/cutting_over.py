@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 from psycopg import sql
 
@@ -73,6 +74,10 @@ class CuttingOver:
             self._later(conversion_set, members, str(error))
         except NeedsPerson as error:
             self._give_up(conversion_set, members, str(error))
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise
+            self._give_up(conversion_set, members, f"cutover: {error.diag.message_primary or error}")
         else:
             tables.set_lock_times(self.connection, conversion_set, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
             self._say(

@@ -22,9 +22,9 @@ RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_
 class Dispatcher:
     """Publishes ids. Knows nothing of workers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, database: str) -> None:
         self._app = Celery("replank-dispatcher", set_as_current=False)
-        self._app.conf.update(celery_settings(settings))
+        self._app.conf.update(celery_settings(settings, database=database))
         self._broker_answers = True
 
     def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:

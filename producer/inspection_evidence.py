@@ -9,7 +9,7 @@ from sql import catalogue
 from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.named import query
-from sql.sampling import Default, Sample, default_gives, sample_columns
+from sql.sampling import Default, Sample, default_gives, readable_tables, sample_columns
 
 Node = tuple[int, str]
 """A column: its table's oid and its name."""
@@ -76,19 +76,22 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     wanted = {"oids": [table.oid for table in tables]}
     domains = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.domain_columns"), wanted)}
     unique = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.unique_columns"), wanted)}
+    readable = readable_tables(connection)
     candidates: dict[Node, Candidate] = {}
     for table in tables:
         columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
-        samples = sample_columns(
-            connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version
-        )
-        table_refusal = why_refused(connection, table) if columns else None
+        samples: dict[str, Sample] = {}
+        if table.oid in readable:
+            samples = sample_columns(
+                connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version
+            )
+        table_refusal = why_refused(connection, table, readable) if columns else None
         for column in columns:
             node = (table.oid, column.name)
             candidates[node] = Candidate(
                 table=table,
                 column=column,
-                sample=samples[column.name],
+                sample=samples.get(column.name, Sample()),
                 default=default_gives(connection, column.default_expr, server.version),
                 unique=node in unique,
                 refusal=_column_refusal(column) or table_refusal,
@@ -98,8 +101,10 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     return Evidence(server=server, tables=tuple(tables), foreign_keys=tuple(keys), candidates=candidates)
 
 
-def why_refused(connection: Connection, table: LiveTable) -> str | None:
-    """Why this version does not rebuild a table at all, or None."""
+def why_refused(connection: Connection, table: LiveTable, readable: set[int]) -> str | None:
+    """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
+    if table.oid not in readable:
+        return "this role may not read the table"
     if table.partitioned:
         return "partitioned tables are not rebuilt by this version"
     if table.is_partition:

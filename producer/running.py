@@ -25,6 +25,7 @@ from replank.errors import ReplankError
 from replank.settings import Settings
 from replank.states import RunState
 from sql.connection import Connection, connect
+from sql.identity import database_identity
 from sql.ledger.runs import Run
 
 log = structlog.get_logger()
@@ -84,13 +85,14 @@ def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: 
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
     with connect(settings.database(), name="setup") as connection:
         run = begin_or_resume(connection, file, hold_cutover=hold_cutover)
+        identity = database_identity(connection)
     if run.state is not RunState.RUNNING:
         return run, run.state is RunState.DONE
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         local = stack.enter_context(LocalWorkers(settings, count=workers)) if workers else None
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
-        dispatcher = Dispatcher(settings)
+        dispatcher = Dispatcher(settings, database=identity)
         stack.callback(dispatcher.close)
         run = drive_until_settled(
             lambda: _lead(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from producer.resolution import PlanFile, choose_axis, resolve, table_spec
 from producer.sets import conversion_sets, key_documents
@@ -31,6 +32,8 @@ def begin_or_resume(connection: Connection, file: PlanFile, *, hold_cutover: boo
                     f"Run {present.run_id} of plan {present.plan_name} is open on this database and its plan says "
                     "something else. Go on with that plan, or `replank rollback` first."
                 )
+            if hold_cutover and not present.hold_cutover:
+                runs.set_flags(connection, present.run_id, hold_cutover=True)
             return present
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
@@ -44,7 +47,6 @@ def _begin(connection: Connection, file: PlanFile, *, hold_cutover: bool) -> Run
         table_spec(connection, planned, live, run_id=0, table_no=number)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
-    del specs  # Every table has been found fit before the first row is written.
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
@@ -55,12 +57,11 @@ def _begin(connection: Connection, file: PlanFile, *, hold_cutover: bool) -> Run
             members[set_no].add(oid)
         for set_no, oids in sorted(members.items()):
             tables.add_set(connection, run_id, set_no, key_documents(oids, resolved.foreign_keys))
-        for number, (planned, live) in enumerate(resolved.tables, start=1):
-            spec = table_spec(connection, planned, live, run_id=run_id, table_no=number)
+        for spec, (planned, live) in zip(specs, resolved.tables, strict=True):
             axis, reason = choose_axis(connection, planned, live)
             tables.add_table(
                 connection,
-                spec,
+                replace(spec, run_id=run_id),
                 set_no=numbers[live.oid],
                 axis=axis,
                 axis_reason=reason,

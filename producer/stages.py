@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import psycopg
 from psycopg import errors, sql
 
 from producer import chunker
@@ -32,6 +33,8 @@ READY_DRAIN_FROM_KEYS = 200
 
 READY_LOOK_S = 0.5
 
+CUT_AHEAD_JOBS = 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
@@ -50,12 +53,21 @@ class Stages:
         if table.rewritten and table.state in (TableState.COPYING, TableState.VERIFYING):
             return self._start_again(table, unfinished)
         if unfinished is not None and (unfinished.running or unfinished.failed):
-            return table.state is TableState.COPYING and self._cut_on(table)
+            # Cut ahead of the workers, but what waits stays bounded.
+            few = unfinished.running < CUT_AHEAD_JOBS
+            return table.state is TableState.COPYING and few and self._cut_on(table)
         try:
             return self._steps()[table.state](table)
         except (NeedsPerson, WrongUse) as error:
             tables.block_table(self.connection, table.spec, str(error))
-            return True
+        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
+            self._later(table, f"waiting for a lock: {error.diag.message_primary}")
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise
+            words = f"{table.spec.full_name} ({table.state}): {error.diag.message_primary or error}"
+            tables.block_table(self.connection, table.spec, words)
+        return True
 
     def _steps(self) -> Mapping[TableState, Callable[[RunTable], bool]]:
         verifying = Verifying(
@@ -82,15 +94,12 @@ class Stages:
         found = catalogue.read_tables(self.connection, [spec.oid])
         if not found:
             raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
-        try:
-            with self.connection.transaction():
-                apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-                next_table.create_next(self.connection, spec, found[0])
-                capture.install(self.connection, spec)
-                tables.add_change_log(self.connection, spec)
-                tables.move_table(self.connection, spec, TableState.CAPTURED)
-        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
-            self._later(table, f"waiting for a lock to install capture: {error.diag.message_primary}")
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            next_table.create_next(self.connection, spec, found[0])
+            capture.install(self.connection, spec)
+            tables.add_change_log(self.connection, spec)
+            tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
 
     def _later(self, table: RunTable, problem: str) -> None:
@@ -111,7 +120,7 @@ class Stages:
         return True
 
     def _cut_on(self, table: RunTable) -> bool:
-        """Cut ahead of the workers, but not without end: what waits is bounded."""
+        """Cut some more of a table along its key."""
         if table.cutting_finished or table.axis is not Axis.PRIMARY_KEY:
             return False
         chunker.cut_on(self.connection, table, step=self.step, chunk_mb=self.options.chunk_mb)

@@ -31,8 +31,12 @@ VISIBILITY_TIMEOUT_S = 1800
 """Longer than any chunk; a second delivery only finds a job that is leased or done."""
 
 
-def celery_settings(settings: Settings) -> dict[str, Any]:
-    """Celery's configuration. No result backend: the ledger has the results."""
+def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
+    """Celery's configuration. No result backend: the ledger has the results.
+
+    `database` names the target database the same way in every program (`sql.identity`): several
+    databases may share a broker, and job ids are only unique in their own ledger.
+    """
     return {
         "broker_url": settings.broker(),
         "broker_connection_retry_on_startup": True,
@@ -43,7 +47,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "global_keyprefix": "replank:",
+            "global_keyprefix": f"replank:{database}:",
         },
         "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES],
         "task_default_queue": QUEUES[0],

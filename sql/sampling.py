@@ -11,8 +11,9 @@ from typing import Literal
 from psycopg import errors, sql
 
 from sql.catalogue import LiveTable
-from sql.connection import Connection, apply_settings, run
+from sql.connection import Connection, apply_settings, rows, run
 from sql.conversion import is_valid, type_name
+from sql.named import query
 from sql.next_table import server_text
 
 READ_WHOLE_BLOCKS = 64
@@ -43,6 +44,11 @@ class Sample:
     values: int = 0
     uuids: int = 0
     odd: int = 0
+
+
+def readable_tables(connection: Connection) -> set[int]:
+    """Oids of the tables whose rows this role may read."""
+    return {found["oid"] for found in rows(connection, query("inspection.readable_tables"))}
 
 
 def sample_columns(

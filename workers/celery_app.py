@@ -44,10 +44,10 @@ class Child:
             self._executor.connection.close()
 
 
-def build_app(settings: Settings) -> Celery:
-    """The worker's application. Nothing is connected until a child process starts."""
+def build_app(settings: Settings, *, database: str) -> Celery:
+    """The worker's application. Nothing stays connected until a child process starts."""
     app = Celery("replank")
-    app.conf.update(celery_settings(settings))
+    app.conf.update(celery_settings(settings, database=database))
     child = Child(settings)
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]

@@ -6,15 +6,22 @@ import os
 import signal
 import socket
 import threading
+import time
 from typing import Annotated
 
+import structlog
 import typer
 
+from replank.errors import CannotConnect
 from replank.messages import QUEUES
 from replank.settings import load_settings
+from sql.identity import identity_of
 from workers.celery_app import build_app
 
+log = structlog.get_logger()
+
 PARENT_CHECK_S = 0.5
+DATABASE_WAIT_S = 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -31,10 +38,10 @@ def worker(
 ) -> None:
     """Execute jobs until stopped. Start as many of these, on as many hosts, as you like."""
     settings = load_settings(database_url=database_url, broker_url=broker_url)
-    settings.database()
-    app = build_app(settings)
+    settings.broker()
     if with_parent:
         _end_with(os.getppid())
+    app = build_app(settings, database=_wait_for_database(settings.database()))
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     app.worker_main(
         [
@@ -48,6 +55,19 @@ def worker(
             "--without-mingle",
         ]
     )
+
+
+def _wait_for_database(url: str) -> str:
+    """The database's identity. A worker may be up before its database: it asks again for a minute."""
+    deadline = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return identity_of(url)
+        except CannotConnect as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting for the database", reason=str(error))
+            time.sleep(1.0)
 
 
 def _end_with(parent: int) -> None:

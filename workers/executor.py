@@ -88,8 +88,8 @@ class Executor:
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)
             tables.mark_rewritten(self.connection, table.spec)
-        if verdict.again and job.attempt < self.settings.job_attempts:
-            wait = delay_s(job.attempt, self.random_source)
+        if verdict.again and job.counted < self.settings.job_attempts:
+            wait = delay_s(job.counted, self.random_source)
             jobs.give_back(self.connection, job, failure, delay_s=wait)
             bound.info("job waits", error_class=failure.error_class, seconds=round(wait, 2))
             return Outcome.AGAIN

@@ -116,9 +116,11 @@ CREATE TABLE replank.job (
     detail        jsonb NOT NULL DEFAULT '{}',
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN (
         'waiting', 'leased', 'done', 'failed', 'quarantined', 'cancelled')),
-    attempt       integer NOT NULL DEFAULT 0,
+    attempt       integer NOT NULL DEFAULT 0,  -- the fence: it only ever grows
+    forgiven      integer NOT NULL DEFAULT 0,  -- attempts that do not count against the limit
     not_before    timestamptz NOT NULL DEFAULT clock_timestamp(),
     sent_at       timestamptz,
+    sends         integer NOT NULL DEFAULT 0,
     worker        text,
     backend_pid   integer,
     backend_start timestamptz,

@@ -19,7 +19,10 @@ from sql.named import query
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A leased job. `attempt` is the fence: a later attempt makes this one void."""
+    """A leased job. `attempt` is the fence: it only grows, and a later one makes this one void.
+
+    `counted` is how many attempts count against the limit: an operator's retry begins anew.
+    """
 
     job_id: int
     run_id: int
@@ -27,6 +30,7 @@ class Job:
     kind: JobKind
     generation: int
     attempt: int
+    counted: int
     chunk: Chunk | None
     detail: Mapping[str, Any]
 
@@ -194,6 +198,7 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
         kind=JobKind(found["kind"]),
         generation=found["generation"],
         attempt=found["attempt"],
+        counted=found["attempt"] - found["forgiven"],
         chunk=_chunk(found),
         detail=found["detail"],
     )

@@ -7,6 +7,10 @@ SELECT current_setting('server_version_num')::int AS version,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all_stats;
 
+-- identity: the cluster and the database, however a URL spells them
+SELECT (SELECT system_identifier FROM pg_control_system()) || ':' || oid AS identity
+  FROM pg_database WHERE datname = current_database();
+
 -- user_tables: every table of the user's own schemas, with what decides how it may be rebuilt
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS relkind,
        c.relispartition AS is_partition, c.relpersistence::text AS persistence,

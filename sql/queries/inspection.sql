@@ -9,3 +9,7 @@ SELECT a.attrelid::bigint AS oid, a.attname AS name
 SELECT DISTINCT i.indrelid::bigint AS oid, a.attname AS name
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
  WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique AND a.attnum > 0;
+
+-- readable_tables: tables whose rows this role may read
+SELECT c.oid::bigint AS oid FROM pg_class c
+ WHERE c.relkind IN ('r', 'p') AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT');

@@ -24,23 +24,24 @@ SELECT job_id, rows, detail, result FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
  ORDER BY job_id;
 
--- take_for_sending: waiting jobs up to the window, marked sent; those already claimed or on their way count
+-- take_for_sending: waiting jobs up to the window, marked sent; one that was sent before waits twice as long each time
 WITH in_flight AS (
   SELECT count(*) AS n FROM replank.job
    WHERE run_id = %(run_id)s AND state IN ('waiting', 'leased')
-     AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * interval '1 second')),
+     AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(sends - 1, 6)) * interval '1 second')),
 due AS (
   SELECT j.job_id FROM replank.job j
    WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp()
-     AND (j.sent_at IS NULL OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * interval '1 second')
+     AND (j.sent_at IS NULL
+          OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * power(2, least(j.sends - 1, 6)) * interval '1 second')
    ORDER BY j.job_id
    LIMIT greatest(%(window)s - (SELECT n FROM in_flight), 0)
    FOR UPDATE SKIP LOCKED)
-UPDATE replank.job j SET sent_at = clock_timestamp() FROM due WHERE j.job_id = due.job_id
+UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM due WHERE j.job_id = due.job_id
 RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper;
 
 -- unsend: the broker did not take them
-UPDATE replank.job SET sent_at = NULL WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
+UPDATE replank.job SET sent_at = NULL, sends = greatest(sends - 1, 0) WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
 
 -- claim: commit a lease; the attempt is its fence. No row where another delivery was first or the run rests
 UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(worker)s, backend_pid = pg_backend_pid(),
@@ -62,7 +63,7 @@ UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %
 
 -- give_back: a passing error: wait, then again. A worker's own shutdown costs no attempt
 UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
-       attempt = attempt + CASE WHEN %(costs_attempt)s THEN 0 ELSE -1 END,
+       sends = 0, forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END,
        error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
  WHERE job_id = %(job_id)s AND state = 'leased' AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
 
@@ -72,7 +73,7 @@ UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
  WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
 
 -- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again
-UPDATE replank.job j SET state = 'waiting', sent_at = NULL, error_class = 'worker lost',
+UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, error_class = 'worker lost',
        message = 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing'
  WHERE j.job_id IN (
    SELECT o.job_id FROM replank.job o
@@ -85,14 +86,14 @@ RETURNING j.job_id, j.worker, j.attempt;
 -- exhausted: waiting jobs that have used up their attempts become a person's
 UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
        message = coalesce(message, '') || ' (attempts used up)'
- WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt >= %(attempts)s RETURNING job_id;
+ WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt - forgiven >= %(attempts)s RETURNING job_id;
 
 -- cancel: chunks that no longer exist
 UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- retry_failed: an operator wants the failed jobs tried again
-UPDATE replank.job SET state = 'waiting', attempt = 0, sent_at = NULL, not_before = clock_timestamp()
+UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, sends = 0, not_before = clock_timestamp()
  WHERE run_id = %(run_id)s AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- failures: jobs that need a person

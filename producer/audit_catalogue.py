@@ -1,0 +1,126 @@
+"""What the catalogue says against the plan: objects that would be lost, keys torn apart, names taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from producer.audit_findings import Audited, Finding, Subject, blocker, warning
+from sql import catalogue
+from sql.catalogue import ForeignKey
+from sql.connection import Connection, rows
+from sql.ledger import runs
+from sql.ledger.runs import Run
+from sql.named import query
+
+LONGEST_NAME_BYTES = 63
+
+
+def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
+    """All of it; cheap."""
+    open_run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    found: list[Finding] = []
+    for subject in audited.subjects:
+        found += _shape(connection, subject)
+        found += _names(connection, subject, open_run)
+    for key in audited.foreign_keys:
+        found += _torn(audited, key)
+    if open_run is not None:
+        found.append(_run_open(audited, open_run))
+    return found
+
+
+def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
+    live = subject.live
+    if live.partitioned or live.is_partition:
+        yield blocker(
+            "partitioned",
+            f"{subject.name} is {'partitioned' if live.partitioned else 'a partition'}: this version rebuilds plain "
+            "tables only",
+            hint="Take the table, and what foreign keys join to its columns, out of the plan.",
+            table=subject.name,
+        )
+    if not live.key:
+        yield blocker(
+            "no_key",
+            "the table has no primary key and no unique index over NOT NULL columns: rows cannot be named, so changes "
+            "cannot be followed",
+            hint="Add a primary key, or take the table out of the plan.",
+            table=subject.name,
+        )
+    for what, name in catalogue.not_carried(connection, live.oid):
+        if what == "inheritance" and (live.partitioned or live.is_partition):
+            continue
+        yield blocker(
+            "not_carried",
+            f"{what}: {name}; this version would not carry it over to the new table",
+            hint="Drop it before the run and create it again afterwards, or take the table out of the plan.",
+            table=subject.name,
+            object=name,
+            kind=what,
+        )
+    for index in rows(connection, query("catalogue.invalid_indexes"), {"oid": live.oid}):
+        yield warning(
+            "invalid_index",
+            f"index {index['name']} is invalid, left behind by a CREATE INDEX CONCURRENTLY that failed; it is not "
+            "built on the new table",
+            hint="DROP INDEX it, or build it anew (REINDEX INDEX CONCURRENTLY) if it is wanted.",
+            table=subject.name,
+            index=index["name"],
+        )
+
+
+def _names(connection: Connection, subject: Subject, open_run: Run | None) -> Iterator[Finding]:
+    schemas = [subject.spec.next_schema, subject.spec.past_schema]
+    for schema in schemas:
+        if len(schema.encode()) > LONGEST_NAME_BYTES:
+            yield blocker(
+                "name_too_long",
+                f"the schema's name leaves no room: {schema} has more than {LONGEST_NAME_BYTES} bytes",
+                hint="Rename the schema, or take its tables out of the plan.",
+                table=subject.name,
+            )
+    if open_run is not None:
+        # Its own next tables are there by right; check says `run_open` instead.
+        return
+    for taken in rows(connection, query("audit.taken_names"), {"oid": subject.live.oid, "schemas": schemas}):
+        yield blocker(
+            "name_taken",
+            f"{taken['schema']}.{taken['name']} exists already, and the run needs that name",
+            hint="It is left from an earlier run: look whether its rows are still wanted, then drop or rename it.",
+            table=subject.name,
+            object=f"{taken['schema']}.{taken['name']}",
+        )
+
+
+def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
+    """`uuid = text` has no operator: both ends of a foreign key change, or neither."""
+    child = f"{key.schema}.{key.table_name}"
+    parent = f"{key.ref_schema}.{key.ref_table}"
+    for column, ref_column in zip(key.columns, key.ref_columns, strict=True):
+        child_changes = audited.converts(key.table_oid, column)
+        if child_changes == audited.converts(key.ref_oid, ref_column):
+            continue
+        planned, missing = (child, column), (parent, ref_column)
+        if not child_changes:
+            planned, missing = missing, planned
+        yield blocker(
+            "foreign_key_torn",
+            f"foreign key {key.name} of {child} joins {'.'.join(planned)}, which becomes uuid, and "
+            f"{'.'.join(missing)}, which the plan does not name: uuid = text has no operator",
+            hint=f"Add column {missing[1]} of table {missing[0]} to the plan, or take {'.'.join(planned)} out.",
+            table=planned[0],
+            column=planned[1],
+            foreign_key=key.name,
+            missing={"table": missing[0], "column": missing[1]},
+        )
+
+
+def _run_open(audited: Audited, run: Run) -> Finding:
+    same = run.plan_digest == audited.file.plan.digest()
+    return warning(
+        "run_open",
+        f"run {run.run_id} of {'this plan' if same else 'plan ' + run.plan_name} is open on this database "
+        f"({run.state})",
+        hint="`replank run` with its plan goes on with it; `replank rollback` removes it.",
+        run_id=run.run_id,
+    )
