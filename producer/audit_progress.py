@@ -34,6 +34,7 @@ class ScanScreen:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._started = 0.0
         self._whole: TaskID | None = None

@@ -77,7 +77,7 @@ class CuttingOver:
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            self._give_up(conversion_set, members, f"cutover: {error.diag.message_primary or error}")
+            self._give_up(conversion_set, members, _said(error))
         else:
             tables.set_lock_times(self.connection, conversion_set, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
             self._say(
@@ -145,3 +145,12 @@ class CuttingOver:
             subject=f"set {conversion_set.set_no}",
             message=message,
         )
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's words with its detail: there stands the value that is in the way."""
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    return (
+        f"the cutover failed and nothing was swapped: {error.diag.message_primary or error}{detail}. Correct that in "
+        "the live tables, then `replank retry` and run again."
+    )

@@ -85,15 +85,16 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
     if not proposal.tables:
         console.print("No column that could become uuid was found; no plan was written.")
         for column in proposal.left_alone:
-            console.print(f"  left alone: {column_name(column)}: {column.reason}", markup=False)
+            console.print(f"  left alone: {column_name(column)}: {column.reason}", markup=False, soft_wrap=True)
         return
     columns = sum(len(table.columns) for table in proposal.tables)
     console.print(
-        f"{columns} columns of {len(proposal.tables)} tables in {len(proposal.sets)} conversion sets; "
-        f"{len(proposal.left_alone)} columns are left alone, each with its reason in the plan."
+        f"{columns} columns of {len(proposal.tables)} tables, conversion sets: {len(proposal.sets)}; "
+        f"{len(proposal.left_alone)} columns are left alone, each with its reason in the plan.",
+        soft_wrap=True,
     )
     if str(out) != "-":
-        console.print(f"The plan is in {out}. Read it, then `replank check {out}`.", markup=False)
+        console.print(f"The plan is in {out}. Read it, then `replank check {out}`.", markup=False, soft_wrap=True)
 
 
 def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
@@ -117,14 +118,12 @@ def _say_report(report: Report) -> None:
     ):
         for finding in findings:
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
-            console.print(_words(finding), markup=False)
-    console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False)
+            console.print(_words(finding), markup=False, soft_wrap=True)
+    console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
     if report.blockers:
-        console.print(
-            f"{len(report.blockers)} blockers, {len(report.warnings)} warnings: this plan cannot run as it is."
-        )
+        console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
     else:
-        console.print(f"No blocker, {len(report.warnings)} warnings: `replank run` may begin.")
+        console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")
 
 
 def _words(finding: Finding) -> str:

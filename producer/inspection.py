@@ -147,15 +147,14 @@ def _joined_to_strangers(evidence: Evidence) -> Iterable[tuple[Node, str]]:
 
 def _against(member: Candidate) -> str | None:
     """What alone forbids the conversion."""
-    sample = member.sample
-    if sample.values > sample.uuids:
-        return f"{sample.uuids} of {sample.values} sampled values are uuids"
+    if member.type_sibling and not member.foreign_keys and not member.is_primary:
+        return f"polymorphic: {member.type_sibling} says what it refers to" + _counted(member)
+    if member.sample.values > member.sample.uuids:
+        return f"{member.sample.uuids} of {member.sample.values} sampled values are uuids"
     if member.refusal:
         return member.refusal + _counted(member)
     if member.default == "other":
         return f"its default {member.column.default_expr} is no uuid" + _counted(member)
-    if member.type_sibling and not member.foreign_keys and not member.is_primary:
-        return f"polymorphic: {member.type_sibling} says what it refers to" + _counted(member)
     return None
 
 

@@ -39,7 +39,9 @@ def comment(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text)
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text
+    )
 
 
 def sql_name(schema: str, table: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from producer.preflight import refuse_blockers
 from producer.resolution import PlanFile, choose_axis, resolve, table_spec
 from producer.sets import conversion_sets, key_documents
 from replank.errors import WrongUse
@@ -43,6 +44,7 @@ def begin_or_resume(connection: Connection, file: PlanFile, *, hold_cutover: boo
 
 def _begin(connection: Connection, file: PlanFile, *, hold_cutover: bool) -> Run:
     resolved = resolve(connection, file)
+    refuse_blockers(connection, file, resolved)
     specs = [
         table_spec(connection, planned, live, run_id=0, table_no=number)
         for number, (planned, live) in enumerate(resolved.tables, start=1)

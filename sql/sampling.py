@@ -95,9 +95,7 @@ def named_table(table: LiveTable) -> sql.Composable:
     return only + sql.Identifier(table.schema, table.name)
 
 
-def _look(
-    connection: Connection, source: sql.Composable, columns: Sequence[str], version: int
-) -> dict[str, Sample]:
+def _look(connection: Connection, source: sql.Composable, columns: Sequence[str], version: int) -> dict[str, Sample]:
     numbers = range(len(columns))
     judged = sql.SQL(", ").join(
         sql.SQL("{0}, {1} AS {2}").format(
@@ -108,7 +106,7 @@ def _look(
     counted = sql.SQL(", ").join(
         sql.SQL(
             "count({text}), count(*) FILTER (WHERE {valid}),"
-            " count(*) FILTER (WHERE CASE WHEN {valid} THEN {text} COLLATE \"C\" <> {text}::uuid::text END)"
+            ' count(*) FILTER (WHERE CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::uuid::text END)'
         ).format(text=sql.Identifier(f"t{n}"), valid=sql.Identifier(f"v{n}"))
         for n in numbers
     )
@@ -177,7 +175,7 @@ def uuid_texts(
         "SELECT DISTINCT word FROM (SELECT words.word FROM (SELECT {column} AS cell FROM {table}"
         " TABLESAMPLE SYSTEM ({percent}) WHERE {column} IS NOT NULL LIMIT {rows}) AS live"
         " CROSS JOIN LATERAL ({words}) AS words"
-        " WHERE words.word ~* '^[{{]?[0-9a-f]{{4}}(-?[0-9a-f]{{4}}){{7}}[}}]?$' LIMIT {wanted}) AS some"
+        " WHERE words.word ~* '^[{{]?[0-9a-f]{{4}}(-?[0-9a-f]{{4}}){{7}}[}}]?$' LIMIT {wanted}) AS found"
     ).format(
         column=sql.Identifier(column),
         table=named_table(table),
@@ -199,7 +197,5 @@ def matching(
     statement = sql.SQL(
         "SELECT source, count(*) FROM unnest({}::text[], {}::int[]) AS asked (word, source)"
         " WHERE EXISTS (SELECT FROM {} AS target WHERE {} = asked.word::{}) GROUP BY source"
-    ).format(
-        list(words), list(sources), named_table(table), sql.Identifier("target", column), type_name(found.type)
-    )
+    ).format(list(words), list(sources), named_table(table), sql.Identifier("target", column), type_name(found.type))
     return dict(run(connection, statement).fetchall())

@@ -1,0 +1,63 @@
+"""The check: everything that would stop a run, or surprise after it, found before the first write."""
+
+from __future__ import annotations
+
+from producer.audit_catalogue import audit_catalogue
+from producer.audit_findings import Audited, Finding, Report, audited
+from producer.audit_mentions import audit_functions, audit_statements
+from producer.audit_progress import ScanWatch
+from producer.audit_references import audit_orphans, audit_soft_references
+from producer.audit_server import audit_server
+from producer.audit_values import audit_collisions, audit_values, scan
+from producer.resolution import PlanFile, Resolved, resolve
+from producer.trial import audit_by_trial
+from replank.settings import Settings
+from sql import catalogue
+from sql.connection import Connection, connect
+
+REFUSED_BEFORE_TRIAL = ("name_taken", "name_too_long", "partitioned", "standby")
+
+
+def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch) -> Report:
+    """Look at catalogue, server, every value, references and program text.
+
+    Nothing is changed: what the trial builds is rolled back. Raises WrongUse if the plan does not fit the
+    database at all, NeedsPerson if a table vanishes meanwhile.
+    """
+    with connect(settings.database(), name="check") as connection:
+        subject = _subject(connection, file, resolve(connection, file))
+        found = _structure(connection, subject)
+    scanned = scan(settings, subject, workers=workers, watch=watch)
+    found += audit_values(subject, scanned)
+    # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
+    with connect(settings.database(), name="check", settings={"default_transaction_read_only": "on"}) as connection:
+        found += audit_collisions(connection, subject, scanned)
+        found += audit_orphans(connection, subject)
+        found += audit_soft_references(connection, subject)
+        found += audit_statements(connection, subject)
+        found += audit_functions(connection, subject)
+    return Report.of(found, rows=scanned.rows, tables=len(subject.readable))
+
+
+def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
+    """What catalogue, server and trial say: all that needs no look at the rows."""
+    return _structure(connection, _subject(connection, file, resolved))
+
+
+def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:
+    return audited(connection, file, catalogue.read_server(connection), resolved)
+
+
+def _structure(connection: Connection, subject: Audited) -> list[Finding]:
+    found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    return found + audit_by_trial(connection, subject, skip=_not_to_be_tried(subject, found))
+
+
+def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:
+    """Tables that the trial could only fail on again; all of them while a run is open or nothing may be created."""
+    codes = {finding.code for finding in found}
+    if "run_open" in codes or "standby" in codes or not subject.server.may_create:
+        return frozenset(subject.oids)
+    refused = {f.table for f in found if f.code in REFUSED_BEFORE_TRIAL}
+    unowned = {f.table for f in found if f.code == "no_privilege"}
+    return frozenset(s.live.oid for s in subject.subjects if s.name in refused | unowned)

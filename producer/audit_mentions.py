@@ -1,0 +1,125 @@
+"""Program text that may break: statements the server has seen, and functions that name a planned table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from psycopg import errors, sql
+
+from producer.audit_findings import Audited, Finding, Subject, warning
+from sql.connection import Connection, row, rows
+from sql.named import query
+
+STATEMENTS = 5_000
+SHOWN_STATEMENTS = 50
+SHOWN_LENGTH = 200
+
+# Operators and functions that exist for text and not for uuid. A cast to text in between makes them work.
+_AFTER = r"\s*(?:(?:NOT\s+)?I?LIKE\b|(?:NOT\s+)?SIMILAR\s+TO\b|!?~~?\*?|\|\|)"
+_FUNCTIONS = (
+    "left|right|substr|substring|lower|upper|starts_with|position|strpos|split_part|replace|regexp_replace|length"
+    "|char_length|concat|trim|btrim"
+)
+_BEFORE = rf"(?:\|\|\s*|\b(?:{_FUNCTIONS})\s*\(\s*)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """How a converted column's table and the column itself are found in program text."""
+
+    subject: Subject
+    column: str
+    table: re.Pattern[str]
+    breaking: re.Pattern[str]
+
+
+def audit_statements(connection: Connection, audited: Audited) -> list[Finding]:
+    """Statements of pg_stat_statements that use text operators on a converted column."""
+    extension = row(connection, query("audit.statements_schema"))
+    if extension is None:
+        return []
+    view = sql.Identifier(extension["schema"], "pg_stat_statements")
+    try:
+        with connection.transaction():
+            seen = rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
+    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege) as error:
+        return [
+            warning(
+                "statements_unknown",
+                f"pg_stat_statements is installed and cannot be read: {error.diag.message_primary}",
+                hint="Add it to shared_preload_libraries, or grant pg_read_all_stats.",
+            )
+        ]
+    names = list(_names(audited.subjects))
+    found = [finding for entry in seen if (finding := _breaks(entry["query"] or "", entry["calls"], names))]
+    return found[:SHOWN_STATEMENTS]
+
+
+def _names(subjects: Sequence[Subject]) -> Iterator[_Names]:
+    for subject in subjects:
+        table = re.compile(word(subject.live.name))
+        for column in subject.converted:
+            reference = rf"(?:[\w\"]+\s*\.\s*)*{word(column.name)}"
+            yield _Names(
+                subject=subject,
+                column=column.name,
+                table=table,
+                breaking=re.compile(rf"{reference}(?i:{_AFTER})|(?i:{_BEFORE}){reference}(?!\s*::)(?![\w\"])"),
+            )
+
+
+def word(name: str) -> str:
+    """A pattern for an identifier in SQL: quoted exactly, or bare in any case if it needs no quotes."""
+    quoted = re.escape('"' + name.replace('"', '""') + '"')
+    if re.fullmatch(r"[a-z_][a-z0-9_$]*", name):
+        return rf"(?:{quoted}|(?<![\w\"$])(?i:{re.escape(name)})(?![\w\"$]))"
+    return quoted
+
+
+def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | None:
+    for entry in names:
+        if entry.breaking.search(statement) and entry.table.search(statement):
+            shown = " ".join(statement.split())[:SHOWN_LENGTH]
+            return warning(
+                "query_will_break",
+                f"called {calls:,} times, uses a text operator on a column that becomes uuid: {shown}",
+                hint=f"Cast it ({entry.column}::text) or compare whole ids before the cutover.",
+                table=entry.subject.name,
+                column=entry.column,
+                calls=calls,
+                query=shown,
+            )
+    return None
+
+
+def audit_functions(connection: Connection, audited: Audited) -> list[Finding]:
+    """Functions whose body names a planned table, and its trigger functions that name a planned column."""
+    wanted = {s.live.name for s in audited.subjects} | {c.name for s in audited.subjects for c in s.converted}
+    seen = rows(connection, query("audit.functions_naming"), {"names": sorted(wanted), "oids": audited.oids})
+    return [
+        finding
+        for function in seen
+        for subject in audited.subjects
+        if (finding := _mention(function["function"], function["body"], function["trigger_of"], subject))
+    ]
+
+
+def _mention(function: str, body: str, trigger_of: Sequence[int], subject: Subject) -> Finding | None:
+    names_table = re.search(word(subject.live.name), body) is not None
+    columns = [c.name for c in subject.converted if re.search(word(c.name), body)]
+    fires_here = subject.live.oid in trigger_of
+    if not (names_table or (fires_here and columns)):
+        return None
+    what = f"names table {subject.name}" if names_table else f"is a trigger function of {subject.name}"
+    if columns:
+        what += f" and {', '.join(columns)}, which becomes uuid"
+    return warning(
+        "function_mentions",
+        f"function {function} {what}",
+        hint="Variables and parameters declared as text need a cast against uuid: read it, try it on a copy.",
+        table=subject.name,
+        column=columns[0] if columns else None,
+        function=function,
+    )
