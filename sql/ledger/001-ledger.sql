@@ -135,8 +135,15 @@ CREATE TABLE replank.job (
     FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 
--- The barrier, the dispatcher and the sweeper ask only for what is unfinished.
-CREATE INDEX job_unfinished ON replank.job (run_id, table_no, kind) WHERE state IN ('waiting', 'leased', 'failed');
+-- The barriers ask only for what is unfinished, and for what failed.
+CREATE INDEX job_unfinished ON replank.job (run_id, table_no, kind) WHERE state IN ('waiting', 'leased');
+CREATE INDEX job_failed ON replank.job (run_id, table_no) WHERE state = 'failed';
+-- The rate looks at the last seconds only.
+CREATE INDEX job_finished ON replank.job (run_id, finished_at) INCLUDE (kind, rows) WHERE state = 'done';
+-- The dispatcher takes the oldest waiting ones, however many are done already.
+CREATE INDEX job_waiting ON replank.job (run_id, job_id) WHERE state = 'waiting';
+-- What is in flight is as many as the window, however many wait.
+CREATE INDEX job_in_flight ON replank.job (run_id) WHERE state = 'leased' OR (state = 'waiting' AND sent_at IS NOT NULL);
 -- Progress sums what is done by table and kind.
 CREATE INDEX job_by_table ON replank.job (run_id, table_no, kind, generation) INCLUDE (state, rows);
 

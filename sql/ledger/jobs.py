@@ -47,7 +47,7 @@ class Sendable:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """What keeps a barrier closed."""
+    """What keeps a barrier closed, each counted up to 1000."""
 
     running: int
     failed: int
@@ -135,7 +135,11 @@ def _of(table: TableSpec, kind: JobKind, step: str, generation: int) -> dict[str
 def unfinished(connection: Connection, run_id: int) -> dict[int, Unfinished]:
     """By table number; a table that is not in it has no unfinished job."""
     found = rows(connection, query("jobs.unfinished_by_table"), {"run_id": run_id})
-    return {r["table_no"]: Unfinished(running=r["running"], failed=r["failed"]) for r in found}
+    return {
+        r["table_no"]: Unfinished(running=r["running"], failed=r["failed"])
+        for r in found
+        if r["running"] or r["failed"]
+    }
 
 
 def copying(connection: Connection, table: TableSpec) -> bool:

@@ -14,10 +14,13 @@ SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap', jso
 SELECT job_id FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = 'copy' AND state IN ('waiting', 'leased', 'failed') LIMIT 1;
 
--- unfinished_by_table: the barriers of all tables in one look
-SELECT table_no, count(*) FILTER (WHERE state IN ('waiting', 'leased')) AS running,
-       count(*) FILTER (WHERE state = 'failed') AS failed
-  FROM replank.job WHERE run_id = %(run_id)s AND state IN ('waiting', 'leased', 'failed') GROUP BY table_no;
+-- unfinished_by_table: what keeps each table's barrier closed; counting stops early, however much waits
+SELECT t.table_no,
+       (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
+                                 AND j.state IN ('waiting', 'leased') LIMIT 1000) AS some) AS running,
+       (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
+                                 AND j.state = 'failed' LIMIT 1000) AS some) AS failed
+  FROM replank.run_table t WHERE t.run_id = %(run_id)s;
 
 -- results: what the done jobs of one kind and generation reported
 SELECT job_id, rows, detail, result FROM replank.job
@@ -27,7 +30,7 @@ SELECT job_id, rows, detail, result FROM replank.job
 -- take_for_sending: waiting jobs up to the window, marked sent; one that was sent before waits twice as long each time
 WITH in_flight AS (
   SELECT count(*) AS n FROM replank.job
-   WHERE run_id = %(run_id)s AND state IN ('waiting', 'leased')
+   WHERE run_id = %(run_id)s AND (state = 'leased' OR (state = 'waiting' AND sent_at IS NOT NULL))
      AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(sends - 1, 6)) * interval '1 second')),
 due AS (
   SELECT j.job_id FROM replank.job j
