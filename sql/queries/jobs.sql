@@ -17,9 +17,9 @@ SELECT job_id FROM replank.job
 -- unfinished_by_table: what keeps each table's barrier closed; counting stops early, however much waits
 SELECT t.table_no,
        (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
-                                 AND j.state IN ('waiting', 'leased') LIMIT 1000) AS some) AS running,
+                                 AND j.state IN ('waiting', 'leased') LIMIT 1000) AS first_ones) AS running,
        (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
-                                 AND j.state = 'failed' LIMIT 1000) AS some) AS failed
+                                 AND j.state = 'failed' LIMIT 1000) AS first_ones) AS failed
   FROM replank.run_table t WHERE t.run_id = %(run_id)s;
 
 -- results: what the done jobs of one kind and generation reported
