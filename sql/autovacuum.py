@@ -10,7 +10,7 @@ from replank.errors import TryAgain
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, rows, run, value
 from sql.named import query
-from sql.next_table import live_table
+from sql.next_table import live_table, still_there
 
 LONGER_THAN_DEADLOCK_MS = 2_000
 
@@ -52,8 +52,8 @@ def quiet_autovacuum(connection: Connection, specs: Sequence[TableSpec]) -> None
 
 
 def restore_autovacuum(connection: Connection, specs: Sequence[TableSpec], before: Mapping[str, str | None]) -> None:
-    """Give the live tables their own autovacuum setting back."""
-    for spec in specs:
+    """Give the live tables that are still there their own autovacuum setting back."""
+    for spec in still_there(connection, specs):
         run(connection, autovacuum_statement(live_table(spec), before.get(str(spec.table_no))))
 
 

@@ -122,6 +122,6 @@ def chunks_between(axis: Axis, start: Bound | None, bounds: Sequence[Bound], *, 
 def heap_extent(connection: Connection, spec: TableSpec) -> tuple[int, int]:
     """The live table's file number and its length in blocks. Call it after capture has committed."""
     found = row(connection, query("catalogue.filenode"), {"oid": spec.oid})
-    if found is None:
-        raise NeedsPerson(f"{spec.full_name} is gone. Roll back, correct the plan, and run again.")
+    if found is None or found["heap_blocks"] is None:
+        raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
     return int(found["filenode"]), int(found["heap_blocks"])

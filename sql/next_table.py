@@ -7,6 +7,7 @@ makes it mean the next table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from psycopg import sql
 
 from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
-from sql.catalogue import LiveTable
+from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, apply_settings, rows, run, value
 from sql.conversion import type_name
 from sql.named import query
@@ -56,6 +57,12 @@ def live_table(spec: TableSpec) -> sql.Identifier:
 
 def past_table(spec: TableSpec) -> sql.Identifier:
     return sql.Identifier(spec.past_schema, spec.name)
+
+
+def still_there(connection: Connection, specs: Sequence[TableSpec]) -> list[TableSpec]:
+    """Those whose live table has neither been dropped nor renamed, nor been replaced by another of its name."""
+    found = {(t.oid, t.schema, t.name) for t in read_tables(connection, [spec.oid for spec in specs])}
+    return [spec for spec in specs if (spec.oid, spec.schema, spec.name) in found]
 
 
 def server_text(text: str) -> sql.SQL:
@@ -115,10 +122,9 @@ def next_default(default: str, next_type: str) -> sql.Composable:
 
 def dressing(connection: Connection, spec: TableSpec) -> list[str]:
     """Statements that give the next table what LIKE leaves out. The next table must exist."""
-    target = sql.SQL("WITH target AS (SELECT {}::oid AS oid, format('%%I.%%I', {}::text, {}::text) AS next) ").format(
-        spec.oid, spec.next_schema, spec.name
-    )
-    return [r["statement"] for r in rows(connection, target + query("next_table.dressing"), {})]
+    targets = query("next_table.dressing_targets")
+    named = {"oid": spec.oid, "schema": spec.next_schema, "name": spec.name}
+    return [r["statement"] for r in rows(connection, targets + query("next_table.dressing"), named)]
 
 
 def read_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:

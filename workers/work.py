@@ -15,6 +15,7 @@ from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from replank.states import JobKind
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings
+from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain
 from sql.ledger import jobs
@@ -137,11 +138,12 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
             apply_settings(connection, _job_settings(job, limits), local=True)
             if job.detail.get("filenode"):
                 pin_file(connection, table.spec, int(job.detail["filenode"]))
-            sums = sum_chunk(connection, table.spec, job.detail["side"], job.chunk)
+            space = Space(job.detail["space"])
+            sums = sum_chunk(connection, table.spec, job.detail["side"], job.chunk, space)
             other = None
             if job.detail["snapshot"] is None:
                 # A small table: both sides in one job, at this transaction's own snapshot.
-                other = sum_chunk(connection, table.spec, "next", job.chunk)
+                other = sum_chunk(connection, table.spec, "next", job.chunk, space)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
         return _snapshot_lost(connection, job, limits, error)
     finally:

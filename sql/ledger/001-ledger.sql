@@ -59,6 +59,7 @@ CREATE TABLE replank.run_table (
     cutting_finished boolean NOT NULL DEFAULT false,
     rows_estimate    bigint NOT NULL DEFAULT 0,
     rounds           integer NOT NULL DEFAULT 0,
+    space            text NOT NULL DEFAULT 'spellings' CHECK (space IN ('spellings', 'values')),
     attempts         integer NOT NULL DEFAULT 0,
     not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),
     problem          text NOT NULL DEFAULT '',

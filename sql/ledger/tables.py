@@ -14,6 +14,7 @@ from replank.errors import NeedsPerson
 from replank.states import TableState, sources
 from replank.table_spec import TableSpec
 from sql.connection import Connection, row, rows
+from sql.conversion import Space
 from sql.named import query
 
 
@@ -36,6 +37,7 @@ class RunTable:
     cutting_finished: bool
     rows_estimate: int
     rounds: int
+    space: Space
     attempts: int
     not_before: datetime
     problem: str
@@ -78,6 +80,7 @@ def _run_table(found: dict[str, Any]) -> RunTable:
             "spec": spec,
             "state": TableState(found["state"]),
             "axis": Axis(found["axis"]),
+            "space": Space(found["space"]),
             "cut_to": cut_to,
             "filenode": int(found["filenode"] or 0),
             "heap_blocks": int(found["heap_blocks"] or 0),
@@ -184,6 +187,11 @@ def restart_copy(connection: Connection, table: TableSpec) -> None:
 def set_cut(connection: Connection, table: TableSpec, *, cut_to: Bound | None, finished: bool) -> None:
     document = None if cut_to is None else Jsonb(list(cut_to))
     connection.execute(query("ledger.set_cut"), {**_id(table), "cut_to": document, "finished": finished})
+
+
+def compare_values(connection: Connection, table: TableSpec) -> None:
+    """From now on this table is verified by its values: some of its texts are no canonical spellings."""
+    connection.execute(query("ledger.compare_values"), _id(table))
 
 
 def next_round(connection: Connection, table: TableSpec) -> int:

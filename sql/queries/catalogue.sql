@@ -57,7 +57,9 @@ SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_prima
    AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
    AND NOT EXISTS (SELECT FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS k(attnum)
                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-                    WHERE NOT a.attnotnull)
+                    WHERE NOT a.attnotnull
+                       OR EXISTS (SELECT FROM pg_constraint n WHERE n.conrelid = i.indrelid AND n.contype = 'n'
+                                     AND NOT n.convalidated AND n.conkey = ARRAY[k.attnum]))
  ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, ic.relname;
 
 -- foreign_keys: every foreign key of the database that is nobody's copy on a partition

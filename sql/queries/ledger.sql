@@ -111,6 +111,9 @@ UPDATE replank.run_table SET generation = generation + 1, rewritten = false, cut
 UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)s
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
+-- compare_values: some texts are spelled otherwise than their uuid: from now on the values count
+UPDATE replank.run_table SET space = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
 -- next_round: another verification; RETURNING how many there were
 UPDATE replank.run_table SET rounds = rounds + 1 WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING rounds;
 

@@ -5,11 +5,23 @@ CREATE TABLE {next} (LIKE {live} INCLUDING COMMENTS INCLUDING COMPRESSION INCLUD
 -- access_method: how the live table is stored
 SELECT am.amname FROM pg_class c JOIN pg_am am ON am.oid = c.relam WHERE c.oid = %(oid)s::oid;
 
--- unvalidated_checks: CHECKs that existing rows may break; LIKE would make them binding
+-- unvalidated_checks: CHECKs, and NOT NULLs from 18 on, that existing rows may break; LIKE would make them binding
 SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description(oid, 'pg_constraint') AS comment
-  FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype = 'c' AND NOT convalidated ORDER BY conname;
+  FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname;
 
--- dressing: statements for what LIKE leaves out: options, statistics targets, owner, grants, comment
+-- dressing_targets: what dressing speaks of: the two tables, and their identity sequences in pairs
+WITH target AS (SELECT %(oid)s::oid AS oid, format('%%I.%%I', %(schema)s::text, %(name)s::text) AS next),
+identities AS (
+  SELECT d.refobjid AS of_table, a.attname, d.objid AS sequence
+    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i' AND a.attidentity <> ''),
+pairs AS (
+  SELECT l.sequence AS live, format('%%I.%%I', sn.nspname, s.relname) AS next
+    FROM target t JOIN identities l ON l.of_table = t.oid
+    JOIN identities n ON n.of_table = t.next::regclass AND n.attname = l.attname
+    JOIN pg_class s ON s.oid = n.sequence JOIN pg_namespace sn ON sn.oid = s.relnamespace)
+
+-- dressing: statements for what LIKE leaves out: options, statistics targets, owner, grants, comment, identity sequences
 SELECT statement FROM (
   SELECT 10 AS n, format('ALTER TABLE %%s SET (%%s)', t.next, string_agg(format('%%I = %%L', o.option_name, o.option_value), ', ')) AS statement
     FROM target t, pg_class c, pg_options_to_table(c.reloptions) o WHERE c.oid = t.oid GROUP BY t.next
@@ -49,6 +61,17 @@ SELECT statement FROM (
                     CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
     FROM target t, pg_attribute att, aclexplode(att.attacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
    WHERE att.attrelid = t.oid AND NOT att.attisdropped
+  UNION ALL
+  SELECT 40, format('ALTER SEQUENCE %%s AS %%s', p.next, format_type(q.seqtypid, NULL)) FROM pairs p JOIN pg_sequence q ON q.seqrelid = p.live
+  UNION ALL
+  SELECT 41, format('REVOKE ALL ON SEQUENCE %%s FROM %%s', p.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END)
+    FROM pairs p JOIN pg_class n ON n.oid = p.next::regclass, aclexplode(n.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
+  UNION ALL
+  SELECT 42, format('GRANT %%s ON SEQUENCE %%s TO %%s%%s', a.privilege_type, p.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pairs p JOIN pg_class c ON c.oid = p.live, aclexplode(c.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
+  UNION ALL
+  SELECT 43, format('COMMENT ON SEQUENCE %%s IS %%L', p.next, d) FROM pairs p, obj_description(p.live, 'pg_class') d WHERE d IS NOT NULL
 ) AS s
 ORDER BY n, statement;
 
