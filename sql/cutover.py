@@ -95,7 +95,8 @@ def cut_over(
             write_ledger(drained)
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
-        raise TryAgain(_missed(connection, specs, foreign_keys, locked > started, error)) from None
+        waited_s = None if locked > started else time.monotonic() - started
+        raise TryAgain(_missed(connection, specs, foreign_keys, waited_s, error)) from None
     except psycopg.OperationalError as error:
         if connection.closed and reached_commit:
             raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
@@ -199,25 +200,29 @@ def _missed(
     connection: Connection,
     specs: Sequence[TableSpec],
     foreign_keys: Sequence[ForeignKeyDocument],
-    had_locks: bool,
+    waited_s: float | None,
     error: psycopg.Error,
 ) -> str:
-    if had_locks:
+    """Why the attempt was given up. `waited_s` is None if the locks were granted."""
+    if waited_s is None:
         return f"the work under the lock took too long ({error.diag.message_primary}); rolled back"
-    who = blockers(connection, specs, foreign_keys)
+    who = blockers(connection, specs, foreign_keys, waited_s=waited_s)
     return "the locks were not granted in time; they are held by: " + ("; ".join(who) or "(gone meanwhile)")
 
 
 def blockers(
-    connection: Connection, specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[ForeignKeyDocument],
+    *,
+    waited_s: float,
 ) -> list[str]:
-    """Who holds locks on the set's tables, for people."""
+    """Who has held locks on the set's tables all the while that was waited, for people."""
     oids = table_oids(connection, locked_tables(specs, foreign_keys))
     return [
         f"pid {b['pid']} ({b['application'] or 'no name'}, {b['state']}"
-        + (f", transaction open {b['seconds']:.1f} s" if b["seconds"] is not None else "")
-        + f"): {b['query']}"
-        for b in rows(connection, query("cutover.blockers"), {"oids": oids})
+        f", transaction open {b['seconds']:.1f} s): {b['query']}"
+        for b in rows(connection, query("cutover.blockers"), {"oids": oids, "seconds": waited_s})
     ]
 
 
