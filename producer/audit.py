@@ -6,8 +6,9 @@ from producer.audit_catalogue import audit_catalogue
 from producer.audit_findings import Audited, Finding, Report, audited
 from producer.audit_mentions import audit_functions, audit_statements
 from producer.audit_progress import ScanWatch
-from producer.audit_references import audit_orphans, audit_soft_references
+from producer.audit_references import audit_orphans
 from producer.audit_server import audit_server
+from producer.audit_soft_references import audit_soft_references
 from producer.audit_values import audit_collisions, audit_values, scan
 from producer.resolution import PlanFile, Resolved, resolve
 from producer.trial import audit_by_trial
@@ -24,13 +25,15 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     Nothing is changed: what the trial builds is rolled back. Raises WrongUse if the plan does not fit the
     database at all, NeedsPerson if a table vanishes meanwhile.
     """
-    with connect(settings.database(), name="check") as connection:
+    session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
+    with connect(settings.database(), name="check", settings=session) as connection:
         subject = _subject(connection, file, resolve(connection, file))
         found = _structure(connection, subject)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_values(subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
-    with connect(settings.database(), name="check", settings={"default_transaction_read_only": "on"}) as connection:
+    session["default_transaction_read_only"] = "on"
+    with connect(settings.database(), name="check", settings=session) as connection:
         found += audit_collisions(connection, subject, scanned)
         found += audit_orphans(connection, subject)
         found += audit_soft_references(connection, subject)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 LABEL_WIDTH = 40
+SHORTEST_RATE_S = 0.5
 
 
 class ScanWatch(Protocol):
@@ -36,7 +36,6 @@ class ScanScreen:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._started = 0.0
         self._whole: TaskID | None = None
         self._tables: dict[str, TaskID] = {}
 
@@ -50,7 +49,6 @@ class ScanScreen:
         self._progress.stop()
 
     def begin(self, *, blocks: int) -> None:
-        self._started = time.monotonic()
         self._whole = self._progress.add_task("all tables", total=max(blocks, 1), rows=0, rate=0.0)
 
     def scanned(self, table: str, *, table_blocks: int, blocks: int, rows: int) -> None:
@@ -64,8 +62,10 @@ class ScanScreen:
     def _advance(self, task_id: TaskID, blocks: int, rows: int) -> None:
         task = self._progress.tasks[self._progress.task_ids.index(task_id)]
         done = task.fields["rows"] + rows
-        elapsed = max(time.monotonic() - self._started, 0.001)
-        self._progress.update(task_id, advance=blocks, rows=done, rate=done / elapsed)
+        # A table's bar appears with its first part: a rate over less than this would be wild.
+        elapsed = task.elapsed or 0.0
+        rate = done / elapsed if elapsed >= SHORTEST_RATE_S else 0.0
+        self._progress.update(task_id, advance=blocks, rows=done, rate=rate)
         if task.finished and task_id != self._whole:
             # A finished table makes room: a schema of a hundred tables must fit on the screen.
             self._progress.update(task_id, visible=False)

@@ -13,12 +13,14 @@ from psycopg import sql
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.plan import OptionsPlan
 from replank.states import JobKind, TableState
+from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
 from sql.ledger import jobs, runs, tables
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.next_table import still_there
 
 log = structlog.get_logger()
 
@@ -87,6 +89,7 @@ class CuttingOver:
 
     def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
         specs = [member.spec for member in members]
+        _refuse_gone(self.connection, specs)
         before = conversion_set.autovacuum_before
         if before is None:
             before = autovacuum_settings(self.connection, specs)
@@ -144,6 +147,16 @@ class CuttingOver:
             kind="cutover",
             subject=f"set {conversion_set.set_no}",
             message=message,
+        )
+
+
+def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    there = still_there(connection, specs)
+    gone = [spec.full_name for spec in specs if spec not in there]
+    if gone:
+        raise NeedsPerson(
+            f"{', '.join(gone)}: dropped or renamed during the run; nothing was swapped. Undo it and `replank retry`, "
+            "or `replank rollback`, correct the plan, and run again."
         )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from psycopg import errors
 
 from monitoring.output import people, print_json
 from producer.audit import audit
@@ -16,7 +19,7 @@ from producer.inspection import Proposal, propose
 from producer.inspection_evidence import read_evidence
 from producer.plan_writer import column_name, write_plan
 from producer.resolution import read_plan_file
-from replank.errors import WrongUse
+from replank.errors import TryAgain, WrongUse
 from replank.plan import parse_plan
 from replank.settings import load_settings
 from sql.connection import connect
@@ -50,7 +53,7 @@ def inspect(
     to_stdout = str(out) == "-"
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
-    with connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+    with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
         proposal = propose(read_evidence(connection, sample_rows=sample))
     if proposal.tables:
         text = write_plan(proposal)
@@ -64,6 +67,16 @@ def inspect(
         print_json(proposal.to_json())
     if not proposal.tables:
         raise typer.Exit(1)
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What may pass by itself becomes a message: a lock, a table changed meanwhile, a lost connection."""
+    try:
+        yield
+    except (errors.LockNotAvailable, errors.UndefinedTable, errors.UndefinedColumn, errors.OperationalError) as error:
+        said = error.diag.message_primary or str(error).strip()
+        raise TryAgain(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
 
 
 def _is_there(out: Path) -> str:
@@ -101,7 +114,7 @@ def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, databas
     """Look for everything that would stop the run or surprise afterwards. Changes nothing."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with ScanScreen(people()) as screen:
+    with in_words(), ScanScreen(people()) as screen:
         report = audit(settings, file, workers=workers, watch=screen)
     _say_report(report)
     if as_json:

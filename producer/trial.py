@@ -36,15 +36,17 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
         yield failed
         return
     indexes = read_indexes(connection, spec)
+    all_built = True
     for index in indexes:
         failed = _attempt(
             connection, subject, f"index {index.name}", partial(build_index, connection, spec, asdict(index))
-        ) or _attempt(
-            connection,
-            subject,
-            f"what stands on index {index.name}",
-            partial(attach_constraints, connection, spec, [index]),
         )
+        if failed is not None:
+            all_built = False
+            yield failed
+    if all_built:
+        attach = partial(attach_constraints, connection, spec, indexes)
+        failed = _attempt(connection, subject, "what stands on its indexes", attach)
         if failed is not None:
             yield failed
     # The last build's search_path would otherwise hold for the next table too.

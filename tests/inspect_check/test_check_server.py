@@ -1,0 +1,153 @@
+"""What the server, the role and other sessions say against a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from unittest import mock
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from demo.embedded import EmbeddedPostgres
+from producer import audit_disk, audit_server
+from producer.audit import audit
+from producer.audit_findings import Audited, audited
+from producer.audit_server import _version
+from producer.inspect_commands import in_words
+from producer.resolution import resolve
+from replank.errors import TryAgain
+from replank.settings import Settings
+from sql import catalogue
+from sql.connection import connect
+
+from .conftest import Counting, Database, codes, only
+
+pytestmark = pytest.mark.catalogue
+
+Role = Callable[[], tuple[str, str]]
+
+
+def _audited(database: Database) -> Audited:
+    file = database.plan({"t": ["id"]})
+    with connect(database.url, name="test") as connection:
+        return audited(connection, file, catalogue.read_server(connection), resolve(connection, file))
+
+
+@pytest.fixture
+def table(database: Database) -> Database:
+    """A database with one small table."""
+    database.run("CREATE TABLE t (id text PRIMARY KEY)", "INSERT INTO t VALUES (gen_random_uuid())")
+    return database
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [(140_012, (True, "14.12")), (150_000, None), (180_004, None), (190_000, (False, "19.0"))],
+)
+def test_versions_before_15_block_and_after_18_warn(
+    table: Database, version: int, expected: tuple[bool, str] | None
+) -> None:
+    found = list(_version(replace(_audited(table).server, version=version)))
+    assert [(f.blocks, f.message.split()[4].rstrip(";")) for f in found] == ([] if expected is None else [expected])
+
+
+def test_a_role_without_rights_is_told_each_of_them(table: Database, role: Role) -> None:
+    # Given a role that may read one table, which somebody else owns, and not the other
+    name, url = role()
+    table.run("CREATE TABLE other (id text PRIMARY KEY)", "INSERT INTO other VALUES ('word')")
+    with psycopg.connect(table.url, autocommit=True) as connection:
+        connection.execute(f"GRANT SELECT ON t TO {name}")
+    report = table.check({"t": ["id"], "other": ["id"]}, url=url)
+    # Then nothing breaks, and each right is named
+    said = [f.message for f in report.blockers]
+    assert {f.code for f in report.blockers} == {"no_privilege"}
+    assert any("create schemas in this database" in message for message in said)
+    assert any("public.t is not owned" in message for message in said)
+    assert any("public.other may not be read" in message for message in said)
+    assert "activity_hidden" in codes(report.warnings)
+
+
+def test_the_owner_of_everything_needs_no_superuser(database: Database, role: Role) -> None:
+    # Given an ordinary role that owns its tables, and a table at the other end that is not planned
+    name, url = role()
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
+        connection.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
+        connection.execute("CREATE TABLE plans (id integer PRIMARY KEY)")
+        connection.execute(f"GRANT REFERENCES ON plans TO {name}")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id text PRIMARY KEY, plan_id integer REFERENCES plans)")
+    # Then only the lock on the other table is missing
+    report = database.check({"t": ["id"]}, url=url)
+    assert [(f.code, f.table) for f in report.blockers] == [("no_privilege", "public.plans")]
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(f"GRANT UPDATE ON plans TO {name}")
+    assert database.check({"t": ["id"]}, url=url).blockers == ()
+
+
+def test_the_need_is_compared_with_the_servers_own_disk(table: Database) -> None:
+    # Given a server on this machine, whose data directory can be seen
+    subject = _audited(table)
+    with connect(table.url, name="test") as connection:
+        free = audit_disk.free_bytes(connection, subject.server.system_identifier)
+        assert free is not None
+        assert free > 0
+        # When the need is more than that, the check blocks
+        with mock.patch.object(audit_disk, "needed_bytes", return_value=free * 2):
+            (found,) = audit_disk.audit_disk(connection, subject, max_wal_bytes=0)
+            assert (found.code, found.blocks) == ("disk_space", True)
+        # And where the directory is another server's, nothing is claimed
+        (found,) = audit_disk.audit_disk(
+            connection, replace(subject, server=replace(subject.server, system_identifier="1")), max_wal_bytes=0
+        )
+        assert (found.code, found.blocks) == ("disk_unknown", False)
+        assert found.details["need_bytes"] >= 1.3 * 2 * 8192
+
+
+def test_sessions_in_the_way_are_told(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a transaction that has been open for longer than the limit, and one that was prepared and forgotten
+    monkeypatch.setattr(audit_server, "LONG_TRANSACTION_S", 0.0)
+    with psycopg.connect(table.url, application_name="nightly report") as slow:
+        slow.execute("SELECT 1")
+        with psycopg.connect(table.url, autocommit=True) as connection:
+            connection.execute("BEGIN")
+            connection.execute("CREATE TABLE forgotten ()")
+            connection.execute("PREPARE TRANSACTION 'forgotten'")
+        try:
+            report = table.check({"t": ["id"]})
+        finally:
+            table.run("ROLLBACK PREPARED 'forgotten'")
+        found = only(report.warnings, "long_transaction")
+        assert found.details["pid"] == slow.info.backend_pid
+        assert "nightly report" in found.message
+        assert only(report.warnings, "prepared_transaction").details["gid"] == "forgotten"
+        assert report.blockers == ()
+
+
+def test_a_slot_that_nobody_reads_is_told(table: Database) -> None:
+    table.run("SELECT pg_create_logical_replication_slot('unread', 'test_decoding')")
+    try:
+        report = table.check({"t": ["id"]})
+    finally:
+        table.run("SELECT pg_drop_replication_slot('unread')")
+    assert only(report.warnings, "slot_retains_wal").details["slot"] == "unread"
+
+
+def test_a_table_that_somebody_holds_exclusively_is_no_endless_wait(table: Database) -> None:
+    # Given a table under ACCESS EXCLUSIVE, and little patience
+    settings = Settings(database_url=SecretStr(table.url), lock_timeout_ms=100)
+    with psycopg.connect(table.url) as holder:
+        holder.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        # Then the check ends with a word on what to do
+        with pytest.raises(TryAgain, match=r"try again|check` again"), in_words():
+            audit(settings, table.plan({"t": ["id"]}), workers=2, watch=Counting())
+
+
+def test_checks_leave_no_session_and_no_object(table: Database, server: EmbeddedPostgres) -> None:
+    table.check({"t": ["id"]})
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        left = connection.execute("SELECT application_name FROM pg_stat_activity WHERE datname = %s", [table.name])
+        assert left.fetchall() == []
+    assert table.rows("SELECT FROM pg_namespace WHERE nspname LIKE 'replank%'") == []

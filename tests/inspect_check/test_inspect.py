@@ -1,0 +1,193 @@
+"""What inspect proposes and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from demo.sample import left_alone, uuid_columns
+from producer.plan_writer import write_plan
+from replank.plan import parse_plan
+from tests.equipment.filler import fill, kinds
+from tests.equipment.litellm import apply_migrations
+
+from .conftest import Database, codes, proposed, reasons
+
+pytestmark = pytest.mark.catalogue
+
+
+def test_the_samples_uuid_columns_are_proposed_and_no_others(shop: Database) -> None:
+    # When the shop is inspected
+    proposal = shop.inspect()
+    # Then the proposal is the truth, and every other id has its reason
+    assert proposed(proposal) == dict(uuid_columns())
+    given = reasons(proposal)
+    for column in left_alone():
+        assert f"{column.schema}.{column.table}.{column.column}" in given
+    assert given["public.plans.id"] == "0 of 3 sampled values are uuids"
+    assert given["public.events.owner_id"].startswith("polymorphic: owner_type says")
+    assert proposal.prose_columns > 0
+
+
+def test_the_proposed_plan_loads_and_says_why(shop: Database) -> None:
+    proposal = shop.inspect()
+    text = write_plan(proposal)
+    plan = parse_plan(text, source="plan.toml")
+    assert {(t.table_schema, t.name): tuple(c.name for c in t.columns) for t in plan.tables} == dict(uuid_columns())
+    assert plan.database.name == "shop"
+    assert plan.database.system_identifier == proposal.system_identifier
+    assert "# left alone: public.plans.id (text): 0 of 3 sampled values are uuids" in text
+    assert '# conversion set 1: billing.invoices, billing.payments, public."Order"' in text
+    assert "# text: primary key; default (gen_random_uuid())::text;" in text
+
+
+def test_what_is_proposed_passes_the_check(shop: Database) -> None:
+    proposal = shop.inspect()
+    report = shop.check({f"{t.schema}.{t.name}": [c.name for c in t.columns] for t in proposal.tables})
+    assert report.blockers == ()
+    assert codes(report.warnings) == ["soft_reference"]
+
+
+def test_gotcha_08_a_many_to_many_table_without_a_model_comes_along(shop: Database) -> None:
+    assert proposed(shop.inspect())["public", "_OrderToTag"] == ("A", "B")
+
+
+def test_gotcha_07_columns_of_other_ids_are_left_alone_with_counts(database: Database) -> None:
+    # Given a table of uuids into which one id of another kind has come, and a child that refers to it
+    database.run(
+        "CREATE TABLE users (id text PRIMARY KEY)",
+        "CREATE TABLE posts (id text PRIMARY KEY, user_id text REFERENCES users)",
+        "INSERT INTO users SELECT gen_random_uuid() FROM generate_series(1, 99)",
+        "INSERT INTO users VALUES ('master')",
+        "INSERT INTO posts SELECT gen_random_uuid(), id FROM users WHERE id <> 'master'",
+    )
+    proposal = database.inspect()
+    # Then both ends stay, each with its reason, and the rest is proposed
+    assert proposed(proposal) == {("public", "posts"): ("id",)}
+    assert reasons(proposal)["public.users.id"] == "99 of 100 sampled values are uuids"
+    assert "join it to public.users.id, which stays as it is (99 of 100" in reasons(proposal)["public.posts.user_id"]
+
+
+def test_agreement_reaches_over_several_keys_and_schemas_and_to_itself(database: Database) -> None:
+    # Given a chain a ← b ← c over two schemas, a self reference and a composite key, where only c betrays a word
+    database.run(
+        "CREATE SCHEMA other",
+        "CREATE TABLE a (id text PRIMARY KEY, up text REFERENCES a)",
+        "CREATE TABLE other.b (id text PRIMARY KEY, a_id text UNIQUE REFERENCES a)",
+        "CREATE TABLE c (id text PRIMARY KEY, a_id text REFERENCES other.b (a_id))",
+        "CREATE TABLE d (tenant text, code text, PRIMARY KEY (tenant, code))",
+        "CREATE TABLE e (id text PRIMARY KEY, tenant text, code text, FOREIGN KEY (tenant, code) REFERENCES d)",
+        "INSERT INTO a SELECT gen_random_uuid() FROM generate_series(1, 5)",
+        "ALTER TABLE c ALTER a_id SET DEFAULT 'none'",
+        "INSERT INTO d SELECT gen_random_uuid(), 'code' || n FROM generate_series(1, 5) AS n",
+        "INSERT INTO e SELECT gen_random_uuid(), tenant, code FROM d",
+    )
+    proposal = database.inspect()
+    # Then the word keeps the whole chain as it is, and of the composite key only the uuids change
+    assert proposed(proposal) == {("public", "d"): ("tenant",), ("public", "e"): ("id", "tenant")}
+    for column in ("public.a.id", "public.a.up", "other.b.a_id"):
+        assert "public.c.a_id" in reasons(proposal)[column]
+    assert "its default 'none'::text is no uuid" in reasons(proposal)["public.c.a_id"]
+
+
+def test_empty_columns_need_a_default_or_a_foreign_key(database: Database) -> None:
+    database.run(
+        "CREATE TABLE made (id text PRIMARY KEY DEFAULT gen_random_uuid()::text)",
+        "CREATE TABLE child (id text PRIMARY KEY, made_id text REFERENCES made)",
+        "CREATE TABLE prefixed (id text PRIMARY KEY DEFAULT 'usr_' || gen_random_uuid())",
+    )
+    proposal = database.inspect()
+    assert proposed(proposal) == {("public", "made"): ("id",), ("public", "child"): ("made_id",)}
+    assert reasons(proposal)["public.child.id"].startswith("no value to judge by")
+    assert "is no uuid" in reasons(proposal)["public.prefixed.id"]
+
+
+def test_gotcha_20_a_table_that_was_never_analysed_is_sampled_all_the_same(database: Database) -> None:
+    # Given some thousand rows on many blocks, with no statistics (reltuples is -1), and a mostly empty column
+    database.run(
+        "CREATE TABLE big (id text PRIMARY KEY, ref_id text, filler text)",
+        "INSERT INTO big SELECT gen_random_uuid(), NULL, repeat('x', 400) FROM generate_series(1, 4000)",
+        "INSERT INTO big SELECT gen_random_uuid(), gen_random_uuid(), '' FROM generate_series(1, 3)",
+    )
+    assert database.rows("SELECT reltuples FROM pg_class WHERE relname = 'big'") == [(-1.0,)]
+    proposal = database.inspect(sample_rows=50)
+    assert proposed(proposal) == {("public", "big"): ("id", "ref_id")}
+    assert "3 of 3 sampled values" in proposal.tables[0].columns[1].reason
+
+
+def test_what_this_version_refuses_is_left_alone_with_the_reason(database: Database) -> None:
+    database.run(
+        "CREATE TABLE parts (id text PRIMARY KEY) PARTITION BY HASH (id)",
+        "CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "CREATE TABLE keyless (user_id text)",
+        "CREATE TABLE viewed (id text PRIMARY KEY)",
+        "CREATE VIEW seen AS SELECT id FROM viewed",
+        "CREATE DOMAIN identifier AS text",
+        "CREATE TABLE domained (id identifier PRIMARY KEY)",
+        "INSERT INTO parts SELECT gen_random_uuid() FROM generate_series(1, 5)",
+        "INSERT INTO keyless SELECT gen_random_uuid() FROM generate_series(1, 5)",
+        "INSERT INTO viewed SELECT gen_random_uuid() FROM generate_series(1, 5)",
+        "INSERT INTO domained SELECT gen_random_uuid() FROM generate_series(1, 5)",
+    )
+    proposal = database.inspect()
+    given = reasons(proposal)
+    assert proposal.tables == ()
+    assert "partitioned" in given["public.parts.id"]
+    assert "no primary key" in given["public.keyless.user_id"]
+    assert "view public.seen" in given["public.viewed.id"]
+    assert "domain" in given["public.domained.id"]
+    assert "5 of 5 sampled values are uuids" in given["public.viewed.id"]
+
+
+def test_a_column_that_nobody_calls_an_id_needs_many_values(database: Database) -> None:
+    database.run(
+        "CREATE TABLE notes (id integer PRIMARY KEY, note text, origin text)",
+        "INSERT INTO notes SELECT n, CASE WHEN n = 1 THEN gen_random_uuid()::text END, gen_random_uuid()"
+        " FROM generate_series(1, 20) AS n",
+    )
+    proposal = database.inspect()
+    assert proposed(proposal) == {("public", "notes"): ("origin",)}
+    assert reasons(proposal)["public.notes.note"].startswith("only 1 values to judge by")
+
+
+def test_gotcha_03_the_plan_says_that_old_spellings_do_not_come_back(database: Database) -> None:
+    database.run("CREATE TABLE t (id text PRIMARY KEY)", "INSERT INTO t SELECT upper(gen_random_uuid()::text)")
+    text = write_plan(database.inspect())
+    assert "1 of them are spelled in another way" in text
+    assert "kept in the past table only" in text
+
+
+def test_gotcha_31_names_with_quotes_newlines_and_63_bytes_survive_the_plan(database: Database) -> None:
+    database.run(
+        'CREATE SCHEMA "we""ird.schema"',
+        'CREATE TABLE "we""ird.schema"."userÄccount\n%s" ("camelId" char(40) PRIMARY KEY, "back\\slash_id" varchar)',
+        'INSERT INTO "we""ird.schema"."userÄccount\n%s" VALUES (\'$ID\', \'$ID\')',
+        'CREATE TABLE "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" (id text PRIMARY KEY)',
+        'INSERT INTO "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" VALUES (gen_random_uuid())',
+    )
+    proposal = database.inspect()
+    text = write_plan(proposal)
+    plan = parse_plan(text, source="plan.toml")
+    assert [(t.table_schema, t.name) for t in plan.tables] == [(t.schema, t.name) for t in proposal.tables]
+    assert proposed(proposal)['we"ird.schema', "userÄccount\n%s"] == ("camelId", "back\\slash_id")
+    assert all(line.startswith(("#", "[")) or "=" in line or not line for line in text.splitlines())
+    # And the check reads these tables without a mistake
+    report = database.check({"x" * 63: ["id"]})
+    assert report.blockers == ()
+    assert report.rows == 1
+
+
+@pytest.mark.real_schema
+def test_a_real_platforms_schema_is_read_right(database: Database) -> None:
+    # Given some seventy tables that nobody here wrote, filled from the catalogue
+    apply_migrations(database.url)
+    fill(database.url, rows=3_000)
+    truth = kinds(database.url)
+    proposal = database.inspect()
+    found = {(s, t, c) for (s, t), columns in proposed(proposal).items() for c in columns}
+    # Then only columns of uuids are proposed
+    assert len(found) > 100
+    assert {column for column in found if truth.get(column) != "uuid"} == set()
+    # And the check agrees, over every value
+    report = database.check({f"{t.schema}.{t.name}": [c.name for c in t.columns] for t in proposal.tables})
+    assert report.blockers == ()
+    assert "soft_reference" in codes(report.warnings)
