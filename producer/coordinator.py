@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -87,16 +87,23 @@ class Coordinator:
         for table in present:
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
         if not moved and not run.hold_cutover:
-            moved = self._cut_over(run, present, unfinished)
+            moved = self._cut_over(run, snapshots, present, unfinished)
         if not moved:
             self._look_for_the_end(run, present, unfinished)
         return moved
 
-    def _cut_over(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> bool:
+    def _cut_over(
+        self,
+        run: Run,
+        snapshots: SnapshotKeeper,
+        present: Sequence[RunTable],
+        unfinished: Mapping[int, Unfinished],
+    ) -> bool:
         cutting = CuttingOver(
             connection=self.connection,
             step=STEP,
             options=run.plan.options,
+            snapshots=snapshots,
             random_source=self.random_source,
         )
         for conversion_set in tables.read_sets(self.connection, run.run_id):
@@ -144,7 +151,7 @@ class Coordinator:
             with self.connection.transaction():
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
-                drop_empty_schemas(self.connection, present)
+                drop_empty_schemas(self.connection, {table.spec.next_schema for table in present})
             return
         sets = tables.read_sets(self.connection, run.run_id)
         if not can_go_on(present, sets, unfinished):
@@ -153,9 +160,9 @@ class Coordinator:
             runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
 
-def drop_empty_schemas(connection: Connection, present: Sequence[RunTable]) -> None:
-    """The building schemas have done their work; one that holds something else stays."""
-    for schema in sorted({table.spec.next_schema for table in present}):
+def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
+    """Schemas that Replank made and that have done their work; one that holds something stays."""
+    for schema in sorted(names):
         held = connection.execute(
             "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
             [schema],

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import psycopg
 import structlog
 from psycopg import sql
 
+from producer.turn import Turn
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
-from replank.plan import OptionsPlan
-from replank.states import JobKind, TableState
+from replank.states import TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
-from sql.ledger import jobs, runs, tables
+from sql.ledger import tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 
@@ -30,14 +28,8 @@ SHORT_LOG_KEYS = 100
 LONGEST_WAIT_S = 30.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class CuttingOver:
+class CuttingOver(Turn):
     """Cuts sets over, one at a time."""
-
-    connection: Connection
-    step: str
-    options: OptionsPlan
-    random_source: random.Random
 
     def advance(self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Mapping[int, object]) -> bool:
         """Cut over if every member is ready and idle. True if anything was done."""
@@ -59,14 +51,7 @@ class CuttingOver:
             > SHORT_LOG_KEYS
         ]
         for member in long:
-            jobs.add_jobs(
-                self.connection,
-                member.spec,
-                JobKind.DRAIN,
-                step=self.step,
-                generation=member.generation,
-                details=[{"compare": True}],
-            )
+            self.add_drain(member, compare=True)
         return bool(long)
 
     def _attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
@@ -140,14 +125,7 @@ class CuttingOver:
 
     def _say(self, conversion_set: ConversionSet, message: str) -> None:
         log.info("cutover", set=conversion_set.set_no, message=message)
-        runs.add_event(
-            self.connection,
-            conversion_set.run_id,
-            actor="coordinator",
-            kind="cutover",
-            subject=f"set {conversion_set.set_no}",
-            message=message,
-        )
+        self.say(conversion_set.run_id, "cutover", f"set {conversion_set.set_no}", message)
 
 
 def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:

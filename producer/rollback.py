@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from psycopg import errors, sql
 
@@ -50,8 +50,8 @@ def roll_back(
     for table in present:
         _remove(connection, run, table, sleep, random_source or random.Random())
         say(f"{table.spec.full_name}: next table, change log and capture removed")
-    drop_empty_schemas(connection, present)
-    _drop_past_schemas(connection, present)
+    # Attempts at a cutover make the past schemas; before a swap they are empty.
+    drop_empty_schemas(connection, {s for t in present for s in (t.spec.next_schema, t.spec.past_schema)})
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)
@@ -121,14 +121,3 @@ def _remove(
         f"{table.spec.full_name} is locked by others; its capture triggers are still there. End the transactions "
         "that hold it, then `replank rollback` again: it goes on."
     )
-
-
-def _drop_past_schemas(connection: Connection, present: Sequence[RunTable]) -> None:
-    """Attempts at a cutover create them; before the swap they are empty."""
-    for schema in sorted({table.spec.past_schema for table in present}):
-        held = connection.execute(
-            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
-            [schema],
-        ).fetchone()
-        if held is None:
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))

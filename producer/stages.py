@@ -6,25 +6,23 @@ look. A coordinator that is killed anywhere here is followed by one that does th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import psycopg
 from psycopg import errors, sql
 
 from producer import chunker
-from producer.snapshots import SnapshotKeeper
+from producer.turn import Turn
 from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan import OptionsPlan
 from replank.states import JobKind, TableState
 from sql import capture, catalogue, next_table
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, value
-from sql.ledger import jobs, runs, tables
+from sql.connection import apply_settings, value
+from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.tables import RunTable
 
@@ -36,15 +34,8 @@ READY_LOOK_S = 0.5
 CUT_AHEAD_JOBS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stages:
+class Stages(Turn):
     """Advances tables of one run."""
-
-    connection: Connection
-    step: str
-    options: OptionsPlan
-    snapshots: SnapshotKeeper
-    random_source: random.Random
 
     def advance(self, table: RunTable, unfinished: Unfinished | None) -> bool:
         """Do the table's next step if its barrier is open. True if anything was done."""
@@ -71,7 +62,11 @@ class Stages:
 
     def _steps(self) -> Mapping[TableState, Callable[[RunTable], bool]]:
         verifying = Verifying(
-            connection=self.connection, step=self.step, options=self.options, snapshots=self.snapshots
+            connection=self.connection,
+            step=self.step,
+            options=self.options,
+            snapshots=self.snapshots,
+            random_source=self.random_source,
         )
         return {
             TableState.PLANNED: self._capture,
@@ -130,19 +125,9 @@ class Stages:
         if not table.cutting_finished:
             return self._cut_on(table)
         with self.connection.transaction():
-            self._drain(table, compare=False)
+            self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.FIRST_DRAIN)
         return True
-
-    def _drain(self, table: RunTable, *, compare: bool) -> None:
-        jobs.add_jobs(
-            self.connection,
-            table.spec,
-            JobKind.DRAIN,
-            step=self.step,
-            generation=table.generation,
-            details=[{"compare": compare}],
-        )
 
     def _start_again(self, table: RunTable, unfinished: Unfinished | None) -> bool:
         """The table's file was rewritten. Copying: empty next, cut anew. Verifying: compare anew."""
@@ -157,16 +142,9 @@ class Stages:
             else:
                 self.snapshots.release(table.table_no)
                 tables.restart_copy(self.connection, table.spec)
-                self._drain(table, compare=True)
+                self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            runs.add_event(
-                self.connection,
-                table.run_id,
-                actor="coordinator",
-                kind="rewritten",
-                subject=table.spec.full_name,
-                message="the table's file was rewritten; its chunks are cut anew",
-            )
+            self.say(table.run_id, "rewritten", table.spec.full_name, "its file was rewritten; its chunks are cut anew")
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
@@ -187,13 +165,13 @@ class Stages:
         indexes = next_table.read_indexes(self.connection, table.spec)
         with self.connection.transaction():
             next_table.attach_constraints(self.connection, table.spec, indexes)
-            self._drain(table, compare=False)
+            self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
 
     def _after_repair(self, table: RunTable) -> bool:
         with self.connection.transaction():
-            self._drain(table, compare=True)
+            self.add_drain(table, compare=True)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
 
@@ -201,7 +179,7 @@ class Stages:
         """A table that waits for its set keeps its log short."""
         waiting = value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
         if waiting >= READY_DRAIN_FROM_KEYS:
-            self._drain(table, compare=True)
+            self.add_drain(table, compare=True)
             return True
         tables.postpone_table(self.connection, table.spec, delay_s=READY_LOOK_S, problem="")
         return False

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from producer import chunker
-from producer.snapshots import SnapshotKeeper
+from producer.turn import Turn
 from replank.errors import NeedsPerson
-from replank.plan import OptionsPlan
 from replank.states import JobKind, TableState
-from sql.connection import Connection, row
+from sql.connection import row
 from sql.conversion import Space
 from sql.copying import heap_extent
-from sql.ledger import jobs, runs, tables
+from sql.ledger import jobs, tables
 from sql.ledger.tables import RunTable
 from sql.named import query
 from sql.next_table import next_table
@@ -23,6 +22,9 @@ MOST_ROUNDS = 3
 """After so many repairs that did not help, a person has to look."""
 
 LATER_S = 0.1
+
+WHOLE_HEAP_BLOCKS = 4_294_967_295
+"""More blocks than a PostgreSQL table can have: one range over everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +37,8 @@ class Sides:
     stale: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verifying:
+class Verifying(Turn):
     """Starts a verification and judges it."""
-
-    connection: Connection
-    step: str
-    options: OptionsPlan
-    snapshots: SnapshotKeeper
 
     def start(self, table: RunTable) -> bool:
         """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot."""
@@ -69,7 +65,7 @@ class Verifying:
         with self.connection.transaction():
             tables.restart_copy(self.connection, table.spec)
             generation = table.generation + 1
-            self._add(table, generation, "live", None, 0, 1, None)
+            self._add(table, generation, "live", None, WHOLE_HEAP_BLOCKS, WHOLE_HEAP_BLOCKS, None)
             self._add_vacuum(table, generation)
             tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
@@ -84,18 +80,6 @@ class Verifying:
         size: int,
         filenode: int | None,
     ) -> None:
-        if snapshot is None:
-            jobs.add_heap_jobs(
-                self.connection,
-                table.spec,
-                JobKind.VERIFY,
-                step=self.step,
-                generation=generation,
-                heap_blocks=WHOLE_HEAP_BLOCKS,
-                chunk_blocks=WHOLE_HEAP_BLOCKS,
-                detail={"side": side, "snapshot": None, "space": str(table.space)},
-            )
-            return
         jobs.add_heap_jobs(
             self.connection,
             table.spec,
@@ -125,12 +109,17 @@ class Verifying:
         sides = add_up(jobs.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
         with self.connection.transaction():
             if sides.stale:
-                self._drain(table)
+                self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
             elif sides.equal:
-                self._drain(table)
+                self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.READY)
-                self._say(table, f"verified: {sides.rows_live} rows, counts and sums are equal")
+                self.say(
+                    table.run_id,
+                    "verification",
+                    table.spec.full_name,
+                    f"verified: {sides.rows_live} rows, counts and sums are equal",
+                )
             elif table.space is Space.SPELLINGS:
                 self._compare_values(table)
             else:
@@ -140,9 +129,14 @@ class Verifying:
     def _compare_values(self, table: RunTable) -> None:
         """Odd spellings or a real difference: only the values can tell."""
         tables.compare_values(self.connection, table.spec)
-        self._drain(table)
+        self.add_drain(table, compare=True)
         tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-        self._say(table, "some texts are not spelled as PostgreSQL would spell their uuid: comparing values")
+        self.say(
+            table.run_id,
+            "verification",
+            table.spec.full_name,
+            "some texts are not spelled as PostgreSQL would spell their uuid: comparing values",
+        )
 
     def _repair(self, table: RunTable, sides: Sides) -> None:
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
@@ -150,7 +144,12 @@ class Verifying:
                 f"{table.spec.full_name}: live has {sides.rows_live} rows, next {sides.rows_next}, and they differ "
                 f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
             )
-        self._say(table, f"differences: live {sides.rows_live} rows, next {sides.rows_next}; repairing")
+        self.say(
+            table.run_id,
+            "verification",
+            table.spec.full_name,
+            f"differences: live {sides.rows_live} rows, next {sides.rows_next}; repairing",
+        )
         jobs.add_jobs(
             self.connection,
             table.spec,
@@ -160,30 +159,6 @@ class Verifying:
             details=[{}],
         )
         tables.move_table(self.connection, table.spec, TableState.REPAIRING)
-
-    def _drain(self, table: RunTable) -> None:
-        jobs.add_jobs(
-            self.connection,
-            table.spec,
-            JobKind.DRAIN,
-            step=self.step,
-            generation=table.generation,
-            details=[{"compare": True}],
-        )
-
-    def _say(self, table: RunTable, message: str) -> None:
-        runs.add_event(
-            self.connection,
-            table.run_id,
-            actor="coordinator",
-            kind="verification",
-            subject=table.spec.full_name,
-            message=message,
-        )
-
-
-WHOLE_HEAP_BLOCKS = 4_294_967_295
-"""More blocks than a PostgreSQL table can have: one range over everything."""
 
 
 def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:

@@ -1,0 +1,39 @@
+"""What every step of the coordinator works with, and the two things that several of them do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from producer.snapshots import SnapshotKeeper
+from replank.plan import OptionsPlan
+from replank.states import JobKind
+from sql.connection import Connection
+from sql.ledger import jobs, runs
+from sql.ledger.tables import RunTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One turn of the coordinator on its connection."""
+
+    connection: Connection
+    step: str
+    options: OptionsPlan
+    snapshots: SnapshotKeeper
+    random_source: random.Random
+
+    def add_drain(self, table: RunTable, *, compare: bool) -> None:
+        """A job that applies the table's log; with `compare`, it looks at every drained key afterwards."""
+        jobs.add_jobs(
+            self.connection,
+            table.spec,
+            JobKind.DRAIN,
+            step=self.step,
+            generation=table.generation,
+            details=[{"compare": compare}],
+        )
+
+    def say(self, run_id: int, kind: str, subject: str, message: str) -> None:
+        """An event for those who look at the run."""
+        runs.add_event(self.connection, run_id, actor="coordinator", kind=kind, subject=subject, message=message)
