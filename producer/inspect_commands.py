@@ -12,12 +12,12 @@ import typer
 from psycopg import errors
 
 from monitoring.output import people, print_json
-from producer.audit import audit
-from producer.audit_findings import Finding, Report
-from producer.audit_progress import ScanScreen
-from producer.inspection import Proposal, propose
-from producer.inspection_evidence import read_evidence
-from producer.plan_writer import column_name, write_plan
+from producer.audit.check import audit
+from producer.audit.findings import Finding, Report
+from producer.audit.progress import ScanScreen
+from producer.inspection.evidence import read_evidence
+from producer.inspection.plan_writer import column_name, write_plan
+from producer.inspection.proposal import Proposal, propose
 from producer.resolution import read_plan_file
 from replank.errors import TryAgain, WrongUse
 from replank.plan import parse_plan

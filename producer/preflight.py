@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producer.audit import structural_findings
+from producer.audit.check import structural_findings
 from producer.resolution import PlanFile, Resolved
 from replank.errors import NeedsPerson
 from sql.connection import Connection

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from demo.embedded import EmbeddedPostgres
 from demo.sample import create_sample
-from producer.audit import audit
-from producer.audit_findings import Finding, Report
-from producer.inspection import Proposal, propose
-from producer.inspection_evidence import read_evidence
-from producer.plan_writer import toml_string
+from producer.audit.check import audit
+from producer.audit.findings import Finding, Report
+from producer.inspection.evidence import read_evidence
+from producer.inspection.plan_writer import toml_string
+from producer.inspection.proposal import Proposal, propose
 from producer.resolution import PlanFile
 from replank.plan import parse_plan
 from replank.settings import Settings

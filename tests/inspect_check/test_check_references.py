@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from producer.audit_mentions import word
+from producer.audit.mentions import word
 
 from .conftest import Database, only
 

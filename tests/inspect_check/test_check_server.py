@@ -11,10 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from demo.embedded import EmbeddedPostgres
-from producer import audit_disk, audit_server
-from producer.audit import audit
-from producer.audit_findings import Audited, audited
-from producer.audit_server import _version
+from producer.audit import disk, server
+from producer.audit.check import audit
+from producer.audit.findings import Audited, audited
+from producer.audit.server import _version
 from producer.inspect_commands import in_words
 from producer.resolution import resolve
 from replank.errors import TryAgain
@@ -91,15 +91,15 @@ def test_the_need_is_compared_with_the_servers_own_disk(table: Database) -> None
     # Given a server on this machine, whose data directory can be seen
     subject = _audited(table)
     with connect(table.url, name="test") as connection:
-        free = audit_disk.free_bytes(connection, subject.server.system_identifier)
+        free = disk.free_bytes(connection, subject.server.system_identifier)
         assert free is not None
         assert free > 0
         # When the need is more than that, the check blocks
-        with mock.patch.object(audit_disk, "needed_bytes", return_value=free * 2):
-            (found,) = audit_disk.audit_disk(connection, subject, max_wal_bytes=0)
+        with mock.patch.object(disk, "needed_bytes", return_value=free * 2):
+            (found,) = disk.audit_disk(connection, subject, max_wal_bytes=0)
             assert (found.code, found.blocks) == ("disk_space", True)
         # And where the directory is another server's, nothing is claimed
-        (found,) = audit_disk.audit_disk(
+        (found,) = disk.audit_disk(
             connection, replace(subject, server=replace(subject.server, system_identifier="1")), max_wal_bytes=0
         )
         assert (found.code, found.blocks) == ("disk_unknown", False)
@@ -108,7 +108,7 @@ def test_the_need_is_compared_with_the_servers_own_disk(table: Database) -> None
 
 def test_sessions_in_the_way_are_told(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a transaction that has been open for longer than the limit, and one that was prepared and forgotten
-    monkeypatch.setattr(audit_server, "LONG_TRANSACTION_S", 0.0)
+    monkeypatch.setattr(server, "LONG_TRANSACTION_S", 0.0)
     with psycopg.connect(table.url, application_name="nightly report") as slow:
         slow.execute("SELECT 1")
         with psycopg.connect(table.url, autocommit=True) as connection:

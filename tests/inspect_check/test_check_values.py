@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from producer.audit_findings import audited
-from producer.audit_values import CHUNK_BLOCKS, cut, scan
+from producer.audit.findings import audited
+from producer.audit.values import CHUNK_BLOCKS, cut, scan
 from producer.resolution import resolve
 from replank.errors import NeedsPerson
 from replank.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from demo.sample import left_alone, uuid_columns
-from producer.plan_writer import write_plan
+from producer.inspection.plan_writer import write_plan
 from replank.plan import parse_plan
 from tests.equipment.filler import fill, kinds
 from tests.equipment.litellm import apply_migrations

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.inspection import LeftAlone, Proposal, ProposedColumn, ProposedTable
-from producer.inspection_evidence import looks_like_id
-from producer.plan_writer import comment, toml_string, write_plan
+from producer.inspection.evidence import looks_like_id
+from producer.inspection.plan_writer import comment, toml_string, write_plan
+from producer.inspection.proposal import LeftAlone, Proposal, ProposedColumn, ProposedTable
 from replank.plan import OptionsPlan, parse_plan
 
 pytestmark = pytest.mark.unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from producer.audit_findings import Audited, Finding, blocker, warning
+from producer.audit.findings import Audited, Finding, blocker, warning
 from sql.connection import Connection, value
 from sql.named import query
 

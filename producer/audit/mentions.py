@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
-from producer.audit_findings import Audited, Finding, Subject, warning
+from producer.audit.findings import Audited, Finding, Subject, warning
 from sql.connection import Connection, row, rows
 from sql.named import query
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from psycopg import errors, sql
 
-from producer.audit_findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import type_name
 from sql.next_table import attach_constraints, build_index, create_next, read_indexes, server_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from producer.audit_findings import Audited, Finding, warning
+from producer.audit.findings import Audited, Finding, warning
 from sql import catalogue
 from sql.catalogue import LiveTable
 from sql.connection import Connection, apply_settings, rows

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from producer.audit_findings import Audited, Finding, Subject, blocker, warning
-from producer.audit_progress import ScanWatch
+from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.progress import ScanWatch
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from producer.audit_catalogue import audit_catalogue
-from producer.audit_findings import Audited, Finding, Report, audited
-from producer.audit_mentions import audit_functions, audit_statements
-from producer.audit_progress import ScanWatch
-from producer.audit_references import audit_orphans
-from producer.audit_server import audit_server
-from producer.audit_soft_references import audit_soft_references
-from producer.audit_values import audit_collisions, audit_values, scan
+from producer.audit.catalogue import audit_catalogue
+from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.mentions import audit_functions, audit_statements
+from producer.audit.progress import ScanWatch
+from producer.audit.references import audit_orphans
+from producer.audit.server import audit_server
+from producer.audit.soft_references import audit_soft_references
+from producer.audit.trial import audit_by_trial
+from producer.audit.values import audit_collisions, audit_values, scan
 from producer.resolution import PlanFile, Resolved, resolve
-from producer.trial import audit_by_trial
 from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect

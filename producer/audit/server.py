@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitoring.screen import seconds as duration
-from producer.audit_disk import audit_disk
-from producer.audit_findings import Audited, Finding, blocker, warning
+from producer.audit.disk import audit_disk
+from producer.audit.findings import Audited, Finding, blocker, warning
 from sql.catalogue import Server
 from sql.connection import Connection, row, rows
 from sql.named import query

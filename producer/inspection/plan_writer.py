@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from producer.inspection import LeftAlone, Proposal, ProposedTable
+from producer.inspection.proposal import LeftAlone, Proposal, ProposedTable
 from replank.plan import OptionsPlan
 
 OPTION_WORDS = {

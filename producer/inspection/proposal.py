@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from producer.inspection_evidence import Candidate, Evidence, Node
+from producer.inspection.evidence import Candidate, Evidence, Node
 from producer.sets import conversion_sets
 from sql.catalogue import ForeignKey, LiveTable
 

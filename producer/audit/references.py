@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from producer.audit_findings import Audited, Finding, blocker, warning
+from producer.audit.findings import Audited, Finding, blocker, warning
 from sql.auditing import count_orphans
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows

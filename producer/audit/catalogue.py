@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.audit_findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from sql import catalogue
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows
