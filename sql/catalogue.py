@@ -149,8 +149,9 @@ def correlation(connection: Connection, table: LiveTable) -> float | None:
 
 
 def shape(connection: Connection, oid: int) -> str:
-    """A fingerprint of a table's definition."""
-    return str(value(connection, query("catalogue.shape"), {"oid": oid}))
+    """A fingerprint of a table's definition, and of what hangs on it and would stay on the past table."""
+    defined = str(value(connection, query("catalogue.shape"), {"oid": oid}))
+    return " and ".join([defined, *(f"{what} {name}" for what, name in not_carried(connection, oid))])
 
 
 def not_carried(connection: Connection, oid: int) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import IsolationLevel, errors, sql
 from psycopg.rows import TupleRow, dict_row
 
 from replank.errors import CannotConnect, NeedsPerson, WrongUse
@@ -23,6 +23,8 @@ SESSION: Mapping[str, str] = {
     "extra_float_digits": "1",
     "search_path": "pg_catalog",
     "client_min_messages": "warning",
+    # Before version 18 a disabled plan node costs so much that even a lookup of ten keys would be compiled.
+    "jit": "off",
     "idle_in_transaction_session_timeout": "60s",
 }
 
@@ -71,6 +73,20 @@ def apply_settings(connection: Connection, settings: Mapping[str, str], *, local
         sql.SQL("pg_catalog.set_config({}, {}, {})").format(name, value, local) for name, value in settings.items()
     )
     connection.execute(sql.SQL("SELECT {}").format(calls))
+
+
+@contextmanager
+def isolated(connection: Connection, level: IsolationLevel | None) -> Iterator[None]:
+    """Transactions of this block have the isolation level `level`.
+
+    A session that was lost in the block cannot be reset, and trying would hide why it was lost.
+    """
+    connection.isolation_level = level
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = None
 
 
 def _why_not(url: str, error: psycopg.OperationalError) -> str:

@@ -85,13 +85,19 @@ def row_hash(spec: TableSpec, alias: str, *, live: bool, space: Space = Space.VA
 
     Writing a uuid as text is ten times cheaper than reading one, so spellings are compared first: equal
     sums prove that every text is the canonical one of its uuid. `hash_record_extended` follows each type's
-    equality; where that is not identity the column goes in as text, so 1.0 and 1.00 differ.
+    equality; where that is not identity the column goes in as text, so 1.0 and 1.00 differ. It adds its
+    columns' hashes, each times a power of 31: added up over rows, it would not see two rows that have
+    exchanged a value. So every row is hashed with its own key as the seed.
     """
-    values = []
-    for column in spec.columns:
-        reference: sql.Composable = sql.Identifier(alias, column.name)
-        if live and space is Space.VALUES:
-            reference = converted(column, reference)
-        as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
-        values.append(sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference)
-    return sql.SQL("pg_catalog.hash_record_extended(ROW({})::record, 0)").format(sql.SQL(", ").join(values))
+    values = {column.name: _hashed(column, alias, live=live, space=space) for column in spec.columns}
+    return sql.SQL(
+        "pg_catalog.hash_record_extended(ROW({})::record, pg_catalog.hash_record_extended(ROW({})::record, 0))"
+    ).format(sql.SQL(", ").join(values.values()), sql.SQL(", ").join(values[name] for name in spec.key))
+
+
+def _hashed(column: ColumnSpec, alias: str, *, live: bool, space: Space) -> sql.Composable:
+    reference: sql.Composable = sql.Identifier(alias, column.name)
+    if live and space is Space.VALUES:
+        reference = converted(column, reference)
+    as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
+    return sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference

@@ -18,7 +18,7 @@ from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql import catalogue
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.draining import drain
 from sql.named import query
 from sql.swap_script import swap_script
@@ -119,7 +119,6 @@ def _lock(
             "statement_timeout": f"{limits.lock_budget_ms}ms",
             "synchronous_commit": "on",
             **FEW_KEYS,
-            "jit": "off",
         },
         local=True,
     )
@@ -147,8 +146,7 @@ def _stamp(connection: Connection, oids: Sequence[int]) -> str:
 
 def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Leave the last drain next to nothing to do, and its statements planned."""
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
-    try:
+    with isolated(connection, IsolationLevel.REPEATABLE_READ):
         for _ in range(PASSES):
             started = time.monotonic()
             for spec in specs:
@@ -157,8 +155,6 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
                     _drain_equal(connection, spec)
             if time.monotonic() - started < SHORT_PASS_S:
                 return
-    finally:
-        connection.isolation_level = None
 
 
 def _drain_equal(connection: Connection, spec: TableSpec) -> None:
@@ -188,11 +184,12 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Raises NeedsPerson where a live table's definition is not what the next table was built from."""
     for spec in specs:
-        if catalogue.shape(connection, spec.oid) != spec.shape:
+        present = catalogue.shape(connection, spec.oid)
+        if present != spec.shape:
+            what = present.partition(" and ")[2] or "a column, constraint, index, trigger, grant, option or comment"
             raise NeedsPerson(
-                f"{spec.full_name}: its definition was changed during the run (a column, constraint, index, "
-                "trigger or grant). The next table does not have the change: undo it and `replank retry`, or "
-                "`replank rollback` and run again."
+                f"{spec.full_name}: its definition was changed during the run ({what}). The next table does not have "
+                "the change: undo it and `replank retry`, or `replank rollback` and run again."
             )
 
 

@@ -1,8 +1,8 @@
 """Verification: count and an order-independent hash of every row, live against next, at one snapshot.
 
 Keys in the change log are left out on both sides: the next drain brings and compares them. The hash of
-a row is 64 bits; their sum does not depend on the order, and a key is unique on either side, so equal
-rows cannot cancel each other.
+a row is 64 bits and depends on its key throughout, so that neither equal rows nor exchanged values can
+cancel each other in the sum, which does not depend on the order.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     def execute(run_id: int, job_id: int) -> str:
         try:
             return str(child.executor().execute(run_id=run_id, job_id=job_id))
-        except (psycopg.OperationalError, ReplankError) as error:
+        except (psycopg.Error, ReplankError) as error:
             # The ledger was not told, so the sweeper sends the job again; this child reconnects.
             log.info("delivery ended early", run=run_id, job=job_id, reason=str(error).strip())
             return "lost"

@@ -14,7 +14,7 @@ from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from replank.states import JobKind
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings
+from sql.connection import Connection, apply_settings, isolated
 from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain
@@ -61,15 +61,11 @@ def fenced(
 
     Its commit need not wait for the disk: the data and "done" are lost together or not at all.
     """
-    connection.isolation_level = isolation
-    try:
-        with connection.transaction():
-            if not jobs.holds_lease(connection, job):
-                raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
-            apply_settings(connection, _job_settings(job, limits), local=True)
-            yield
-    finally:
-        connection.isolation_level = None
+    with isolated(connection, isolation), connection.transaction():
+        if not jobs.holds_lease(connection, job):
+            raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
+        apply_settings(connection, _job_settings(job, limits), local=True)
+        yield
 
 
 def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
@@ -78,7 +74,6 @@ def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
         "statement_timeout": f"{timeout}ms",
         "lock_timeout": f"{limits.lock_timeout_ms}ms",
         "synchronous_commit": "off",
-        "jit": "off",
         "max_parallel_workers_per_gather": "0",
         "maintenance_work_mem": f"{limits.index_memory_mb}MB",
     }
@@ -130,9 +125,8 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
     """Sums at the barrier's snapshot. The lease is looked at afterwards: the old snapshot cannot see it."""
     if job.chunk is None:
         raise NeedsPerson(f"job {job.job_id} has no chunk")
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
-        with connection.transaction():
+        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
             if job.detail["snapshot"] is not None:
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(job.detail["snapshot"]))
             apply_settings(connection, _job_settings(job, limits), local=True)
@@ -146,8 +140,6 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
                 other = sum_chunk(connection, table.spec, "next", job.chunk, space)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
         return _snapshot_lost(connection, job, limits, error)
-    finally:
-        connection.isolation_level = None
     result: dict[str, Any] = {job.detail["side"]: sums.to_json()}
     if other is not None:
         result["next"] = other.to_json()

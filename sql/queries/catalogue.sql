@@ -30,17 +30,16 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
    AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
  ORDER BY n.nspname, c.relname;
 
--- columns: every column of the given tables, in order, and whether a hash of it proves identity
+-- columns: every column of the given tables, in order, and whether a hash of it proves identity (an array's knows no bounds)
 SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type, t.typname AS type_name, t.typtype::text AS typtype,
        a.attnotnull AS not_null, a.attgenerated <> '' AS generated, a.attidentity::text AS identity,
        pg_get_expr(d.adbin, d.adrelid) AS default_expr,
        NOT (coalesce(coll.collisdeterministic, true) AND (
-            e.typtype = 'e' OR e.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,bpchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])))
+            t.typtype = 'e' OR t.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,bpchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])))
          AS hash_as_text
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
-  JOIN pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
   LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
@@ -86,17 +85,22 @@ SELECT s.correlation::float8 AS correlation
 -- shape: a fingerprint of everything that defines a table, but for what Replank itself adds
 SELECT md5(concat_ws(E'\n',
   (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-                               a.attgenerated, a.attcollation, pg_get_expr(d.adbin, d.adrelid)), ';' ORDER BY a.attnum)
+                               a.attgenerated, a.attcollation, pg_get_expr(d.adbin, d.adrelid), a.attacl, 'target ' || a.attstattarget,
+                               a.attoptions, a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum)), ';' ORDER BY a.attnum)
      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped),
-  (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated, ';' ORDER BY conname, oid)
+  (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated || coalesce(obj_description(oid, 'pg_constraint'), ''), ';' ORDER BY conname, oid)
      FROM pg_constraint WHERE conrelid = %(oid)s::oid OR confrelid = %(oid)s::oid),
-  (SELECT string_agg(pg_get_indexdef(indexrelid), ';' ORDER BY indexrelid)
+  (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), indisclustered, indisreplident, obj_description(indexrelid, 'pg_class')), ';' ORDER BY indexrelid)
      FROM pg_index WHERE indrelid = %(oid)s::oid AND indisvalid),
-  (SELECT string_agg(pg_get_triggerdef(oid) || tgenabled::text, ';' ORDER BY tgname)
+  (SELECT string_agg(concat_ws(' ', pg_get_triggerdef(oid), tgenabled, obj_description(oid, 'pg_trigger')), ';' ORDER BY tgname)
      FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'),
   (SELECT string_agg(inhrelid::regclass::text, ';' ORDER BY inhrelid) FROM pg_inherits WHERE inhparent = %(oid)s::oid),
-  (SELECT concat_ws(' ', relowner, relacl, relreplident, relrowsecurity) FROM pg_class WHERE oid = %(oid)s::oid)
+  -- The cutover itself switches autovacuum off and on again.
+  (SELECT concat_ws(' ', c.relowner, c.relacl, c.relreplident, c.relrowsecurity, c.relforcerowsecurity, c.relam, c.reltablespace,
+                    ARRAY(SELECT o FROM unnest(c.reloptions) AS o WHERE o NOT LIKE 'autovacuum\_enabled=%%' ORDER BY o),
+                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), obj_description(c.oid, 'pg_class'))
+     FROM pg_class c WHERE c.oid = %(oid)s::oid)
 )) AS shape;
 
 -- not_carried: objects that hang on a table and that this version cannot carry over to the next one

@@ -49,5 +49,8 @@ SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
              WHERE conrelid = ANY (%(oids)s::oid[]) OR confrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 'i' || indexrelid || ' ' || xmin FROM pg_index WHERE indrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 't' || oid || ' ' || xmin FROM pg_trigger WHERE tgrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'p' || classid || ' ' || objid FROM pg_depend
+             WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (%(oids)s::oid[])
+               AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
   UNION ALL SELECT 'h' || inhrelid || ' ' || xmin FROM pg_inherits WHERE inhparent = ANY (%(oids)s::oid[])
 ) AS rows_seen;
