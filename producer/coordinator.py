@@ -86,8 +86,7 @@ class Coordinator:
         moved = False
         for table in present:
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
-        if not moved and not run.hold_cutover:
-            moved = self._cut_over(run, snapshots, present, unfinished)
+        moved = self._cut_over(run, snapshots, present, unfinished) or moved
         if not moved:
             self._look_for_the_end(run, present, unfinished)
         return moved
@@ -109,7 +108,7 @@ class Coordinator:
         for conversion_set in tables.read_sets(self.connection, run.run_id):
             members = [table for table in present if table.set_no == conversion_set.set_no]
             try:
-                if cutting.advance(conversion_set, members, unfinished):
+                if cutting.advance(conversion_set, members, unfinished, held=run.hold_cutover):
                     return True
             except OutcomeUnknown as error:
                 # The ledger knows: the next turn reads whether the swap committed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 
 import psycopg
 import structlog
@@ -22,8 +22,10 @@ from sql.next_table import still_there
 
 log = structlog.get_logger()
 
-SHORT_LOG_KEYS = 100
-"""Longer logs are drained once more before the lock is asked for."""
+DRAIN_FROM_KEYS = 200
+"""While a table waits for its set, its log is drained from this length on."""
+
+LOOK_S = 0.5
 
 LONGEST_WAIT_S = 30.0
 
@@ -31,28 +33,35 @@ LONGEST_WAIT_S = 30.0
 class CuttingOver(Turn):
     """Cuts sets over, one at a time."""
 
-    def advance(self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Mapping[int, object]) -> bool:
-        """Cut over if every member is ready and idle. True if anything was done."""
-        if conversion_set.swapped_at is not None or conversion_set.blocked or not conversion_set.due:
+    def advance(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Container[int], *, held: bool
+    ) -> bool:
+        """Cut over if every member is ready and idle; keep the logs short as long as that is not so.
+
+        True if anything was done.
+        """
+        if conversion_set.swapped_at is not None or conversion_set.blocked:
             return False
-        if any(m.state is not TableState.READY or m.table_no in busy or m.blocked for m in members):
+        if held or any(m.state is not TableState.READY or m.blocked for m in members):
+            return self._keep_up(members, busy)
+        if not conversion_set.due or any(m.table_no in busy for m in members):
+            # No further drain jobs now: among many tables one would always be busy.
             return False
-        if self._drain_first(members):
-            return True
         self._attempt(conversion_set, members)
         return True
 
-    def _drain_first(self, members: Sequence[RunTable]) -> bool:
-        """The last drain under the lock shall have little to do."""
-        long = [
-            member
-            for member in members
-            if value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
-            > SHORT_LOG_KEYS
-        ]
-        for member in long:
-            self.add_drain(member, compare=True)
-        return bool(long)
+    def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
+        """Tables that wait for their set are drained now and then."""
+        drained = False
+        for member in members:
+            if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
+                continue
+            count = sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec))
+            if value(self.connection, count) >= DRAIN_FROM_KEYS:
+                self.add_drain(member, compare=True)
+                drained = True
+            tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
+        return drained
 
     def _attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
         try:

@@ -20,16 +20,10 @@ from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, catalogue, next_table
-from sql.change_log import log_table
-from sql.connection import apply_settings, value
+from sql.connection import apply_settings
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.tables import RunTable
-
-READY_DRAIN_FROM_KEYS = 200
-"""While a table waits for its set, its log is drained from this length on."""
-
-READY_LOOK_S = 0.5
 
 CUT_AHEAD_JOBS = 256
 
@@ -77,7 +71,7 @@ class Stages(Turn):
             TableState.CATCHING_UP: verifying.start,
             TableState.VERIFYING: verifying.judge,
             TableState.REPAIRING: self._after_repair,
-            TableState.READY: self._keep_up,
+            TableState.READY: lambda _: False,  # its conversion set goes on, not the table
             TableState.SWAPPED: self._start_validation,
             TableState.VALIDATING: self._after_validation,
             TableState.DONE: lambda _: False,
@@ -125,7 +119,7 @@ class Stages(Turn):
         if not table.cutting_finished:
             return self._cut_on(table)
         with self.connection.transaction():
-            self.add_drain(table, compare=False)
+            self.add_drain(table, compare=False, by_index=False)
             tables.move_table(self.connection, table.spec, TableState.FIRST_DRAIN)
         return True
 
@@ -174,15 +168,6 @@ class Stages(Turn):
             self.add_drain(table, compare=True)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
-
-    def _keep_up(self, table: RunTable) -> bool:
-        """A table that waits for its set keeps its log short."""
-        waiting = value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
-        if waiting >= READY_DRAIN_FROM_KEYS:
-            self.add_drain(table, compare=True)
-            return True
-        tables.postpone_table(self.connection, table.spec, delay_s=READY_LOOK_S, problem="")
-        return False
 
     def _start_validation(self, table: RunTable) -> bool:
         """One job for each foreign key of this table; those from outside the set belong to their target."""

@@ -23,7 +23,7 @@ class Turn:
     snapshots: SnapshotKeeper
     random_source: random.Random
 
-    def add_drain(self, table: RunTable, *, compare: bool) -> None:
+    def add_drain(self, table: RunTable, *, compare: bool, by_index: bool = True) -> None:
         """A job that applies the table's log; with `compare`, it looks at every drained key afterwards."""
         jobs.add_jobs(
             self.connection,
@@ -31,7 +31,7 @@ class Turn:
             JobKind.DRAIN,
             step=self.step,
             generation=table.generation,
-            details=[{"compare": compare}],
+            details=[{"compare": compare, "by_index": by_index}],
         )
 
     def say(self, run_id: int, kind: str, subject: str, message: str) -> None:

@@ -23,9 +23,6 @@ from sql.draining import drain
 from sql.named import query
 from sql.swap_script import swap_script
 
-FEW_KEYS: Mapping[str, str] = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""The logs are short by now but have no fresh statistics: go by the indexes, never through a whole table."""
-
 PASSES = 4
 SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
@@ -118,7 +115,6 @@ def _lock(
             "lock_timeout": f"{limits.lock_timeout_ms}ms",
             "statement_timeout": f"{limits.lock_budget_ms}ms",
             "synchronous_commit": "on",
-            **FEW_KEYS,
         },
         local=True,
     )
@@ -151,7 +147,6 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
             started = time.monotonic()
             for spec in specs:
                 with connection.transaction():
-                    apply_settings(connection, FEW_KEYS, local=True)
                     _drain_equal(connection, spec)
             if time.monotonic() - started < SHORT_PASS_S:
                 return

@@ -8,6 +8,7 @@ row back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -24,6 +25,10 @@ ANALYZE_FROM_ROWS = 5_000
 """From this many log rows on, statistics pay for themselves in the joins' plans."""
 
 
+FEW_KEYS: Mapping[str, str] = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""A short log has no fresh statistics: go by the indexes, never through a whole table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drained:
     """What one drain did. `keys` counts log rows taken, `mismatches` rows that differ afterwards."""
@@ -34,8 +39,10 @@ class Drained:
     mismatches: int
 
 
-def drain(connection: Connection, spec: TableSpec, *, compare: bool) -> Drained:
+def drain(connection: Connection, spec: TableSpec, *, compare: bool, by_index: bool = True) -> Drained:
     """Drain the log in the caller's transaction.
+
+    `by_index` is False for the first drain only: the next table has no index yet.
 
     The caller's transaction is REPEATABLE READ, or holds a lock that keeps all writers out.
     With `compare`, every drained key is compared on both sides before the transaction may commit.
@@ -48,6 +55,8 @@ def drain(connection: Connection, spec: TableSpec, *, compare: bool) -> Drained:
     if keys >= ANALYZE_FROM_ROWS:
         apply_settings(connection, {"work_mem": "64MB"}, local=True)
         connection.execute(sql.SQL("ANALYZE {}").format(log_table(spec)))
+    elif by_index:
+        apply_settings(connection, FEW_KEYS, local=True)
     run(connection, _delete_from_next(connection, spec, everything=truncated), prepare=True)
     inserted = run(connection, _insert_into_next(spec), prepare=True).rowcount
     if spec.key_converted:

@@ -98,7 +98,9 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ):
         if jobs.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
-        drained = drain(connection, table.spec, compare=bool(job.detail.get("compare")))
+        drained = drain(
+            connection, table.spec, compare=bool(job.detail["compare"]), by_index=bool(job.detail.get("by_index", True))
+        )
         if drained.mismatches:
             raise NeedsPerson(
                 f"{table.spec.full_name}: {drained.mismatches} rows differ after a drain; nothing is swapped"
