@@ -1,0 +1,196 @@
+"""Small values: chunks, URLs without passwords, sets, sums, delays, chunk sizes."""
+
+from __future__ import annotations
+
+import random
+
+import psycopg
+import pytest
+
+from monitoring.durations import STAGES
+from monitoring.screen import seconds
+from monitoring.suggestions import suggestion
+from producer.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
+from producer.sets import conversion_sets
+from producer.verifying import add_up
+from replank.chunk import Axis, Chunk
+from replank.errors import NeedsPerson, TableRewritten, TryAgain, WrongUse
+from replank.settings import load_settings, without_password
+from replank.table_spec import ColumnSpec, TableSpec, building_schema
+from sql.catalogue import ForeignKey
+from sql.copying import chunks_between
+from workers.failures import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s, judge
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_chunk_reads_as_a_half_open_range() -> None:
+    assert str(Chunk(axis=Axis.HEAP, lower=("0",), upper=("128",))) == "heap [0, 128)"
+    assert str(Chunk(axis=Axis.PRIMARY_KEY, lower=None, upper=("a", "7"))) == "primary_key [-inf, a, 7)"
+
+
+def test_chunks_cover_the_whole_axis_without_gap_or_overlap() -> None:
+    chunks = chunks_between(Axis.PRIMARY_KEY, None, [("b",), ("d",)], last=True)
+    assert [(c.lower, c.upper) for c in chunks] == [(None, ("b",)), (("b",), ("d",)), (("d",), None)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anna:s3cret@db:5432/shop?sslpassword=s3cret",
+        "redis://:s3cret@127.0.0.1:6379/0",
+        "postgresql://db/shop?password=s3cret",
+        "host=db password=s3cret",
+    ],
+)
+def test_no_password_is_shown(url: str) -> None:
+    assert "s3cret" not in without_password(url)
+
+
+def test_settings_never_show_their_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLANK_DATABASE_URL", "postgresql://a:s3cret@db/shop")
+    settings = load_settings(broker_url="redis://:s3cret@host/0")
+    assert "s3cret" not in repr(settings)
+    assert settings.database() == "postgresql://a:s3cret@db/shop"
+
+
+def test_a_missing_url_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPLANK_DATABASE_URL", raising=False)
+    monkeypatch.delenv("REPLANK_BROKER_URL", raising=False)
+    with pytest.raises(WrongUse, match="REPLANK_DATABASE_URL"):
+        load_settings().database()
+    with pytest.raises(WrongUse, match="REPLANK_BROKER_URL"):
+        load_settings().broker()
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLANK_LEASE_S", "-1")
+    with pytest.raises(WrongUse, match="REPLANK_LEASE_S"):
+        load_settings()
+
+
+def test_chunk_sizes_stay_within_their_bounds() -> None:
+    assert chunk_blocks(0, None) == SMALLEST_CHUNK_BLOCKS
+    assert chunk_blocks(16 * 1000, None) == 1000
+    assert chunk_blocks(10**9, None) == LARGEST_CHUNK_BLOCKS
+    assert chunk_blocks(10**9, 1) == 128
+
+
+def _key(source: int, target: int) -> ForeignKey:
+    return ForeignKey(
+        oid=source * 1000 + target,
+        name="fk",
+        table_oid=source,
+        ref_oid=target,
+        schema="public",
+        table_name=f"t{source}",
+        ref_schema="public",
+        ref_table=f"t{target}",
+        columns=("a",),
+        ref_columns=("id",),
+        definition="",
+        validated=True,
+        comment=None,
+    )
+
+
+def test_conversion_sets_are_the_components_under_foreign_keys() -> None:
+    keys = [_key(2, 1), _key(3, 2), _key(4, 4), _key(6, 5), _key(7, 1)]
+    assert conversion_sets([1, 2, 3, 4, 5, 6], keys) == {1: 1, 2: 1, 3: 1, 4: 2, 5: 3, 6: 3}
+
+
+def _sums(live: tuple[int, int] | None, next_: tuple[int, int] | None, *, truncated: bool = False) -> dict[str, object]:
+    sides = {"live": live, "next": next_}
+    result = {
+        side: {"rows": pair[0], "total": str(pair[1]), "truncated": truncated}
+        for side, pair in sides.items()
+        if pair is not None
+    }
+    return {"result": result}
+
+
+def test_sums_are_added_side_by_side() -> None:
+    sides = add_up([_sums((2, 10), None), _sums((1, -4), None), _sums(None, (3, 6))])
+    assert (sides.rows_live, sides.rows_next, sides.equal, sides.stale) == (3, 3, True, False)
+
+
+@pytest.mark.parametrize(
+    ("results", "equal", "stale"),
+    [
+        ([_sums((2, 10), None), _sums(None, (2, 11))], False, False),
+        ([_sums((2, 10), None), _sums(None, (3, 10))], False, False),
+        ([_sums((2, 10), (2, 10), truncated=True)], True, True),
+        ([{"result": {"snapshot_lost": "gone"}}, _sums(None, (0, 0))], True, True),
+        ([], True, True),
+    ],
+)
+def test_unequal_or_stale_sums_are_never_success(results: list[dict[str, object]], equal: bool, stale: bool) -> None:
+    sides = add_up(results)
+    assert (sides.equal, sides.stale) == (equal, stale)
+
+
+def test_large_sums_keep_every_digit() -> None:
+    big = 9_223_372_036_854_775_807 * 3
+    assert not add_up([_sums((1, big), None), _sums(None, (1, big + 1))]).equal
+
+
+def test_errors_are_judged_by_sqlstate() -> None:
+    again = judge(psycopg.errors.DeadlockDetected("x"))
+    assert again is not None
+    assert (again.again, again.failure.error_class, again.failure.sqlstate) == (True, "deadlock", "40P01")
+    lasting = judge(psycopg.errors.InvalidTextRepresentation("x"))
+    assert lasting is not None
+    assert (lasting.again, lasting.failure.error_class) == (False, "value does not convert")
+    assert "replank retry" in suggestion(lasting.failure.error_class)
+    lost = judge(psycopg.OperationalError("the connection is closed"))
+    assert lost is not None
+    assert lost.again
+
+
+def test_our_own_errors_say_which_family_they_are() -> None:
+    assert [
+        (v.again, v.rewritten) for v in map(judge, (TryAgain("x"), NeedsPerson("x"), TableRewritten("x"))) if v
+    ] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert judge(KeyError("a bug is not judged, it is seen")) is None
+
+
+def test_delays_grow_and_stay_bounded() -> None:
+    source = random.Random(1)
+    first = [delay_s(1, source) for _ in range(100)]
+    late = [delay_s(40, source) for _ in range(100)]
+    assert min(first) >= FIRST_DELAY_S / 2
+    assert max(first) <= FIRST_DELAY_S * 1.5
+    assert LONGEST_DELAY_S / 3 < max(late) <= LONGEST_DELAY_S + FIRST_DELAY_S
+    assert len(set(late)) > 90, "without jitter all workers would come back at once"
+
+
+def test_a_spec_survives_the_ledger() -> None:
+    column = ColumnSpec(name="id", live_type="text", next_type="uuid", generated=False, hash_as_text=False)
+    spec = TableSpec(
+        run_id=1,
+        table_no=2,
+        oid=3,
+        schema="billing",
+        name='odd "name"',
+        columns=(column,),
+        key=("id",),
+        capture="statement",
+        partitioned=False,
+        shape="x",
+    )
+    assert TableSpec.from_json(spec.to_json()) == spec
+    assert spec.next_schema == "replank_next_billing"
+    assert building_schema("replank_past", "public") == "replank_past"
+
+
+def test_durations_are_said_as_people_say_them() -> None:
+    assert [seconds(s) for s in (0.4, 59, 200, 7500)] == ["0 s", "59 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_every_stage_ends_where_another_begins() -> None:
+    pairs = list(STAGES.values())
+    assert [end for _, end in pairs[:-1]] == [begin for begin, _ in pairs[1:]]
