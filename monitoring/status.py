@@ -60,6 +60,11 @@ class Status:
     eta_s: tuple[float, float] | None
     sets: tuple[dict[str, Any], ...]
 
+    @classmethod
+    def of_removed(cls, run: Run) -> Status:
+        """Of a run whose ledger is gone: nothing but the run as it was seen last."""
+        return cls(run=run, tables=(), jobs={str(s): 0 for s in JobState}, rate_rows_s=0.0, eta_s=None, sets=())
+
     def to_json(self) -> dict[str, Any]:
         run = self.run
         return {

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
-from monitoring.status import read_status
+from monitoring.status import Status, read_status
 from producer import inspect_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back
@@ -19,6 +19,8 @@ from replank.states import RunState
 from sql.connection import Connection, connect
 from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
+
+SHOWN_FAILURES = 5
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 BrokerUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")]
@@ -55,20 +57,29 @@ def run(
 
 
 def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) -> None:
-    if as_json:
-        with connect(settings.database(), name="status") as connection:
-            print_json(read_status(connection).to_json())
     console = people()
+    if finished.state in (RunState.ROLLING_BACK, RunState.ROLLED_BACK):
+        # Its ledger may be gone by now: what is known of the run is what the coordinator saw last.
+        if as_json:
+            print_json(Status.of_removed(finished).to_json())
+        console.print(f"Run {finished.run_id} is being rolled back, or is rolled back by now.")
+        console.print("If the rollback was stopped halfway, `replank rollback` again: it goes on.")
+        raise typer.Exit(1)
+    with connect(settings.database(), name="status") as connection:
+        if as_json:
+            print_json(read_status(connection).to_json())
+        failed = jobs.read_failures(connection, finished.run_id)
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
-    elif finished.state is RunState.NEEDS_PERSON:
-        console.print(f"Run {finished.run_id} needs a person: {finished.reason}", markup=False)
-        console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
-        raise typer.Exit(1)
     else:
-        console.print(f"Run {finished.run_id} is {finished.state}.")
+        console.print(f"Run {finished.run_id} needs a person: {finished.reason}", markup=False, soft_wrap=True)
+        for failure in failed[:SHOWN_FAILURES]:
+            console.print(
+                f"  {failure['table']} {failure['range']}: {failure['message']}", markup=False, soft_wrap=True
+            )
+        console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
         raise typer.Exit(1)
 
 
@@ -121,6 +132,8 @@ def retry(database_url: DatabaseUrl = None) -> None:
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="retry") as connection:
         present = _open_run(connection)
+        if present.state is RunState.ROLLING_BACK:
+            raise WrongUse(f"Run {present.run_id} is being rolled back; `replank rollback` again goes on with that.")
         with connection.transaction():
             count = jobs.retry_failed(connection, present.run_id)
             tables.clear_problems(connection, present.run_id)

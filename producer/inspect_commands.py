@@ -13,7 +13,7 @@ from psycopg import errors
 
 from monitoring.output import people, print_json
 from producer.audit.check import audit
-from producer.audit.findings import Finding, Report
+from producer.audit.findings import Report
 from producer.audit.progress import ScanScreen
 from producer.inspection.evidence import read_evidence
 from producer.inspection.plan_writer import column_name, write_plan
@@ -131,14 +131,9 @@ def _say_report(report: Report) -> None:
     ):
         for finding in findings:
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
-            console.print(_words(finding), markup=False, soft_wrap=True)
+            console.print(finding.words, markup=False, soft_wrap=True)
     console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
     if report.blockers:
         console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
     else:
         console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")
-
-
-def _words(finding: Finding) -> str:
-    place = ".".join(part for part in (finding.table, finding.column) if part)
-    return (f"{place}: " if place else "") + finding.message + (f"\n    {finding.hint}" if finding.hint else "")

@@ -12,5 +12,5 @@ def refuse_blockers(connection: Connection, file: PlanFile, resolved: Resolved) 
     """Raises NeedsPerson with every blocker. The values need no look here: a bad one stops its own job."""
     blockers = [finding for finding in structural_findings(connection, file, resolved) if finding.blocks]
     if blockers:
-        lines = [f"  {finding.code}: {finding.message} {finding.hint}" for finding in blockers]
+        lines = [f"  {finding.code} {finding.words}" for finding in blockers]
         raise NeedsPerson("The run did not begin and nothing was changed:\n" + "\n".join(lines))

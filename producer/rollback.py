@@ -62,9 +62,19 @@ def roll_back(
 def _the_run(connection: Connection) -> Run:
     run = runs.open_run(connection) if runs.ledger_exists(connection) else None
     if run is None:
+        _refuse_after_the_end(connection)
         raise WrongUse("No run is open on this database: there is nothing to roll back.")
     _refuse_after_swap(connection, run)
     return run
+
+
+def _refuse_after_the_end(connection: Connection) -> None:
+    latest = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    if latest is not None and latest.state is RunState.DONE:
+        raise WrongUse(
+            f"Run {latest.run_id} is done and its tables are swapped. Going back after a cutover is not part of this "
+            "version; the past tables are kept in schema replank_past."
+        )
 
 
 def _refuse_after_swap(connection: Connection, run: Run) -> None:

@@ -26,6 +26,12 @@ class Finding:
     hint: str
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def words(self) -> str:
+        """For people: where, what, and on a line of its own what to do."""
+        place = ".".join(part for part in (self.table, self.column) if part)
+        return (f"{place}: " if place else "") + self.message + (f"\n    {self.hint}" if self.hint else "")
+
     def to_json(self) -> dict[str, Any]:
         return {
             "code": self.code,

@@ -198,9 +198,7 @@ def snapshot_catalogue(url: str, schemas: Sequence[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def diff_catalogue(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> list[tuple[str, str | None, str | None]]:
+def diff_catalogue(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
     """(object, before, after) for all that differs, sorted; None where the object does not exist."""
     return [
         (subject, before.get(subject), after.get(subject))
@@ -218,9 +216,7 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typname::text
 """
 # Only for these does equal mean identical (1.0 = 1.00 as numeric, 'A' = 'a' as citext, json has no equality).
 # All other types are compared by their text.
-_EXACT = frozenset(
-    {"bool", "bytea", "date", "int2", "int4", "int8", "time", "timestamp", "timestamptz", "uuid"}
-)
+_EXACT = frozenset({"bool", "bytea", "date", "int2", "int4", "int8", "time", "timestamp", "timestamptz", "uuid"})
 _TARGETS = frozenset({"uuid", "uuid[]"})
 _EXAMPLES = 5
 
@@ -307,9 +303,7 @@ def _rows(
     return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), sql.Identifier(*table))
 
 
-def _count_difference(
-    connection: psycopg.Connection, live: tuple[str, str], past: tuple[str, str]
-) -> list[str]:
+def _count_difference(connection: psycopg.Connection, live: tuple[str, str], past: tuple[str, str]) -> list[str]:
     query = sql.SQL("SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {})")
     row = connection.execute(query.format(sql.Identifier(*live), sql.Identifier(*past))).fetchone()
     assert row is not None
@@ -375,11 +369,10 @@ def _count_orphans(
 ) -> sql.Composed:
     """MATCH FULL lets a row off only when all its columns are NULL, MATCH SIMPLE when one of them is."""
     joined = sql.SQL(" AND ").join(
-        sql.SQL("p.{} = c.{}").format(sql.Identifier(target), sql.Identifier(column))
-        for column, target in pairs
+        sql.SQL("p.{} = c.{}").format(sql.Identifier(target), sql.Identifier(column)) for column, target in pairs
     )
     columns = sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(column)) for column, _ in pairs)
     counted = sql.SQL("num_nonnulls({}) > 0" if is_full else "num_nulls({}) = 0").format(columns)
-    return sql.SQL(
-        "SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})"
-    ).format(sql.Identifier(*child), counted, sql.Identifier(*parent), joined)
+    return sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
+        sql.Identifier(*child), counted, sql.Identifier(*parent), joined
+    )

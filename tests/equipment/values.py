@@ -95,9 +95,9 @@ def domain_of(column: Column) -> str:
 
 def uuid_text(domain: str, n: sql.Composable) -> sql.Composable:
     """The n-th uuid of a domain as canonical text, with the version and variant bits of a random one."""
-    return sql.SQL(
-        "overlay(overlay(md5({domain} || {n}) PLACING '4' FROM 13) PLACING 'a' FROM 17)::uuid::text"
-    ).format(domain=sql.Literal(domain + ":"), n=n)
+    return sql.SQL("overlay(overlay(md5({domain} || {n}) PLACING '4' FROM 13) PLACING 'a' FROM 17)::uuid::text").format(
+        domain=sql.Literal(domain + ":"), n=n
+    )
 
 
 def _id_text(column: Column, n: sql.Composable) -> sql.Composable:

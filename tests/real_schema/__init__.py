@@ -1,0 +1,1 @@
+"""Schemas that nobody here wrote, from the first look to the judge's last word."""
