@@ -106,7 +106,7 @@ class CuttingOver(Turn):
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
         """In the cutover's own transaction: the swap, its word, and the jobs that come after it."""
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
-            raise OutcomeUnknown("this set was swapped before; read `replank status`")
+            raise OutcomeUnknown("this set was swapped before, or the run is being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
 

@@ -9,14 +9,18 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from replank.errors import CannotConnect
 from replank.messages import QUEUE_OF, TASK, celery_settings
-from replank.settings import Settings
+from replank.settings import Settings, without_password
 from sql.ledger.jobs import Sendable
 
 log = structlog.get_logger()
 
 RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 """One fresh connection after a broker's restart; anything longer is the ledger's business."""
+
+
+PING_S = 10.0
 
 
 class Dispatcher:
@@ -53,6 +57,15 @@ class Dispatcher:
             log.info("the broker answers again")
             self._broker_answers = True
         return []
+
+    def ping(self) -> None:
+        """Raises CannotConnect if the broker does not answer: wrong URL, wrong password, or not running."""
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_S)
+        except (OperationalError, RedisError, OSError) as error:
+            url = without_password(str(self._app.conf.broker_url))
+            raise CannotConnect(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
 
     def close(self) -> None:
         self._app.close()

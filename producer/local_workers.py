@@ -50,7 +50,7 @@ class LocalWorkers:
                     "from replank.cli import main; main()",
                     "worker",
                     f"--concurrency={self._count}",
-                    "--with-parent",
+                    f"--parent={os.getpid()}",
                 ],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -37,10 +37,12 @@ def roll_back(
     Raises WrongUse if there is nothing to undo or a set is swapped already.
     """
     run = _the_run(connection)
-    runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+    with connection.transaction():
+        # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
+        runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+        _refuse_after_swap(connection, run)
     _wait_for_leadership(connection, sleep)
     present = tables.read_tables(connection, run.run_id)
-    _refuse_after_swap(connection, run)
     _end_jobs(connection, run, say, sleep)
     for conversion_set in tables.read_sets(connection, run.run_id):
         members = [t.spec for t in present if t.set_no == conversion_set.set_no]

@@ -84,15 +84,14 @@ def _say_line(status: Status) -> None:
 def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: bool, quiet: bool) -> tuple[Run, bool]:
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
     with connect(settings.database(), name="setup") as connection:
-        run = begin_or_resume(connection, file, hold_cutover=hold_cutover)
-        identity = database_identity(connection)
+        dispatcher = Dispatcher(settings, database=database_identity(connection))
+        run = begin_or_resume(connection, file, hold_cutover=hold_cutover, before_first_write=dispatcher.ping)
     if run.state is not RunState.RUNNING:
         return run, run.state is RunState.DONE
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         local = stack.enter_context(LocalWorkers(settings, count=workers)) if workers else None
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
-        dispatcher = Dispatcher(settings, database=identity)
         stack.callback(dispatcher.close)
         run = drive_until_settled(
             lambda: _lead(settings),

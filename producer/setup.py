@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 from producer.preflight import refuse_blockers
@@ -19,8 +20,14 @@ PHASE = 3
 PHASE_NAME = "data migration"
 
 
-def begin_or_resume(connection: Connection, file: PlanFile, *, hold_cutover: bool) -> Run:
-    """The open run of this plan, the finished one, or a new one.
+def begin_or_resume(
+    connection: Connection,
+    file: PlanFile,
+    *,
+    hold_cutover: bool,
+    before_first_write: Callable[[], None] = lambda: None,
+) -> Run:
+    """The open run of this plan, the finished one, or a new one; a new one asks `before_first_write`.
 
     Raises WrongUse if a run of another plan is open.
     """
@@ -39,16 +46,19 @@ def begin_or_resume(connection: Connection, file: PlanFile, *, hold_cutover: boo
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
             return done
-    return _begin(connection, file, hold_cutover=hold_cutover)
+    return _begin(connection, file, hold_cutover=hold_cutover, before_first_write=before_first_write)
 
 
-def _begin(connection: Connection, file: PlanFile, *, hold_cutover: bool) -> Run:
+def _begin(
+    connection: Connection, file: PlanFile, *, hold_cutover: bool, before_first_write: Callable[[], None]
+) -> Run:
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
     specs = [
         table_spec(connection, planned, live, run_id=0, table_no=number)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
+    before_first_write()
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from replank.errors import WrongUse
 
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+
 
 class Settings(BaseSettings):
     """What every process of Replank needs to know. Names carry their unit."""
@@ -25,7 +27,7 @@ class Settings(BaseSettings):
 
     def database(self) -> str:
         """The target database's URL, with its password: hand it to libpq, never to a log."""
-        if self.database_url is None:
+        if not self.database_url:
             raise WrongUse(
                 "No database is named. Give --database-url or set REPLANK_DATABASE_URL "
                 "(postgresql://user:password@host:port/name)."
@@ -34,9 +36,15 @@ class Settings(BaseSettings):
 
     def broker(self) -> str:
         """The broker's URL, with its password."""
-        if self.broker_url is None:
+        if not self.broker_url:
             raise WrongUse("No broker is named. Give --broker-url or set REPLANK_BROKER_URL (redis://host:port/0).")
-        return self.broker_url.get_secret_value()
+        url = self.broker_url.get_secret_value()
+        if urlsplit(url).scheme not in BROKER_SCHEMES:
+            # Celery would take it for another kind of broker and wait for that one for ever.
+            raise WrongUse(
+                f"The broker {without_password(url)} is neither Redis nor Valkey. Write its URL as redis://host:port/0."
+            )
+        return url
 
 
 def load_settings(*, database_url: str | None = None, broker_url: str | None = None) -> Settings:

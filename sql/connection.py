@@ -92,7 +92,7 @@ def isolated(connection: Connection, level: IsolationLevel | None) -> Iterator[N
 def _why_not(url: str, error: psycopg.OperationalError) -> str:
     """The server's own words without the parts of the URL that may hold a secret."""
     said = str(error).strip().splitlines()
-    reason = said[-1].removeprefix("connection failed: ") if said else type(error).__name__
+    reason = said[0].removeprefix("connection failed: ") if said else type(error).__name__
     if "FATAL:" in str(error):
         reason = "FATAL:" + str(error).split("FATAL:", 1)[1].splitlines()[0]
     return f"Cannot connect to {without_password(url)}: {reason.strip()}. Check the URL and that the server runs."

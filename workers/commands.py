@@ -34,13 +34,13 @@ def worker(
     name: Annotated[str, typer.Option(help="Name of this worker, unique in its fleet.")] = "",
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
-    with_parent: Annotated[bool, typer.Option(help="Stop when the process that started this one ends.")] = False,
+    parent: Annotated[int | None, typer.Option(help="Stop when this process, which started it, has ended.")] = None,
 ) -> None:
     """Execute jobs until stopped. Start as many of these, on as many hosts, as you like."""
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
-    if with_parent:
-        _end_with(os.getppid())
+    if parent is not None:
+        _end_with(parent)
     app = build_app(settings, database=_wait_for_database(settings.database()))
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     app.worker_main(

@@ -124,7 +124,11 @@ def finished_run_of(connection: Connection, plan: Plan) -> Run | None:
 
 
 def read_run(connection: Connection, run_id: int) -> Run:
-    found = _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
+    try:
+        found = _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
+    except errors.UndefinedTable:
+        # The last rollback took the ledger away while somebody waited to lead.
+        found = None
     if found is None:
         raise NeedsPerson(f"Run {run_id} is not in the ledger; was it rolled back meanwhile?")
     return found

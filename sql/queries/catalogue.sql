@@ -91,7 +91,7 @@ SELECT md5(concat_ws(E'\n',
     WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated || coalesce(obj_description(oid, 'pg_constraint'), ''), ';' ORDER BY conname, oid)
      FROM pg_constraint WHERE conrelid = %(oid)s::oid OR confrelid = %(oid)s::oid),
-  (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), indisclustered, indisreplident, obj_description(indexrelid, 'pg_class')), ';' ORDER BY indexrelid)
+  (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), indisreplident, obj_description(indexrelid, 'pg_class')), ';' ORDER BY indexrelid)
      FROM pg_index WHERE indrelid = %(oid)s::oid AND indisvalid),
   (SELECT string_agg(concat_ws(' ', pg_get_triggerdef(oid), tgenabled, obj_description(oid, 'pg_trigger')), ';' ORDER BY tgname)
      FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'),

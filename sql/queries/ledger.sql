@@ -134,9 +134,12 @@ UPDATE replank.conversion_set SET problem = %(problem)s, blocked = true WHERE ru
 -- set_autovacuum_before: what autovacuum_enabled was on the live tables before the cutover
 UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- set_swapped: the cutover's own word, in the cutover's own transaction
-UPDATE replank.conversion_set SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND swapped_at IS NULL RETURNING set_no;
+-- set_swapped: the cutover's own word, in its own transaction; none if a rollback was asked for meanwhile
+WITH still_running AS (
+  SELECT run_id FROM replank.run WHERE run_id = %(run_id)s AND state = 'running' FOR SHARE)
+UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
+  FROM still_running r
+ WHERE s.run_id = r.run_id AND s.set_no = %(set_no)s AND s.swapped_at IS NULL RETURNING s.set_no;
 
 -- set_lock_times: how long the cutover waited for and held its locks
 UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from equipment.filler import fill, kinds
+from equipment.litellm import apply_migrations
 
 from demo.sample import left_alone, uuid_columns
 from producer.inspection.plan_writer import write_plan
 from replank.plan import parse_plan
-from tests.equipment.filler import fill, kinds
-from tests.equipment.litellm import apply_migrations
 
 from .conftest import Database, codes, proposed, reasons
 

@@ -1,0 +1,63 @@
+"""What the README promises: inspect, check, run; and the demonstration of all of it."""
+
+import pytest
+from faults.sample_shop import sample_differences
+
+from cli.conftest import MakeSite
+from cli.evidence import document_of, refused
+from demo.embedded import EmbeddedPostgres
+from demo.sample import create_sample
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture(scope="module")
+def sample(postgres: EmbeddedPostgres) -> str:
+    """The name of a database that holds the sample shop."""
+    create_sample(postgres.create_database("cli_sample"), rows=3_000)
+    return "cli_sample"
+
+
+def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
+    # Given a plan that `inspect` proposed
+    site = make_site(sample)
+    site.plan.unlink()
+    proposed = site.call("inspect", "--out", str(site.plan), "--json")
+    assert proposed.exit_code == 0, proposed.stderr
+    proposal = document_of(proposed)
+    assert isinstance(proposal, dict)
+    refused(site.call("inspect", "--out", str(site.plan)), "is there already", exit_code=2)
+
+    # When it is checked and run, as it is
+    checked = site.call("check", str(site.plan), "--json")
+    assert checked.exit_code == 0, checked.stderr
+    report = document_of(checked)
+    assert isinstance(report, dict)
+    assert report["blockers"] == []
+    finished = site.run().wait()
+
+    # Then every table of the proposal is converted, and every row is there
+    assert finished.exit_code == 0, finished.stderr
+    status = document_of(finished)
+    assert isinstance(status, dict)
+    assert status["state"] == "done"
+    assert {t["name"] for t in status["tables"]} == {f"{t['schema']}.{t['name']}" for t in proposal["tables"]}
+    assert {t["state"] for t in status["tables"]} == {"done"}
+    assert sample_differences(site.database_url) == []
+
+
+def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
+    site = make_site(None)
+    shown = site.call("demo", "--rows", "3000", "--json", deadline_s=120)
+    assert shown.exit_code == 0, shown.stderr
+    told = document_of(shown)
+    assert isinstance(told, dict)
+    assert (told["verified"], told["lost_writes"], told["app_errors"]) == (True, 0, 0)
+    assert told["rows"] >= 2_900
+    assert told["seconds"] > 0
+    assert told["offline_seconds"] > 0
+    assert told["ratio"] == pytest.approx(told["seconds"] / told["offline_seconds"], abs=0.01, rel=0.01)
+    assert 0 < told["lock_hold_ms"] < 2_000
+    assert told["writes_acknowledged"] > 0
+    assert told["writes_found_again"] == told["writes_acknowledged"]
+    assert "Text ids became native uuid" in shown.stderr
