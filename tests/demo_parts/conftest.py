@@ -38,9 +38,7 @@ def shop(server: EmbeddedPostgres, counted: dict[str, int]) -> str:
 def written(server: EmbeddedPostgres, counted: dict[str, int]) -> Journal:
     """The database `written`, to which the application wrote for a while; and its journal."""
     assert counted
-    with Application(
-        url=server.create_database("written", template="shop_template"), rate=200
-    ) as application:
+    with Application(url=server.create_database("written", template="shop_template"), rate=200) as application:
         time.sleep(0.7)
         assert application.stop().lost == []
     assert application.journal is not None

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.protocol
 DEADLINE_S = 20.0
 UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 CONVERSIONS: list[Conversion] = [(*table, columns) for table, columns in uuid_columns().items()]
-FOREIGN_KEYS = (
-    "SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2"
-)
+FOREIGN_KEYS = "SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2"
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
@@ -43,9 +41,7 @@ def let_it_write(url: str, seconds: float, rate: float = 200) -> ApplicationRepo
         return application.stop()
 
 
-def test_sample_has_tables_and_foreign_keys_of_every_sort(
-    server: EmbeddedPostgres, counted: dict[str, int]
-) -> None:
+def test_sample_has_tables_and_foreign_keys_of_every_sort(server: EmbeddedPostgres, counted: dict[str, int]) -> None:
     url = server.url("shop_template")
 
     foreign_keys = ask(
@@ -63,9 +59,7 @@ def test_sample_has_tables_and_foreign_keys_of_every_sort(
     assert any(child == parent for child, parent, *_ in foreign_keys)
 
 
-def test_sample_has_indexes_and_columns_of_every_sort(
-    server: EmbeddedPostgres, counted: dict[str, int]
-) -> None:
+def test_sample_has_indexes_and_columns_of_every_sort(server: EmbeddedPostgres, counted: dict[str, int]) -> None:
     url = server.url("shop_template")
 
     ((partial, expression, including),) = ask(
@@ -271,9 +265,7 @@ def test_offline_alter_converts_and_the_same_statements_go_on(shop: str) -> None
         " FROM information_schema.columns WHERE data_type = 'uuid' GROUP BY 1, 2",
     )
     assert set(uuids) == {(*table, " ".join(names)) for table, names in uuid_columns().items()}
-    assert (
-        0 < result.seconds_alter < result.seconds_without_foreign_keys < result.seconds < result.seconds_total
-    )
+    assert 0 < result.seconds_alter < result.seconds_without_foreign_keys < result.seconds < result.seconds_total
     assert result.wal_bytes > 1_000_000
 
     report = let_it_write(shop, seconds=2)

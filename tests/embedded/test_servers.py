@@ -184,9 +184,7 @@ def test_databases_are_made_from_templates_and_dropped(postgres: EmbeddedPostgre
     assert ask(postgres.url(), "SELECT count(*) FROM pg_database WHERE NOT datistemplate") == "1"
 
 
-def test_the_terminals_signals_do_not_reach_the_servers(
-    postgres: EmbeddedPostgres, valkey: EmbeddedValkey
-) -> None:
+def test_the_terminals_signals_do_not_reach_the_servers(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
     for pid in (postgres.pid, valkey.pid):
         assert os.getsid(pid) == pid
 
@@ -264,9 +262,7 @@ def test_programs_out_of_the_servers_reach_are_copied(
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     ignored = shutil.ignore_patterns(*binaries.NOT_COPIED)
-    shutil.copytree(
-        package / "pginstall", private / package.name / "pginstall", symlinks=True, ignore=ignored
-    )
+    shutil.copytree(package / "pginstall", private / package.name / "pginstall", symlinks=True, ignore=ignored)
     shutil.copytree(package.with_name(f"{package.name}.libs"), private / f"{package.name}.libs")
     bin_dir = private / package.name / "pginstall" / "bin"
 

@@ -1,0 +1,1 @@
+"""Fault tests: workers, brokers, servers and coordinators are killed; the run goes on by itself."""

@@ -1,0 +1,27 @@
+"""Sending messages as a coordinator does, without one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faults.processes import Site
+from producer.dispatcher import Dispatcher
+from replank.settings import Settings
+from sql.connection import connect
+from sql.identity import database_identity
+
+
+def settings_of(site: Site, **others: object) -> Settings:
+    """The settings that the site's processes have, and `others`."""
+    return Settings.model_validate({"database_url": site.database_url, "broker_url": site.broker_url, **others})
+
+
+@contextmanager
+def dispatching(site: Site) -> Iterator[Dispatcher]:
+    """A dispatcher to the site's queues."""
+    with connect(site.database_url, name="test") as connection:
+        identity = database_identity(connection)
+    dispatcher = Dispatcher(settings_of(site), database=identity)
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.close()

@@ -1,0 +1,91 @@
+"""The judge of these tests: plain SQL that shares nothing with the product."""
+
+from collections.abc import Collection
+
+import psycopg
+from psycopg import sql
+
+Name = tuple[str, str]
+
+
+def live(name: str, schema: str = "public") -> Name:
+    return (schema, name)
+
+
+def past(name: str, schema: str = "public") -> Name:
+    return ("replank_past" if schema == "public" else f"replank_past_{schema}", name)
+
+
+def built(name: str, schema: str = "public") -> Name:
+    """The next table, while it is being built."""
+    return ("replank_next" if schema == "public" else f"replank_next_{schema}", name)
+
+
+def differences(
+    connection: psycopg.Connection, before: Name, after: Name, converted: Collection[str]
+) -> list[tuple[str, str]]:
+    """Every row that stands on one side only: (side, row), as multisets, by the text of each value.
+
+    `before` has texts where `after` has uuids, in the columns `converted`.
+    """
+    names = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass"
+        " AND attnum > 0 AND NOT attisdropped ORDER BY attname",
+        before,
+    ).fetchall()
+    were = sql.SQL(", ").join(
+        sql.SQL("{}::text::uuid").format(sql.Identifier(name))
+        if name in converted
+        else sql.SQL("{}").format(sql.Identifier(name))
+        for (name,) in names
+    )
+    are = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
+    found = connection.execute(
+        sql.SQL(
+            "WITH b AS (SELECT ROW({were})::text AS r FROM {before}), a AS (SELECT ROW({are})::text AS r FROM {after})"
+            " SELECT 'before', r FROM (SELECT r FROM b EXCEPT ALL SELECT r FROM a) AS x"
+            " UNION ALL SELECT 'after', r FROM (SELECT r FROM a EXCEPT ALL SELECT r FROM b) AS x"
+        ).format(were=were, before=sql.Identifier(*before), are=are, after=sql.Identifier(*after))
+    )
+    return [(side, row) for side, row in found.fetchall()]
+
+
+def count(connection: psycopg.Connection, name: Name) -> int:
+    found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*name))).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def one(connection: psycopg.Connection, query: str, *values: object) -> object:
+    """The first column of the first row."""
+    found = connection.execute(query.encode(), values or None).fetchone()
+    assert found is not None, query
+    return found[0]
+
+
+def on(connection: psycopg.Connection, name: str | Name, statement: str, *values: object) -> None:
+    """Execute a statement in which `{t}` stands for the table `name`."""
+    parts = (name,) if isinstance(name, str) else name
+    connection.execute(sql.SQL(statement).format(t=sql.Identifier(*parts)), values or None)
+
+
+def column_type(connection: psycopg.Connection, name: Name, column: str) -> str:
+    """As `format_type` spells it."""
+    return str(
+        one(
+            connection,
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND attname = %s",
+            *name,
+            column,
+        )
+    )
+
+
+def traces(connection: psycopg.Connection) -> list[str]:
+    """What Replank has left in the database beside the past tables: objects and sessions' schemas."""
+    found = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%' AND nspname NOT LIKE 'replank\\_past%'"
+        " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%' ORDER BY 1"
+    )
+    return [name for (name,) in found]
