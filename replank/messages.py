@@ -51,6 +51,8 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
         },
         "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES],
         "task_default_queue": QUEUES[0],
+        # Otherwise Celery would put these queues behind a named exchange after all.
+        "task_default_exchange": "",
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
