@@ -60,7 +60,7 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,
-        "worker_soft_shutdown_timeout": 30,
+        "worker_soft_shutdown_timeout": settings.soft_shutdown_s,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_send_task_events": True,
         "task_send_sent_event": False,

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     resend_after_s: float = Field(default=5.0, gt=0, description="when a sent, unclaimed job is sent again")
     statement_timeout_ms: int = Field(default=270_000, ge=1)
     lock_timeout_ms: int = Field(default=5_000, ge=1)
+    soft_shutdown_s: float = Field(default=30.0, ge=0, description="what a stopped worker's present jobs may take")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs a person")
 
     def database(self) -> str:

@@ -84,6 +84,7 @@ class ForeignKey:
     ref_columns: tuple[str, ...]
     definition: str
     validated: bool
+    partitioned: bool
     comment: str | None
 
 

@@ -21,6 +21,7 @@ from workers.celery_app import build_app
 log = structlog.get_logger()
 
 PARENT_CHECK_S = 0.5
+SHUTDOWN_MARGIN_S = 5.0
 DATABASE_WAIT_S = 60.0
 
 
@@ -40,7 +41,7 @@ def worker(
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
     if parent is not None:
-        _end_with(parent)
+        _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     app = build_app(settings, database=_wait_for_database(settings.database()))
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     app.worker_main(
@@ -70,14 +71,18 @@ def _wait_for_database(url: str) -> str:
             time.sleep(1.0)
 
 
-def _end_with(parent: int) -> None:
-    """A killed coordinator cannot stop its local workers: they notice by themselves."""
-    stop = threading.Event()
+def _end_with(parent: int, *, at_latest_s: float) -> None:
+    """A killed coordinator cannot stop its local workers: they notice by themselves.
+
+    What goes away together often goes altogether: Celery would wait for ever for a broker that was lost
+    during the shutdown, so after `at_latest_s` the worker ends as if killed.
+    """
 
     def watch() -> None:
-        while not stop.wait(PARENT_CHECK_S):
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(at_latest_s)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -14,6 +14,9 @@ from sql.named import query
 
 LONGEST_NAME_BYTES = 63
 
+NOT_VALID_ON_PARTITIONED = 180_000
+"""From this `server_version_num` on a partitioned table may have a NOT VALID foreign key."""
+
 
 def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
     """All of it; cheap."""
@@ -24,6 +27,7 @@ def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
         found += _names(connection, subject, open_run)
     for key in audited.foreign_keys:
         found += _torn(audited, key)
+        found += _from_partitioned(audited, key)
     if open_run is not None:
         found.append(_run_open(audited, open_run))
     return found
@@ -112,6 +116,19 @@ def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
             column=planned[1],
             foreign_key=key.name,
             missing={"table": missing[0], "column": missing[1]},
+        )
+
+
+def _from_partitioned(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
+    """Before version 18 the cutover could only add such a key by reading the whole table under its lock."""
+    if key.partitioned and not audited.has(key.table_oid) and audited.server.version < NOT_VALID_ON_PARTITIONED:
+        yield blocker(
+            "foreign_key_partitioned",
+            f"foreign key {key.name} leads here from {key.schema}.{key.table_name}, which is partitioned: before "
+            "PostgreSQL 18 it cannot be added again as NOT VALID",
+            hint="Drop the key before the run and add it again afterwards, or take the table out of the plan.",
+            table=f"{key.ref_schema}.{key.ref_table}",
+            foreign_key=key.name,
         )
 
 

@@ -68,7 +68,7 @@ SELECT con.oid::bigint AS oid, con.conname AS name, con.conrelid::bigint AS tabl
           JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum) AS columns,
        (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
           JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum) AS ref_columns,
-       pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated,
+       pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated, c.relkind = 'p' AS partitioned,
        obj_description(con.oid, 'pg_constraint') AS comment
   FROM pg_constraint con
   JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

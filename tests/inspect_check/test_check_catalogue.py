@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
+from producer.audit.catalogue import audit_catalogue
+from producer.audit.findings import audited
+from producer.resolution import resolve
 from replank.errors import WrongUse
+from sql import catalogue
 from sql.connection import connect
 from sql.ledger import runs
 
@@ -27,6 +33,20 @@ def test_gotcha_25_a_foreign_key_with_one_end_in_the_plan_is_torn(database: Data
     found = only(database.check({"child": ["id", "parent_id"]}).blockers, "foreign_key_torn")
     assert "Add column id of table public.parent" in found.hint
     assert codes(database.check({"parent": ["id"], "child": ["parent_id"]}).blockers) == []
+
+
+def test_gotcha_27_before_18_a_key_from_a_partitioned_table_is_refused(database: Database) -> None:
+    # Given a partitioned table outside the plan that refers to one inside
+    database.run(
+        "CREATE TABLE p (id text PRIMARY KEY, n int UNIQUE)",
+        "CREATE TABLE part (k int, n int REFERENCES p (n)) PARTITION BY RANGE (k)",
+    )
+    plan = database.plan({"p": ["id"]})
+    with connect(database.url, name="check") as connection:
+        subject = audited(connection, plan, catalogue.read_server(connection), resolve(connection, plan))
+        for version, expected in ((170_004, ["foreign_key_partitioned"]), (180_001, [])):
+            server = replace(subject.server, version=version)
+            assert codes(audit_catalogue(connection, replace(subject, server=server))) == expected
 
 
 def test_gotcha_29_an_index_left_invalid_is_reported(database: Database) -> None:

@@ -90,6 +90,7 @@ def _key(source: int, target: int) -> ForeignKey:
         ref_columns=("id",),
         definition="",
         validated=True,
+        partitioned=False,
         comment=None,
     )
 
