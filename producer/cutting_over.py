@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 import psycopg
 import structlog
-from psycopg import sql
+from psycopg import errors, sql
 
 from producer.turn import Turn
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
@@ -26,6 +26,8 @@ DRAIN_FROM_KEYS = 200
 """While a table waits for its set, its log is drained from this length on."""
 
 LOOK_S = 0.5
+
+PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
 
 LONGEST_WAIT_S = 30.0
 
@@ -68,6 +70,11 @@ class CuttingOver(Turn):
             times = self._swap(conversion_set, members)
         except TryAgain as error:
             self._later(conversion_set, members, str(error))
+        except PASSING as error:
+            if self.connection.closed:
+                raise
+            # Before the lock was asked for, e.g. a drain that met somebody's TRUNCATE.
+            self._later(conversion_set, members, f"waiting for others: {error.diag.message_primary}")
         except NeedsPerson as error:
             self._give_up(conversion_set, members, str(error))
         except psycopg.Error as error:

@@ -106,6 +106,26 @@ def test_gotcha_35_a_long_reader_costs_only_short_bounded_attempts(
     assert swapped.lock_hold_ms < 2000
 
 
+def test_somebodys_truncate_before_the_lock_only_delays_the_cutover(
+    app: psycopg.Connection, other: psycopg.Connection, begin: Begin
+) -> None:
+    """The drain right before the lock must read the live table: what keeps it from that passes."""
+    _create(app)
+    rebuild = begin(*_planned())
+    rebuild.ready()
+    app.execute("UPDATE c SET id = -id WHERE id = 3")
+    rebuild.connection.execute("SET lock_timeout = '100ms'")
+    other.execute("LOCK TABLE c IN ACCESS EXCLUSIVE MODE")
+    for _ in range(3):
+        assert rebuild.try_to_swap() is False
+    (waiting,) = rebuild.sets
+    assert waiting.attempts == 3
+    assert not waiting.blocked
+    other.rollback()
+    rebuild.finish()
+    _same(app)
+
+
 def test_gotcha_35_the_wait_for_all_locks_together_is_bounded(
     app: psycopg.Connection, begin: Begin, database: Url
 ) -> None:
