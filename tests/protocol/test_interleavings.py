@@ -1,6 +1,6 @@
 """Random interleavings of everybody who takes part, statement by statement.
 
-REPLANK_EXAMPLES raises the number of examples for the long form.
+REPLANK_EXAMPLES raises the number of examples for the long form, which plays other games each time.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def play(
     max_examples=EXAMPLES,
     deadline=None,
     print_blob=True,
-    derandomize=False,
+    # The short form plays the same games everywhere: a new find belongs to the long form, not to a bystander.
+    derandomize="REPLANK_EXAMPLES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, *LONG_FORM],
 )
