@@ -23,7 +23,8 @@ from replank.plan import OptionsPlan
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, connect
 from sql.copying import copy_chunk, heap_extent
-from sql.next_table import attach_constraints, build_index, create_next, read_indexes
+from sql.indexes import attach_constraints, build_index, read_indexes
+from sql.next_table import create_next
 
 Task = Callable[[Connection], None]
 
@@ -47,14 +48,14 @@ def rebuild_bare(url: str, *, workers: int) -> BareTimes:
         for connection in connections:
             apply_settings(connection, _session())
         specs = _create_next_tables(connections[0])
-        copies = [_copy_task(spec, chunk) for spec in specs for chunk in _chunks(*heap_extent(connections[0], spec))]
+        copies = [
+            _copy_task(spec, chunk) for spec in specs for chunk in _chunks(heap_extent(connections[0], spec).blocks)
+        ]
         started = time.monotonic()
         _in_parallel(connections, copies)
         copied = time.monotonic()
-        indexes = {spec.table_no: read_indexes(connections[0], spec) for spec in specs}
-        _in_parallel(
-            connections, [_index_task(spec, asdict(index)) for spec in specs for index in indexes[spec.table_no]]
-        )
+        indexes = {spec.table_no: read_indexes(connections[0], spec.heaps) for spec in specs}
+        _in_parallel(connections, [_index_task(asdict(index)) for spec in specs for index in indexes[spec.table_no]])
         for spec in specs:
             with connections[0].transaction():
                 attach_constraints(connections[0], spec, indexes[spec.table_no])
@@ -80,12 +81,12 @@ def _create_next_tables(connection: Connection) -> list[TableSpec]:
     specs = []
     for number, (planned, live) in enumerate(resolved.tables, start=1):
         spec = table_spec(connection, planned, live, run_id=1, table_no=number)
-        create_next(connection, spec, live)
+        create_next(connection, spec)
         specs.append(spec)
     return specs
 
 
-def _chunks(_filenode: int, blocks: int) -> list[Chunk]:
+def _chunks(blocks: int) -> list[Chunk]:
     size = chunk_blocks(blocks, None)
     return [
         Chunk(axis=Axis.HEAP, lower=(str(first),), upper=(str(min(first + size, blocks)),))
@@ -100,10 +101,10 @@ def _copy_task(spec: TableSpec, chunk: Chunk) -> Task:
     return copy
 
 
-def _index_task(spec: TableSpec, index: dict[str, object]) -> Task:
+def _index_task(index: dict[str, object]) -> Task:
     def build(connection: Connection) -> None:
         with connection.transaction():
-            build_index(connection, spec, index)
+            build_index(connection, index)
 
     return build
 

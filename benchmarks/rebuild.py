@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.findings import Findings, Round
 from benchmarks.memory import CuttingMemory, measure_cutting
-from benchmarks.rounds import measure_round
+from benchmarks.rounds import measure_round, warm_up
 from benchmarks.screen import show
 from benchmarks.shop import SERVER_SETTINGS, create_template, fresh_copy
 from demo.embedded import EmbeddedPostgres
@@ -38,6 +38,8 @@ def measure(options: argparse.Namespace) -> Findings:
     with EmbeddedPostgres(durable=True, settings=SERVER_SETTINGS) as server:
         _say(f"PostgreSQL {server.version}; filling {options.rows:,} rows")
         row_bytes = create_template(server, options.rows)
+        _say("warming up")
+        warm_up(server)
         rounds: list[Round] = []
         for number in range(options.repeat):
             _say(f"round {number + 1} of {options.repeat}")

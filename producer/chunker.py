@@ -7,7 +7,7 @@ import math
 from replank.chunk import Axis, Chunk
 from replank.states import JobKind
 from sql.connection import Connection
-from sql.copying import chunks_between, heap_extent, next_bounds
+from sql.copying import HeapExtent, chunks_between, heap_extent, next_bounds
 from sql.ledger import jobs, tables
 from sql.ledger.tables import RunTable
 
@@ -29,10 +29,16 @@ def chunk_blocks(heap_blocks: int, chunk_mb: int | None) -> int:
     return min(max(wanted, SMALLEST_CHUNK_BLOCKS), LARGEST_CHUNK_BLOCKS)
 
 
+def blocks_of_each(extent: HeapExtent, chunk_mb: int | None, *, factor: int = 1) -> int:
+    """Blocks per chunk of the longest heap, so that a chunk over all partitions has about the wanted size."""
+    wanted = factor * chunk_blocks(extent.all_blocks, chunk_mb)
+    return max(1, wanted * extent.blocks // extent.all_blocks) if extent.all_blocks else wanted
+
+
 def start_copy(connection: Connection, table: RunTable, *, step: str, chunk_mb: int | None) -> None:
     """Look at the table's file, now that capture has committed, and cut it (heap) or begin to (key)."""
-    filenode, blocks = heap_extent(connection, table.spec)
-    tables.set_heap_extent(connection, table.spec, filenode=filenode, heap_blocks=blocks)
+    extent = heap_extent(connection, table.spec)
+    tables.set_heap_extent(connection, table.spec, filenode=extent.filenode, heap_blocks=extent.blocks)
     if table.axis is Axis.HEAP:
         jobs.add_heap_jobs(
             connection,
@@ -40,10 +46,10 @@ def start_copy(connection: Connection, table: RunTable, *, step: str, chunk_mb: 
             JobKind.COPY,
             step=step,
             generation=table.generation,
-            heap_blocks=blocks,
-            chunk_blocks=chunk_blocks(blocks, chunk_mb),
+            heap_blocks=extent.blocks,
+            chunk_blocks=blocks_of_each(extent, chunk_mb),
         )
-        tables.set_cut(connection, table.spec, cut_to=(str(blocks),), finished=True)
+        tables.set_cut(connection, table.spec, cut_to=(str(extent.blocks),), finished=True)
 
 
 def cut_on(connection: Connection, table: RunTable, *, step: str, chunk_mb: int | None) -> bool:

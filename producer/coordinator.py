@@ -23,7 +23,7 @@ from producer.stages import Stages
 from replank.errors import CannotConnect, OutcomeUnknown, TryAgain
 from replank.settings import Settings
 from replank.states import RunState, TableState
-from sql.connection import Connection
+from sql.connection import Connection, apply_settings
 from sql.ledger import jobs, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.runs import WAKE_UP, Run
@@ -148,9 +148,10 @@ class Coordinator:
     def _look_for_the_end(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> None:
         if all(table.state is TableState.DONE for table in present):
             with self.connection.transaction():
+                apply_settings(self.connection, {"synchronous_commit": "on"}, local=True)
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
-                drop_empty_schemas(self.connection, {table.spec.next_schema for table in present})
+                drop_empty_schemas(self.connection, {r.next_schema for table in present for r in table.spec.relations})
             return
         sets = tables.read_sets(self.connection, run.run_id)
         if not can_go_on(present, sets, unfinished):

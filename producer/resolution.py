@@ -114,7 +114,8 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
         ),
         key=live.key,
         capture="row" if live.partitioned or live.has_children or live.subscribed else "statement",
-        partitioned=live.partitioned,
+        partitioned_by=catalogue.partition_key(connection, live.oid),
+        partitions=catalogue.partitions(connection, live.oid),
         shape=catalogue.shape(connection, live.oid),
     )
 
@@ -124,7 +125,7 @@ def choose_axis(connection: Connection, planned: TablePlan, live: LiveTable) -> 
     if planned.axis != "auto":
         return Axis(planned.axis), "the plan says so"
     if live.partitioned:
-        return Axis.PRIMARY_KEY, "a partitioned table has no blocks of its own"
+        return Axis.HEAP, "the same blocks of every partition are read together"
     known = catalogue.correlation(connection, live)
     if known is None:
         return Axis.HEAP, "the table was never analysed; blocks are read in order whatever the key"

@@ -14,7 +14,6 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from sql import capture
 from sql.autovacuum import restore_autovacuum
-from sql.catalogue import read_tables as read_live_tables
 from sql.connection import Connection, apply_settings, value
 from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
@@ -47,13 +46,14 @@ def roll_back(
     for conversion_set in tables.read_sets(connection, run.run_id):
         members = [t.spec for t in present if t.set_no == conversion_set.set_no]
         if conversion_set.autovacuum_before is not None:
-            alive = {t.oid for t in read_live_tables(connection, [m.oid for m in members])}
-            restore_autovacuum(connection, [m for m in members if m.oid in alive], conversion_set.autovacuum_before)
+            restore_autovacuum(connection, members, conversion_set.autovacuum_before)
     for table in present:
         _remove(connection, run, table, sleep, random_source or random.Random())
         say(f"{table.spec.full_name}: next table, change log and capture removed")
     # Attempts at a cutover make the past schemas; before a swap they are empty.
-    drop_empty_schemas(connection, {s for t in present for s in (t.spec.next_schema, t.spec.past_schema)})
+    drop_empty_schemas(
+        connection, {s for t in present for r in t.spec.relations for s in (r.next_schema, r.past_schema)}
+    )
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)

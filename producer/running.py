@@ -33,6 +33,11 @@ log = structlog.get_logger()
 SHOW_EVERY_S = 0.5
 PATIENCE_S = 300.0
 
+SESSION = {"lock_timeout": "5s", "synchronous_commit": "off"}
+"""Small steps need not wait for the disk: a crash takes back the last ones, and the ledger says so. What
+people are told of (a cutover, the end of the run) does wait.
+"""
+
 
 class Stopped(ReplankError):
     """The coordinator was asked to stop; the ledger has everything."""
@@ -108,7 +113,7 @@ def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: 
 
 
 def _lead(settings: Settings) -> Connection:
-    connection = connect(settings.database(), name="coordinator", settings={"lock_timeout": "5s"})
+    connection = connect(settings.database(), name="coordinator", settings=SESSION)
     wait_to_lead(connection, sleep=time.sleep, say=lambda words: log.info(words))
     return connection
 

@@ -19,7 +19,7 @@ from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
-from sql import capture, catalogue, next_table
+from sql import capture, indexes, next_table
 from sql.connection import apply_settings
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
@@ -80,12 +80,9 @@ class Stages(Turn):
     def _capture(self, table: RunTable) -> bool:
         """Next table, log and triggers commit together; a busy table is asked again, with jitter."""
         spec = table.spec
-        found = catalogue.read_tables(self.connection, [spec.oid])
-        if not found:
-            raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            next_table.create_next(self.connection, spec, found[0])
+            next_table.create_next(self.connection, spec)
             capture.install(self.connection, spec)
             tables.add_change_log(self.connection, spec)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
@@ -142,7 +139,7 @@ class Stages(Turn):
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
-        indexes = next_table.read_indexes(self.connection, table.spec)
+        found = indexes.read_indexes(self.connection, table.spec.heaps)
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,
@@ -150,15 +147,15 @@ class Stages(Turn):
                 JobKind.INDEX,
                 step=self.step,
                 generation=table.generation,
-                details=[asdict(index) for index in indexes],
+                details=[asdict(index) for index in found],
             )
             tables.move_table(self.connection, table.spec, TableState.INDEXING)
         return True
 
     def _after_indexes(self, table: RunTable) -> bool:
-        indexes = next_table.read_indexes(self.connection, table.spec)
+        found = indexes.read_indexes(self.connection, table.spec.heaps)
         with self.connection.transaction():
-            next_table.attach_constraints(self.connection, table.spec, indexes)
+            indexes.attach_constraints(self.connection, table.spec, found)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
@@ -173,9 +170,10 @@ class Stages(Turn):
         """One job for each foreign key of this table; those from outside the set belong to their target."""
         conversion_set = next(s for s in tables.read_sets(self.connection, table.run_id) if s.set_no == table.set_no)
         members = {
-            (t.spec.schema, t.spec.name)
+            (relation.schema, relation.name): t.table_no
             for t in tables.read_tables(self.connection, table.run_id)
             if t.set_no == table.set_no
+            for relation in t.spec.relations
         }
         with self.connection.transaction():
             jobs.add_jobs(
@@ -187,7 +185,7 @@ class Stages(Turn):
                 details=[
                     {"schema": key["schema"], "table": key["table_name"], "name": key["name"]}
                     for key in conversion_set.foreign_keys
-                    if key["validated"] and (table.spec.schema, table.spec.name) == _owner(key, members)
+                    if key["validated"] and table.table_no == _owner(key, members)
                 ],
             )
             tables.move_table(self.connection, table.spec, TableState.VALIDATING)
@@ -201,7 +199,7 @@ class Stages(Turn):
         return True
 
 
-def _owner(key: Mapping[str, Any], members: set[tuple[str, str]]) -> tuple[str, str]:
-    """The table of the set whose validation a foreign key belongs to."""
-    source = (key["schema"], key["table_name"])
-    return source if source in members else (key["ref_schema"], key["ref_table"])
+def _owner(key: Mapping[str, Any], members: Mapping[tuple[str, str], int]) -> int:
+    """The number of the set's table whose validation a foreign key belongs to. `members` holds partitions too."""
+    source = members.get((key["schema"], key["table_name"]))
+    return members[key["ref_schema"], key["ref_table"]] if source is None else source

@@ -24,20 +24,12 @@ class ColumnSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """One table of a run. `key` names the columns of the key that capture logs, in key order."""
+class Relation:
+    """A live relation that moves at the cutover: a table, or one of its partitions."""
 
-    run_id: int
-    table_no: int
     oid: int
     schema: str
     name: str
-    columns: tuple[ColumnSpec, ...]
-    key: tuple[str, ...]
-    capture: Literal["statement", "row"]
-    partitioned: bool
-    shape: str
-    """A fingerprint of the live table's definition: the cutover refuses when it has changed."""
 
     @property
     def full_name(self) -> str:
@@ -50,6 +42,58 @@ class TableSpec:
     @property
     def past_schema(self) -> str:
         return building_schema("replank_past", self.schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSpec(Relation):
+    """One partition, at any depth. `bound` and `partitioned_by` are SQL that the server wrote.
+
+    `parent` is the oid of the relation it is a part of; `partitioned_by` is empty for a leaf.
+    """
+
+    parent: int
+    bound: str
+    partitioned_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec(Relation):
+    """One table of a run. `key` names the columns of the key that capture logs, in key order.
+
+    `partitioned_by` is empty for a plain table; `partitions` come parents first.
+    """
+
+    run_id: int
+    table_no: int
+    columns: tuple[ColumnSpec, ...]
+    key: tuple[str, ...]
+    capture: Literal["statement", "row"]
+    partitioned_by: str
+    partitions: tuple[PartitionSpec, ...]
+    shape: str
+    """A fingerprint of the live table's definition: the cutover refuses when it has changed."""
+
+    @property
+    def partitioned(self) -> bool:
+        return self.partitioned_by != ""
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The table and its partitions, parents first."""
+        return (self, *self.partitions)
+
+    @property
+    def heaps(self) -> tuple[Relation, ...]:
+        """The relations that store rows: the table itself, or its leaves."""
+        if not self.partitioned:
+            return (self,)
+        return tuple(partition for partition in self.partitions if not partition.partitioned_by)
+
+    @property
+    def parents(self) -> tuple[Relation, ...]:
+        """The relations that store no rows of their own, the table first; none if it is plain."""
+        heaps = {heap.oid for heap in self.heaps}
+        return tuple(relation for relation in self.relations if relation.oid not in heaps)
 
     @property
     def log_name(self) -> str:
@@ -83,7 +127,8 @@ class TableSpec:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableSpec:
         columns = tuple(ColumnSpec(**column) for column in document["columns"])
-        return cls(**{**document, "columns": columns, "key": tuple(document["key"])})
+        partitions = tuple(PartitionSpec(**partition) for partition in document["partitions"])
+        return cls(**{**document, "columns": columns, "key": tuple(document["key"]), "partitions": partitions})
 
 
 def building_schema(prefix: str, schema: str) -> str:

@@ -36,9 +36,9 @@ class ColumnCount:
 
 
 def scan_chunk(
-    connection: Connection, spec: TableSpec, columns: Sequence[ColumnSpec], chunk: Chunk | None, version: int
+    connection: Connection, spec: TableSpec, columns: Sequence[ColumnSpec], chunk: Chunk, version: int
 ) -> tuple[int, list[ColumnCount]]:
-    """Rows of the chunk (None: the whole table), and the counts of each column, in one pass.
+    """Rows of the chunk, and the counts of each column, in one pass.
 
     `::text` takes char(n)'s padding away first, as the conversion does.
     """
@@ -53,7 +53,7 @@ def scan_chunk(
         for n in range(len(columns))
     )
     counted = sql.SQL(", ").join(_counts(n) for n in range(len(columns)))
-    where = sql.SQL("true") if chunk is None else in_chunk(spec, chunk)
+    where = in_chunk(spec, chunk)
     # OFFSET 0 keeps the planner from parsing each value once for every use.
     answer = run(
         connection,

@@ -16,9 +16,11 @@ LONGER_THAN_DEADLOCK_MS = 2_000
 
 
 def autovacuum_settings(connection: Connection, specs: Sequence[TableSpec]) -> dict[str, str | None]:
-    """autovacuum_enabled of the live tables by table number; None where it is not set."""
+    """autovacuum_enabled of the live heaps by oid; None where it is not set."""
     return {
-        str(spec.table_no): value(connection, query("cutover.autovacuum_setting"), {"oid": spec.oid}) for spec in specs
+        str(heap.oid): value(connection, query("cutover.autovacuum_setting"), {"oid": heap.oid})
+        for spec in specs
+        for heap in spec.heaps
     }
 
 
@@ -34,27 +36,28 @@ def quiet_autovacuum(connection: Connection, specs: Sequence[TableSpec]) -> None
             LONGER_THAN_DEADLOCK_MS
         ),
     )
-    oids = [spec.oid for spec in specs]
+    heaps = [heap for spec in specs for heap in spec.heaps]
+    oids = [heap.oid for heap in heaps]
     for vacuum in rows(connection, query("cutover.vacuums"), {"oids": oids}):
         if vacuum["wraparound"]:
             raise TryAgain(
                 f"a vacuum (pid {vacuum['pid']}) guards {vacuum['table']} against wraparound; the cutover waits"
             )
-    for spec in specs:
-        if value(connection, query("cutover.autovacuum_setting"), {"oid": spec.oid}) == "false":
+    for heap in heaps:
+        if value(connection, query("cutover.autovacuum_setting"), {"oid": heap.oid}) == "false":
             continue
         try:
             with connection.transaction():
                 apply_settings(connection, {"lock_timeout": f"{wait}ms"}, local=True)
-                connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(live_table(spec)))
+                connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(live_table(heap)))
         except errors.LockNotAvailable:
-            raise TryAgain(f"a vacuum or DDL holds {spec.full_name}; the cutover waits for it") from None
+            raise TryAgain(f"a vacuum or DDL holds {heap.full_name}; the cutover waits for it") from None
 
 
 def restore_autovacuum(connection: Connection, specs: Sequence[TableSpec], before: Mapping[str, str | None]) -> None:
     """Give the live tables that are still there their own autovacuum setting back."""
-    for spec in still_there(connection, specs):
-        run(connection, autovacuum_statement(live_table(spec), before.get(str(spec.table_no))))
+    for heap in still_there(connection, [heap for spec in specs for heap in spec.heaps]):
+        run(connection, autovacuum_statement(live_table(heap), before.get(str(heap.oid))))
 
 
 def autovacuum_statement(table: sql.Identifier, setting: str | None) -> sql.Composable:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from replank.table_spec import PartitionSpec
 from sql.connection import Connection, row, rows, value
 from sql.named import query
 
@@ -51,6 +53,8 @@ class LiveTable:
     table_bytes: int
     index_bytes: int
     heap_blocks: int
+    longest_heap: int
+    """Blocks of the longest of its heaps: of the leaves, where it is partitioned."""
     owned: bool
     columns: tuple[LiveColumn, ...] = ()
     key: tuple[str, ...] = ()
@@ -70,7 +74,10 @@ class LiveTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignKey:
-    """A foreign key, with the definition `pg_get_constraintdef` gives (names fully qualified)."""
+    """A foreign key, with the definition `pg_get_constraintdef` gives (names fully qualified).
+
+    `schema` and `table_name` may be a partition's; `table_oid` and `ref_oid` are those of whole tables.
+    """
 
     oid: int
     name: str
@@ -149,12 +156,28 @@ def correlation(connection: Connection, table: LiveTable) -> float | None:
     return None if found is None else found["correlation"]
 
 
+def partitions(connection: Connection, oid: int) -> tuple[PartitionSpec, ...]:
+    """Every partition of a table, at any depth, parents first; none where it is plain."""
+    return tuple(PartitionSpec(**r) for r in rows(connection, query("catalogue.partitions"), {"oid": oid}))
+
+
+def partition_key(connection: Connection, oid: int) -> str:
+    """How a table is partitioned, as the server writes it: `RANGE (created_at)`. Empty for a plain one."""
+    return str(value(connection, query("catalogue.partition_key"), {"oid": oid}))
+
+
 def shape(connection: Connection, oid: int) -> str:
-    """A fingerprint of a table's definition, and of what hangs on it and would stay on the past table."""
-    defined = str(value(connection, query("catalogue.shape"), {"oid": oid}))
-    return " and ".join([defined, *(f"{what} {name}" for what, name in not_carried(connection, oid))])
+    """A fingerprint of a table's definition with its partitions', and of what hangs on it and would stay behind."""
+    oids = [oid, *(partition.oid for partition in partitions(connection, oid))]
+    defined = [str(value(connection, query("catalogue.shape"), {"oid": each})) for each in oids]
+    hash_of_all = defined[0] if len(defined) == 1 else hashlib.md5("".join(defined).encode()).hexdigest()
+    return " and ".join([hash_of_all, *(f"{what} {name}" for what, name in not_carried(connection, oid))])
 
 
 def not_carried(connection: Connection, oid: int) -> list[tuple[str, str]]:
-    """What hangs on a table and would be lost: `(what, object)`."""
-    return [(r["what"], r["object"]) for r in rows(connection, query("catalogue.not_carried"), {"oid": oid})]
+    """What hangs on a table or on its partitions and would be lost: `(what, object)`."""
+    found = [(r["what"], r["object"]) for r in rows(connection, query("catalogue.not_carried"), {"oid": oid})]
+    for partition in partitions(connection, oid):
+        hangs = rows(connection, query("catalogue.not_carried"), {"oid": partition.oid})
+        found += [(r["what"], f"{r['object']} (of partition {partition.full_name})") for r in hangs]
+    return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from psycopg import sql
 
 from replank.chunk import Axis, Bound, Chunk
 from replank.errors import NeedsPerson, TableRewritten
-from replank.table_spec import TableSpec
+from replank.table_spec import Relation, TableSpec
 from sql.connection import Connection, row, run
 from sql.conversion import column_list, live_values, type_name
 from sql.named import query
@@ -56,8 +57,8 @@ def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
     The lock comes first: after it no VACUUM FULL, CLUSTER or TRUNCATE can change the file under us.
     """
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(live_table(spec)))
-    found = row(connection, query("catalogue.filenode"), {"oid": spec.oid})
-    if found is None or found["filenode"] != filenode:
+    found = extent_of(connection, spec.oid)
+    if found is None or found.filenode != filenode:
         raise TableRewritten(
             f"{spec.full_name}: the table was rewritten (VACUUM FULL, CLUSTER or TRUNCATE) after its blocks"
             " were cut; its copy starts again by itself."
@@ -119,9 +120,30 @@ def chunks_between(axis: Axis, start: Bound | None, bounds: Sequence[Bound], *, 
     return chunks
 
 
-def heap_extent(connection: Connection, spec: TableSpec) -> tuple[int, int]:
-    """The live table's file number and its length in blocks. Call it after capture has committed."""
-    found = row(connection, query("catalogue.filenode"), {"oid": spec.oid})
+@dataclass(frozen=True, kw_only=True)
+class HeapExtent:
+    """A table's files. `filenode` names its file, or is a fingerprint of its partitions' files.
+
+    A chunk of blocks means these blocks of every partition, so `blocks` are those of the longest;
+    `all_blocks` is the size of all together.
+    """
+
+    filenode: int
+    blocks: int
+    all_blocks: int
+
+
+def heap_extent(connection: Connection, relation: Relation) -> HeapExtent:
+    """The extent of a live table, now. Call it after capture has committed."""
+    found = extent_of(connection, relation.oid)
+    if found is None:
+        raise NeedsPerson(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+    return found
+
+
+def extent_of(connection: Connection, oid: int) -> HeapExtent | None:
+    """The extent of any table, now; None if it is gone."""
+    found = row(connection, query("catalogue.filenode"), {"oid": oid})
     if found is None or found["heap_blocks"] is None:
-        raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
-    return int(found["filenode"]), int(found["heap_blocks"])
+        return None
+    return HeapExtent(filenode=found["filenode"], blocks=found["heap_blocks"], all_blocks=found["all_blocks"])

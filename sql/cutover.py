@@ -50,7 +50,7 @@ class CutoverTimes:
 
 def locked_tables(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]) -> list[tuple[str, str]]:
     """Every table the swap touches, in the one order in which all of them are locked."""
-    names = {(spec.schema, spec.name) for spec in specs}
+    names = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
     for key in foreign_keys:
         names.add((key["schema"], key["table_name"]))
         names.add((key["ref_schema"], key["ref_table"]))
@@ -129,7 +129,7 @@ def _prepare(
     foreign_keys: Sequence[ForeignKeyDocument],
     autovacuum_before: Mapping[str, str | None],
 ) -> sql.Composable:
-    for schema in sorted({spec.past_schema for spec in specs}):
+    for schema in sorted({relation.past_schema for spec in specs for relation in spec.relations}):
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     return swap_script(connection, specs, foreign_keys, autovacuum_before)
 

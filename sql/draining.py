@@ -17,7 +17,7 @@ from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged, logged_converted, same_key
 from sql.collisions import refuse_collisions
 from sql.connection import Connection, apply_settings, run
-from sql.conversion import column_list, converted_if_valid, live_values, row_hash
+from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import source
 from sql.next_table import next_table
 
@@ -52,12 +52,14 @@ def drain(connection: Connection, spec: TableSpec, *, compare: bool, by_index: b
     keys, truncated = run(connection, count, prepare=True).fetchall()[0]
     if keys == 0:
         return Drained(keys=0, inserted=0, truncated=False, mismatches=0)
+    if truncated and spec.partitioned:
+        keys += _log_vanished(connection, spec)
     if keys >= ANALYZE_FROM_ROWS:
         apply_settings(connection, {"work_mem": "64MB"}, local=True)
         connection.execute(sql.SQL("ANALYZE {}").format(log_table(spec)))
     elif by_index:
         apply_settings(connection, FEW_KEYS, local=True)
-    run(connection, _delete_from_next(connection, spec, everything=truncated), prepare=True)
+    run(connection, _delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
     inserted = run(connection, _insert_into_next(spec), prepare=True).rowcount
     if spec.key_converted:
         refuse_collisions(connection, spec)
@@ -72,6 +74,28 @@ def _delete_from_next(connection: Connection, spec: TableSpec, *, everything: bo
     return sql.SQL("DELETE FROM {} AS next USING {} WHERE {}").format(
         next_table(spec), logged_converted(connection, spec), same_key(spec, "next")
     )
+
+
+def _log_vanished(connection: Connection, spec: TableSpec) -> int:
+    """A partition was emptied by TRUNCATE, and nobody logged its keys: every key that only next has is logged.
+
+    Returns how many there are.
+    """
+    version = connection.info.server_version
+    same = sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(
+            converted_if_valid(column, sql.Identifier("live", column.name), version),
+            sql.Identifier("next", column.name),
+        )
+        for column in spec.key_columns
+    )
+    as_live = sql.SQL(", ").join(canonical(column, sql.Identifier("next", column.name)) for column in spec.key_columns)
+    return run(
+        connection,
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS next WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
+            log_table(spec), sql.SQL(", ").join(log_keys(spec)), as_live, next_table(spec), source(spec), same
+        ),
+    ).rowcount
 
 
 def _insert_into_next(spec: TableSpec) -> sql.Composable:

@@ -2,21 +2,20 @@
 
 Definitions are never rewritten as text. `LIKE` copies the columns, PostgreSQL itself changes the types
 of the empty table, and every other definition is asked of the server and executed where a search_path
-makes it mean the next table.
+makes it mean the next table. A partitioned table is built with all its partitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from psycopg import sql
 
 from replank.errors import NeedsPerson
-from replank.table_spec import TableSpec
+from replank.table_spec import PartitionSpec, Relation, TableSpec
 from sql.catalogue import LiveTable, read_tables
-from sql.connection import Connection, apply_settings, rows, run, value
+from sql.connection import Connection, rows, value
 from sql.conversion import type_name
 from sql.named import query
 
@@ -27,42 +26,27 @@ KNOWN_DEFAULTS = {
 }
 """Generators whose detour over text is dropped; every other default is cast as a whole."""
 
+AnyRelation = TypeVar("AnyRelation", bound=Relation)
 
-@dataclass(frozen=True, kw_only=True)
-class IndexSpec:
-    """An index of the live table and the constraint that stands on it, if any."""
-
-    name: str
-    definition: str
-    is_unique: bool
-    tablespace: str | None
-    constraint_name: str | None
-    constraint_type: str | None
-    whole_constraint: str | None
-    deferrable: bool
-    deferred: bool
-    clustered: bool
-    replica_identity: bool
-    comment: str | None
-    constraint_comment: str | None
+TEMPLATE = sql.Identifier("pg_temp", "replank_template")
 
 
-def next_table(spec: TableSpec) -> sql.Identifier:
-    return sql.Identifier(spec.next_schema, spec.name)
+def next_table(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.next_schema, relation.name)
 
 
-def live_table(spec: TableSpec) -> sql.Identifier:
-    return sql.Identifier(spec.schema, spec.name)
+def live_table(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.schema, relation.name)
 
 
-def past_table(spec: TableSpec) -> sql.Identifier:
-    return sql.Identifier(spec.past_schema, spec.name)
+def past_table(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.past_schema, relation.name)
 
 
-def still_there(connection: Connection, specs: Sequence[TableSpec]) -> list[TableSpec]:
-    """Those whose live table has neither been dropped nor renamed, nor been replaced by another of its name."""
-    found = {(t.oid, t.schema, t.name) for t in read_tables(connection, [spec.oid for spec in specs])}
-    return [spec for spec in specs if (spec.oid, spec.schema, spec.name) in found]
+def still_there(connection: Connection, relations: Sequence[AnyRelation]) -> list[AnyRelation]:
+    """Those that have neither been dropped nor renamed, nor been replaced by another of their name."""
+    found = {(t.oid, t.schema, t.name) for t in read_tables(connection, [r.oid for r in relations])}
+    return [relation for relation in relations if (relation.oid, relation.schema, relation.name) in found]
 
 
 def server_text(text: str) -> sql.SQL:
@@ -70,27 +54,72 @@ def server_text(text: str) -> sql.SQL:
     return sql.SQL(text)
 
 
-def create_next(connection: Connection, spec: TableSpec, live: LiveTable) -> None:
-    """Create the next table, empty. Runs in the caller's transaction; only ACCESS SHARE on the live one."""
-    method = value(connection, query("next_table.access_method"), {"oid": spec.oid})
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(spec.next_schema)))
+def create_next(connection: Connection, spec: TableSpec) -> None:
+    """Create the next table, empty. Runs in the caller's transaction; only ACCESS SHARE on the live one.
+
+    Raises NeedsPerson if the live table, one of its columns or of its partitions is gone.
+    """
+    lives = {live.oid: live for live in read_tables(connection, [relation.oid for relation in spec.relations])}
+    for schema in sorted({relation.next_schema for relation in spec.relations}):
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    by_oid = {relation.oid: relation for relation in spec.relations}
+    for relation in spec.relations:
+        if relation.oid not in lives:
+            raise NeedsPerson(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        _create_relation(connection, spec, relation, lives[relation.oid])
+        if isinstance(relation, PartitionSpec):
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(
+                    next_table(by_oid[relation.parent]), next_table(relation), server_text(relation.bound)
+                )
+            )
+        for statement in dressing(connection, relation):
+            connection.execute(server_text(statement))
+    for heap in spec.heaps:
+        # While it is filled, autovacuum would only get in the way of the index jobs' locks.
+        connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(heap)))
+
+
+def _create_relation(connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable) -> None:
+    """One relation with its converted columns. Partitions have no identity of their own."""
+    by = relation.partitioned_by if isinstance(relation, (TableSpec, PartitionSpec)) else ""
+    identity = sql.SQL("INCLUDING IDENTITY" if relation is spec else "")
+    if not by:
+        stored: sql.Composable = sql.SQL("")
+        method = value(connection, query("next_table.access_method"), {"oid": relation.oid})
+        if method is not None:
+            stored = sql.SQL("USING {}").format(sql.Identifier(method))
+        _like(connection, next_table(relation), live_table(relation), identity, stored)
+        _convert(connection, spec, relation, live, next_table(relation))
+        return
+    # The type of a column that the partition key uses cannot be changed: so the types come before the key.
+    _like(connection, TEMPLATE, live_table(relation), identity, sql.SQL(""), temporary=True)
+    _convert(connection, spec, relation, live, TEMPLATE)
+    _like(connection, next_table(relation), TEMPLATE, identity, sql.SQL("PARTITION BY {}").format(server_text(by)))
+    connection.execute(sql.SQL("DROP TABLE {}").format(TEMPLATE))
+
+
+def _like(
+    connection: Connection,
+    made: sql.Identifier,
+    like: sql.Identifier,
+    identity: sql.Composable,
+    stored: sql.Composable,
+    *,
+    temporary: bool = False,
+) -> None:
+    kind = sql.SQL("TEMPORARY TABLE" if temporary else "TABLE")
     connection.execute(
-        query("next_table.create_next").format(
-            next=next_table(spec), live=live_table(spec), method=sql.Identifier(method)
-        )
+        query("next_table.create_next").format(kind=kind, next=made, live=like, identity=identity, stored=stored)
     )
-    for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid}):
-        connection.execute(
-            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(next_table(spec), sql.Identifier(check["name"]))
-        )
-    _convert_columns(connection, spec, live)
-    for statement in dressing(connection, spec):
-        connection.execute(server_text(statement))
-    # While it is filled, autovacuum would only get in the way of the index jobs' locks.
-    connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(spec)))
 
 
-def _convert_columns(connection: Connection, spec: TableSpec, live: LiveTable) -> None:
+def _convert(
+    connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable, table: sql.Identifier
+) -> None:
+    """Give an empty copy of a live relation its next types; CHECKs that rows may break come after the swap."""
+    for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": relation.oid}):
+        connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, sql.Identifier(check["name"])))
     actions: list[sql.Composable] = []
     for column in spec.columns:
         if not column.converted:
@@ -98,18 +127,18 @@ def _convert_columns(connection: Connection, spec: TableSpec, live: LiveTable) -
         name, new_type = sql.Identifier(column.name), type_name(column.next_type)
         found = live.column(column.name)
         if found is None:
-            raise NeedsPerson(f"{spec.full_name}.{column.name} is gone. Correct the plan, then run again.")
+            raise NeedsPerson(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
         default = found.default_expr
         # A default is never cast automatically: it goes first and comes back after the type.
         if default is not None:
-            connection.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(next_table(spec), name))
+            connection.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(table, name))
         actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::pg_catalog.text::{1}").format(name, new_type))
         if default is not None:
             actions.append(
                 sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, next_default(default, column.next_type))
             )
     if actions:
-        connection.execute(sql.SQL("ALTER TABLE {} {}").format(next_table(spec), sql.SQL(", ").join(actions)))
+        connection.execute(sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions)))
 
 
 def next_default(default: str, next_type: str) -> sql.Composable:
@@ -120,86 +149,8 @@ def next_default(default: str, next_type: str) -> sql.Composable:
     return sql.SQL("({})::pg_catalog.text::{}").format(server_text(default), type_name(next_type))
 
 
-def dressing(connection: Connection, spec: TableSpec) -> list[str]:
-    """Statements that give the next table what LIKE leaves out. The next table must exist."""
+def dressing(connection: Connection, relation: Relation) -> list[str]:
+    """Statements that give the next relation what LIKE leaves out. The next relation must exist."""
     targets = query("next_table.dressing_targets")
-    named = {"oid": spec.oid, "schema": spec.next_schema, "name": spec.name}
+    named = {"oid": relation.oid, "schema": relation.next_schema, "name": relation.name}
     return [r["statement"] for r in rows(connection, targets + query("next_table.dressing"), named)]
-
-
-def read_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
-    """The live table's indexes, spelled so that a search_path says where they are built."""
-    with connection.transaction():
-        apply_settings(connection, {"search_path": quoted(spec.schema)}, local=True)
-        found = rows(connection, query("next_table.indexes"), {"oid": spec.oid})
-    return [IndexSpec(**index) for index in found]
-
-
-def quoted(*names: str) -> str:
-    """A search_path of these schemas."""
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def build_index(connection: Connection, spec: TableSpec, index: dict[str, Any]) -> None:
-    """Build one index on the next table, in the caller's transaction; none if it exists already."""
-    apply_settings(
-        connection,
-        {
-            "search_path": quoted(spec.next_schema, spec.schema),
-            "default_tablespace": index["tablespace"] or "",
-        },
-        local=True,
-    )
-    if index["whole_constraint"] is None:
-        connection.execute(server_text(index["definition"]))
-    else:
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                next_table(spec),
-                sql.Identifier(index["constraint_name"]),
-                server_text(index["whole_constraint"]),
-            )
-        )
-
-
-def attach_constraints(connection: Connection, spec: TableSpec, indexes: list[IndexSpec]) -> None:
-    """Make constraints of the unique indexes, and give indexes their marks, targets and comments."""
-    for index in indexes:
-        for statement in _attachments(spec, index):
-            run(connection, statement)
-    for target in rows(connection, query("next_table.index_statistics"), {"oid": spec.oid}):
-        connection.execute(
-            sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
-                sql.Identifier(spec.next_schema, target["name"]), target["column_no"], target["target"]
-            )
-        )
-
-
-def _attachments(spec: TableSpec, index: IndexSpec) -> list[sql.Composable]:
-    table, name = next_table(spec), sql.Identifier(index.name)
-    made: list[sql.Composable] = []
-    if index.constraint_name is not None and index.whole_constraint is None:
-        kind = sql.SQL("PRIMARY KEY") if index.constraint_type == "p" else sql.SQL("UNIQUE")
-        when = sql.SQL("")
-        if index.deferrable:
-            when = sql.SQL(" DEFERRABLE INITIALLY DEFERRED" if index.deferred else " DEFERRABLE")
-        made.append(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}").format(
-                table, sql.Identifier(index.constraint_name), kind, name, when
-            )
-        )
-    if index.clustered:
-        made.append(sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(table, name))
-    if index.replica_identity:
-        made.append(sql.SQL("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}").format(table, name))
-    if index.comment is not None:
-        made.append(
-            sql.SQL("COMMENT ON INDEX {} IS {}").format(sql.Identifier(spec.next_schema, index.name), index.comment)
-        )
-    if index.constraint_comment is not None and index.constraint_name is not None:
-        made.append(
-            sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-                sql.Identifier(index.constraint_name), table, index.constraint_comment
-            )
-        )
-    return made

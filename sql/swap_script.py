@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from replank.table_spec import TableSpec
+from replank.table_spec import Relation, TableSpec
 from sql.autovacuum import autovacuum_statement
 from sql.connection import Connection, row, rows
 from sql.named import query
@@ -24,29 +24,31 @@ def swap_script(
 ) -> sql.Composable:
     """live → past, next → live, and everything that hangs on the tables as it was.
 
-    `autovacuum_before` holds each table's own autovacuum_enabled by table number, None where unset.
+    `autovacuum_before` holds each heap's own autovacuum_enabled by oid, None where unset.
     """
-    members = {(spec.schema, spec.name) for spec in specs}
+    relations = [relation for spec in specs for relation in spec.relations]
+    members = {(relation.schema, relation.name) for relation in relations}
     statements = _drop_border_keys(foreign_keys, members)
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
-    for spec in specs:
-        detached, attached = _sequences(connection, spec)
+    for relation in relations:
+        detached, attached = _sequences(connection, relation)
         before += detached
-        after += [*attached, *_late_checks(connection, spec), *_triggers(connection, spec)]
+        after += [*attached, *_late_checks(connection, relation), *_triggers(connection, relation)]
+    for heap in (heap for spec in specs for heap in spec.heaps):
         # Filling switched it off for the next table, the cutover for the live one.
-        setting = autovacuum_before.get(str(spec.table_no))
-        after += [autovacuum_statement(table(spec), setting) for table in (live_table, past_table)]
+        setting = autovacuum_before.get(str(heap.oid))
+        after += [autovacuum_statement(table(heap), setting) for table in (live_table, past_table)]
     statements += before
-    for spec in specs:
-        statements.append(
-            sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(live_table(spec), sql.Identifier(spec.past_schema))
-        )
-    for spec in specs:
-        statements.append(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(next_table(spec), sql.Identifier(spec.schema)))
+    statements += [_moved(live_table(relation), relation.past_schema) for relation in relations]
+    statements += [_moved(next_table(relation), relation.schema) for relation in relations]
     statements += after
     statements += _add_keys(foreign_keys)
     return sql.SQL(";\n").join(statements)
+
+
+def _moved(table: sql.Identifier, schema: str) -> sql.Composable:
+    return sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(table, sql.Identifier(schema))
 
 
 def _drop_border_keys(foreign_keys: Sequence[Mapping[str, Any]], members: set[tuple[str, str]]) -> list[sql.Composable]:
@@ -74,7 +76,7 @@ def _add_keys(foreign_keys: Sequence[Mapping[str, Any]]) -> list[sql.Composable]
     return added
 
 
-def _sequences(connection: Connection, spec: TableSpec) -> tuple[list[sql.Composable], list[sql.Composable]]:
+def _sequences(connection: Connection, spec: Relation) -> tuple[list[sql.Composable], list[sql.Composable]]:
     """A serial's sequence changes its owner; an identity's gets the old one's place and name.
 
     An owned sequence follows its table into another schema, so it is let go first.
@@ -108,10 +110,11 @@ def _sequences(connection: Connection, spec: TableSpec) -> tuple[list[sql.Compos
     return before, after
 
 
-def _late_checks(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
-    """CHECKs that old rows may break come only now, as they were: NOT VALID."""
+def _late_checks(connection: Connection, spec: Relation) -> list[sql.Composable]:
+    """CHECKs that old rows may break come only now, as they were: NOT VALID. A parent's come with it."""
     made: list[sql.Composable] = []
-    for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid}):
+    found = rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid})
+    for check in (check for check in found if not check["inherited"]):
         name = sql.Identifier(check["name"])
         made.append(
             sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
@@ -125,7 +128,7 @@ def _late_checks(connection: Connection, spec: TableSpec) -> list[sql.Composable
     return made
 
 
-def _triggers(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
+def _triggers(connection: Connection, spec: Relation) -> list[sql.Composable]:
     """The user's triggers fire only from now on: filling the next table must not fire them."""
     made: list[sql.Composable] = []
     for trigger in rows(connection, query("cutover.triggers"), {"oid": spec.oid}):
@@ -137,4 +140,7 @@ def _triggers(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
             )
         if trigger["comment"] is not None:
             made.append(sql.SQL("COMMENT ON TRIGGER {} ON {} IS {}").format(name, live_table(spec), trigger["comment"]))
+    for copied in rows(connection, query("cutover.other_states"), {"oid": spec.oid}):
+        state = server_text(ENABLED.get(copied["enabled"], "ENABLE TRIGGER"))
+        made.append(sql.SQL("ALTER TABLE {} {} {}").format(live_table(spec), state, sql.Identifier(copied["name"])))
     return made

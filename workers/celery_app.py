@@ -20,6 +20,9 @@ from workers.executor import Executor
 
 log = structlog.get_logger()
 
+SESSION = {"synchronous_commit": "off"}
+"""No commit of a worker waits for the disk: a crash loses lease, data and "done" together or not at all."""
+
 
 class Child:
     """The executor of this child process, opened after the fork and again after a lost connection."""
@@ -32,7 +35,7 @@ class Child:
         if self._executor is None or self._executor.connection.closed:
             name = f"{socket.gethostname()}:{os.getpid()}"
             self._executor = Executor(
-                connection=connect(self._settings.database(), name=f"worker {name}"),
+                connection=connect(self._settings.database(), name=f"worker {name}", settings=SESSION),
                 worker=name,
                 settings=self._settings,
                 random_source=random.Random(),

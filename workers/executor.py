@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import psycopg
 import structlog
 
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
-from replank.plan import Plan
 from replank.settings import Settings
 from sql.connection import Connection
 from sql.ledger import jobs, runs, tables
@@ -38,6 +37,8 @@ class Executor:
     worker: str
     settings: Settings
     random_source: random.Random
+    _limits: dict[int, Limits] = field(default_factory=dict)
+    """By run: its plan does not change."""
 
     def execute(self, *, run_id: int, job_id: int) -> Outcome:
         """Claim the job and do it. A delivery that comes second or late changes nothing.
@@ -68,16 +69,17 @@ class Executor:
 
     def _perform(self, job: Job) -> Done:
         table = tables.read_table(self.connection, job.run_id, job.table_no)
-        plan = self._plan(job)
-        limits = Limits(
-            statement_timeout_ms=self.settings.statement_timeout_ms,
-            lock_timeout_ms=self.settings.lock_timeout_ms,
-            index_memory_mb=plan.options.index_memory_mb,
-        )
-        return perform(self.connection, job, table, limits)
+        return perform(self.connection, job, table, self._limits_of(job.run_id))
 
-    def _plan(self, job: Job) -> Plan:
-        return runs.read_run(self.connection, job.run_id).plan
+    def _limits_of(self, run_id: int) -> Limits:
+        if run_id not in self._limits:
+            options = runs.read_run(self.connection, run_id).plan.options
+            self._limits[run_id] = Limits(
+                statement_timeout_ms=self.settings.statement_timeout_ms,
+                lock_timeout_ms=self.settings.lock_timeout_ms,
+                index_memory_mb=options.index_memory_mb,
+            )
+        return self._limits[run_id]
 
     def _give_up(self, job: Job, error: psycopg.Error | ReplankError) -> Outcome:
         verdict = judge(error)

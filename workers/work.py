@@ -18,10 +18,11 @@ from sql.connection import Connection, apply_settings, isolated
 from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain
+from sql.indexes import build_index
 from sql.ledger import jobs
 from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
-from sql.next_table import build_index, next_table
+from sql.next_table import next_table
 from sql.verification import log_differences, sum_chunk
 
 
@@ -57,14 +58,10 @@ def perform(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 def fenced(
     connection: Connection, job: Job, limits: Limits, *, isolation: IsolationLevel | None = None
 ) -> Iterator[None]:
-    """The job's own transaction: it begins by holding the lease, and its settings end with it.
-
-    Its commit need not wait for the disk: the data and "done" are lost together or not at all.
-    """
+    """The job's own transaction: it begins by holding the lease, and its settings end with it."""
     with isolated(connection, isolation), connection.transaction():
-        if not jobs.holds_lease(connection, job):
+        if not jobs.holds_lease(connection, job, _job_settings(job, limits)):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
-        apply_settings(connection, _job_settings(job, limits), local=True)
         yield
 
 
@@ -73,7 +70,6 @@ def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
     return {
         "statement_timeout": f"{timeout}ms",
         "lock_timeout": f"{limits.lock_timeout_ms}ms",
-        "synchronous_commit": "off",
         "max_parallel_workers_per_gather": "0",
         "maintenance_work_mem": f"{limits.index_memory_mb}MB",
     }
@@ -108,9 +104,9 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
 
 
-def _index(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+def _index(connection: Connection, job: Job, _table: RunTable, limits: Limits) -> Done:
     with fenced(connection, job, limits):
-        build_index(connection, table.spec, dict(job.detail))
+        build_index(connection, job.detail)
         return _finish(connection, job, Done(rows=0))
 
 

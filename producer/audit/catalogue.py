@@ -35,12 +35,11 @@ def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
 
 def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
     live = subject.live
-    if live.partitioned or live.is_partition:
+    if live.is_partition:
         yield blocker(
-            "partitioned",
-            f"{subject.name} is {'partitioned' if live.partitioned else 'a partition'}: this version rebuilds plain "
-            "tables only",
-            hint="Take the table, and what foreign keys join to its columns, out of the plan.",
+            "partition",
+            f"{subject.name} is a partition: a partitioned table is rebuilt as a whole",
+            hint="Name the partitioned table in the plan instead.",
             table=subject.name,
         )
     if not live.key:
@@ -52,8 +51,6 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
             table=subject.name,
         )
     for what, name in catalogue.not_carried(connection, live.oid):
-        if what == "inheritance" and (live.partitioned or live.is_partition):
-            continue
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version would not carry it over to the new table",
@@ -62,7 +59,8 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
             object=name,
             kind=what,
         )
-    for index in rows(connection, query("catalogue.invalid_indexes"), {"oid": live.oid}):
+    invalid = query("catalogue.invalid_indexes")
+    for index in (i for r in subject.spec.relations for i in rows(connection, invalid, {"oid": r.oid})):
         yield warning(
             "invalid_index",
             f"index {index['name']} is invalid, left behind by a CREATE INDEX CONCURRENTLY that failed; it is not "
@@ -74,8 +72,8 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
 
 
 def _names(connection: Connection, subject: Subject, open_run: Run | None) -> Iterator[Finding]:
-    schemas = [subject.spec.next_schema, subject.spec.past_schema]
-    for schema in schemas:
+    relations = subject.spec.relations
+    for schema in sorted({schema for r in relations for schema in (r.next_schema, r.past_schema)}):
         if len(schema.encode()) > LONGEST_NAME_BYTES:
             yield blocker(
                 "name_too_long",
@@ -86,7 +84,9 @@ def _names(connection: Connection, subject: Subject, open_run: Run | None) -> It
     if open_run is not None:
         # Its own next tables are there by right; check says `run_open` instead.
         return
-    for taken in rows(connection, query("audit.taken_names"), {"oid": subject.live.oid, "schemas": schemas}):
+    taken_names = query("audit.taken_names")
+    needed = [{"oid": r.oid, "schemas": [r.next_schema, r.past_schema]} for r in relations]
+    for taken in (found for names in needed for found in rows(connection, taken_names, names)):
         yield blocker(
             "name_taken",
             f"{taken['schema']}.{taken['name']} exists already, and the run needs that name",
@@ -121,13 +121,13 @@ def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
 
 def _from_partitioned(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
     """Before version 18 the cutover could only add such a key by reading the whole table under its lock."""
-    if key.partitioned and not audited.has(key.table_oid) and audited.server.version < NOT_VALID_ON_PARTITIONED:
+    if key.partitioned and audited.server.version < NOT_VALID_ON_PARTITIONED:
         yield blocker(
             "foreign_key_partitioned",
-            f"foreign key {key.name} leads here from {key.schema}.{key.table_name}, which is partitioned: before "
-            "PostgreSQL 18 it cannot be added again as NOT VALID",
+            f"foreign key {key.name} of {key.schema}.{key.table_name}, which is partitioned, to {key.ref_schema}."
+            f"{key.ref_table}: before PostgreSQL 18 it cannot be added again as NOT VALID",
             hint="Drop the key before the run and add it again afterwards, or take the table out of the plan.",
-            table=f"{key.ref_schema}.{key.ref_table}",
+            table=f"{key.ref_schema}.{key.ref_table}" if audited.has(key.ref_oid) else f"{key.schema}.{key.table_name}",
             foreign_key=key.name,
         )
 

@@ -16,7 +16,7 @@ from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect
 
-REFUSED_BEFORE_TRIAL = ("name_taken", "name_too_long", "partitioned", "standby")
+REFUSED_BEFORE_TRIAL = ("name_taken", "name_too_long", "partition", "standby")
 
 
 def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch) -> Report:

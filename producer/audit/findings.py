@@ -118,6 +118,11 @@ class Audited:
         return tuple(s for s in self.subjects if s.live.oid in self.readable_oids)
 
     @property
+    def relation_oids(self) -> list[int]:
+        """The tables and their partitions."""
+        return [relation.oid for subject in self.subjects for relation in subject.spec.relations]
+
+    @property
     def oids(self) -> list[int]:
         return [subject.live.oid for subject in self.subjects]
 

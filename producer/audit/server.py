@@ -55,7 +55,7 @@ def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
         )
     ends = {oid for key in audited.foreign_keys for oid in (key.table_oid, key.ref_oid)}
     children = {key.table_oid for key in audited.foreign_keys}
-    for table in rows(connection, query("audit.rights"), {"oids": sorted(ends | set(audited.oids))}):
+    for table in rows(connection, query("audit.rights"), {"oids": sorted(ends | set(audited.relation_oids))}):
         name = f"{table['schema']}.{table['name']}"
         planned = audited.has(table["oid"])
         if (planned or table["oid"] in children) and not table["owned"]:
@@ -125,7 +125,7 @@ def _in_the_way(connection: Connection, audited: Audited) -> Iterator[Finding]:
             seconds=found["seconds"],
         )
     names = {subject.live.name: subject.name for subject in audited.subjects}
-    for found in rows(connection, query("cutover.vacuums"), {"oids": audited.oids}):
+    for found in rows(connection, query("cutover.vacuums"), {"oids": audited.relation_oids}):
         if found["wraparound"]:
             yield warning(
                 "wraparound_vacuum",

@@ -11,7 +11,8 @@ from psycopg import errors, sql
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import type_name
-from sql.next_table import attach_constraints, build_index, create_next, read_indexes, server_text
+from sql.indexes import attach_constraints, build_index, read_indexes
+from sql.next_table import create_next, server_text
 from sql.sampling import draws_from_sequence
 
 LOCK_TIMEOUT_MS = 1_000
@@ -31,16 +32,14 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
 
 def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
-    failed = _attempt(connection, subject, "the next table", partial(create_next, connection, spec, subject.live))
+    failed = _attempt(connection, subject, "the next table", partial(create_next, connection, spec))
     if failed is not None:
         yield failed
         return
-    indexes = read_indexes(connection, spec)
+    indexes = read_indexes(connection, spec.heaps)
     all_built = True
     for index in indexes:
-        failed = _attempt(
-            connection, subject, f"index {index.name}", partial(build_index, connection, spec, asdict(index))
-        )
+        failed = _attempt(connection, subject, f"index {index.name}", partial(build_index, connection, asdict(index)))
         if failed is not None:
             all_built = False
             yield failed

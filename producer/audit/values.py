@@ -27,10 +27,10 @@ Counts = dict[tuple[int, str], ColumnCount]
 
 @dataclass(frozen=True, kw_only=True)
 class ScanPart:
-    """One statement's work. `chunk` is None for a partitioned table: its blocks are its partitions'."""
+    """One statement's work: these blocks of the table, or of every partition of it."""
 
     subject: Subject
-    chunk: Chunk | None
+    chunk: Chunk
     blocks: int
 
 
@@ -45,10 +45,7 @@ class Scan:
 def cut(subjects: Sequence[Subject]) -> Iterator[ScanPart]:
     """The parts of all tables, one at a time. The last of a table is open: rows may come in meanwhile."""
     for subject in subjects:
-        blocks = subject.live.heap_blocks
-        if subject.live.partitioned:
-            yield ScanPart(subject=subject, chunk=None, blocks=1)
-            continue
+        blocks = subject.live.longest_heap
         for lower in range(0, max(blocks, 1), CHUNK_BLOCKS):
             upper = lower + CHUNK_BLOCKS
             chunk = Chunk(axis=Axis.HEAP, lower=(str(lower),), upper=(str(upper),) if upper < blocks else None)
@@ -105,13 +102,13 @@ class _Scanner:
             for column, counted in zip(subject.converted, found, strict=True):
                 self.counts[subject.live.oid, column.name].add(counted)
             self._watch.scanned(
-                subject.name, table_blocks=max(subject.live.heap_blocks, 1), blocks=part.blocks, rows=count
+                subject.name, table_blocks=max(subject.live.longest_heap, 1), blocks=part.blocks, rows=count
             )
 
 
 def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch) -> Scan:
     """Read everything with `workers` connections. Memory does not grow with the tables."""
-    watch.begin(blocks=sum(max(s.live.heap_blocks, 1) for s in audited.readable))
+    watch.begin(blocks=sum(max(s.live.longest_heap, 1) for s in audited.readable))
     scanner = _Scanner(settings, audited, watch)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="check-values") as pool:
         try:

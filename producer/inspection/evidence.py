@@ -71,7 +71,8 @@ def looks_like_id(name: str) -> bool:
 def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     """Read catalogue and samples. The session must be read-only: defaults are evaluated in it."""
     server = catalogue.read_server(connection)
-    tables = catalogue.read_tables(connection)
+    # A partition is part of its table, which a plan names as a whole.
+    tables = [table for table in catalogue.read_tables(connection) if not table.is_partition]
     keys = catalogue.read_foreign_keys(connection)
     wanted = {"oids": [table.oid for table in tables]}
     domains = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.domain_columns"), wanted)}
@@ -105,10 +106,6 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
     """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
     if table.oid not in readable:
         return "this role may not read the table"
-    if table.partitioned:
-        return "partitioned tables are not rebuilt by this version"
-    if table.is_partition:
-        return "partitions are not rebuilt by this version"
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
     lost = catalogue.not_carried(connection, table.oid)

@@ -53,7 +53,7 @@ CREATE TABLE replank.run_table (
     axis_reason      text NOT NULL DEFAULT '',
     generation       integer NOT NULL DEFAULT 1,
     rewritten        boolean NOT NULL DEFAULT false,
-    filenode         oid,
+    filenode         bigint,
     heap_blocks      bigint,
     cut_to           jsonb,
     cutting_finished boolean NOT NULL DEFAULT false,

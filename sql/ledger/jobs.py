@@ -208,9 +208,13 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
     )
 
 
-def holds_lease(connection: Connection, job: Job) -> bool:
-    """In the job's own transaction: is the lease still ours? The row stays locked until its end."""
-    found = row(connection, query("jobs.hold_lease"), {"job_id": job.job_id, "attempt": job.attempt})
+def holds_lease(connection: Connection, job: Job, settings: Mapping[str, str]) -> bool:
+    """In the job's own transaction: is the lease still ours? Row lock and `settings` last until its end."""
+    found = row(
+        connection,
+        query("jobs.hold_lease"),
+        {"job_id": job.job_id, "attempt": job.attempt, "settings": Jsonb(dict(settings))},
+    )
     return found is not None
 
 
@@ -225,9 +229,9 @@ def finish(connection: Connection, job: Job, *, rows_done: int, result: Mapping[
             "rows": rows_done,
             "result": None if result is None else Jsonb(dict(result)),
             "sources": sources(JobState.DONE),
+            "wake_up": WAKE_UP,
         },
     )
-    wake_up(connection)
     return found is not None
 
 

@@ -11,24 +11,47 @@ SELECT current_setting('server_version_num')::int AS version,
 SELECT (SELECT system_identifier FROM pg_control_system()) || ':' || oid AS identity
   FROM pg_database WHERE datname = current_database();
 
--- user_tables: every table of the user's own schemas, with what decides how it may be rebuilt
+-- user_tables: every table of the user's own schemas, with what decides how it may be rebuilt; a partitioned one is as large as its leaves
+WITH RECURSIVE tree (root, oid, relkind) AS (
+  SELECT c.oid, c.oid, c.relkind FROM pg_class c WHERE c.relkind IN ('r', 'p') AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
+  UNION ALL
+  SELECT t.root, c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid WHERE t.relkind = 'p'),
+size AS (
+  SELECT t.root, sum(greatest(c.reltuples, 0))::bigint AS rows, bool_and(c.reltuples < 0) AS unknown, sum(pg_table_size(c.oid))::bigint AS table_bytes,
+         sum(pg_indexes_size(c.oid))::bigint AS index_bytes, sum(pg_relation_size(c.oid) / current_setting('block_size')::int)::bigint AS blocks,
+         max(pg_relation_size(c.oid) / current_setting('block_size')::int) AS longest
+    FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE t.relkind <> 'p' GROUP BY t.root)
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS relkind,
        c.relispartition AS is_partition, c.relpersistence::text AS persistence,
        EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
        EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS has_parent,
        c.reloftype <> 0 AS typed,
        EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid) AS subscribed,
-       c.reltuples::bigint AS rows_estimate,
-       pg_table_size(c.oid) AS table_bytes, pg_indexes_size(c.oid) AS index_bytes,
-       pg_relation_size(c.oid) / current_setting('block_size')::int AS heap_blocks,
+       CASE WHEN s.unknown THEN -1 ELSE coalesce(s.rows, 0) END AS rows_estimate,
+       coalesce(s.table_bytes, 0) AS table_bytes, coalesce(s.index_bytes, 0) AS index_bytes,
+       coalesce(s.blocks, 0) AS heap_blocks, coalesce(s.longest, 0) AS longest_heap,
        pg_has_role(current_user, c.relowner, 'USAGE') AS owned
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN size s ON s.root = c.oid
  WHERE c.relkind IN ('r', 'p')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replank')
    AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
    AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
  ORDER BY n.nspname, c.relname;
+
+-- partitions: every partition of a table, at any depth, parents first
+WITH RECURSIVE tree (oid, parent, depth) AS (
+  SELECT i.inhrelid, i.inhparent, 1 FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+   WHERE i.inhparent = %(oid)s::oid AND p.relkind = 'p'
+  UNION ALL
+  SELECT i.inhrelid, i.inhparent, t.depth + 1 FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+SELECT t.oid::bigint AS oid, t.parent::bigint AS parent, n.nspname AS schema, c.relname AS name,
+       pg_get_expr(c.relpartbound, c.oid) AS bound, coalesce(pg_get_partkeydef(c.oid), '') AS partitioned_by
+  FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+ ORDER BY t.depth, n.nspname, c.relname;
+
+-- partition_key: how a table is partitioned, as the server writes it; empty for a plain one
+SELECT coalesce(pg_get_partkeydef(%(oid)s::oid), '') AS partitioned_by;
 
 -- columns: every column of the given tables, in order, and whether a hash of it proves identity (an array's knows no bounds)
 SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
@@ -61,8 +84,9 @@ SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_prima
                                      AND NOT n.convalidated AND n.conkey = ARRAY[k.attnum]))
  ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, ic.relname;
 
--- foreign_keys: every foreign key of the database that is nobody's copy on a partition
-SELECT con.oid::bigint AS oid, con.conname AS name, con.conrelid::bigint AS table_oid, con.confrelid::bigint AS ref_oid,
+-- foreign_keys: every foreign key of the database that is nobody's copy on a partition; the oids are those of the whole tables
+SELECT con.oid::bigint AS oid, con.conname AS name, coalesce(pg_partition_root(con.conrelid), con.conrelid)::oid::bigint AS table_oid,
+       coalesce(pg_partition_root(con.confrelid), con.confrelid)::oid::bigint AS ref_oid,
        n.nspname AS schema, c.relname AS table_name, rn.nspname AS ref_schema, rc.relname AS ref_table,
        (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.conkey) WITH ORDINALITY AS k(attnum, n)
           JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum) AS columns,
@@ -74,7 +98,8 @@ SELECT con.oid::bigint AS oid, con.conname AS name, con.conrelid::bigint AS tabl
   JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class rc ON rc.oid = con.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
  WHERE con.contype = 'f' AND con.conparentid = 0
-   AND (%(oids)s::oid[] IS NULL OR con.conrelid = ANY (%(oids)s::oid[]) OR con.confrelid = ANY (%(oids)s::oid[]))
+   AND (%(oids)s::oid[] IS NULL OR coalesce(pg_partition_root(con.conrelid), con.conrelid) = ANY (%(oids)s::oid[])
+        OR coalesce(pg_partition_root(con.confrelid), con.confrelid) = ANY (%(oids)s::oid[]))
  ORDER BY n.nspname, c.relname, con.conname;
 
 -- correlation: how far the physical order follows the key's first column, where statistics know it
@@ -96,6 +121,7 @@ SELECT md5(concat_ws(E'\n',
   (SELECT string_agg(concat_ws(' ', pg_get_triggerdef(oid), tgenabled, obj_description(oid, 'pg_trigger')), ';' ORDER BY tgname)
      FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'),
   (SELECT string_agg(inhrelid::regclass::text, ';' ORDER BY inhrelid) FROM pg_inherits WHERE inhparent = %(oid)s::oid),
+  pg_get_partkeydef(%(oid)s::oid), (SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = %(oid)s::oid),
   -- The cutover itself switches autovacuum off and on again.
   (SELECT concat_ws(' ', c.relowner, c.relacl, c.relreplident, c.relrowsecurity, c.relforcerowsecurity, c.relam, c.reltablespace,
                     ARRAY(SELECT o FROM unnest(c.reloptions) AS o WHERE o NOT LIKE 'autovacuum\_enabled=%%' ORDER BY o),
@@ -129,7 +155,9 @@ SELECT DISTINCT what, object FROM (
   SELECT 'row security', 'row level security is enabled' FROM pg_class WHERE oid = %(oid)s::oid AND relrowsecurity
   UNION ALL
   SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text
-    FROM pg_inherits WHERE inhrelid = %(oid)s::oid
+    FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhrelid = %(oid)s::oid AND NOT c.relispartition
+  UNION ALL
+  SELECT 'foreign table', 'its rows are on another server' FROM pg_class WHERE oid = %(oid)s::oid AND relkind = 'f'
   UNION ALL
   SELECT 'inheritance', 'it has inheritance children' FROM pg_class c
    WHERE c.oid = %(oid)s::oid AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
@@ -158,6 +186,15 @@ SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) IS NOT N
 -- invalid_indexes: leftovers of failed CREATE INDEX CONCURRENTLY
 SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = %(oid)s::oid AND NOT indisvalid;
 
--- filenode: the table's file and its length in blocks, now
-SELECT coalesce(pg_relation_filenode(%(oid)s::oid), 0)::bigint AS filenode,
-       pg_relation_size(%(oid)s::oid) / current_setting('block_size')::int AS heap_blocks;
+-- filenode: the table's file, or a fingerprint of its partitions' files; blocks of the longest of them, and of all together
+WITH RECURSIVE tree (oid, relkind) AS (
+  SELECT c.oid, c.relkind FROM pg_class c WHERE c.oid = %(oid)s::oid
+  UNION ALL
+  SELECT c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid WHERE t.relkind = 'p'),
+heap AS (
+  SELECT oid, pg_relation_filenode(oid) AS filenode, pg_relation_size(oid) / current_setting('block_size')::int AS blocks
+    FROM tree WHERE relkind <> 'p')
+SELECT coalesce((SELECT CASE count(*) WHEN 1 THEN min(filenode)::bigint
+                             ELSE hashtextextended(string_agg(filenode::text, ',' ORDER BY oid), 0) END FROM heap), 0) AS filenode,
+       CASE WHEN EXISTS (SELECT FROM tree) THEN coalesce((SELECT max(blocks) FROM heap), 0) END AS heap_blocks,
+       coalesce((SELECT sum(blocks) FROM heap), 0)::bigint AS all_blocks;

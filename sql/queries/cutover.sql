@@ -2,7 +2,14 @@
 SELECT tg.tgname AS name, pg_get_triggerdef(tg.oid) AS definition, tg.tgenabled::text AS enabled,
        obj_description(tg.oid, 'pg_trigger') AS comment
   FROM pg_trigger tg
- WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgname NOT LIKE 'replank\_capture\_%%'
+ WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgparentid = 0 AND tg.tgname NOT LIKE 'replank\_capture\_%%'
+ ORDER BY tg.tgname;
+
+-- other_states: a partition's copies of its parent's triggers that are switched otherwise than there
+SELECT tg.tgname AS name, tg.tgenabled::text AS enabled
+  FROM pg_trigger tg JOIN pg_trigger parent ON parent.oid = tg.tgparentid
+ WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgenabled <> parent.tgenabled
+   AND tg.tgname NOT LIKE 'replank\_capture\_%%'
  ORDER BY tg.tgname;
 
 -- sequences: sequences that a column owns (serial) or that are part of it (identity)

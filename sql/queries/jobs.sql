@@ -56,13 +56,14 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
    AND r.run_id = j.run_id AND r.state = 'running' AND NOT r.paused
 RETURNING j.*;
 
--- hold_lease: in the job's own transaction, the lease is still ours; the row stays locked until commit
-SELECT job_id FROM replank.job
- WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s FOR UPDATE;
+-- hold_lease: in the job's own transaction, the lease is still ours; the row stays locked until commit, and settings hold until then
+WITH held AS MATERIALIZED (
+  SELECT job_id FROM replank.job WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s FOR UPDATE)
+SELECT job_id, ARRAY(SELECT set_config(s.name, s.setting, true) FROM jsonb_each_text(%(settings)s) AS s (name, setting)) AS settings FROM held;
 
 -- finish: done, in the transaction that changed the data
 UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %(rows)s, result = %(result)s
- WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+ WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id, pg_notify(%(wake_up)s, '');
 
 -- give_back: a passing error: wait, then again. A worker's own shutdown costs no attempt
 UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',

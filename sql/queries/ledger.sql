@@ -100,7 +100,7 @@ UPDATE replank.conversion_set SET problem = '', blocked = false, attempts = 0, n
 UPDATE replank.run_table SET rewritten = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- set_heap_extent: the file and its length when capture had committed
-UPDATE replank.run_table SET filenode = %(filenode)s::bigint::oid, heap_blocks = %(heap_blocks)s, rewritten = false,
+UPDATE replank.run_table SET filenode = %(filenode)s, heap_blocks = %(heap_blocks)s, rewritten = false,
        cutting_finished = false, cut_to = NULL WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- restart_copy: a new generation of chunks

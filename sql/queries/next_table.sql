@@ -1,12 +1,13 @@
 -- create_next: the live table's columns, order, checks, defaults and storage, empty and without indexes
-CREATE TABLE {next} (LIKE {live} INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING CONSTRAINTS
-  INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE) USING {method}
+CREATE {kind} {next} (LIKE {live} INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING CONSTRAINTS
+  INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE {identity}) {stored}
 
 -- access_method: how the live table is stored
-SELECT am.amname FROM pg_class c JOIN pg_am am ON am.oid = c.relam WHERE c.oid = %(oid)s::oid;
+SELECT (SELECT amname FROM pg_am WHERE oid = c.relam) AS name FROM pg_class c WHERE c.oid = %(oid)s::oid;
 
 -- unvalidated_checks: CHECKs, and NOT NULLs from 18 on, that existing rows may break; LIKE would make them binding
-SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description(oid, 'pg_constraint') AS comment
+SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description(oid, 'pg_constraint') AS comment,
+       coninhcount > 0 AS inherited
   FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname;
 
 -- dressing_targets: what dressing speaks of: the two tables, and their identity sequences in pairs
@@ -79,6 +80,7 @@ ORDER BY n, statement;
 SELECT ic.relname AS name, pg_get_indexdef(i.indexrelid, 0, true) AS definition, i.indisunique AS is_unique,
        ts.spcname AS tablespace, con.conname AS constraint_name, con.contype::text AS constraint_type,
        CASE WHEN con.contype = 'x' OR to_jsonb(con) ->> 'conperiod' = 'true' THEN pg_get_constraintdef(con.oid) END AS whole_constraint,
+       pg_get_constraintdef(con.oid) AS constraint_definition,
        coalesce(con.condeferrable, false) AS deferrable, coalesce(con.condeferred, false) AS deferred,
        i.indisclustered AS clustered, i.indisreplident AS replica_identity,
        obj_description(i.indexrelid, 'pg_class') AS comment, obj_description(con.oid, 'pg_constraint') AS constraint_comment
@@ -87,6 +89,13 @@ SELECT ic.relname AS name, pg_get_indexdef(i.indexrelid, 0, true) AS definition,
   LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
  WHERE i.indrelid = %(oid)s::oid AND i.indisvalid
  ORDER BY i.indisprimary DESC, i.indisunique DESC, ic.relname;
+
+-- index_parts: indexes of partitions that are parts of an index of their parent, the given table
+SELECT p.relname AS parent, n.nspname AS schema, c.relname AS name
+  FROM pg_index pi JOIN pg_class p ON p.oid = pi.indexrelid JOIN pg_inherits i ON i.inhparent = p.oid
+  JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE pi.indrelid = %(oid)s::oid AND pi.indisvalid
+ ORDER BY p.relname, n.nspname, c.relname;
 
 -- index_statistics: statistics targets on expression columns of indexes
 SELECT ic.relname AS name, a.attnum::int AS column_no, a.attstattarget::int AS target

@@ -6,7 +6,7 @@ import pytest
 from faults.ledger_view import LedgerView
 from faults.processes import Site
 from faults.small_shop import COLUMNS, differences
-from faults.waiting import stays
+from faults.waiting import stays, wait_for
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, id_types, look, refused
@@ -28,6 +28,9 @@ def test_the_same_plan_twice_changes_nothing_the_second_time(site: Site) -> None
     assert (told["state"], told["reason"]) == ("done", "")
     assert id_types(site.database_url) == UUID
     assert differences(site.database_url) == []
+    # It told people how it went on, and programs nothing but the end
+    assert "event='progress' run=1 rows=" in first.stderr
+    assert "Run 1 is done" in first.stderr
     before = look(site.database_url)
 
     # When the same plan is run again
@@ -73,10 +76,10 @@ def test_a_held_cutover_waits_until_it_is_released(
 def test_a_stopped_run_goes_on_with_the_same_command(site: Site, ledger: LedgerView) -> None:
     run = site.run("--hold-cutover")
     ledger.wait_for_states({"ready"})
-    family = run.family()
+    assert len(run.family()) == 3, "a worker and its two children"
     run.terminate()
     refused(run.wait(), "The coordinator was stopped", "the same command goes on", exit_code=1)
-    assert [process.pid for process in family if psutil.pid_exists(process.pid)] == []
+    wait_for("the workers to end", lambda: not run.family())
     # The run is still held: whoever goes on with it has to release it
     assert site.call("cutover").exit_code == 0
     finished = site.run().wait()

@@ -52,7 +52,8 @@ SELECT format('constraint %%s.%%I',
               k.conname),
        concat_ws('; ', k.contype::text, pg_get_constraintdef(k.oid),
          CASE WHEN NOT k.convalidated THEN 'not validated' END,
-         CASE WHEN k.connoinherit THEN 'no inherit' END,
+         -- of keys it means nothing: it says how a partition's index came to be, and a restored dump differs too
+         CASE WHEN k.connoinherit AND k.contype IN ('c', 'n') THEN 'no inherit' END,
          CASE WHEN k.condeferrable THEN 'deferrable' END, CASE WHEN k.condeferred THEN 'deferred' END)
   FROM pg_constraint k LEFT JOIN pg_class c ON c.oid = k.conrelid
   JOIN pg_namespace n ON n.oid = coalesce(c.relnamespace, k.connamespace)
@@ -334,7 +335,7 @@ SELECT n.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.re
   FROM pg_constraint k
   JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
- WHERE k.contype = 'f' ORDER BY 1, 2, 3
+ WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2, 3
 """
 
 

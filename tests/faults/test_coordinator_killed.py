@@ -1,8 +1,12 @@
 """`kill -9` of the coordinator in every stage; two coordinators at once; workers on another host."""
 
+import time
+
 import psutil
 import pytest
 
+from demo.embedded import EmbeddedPostgres, EmbeddedValkey
+from faults.gates import locked
 from faults.ledger_view import LedgerView
 from faults.processes import Site, is_alive
 from faults.small_shop import add_order, differences
@@ -61,6 +65,31 @@ def test_local_workers_end_with_a_killed_coordinator(site: Site, ledger: LedgerV
     # Then: they end by themselves
     wait_for("the local workers to end", lambda: not any(map(is_alive, family)), deadline_s=20)
     assert ledger.number("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'replank worker%'") == 0
+
+
+def test_local_workers_end_though_everything_goes_at_once(
+    site: Site, ledger: LedgerView, broker: EmbeddedValkey, postgres: EmbeddedPostgres
+) -> None:
+    """A machine's demonstration is killed: coordinator first, then the servers, in the middle of jobs."""
+    # Given: local workers whose jobs do not end
+    site.run(workers=0)
+    ledger.wait_for_states({"copying"})
+    site.end()
+    with locked(site.database_url, "replank_next", "orders"):
+        coordinator = site.run(workers=2, REPLANK_SOFT_SHUTDOWN_S="2")
+        wait_for("both children to work", lambda: len(ledger.leases()) == 2, explain=ledger.explain)
+        family = coordinator.family()
+        # When: broker and database go while the workers already end for want of their coordinator
+        coordinator.kill()
+        time.sleep(0.8)
+        broker.kill()
+        postgres.crash()
+    try:
+        # Then: they do not wait for them for ever
+        wait_for("the local workers to end", lambda: not any(map(is_alive, family)), deadline_s=20)
+    finally:
+        broker.resume()
+        postgres.resume()
 
 
 def test_a_second_coordinator_waits_and_takes_over(site: Site, ledger: LedgerView) -> None:

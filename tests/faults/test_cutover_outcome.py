@@ -1,14 +1,12 @@
 """A connection that is lost at the cutover's COMMIT: the ledger knows whether it happened."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from psycopg import sql
 
 from demo.embedded import EmbeddedPostgres
 from faults.ledger_view import LedgerView
-from faults.processes import Site
+from faults.processes import Process, Site
 from faults.small_shop import differences
 from faults.waiting import wait_for
 
@@ -23,8 +21,8 @@ CREATE CONSTRAINT TRIGGER wait_at_commit AFTER UPDATE ON replank.conversion_set 
 
 
 @pytest.fixture
-def held(site: Site, ledger: LedgerView) -> Iterator[Site]:
-    """A site whose run has come to the held cutover."""
+def held(site: Site, ledger: LedgerView) -> Process:
+    """A run that has come to its held cutover."""
     plan = site.plan.read_text(encoding="utf-8")
     # Long enough for the faults to be injected while the locks are held.
     site.plan.write_text(plan.replace("[options]", "[options]\ncutover_hold_budget_ms = 60000"), encoding="utf-8")
@@ -32,10 +30,10 @@ def held(site: Site, ledger: LedgerView) -> Iterator[Site]:
     with psycopg.connect(site.database_url, autocommit=True) as connection:
         database = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
-    site.run("--hold-cutover", workers=2)
+    run = site.run("--hold-cutover", workers=2)
     ledger.wait_for_states({"ready"})
     wait_for("the last drains", lambda: ledger.unfinished_jobs() == 0, explain=ledger.explain)
-    return site
+    return run
 
 
 def _swapped_once(ledger: LedgerView) -> bool:
@@ -47,12 +45,12 @@ def _swapped_once(ledger: LedgerView) -> bool:
     return [count for _, count in swaps] == [1, 1] and types == [("text",), ("uuid",)]
 
 
-def test_commit_that_did_not_happen(held: Site, ledger: LedgerView) -> None:
+def test_commit_that_did_not_happen(site: Site, held: Process, ledger: LedgerView) -> None:
     # Given: a cutover that waits inside its COMMIT
-    with psycopg.connect(held.database_url, autocommit=True) as gate:
+    with psycopg.connect(site.database_url, autocommit=True) as gate:
         gate.execute(_GATE)
         gate.execute("SELECT pg_advisory_lock(4711)")
-        assert held.call("cutover").exit_code == 0
+        assert site.call("cutover").exit_code == 0
         wait_for("the cutover's COMMIT", lambda: _waiting(ledger, "advisory"), explain=ledger.explain)
         # When: its session is lost there
         assert ledger.terminate("replank coordinator%") == 1
@@ -61,25 +59,27 @@ def test_commit_that_did_not_happen(held: Site, ledger: LedgerView) -> None:
         gate.execute("DROP FUNCTION public.wait_at_commit() CASCADE")
         gate.execute("SELECT pg_advisory_unlock(4711)")
     # Then: nothing has happened, and it is done again
-    _finishes(held, ledger)
+    _finishes(site, held, ledger)
 
 
-def test_commit_that_did_happen(held: Site, postgres: EmbeddedPostgres, ledger: LedgerView) -> None:
+def test_commit_that_did_happen(site: Site, held: Process, postgres: EmbeddedPostgres, ledger: LedgerView) -> None:
     # Given: commits that wait for a standby that does not exist: the cutover's is done, but not answered
     with psycopg.connect(postgres.url(), autocommit=True) as server:
         server.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         server.execute("SELECT pg_reload_conf()")
         try:
-            with psycopg.connect(held.database_url, autocommit=True) as operator:
+            with psycopg.connect(site.database_url, autocommit=True) as operator:
                 operator.execute("UPDATE replank.run SET hold_cutover = false")
             wait_for("the cutover's COMMIT", lambda: _waiting(ledger, "SyncRep"), explain=ledger.explain)
             # When: its session is lost before the answer
             assert ledger.terminate("replank coordinator%") == 1
+            wait_for("its end", lambda: not _waiting(ledger, "SyncRep"), explain=ledger.explain)
+            assert ledger.number("SELECT count(*) FROM replank.conversion_set WHERE swapped_at IS NOT NULL") == 1
         finally:
             server.execute("ALTER SYSTEM RESET synchronous_standby_names")
             server.execute("SELECT pg_reload_conf()")
     # Then: the ledger says that it has happened, and it is not done again
-    _finishes(held, ledger)
+    _finishes(site, held, ledger)
 
 
 def _waiting(ledger: LedgerView, event: str) -> bool:
@@ -92,8 +92,10 @@ def _waiting(ledger: LedgerView, event: str) -> bool:
     )
 
 
-def _finishes(held: Site, ledger: LedgerView) -> None:
-    wait_for("the run to be done", lambda: ledger.run_state() == "done", explain=ledger.explain)
+def _finishes(site: Site, held: Process, ledger: LedgerView) -> None:
+    finished = held.wait()
+    assert finished.exit_code == 0, finished.stderr
+    assert "outcome unknown, asking the ledger" in finished.stderr
     assert _swapped_once(ledger)
-    assert differences(held.database_url) == []
+    assert differences(site.database_url) == []
     assert ledger.unfinished_jobs() == 0

@@ -74,8 +74,8 @@ def test_database_crashes_under_live_writers(sample_site: Site, postgres: Embedd
         time.sleep(0.5)
         postgres.resume()
         # Given: a verification under way
-        ledger.wait_for_states({"verifying"})
-        with locked(site.database_url, "replank_next", "order_items"):
+        table = wait_for("a table to be verified", lambda: _verified_now(ledger), explain=ledger.explain)
+        with locked(site.database_url, "replank_next", table):
             site.worker("--concurrency=2", "--queues=replank.verify")
             wait_for("verification under way", lambda: ledger.jobs("leased", "verify"), explain=ledger.explain)
             # When: it stops again
@@ -89,3 +89,12 @@ def test_database_crashes_under_live_writers(sample_site: Site, postgres: Embedd
     assert report.acknowledged > 0
     assert foreign_keys_hold(site.database_url) == []
     assert ledger.unfinished_jobs() == 0
+
+
+def _verified_now(ledger: LedgerView) -> str:
+    """The largest table of the schema `public` that is being verified, or ""."""
+    found = ledger.rows(
+        "SELECT table_name FROM replank.run_table WHERE state = 'verifying' AND schema_name = 'public'"
+        " ORDER BY rows_estimate DESC LIMIT 1"
+    )
+    return str(found[0][0]) if found else ""

@@ -27,7 +27,7 @@ def test_storm_under_live_writers(sample_site: Site, broker: EmbeddedValkey) -> 
     # Given: live writers, and a run whose cutover is held so that past and live can be compared
     site, ledger = sample_site, LedgerView(url=sample_site.database_url)
     with Application(url=site.database_url, clients=2, rate=60) as application:
-        run = site.run("--hold-cutover", workers=2, REPLANK_RESEND_AFTER_S="1")
+        run = site.run("--hold-cutover", workers=2)
         # When: sessions, workers and messages are lost again and again
         for fault in itertools.islice(_faults(ledger, broker), FAULTS):
             time.sleep(APART_S)

@@ -123,7 +123,7 @@ def test_a_job_whose_transaction_is_open_is_not_taken_back(app: psycopg.Connecti
     job = _claim(rebuild, slow, job_id)
     rebuild.connection.execute("UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s'")
     with slow.connection.transaction():
-        assert jobs.holds_lease(slow.connection, job)
+        assert jobs.holds_lease(slow.connection, job, {})
         assert jobs.take_back_orphans(rebuild.connection, rebuild.run_id) == []
     assert len(jobs.take_back_orphans(rebuild.connection, rebuild.run_id)) == 1
     rebuild.finish()

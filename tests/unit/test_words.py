@@ -180,7 +180,8 @@ def test_a_spec_survives_the_ledger() -> None:
         columns=(column,),
         key=("id",),
         capture="statement",
-        partitioned=False,
+        partitioned_by="",
+        partitions=(),
         shape="x",
     )
     assert TableSpec.from_json(spec.to_json()) == spec

@@ -1,0 +1,171 @@
+"""Indexes of the next table, and the constraints that stand on them.
+
+Each heap's indexes are built by jobs of their own. The index of a partitioned table is then created on the
+table alone, and the partitions' indexes become its parts: so nothing is built twice, and names are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from replank.table_spec import Relation, TableSpec, building_schema
+from sql.connection import Connection, apply_settings, rows, run
+from sql.named import query
+from sql.next_table import server_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexSpec:
+    """An index of the live table and the constraint that stands on it, if any."""
+
+    schema: str
+    table: str
+    name: str
+    definition: str
+    is_unique: bool
+    tablespace: str | None
+    constraint_name: str | None
+    constraint_type: str | None
+    whole_constraint: str | None
+    constraint_definition: str | None
+    deferrable: bool
+    deferred: bool
+    clustered: bool
+    replica_identity: bool
+    comment: str | None
+    constraint_comment: str | None
+
+    @property
+    def next_schema(self) -> str:
+        return building_schema("replank_next", self.schema)
+
+    @property
+    def next_table(self) -> sql.Identifier:
+        return sql.Identifier(self.next_schema, self.table)
+
+
+def read_indexes(connection: Connection, relations: Iterable[Relation]) -> list[IndexSpec]:
+    """The live relations' indexes, spelled so that a search_path says where they are built."""
+    found: list[IndexSpec] = []
+    for relation in relations:
+        with connection.transaction():
+            apply_settings(connection, {"search_path": quoted(relation.schema)}, local=True)
+            indexes = rows(connection, query("next_table.indexes"), {"oid": relation.oid})
+        found += [IndexSpec(schema=relation.schema, table=relation.name, **index) for index in indexes]
+    return found
+
+
+def quoted(*names: str) -> str:
+    """A search_path of these schemas."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def build_index(connection: Connection, document: Mapping[str, Any]) -> None:
+    """Build the index of an `IndexSpec`'s document on its next relation, in the caller's transaction."""
+    index = IndexSpec(**document)
+    _look_at(connection, index)
+    if index.whole_constraint is None:
+        connection.execute(server_text(index.definition))
+    else:
+        _add_constraint(connection, index, index.whole_constraint)
+
+
+def _look_at(connection: Connection, index: IndexSpec) -> None:
+    """Names in the index's definition mean the next relation, and it lies where the live one does."""
+    settings = {
+        "search_path": quoted(index.next_schema, index.schema),
+        "default_tablespace": index.tablespace or "",
+    }
+    apply_settings(connection, settings, local=True)
+
+
+def _add_constraint(connection: Connection, index: IndexSpec, definition: str, *, only: bool = False) -> None:
+    assert index.constraint_name is not None
+    run(
+        connection,
+        sql.SQL("ALTER TABLE {}{} ADD CONSTRAINT {} {}").format(
+            sql.SQL("ONLY " if only else ""),
+            index.next_table,
+            sql.Identifier(index.constraint_name),
+            server_text(definition),
+        ),
+    )
+
+
+def attach_constraints(connection: Connection, spec: TableSpec, indexes: Iterable[IndexSpec]) -> None:
+    """Make constraints of the heaps' unique indexes, give indexes their marks and comments, join partitions'."""
+    for index in indexes:
+        for statement in (*_constraint(index), *_marks(index)):
+            run(connection, statement)
+    _join_parts(connection, spec.parents)
+    for relation in spec.relations:
+        for target in rows(connection, query("next_table.index_statistics"), {"oid": relation.oid}):
+            connection.execute(
+                sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+                    sql.Identifier(relation.next_schema, target["name"]), target["column_no"], target["target"]
+                )
+            )
+
+
+def _join_parts(connection: Connection, parents: Sequence[Relation]) -> None:
+    """The indexes of partitioned relations: created without a file, complete with the partitions' parts."""
+    indexes = read_indexes(connection, parents)
+    for index in indexes:
+        _look_at(connection, index)
+        if index.constraint_definition is None:
+            connection.execute(server_text(index.definition))
+        else:
+            _add_constraint(connection, index, index.constraint_definition, only=True)
+    for parent in parents:
+        for part in rows(connection, query("next_table.index_parts"), {"oid": parent.oid}):
+            connection.execute(
+                sql.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
+                    sql.Identifier(parent.next_schema, part["parent"]),
+                    sql.Identifier(building_schema("replank_next", part["schema"]), part["name"]),
+                )
+            )
+    for index in indexes:
+        for statement in _marks(index):
+            run(connection, statement)
+
+
+def _constraint(index: IndexSpec) -> list[sql.Composable]:
+    """The PRIMARY KEY or UNIQUE that stands on a built index; others came with their index."""
+    if index.constraint_name is None or index.whole_constraint is not None:
+        return []
+    when = sql.SQL("")
+    if index.deferrable:
+        when = sql.SQL(" DEFERRABLE INITIALLY DEFERRED" if index.deferred else " DEFERRABLE")
+    return [
+        sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}").format(
+            index.next_table,
+            sql.Identifier(index.constraint_name),
+            sql.SQL("PRIMARY KEY" if index.constraint_type == "p" else "UNIQUE"),
+            sql.Identifier(index.name),
+            when,
+        )
+    ]
+
+
+def _marks(index: IndexSpec) -> list[sql.Composable]:
+    table, name = index.next_table, sql.Identifier(index.name)
+    made: list[sql.Composable] = []
+    if index.clustered:
+        made.append(sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(table, name))
+    if index.replica_identity:
+        made.append(sql.SQL("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}").format(table, name))
+    if index.comment is not None:
+        made.append(
+            sql.SQL("COMMENT ON INDEX {} IS {}").format(sql.Identifier(index.next_schema, index.name), index.comment)
+        )
+    if index.constraint_comment is not None and index.constraint_name is not None:
+        made.append(
+            sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
+                sql.Identifier(index.constraint_name), table, index.constraint_comment
+            )
+        )
+    return made
