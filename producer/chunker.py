@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from replank.chunk import Axis, Chunk
+from replank.chunk import Axis
 from replank.states import JobKind
 from sql.connection import Connection
 from sql.copying import HeapExtent, chunks_between, heap_extent, next_bounds
@@ -73,8 +73,3 @@ def cut_on(connection: Connection, table: RunTable, *, step: str, chunk_mb: int 
         )
         tables.set_cut(connection, table.spec, cut_to=bounds[-1] if bounds else table.cut_to, finished=finished)
     return finished
-
-
-def whole_table() -> Chunk:
-    """A table in one chunk."""
-    return Chunk(axis=Axis.HEAP, lower=("0",), upper=None)

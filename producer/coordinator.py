@@ -31,8 +31,10 @@ from sql.ledger.tables import ConversionSet, RunTable
 
 log = structlog.get_logger()
 
-TICK_S = 0.2
-"""How long the coordinator rests when nothing wakes it."""
+TICK_S = 0.5
+"""How long the coordinator rests when nothing wakes it: a finished job does."""
+
+AFTER_NEWS_S = 0.02
 
 SWEEP_S = 1.0
 
@@ -69,7 +71,8 @@ class Coordinator:
     def _rest(self) -> None:
         """Until a worker has news, or the tick is over; several news are one waking."""
         for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
-            pass
+            # The worker that has just finished gets its next job first: both may need the same core.
+            time.sleep(AFTER_NEWS_S)
 
     def _turn(self, run: Run, snapshots: SnapshotKeeper) -> bool:
         """Sweep, advance every table and set once. True if anything moved."""
@@ -129,7 +132,10 @@ class Coordinator:
 
     def _dispatch(self, run: Run) -> None:
         present = window(run)
-        runs.set_window(self.connection, run.run_id, now=present.now, maximum=present.maximum, reason=present.reason)
+        if (present.now, present.maximum, present.reason) != (run.window_now, run.window_max, run.window_reason):
+            runs.set_window(
+                self.connection, run.run_id, now=present.now, maximum=present.maximum, reason=present.reason
+            )
         if present.now == 0:
             return
         sendables = jobs.take_for_sending(

@@ -92,13 +92,40 @@ def test_objects_that_would_be_lost_are_refused_each(database: Database) -> None
     assert all(f.table == "public.t" and f.hint for f in refused)
 
 
-def test_partitioned_tables_are_refused(database: Database) -> None:
+def test_partitioned_tables_are_checked_with_all_their_partitions(database: Database) -> None:
+    database.run(
+        "CREATE TABLE p (id text PRIMARY KEY) PARTITION BY HASH (id)",
+        "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY HASH (id)",
+        "CREATE TABLE p1a PARTITION OF p1 FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "INSERT INTO p SELECT gen_random_uuid() FROM generate_series(1, 20000)",
+        "INSERT INTO p SELECT 'x' || g FROM generate_series(1, 9) AS g",
+        "CREATE SCHEMA replank_past",
+        "CREATE TABLE replank_past.p1a ()",
+    )
+    report = database.check({"p": ["id"]})
+    assert sorted(codes(report.blockers)) == ["name_taken", "not_convertible"]
+    assert only(report.blockers, "not_convertible").details["count"] == 9
+    assert only(report.blockers, "name_taken").details["object"] == "replank_past.p1a"
+    assert report.rows == 20_009
+
+
+def test_a_partition_alone_is_refused(database: Database) -> None:
     database.run(
         "CREATE TABLE p (id text PRIMARY KEY) PARTITION BY HASH (id)",
         "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
-        "INSERT INTO p VALUES (gen_random_uuid()), ('x')",
     )
-    assert sorted(codes(database.check({"p": ["id"]}).blockers)) == ["not_convertible", "partitioned"]
+    found = only(database.check({"p0": ["id"]}).blockers, "partition")
+    assert found.hint == "Name the partitioned table in the plan instead."
+
+
+def test_bounds_that_are_no_uuids_are_refused(database: Database) -> None:
+    database.run(
+        "CREATE TABLE p (id text PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE p0 PARTITION OF p FOR VALUES FROM (MINVALUE) TO ('8')",
+    )
+    found = only(database.check({"p": ["id"]}).blockers, "trial_failed")
+    assert "invalid input syntax for type uuid" in found.message
 
 
 def test_names_that_are_taken_are_refused(database: Database) -> None:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from producer.audit.findings import audited
 from producer.audit.values import CHUNK_BLOCKS, cut, scan
 from producer.resolution import resolve
+from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.settings import Settings
 from sql import catalogue
@@ -40,6 +41,8 @@ REFUSED = [
     "0-123abcd01234567" + "0" * 16,
 ]
 
+EVERYTHING = Chunk(axis=Axis.HEAP, lower=None, upper=None)
+
 
 def test_gotcha_01_spellings_are_judged_as_the_uuid_type_judges_them(database: Database) -> None:
     # Given every spelling of the list, in both ways of testing them: the server's parser and the pattern for 15
@@ -50,7 +53,7 @@ def test_gotcha_01_spellings_are_judged_as_the_uuid_type_judges_them(database: D
         file = database.plan({"t": ["id"]})
         subject = audited(connection, file, catalogue.read_server(connection), resolve(connection, file)).subjects[0]
         for version in {catalogue.read_server(connection).version, HAS_INPUT_IS_VALID - 1}:
-            rows, (count,) = scan_chunk(connection, subject.spec, subject.converted, None, version)
+            rows, (count,) = scan_chunk(connection, subject.spec, subject.converted, EVERYTHING, version)
             # Then exactly the refused ones are found, and of the others all but one are spelled otherwise
             assert rows == len(ACCEPTED) + len(REFUSED) + 1
             assert (count.bad, count.odd) == (len(REFUSED), len(ACCEPTED) - 1)
