@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from psycopg import sql
 
 from replank.chunk import Axis
 from replank.errors import WrongUse
-from replank.plan import Plan, TablePlan, load_plan
+from replank.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan, load_plan
 from replank.plan_lines import line_of
 from replank.table_spec import ColumnSpec, TableSpec
 from sql import catalogue
-from sql.catalogue import ForeignKey, LiveTable
+from sql.catalogue import ForeignKey, LiveColumn, LiveTable
 from sql.connection import Connection
+from sql.conversion import type_name
 
 CORRELATED_FROM = 0.5
 """From this correlation on, a key range is also a range of the heap (prototype: 5 times slower below)."""
@@ -55,21 +59,38 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
             where = file.at("tables", number, "name")
             mistakes.append(f"{where}: table {planned.full_name} does not exist in this database")
             continue
-        for position, column in enumerate(planned.columns):
-            where = file.at("tables", number, "columns", position, "name")
-            present = table.column(column.name)
-            if present is None:
-                mistakes.append(f"{where}: table {planned.full_name} has no column {column.name}")
-            elif not present.is_text:
-                mistakes.append(
-                    f"{where}: {planned.full_name}.{column.name} is {present.type}; only text, varchar and char"
-                    " become uuid"
-                )
+        mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in _mistakes(planned, table)]
         found.append((planned, table))
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     oids = [table.oid for _, table in found]
     return Resolved(tables=tuple(found), foreign_keys=tuple(catalogue.read_foreign_keys(connection, oids)))
+
+
+def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str, int, str], str]]:
+    """Where in the table's part of the plan something does not fit the live table, and what."""
+    for n, column in enumerate(planned.columns):
+        present = table.column(column.name)
+        if present is None:
+            yield ("columns", n, "name"), f"table {planned.full_name} has no column {column.name}"
+        elif not present.is_text:
+            words = f"{planned.full_name}.{column.name} is {present.type}; only text, varchar and char become uuid"
+            yield ("columns", n, "name"), words
+        elif column.on_invalid == "null" and (present.not_null or column.name in table.key):
+            words = f"{planned.full_name}.{column.name} may not be NULL, so on_invalid = null is impossible"
+            yield ("columns", n, "on_invalid"), words
+    for n, added in enumerate(planned.add):
+        if table.column(added.name) is not None:
+            words = f"table {planned.full_name} has a column {added.name} already; fill it instead of adding it"
+            yield ("add", n, "name"), words
+    for n, filled in enumerate(planned.fill):
+        present = table.column(filled.name)
+        if present is None:
+            words = f"table {planned.full_name} has no column {filled.name}; add it instead of filling it"
+            yield ("fill", n, "name"), words
+        elif present.generated or filled.name in table.key:
+            what = "a generated column" if present.generated else "part of the key that names its rows"
+            yield ("fill", n, "name"), f"{planned.full_name}.{filled.name} is {what} and cannot be filled"
 
 
 def _refuse_other_database(connection: Connection, file: PlanFile) -> None:
@@ -95,28 +116,76 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
             f"{live.full_name} has no primary key and no unique index over NOT NULL columns: rows cannot be "
             "named, so changes cannot be followed. Add a key, or take the table out of the plan."
         )
-    targets = {column.name: column.to for column in planned.columns}
+    changes: dict[str, ColumnPlan | FilledColumnPlan] = {column.name: column for column in planned.columns}
+    changes |= {filled.name: filled for filled in planned.fill}
+    joins = [
+        sql.SQL("LEFT JOIN ({}) AS {} ON ({})").format(
+            type_name(join.query), sql.Identifier(join.name), type_name(join.on)
+        )
+        for join in planned.join
+    ]
     return TableSpec(
         run_id=run_id,
         table_no=table_no,
         oid=live.oid,
         schema=live.schema,
         name=live.name,
-        columns=tuple(
-            ColumnSpec(
-                name=column.name,
-                live_type=column.type,
-                next_type=targets.get(column.name, column.type),
-                generated=column.generated,
-                hash_as_text=column.hash_as_text and column.name not in targets,
-            )
-            for column in live.columns
+        columns=(
+            *(_column_spec(column, changes.get(column.name)) for column in live.columns),
+            *(_added_spec(added) for added in planned.add),
         ),
+        join=sql.SQL(" ").join(joins).as_string(connection),
         key=live.key,
         capture="row" if live.partitioned or live.has_children or live.subscribed else "statement",
         partitioned_by=catalogue.partition_key(connection, live.oid),
         partitions=catalogue.partitions(connection, live.oid),
         shape=catalogue.shape(connection, live.oid),
+    )
+
+
+def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None) -> ColumnSpec:
+    spec = ColumnSpec(
+        name=live.name,
+        live_type=live.type,
+        next_type=live.type,
+        generated=live.generated,
+        hash_as_text=live.hash_as_text,
+    )
+    match change:
+        case ColumnPlan():
+            return replace(
+                spec,
+                next_type=change.to,
+                hash_as_text=False,
+                on_invalid=change.on_invalid,
+                default=change.default or "",
+            )
+        case FilledColumnPlan():
+            return replace(
+                spec,
+                value=change.value,
+                only_null=change.only_null,
+                compared=change.stable,
+                default=change.default or "",
+                not_null=change.not_null,
+                on_update=change.on_update or "",
+            )
+    return spec
+
+
+def _added_spec(added: AddedColumnPlan) -> ColumnSpec:
+    return ColumnSpec(
+        name=added.name,
+        live_type="",
+        next_type=added.type,
+        generated=False,
+        hash_as_text=True,
+        value=added.value or "",
+        compared=added.stable and added.value is not None,
+        default=added.default or "",
+        not_null=added.not_null,
+        unique=added.unique,
+        on_update=added.on_update or "",
     )
 
 

@@ -19,6 +19,7 @@ from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
+from sql.on_update import drop_on_update
 
 LEADER_WAIT_S = 30.0
 WORKERS_WAIT_S = 5.0
@@ -126,6 +127,7 @@ def _remove(
                 apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
                 capture.remove(connection, table.spec)
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
+                drop_on_update(connection, table.spec)
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))

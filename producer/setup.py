@@ -79,6 +79,9 @@ def _begin(
                 axis_reason=reason,
                 rows_estimate=max(live.rows_estimate, 0),
             )
+            if any(column.on_invalid != "fail" for column in spec.columns):
+                # Their texts are no spellings of their uuids.
+                tables.compare_values(connection, replace(spec, run_id=run_id))
         runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")
     return runs.read_run(connection, run_id)
 

@@ -19,8 +19,9 @@ from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
-from sql import capture, indexes, next_table
+from sql import capture, indexes, next_table, on_update
 from sql.connection import apply_settings
+from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.tables import RunTable
@@ -83,6 +84,7 @@ class Stages(Turn):
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             next_table.create_next(self.connection, spec)
+            on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
             tables.add_change_log(self.connection, spec)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
@@ -139,7 +141,7 @@ class Stages(Turn):
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
-        found = indexes.read_indexes(self.connection, table.spec.heaps)
+        found = self._indexes(table)
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,
@@ -153,12 +155,17 @@ class Stages(Turn):
         return True
 
     def _after_indexes(self, table: RunTable) -> bool:
-        found = indexes.read_indexes(self.connection, table.spec.heaps)
+        found = self._indexes(table)
         with self.connection.transaction():
             indexes.attach_constraints(self.connection, table.spec, found)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
+
+    def _indexes(self, table: RunTable) -> list[IndexSpec]:
+        """What the next table's heaps shall have: the live ones' indexes and the plan's."""
+        found = indexes.read_indexes(self.connection, table.spec.heaps)
+        return found + indexes.planned_indexes(self.connection, table.spec)
 
     def _after_repair(self, table: RunTable) -> bool:
         with self.connection.transaction():

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from replank.errors import WrongUse
 from replank.plan_lines import line_of
@@ -41,11 +41,58 @@ class OptionsPlan(_Strict):
     cutover_log_rows: int = Field(default=2_000, ge=1)
 
 
+Expression = Annotated[str, Field(min_length=1)]
+"""SQL over the live row, which is called `live`. Names of tables and functions carry their schema."""
+
+
 class ColumnPlan(_Strict):
-    """One column and the type it becomes."""
+    """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
+
+    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same.
+    `default` replaces the present default, which is cast otherwise.
+    """
 
     name: Name
     to: Literal["uuid"]
+    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    default: Expression | None = None
+
+
+class AddedColumnPlan(_Strict):
+    """A column that the table does not have yet. Rows that are there get `value`, or else the default.
+
+    `on_update` is what every UPDATE that does not set the column itself puts there. `stable = false` says
+    that `value` gives something else each time (a random uuid, the clock): then it cannot be compared.
+    """
+
+    name: Name
+    type: Expression
+    default: Expression | None = None
+    not_null: bool = False
+    unique: bool = False
+    value: Expression | None = None
+    on_update: Expression | None = None
+    stable: bool = True
+
+
+class FilledColumnPlan(_Strict):
+    """A column that is there and gets values: where it is NULL, or everywhere with `only_null = false`."""
+
+    name: Name
+    value: Expression
+    only_null: bool = True
+    stable: bool = True
+    default: Expression | None = None
+    not_null: bool = False
+    on_update: Expression | None = None
+
+
+class JoinPlan(_Strict):
+    """What expressions may use beside the live row: `LEFT JOIN (query) AS name ON (on)`, at most one row each."""
+
+    name: Name
+    query: Expression
+    on: Expression
 
 
 class TablePlan(_Strict):
@@ -54,18 +101,24 @@ class TablePlan(_Strict):
     table_schema: Name = Field(alias="schema", default="public")
     name: Name
     axis: Literal["auto", "primary_key", "heap"] = "auto"
-    columns: tuple[ColumnPlan, ...] = Field(min_length=1)
+    join: tuple[JoinPlan, ...] = ()
+    columns: tuple[ColumnPlan, ...] = ()
+    add: tuple[AddedColumnPlan, ...] = ()
+    fill: tuple[FilledColumnPlan, ...] = ()
 
     @property
     def full_name(self) -> str:
         """`schema.table`, for people; SQL quotes its identifiers elsewhere."""
         return f"{self.table_schema}.{self.name}"
 
-    @field_validator("columns")
-    @classmethod
-    def _no_column_twice(cls, columns: tuple[ColumnPlan, ...]) -> tuple[ColumnPlan, ...]:
-        _refuse_twice("column", [column.name for column in columns])
-        return columns
+    @model_validator(mode="after")
+    def _every_column_once(self) -> TablePlan:
+        names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
+        if not names:
+            raise ValueError("nothing to do: name columns to convert, to add or to fill")
+        _refuse_twice("column", names)
+        _refuse_twice("join", [join.name for join in self.join])
+        return self
 
 
 class Plan(_Strict):

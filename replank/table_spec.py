@@ -17,10 +17,26 @@ class ColumnSpec:
     generated: bool
     hash_as_text: bool
     """True where the type's own equality is not identity, or where it has no hash."""
+    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    """What becomes of a text that is no uuid."""
+    value: str = ""
+    """SQL over the live row `live` and the table's join; empty where the column keeps or converts its own."""
+    only_null: bool = False
+    compared: bool = True
+    """False where `value` gives something else each time, so that live and next cannot be compared."""
+    default: str = ""
+    not_null: bool = False
+    unique: bool = False
+    on_update: str = ""
+
+    @property
+    def added(self) -> bool:
+        """Whether the live table does not have it."""
+        return self.live_type == ""
 
     @property
     def converted(self) -> bool:
-        return self.live_type != self.next_type
+        return not self.added and self.live_type != self.next_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +88,8 @@ class TableSpec(Relation):
     partitions: tuple[PartitionSpec, ...]
     shape: str
     """A fingerprint of the live table's definition: the cutover refuses when it has changed."""
+    join: str = ""
+    """SQL after the live table wherever its values are read: left joins that find at most one row each."""
 
     @property
     def partitioned(self) -> bool:
@@ -109,8 +127,13 @@ class TableSpec(Relation):
 
     @property
     def written_columns(self) -> tuple[ColumnSpec, ...]:
-        """The columns an INSERT may name: all but the generated ones."""
-        return tuple(column for column in self.columns if not column.generated)
+        """The columns an INSERT names: all but the generated ones, and new ones that only have a default."""
+        return tuple(c for c in self.columns if not c.generated and not (c.added and not c.value))
+
+    @property
+    def compared_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns that say the same on both sides: all but those whose value is new each time."""
+        return tuple(c for c in self.columns if c.compared)
 
     @property
     def key_columns(self) -> tuple[ColumnSpec, ...]:

@@ -12,7 +12,7 @@ from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged, odd_table, same_key
 from sql.connection import Connection, run
-from sql.conversion import canonical, column_list, converted_if_valid, is_odd, type_name
+from sql.conversion import canonical, column_list, converted, converted_if_valid, is_odd
 from sql.copying import source
 from sql.next_table import live_table
 
@@ -27,24 +27,20 @@ def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composa
         sql.SQL("INSERT INTO {} SELECT {}, {} FROM {} WHERE {} AND {} ON CONFLICT DO NOTHING").format(
             odd_table(spec),
             column_list(spec.key_columns, "live"),
-            _texts(spec, "live", spec.key),
+            _texts(spec, "live", connection.info.server_version),
             live_rows,
             where,
-            is_odd(spec.key_columns, "live"),
+            is_odd(spec.key_columns, "live", connection.info.server_version),
         ),
         prepare=True,
     )
 
 
-def _texts(spec: TableSpec, alias: str, names: tuple[str, ...]) -> sql.Composable:
+def _texts(spec: TableSpec, alias: str, version: int) -> sql.Composable:
     """The converted key as text, one value per key column."""
     return sql.SQL(", ").join(
-        sql.SQL("({}::pg_catalog.text::{})::pg_catalog.text").format(
-            sql.Identifier(alias, name), type_name(column.next_type)
-        )
-        if column.converted
-        else sql.SQL("{}::pg_catalog.text").format(sql.Identifier(alias, name))
-        for name, column in zip(names, spec.key_columns, strict=True)
+        sql.SQL("({})::pg_catalog.text").format(converted(column, sql.Identifier(alias, column.name), version))
+        for column in spec.key_columns
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from uuid import NAMESPACE_URL, uuid5
 
 from psycopg import sql
 
@@ -21,11 +22,36 @@ def type_name(name: str) -> sql.SQL:
     return sql.SQL(name)
 
 
-def converted(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+NAMESPACE = uuid5(NAMESPACE_URL, "https://replank.dev/name-based")
+"""Of name-based uuids: `uuid3(NAMESPACE, text)` gives the same in any language."""
+
+
+def converted(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
     """`reference` (of the live type) as the next type. `::text` first strips char(n)'s padding."""
     if not column.converted:
         return reference
+    cast = _cast(column, reference)
+    match column.on_invalid:
+        case "fail":
+            return cast
+        case "null":
+            return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), cast)
+        case "name_based":
+            named = name_based(sql.SQL("{}::pg_catalog.text").format(reference))
+            return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_valid(reference, version), cast, named)
+
+
+def _cast(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
     return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.next_type))
+
+
+def name_based(text: sql.Composable) -> sql.Composable:
+    """The version 3 uuid of a text (RFC 9562): MD5 of namespace and name, with the version's and variant's bits."""
+    return sql.SQL(
+        "(SELECT pg_catalog.overlay(pg_catalog.overlay(h, '3', 13), pg_catalog.substr('89ab',"
+        " 1 + (('x' || pg_catalog.substr(h, 17, 1))::bit(4)::int & 3), 1), 17)::uuid"
+        " FROM pg_catalog.md5({}::bytea || pg_catalog.convert_to({}, 'UTF8')) AS h)"
+    ).format("\\x" + NAMESPACE.hex, text)
 
 
 def is_valid(reference: sql.Composable, server_version: int) -> sql.Composable:
@@ -36,10 +62,20 @@ def is_valid(reference: sql.Composable, server_version: int) -> sql.Composable:
 
 
 def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
-    """Like `converted`, but NULL where the text is no uuid: a key nobody can have copied."""
-    if not column.converted:
-        return reference
-    return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), converted(column, reference))
+    """Like `converted`, but NULL where a text that is no uuid fails: a key nobody can have copied."""
+    if not column.converted or column.on_invalid != "fail":
+        return converted(column, reference, version)
+    return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), _cast(column, reference))
+
+
+def next_value(column: ColumnSpec, alias: str, version: int) -> sql.Composable:
+    """What the next table has for a live row: its own value, converted or filled, or the plan's expression."""
+    if not column.value:
+        return converted(column, sql.Identifier(alias, column.name), version)
+    value = sql.SQL("({})::{}").format(type_name(column.value), type_name(column.next_type))
+    if column.only_null:
+        return sql.SQL("coalesce({}, {})").format(sql.Identifier(alias, column.name), value)
+    return value
 
 
 def canonical(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
@@ -49,21 +85,22 @@ def canonical(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
     return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.live_type))
 
 
-def is_odd(columns: Iterable[ColumnSpec], alias: str) -> sql.Composable:
-    """Whether any converted column of a live row is spelled otherwise than PostgreSQL would."""
-    tests = [
-        sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(
-            sql.Identifier(alias, column.name), converted(column, sql.Identifier(alias, column.name))
-        )
-        for column in columns
-        if column.converted
-    ]
+def is_odd(columns: Iterable[ColumnSpec], alias: str, version: int) -> sql.Composable:
+    """Whether any converted column of a live row holds a uuid that is spelled otherwise than PostgreSQL would."""
+    tests = [_is_odd(column, sql.Identifier(alias, column.name), version) for column in columns if column.converted]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
 
 
-def live_values(spec: TableSpec, alias: str = "live") -> sql.Composable:
-    """The converted values of a live row, for the columns an INSERT names."""
-    return sql.SQL(", ").join(converted(column, sql.Identifier(alias, column.name)) for column in spec.written_columns)
+def _is_odd(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
+    test = sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, _cast(column, reference))
+    if column.on_invalid == "fail":
+        return test
+    return sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(is_valid(reference, version), test)
+
+
+def live_values(spec: TableSpec, version: int) -> sql.Composable:
+    """The next values of a live row, for the columns an INSERT names."""
+    return sql.SQL(", ").join(next_value(column, "live", version) for column in spec.written_columns)
 
 
 def column_list(columns: Iterable[ColumnSpec], alias: str | None = None) -> sql.Composable:
@@ -80,7 +117,7 @@ class Space(StrEnum):
     SPELLINGS = "spellings"
 
 
-def row_hash(spec: TableSpec, alias: str, *, live: bool, space: Space = Space.VALUES) -> sql.Composable:
+def row_hash(spec: TableSpec, alias: str, version: int, *, live: bool, space: Space = Space.VALUES) -> sql.Composable:
     """A 64-bit hash of a whole row, the same on both sides if the rows are the same.
 
     Writing a uuid as text is ten times cheaper than reading one, so spellings are compared first: equal
@@ -89,15 +126,15 @@ def row_hash(spec: TableSpec, alias: str, *, live: bool, space: Space = Space.VA
     columns' hashes, each times a power of 31: added up over rows, it would not see two rows that have
     exchanged a value. So every row is hashed with its own key as the seed.
     """
-    values = {column.name: _hashed(column, alias, live=live, space=space) for column in spec.columns}
+    values = {c.name: _hashed(c, alias, version, live=live, space=space) for c in spec.compared_columns}
     return sql.SQL(
         "pg_catalog.hash_record_extended(ROW({})::record, pg_catalog.hash_record_extended(ROW({})::record, 0))"
     ).format(sql.SQL(", ").join(values.values()), sql.SQL(", ").join(values[name] for name in spec.key))
 
 
-def _hashed(column: ColumnSpec, alias: str, *, live: bool, space: Space) -> sql.Composable:
+def _hashed(column: ColumnSpec, alias: str, version: int, *, live: bool, space: Space) -> sql.Composable:
     reference: sql.Composable = sql.Identifier(alias, column.name)
-    if live and space is Space.VALUES:
-        reference = converted(column, reference)
+    if live and (space is Space.VALUES or not column.converted):
+        reference = next_value(column, alias, version)
     as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
     return sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference

@@ -23,6 +23,11 @@ def source(spec: TableSpec) -> sql.Composable:
     return sql.SQL("{}{} AS live").format(only, live_table(spec))
 
 
+def joined_source(spec: TableSpec) -> sql.Composable:
+    """`source` with what the plan's expressions use beside it."""
+    return sql.SQL("{} {}").format(source(spec), type_name(spec.join)) if spec.join else source(spec)
+
+
 def in_chunk(spec: TableSpec, chunk: Chunk, alias: str = "live") -> sql.Composable:
     """The condition that a row of `alias` lies in the chunk's half-open range."""
     bounds: list[sql.Composable]
@@ -67,16 +72,16 @@ def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
 
 def copy_chunk(connection: Connection, spec: TableSpec, chunk: Chunk) -> int:
     """Copy one chunk, converted, in the caller's transaction. Returns the number of rows."""
-    return int(run(connection, copy_statement(spec, chunk)).rowcount)
+    return int(run(connection, copy_statement(spec, chunk, connection.info.server_version)).rowcount)
 
 
-def copy_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
+def copy_statement(spec: TableSpec, chunk: Chunk, version: int) -> sql.Composable:
     """One pass: read the chunk, convert, write the next table's rows."""
     return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} WHERE {}").format(
         next_table(spec),
         column_list(spec.written_columns),
-        live_values(spec),
-        source(spec),
+        live_values(spec, version),
+        joined_source(spec),
         in_chunk(spec, chunk),
     )
 

@@ -18,7 +18,7 @@ from sql.change_log import log_keys, log_table, logged, logged_converted, same_k
 from sql.collisions import refuse_collisions
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
-from sql.copying import source
+from sql.copying import joined_source, source
 from sql.next_table import next_table
 
 ANALYZE_FROM_ROWS = 5_000
@@ -60,7 +60,7 @@ def drain(connection: Connection, spec: TableSpec, *, compare: bool, by_index: b
     elif by_index:
         apply_settings(connection, FEW_KEYS, local=True)
     run(connection, _delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
-    inserted = run(connection, _insert_into_next(spec), prepare=True).rowcount
+    inserted = run(connection, _insert_into_next(connection, spec), prepare=True).rowcount
     if spec.key_converted:
         refuse_collisions(connection, spec)
     mismatches = count_mismatches(connection, spec) if compare else 0
@@ -98,12 +98,12 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
     ).rowcount
 
 
-def _insert_into_next(spec: TableSpec) -> sql.Composable:
+def _insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable:
     return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {}").format(
         next_table(spec),
         column_list(spec.written_columns),
-        live_values(spec),
-        source(spec),
+        live_values(spec, connection.info.server_version),
+        joined_source(spec),
         logged(spec),
         same_key(spec, "live"),
     )
@@ -131,12 +131,12 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
             " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
         ).format(
             live_keys=live_keys,
-            live_hash=row_hash(spec, "live", live=True),
-            live=source(spec),
+            live_hash=row_hash(spec, "live", version, live=True),
+            live=joined_source(spec),
             logged=logged(spec),
             live_join=same_key(spec, "live"),
             next_keys=next_keys,
-            next_hash=row_hash(spec, "next", live=False),
+            next_hash=row_hash(spec, "next", version, live=False),
             next=next_table(spec),
             converted=logged_converted(connection, spec),
             next_join=same_key(spec, "next"),

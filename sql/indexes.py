@@ -17,6 +17,8 @@ from sql.connection import Connection, apply_settings, rows, run
 from sql.named import query
 from sql.next_table import server_text
 
+LONGEST_NAME_BYTES = 63
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSpec:
@@ -62,6 +64,46 @@ def read_indexes(connection: Connection, relations: Iterable[Relation]) -> list[
 def quoted(*names: str) -> str:
     """A search_path of these schemas."""
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def planned_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
+    """Unique constraints that the plan asks for on new columns."""
+    return [_unique(connection, spec, column.name) for column in spec.columns if column.unique]
+
+
+def _unique(connection: Connection, spec: TableSpec, column: str) -> IndexSpec:
+    name = constraint_name(spec.name, column, "key")
+    definition = sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
+        sql.Identifier(name), sql.Identifier(spec.name), sql.Identifier(column)
+    )
+    return IndexSpec(
+        schema=spec.schema,
+        table=spec.name,
+        name=name,
+        definition=definition.as_string(connection),
+        is_unique=True,
+        tablespace=None,
+        constraint_name=name,
+        constraint_type="u",
+        whole_constraint=None,
+        constraint_definition=None,
+        deferrable=False,
+        deferred=False,
+        clustered=False,
+        replica_identity=False,
+        comment=None,
+        constraint_comment=None,
+    )
+
+
+def constraint_name(table: str, column: str, ending: str) -> str:
+    """`table_column_key`, both parts cut to leave room, as PostgreSQL names constraints."""
+    room = (LONGEST_NAME_BYTES - len(ending) - 2) // 2
+    cut = [
+        part.encode()[: max(room, 2 * room - len(other.encode()))].decode(errors="ignore")
+        for part, other in ((table, column), (column, table))
+    ]
+    return f"{cut[0]}_{cut[1]}_{ending}"
 
 
 def build_index(connection: Connection, document: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from psycopg import sql
 
 from replank.errors import NeedsPerson
-from replank.table_spec import PartitionSpec, Relation, TableSpec
+from replank.table_spec import ColumnSpec, PartitionSpec, Relation, TableSpec
 from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, rows, value
 from sql.conversion import type_name
@@ -122,23 +122,36 @@ def _convert(
         connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, sql.Identifier(check["name"])))
     actions: list[sql.Composable] = []
     for column in spec.columns:
-        if not column.converted:
-            continue
-        name, new_type = sql.Identifier(column.name), type_name(column.next_type)
         found = live.column(column.name)
-        if found is None:
+        if found is None and not column.added:
             raise NeedsPerson(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
-        default = found.default_expr
-        # A default is never cast automatically: it goes first and comes back after the type.
-        if default is not None:
+        default = None if found is None else found.default_expr
+        if column.converted and default is not None:
+            # A default is never cast automatically: it goes first and comes back after the type.
+            name = sql.Identifier(column.name)
             connection.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(table, name))
-        actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::pg_catalog.text::{1}").format(name, new_type))
-        if default is not None:
-            actions.append(
-                sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, next_default(default, column.next_type))
-            )
+        actions += _changes(column, default)
     if actions:
         connection.execute(sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions)))
+
+
+def _changes(column: ColumnSpec, default: str | None) -> list[sql.Composable]:
+    """The actions of ALTER TABLE that make a column of the live table's copy the next one."""
+    name, new_type = sql.Identifier(column.name), type_name(column.next_type)
+    made: list[sql.Composable] = []
+    if column.added:
+        default_given = sql.SQL("DEFAULT {}").format(server_text(column.default)) if column.default else sql.SQL("")
+        not_null = sql.SQL("NOT NULL" if column.not_null else "")
+        return [sql.SQL("ADD COLUMN {} {} {} {}").format(name, new_type, default_given, not_null)]
+    if column.converted:
+        made.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::pg_catalog.text::{1}").format(name, new_type))
+    if column.default:
+        made.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(column.default)))
+    elif column.converted and default is not None:
+        made.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, next_default(default, column.next_type)))
+    if column.not_null:
+        made.append(sql.SQL("ALTER COLUMN {} SET NOT NULL").format(name))
+    return made
 
 
 def next_default(default: str, next_type: str) -> sql.Composable:

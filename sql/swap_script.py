@@ -12,6 +12,7 @@ from sql.autovacuum import autovacuum_statement
 from sql.connection import Connection, row, rows
 from sql.named import query
 from sql.next_table import live_table, next_table, past_table, server_text
+from sql.on_update import moved_on_update
 
 ENABLED = {"D": "DISABLE TRIGGER", "R": "ENABLE REPLICA TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
@@ -39,6 +40,7 @@ def swap_script(
         # Filling switched it off for the next table, the cutover for the live one.
         setting = autovacuum_before.get(str(heap.oid))
         after += [autovacuum_statement(table(heap), setting) for table in (live_table, past_table)]
+    after += [moved for spec in specs for moved in moved_on_update(spec)]
     statements += before
     statements += [_moved(live_table(relation), relation.past_schema) for relation in relations]
     statements += [_moved(next_table(relation), relation.schema) for relation in relations]

@@ -18,7 +18,7 @@ from sql.change_log import log_keys, log_table, logged_converted, same_key
 from sql.collisions import remember_odd
 from sql.connection import Connection, row, run
 from sql.conversion import Space, canonical, converted, row_hash
-from sql.copying import in_chunk, source
+from sql.copying import in_chunk, joined_source, source
 from sql.next_table import next_table
 
 Side = Literal["live", "next"]
@@ -51,11 +51,15 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk,
     )
     assert log is not None
     left_out = sql.SQL("true") if log["keys"] == 0 else _not_logged(connection, spec, side)
-    table = source(spec) if side == "live" else sql.SQL("{} AS next").format(next_table(spec))
+    version = connection.info.server_version
+    table = joined_source(spec) if side == "live" else sql.SQL("{} AS next").format(next_table(spec))
     found = run(
         connection,
         sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {}").format(
-            row_hash(spec, side, live=side == "live", space=space), table, in_chunk(spec, chunk, side), left_out
+            row_hash(spec, side, version, live=side == "live", space=space),
+            table,
+            in_chunk(spec, chunk, side),
+            left_out,
         ),
     ).fetchone()
     assert found is not None
@@ -77,9 +81,9 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
 
     Returns how many there are. A row that exists only in next goes in under its canonical spelling.
     """
-    keys = log_keys(spec)
+    keys, version = log_keys(spec), connection.info.server_version
     as_converted = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(converted(column, sql.Identifier("live", column.name)), key)
+        sql.SQL("{} AS {}").format(converted(column, sql.Identifier("live", column.name), version), key)
         for column, key in zip(spec.key_columns, keys, strict=True)
     )
     originals = sql.SQL(", ").join(
@@ -105,11 +109,11 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             logged=logged,
             originals=originals,
             as_converted=as_converted,
-            live_hash=row_hash(spec, "live", live=True),
-            live=source(spec),
+            live_hash=row_hash(spec, "live", version, live=True),
+            live=joined_source(spec),
             live_left=_not_logged(connection, spec, "live"),
             nexts=nexts,
-            next_hash=row_hash(spec, "next", live=False),
+            next_hash=row_hash(spec, "next", version, live=False),
             next=next_table(spec),
             next_left=_not_logged(connection, spec, "next"),
         )

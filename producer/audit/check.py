@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from producer.audit.catalogue import audit_catalogue
+from producer.audit.expressions import audit_expressions
 from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.progress import ScanWatch
@@ -53,6 +54,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    found += audit_expressions(connection, subject)
     return found + audit_by_trial(connection, subject, skip=_not_to_be_tried(subject, found))
 
 

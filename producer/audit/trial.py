@@ -9,10 +9,14 @@ from functools import partial
 from psycopg import errors, sql
 
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from replank.chunk import Axis, Chunk
+from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import type_name
-from sql.indexes import attach_constraints, build_index, read_indexes
+from sql.copying import copy_statement
+from sql.indexes import attach_constraints, build_index, planned_indexes, read_indexes
 from sql.next_table import create_next, server_text
+from sql.on_update import create_on_update
 from sql.sampling import draws_from_sequence
 
 LOCK_TIMEOUT_MS = 1_000
@@ -32,11 +36,11 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
 
 def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
-    failed = _attempt(connection, subject, "the next table", partial(create_next, connection, spec))
+    failed = _attempt(connection, subject, "the next table", partial(_create, connection, spec))
     if failed is not None:
         yield failed
         return
-    indexes = read_indexes(connection, spec.heaps)
+    indexes = read_indexes(connection, spec.heaps) + planned_indexes(connection, spec)
     all_built = True
     for index in indexes:
         failed = _attempt(connection, subject, f"index {index.name}", partial(build_index, connection, asdict(index)))
@@ -50,6 +54,14 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
             yield failed
     # The last build's search_path would otherwise hold for the next table too.
     apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
+
+
+def _create(connection: Connection, spec: TableSpec) -> None:
+    """The next table, and whether every value fits into it, as far as that can be said without reading rows."""
+    create_next(connection, spec)
+    create_on_update(connection, spec)
+    copy = copy_statement(spec, Chunk(axis=Axis.HEAP, lower=None, upper=None), connection.info.server_version)
+    run(connection, sql.SQL("EXPLAIN {}").format(copy))
 
 
 def _attempt(connection: Connection, subject: Subject, what: str, build: Callable[[], None]) -> Finding | None:
@@ -85,7 +97,7 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
     for column in subject.converted:
         live = subject.live.column(column.name)
         default = live.default_expr if live else None
-        if default is None or draws_from_sequence(default) or (live and live.generated):
+        if default is None or column.default or draws_from_sequence(default) or (live and live.generated):
             continue
         statement = sql.SQL("SELECT ({})::pg_catalog.text::{}").format(
             server_text(default), type_name(column.next_type)

@@ -14,6 +14,7 @@ from producer.audit.progress import ScanWatch
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
+from replank.table_spec import ColumnSpec
 from sql.auditing import ColumnCount, find_collisions, scan_chunk
 from sql.connection import Connection, connect, rows
 from sql.named import query
@@ -45,6 +46,8 @@ class Scan:
 def cut(subjects: Sequence[Subject]) -> Iterator[ScanPart]:
     """The parts of all tables, one at a time. The last of a table is open: rows may come in meanwhile."""
     for subject in subjects:
+        if not subject.converted:
+            continue
         blocks = subject.live.longest_heap
         for lower in range(0, max(blocks, 1), CHUNK_BLOCKS):
             upper = lower + CHUNK_BLOCKS
@@ -126,19 +129,31 @@ def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
         for column in subject.converted:
             count = scan.counts[subject.live.oid, column.name]
             if count.bad:
-                found.append(_not_convertible(subject, column.name, count))
+                found.append(_not_convertible(subject, column, count))
             if count.odd:
                 found.append(_odd_spelling(subject, column.name, count))
     return found
 
 
-def _not_convertible(subject: Subject, column: str, count: ColumnCount) -> Finding:
+def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
+    if column.on_invalid != "fail":
+        fate = "become NULL" if column.on_invalid == "null" else "become uuids made of them"
+        return warning(
+            "converted_by_policy",
+            f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}; they {fate}, as the plan says",
+            hint="The past table keeps them as they are until it is dropped.",
+            table=subject.name,
+            column=column.name,
+            count=count.bad,
+            examples=count.bad_examples,
+        )
     return blocker(
         "not_convertible",
         f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}",
-        hint="Correct or remove these rows, or take the column (and what foreign keys join to it) out of the plan.",
+        hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
+        "what foreign keys join to it) out.",
         table=subject.name,
-        column=column,
+        column=column.name,
         count=count.bad,
         examples=count.bad_examples,
     )
@@ -196,5 +211,6 @@ def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> li
 
 
 def _is_odd(scan: Scan, subject: Subject, column: str) -> bool:
+    """Whether some value of the column may become one that another value has already."""
     count = scan.counts.get((subject.live.oid, column))
-    return count is not None and count.odd > 0
+    return count is not None and (count.odd > 0 or count.bad > 0)

@@ -21,7 +21,7 @@ from producer.resolution import PlanFile
 from producer.setup import STEP, begin_or_resume
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
-from replank.plan import ColumnPlan, DatabasePlan, OptionsPlan, Plan, TablePlan
+from replank.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
 from replank.settings import Settings
 from replank.states import JobKind, RunState, TableState
 from replank.table_spec import TableSpec
@@ -41,17 +41,24 @@ AxisName = Literal["auto", "primary_key", "heap"]
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of the plan and the columns that become uuid."""
+    """A table of the plan and the columns that become uuid. `more` is what else the plan says of it."""
 
     name: str
     columns: Sequence[str]
     schema: str = "public"
     axis: AxisName = "auto"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> TablePlan:
+        columns = [{"name": column, "to": "uuid"} for column in self.columns]
+        said = {"schema": self.schema, "name": self.name, "axis": self.axis, "columns": columns}
+        return TablePlan.model_validate({**said, **self.more})
 
 
-def table(name: str, *columns: str, schema: str = "public", axis: AxisName = "auto") -> Table:
-    """`table("orders", "id", "customer_id")`"""
-    return Table(name=name, columns=columns, schema=schema, axis=axis)
+def table(name: str, *columns: str, schema: str = "public", axis: AxisName = "auto", **more: Any) -> Table:
+    """`table("orders", "id", "customer_id", add=[{"name": "note", "type": "text"}])`"""
+    return Table(name=name, columns=columns, schema=schema, axis=axis, more=more)
 
 
 def eventually(true: Callable[[], bool], what: str, *, deadline_s: float = DEADLINE_S) -> None:
@@ -88,15 +95,7 @@ class Rebuild:
         plan = Plan(
             database=DatabasePlan(name=connection.info.dbname),
             options=OptionsPlan(**options),
-            tables=tuple(
-                TablePlan(
-                    schema=one.schema,
-                    name=one.name,
-                    axis=one.axis,
-                    columns=tuple(ColumnPlan(name=column, to="uuid") for column in one.columns),
-                )
-                for one in planned
-            ),
+            tables=tuple(one.planned for one in planned),
         )
         with connection:
             begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=True)

@@ -1,0 +1,91 @@
+"""The plan's own expressions: whether they can be written into the next table, and whether they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg import errors, sql
+
+from producer.audit.findings import Audited, Finding, Subject, blocker
+from sql.catalogue import ForeignKey
+from sql.connection import Connection, run
+from sql.conversion import column_list, next_value
+from sql.copying import joined_source
+
+TRIED_ROWS = 50
+
+
+def audit_expressions(connection: Connection, audited: Audited) -> list[Finding]:
+    """Evaluates expressions for a few rows, twice, in transactions of their own; changes nothing."""
+    found: list[Finding] = []
+    for subject in audited.readable:
+        if any(column.value for column in subject.spec.columns) or subject.spec.join:
+            found += _unstable(connection, subject)
+        found += _unique_on_partitioned(subject)
+    for key in audited.foreign_keys:
+        found += _policy_torn(audited, key)
+    return found
+
+
+def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
+    """A value that is another one each time: verification could never end."""
+    columns = [column for column in subject.spec.compared_columns if column.value]
+    version = connection.info.server_version
+    try:
+        for column in columns:
+            statement = sql.SQL("SELECT ({})::text FROM {} ORDER BY {} LIMIT {}").format(
+                next_value(column, "live", version),
+                joined_source(subject.spec),
+                column_list(subject.spec.key_columns, "live"),
+                TRIED_ROWS,
+            )
+            if run(connection, statement).fetchall() != run(connection, statement).fetchall():
+                yield blocker(
+                    "not_stable",
+                    f"value of {column.name} ({column.value}) gives something else each time: it cannot be verified",
+                    hint="Say stable = false there, and the column is left out of the comparison.",
+                    table=subject.name,
+                    column=column.name,
+                )
+    except errors.OperationalError:
+        # A lost connection or a lock that was waited for too long is no fault of the plan.
+        raise
+    except errors.DatabaseError as error:
+        yield blocker(
+            "expression_failed",
+            f"the plan's expressions cannot be evaluated: {error.diag.message_primary}",
+            hint=error.diag.message_hint or "Names of tables and functions need their schema; the row is called live.",
+            table=subject.name,
+            sqlstate=error.sqlstate,
+        )
+
+
+def _unique_on_partitioned(subject: Subject) -> Iterator[Finding]:
+    for column in subject.spec.columns:
+        if column.unique and subject.spec.partitioned:
+            yield blocker(
+                "unique_on_partitioned",
+                f"column {column.name} cannot be unique by itself: the table is partitioned",
+                hint="Take unique = true out, and add an index that holds the partition key by hand.",
+                table=subject.name,
+                column=column.name,
+            )
+
+
+def _policy_torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
+    """A text must become the same uuid at both ends of a foreign key."""
+    columns = {(s.live.oid, c.name): c for s in audited.subjects for c in s.converted}
+    for column, ref_column in zip(key.columns, key.ref_columns, strict=True):
+        child, parent = columns.get((key.table_oid, column)), columns.get((key.ref_oid, ref_column))
+        if child is None or parent is None:
+            continue
+        if (child.on_invalid == "name_based") != (parent.on_invalid == "name_based"):
+            yield blocker(
+                "policy_torn",
+                f"foreign key {key.name}: on_invalid is {child.on_invalid} for {key.schema}.{key.table_name}.{column} "
+                f"and {parent.on_invalid} for {key.ref_schema}.{key.ref_table}.{ref_column}",
+                hint="Say name_based at both ends or at neither: a text must become the same uuid everywhere.",
+                table=f"{key.schema}.{key.table_name}",
+                column=column,
+                foreign_key=key.name,
+            )

@@ -1,0 +1,61 @@
+"""What every UPDATE puts into columns like `updated_at`: one trigger for all of a table's.
+
+The next table has it from the beginning: it is filled by INSERT and DELETE alone, so it does not fire there.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.connection import Connection
+from sql.next_table import next_table, server_text
+
+LONGEST_NAME_BYTES = 63
+ENDING = "_on_update"
+
+
+def function_name(spec: TableSpec) -> str:
+    """`orders_on_update`, cut at a character so that it is a name."""
+    room = LONGEST_NAME_BYTES - len(ENDING)
+    return spec.name.encode()[:room].decode(errors="ignore") + ENDING
+
+
+def create_on_update(connection: Connection, spec: TableSpec) -> None:
+    """Function and trigger for the next table, in its schema; none where no column asks for it."""
+    columns = [column for column in spec.columns if column.on_update]
+    if not columns:
+        return
+    function = sql.Identifier(spec.next_schema, function_name(spec))
+    # A statement that sets the column itself has the last word.
+    body = sql.SQL(" ").join(
+        sql.SQL("IF NEW.{0} IS NOT DISTINCT FROM OLD.{0} THEN NEW.{0} := ({1}); END IF;").format(
+            sql.Identifier(column.name), server_text(column.on_update)
+        )
+        for column in columns
+    )
+    text = sql.SQL("BEGIN {} RETURN NEW; END").format(body).as_string(connection)
+    connection.execute(
+        sql.SQL(
+            "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}"
+        ).format(function, sql.Literal(text))
+    )
+    connection.execute(
+        sql.SQL("CREATE TRIGGER {} BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
+            sql.Identifier(function_name(spec)), next_table(spec), function
+        )
+    )
+
+
+def drop_on_update(connection: Connection, spec: TableSpec) -> None:
+    """Before the cutover, when the next table is gone: the function goes too."""
+    function = sql.Identifier(spec.next_schema, function_name(spec))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(function))
+
+
+def moved_on_update(spec: TableSpec) -> list[sql.Composable]:
+    """At the swap: the function takes its place beside the table."""
+    if not any(column.on_update for column in spec.columns):
+        return []
+    function = sql.Identifier(spec.next_schema, function_name(spec))
+    return [sql.SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, sql.Identifier(spec.schema))]
