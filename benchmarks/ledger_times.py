@@ -15,6 +15,12 @@ SELECT r.run_id, r.created_at, s.swapped_at, s.lock_wait_ms, s.lock_hold_ms, s.a
  WHERE r.state = 'done' AND s.swapped_at IS NOT NULL
 """
 
+_UNTIL_SWAP = """
+SELECT sum(seconds)::float8 FROM (
+  SELECT extract(epoch FROM max(s.swapped_at) - r.created_at) AS seconds
+    FROM replank.run r JOIN replank.conversion_set s USING (run_id) GROUP BY r.run_id, r.created_at) AS runs
+"""
+
 # How long the large table was in each state until the swap; it is the last to be ready.
 _STAGES = """
 SELECT h.state, extract(epoch FROM lead(h.at) OVER (ORDER BY h.at) - h.at)::float8 AS seconds
@@ -94,6 +100,14 @@ class LedgerTimes:
     lock_wait_ms: float
     lock_hold_ms: float
     cutover_attempts: int
+
+
+def seconds_until_swap(url: str) -> float:
+    """Of all runs of a database together, each from its first row in the ledger to its last swap."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(_UNTIL_SWAP).fetchone()
+    assert found is not None
+    return float(found[0])
 
 
 def read_ledger_times(url: str, *, workers: int) -> LedgerTimes:

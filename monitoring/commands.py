@@ -1,4 +1,4 @@
-"""`replank status` and `replank failures`."""
+"""`replank status`, `replank failures` and `replank catalogue-diff`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from monitoring.catalogue_diff import catalogue_changes, render_changes
 from monitoring.output import people, print_json
 from monitoring.screen import render
 from monitoring.status import read_status
@@ -27,6 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the las
 def register(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("failures")(failures)
+    app.command("catalogue-diff")(catalogue_diff)
 
 
 def status(
@@ -54,6 +56,23 @@ def _watch(connection: Connection) -> None:
             if present.run.state is not RunState.RUNNING:
                 return
             time.sleep(WATCH_S)
+
+
+def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """The catalogue before the newest run against now: empty, or each line explained by the plan. Exit 1 if not."""
+    settings = load_settings(database_url=database_url)
+    with connect(settings.database(), name="catalogue-diff") as connection:
+        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        if run is None:
+            raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
+        changes = catalogue_changes(connection, run)
+    unexplained = [change for change in changes if not change.explained]
+    if as_json:
+        print_json({"changes": [change.to_json() for change in changes], "unexplained": len(unexplained)})
+    else:
+        people().print(render_changes(changes))
+    if unexplained:
+        raise typer.Exit(1)
 
 
 def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:

@@ -7,6 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from monitoring.caches import rates
 from monitoring.status import Status
 
 SHOWN_TABLES = 30
@@ -22,7 +23,7 @@ COLOUR = {
 
 def render(status: Status) -> RenderableType:
     """One screen."""
-    return Group(_head(status), _tables(status), *_problems(status))
+    return Group(_head(status), _tables(status), *_caches(status), *_problems(status))
 
 
 def seconds(value: float) -> str:
@@ -78,8 +79,23 @@ def _tables(status: Status) -> RenderableType:
     return table
 
 
+def _caches(status: Status) -> list[RenderableType]:
+    """A line for each cache, and one for how well the swapped tables are hit."""
+    shown: list[RenderableType] = []
+    for cache in status.caches.caches[:SHOWN_TABLES]:
+        line = Text(f"cache {cache.name} ")
+        line.append(cache.state, style=COLOUR.get(cache.state, "white"))
+        line.append(f"  {cache.jobs_done}/{cache.jobs_total} jobs")
+        hits = rates(cache.before, cache.after)
+        line.append(f"  hits {hits}" if hits else "")
+        shown.append(line)
+    hits = rates(status.caches.before, status.caches.after)
+    return [*shown, Text(f"blocks of the tables found in memory: {hits}")] if hits else shown
+
+
 def _problems(status: Status) -> list[RenderableType]:
     said = [t.problem for t in status.tables if t.problem] + [s["problem"] for s in status.sets if s["problem"]]
+    said += [cache.problem for cache in status.caches.caches if cache.problem]
     if status.run.reason and status.run.state == "needs_person":
         said.insert(0, status.run.reason)
     return [Text(f"! {problem}", style="red") for problem in dict.fromkeys(said)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from monitoring.caches import CachesProgress, read_caches
 from replank.errors import WrongUse
 from replank.states import JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import jobs, runs, tables
+from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 
@@ -30,10 +31,14 @@ BEHIND = {
     TableState.READY: 0.98,
     TableState.SWAPPED: 0.99,
     TableState.VALIDATING: 0.99,
+    TableState.EXTENDED: 0.01,
+    TableState.BACKFILLING: 0.01,
+    TableState.CONSTRAINING: 0.9,
     TableState.DONE: 1.0,
 }
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
+BACKFILL_SHARE = 0.89
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class Status:
     rate_rows_s: float
     eta_s: tuple[float, float] | None
     sets: tuple[dict[str, Any], ...]
+    caches: CachesProgress = field(default_factory=CachesProgress)
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -73,8 +79,8 @@ class Status:
             "reason": run.reason,
             "paused": run.paused,
             "hold_cutover": run.hold_cutover,
-            "phase": 3,
-            "step": "08-migrate-uuid-types",
+            "phase": caches.PHASE if self.caches.under_way else 3,
+            "step": caches.STEP if self.caches.under_way else "08-migrate-uuid-types",
             "tables": [
                 {
                     "name": table.name,
@@ -88,6 +94,8 @@ class Status:
                 for table in self.tables
             ],
             "sets": list(self.sets),
+            "caches": [cache.to_json() for cache in self.caches.caches],
+            "hits": {"before": self.caches.before, "after": self.caches.after},
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -101,6 +109,7 @@ def read_status(connection: Connection) -> Status:
     if run is None:
         raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
     progress = _table_progress(connection, run)
+    of_caches = read_caches(connection, run.run_id)
     counts = jobs.count_by_state(connection, run.run_id)
     sets = tables.read_sets(connection, run.run_id)
     return Status(
@@ -109,6 +118,7 @@ def read_status(connection: Connection) -> Status:
         jobs={state: counts[state] for state in map(str, JobState)},
         rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
         eta_s=_eta(run, progress),
+        caches=of_caches,
         sets=tuple(
             {
                 "set": s.set_no,
@@ -130,7 +140,26 @@ def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ..
     return tuple(_progress_of(table, by_table[table.table_no]) for table in tables.read_tables(connection, run.run_id))
 
 
+def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
+    """By the rows looked at in this round; the last rounds find little to do."""
+    total = max(table.rows_estimate, 1)
+    looked_at = min(found.get(("backfill", table.generation), {}).get("keys", 0), total)
+    over = table.state in (TableState.CONSTRAINING, TableState.DONE)
+    share = BEHIND[table.state] + (BACKFILL_SHARE * looked_at / total if table.state is TableState.BACKFILLING else 0)
+    return TableProgress(
+        name=table.spec.full_name,
+        set_no=table.set_no,
+        state=str(table.state),
+        rows_done=total if over else looked_at,
+        rows_total=total,
+        share=min(share, 1.0),
+        problem=table.problem,
+    )
+
+
 def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
+    if table.spec.method == "backfill":
+        return _progress_of_backfill(table, found)
     copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
     rows_done = copies[-1]["rows"] if copies else 0
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
@@ -160,6 +189,9 @@ def _eta(run: Run, progress: tuple[TableProgress, ...]) -> tuple[float, float] |
     None where there is no pace yet (nothing done, paused, or needs a person).
     """
     if run.state is not RunState.RUNNING or run.paused:
+        return None
+    if all(table.state == str(TableState.DONE) for table in progress):
+        # What is left are caches: their jobs are not alike, so there is no pace.
         return None
     weights = [max(table.rows_total, 1) for table in progress]
     done = sum(table.share * weight for table, weight in zip(progress, weights, strict=True)) / sum(weights)

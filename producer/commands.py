@@ -9,7 +9,7 @@ import typer
 
 from monitoring.output import people, print_json
 from monitoring.status import Status, read_status
-from producer import inspect_commands
+from producer import inspect_commands, partition_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back
 from producer.running import run_plan
@@ -30,6 +30,7 @@ PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `re
 
 def register(app: typer.Typer) -> None:
     inspect_commands.register(app)
+    partition_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
     app.command("cutover")(cutover)

@@ -14,6 +14,9 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from producer.cache_order import caches_can_go_on, why_caches_stopped
+from producer.cache_resolution import measure_tables
+from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
 from producer.governor import window
@@ -22,9 +25,10 @@ from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
 from replank.errors import CannotConnect, OutcomeUnknown, TryAgain
 from replank.settings import Settings
-from replank.states import RunState, TableState
+from replank.states import CacheState, RunState, TableState
+from sql.beside import building_schemas
 from sql.connection import Connection, apply_settings
-from sql.ledger import jobs, runs, tables
+from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import ConversionSet, RunTable
@@ -90,6 +94,7 @@ class Coordinator:
         for table in present:
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
         moved = self._cut_over(run, snapshots, present, unfinished) or moved
+        moved = self._rebuild_caches(run, snapshots, present) or moved
         if not moved:
             self._look_for_the_end(run, present, unfinished)
         return moved
@@ -118,6 +123,26 @@ class Coordinator:
                 log.info("outcome unknown, asking the ledger", reason=str(error))
                 return True
         return False
+
+    def _rebuild_caches(self, run: Run, snapshots: SnapshotKeeper, present: Sequence[RunTable]) -> bool:
+        """The barrier: nothing of a cache is touched before every table of the run is done."""
+        if not run.plan.caches or not all(table.state is TableState.DONE for table in present):
+            return False
+        caches.start_step(self.connection, run.run_id)
+        caching = Caching(
+            connection=self.connection,
+            step=caches.STEP,
+            options=run.plan.options,
+            snapshots=snapshots,
+            random_source=self.random_source,
+            plan=run.plan,
+            rebuilt=frozenset(table.spec.full_name for table in present if table.spec.method == "rebuild"),
+            held=run.hold_cutover,
+        )
+        everyone = caches.read_caches(self.connection, run.run_id)
+        unfinished = caches.unfinished(self.connection, run.run_id)
+        # Each of them has its turn, whatever the others do.
+        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in everyone])
 
     def _sweep(self, run: Run) -> None:
         """Jobs whose worker is gone wait again; those that only kill their workers stop."""
@@ -152,16 +177,23 @@ class Coordinator:
             jobs.unsend(self.connection, late)
 
     def _look_for_the_end(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> None:
-        if all(table.state is TableState.DONE for table in present):
+        tables_done = all(table.state is TableState.DONE for table in present)
+        everyone = caches.read_caches(self.connection, run.run_id) if run.plan.caches else []
+        of_caches = caches.unfinished(self.connection, run.run_id) if everyone else {}
+        if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
+            measured = measure_tables(self.connection, run.plan) if everyone else {}
             with self.connection.transaction():
                 apply_settings(self.connection, {"synchronous_commit": "on"}, local=True)
+                caches.measure_step(self.connection, run.run_id, {"after": measured})
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
-                drop_empty_schemas(self.connection, {r.next_schema for table in present for r in table.spec.relations})
+                drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
             return
         sets = tables.read_sets(self.connection, run.run_id)
-        if not can_go_on(present, sets, unfinished):
-            reason = why_stopped(present, sets, unfinished)
+        if can_go_on(present, sets, unfinished):
+            return
+        if not caches_can_go_on(everyone, of_caches, tables_done=tables_done):
+            reason = why_stopped(present, sets, unfinished, why_caches_stopped(everyone, of_caches))
             runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
             runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
@@ -170,7 +202,8 @@ def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
     """Schemas that Replank made and that have done their work; one that holds something stays."""
     for schema in sorted(names):
         held = connection.execute(
-            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s LIMIT 1",
+            "SELECT FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid"
+            " WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype IN ('n', 'a') AND n.nspname = %s LIMIT 1",
             [schema],
         ).fetchone()
         if held is None:
@@ -201,9 +234,12 @@ def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfini
 
 
 def why_stopped(
-    present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]
+    present: Sequence[RunTable],
+    sets: Sequence[ConversionSet],
+    unfinished: Mapping[int, Unfinished],
+    of_caches: Sequence[str] = (),
 ) -> str:
-    """What a person has to look at, table by table."""
+    """What a person has to look at, table by table and cache by cache."""
     reasons = [table.problem for table in present if table.blocked]
     reasons += [
         f"{table.spec.full_name}: {unfinished[table.table_no].failed} jobs failed, see `replank failures`"
@@ -211,6 +247,7 @@ def why_stopped(
         if table.table_no in unfinished and unfinished[table.table_no].failed
     ]
     reasons += [s.problem for s in sets if s.blocked]
+    reasons += of_caches
     return "; ".join(reasons) or "nothing can go on"
 
 

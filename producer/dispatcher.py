@@ -37,7 +37,7 @@ class Dispatcher:
         `names` gives each table's name: monitors show it, workers do not need it.
         """
         for position, job in enumerate(sendables):
-            words = f"{job.kind} {names.get(job.table_no, '?')} {job.chunk or ''}".strip()
+            words = f"{job.kind} {job.cache or names.get(job.table_no, '?')} {job.chunk or ''}".strip()
             try:
                 self._app.send_task(
                     TASK,

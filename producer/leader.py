@@ -16,6 +16,11 @@ def try_to_lead(connection: Connection) -> bool:
     return bool(value(connection, sql.SQL("SELECT pg_try_advisory_lock({})").format(LEADER_LOCK)))
 
 
+def stop_leading(connection: Connection) -> None:
+    """Let another session lead, while this one lives on."""
+    value(connection, sql.SQL("SELECT pg_advisory_unlock({})").format(LEADER_LOCK))
+
+
 def wait_to_lead(connection: Connection, *, sleep: Callable[[float], None], say: Callable[[str], None]) -> None:
     """Lead, or wait until the present leader's session ends."""
     told = False

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from psycopg import sql
 
+from producer.method import choose_method, needs_rebuild
+from producer.repartition import with_layout
 from replank.chunk import Axis
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan, load_plan
@@ -49,7 +51,7 @@ class Resolved:
 
 def resolve(connection: Connection, file: PlanFile) -> Resolved:
     """Look everything up. Raises WrongUse with a line for every mistake."""
-    _refuse_other_database(connection, file)
+    refuse_other_database(connection, file)
     live = {(t.schema, t.name): t for t in catalogue.read_tables(connection)}
     mistakes: list[str] = []
     found: list[tuple[TablePlan, LiveTable]] = []
@@ -67,7 +69,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     return Resolved(tables=tuple(found), foreign_keys=tuple(catalogue.read_foreign_keys(connection, oids)))
 
 
-def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str, int, str], str]]:
+def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Where in the table's part of the plan something does not fit the live table, and what."""
     for n, column in enumerate(planned.columns):
         present = table.column(column.name)
@@ -83,6 +85,15 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str,
         if table.column(added.name) is not None:
             words = f"table {planned.full_name} has a column {added.name} already; fill it instead of adding it"
             yield ("add", n, "name"), words
+    if planned.method == "backfill" and needs_rebuild(planned):
+        yield ("method",), f"{planned.full_name} cannot be filled in place: {needs_rebuild(planned)}"
+    if planned.partition is not None:
+        there = {column.name for column in table.columns} | {added.name for added in planned.add}
+        if planned.partition.column is not None and planned.partition.column not in there:
+            words = f"table {planned.full_name} has no column {planned.partition.column}, and the plan adds none"
+            yield ("partition", "column"), words
+        if planned.partition.by == "none" and not table.partitioned:
+            yield ("partition", "by"), f"table {planned.full_name} is not partitioned already"
     for n, filled in enumerate(planned.fill):
         present = table.column(filled.name)
         if present is None:
@@ -93,7 +104,7 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str,
             yield ("fill", n, "name"), f"{planned.full_name}.{filled.name} is {what} and cannot be filled"
 
 
-def _refuse_other_database(connection: Connection, file: PlanFile) -> None:
+def refuse_other_database(connection: Connection, file: PlanFile) -> None:
     server = catalogue.read_server(connection)
     wanted = file.plan.database
     if wanted.name != server.database:
@@ -124,12 +135,13 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
         )
         for join in planned.join
     ]
-    return TableSpec(
+    spec = TableSpec(
         run_id=run_id,
         table_no=table_no,
         oid=live.oid,
         schema=live.schema,
         name=live.name,
+        method=choose_method(connection, planned, live)[0],
         columns=(
             *(_column_spec(column, changes.get(column.name)) for column in live.columns),
             *(_added_spec(added) for added in planned.add),
@@ -141,6 +153,7 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
         partitions=catalogue.partitions(connection, live.oid),
         shape=catalogue.shape(connection, live.oid),
     )
+    return with_layout(connection, planned, spec)
 
 
 def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None) -> ColumnSpec:
@@ -167,6 +180,7 @@ def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None)
                 only_null=change.only_null,
                 compared=change.stable,
                 default=change.default or "",
+                live_default=live.default_expr or "",
                 not_null=change.not_null,
                 on_update=change.on_update or "",
             )
@@ -190,7 +204,10 @@ def _added_spec(added: AddedColumnPlan) -> ColumnSpec:
 
 
 def choose_axis(connection: Connection, planned: TablePlan, live: LiveTable) -> tuple[Axis, str]:
-    """The axis and why: the plan's word, else by how far the heap follows the key."""
+    """The axis and why: the plan's word, else by how far the heap follows the key. A backfill goes by the key."""
+    method, why = choose_method(connection, planned, live)
+    if method == "backfill":
+        return Axis.PRIMARY_KEY, f"filled in place: {why}"
     if planned.axis != "auto":
         return Axis(planned.axis), "the plan says so"
     if live.partitioned:

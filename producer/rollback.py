@@ -8,14 +8,18 @@ from collections.abc import Callable
 
 from psycopg import errors, sql
 
+from producer.backfilling import undo
+from producer.caching import remove_built
 from producer.coordinator import drop_empty_schemas
 from producer.leader import try_to_lead
 from replank.errors import NeedsPerson, WrongUse
-from replank.states import RunState
+from replank.states import CacheState, RunState
 from sql import capture
 from sql.autovacuum import restore_autovacuum
+from sql.beside import building_schemas, drop_beside
 from sql.connection import Connection, apply_settings, value
-from sql.ledger import jobs, runs, tables
+from sql.ledger import caches, jobs, runs, tables
+from sql.ledger.caches import Cache
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
@@ -48,13 +52,20 @@ def roll_back(
         members = [t.spec for t in present if t.set_no == conversion_set.set_no]
         if conversion_set.autovacuum_before is not None:
             restore_autovacuum(connection, members, conversion_set.autovacuum_before)
+    with connection.transaction():
+        drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
     for table in present:
         _remove(connection, run, table, sleep, random_source or random.Random())
         say(f"{table.spec.full_name}: next table, change log and capture removed")
+    for cache in caches.read_caches(connection, run.run_id):
+        _remove_cache(connection, run, cache, sleep, random_source or random.Random())
+        if cache.state in (CacheState.SWAPPED, CacheState.DONE):
+            say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
+        else:
+            say(f"cache {cache.name}: what was built for it is removed")
     # Attempts at a cutover make the past schemas; before a swap they are empty.
-    drop_empty_schemas(
-        connection, {s for t in present for r in t.spec.relations for s in (r.next_schema, r.past_schema)}
-    )
+    made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache")
+    drop_empty_schemas(connection, made)
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)
@@ -123,6 +134,9 @@ def _remove(
     options = run.plan.options
     for attempt in range(options.capture_attempts):
         try:
+            if table.spec.method == "backfill":
+                undo(connection, table, lock_timeout_ms=options.lock_timeout_ms)
+                return
             with connection.transaction():
                 apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
                 capture.remove(connection, table.spec)
@@ -134,4 +148,25 @@ def _remove(
     raise NeedsPerson(
         f"{table.spec.full_name} is locked by others; its capture triggers are still there. End the transactions "
         "that hold it, then `replank rollback` again: it goes on."
+    )
+
+
+def _remove_cache(
+    connection: Connection,
+    run: Run,
+    cache: Cache,
+    sleep: Callable[[float], None],
+    random_source: random.Random,
+) -> None:
+    """Drop next contents and marks. Dropping the triggers locks the sources: short, retried, bounded."""
+    options = run.plan.options
+    for attempt in range(options.capture_attempts):
+        try:
+            remove_built(connection, cache, lock_timeout_ms=options.lock_timeout_ms, anew=False)
+            return
+        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))
+    raise NeedsPerson(
+        f"a source of cache {cache.name} is locked by others; its triggers are still there. End the transactions that "
+        "hold it, then `replank rollback` again: it goes on."
     )

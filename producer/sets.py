@@ -1,19 +1,25 @@
-"""Conversion sets: tables that must cut over together, because a foreign key joins them."""
+"""Conversion sets: tables that must cut over together, because a foreign key or a view joins them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from replank.table_spec import TableSpec
 from sql.catalogue import ForeignKey
+from sql.connection import Connection
+from sql.dependents import joined
 
 
-def conversion_sets(tables: Sequence[int], keys: Iterable[ForeignKey]) -> dict[int, int]:
+def conversion_sets(
+    tables: Sequence[int], keys: Iterable[ForeignKey], also: Iterable[tuple[int, int]] = ()
+) -> dict[int, int]:
     """Table oid → set number (from 1, in the order of `tables`).
 
     Two tables of the plan that any foreign key joins are in one set, whether or not its columns
-    change: the key must lead from a new table to a new table at every moment.
+    change: the key must lead from a new table to a new table at every moment. So are tables that a
+    view reads together: `also` holds pairs of a table's oid and that of what reads it.
     """
     parent = {oid: oid for oid in tables}
 
@@ -26,14 +32,28 @@ def conversion_sets(tables: Sequence[int], keys: Iterable[ForeignKey]) -> dict[i
     for key in keys:
         if key.table_oid in parent and key.ref_oid in parent:
             parent[root(key.table_oid)] = root(key.ref_oid)
+    for table, meets in also:
+        if table in parent:
+            parent.setdefault(meets, meets)
+            parent[root(table)] = root(meets)
     numbers: dict[int, int] = {}
     return {oid: numbers.setdefault(root(oid), len(numbers) + 1) for oid in tables}
 
 
-def key_documents(members: set[int], keys: Iterable[ForeignKey]) -> list[Mapping[str, Any]]:
-    """The foreign keys that start from or lead to a member, as the ledger keeps them."""
+def joined_tables(connection: Connection, specs: Sequence[TableSpec]) -> list[tuple[int, int]]:
+    """Pairs of a table's oid and what reads it or a partition of it: a view, a function, a table's policy or rule."""
+    table_of = {relation.oid: spec.oid for spec in specs for relation in spec.relations}
+    return [(table_of[oid], table_of.get(meets, meets)) for oid, meets in joined(connection, list(table_of))]
+
+
+def key_documents(members: set[int], keys: Iterable[ForeignKey], lost: Collection[int] = ()) -> list[Mapping[str, Any]]:
+    """The foreign keys that start from or lead to a member, as the ledger keeps them.
+
+    Those whose oids are in `lost` are dropped with the swap, and nobody adds them again.
+    """
     return [
         {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(key).items()}
+        | ({"lost": True} if key.oid in lost else {})
         for key in keys
         if key.table_oid in members or key.ref_oid in members
     ]

@@ -14,12 +14,13 @@ import psycopg
 from psycopg import errors, sql
 
 from producer import chunker
+from producer.backfilling import Backfilling
 from producer.turn import Turn
 from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
-from sql import capture, indexes, next_table, on_update
+from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
 from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
@@ -41,6 +42,8 @@ class Stages(Turn):
         if unfinished is not None and (unfinished.running or unfinished.failed):
             # Cut ahead of the workers, but what waits stays bounded.
             few = unfinished.running < CUT_AHEAD_JOBS
+            if table.state is TableState.BACKFILLING:
+                return few and self._backfilling().cut_on(table)
             return table.state is TableState.COPYING and few and self._cut_on(table)
         try:
             return self._steps()[table.state](table)
@@ -64,7 +67,7 @@ class Stages(Turn):
             random_source=self.random_source,
         )
         return {
-            TableState.PLANNED: self._capture,
+            TableState.PLANNED: self._begin,
             TableState.CAPTURED: self._start_copy,
             TableState.COPYING: self._after_copy,
             TableState.FIRST_DRAIN: self._start_indexes,
@@ -75,8 +78,25 @@ class Stages(Turn):
             TableState.READY: lambda _: False,  # its conversion set goes on, not the table
             TableState.SWAPPED: self._start_validation,
             TableState.VALIDATING: self._after_validation,
+            TableState.EXTENDED: self._backfilling().start_round,
+            TableState.BACKFILLING: self._backfilling().after_round,
+            TableState.CONSTRAINING: self._backfilling().finish,
             TableState.DONE: lambda _: False,
         }
+
+    def _backfilling(self) -> Backfilling:
+        return Backfilling(
+            connection=self.connection,
+            step=self.step,
+            options=self.options,
+            snapshots=self.snapshots,
+            random_source=self.random_source,
+        )
+
+    def _begin(self, table: RunTable) -> bool:
+        if table.spec.method == "backfill":
+            return self._backfilling().extend(table)
+        return self._capture(table)
 
     def _capture(self, table: RunTable) -> bool:
         """Next table, log and triggers commit together; a busy table is asked again, with jitter."""
@@ -157,15 +177,14 @@ class Stages(Turn):
     def _after_indexes(self, table: RunTable) -> bool:
         found = self._indexes(table)
         with self.connection.transaction():
-            indexes.attach_constraints(self.connection, table.spec, found)
+            next_indexes.stand_on_indexes(self.connection, table.spec, found)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
 
     def _indexes(self, table: RunTable) -> list[IndexSpec]:
         """What the next table's heaps shall have: the live ones' indexes and the plan's."""
-        found = indexes.read_indexes(self.connection, table.spec.heaps)
-        return found + indexes.planned_indexes(self.connection, table.spec)
+        return next_indexes.next_indexes(self.connection, table.spec)
 
     def _after_repair(self, table: RunTable) -> bool:
         with self.connection.transaction():
@@ -174,14 +193,7 @@ class Stages(Turn):
         return True
 
     def _start_validation(self, table: RunTable) -> bool:
-        """One job for each foreign key of this table; those from outside the set belong to their target."""
-        conversion_set = next(s for s in tables.read_sets(self.connection, table.run_id) if s.set_no == table.set_no)
-        members = {
-            (relation.schema, relation.name): t.table_no
-            for t in tables.read_tables(self.connection, table.run_id)
-            if t.set_no == table.set_no
-            for relation in t.spec.relations
-        }
+        """One job for each foreign key of this table, or for each leaf that had to get it first."""
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,
@@ -190,17 +202,32 @@ class Stages(Turn):
                 step=self.step,
                 generation=table.generation,
                 details=[
-                    {"schema": key["schema"], "table": key["table_name"], "name": key["name"]}
-                    for key in conversion_set.foreign_keys
-                    if key["validated"] and table.table_no == _owner(key, members)
+                    detail
+                    for key in self._own_keys(table)
+                    if key["validated"]
+                    for detail in foreign_keys.to_validate(self.connection, key)
                 ],
             )
             tables.move_table(self.connection, table.spec, TableState.VALIDATING)
         return True
 
+    def _own_keys(self, table: RunTable) -> list[Mapping[str, Any]]:
+        """The foreign keys of the set that are this table's to see to; one from outside belongs to its target."""
+        conversion_set = next(s for s in tables.read_sets(self.connection, table.run_id) if s.set_no == table.set_no)
+        members = {
+            (relation.schema, relation.name): t.table_no
+            for t in tables.read_tables(self.connection, table.run_id)
+            if t.set_no == table.set_no
+            for relation in t.spec.relations
+        }
+        keys = (key for key in conversion_set.foreign_keys if not key.get("lost"))
+        return [key for key in keys if table.table_no == _owner(key, members)]
+
     def _after_validation(self, table: RunTable) -> bool:
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            for key in self._own_keys(table):
+                foreign_keys.join_leaves(self.connection, key)
             capture.remove(self.connection, table.spec)
             tables.move_table(self.connection, table.spec, TableState.DONE)
         return True

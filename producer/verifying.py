@@ -12,6 +12,7 @@ from producer import chunker
 from producer.turn import Turn
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
+from sql.collisions import twins_of_odd
 from sql.connection import value
 from sql.conversion import Space
 from sql.copying import HeapExtent, extent_of, heap_extent
@@ -116,6 +117,10 @@ class Verifying(Turn):
             if sides.stale:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+            elif sides.equal and (twins := self._twins(table)):
+                self.add_drain(table, compare=True)
+                tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+                tables.block_table(self.connection, table.spec, twins)
             elif sides.equal:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.READY)
@@ -130,6 +135,19 @@ class Verifying(Turn):
             else:
                 self._repair(table, sides)
         return True
+
+    def _twins(self, table: RunTable) -> str:
+        """Rows that became the same uuid where no unique index of the next table finds them; what to do about it."""
+        spec = table.spec
+        if spec.key_stays_unique or not spec.key_converted or table.space is not Space.VALUES:
+            return ""
+        found = twins_of_odd(self.connection, spec)
+        if not found:
+            return ""
+        return (
+            f"{spec.full_name}: rows that differ in spelling become the same uuid: {'; '.join(found)}. Change or "
+            "delete one row of each pair in the live table, then `replank retry` and run again."
+        )
 
     def _compare_values(self, table: RunTable) -> None:
         """Odd spellings or a real difference: only the values can tell."""

@@ -23,6 +23,8 @@ QUEUE_OF: dict[JobKind, str] = {
     JobKind.VERIFY: "replank.verify",
     JobKind.REPAIR: "replank.verify",
     JobKind.VALIDATE: "replank.verify",
+    JobKind.BACKFILL: "replank.copy",
+    JobKind.CACHE: "replank.cache",
 }
 
 QUEUES = tuple(sorted(set(QUEUE_OF.values())))

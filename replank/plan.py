@@ -9,7 +9,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
+from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 
 
@@ -101,10 +103,12 @@ class TablePlan(_Strict):
     table_schema: Name = Field(alias="schema", default="public")
     name: Name
     axis: Literal["auto", "primary_key", "heap"] = "auto"
+    method: Literal["auto", "rebuild", "backfill"] = "auto"
     join: tuple[JoinPlan, ...] = ()
     columns: tuple[ColumnPlan, ...] = ()
     add: tuple[AddedColumnPlan, ...] = ()
     fill: tuple[FilledColumnPlan, ...] = ()
+    partition: PartitionPlan | None = None
 
     @property
     def full_name(self) -> str:
@@ -114,8 +118,8 @@ class TablePlan(_Strict):
     @model_validator(mode="after")
     def _every_column_once(self) -> TablePlan:
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
-        if not names:
-            raise ValueError("nothing to do: name columns to convert, to add or to fill")
+        if not names and self.partition is None:
+            raise ValueError("nothing to do: name columns to convert, to add or to fill, or say how to partition")
         _refuse_twice("column", names)
         _refuse_twice("join", [join.name for join in self.join])
         return self
@@ -128,13 +132,25 @@ class Plan(_Strict):
     name: Name = "plan"
     database: DatabasePlan
     options: OptionsPlan = OptionsPlan()
-    tables: tuple[TablePlan, ...] = Field(min_length=1)
+    tables: tuple[TablePlan, ...] = ()
+    caches: tuple[CachePlan, ...] = ()
 
     @field_validator("tables")
     @classmethod
     def _no_table_twice(cls, tables: tuple[TablePlan, ...]) -> tuple[TablePlan, ...]:
         _refuse_twice("table", [table.full_name for table in tables])
         return tables
+
+    @field_validator("caches")
+    @classmethod
+    def _caches_in_order(cls, caches: tuple[CachePlan, ...]) -> tuple[CachePlan, ...]:
+        return refuse_unordered(caches)
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Plan:
+        if not self.tables and not self.caches:
+            raise ValueError("nothing to do: name tables or caches")
+        return self
 
     def digest(self) -> str:
         """A hash of what the plan means: comments, order of keys and layout do not change it."""
@@ -160,15 +176,27 @@ def parse_plan(text: str, *, source: str) -> Plan:
         return Plan.model_validate(document)
     except ValidationError as error:
         mistakes = [
-            f"{source}:{line_of(text, e['loc'])}: {'.'.join(map(str, e['loc'])) or 'plan'}: {_say(e['type'], e['msg'])}"
+            f"{source}:{line_of(text, place)}: {'.'.join(map(str, place)) or 'plan'}: {_say(e['type'], e['msg'])}"
             for e in error.errors()
+            for place in [_place(e["loc"])]
         ]
         raise WrongUse("\n".join(mistakes)) from None
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where a mistake stands in the file: a cache's kind is no place of its own there."""
+    if location[:1] == ("caches",) and len(location) > 2:
+        return (*location[:2], *location[3:])
+    return location
 
 
 def _say(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         return "unknown key; remove it or correct its spelling"
+    if kind == "union_tag_not_found":
+        return "the key kind is missing: table, materialized_view, prewarm or redis"
+    if kind == "union_tag_invalid":
+        return "kind must be table, materialized_view, prewarm or redis"
     if kind == "missing":
         return "this key is missing"
     return message

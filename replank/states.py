@@ -1,4 +1,4 @@
-"""Every state of a run, a table and a job, and every transition that is allowed, each with its reason.
+"""Every state of a run, a table, a cache and a job, and every transition that is allowed, each with its reason.
 
 The ledger asks `sources()` for the states an UPDATE may start from and puts them into the UPDATE
 itself, so that a transition that stands in no table here cannot be written.
@@ -30,6 +30,18 @@ class TableState(StrEnum):
     READY = "ready"
     SWAPPED = "swapped"
     VALIDATING = "validating"
+    EXTENDED = "extended"
+    BACKFILLING = "backfilling"
+    CONSTRAINING = "constraining"
+    DONE = "done"
+
+
+class CacheState(StrEnum):
+    PLANNED = "planned"
+    BUILDING = "building"
+    INDEXING = "indexing"
+    READY = "ready"
+    SWAPPED = "swapped"
     DONE = "done"
 
 
@@ -50,6 +62,8 @@ class JobKind(StrEnum):
     VERIFY = "verify"
     REPAIR = "repair"
     VALIDATE = "validate"
+    BACKFILL = "backfill"
+    CACHE = "cache"
 
 
 Transitions = Mapping[tuple[StrEnum, StrEnum], str]
@@ -57,7 +71,7 @@ Transitions = Mapping[tuple[StrEnum, StrEnum], str]
 RUN_TRANSITIONS: Transitions = {
     (RunState.RUNNING, RunState.NEEDS_PERSON): "a job or a barrier failed and no other work is left",
     (RunState.NEEDS_PERSON, RunState.RUNNING): "an operator had the failed jobs tried again",
-    (RunState.RUNNING, RunState.DONE): "every table is swapped and every foreign key validated",
+    (RunState.RUNNING, RunState.DONE): "every table is swapped, every foreign key validated, every cache rebuilt",
     (RunState.RUNNING, RunState.ROLLING_BACK): "an operator asked for a rollback before the cutover",
     (RunState.NEEDS_PERSON, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
     (RunState.ROLLING_BACK, RunState.ROLLED_BACK): "every trace of the run is removed",
@@ -81,6 +95,23 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.READY, TableState.SWAPPED): "the cutover of the conversion set committed",
     (TableState.SWAPPED, TableState.VALIDATING): "the lock is gone: its foreign keys may be read through",
     (TableState.VALIDATING, TableState.DONE): "its foreign keys are validated, capture is removed",
+    (TableState.PLANNED, TableState.EXTENDED): "backfill: new columns, defaults and the trigger committed together",
+    (TableState.EXTENDED, TableState.BACKFILLING): "the first chunks of a round are cut along the key",
+    (TableState.BACKFILLING, TableState.EXTENDED): "the round filled rows: one more, until a round finds none",
+    (TableState.BACKFILLING, TableState.CONSTRAINING): "a whole round found no row to fill",
+    (TableState.CONSTRAINING, TableState.DONE): "unique indexes and NOT NULL hold, the trigger is removed",
+}
+
+CACHE_TRANSITIONS: Transitions = {
+    (CacheState.PLANNED, CacheState.BUILDING): "every table is done: next contents and jobs committed together",
+    (CacheState.BUILDING, CacheState.INDEXING): "every chunk of the query is filled in: indexes come after the rows",
+    (CacheState.INDEXING, CacheState.READY): "every index is built and every constraint attached",
+    (CacheState.READY, CacheState.SWAPPED): "old and new contents changed places in one transaction",
+    (CacheState.SWAPPED, CacheState.DONE): "its foreign keys are validated, the marks of changed rows are removed",
+    (CacheState.BUILDING, CacheState.DONE): "refreshed, read in or deleted: nothing has to change places",
+    (CacheState.BUILDING, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
+    (CacheState.INDEXING, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
+    (CacheState.READY, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
 }
 
 JOB_TRANSITIONS: Transitions = {
@@ -102,6 +133,7 @@ OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)
 _TABLES: Mapping[type[StrEnum], Transitions] = {
     RunState: RUN_TRANSITIONS,
     TableState: TABLE_TRANSITIONS,
+    CacheState: CACHE_TRANSITIONS,
     JobState: JOB_TRANSITIONS,
 }
 

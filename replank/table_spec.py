@@ -25,6 +25,8 @@ class ColumnSpec:
     compared: bool = True
     """False where `value` gives something else each time, so that live and next cannot be compared."""
     default: str = ""
+    live_default: str = ""
+    """What the live column has now, where the plan fills it."""
     not_null: bool = False
     unique: bool = False
     on_update: str = ""
@@ -73,10 +75,24 @@ class PartitionSpec(Relation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the next table is partitioned, where that is not as the live one is.
+
+    `partitioned_by` is SQL, e.g. `RANGE ("created_at")`, and `column` its column; both are empty where a plain
+    table is wanted. The partitions' `oid` and `parent` are those of the live table: they are made like it.
+    """
+
+    partitioned_by: str
+    column: str
+    partitions: tuple[PartitionSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableSpec(Relation):
     """One table of a run. `key` names the columns of the key that capture logs, in key order.
 
-    `partitioned_by` is empty for a plain table; `partitions` come parents first.
+    `partitioned_by` is empty for a plain table; `partitions` come parents first. What begins with `next_` is
+    said of the next table; it is the same as of the live one where there is no `layout`.
     """
 
     run_id: int
@@ -88,8 +104,10 @@ class TableSpec(Relation):
     partitions: tuple[PartitionSpec, ...]
     shape: str
     """A fingerprint of the live table's definition: the cutover refuses when it has changed."""
+    method: Literal["rebuild", "backfill"] = "rebuild"
     join: str = ""
     """SQL after the live table wherever its values are read: left joins that find at most one row each."""
+    layout: Layout | None = None
 
     @property
     def partitioned(self) -> bool:
@@ -114,12 +132,36 @@ class TableSpec(Relation):
         return tuple(relation for relation in self.relations if relation.oid not in heaps)
 
     @property
+    def next_partitioned(self) -> bool:
+        return (self.partitioned_by if self.layout is None else self.layout.partitioned_by) != ""
+
+    @property
+    def next_relations(self) -> tuple[Relation, ...]:
+        """The relations of the next table, by the names they will have, the table first."""
+        return self.relations if self.layout is None else (self, *self.layout.partitions)
+
+    @property
+    def next_heaps(self) -> tuple[Relation, ...]:
+        """The relations of the next table that store rows."""
+        if self.layout is None:
+            return self.heaps
+        return self.layout.partitions if self.next_partitioned else (self,)
+
+    @property
     def log_name(self) -> str:
         return f"log_{self.run_id}_{self.table_no}"
 
     @property
     def odd_name(self) -> str:
         return f"odd_{self.run_id}_{self.table_no}"
+
+    @property
+    def filled_name(self) -> str:
+        return f"filled_{self.run_id}_{self.table_no}"
+
+    @property
+    def fill_name(self) -> str:
+        return f"fill_{self.run_id}_{self.table_no}"
 
     @property
     def capture_name(self) -> str:
@@ -144,6 +186,11 @@ class TableSpec(Relation):
     def key_converted(self) -> bool:
         return any(column.converted for column in self.key_columns)
 
+    @property
+    def key_stays_unique(self) -> bool:
+        """Whether the next table sees to it; across partitions it does only with their column in the key."""
+        return self.layout is None or not self.next_partitioned or self.layout.column in self.key
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -151,7 +198,11 @@ class TableSpec(Relation):
     def from_json(cls, document: Mapping[str, Any]) -> TableSpec:
         columns = tuple(ColumnSpec(**column) for column in document["columns"])
         partitions = tuple(PartitionSpec(**partition) for partition in document["partitions"])
-        return cls(**{**document, "columns": columns, "key": tuple(document["key"]), "partitions": partitions})
+        made: dict[str, Any] = {"columns": columns, "key": tuple(document["key"]), "partitions": partitions}
+        if document.get("layout") is not None:
+            laid_out = tuple(PartitionSpec(**partition) for partition in document["layout"]["partitions"])
+            made["layout"] = Layout(**{**document["layout"], "partitions": laid_out})
+        return cls(**{**document, **made})
 
 
 def building_schema(prefix: str, schema: str) -> str:

@@ -12,9 +12,9 @@ from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged, odd_table, same_key
 from sql.connection import Connection, run
-from sql.conversion import canonical, column_list, converted, converted_if_valid, is_odd
+from sql.conversion import canonical, column_list, converted, converted_if_valid, is_odd, type_name
 from sql.copying import source
-from sql.next_table import live_table
+from sql.next_table import live_table, next_table
 
 
 def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composable, where: sql.Composable) -> None:
@@ -41,6 +41,44 @@ def _texts(spec: TableSpec, alias: str, version: int) -> sql.Composable:
     return sql.SQL(", ").join(
         sql.SQL("({})::pg_catalog.text").format(converted(column, sql.Identifier(alias, column.name), version))
         for column in spec.key_columns
+    )
+
+
+def log_spellings(connection: Connection, spec: TableSpec) -> None:
+    """Log every other spelling of a logged key too, canonical or known as odd.
+
+    A drain deletes by uuid: without this a twin that came and went would take with it a row that stays. Spellings
+    that no verification has seen yet may be missed; that verification finds the row missing.
+    """
+    version = connection.info.server_version
+    keys = [
+        (column, sql.SQL("log.{}").format(key)) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)
+    ]
+    nexts = [converted_if_valid(column, key, version) for column, key in keys]
+    others = [canonical(column, value) for (column, _), value in zip(keys, nexts, strict=True)]
+    same = [
+        sql.SQL("odd.{} = ({})::pg_catalog.text").format(sql.Identifier(f"c{n}"), value)
+        for n, value in enumerate(nexts, start=1)
+    ]
+    comma = sql.SQL(", ")
+    run(
+        connection,
+        sql.SQL(
+            "INSERT INTO {log} ({names})"
+            " SELECT {others} FROM {log} AS log WHERE NOT coalesce(truncated, false)"
+            " AND ({others}) IS NOT NULL AND ROW({others}) IS DISTINCT FROM ROW({keys})"
+            " UNION SELECT {odd_keys} FROM {log} AS log JOIN {odd} AS odd ON {same}"
+            " WHERE NOT coalesce(truncated, false)"
+        ).format(
+            log=log_table(spec),
+            names=comma.join(log_keys(spec)),
+            others=comma.join(others),
+            keys=comma.join(key for _, key in keys),
+            odd_keys=comma.join(sql.SQL("odd.{}").format(key) for key in log_keys(spec)),
+            odd=odd_table(spec),
+            same=sql.SQL(" AND ").join(same),
+        ),
+        prepare=True,
     )
 
 
@@ -103,3 +141,25 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
             + "; ".join(str(twin[0]) for twin in twins)
             + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."
         )
+
+
+def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
+    """Some keys that more than one row of the next table has, as text, where no unique index sees to that.
+
+    One of two twins is always spelled oddly, and a verification of values has kept all odd spellings.
+    """
+    same = sql.SQL(" AND ").join(
+        sql.SQL("next.{} = odd.{}::{}").format(
+            sql.Identifier(column.name), sql.Identifier(f"c{n}"), type_name(column.next_type)
+        )
+        for n, column in enumerate(spec.key_columns, start=1)
+    )
+    keys = column_list(spec.key_columns, "next")
+    found = run(
+        connection,
+        sql.SQL(
+            "SELECT ROW({keys})::text FROM {odd} AS odd JOIN {next} AS next ON {same} GROUP BY {keys}"
+            " HAVING count(DISTINCT (next.tableoid::text, next.ctid::text)) > 1 LIMIT 3"
+        ).format(keys=keys, odd=odd_table(spec), next=next_table(spec), same=same),
+    ).fetchall()
+    return [str(key[0]) for key in found]

@@ -22,6 +22,8 @@ SESSION: Mapping[str, str] = {
     "timezone": "UTC",
     "extra_float_digits": "1",
     "search_path": "pg_catalog",
+    # An error, where a policy would hide rows from us: they would be missing in the next table, and nobody would see.
+    "row_security": "off",
     "client_min_messages": "warning",
     # Before version 18 a disabled plan node costs so much that even a lookup of ten keys would be compiled.
     "jit": "off",
@@ -119,11 +121,15 @@ def keep_plans(connection: Connection) -> None:
 
 
 def rows(
-    connection: Connection, statement: sql.Composable, params: Mapping[str, Any] | None = None
+    connection: Connection,
+    statement: sql.Composable,
+    params: Mapping[str, Any] | None = None,
+    *,
+    prepare: bool | None = None,
 ) -> list[dict[str, Any]]:
-    """All rows of a query as dictionaries."""
+    """All rows of a query as dictionaries. `prepare` is that of `run`."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(cast(sql.Composed, statement), params).fetchall()
+        return cursor.execute(cast(sql.Composed, statement), params, prepare=prepare).fetchall()
 
 
 def row(

@@ -17,8 +17,10 @@ from psycopg import IsolationLevel, errors, sql
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql import catalogue
+from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.named import query
 from sql.swap_script import swap_script
@@ -48,6 +50,16 @@ class CutoverTimes:
     hold_ms: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """What was read and composed before the lock: `lock` and `swap` are scripts, `oids` those of all they touch."""
+
+    lock: sql.Composable
+    swap: sql.Composable
+    oids: list[int]
+    functions: list[int]
+
+
 def locked_tables(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]) -> list[tuple[str, str]]:
     """Every table the swap touches, in the one order in which all of them are locked."""
     names = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
@@ -72,9 +84,8 @@ def cut_over(
     tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
     """
     keep_plans(connection)
-    oids = table_oids(connection, locked_tables(specs, foreign_keys))
-    prepared = _prepare(connection, specs, foreign_keys, autovacuum_before)
-    stamp = _stamp(connection, oids)
+    prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before)
+    stamp = _stamp(connection, prepared)
     refuse_changed_shapes(connection, specs)
     _drain_shortly_before(connection, specs)
     reached_commit = False
@@ -82,44 +93,33 @@ def cut_over(
     locked = started
     try:
         with connection.transaction():
-            _lock(connection, specs, foreign_keys, limits)
+            _lock(connection, prepared, limits)
             locked = time.monotonic()
             drained = _last_drain(connection, specs, limits)
-            if _stamp(connection, oids) != stamp:
+            if _stamp(connection, prepared) != stamp:
                 # Something wrote the catalogue since we looked; only now is a full look worth its time.
                 refuse_changed_shapes(connection, specs)
-            script(connection, prepared)
+            script(connection, prepared.swap)
             write_ledger(drained)
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
         waited_s = None if locked > started else time.monotonic() - started
-        raise TryAgain(_missed(connection, specs, foreign_keys, waited_s, error)) from None
+        raise TryAgain(_missed(connection, prepared.oids, waited_s, error)) from None
     except psycopg.OperationalError as error:
-        if connection.closed and reached_commit:
+        # The server's farewell may be read before the connection is seen to be closed.
+        cut_off = connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
+        if cut_off and reached_commit:
             raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
         raise
     ended = time.monotonic()
     return CutoverTimes(wait_ms=(locked - started) * 1000, hold_ms=(ended - locked) * 1000)
 
 
-def _lock(
-    connection: Connection,
-    specs: Sequence[TableSpec],
-    foreign_keys: Sequence[ForeignKeyDocument],
-    limits: CutoverLimits,
-) -> None:
+def _lock(connection: Connection, prepared: _Prepared, limits: CutoverLimits) -> None:
     """All locks at once, in one order. lock_timeout counts for each lock anew, so the whole is bounded too."""
-    apply_settings(
-        connection,
-        {
-            "lock_timeout": f"{limits.lock_timeout_ms}ms",
-            "statement_timeout": f"{limits.lock_budget_ms}ms",
-            "synchronous_commit": "on",
-        },
-        local=True,
-    )
-    tables = sql.SQL(", ").join(sql.Identifier(*name) for name in locked_tables(specs, foreign_keys))
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables))
+    waits = {"lock_timeout": f"{limits.lock_timeout_ms}ms", "statement_timeout": f"{limits.lock_budget_ms}ms"}
+    apply_settings(connection, {**waits, "synchronous_commit": "on"}, local=True)
+    run(connection, prepared.lock)
     apply_settings(connection, {"statement_timeout": f"{limits.hold_budget_ms}ms"}, local=True)
 
 
@@ -127,16 +127,43 @@ def _prepare(
     connection: Connection,
     specs: Sequence[TableSpec],
     foreign_keys: Sequence[ForeignKeyDocument],
+    limits: CutoverLimits,
     autovacuum_before: Mapping[str, str | None],
-) -> sql.Composable:
-    for schema in sorted({relation.past_schema for spec in specs for relation in spec.relations}):
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    return swap_script(connection, specs, foreign_keys, autovacuum_before)
+) -> _Prepared:
+    dependents = read_dependents(connection, specs)
+    make_schemas(connection, dependents)
+    _build_views(connection, specs, dependents, lock_timeout_ms=limits.lock_timeout_ms)
+    names = locked_tables(specs, foreign_keys)
+    return _Prepared(
+        lock=lock_script(connection, dependents.views, names),
+        swap=swap_script(connection, specs, foreign_keys, autovacuum_before, dependents),
+        oids=[*table_oids(connection, names), *(view.oid for view in dependents.views)],
+        functions=dependents.function_oids,
+    )
 
 
-def _stamp(connection: Connection, oids: Sequence[int]) -> str:
+def _build_views(
+    connection: Connection, specs: Sequence[TableSpec], dependents: Dependents, *, lock_timeout_ms: int
+) -> None:
+    """Anew at every attempt. Rows of materialized views are those of one moment: all tables are drained at it."""
+    with connection.transaction():
+        drop_beside(connection, [relation for spec in specs for relation in spec.next_relations])
+    if not dependents.views:
+        return
+    # Before a build that may take long, or fail for nothing but the change.
+    refuse_changed_shapes(connection, specs)
+    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        if any(view.materialized for view in dependents.views):
+            for spec in specs:
+                _drain_equal(connection, spec)
+        build_beside(connection, dependents)
+
+
+def _stamp(connection: Connection, prepared: _Prepared) -> str:
     """Changes with every catalogue row that defines the tables; its plan is kept for the lock."""
-    found = run(connection, query("cutover.catalogue_rows"), {"oids": list(oids)}, prepare=True).fetchone()
+    named = {"oids": prepared.oids, "functions": prepared.functions}
+    found = run(connection, query("cutover.catalogue_rows"), named, prepare=True).fetchone()
     return "" if found is None else str(found[0])
 
 
@@ -178,43 +205,33 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
 
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Raises NeedsPerson where a live table's definition is not what the next table was built from."""
-    for spec in specs:
-        present = catalogue.shape(connection, spec.oid)
+    with connection.transaction():
+        # Planning these queries costs ten times what they cost; their plans do not depend on the table.
+        apply_settings(connection, {"plan_cache_mode": "force_generic_plan"}, local=True)
+        found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
+    for spec, present in found:
         if present != spec.shape:
-            what = present.partition(" and ")[2] or "a column, constraint, index, trigger, grant, option or comment"
+            what = catalogue.changed(spec.shape, present)
             raise NeedsPerson(
                 f"{spec.full_name}: its definition was changed during the run ({what}). The next table does not have "
                 "the change: undo it and `replank retry`, or `replank rollback` and run again."
             )
 
 
-def _missed(
-    connection: Connection,
-    specs: Sequence[TableSpec],
-    foreign_keys: Sequence[ForeignKeyDocument],
-    waited_s: float | None,
-    error: psycopg.Error,
-) -> str:
+def _missed(connection: Connection, oids: Sequence[int], waited_s: float | None, error: psycopg.Error) -> str:
     """Why the attempt was given up. `waited_s` is None if the locks were granted."""
     if waited_s is None:
         return f"the work under the lock took too long ({error.diag.message_primary}); rolled back"
-    who = blockers(connection, specs, foreign_keys, waited_s=waited_s)
+    who = blockers(connection, oids, waited_s=waited_s)
     return "the locks were not granted in time; they are held by: " + ("; ".join(who) or "(gone meanwhile)")
 
 
-def blockers(
-    connection: Connection,
-    specs: Sequence[TableSpec],
-    foreign_keys: Sequence[ForeignKeyDocument],
-    *,
-    waited_s: float,
-) -> list[str]:
-    """Who has held locks on the set's tables all the while that was waited, for people."""
-    oids = table_oids(connection, locked_tables(specs, foreign_keys))
+def blockers(connection: Connection, oids: Sequence[int], *, waited_s: float) -> list[str]:
+    """Who has held locks on these relations all the while that was waited, for people."""
     return [
         f"pid {b['pid']} ({b['application'] or 'no name'}, {b['state']}"
         f", transaction open {b['seconds']:.1f} s): {b['query']}"
-        for b in rows(connection, query("cutover.blockers"), {"oids": oids, "seconds": waited_s})
+        for b in rows(connection, query("cutover.blockers"), {"oids": list(oids), "seconds": waited_s})
     ]
 
 

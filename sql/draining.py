@@ -15,7 +15,7 @@ from psycopg import sql
 
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged, logged_converted, same_key
-from sql.collisions import refuse_collisions
+from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import joined_source, source
@@ -59,10 +59,11 @@ def drain(connection: Connection, spec: TableSpec, *, compare: bool, by_index: b
         connection.execute(sql.SQL("ANALYZE {}").format(log_table(spec)))
     elif by_index:
         apply_settings(connection, FEW_KEYS, local=True)
+    if spec.key_converted:
+        log_spellings(connection, spec)
+        refuse_collisions(connection, spec)
     run(connection, _delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
     inserted = run(connection, _insert_into_next(connection, spec), prepare=True).rowcount
-    if spec.key_converted:
-        refuse_collisions(connection, spec)
     mismatches = count_mismatches(connection, spec) if compare else 0
     run(connection, sql.SQL("DELETE FROM {}").format(log_table(spec)), prepare=True)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)

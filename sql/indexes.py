@@ -14,6 +14,7 @@ from psycopg import sql
 
 from replank.table_spec import Relation, TableSpec, building_schema
 from sql.connection import Connection, apply_settings, rows, run
+from sql.extended_statistics import create_statistics
 from sql.named import query
 from sql.next_table import server_text
 
@@ -109,14 +110,31 @@ def constraint_name(table: str, column: str, ending: str) -> str:
 def build_index(connection: Connection, document: Mapping[str, Any]) -> None:
     """Build the index of an `IndexSpec`'s document on its next relation, in the caller's transaction."""
     index = IndexSpec(**document)
-    _look_at(connection, index)
+    look_at(connection, index)
     if index.whole_constraint is None:
         connection.execute(server_text(index.definition))
     else:
-        _add_constraint(connection, index, index.whole_constraint)
+        add_constraint(connection, index, index.whole_constraint)
 
 
-def _look_at(connection: Connection, index: IndexSpec) -> None:
+def build_concurrently(connection: Connection, document: Mapping[str, Any]) -> None:
+    """Build an index on the live table without keeping writers out; an invalid one of its name is built anew."""
+    index = IndexSpec(**document)
+    found = rows(connection, query("backfilling.valid_index"), {"schema": index.schema, "name": index.name})
+    if found and found[0]["valid"]:
+        return
+    if found:
+        name = sql.Identifier(index.schema, index.name)
+        connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(name))
+    apply_settings(connection, {"search_path": quoted(index.schema)})
+    try:
+        connection.execute(server_text(index.definition.replace("INDEX", "INDEX CONCURRENTLY", 1)))
+    finally:
+        if not connection.closed:
+            apply_settings(connection, {"search_path": "pg_catalog"})
+
+
+def look_at(connection: Connection, index: IndexSpec) -> None:
     """Names in the index's definition mean the next relation, and it lies where the live one does."""
     settings = {
         "search_path": quoted(index.next_schema, index.schema),
@@ -125,7 +143,7 @@ def _look_at(connection: Connection, index: IndexSpec) -> None:
     apply_settings(connection, settings, local=True)
 
 
-def _add_constraint(connection: Connection, index: IndexSpec, definition: str, *, only: bool = False) -> None:
+def add_constraint(connection: Connection, index: IndexSpec, definition: str, *, only: bool = False) -> None:
     assert index.constraint_name is not None
     run(
         connection,
@@ -141,27 +159,33 @@ def _add_constraint(connection: Connection, index: IndexSpec, definition: str, *
 def attach_constraints(connection: Connection, spec: TableSpec, indexes: Iterable[IndexSpec]) -> None:
     """Make constraints of the heaps' unique indexes, give indexes their marks and comments, join partitions'."""
     for index in indexes:
-        for statement in (*_constraint(index), *_marks(index)):
+        for statement in (*constraint(index), *marks(index)):
             run(connection, statement)
     _join_parts(connection, spec.parents)
     for relation in spec.relations:
-        for target in rows(connection, query("next_table.index_statistics"), {"oid": relation.oid}):
-            connection.execute(
-                sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
-                    sql.Identifier(relation.next_schema, target["name"]), target["column_no"], target["target"]
-                )
+        set_statistics_targets(connection, relation)
+    create_statistics(connection, spec.relations)
+
+
+def set_statistics_targets(connection: Connection, relation: Relation) -> None:
+    """On the expressions of the next relation's indexes, as on those of the live one's."""
+    for target in rows(connection, query("next_table.index_statistics"), {"oid": relation.oid}):
+        connection.execute(
+            sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+                sql.Identifier(relation.next_schema, target["name"]), target["column_no"], target["target"]
             )
+        )
 
 
 def _join_parts(connection: Connection, parents: Sequence[Relation]) -> None:
     """The indexes of partitioned relations: created without a file, complete with the partitions' parts."""
     indexes = read_indexes(connection, parents)
     for index in indexes:
-        _look_at(connection, index)
+        look_at(connection, index)
         if index.constraint_definition is None:
             connection.execute(server_text(index.definition))
         else:
-            _add_constraint(connection, index, index.constraint_definition, only=True)
+            add_constraint(connection, index, index.constraint_definition, only=True)
     for parent in parents:
         for part in rows(connection, query("next_table.index_parts"), {"oid": parent.oid}):
             connection.execute(
@@ -171,11 +195,11 @@ def _join_parts(connection: Connection, parents: Sequence[Relation]) -> None:
                 )
             )
     for index in indexes:
-        for statement in _marks(index):
+        for statement in marks(index):
             run(connection, statement)
 
 
-def _constraint(index: IndexSpec) -> list[sql.Composable]:
+def constraint(index: IndexSpec) -> list[sql.Composable]:
     """The PRIMARY KEY or UNIQUE that stands on a built index; others came with their index."""
     if index.constraint_name is None or index.whole_constraint is not None:
         return []
@@ -193,7 +217,8 @@ def _constraint(index: IndexSpec) -> list[sql.Composable]:
     ]
 
 
-def _marks(index: IndexSpec) -> list[sql.Composable]:
+def marks(index: IndexSpec) -> list[sql.Composable]:
+    """Which of its table's indexes it is (CLUSTER ON, REPLICA IDENTITY), and comments."""
     table, name = index.next_table, sql.Identifier(index.name)
     made: list[sql.Composable] = []
     if index.clustered:

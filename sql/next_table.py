@@ -13,7 +13,7 @@ from typing import TypeVar
 from psycopg import sql
 
 from replank.errors import NeedsPerson
-from replank.table_spec import ColumnSpec, PartitionSpec, Relation, TableSpec
+from replank.table_spec import ColumnSpec, Layout, PartitionSpec, Relation, TableSpec
 from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, rows, value
 from sql.conversion import type_name
@@ -29,6 +29,12 @@ KNOWN_DEFAULTS = {
 AnyRelation = TypeVar("AnyRelation", bound=Relation)
 
 TEMPLATE = sql.Identifier("pg_temp", "replank_template")
+
+OF_HEAPS = (10, 11)
+"""Numbers of the dressing's statements that a partitioned table does not understand: its partitions get them."""
+
+OF_ROOTS = (16, 30, 31, 32, 33, 40, 41, 42, 43)
+"""Those for comments, grants and sequences: they stand on the partitioned table only."""
 
 
 def next_table(relation: Relation) -> sql.Identifier:
@@ -59,6 +65,17 @@ def create_next(connection: Connection, spec: TableSpec) -> None:
 
     Raises NeedsPerson if the live table, one of its columns or of its partitions is gone.
     """
+    if spec.layout is None:
+        _create_like_live(connection, spec)
+    else:
+        _create_laid_out(connection, spec, spec.layout)
+    for heap in spec.next_heaps:
+        # While it is filled, autovacuum would only get in the way of the index jobs' locks.
+        connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(heap)))
+
+
+def _create_like_live(connection: Connection, spec: TableSpec) -> None:
+    """The next table with the live one's partitions, at any depth."""
     lives = {live.oid: live for live in read_tables(connection, [relation.oid for relation in spec.relations])}
     for schema in sorted({relation.next_schema for relation in spec.relations}):
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
@@ -75,14 +92,36 @@ def create_next(connection: Connection, spec: TableSpec) -> None:
             )
         for statement in dressing(connection, relation):
             connection.execute(server_text(statement))
-    for heap in spec.heaps:
-        # While it is filled, autovacuum would only get in the way of the index jobs' locks.
-        connection.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(heap)))
+
+
+def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) -> None:
+    """The next table with partitions of its own, or with none: all are made like the live table."""
+    found = read_tables(connection, [spec.oid])
+    if not found:
+        raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(spec.next_schema)))
+    _create_relation(connection, spec, spec, found[0])
+    for statement in dressing(connection, spec, without=OF_HEAPS if layout.partitions else ()):
+        connection.execute(server_text(statement))
+    stored = sql.SQL("")
+    method = value(connection, query("next_table.access_method"), {"oid": spec.oid})
+    if method is not None:
+        stored = sql.SQL("USING {}").format(sql.Identifier(method))  # type: ignore[assignment]
+    for partition in layout.partitions:
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF {} {} {}").format(
+                next_table(partition), next_table(spec), server_text(partition.bound), stored
+            )
+        )
+        for statement in dressing(connection, partition, without=OF_ROOTS):
+            connection.execute(server_text(statement))
 
 
 def _create_relation(connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable) -> None:
     """One relation with its converted columns. Partitions have no identity of their own."""
     by = relation.partitioned_by if isinstance(relation, (TableSpec, PartitionSpec)) else ""
+    if spec.layout is not None:
+        by = spec.layout.partitioned_by
     identity = sql.SQL("INCLUDING IDENTITY" if relation is spec else "")
     if not by:
         stored: sql.Composable = sql.SQL("")
@@ -162,8 +201,9 @@ def next_default(default: str, next_type: str) -> sql.Composable:
     return sql.SQL("({})::pg_catalog.text::{}").format(server_text(default), type_name(next_type))
 
 
-def dressing(connection: Connection, relation: Relation) -> list[str]:
+def dressing(connection: Connection, relation: Relation, *, without: Sequence[int] = ()) -> list[str]:
     """Statements that give the next relation what LIKE leaves out. The next relation must exist."""
     targets = query("next_table.dressing_targets")
     named = {"oid": relation.oid, "schema": relation.next_schema, "name": relation.name}
-    return [r["statement"] for r in rows(connection, targets + query("next_table.dressing"), named)]
+    found = rows(connection, targets + query("next_table.dressing"), named)
+    return [r["statement"] for r in found if r["n"] not in without]

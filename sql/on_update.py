@@ -9,7 +9,7 @@ from psycopg import sql
 
 from replank.table_spec import TableSpec
 from sql.connection import Connection
-from sql.next_table import next_table, server_text
+from sql.next_table import live_table, next_table, server_text
 
 LONGEST_NAME_BYTES = 63
 ENDING = "_on_update"
@@ -21,12 +21,12 @@ def function_name(spec: TableSpec) -> str:
     return spec.name.encode()[:room].decode(errors="ignore") + ENDING
 
 
-def create_on_update(connection: Connection, spec: TableSpec) -> None:
-    """Function and trigger for the next table, in its schema; none where no column asks for it."""
+def create_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:
+    """Function and trigger for the next table (or the live one), in its schema; none where no column asks for it."""
     columns = [column for column in spec.columns if column.on_update]
     if not columns:
         return
-    function = sql.Identifier(spec.next_schema, function_name(spec))
+    function = sql.Identifier(spec.schema if live else spec.next_schema, function_name(spec))
     # A statement that sets the column itself has the last word.
     body = sql.SQL(" ").join(
         sql.SQL("IF NEW.{0} IS NOT DISTINCT FROM OLD.{0} THEN NEW.{0} := ({1}); END IF;").format(
@@ -42,15 +42,17 @@ def create_on_update(connection: Connection, spec: TableSpec) -> None:
     )
     connection.execute(
         sql.SQL("CREATE TRIGGER {} BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
-            sql.Identifier(function_name(spec)), next_table(spec), function
+            sql.Identifier(function_name(spec)), live_table(spec) if live else next_table(spec), function
         )
     )
 
 
-def drop_on_update(connection: Connection, spec: TableSpec) -> None:
-    """Before the cutover, when the next table is gone: the function goes too."""
-    function = sql.Identifier(spec.next_schema, function_name(spec))
-    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(function))
+def drop_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:
+    """Trigger and function, where nothing shall be left of the run; what is not there is no error."""
+    if not any(column.on_update for column in spec.columns):
+        return
+    function = sql.Identifier(spec.schema if live else spec.next_schema, function_name(spec))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(function))
 
 
 def moved_on_update(spec: TableSpec) -> list[sql.Composable]:

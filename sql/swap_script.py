@@ -9,7 +9,11 @@ from psycopg import sql
 
 from replank.table_spec import Relation, TableSpec
 from sql.autovacuum import autovacuum_statement
+from sql.beside import moved_views
 from sql.connection import Connection, row, rows
+from sql.dependents import Dependents, put_in, taken_out
+from sql.extended_statistics import moved_statistics
+from sql.foreign_keys import add_keys, drop_border_keys
 from sql.named import query
 from sql.next_table import live_table, next_table, past_table, server_text
 from sql.on_update import moved_on_update
@@ -22,6 +26,7 @@ def swap_script(
     specs: Sequence[TableSpec],
     foreign_keys: Sequence[Mapping[str, Any]],
     autovacuum_before: Mapping[str, str | None],
+    dependents: Dependents,
 ) -> sql.Composable:
     """live → past, next → live, and everything that hangs on the tables as it was.
 
@@ -29,53 +34,33 @@ def swap_script(
     """
     relations = [relation for spec in specs for relation in spec.relations]
     members = {(relation.schema, relation.name) for relation in relations}
-    statements = _drop_border_keys(foreign_keys, members)
+    statements = drop_border_keys(foreign_keys, members)
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
-    for relation in relations:
+    # Where there are other partitions, nothing belongs to a single one: `check` has seen to that.
+    for relation in (r for spec in specs for r in (spec.relations if spec.layout is None else (spec,))):
         detached, attached = _sequences(connection, relation)
         before += detached
         after += [*attached, *_late_checks(connection, relation), *_triggers(connection, relation)]
-    for heap in (heap for spec in specs for heap in spec.heaps):
-        # Filling switched it off for the next table, the cutover for the live one.
-        setting = autovacuum_before.get(str(heap.oid))
-        after += [autovacuum_statement(table(heap), setting) for table in (live_table, past_table)]
+    # Filling switched autovacuum off for the next tables, the cutover for the live ones.
+    heaps = [(live_table(heap), heap) for spec in specs for heap in spec.next_heaps]
+    heaps += [(past_table(heap), heap) for spec in specs for heap in spec.heaps]
+    after += [autovacuum_statement(table, autovacuum_before.get(str(heap.oid))) for table, heap in heaps]
     after += [moved for spec in specs for moved in moved_on_update(spec)]
     statements += before
+    statements += taken_out(connection, dependents)
     statements += [_moved(live_table(relation), relation.past_schema) for relation in relations]
-    statements += [_moved(next_table(relation), relation.schema) for relation in relations]
+    statements += [_moved(next_table(r), r.schema) for spec in specs for r in spec.next_relations]
+    statements += moved_views(dependents.views)
+    statements += moved_statistics(connection, dependents.succeeded)
     statements += after
-    statements += _add_keys(foreign_keys)
+    statements += put_in(connection, dependents)
+    statements += add_keys(connection, foreign_keys, specs)
     return sql.SQL(";\n").join(statements)
 
 
 def _moved(table: sql.Identifier, schema: str) -> sql.Composable:
     return sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(table, sql.Identifier(schema))
-
-
-def _drop_border_keys(foreign_keys: Sequence[Mapping[str, Any]], members: set[tuple[str, str]]) -> list[sql.Composable]:
-    """Keys between the set and tables outside: the past table must neither hold nor be held by them."""
-    return [
-        sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-            sql.Identifier(key["schema"], key["table_name"]), sql.Identifier(key["name"])
-        )
-        for key in foreign_keys
-        if not ((key["schema"], key["table_name"]) in members and (key["ref_schema"], key["ref_table"]) in members)
-    ]
-
-
-def _add_keys(foreign_keys: Sequence[Mapping[str, Any]]) -> list[sql.Composable]:
-    """Every key again, NOT VALID: validation reads whole tables and comes after the lock."""
-    added: list[sql.Composable] = []
-    for key in foreign_keys:
-        table, name = sql.Identifier(key["schema"], key["table_name"]), sql.Identifier(key["name"])
-        late = sql.SQL("" if not key["validated"] else " NOT VALID")
-        added.append(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}{}").format(table, name, server_text(key["definition"]), late)
-        )
-        if key["comment"] is not None:
-            added.append(sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, table, key["comment"]))
-    return added
 
 
 def _sequences(connection: Connection, spec: Relation) -> tuple[list[sql.Composable], list[sql.Composable]]:

@@ -12,8 +12,9 @@ import structlog
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
 from sql.connection import Connection
-from sql.ledger import jobs, runs, tables
+from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Job
+from workers.cache_work import perform_on_cache
 from workers.failures import delay_s, judge
 from workers.work import Done, Limits, perform
 
@@ -68,6 +69,10 @@ class Executor:
         return Outcome.DONE
 
     def _perform(self, job: Job) -> Done:
+        if job.cache_no is not None:
+            cache = caches.read_cache(self.connection, job.run_id, job.cache_no)
+            limits = self._limits_of(job.run_id)
+            return perform_on_cache(self.connection, job, cache, limits, lease_s=self.settings.lease_s)
         table = tables.read_table(self.connection, job.run_id, job.table_no)
         return perform(self.connection, job, table, self._limits_of(job.run_id))
 

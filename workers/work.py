@@ -13,16 +13,17 @@ from psycopg import IsolationLevel, sql
 from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from replank.states import JobKind
+from sql.backfilling import backfill_chunk
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated
 from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain
-from sql.indexes import build_index
+from sql.indexes import build_concurrently, build_index
 from sql.ledger import jobs
 from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
-from sql.next_table import next_table
+from sql.next_table import live_table, next_table
 from sql.verification import log_differences, sum_chunk
 
 
@@ -45,7 +46,9 @@ class Limits:
 
 Work = Callable[[Connection, Job, RunTable, Limits], Done]
 
-UNBOUNDED_KINDS = frozenset({JobKind.INDEX, JobKind.VACUUM, JobKind.VALIDATE, JobKind.DRAIN, JobKind.REPAIR})
+UNBOUNDED_KINDS = frozenset(
+    {JobKind.INDEX, JobKind.VACUUM, JobKind.VALIDATE, JobKind.DRAIN, JobKind.REPAIR, JobKind.CACHE}
+)
 """No statement_timeout: these are as long as their table; the lease follows their backend's life."""
 
 
@@ -104,17 +107,40 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
 
 
-def _index(connection: Connection, job: Job, _table: RunTable, limits: Limits) -> Done:
+def _backfill(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    if job.chunk is None:
+        raise NeedsPerson(f"job {job.job_id} has no chunk")
+    with fenced(connection, job, limits):
+        rows = backfill_chunk(connection, table.spec, job.chunk, quiet=bool(job.detail["quiet"]))
+        return _finish(connection, job, Done(rows=rows))
+
+
+def _index(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
+    if table.spec.method == "backfill":
+        return _index_concurrently(connection, job, limits)
     with fenced(connection, job, limits):
         build_index(connection, job.detail)
+        return _finish(connection, job, Done(rows=0))
+
+
+def _index_concurrently(connection: Connection, job: Job, limits: Limits) -> Done:
+    """CREATE INDEX CONCURRENTLY refuses a transaction block, and leaves an invalid index where it was ended."""
+    # It waits for every transaction that is older than itself: that is no lock to give up on.
+    settings = {"maintenance_work_mem": f"{limits.index_memory_mb}MB", "lock_timeout": "0", "statement_timeout": "0"}
+    apply_settings(connection, settings)
+    build_concurrently(connection, job.detail)
+    with fenced(connection, job, limits):
         return _finish(connection, job, Done(rows=0))
 
 
 def _vacuum(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     """VACUUM refuses a transaction block; it is idempotent, so "done" may follow in its own."""
     apply_settings(connection, {"maintenance_work_mem": f"{limits.index_memory_mb}MB"})
-    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(next_table(table.spec)))
-    connection.execute(sql.SQL("VACUUM {}").format(log_table(table.spec)))
+    if table.spec.method == "backfill":
+        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(live_table(table.spec)))
+    else:
+        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(next_table(table.spec)))
+        connection.execute(sql.SQL("VACUUM {}").format(log_table(table.spec)))
     with fenced(connection, job, limits):
         return _finish(connection, job, Done(rows=0))
 
@@ -176,4 +202,5 @@ WORK: Mapping[JobKind, Work] = {
     JobKind.VERIFY: _verify,
     JobKind.REPAIR: _repair,
     JobKind.VALIDATE: _validate,
+    JobKind.BACKFILL: _backfill,
 }

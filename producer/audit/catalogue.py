@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from replank.table_spec import Relation
 from sql import catalogue
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows
+from sql.dependents import read_dependents
 from sql.ledger import runs
 from sql.ledger.runs import Run
 from sql.named import query
 
 LONGEST_NAME_BYTES = 63
 
-NOT_VALID_ON_PARTITIONED = 180_000
-"""From this `server_version_num` on a partitioned table may have a NOT VALID foreign key."""
-
 
 def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
     """All of it; cheap."""
     open_run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    dependents = read_dependents(connection, [subject.spec for subject in audited.subjects])
+    replaced = frozenset(dependents.oids)
     found: list[Finding] = []
     for subject in audited.subjects:
-        found += _shape(connection, subject)
-        found += _names(connection, subject, open_run)
+        found += _shape(connection, subject, replaced)
+        found += _names(connection, subject.spec.relations, subject.name, open_run)
+    found += _names(connection, dependents.views, None, open_run)
     for key in audited.foreign_keys:
         found += _torn(audited, key)
-        found += _from_partitioned(audited, key)
     if open_run is not None:
         found.append(_run_open(audited, open_run))
     return found
 
 
-def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
+def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -> Iterator[Finding]:
     live = subject.live
     if live.is_partition:
         yield blocker(
@@ -50,7 +51,9 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
             hint="Add a primary key, or take the table out of the plan.",
             table=subject.name,
         )
-    for what, name in catalogue.not_carried(connection, live.oid):
+    if subject.spec.method == "backfill":
+        return
+    for what, name in catalogue.not_carried(connection, live.oid, replaced=replaced):
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version would not carry it over to the new table",
@@ -58,6 +61,16 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
             table=subject.name,
             object=name,
             kind=what,
+        )
+    going = () if subject.spec.layout is None else subject.spec.partitions
+    for name in catalogue.carried(connection, [relation.oid for relation in going]):
+        yield blocker(
+            "not_carried",
+            f"{name}: it hangs on a partition that the plan does away with",
+            hint="Drop it before the run.",
+            table=subject.name,
+            object=name,
+            kind="partition",
         )
     invalid = query("catalogue.invalid_indexes")
     for index in (i for r in subject.spec.relations for i in rows(connection, invalid, {"oid": r.oid})):
@@ -71,15 +84,17 @@ def _shape(connection: Connection, subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _names(connection: Connection, subject: Subject, open_run: Run | None) -> Iterator[Finding]:
-    relations = subject.spec.relations
+def _names(
+    connection: Connection, relations: Sequence[Relation], table: str | None, open_run: Run | None
+) -> Iterator[Finding]:
+    """Of a table and its partitions, or (`table` is None) of the views that are carried over."""
     for schema in sorted({schema for r in relations for schema in (r.next_schema, r.past_schema)}):
         if len(schema.encode()) > LONGEST_NAME_BYTES:
             yield blocker(
                 "name_too_long",
                 f"the schema's name leaves no room: {schema} has more than {LONGEST_NAME_BYTES} bytes",
                 hint="Rename the schema, or take its tables out of the plan.",
-                table=subject.name,
+                table=table,
             )
     if open_run is not None:
         # Its own next tables are there by right; check says `run_open` instead.
@@ -91,7 +106,7 @@ def _names(connection: Connection, subject: Subject, open_run: Run | None) -> It
             "name_taken",
             f"{taken['schema']}.{taken['name']} exists already, and the run needs that name",
             hint="It is left from an earlier run: look whether its rows are still wanted, then drop or rename it.",
-            table=subject.name,
+            table=table,
             object=f"{taken['schema']}.{taken['name']}",
         )
 
@@ -116,19 +131,6 @@ def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
             column=planned[1],
             foreign_key=key.name,
             missing={"table": missing[0], "column": missing[1]},
-        )
-
-
-def _from_partitioned(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
-    """Before version 18 the cutover could only add such a key by reading the whole table under its lock."""
-    if key.partitioned and audited.server.version < NOT_VALID_ON_PARTITIONED:
-        yield blocker(
-            "foreign_key_partitioned",
-            f"foreign key {key.name} of {key.schema}.{key.table_name}, which is partitioned, to {key.ref_schema}."
-            f"{key.ref_table}: before PostgreSQL 18 it cannot be added again as NOT VALID",
-            hint="Drop the key before the run and add it again afterwards, or take the table out of the plan.",
-            table=f"{key.ref_schema}.{key.ref_table}" if audited.has(key.ref_oid) else f"{key.schema}.{key.table_name}",
-            foreign_key=key.name,
         )
 
 

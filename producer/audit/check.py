@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from producer.audit.cache_trial import try_caches
+from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
 from producer.audit.expressions import audit_expressions
 from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.mentions import audit_functions, audit_statements
+from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
 from producer.audit.soft_references import audit_soft_references
 from producer.audit.trial import audit_by_trial
 from producer.audit.values import audit_collisions, audit_values, scan
+from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
 from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect
 
-REFUSED_BEFORE_TRIAL = ("name_taken", "name_too_long", "partition", "standby")
+REFUSED_BEFORE_TRIAL = ("locks_short", "name_taken", "name_too_long", "partition", "standby")
 
 
 def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch) -> Report:
@@ -29,6 +33,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     with connect(settings.database(), name="check", settings=session) as connection:
         subject = _subject(connection, file, resolve(connection, file))
+        refuse_unknown(connection, file)
         found = _structure(connection, subject)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_values(subject, scanned)
@@ -55,7 +60,14 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_expressions(connection, subject)
-    return found + audit_by_trial(connection, subject, skip=_not_to_be_tried(subject, found))
+    found += audit_partitions(connection, subject)
+    found += audit_caches(connection, subject)
+    skip = _not_to_be_tried(subject, found)
+    found += audit_by_trial(connection, subject, skip=skip)
+    if not any(finding.blocks or finding.code == "run_open" for finding in found):
+        # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
+        found += try_caches(connection, subject)
+    return found
 
 
 def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:

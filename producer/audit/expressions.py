@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from psycopg import errors, sql
 
 from producer.audit.findings import Audited, Finding, Subject, blocker
+from sql.backfilling import disturbing_triggers, filled_columns, keyed_columns, may_be_quiet
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
 from sql.conversion import column_list, next_value
@@ -22,6 +23,7 @@ def audit_expressions(connection: Connection, audited: Audited) -> list[Finding]
         if any(column.value for column in subject.spec.columns) or subject.spec.join:
             found += _unstable(connection, subject)
         found += _unique_on_partitioned(subject)
+        found += _disturbing(connection, subject)
     for key in audited.foreign_keys:
         found += _policy_torn(audited, key)
     return found
@@ -60,9 +62,28 @@ def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
         )
 
 
+def _disturbing(connection: Connection, subject: Subject) -> Iterator[Finding]:
+    """Filling a row in place is an UPDATE: the application's triggers would take it for one of its own."""
+    spec = subject.spec
+    if spec.method != "backfill" or not filled_columns(spec):
+        return
+    triggers = disturbing_triggers(connection, spec) + [c.name for c in spec.columns if c.on_update]
+    keyed = keyed_columns(connection, spec)
+    if not triggers or (may_be_quiet(connection) and not keyed):
+        return
+    why = f"{', '.join(keyed)} is checked by a foreign key" if keyed else "this role may not keep them from firing"
+    yield blocker(
+        "triggers_would_fire",
+        f"filling rows in place would fire {', '.join(triggers)}, because {why}",
+        hint="GRANT SET ON PARAMETER session_replication_role to the role, or say method = 'rebuild' in the plan.",
+        table=subject.name,
+        triggers=triggers,
+    )
+
+
 def _unique_on_partitioned(subject: Subject) -> Iterator[Finding]:
     for column in subject.spec.columns:
-        if column.unique and subject.spec.partitioned:
+        if column.unique and subject.spec.next_partitioned:
             yield blocker(
                 "unique_on_partitioned",
                 f"column {column.name} cannot be unique by itself: the table is partitioned",

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 
 from psycopg import errors, sql
 
+from producer.audit.attempt import LOCK_TIMEOUT_MS, attempt
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.trial_dependents import try_dependents
+from producer.audit.trial_triggers import try_triggers
 from replank.chunk import Axis, Chunk
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import type_name
 from sql.copying import copy_statement
-from sql.indexes import attach_constraints, build_index, planned_indexes, read_indexes
+from sql.indexes import build_index
+from sql.next_indexes import next_indexes, stand_on_indexes
 from sql.next_table import create_next, server_text
 from sql.on_update import create_on_update
 from sql.sampling import draws_from_sequence
-
-LOCK_TIMEOUT_MS = 1_000
 
 
 def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[int]) -> list[Finding]:
@@ -31,27 +33,33 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
             found += _defaults(connection, subject)
             if subject.live.oid not in skip:
                 found += _build(connection, subject)
+        if not skip and not any(finding.blocks for finding in found):
+            # What reads several tables can only be tried when all of them are there.
+            found += try_dependents(connection, audited)
     return found
 
 
 def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
-    failed = _attempt(connection, subject, "the next table", partial(_create, connection, spec))
+    failed = attempt(connection, subject.name, "the next table", partial(_create, connection, spec))
     if failed is not None:
         yield failed
         return
-    indexes = read_indexes(connection, spec.heaps) + planned_indexes(connection, spec)
+    indexes = next_indexes(connection, spec)
     all_built = True
     for index in indexes:
-        failed = _attempt(connection, subject, f"index {index.name}", partial(build_index, connection, asdict(index)))
+        failed = attempt(
+            connection, subject.name, f"index {index.name}", partial(build_index, connection, asdict(index))
+        )
         if failed is not None:
             all_built = False
             yield failed
     if all_built:
-        attach = partial(attach_constraints, connection, spec, indexes)
-        failed = _attempt(connection, subject, "what stands on its indexes", attach)
+        attach = partial(stand_on_indexes, connection, spec, indexes)
+        failed = attempt(connection, subject.name, "what stands on its indexes", attach)
         if failed is not None:
             yield failed
+    yield from try_triggers(connection, subject)
     # The last build's search_path would otherwise hold for the next table too.
     apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
 
@@ -62,34 +70,6 @@ def _create(connection: Connection, spec: TableSpec) -> None:
     create_on_update(connection, spec)
     copy = copy_statement(spec, Chunk(axis=Axis.HEAP, lower=None, upper=None), connection.info.server_version)
     run(connection, sql.SQL("EXPLAIN {}").format(copy))
-
-
-def _attempt(connection: Connection, subject: Subject, what: str, build: Callable[[], None]) -> Finding | None:
-    """Build one thing in a savepoint of its own, so that one mistake does not hide the others."""
-    try:
-        with connection.transaction():
-            build()
-    except errors.LockNotAvailable:
-        return warning(
-            "trial_unfinished",
-            f"building {what} waited more than {LOCK_TIMEOUT_MS} ms for a lock and was given up",
-            hint="Somebody holds the table exclusively. `replank check` again when that has ended.",
-            table=subject.name,
-            object=what,
-        )
-    except errors.OperationalError:
-        # A lost connection or a stopping server is no fault of the plan.
-        raise
-    except errors.DatabaseError as error:
-        return blocker(
-            "trial_failed",
-            f"{what} cannot be built with the new types: {error.diag.message_primary or error}",
-            hint=error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan.",
-            table=subject.name,
-            object=what,
-            sqlstate=error.sqlstate,
-        )
-    return None
 
 
 def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:

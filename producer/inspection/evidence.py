@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sql import catalogue
 from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
+from sql.dependents import joined
 from sql.named import query
 from sql.sampling import Default, Sample, default_gives, readable_tables, sample_columns
 
@@ -61,6 +62,8 @@ class Evidence:
     tables: tuple[LiveTable, ...]
     foreign_keys: tuple[ForeignKey, ...]
     candidates: dict[Node, Candidate] = field(default_factory=dict)
+    joined: tuple[tuple[int, int], ...] = ()
+    """Pairs of a table's oid and that of a view, function or other table that reads it."""
 
 
 def looks_like_id(name: str) -> bool:
@@ -78,6 +81,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     domains = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.domain_columns"), wanted)}
     unique = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.unique_columns"), wanted)}
     readable = readable_tables(connection)
+    read_together = tuple(joined(connection, [table.oid for table in tables]))
     candidates: dict[Node, Candidate] = {}
     for table in tables:
         columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
@@ -99,7 +103,9 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 type_sibling=_type_sibling(table, column),
                 foreign_keys=tuple(k for k in keys if _takes_part(k, node)),
             )
-    return Evidence(server=server, tables=tuple(tables), foreign_keys=tuple(keys), candidates=candidates)
+    return Evidence(
+        server=server, tables=tuple(tables), foreign_keys=tuple(keys), candidates=candidates, joined=read_together
+    )
 
 
 def why_refused(connection: Connection, table: LiveTable, readable: set[int]) -> str | None:
@@ -108,7 +114,7 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         return "this role may not read the table"
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
-    lost = catalogue.not_carried(connection, table.oid)
+    lost = catalogue.not_carried(connection, table.oid, replaced=None)
     if lost:
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""

@@ -210,7 +210,7 @@ def _in_set_order(evidence: Evidence, accepted: Mapping[Node, Candidate]) -> tup
     for oid, name in accepted:
         by_table[oid].add(name)
     tables = [table for table in evidence.tables if table.oid in by_table]
-    numbers = conversion_sets([table.oid for table in tables], evidence.foreign_keys)
+    numbers = conversion_sets([table.oid for table in tables], evidence.foreign_keys, evidence.joined)
     return tuple(
         ProposedTable(
             schema=table.schema,

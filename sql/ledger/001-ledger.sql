@@ -35,6 +35,7 @@ CREATE TABLE replank.step (
     phase       integer NOT NULL,
     started_at  timestamptz,
     finished_at timestamptz,
+    measured    jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (run_id, step),
     FOREIGN KEY (run_id, phase) REFERENCES replank.phase ON DELETE CASCADE
 );
@@ -47,7 +48,8 @@ CREATE TABLE replank.run_table (
     set_no           integer NOT NULL,
     state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
         'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
-        'verifying', 'repairing', 'ready', 'swapped', 'validating', 'done')),
+        'verifying', 'repairing', 'ready', 'swapped', 'validating', 'extended', 'backfilling', 'constraining',
+        'done')),
     spec             jsonb NOT NULL,
     axis             text,
     axis_reason      text NOT NULL DEFAULT '',
@@ -103,13 +105,39 @@ CREATE TABLE replank.conversion_set (
     PRIMARY KEY (run_id, set_no)
 );
 
+-- What is built again when every table has been swapped. `built` is the table that is being filled.
+CREATE TABLE replank.cache (
+    run_id            bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    cache_no          integer NOT NULL,
+    name              text NOT NULL,
+    kind              text NOT NULL CHECK (kind IN ('table', 'materialized_view', 'prewarm', 'redis')),
+    spec              jsonb NOT NULL,
+    state             text NOT NULL DEFAULT 'planned' CHECK (state IN (
+        'planned', 'building', 'indexing', 'ready', 'swapped', 'done')),
+    generation        integer NOT NULL DEFAULT 1,
+    built             jsonb,
+    foreign_keys      jsonb NOT NULL DEFAULT '[]',
+    autovacuum_before jsonb,
+    problem           text NOT NULL DEFAULT '',
+    blocked           boolean NOT NULL DEFAULT false,
+    attempts          integer NOT NULL DEFAULT 0,
+    not_before        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    measured_before   jsonb,
+    measured_after    jsonb,
+    lock_wait_ms      double precision,
+    lock_hold_ms      double precision,
+    PRIMARY KEY (run_id, cache_no),
+    UNIQUE (run_id, name)
+);
+
 CREATE TABLE replank.job (
     job_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id        bigint NOT NULL,
     step          text NOT NULL,
-    table_no      integer NOT NULL,
+    table_no      integer,
+    cache_no      integer,
     kind          text NOT NULL CHECK (kind IN (
-        'copy', 'drain', 'index', 'vacuum', 'verify', 'repair', 'validate')),
+        'copy', 'drain', 'index', 'vacuum', 'verify', 'repair', 'validate', 'backfill', 'cache')),
     generation    integer NOT NULL,
     axis          text CHECK (axis IN ('primary_key', 'heap')),
     lower         jsonb,
@@ -133,7 +161,9 @@ CREATE TABLE replank.job (
     error_class   text,
     sqlstate      text,
     message       text,
-    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE,
+    FOREIGN KEY (run_id, cache_no) REFERENCES replank.cache ON DELETE CASCADE,
+    CHECK (num_nonnulls(table_no, cache_no) = 1)
 ) WITH (fillfactor = 70);
 
 -- The barriers ask only for what is unfinished, and for what failed.
@@ -158,3 +188,13 @@ CREATE TABLE replank.event (
     message  text NOT NULL DEFAULT ''
 );
 CREATE INDEX ON replank.event (run_id, event_id);
+
+-- What the catalogue said of the run's relations when it began.
+CREATE TABLE replank.catalogue_before (
+    run_id     bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    relation   text NOT NULL,
+    what       text NOT NULL,
+    name       text NOT NULL,
+    definition text NOT NULL
+);
+CREATE INDEX ON replank.catalogue_before (run_id);

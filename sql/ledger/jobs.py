@@ -33,6 +33,8 @@ class Job:
     counted: int
     chunk: Chunk | None
     detail: Mapping[str, Any]
+    cache_no: int | None = None
+    """The cache that the job works for, where it works for none of the tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class Sendable:
     kind: JobKind
     table_no: int
     chunk: Chunk | None
+    cache: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +84,16 @@ def add_jobs(
     step: str,
     generation: int,
     chunks: Sequence[Chunk] = (),
+    chunk_detail: Mapping[str, Any] | None = None,
     details: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Add one job per chunk, or one per detail."""
+    """Add one job per chunk (each with `chunk_detail`), or one per detail."""
     documents: list[dict[str, Any]] = [
         {
             "axis": str(chunk.axis),
             "lower": None if chunk.lower is None else list(chunk.lower),
             "upper": None if chunk.upper is None else list(chunk.upper),
+            "detail": dict(chunk_detail or {}),
         }
         for chunk in chunks
     ]
@@ -148,6 +153,27 @@ def copying(connection: Connection, table: TableSpec) -> bool:
     return bool(found)
 
 
+def pace(connection: Connection, table: TableSpec, kind: JobKind) -> dict[str, Any]:
+    """How long a table's last few jobs of a kind took, `seconds`, for how many `keys`; both None before the first."""
+    found = row(
+        connection,
+        query("jobs.pace"),
+        {"run_id": table.run_id, "table_no": table.table_no, "kind": str(kind)},
+    )
+    assert found is not None
+    return found
+
+
+def is_waiting(connection: Connection, table: TableSpec, kind: JobKind) -> bool:
+    """Whether a job of this kind is still to be done for the table."""
+    found = rows(
+        connection,
+        query("jobs.of_kind"),
+        {"run_id": table.run_id, "table_no": table.table_no, "kind": str(kind)},
+    )
+    return bool(found)
+
+
 def results(connection: Connection, table: TableSpec, kind: JobKind, generation: int) -> list[dict[str, Any]]:
     """`job_id`, `rows`, `detail` and `result` of the done jobs of one kind and generation."""
     return rows(
@@ -170,7 +196,13 @@ def take_for_sending(connection: Connection, run_id: int, *, window: int, resend
         {"run_id": run_id, "window": window, "resend_after_s": resend_after_s},
     )
     return [
-        Sendable(job_id=r["job_id"], kind=JobKind(r["kind"]), table_no=r["table_no"], chunk=_chunk(r))
+        Sendable(
+            job_id=r["job_id"],
+            kind=JobKind(r["kind"]),
+            table_no=r["table_no"] or 0,
+            chunk=_chunk(r),
+            cache=r["cache"],
+        )
         for r in sorted(found, key=lambda r: int(r["job_id"]))
     ]
 
@@ -198,7 +230,8 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
     return Job(
         job_id=job_id,
         run_id=run_id,
-        table_no=found["table_no"],
+        table_no=found["table_no"] or 0,
+        cache_no=found["cache_no"],
         kind=JobKind(found["kind"]),
         generation=found["generation"],
         attempt=found["attempt"],
@@ -216,6 +249,12 @@ def holds_lease(connection: Connection, job: Job, settings: Mapping[str, str]) -
         {"job_id": job.job_id, "attempt": job.attempt, "settings": Jsonb(dict(settings))},
     )
     return found is not None
+
+
+def renew_lease(connection: Connection, job: Job, *, lease_s: float) -> bool:
+    """For work outside the database, where an idle session says nothing. False if the job was overtaken."""
+    named = {"job_id": job.job_id, "attempt": job.attempt, "lease_s": lease_s}
+    return row(connection, query("jobs.renew_lease"), named) is not None
 
 
 def finish(connection: Connection, job: Job, *, rows_done: int, result: Mapping[str, Any] | None) -> bool:
@@ -308,7 +347,7 @@ def count_by_state(connection: Connection, run_id: int) -> dict[str, int]:
 
 
 def progress(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Per table, kind and generation: `jobs`, `done`, `rows`."""
+    """Per table, kind and generation: `jobs`, `done`, `rows`, and `keys` that backfill jobs have looked at."""
     return rows(connection, query("jobs.progress"), {"run_id": run_id})
 
 

@@ -150,6 +150,12 @@ def set_run_state(connection: Connection, run_id: int, state: RunState, reason: 
     return moved is not None
 
 
+def set_plan(connection: Connection, run_id: int, plan: Plan) -> None:
+    """The run goes on with a corrected plan. Only its caches may be others: tables have their own rows."""
+    document = Jsonb(plan.model_dump(mode="json", by_alias=True))
+    connection.execute(query("ledger.set_plan"), {"run_id": run_id, "plan": document, "plan_digest": plan.digest()})
+
+
 def set_flags(
     connection: Connection, run_id: int, *, paused: bool | None = None, hold_cutover: bool | None = None
 ) -> None:

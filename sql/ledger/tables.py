@@ -168,6 +168,7 @@ def block_table(connection: Connection, table: TableSpec, problem: str) -> None:
 def clear_problems(connection: Connection, run_id: int) -> None:
     connection.execute(query("ledger.clear_problems"), {"run_id": run_id})
     connection.execute(query("ledger.clear_set_problems"), {"run_id": run_id})
+    connection.execute(query("caches.clear_cache_problems"), {"run_id": run_id})
 
 
 def mark_rewritten(connection: Connection, table: TableSpec) -> None:

@@ -129,54 +129,58 @@ SELECT md5(concat_ws(E'\n',
      FROM pg_class c WHERE c.oid = %(oid)s::oid)
 )) AS shape;
 
--- not_carried: objects that hang on a table and that this version cannot carry over to the next one
-SELECT DISTINCT what, object FROM (
-  SELECT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN 'view or rule'
-              WHEN d.classid = 'pg_policy'::regclass THEN 'row security policy'
-              WHEN d.classid = 'pg_publication_rel'::regclass THEN 'publication'
-              WHEN d.classid = 'pg_statistic_ext'::regclass THEN 'extended statistics'
-              ELSE 'dependent object' END AS what,
-         coalesce((SELECT 'view ' || r.ev_class::regclass::text FROM pg_rewrite r
-                    WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid),
-                  pg_describe_object(d.classid, d.objid, d.objsubid)) AS object
+-- not_carried: objects that hang on a table or view and cannot be carried over; where `of` is given, only unless that relation is replaced too
+SELECT DISTINCT what, object, "of"::bigint AS "of" FROM (
+  SELECT CASE WHEN r.oid IS NOT NULL THEN 'rule' WHEN p.oid IS NOT NULL THEN 'row security policy' ELSE 'dependent object' END AS what,
+         pg_describe_object(d.classid, d.objid, d.objsubid) AS object, coalesce(r.ev_class, p.polrelid) AS "of"
     FROM pg_depend d
+    LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND d.deptype IN ('n', 'a')
-     AND d.classid NOT IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
+     AND d.classid NOT IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_statistic_ext'::regclass,
+                           'pg_publication_rel'::regclass, 'pg_proc'::regclass)
+     AND coalesce(r.ev_class, p.polrelid, 0) <> %(oid)s::oid AND coalesce(r.ev_type, '0') <> '1'
      AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (
            SELECT FROM pg_class k WHERE k.oid = d.objid AND (k.relkind IN ('i', 'I', 'S', 't') OR k.oid = %(oid)s::oid)))
      AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (
            SELECT FROM pg_inherits h WHERE h.inhrelid = d.objid AND h.inhparent = %(oid)s::oid))
   UNION ALL
-  SELECT 'use of the row type', pg_describe_object(d.classid, d.objid, d.objsubid)
+  SELECT 'use of the row type', pg_describe_object(d.classid, d.objid, d.objsubid), NULL
     FROM pg_depend d JOIN pg_class c ON c.oid = %(oid)s::oid
     JOIN pg_type t ON t.oid = c.reltype
    WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n'
+     AND d.classid NOT IN ('pg_proc'::regclass, 'pg_rewrite'::regclass)
+     AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class k WHERE k.oid = d.objid AND k.relkind IN ('v', 'm')))
   UNION ALL
-  SELECT 'row security', 'row level security is enabled' FROM pg_class WHERE oid = %(oid)s::oid AND relrowsecurity
+  SELECT 'row security', 'policies hide rows of ' || c.oid::regclass || ' from role ' || current_user || ': the next table would not have them', NULL
+    FROM pg_class c WHERE c.oid = %(oid)s::oid AND c.relrowsecurity AND row_security_active(c.oid)
   UNION ALL
-  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text
+  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text, NULL
     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhrelid = %(oid)s::oid AND NOT c.relispartition
   UNION ALL
-  SELECT 'foreign table', 'its rows are on another server' FROM pg_class WHERE oid = %(oid)s::oid AND relkind = 'f'
+  SELECT 'foreign table', 'its rows are on another server', NULL FROM pg_class WHERE oid = %(oid)s::oid AND relkind = 'f'
   UNION ALL
-  SELECT 'inheritance', 'it has inheritance children' FROM pg_class c
+  SELECT 'inheritance', 'it has inheritance children', NULL FROM pg_class c
    WHERE c.oid = %(oid)s::oid AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
   UNION ALL
-  SELECT 'typed table', 'it is a table of type ' || reloftype::regtype::text FROM pg_class WHERE oid = %(oid)s::oid AND reloftype <> 0
+  SELECT 'typed table', 'it is a table of type ' || reloftype::regtype::text, NULL FROM pg_class WHERE oid = %(oid)s::oid AND reloftype <> 0
   UNION ALL
-  SELECT 'subscription', 'logical replication writes into it' FROM pg_subscription_rel WHERE srrelid = %(oid)s::oid
+  SELECT 'subscription', 'logical replication writes into it', NULL FROM pg_subscription_rel WHERE srrelid = %(oid)s::oid
   UNION ALL
-  SELECT 'publication', 'publication ' || pubname || ' publishes it with all tables' FROM pg_publication
-   WHERE puballtables
+  -- A publication of the table's schema needs nothing: the next table lies elsewhere until it takes the live one's place.
+  SELECT 'publication', 'publication ' || pubname || ' publishes all tables: subscribers would be sent the next table while it is filled', NULL
+    FROM pg_publication, pg_class c WHERE puballtables AND c.oid = %(oid)s::oid AND c.relkind IN ('r', 'p')
   UNION ALL
-  SELECT 'publication', 'publication ' || p.pubname || ' publishes its schema'
-    FROM pg_publication p JOIN pg_publication_namespace pn ON pn.pnpubid = p.oid
-    JOIN pg_class c ON c.relnamespace = pn.pnnspid WHERE c.oid = %(oid)s::oid
+  SELECT 'security label', provider || ' label', NULL FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = %(oid)s::oid
   UNION ALL
-  SELECT 'security label', provider || ' label' FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = %(oid)s::oid
+  SELECT 'temporary or unlogged table', 'its contents do not survive a crash', NULL FROM pg_class
+   WHERE oid = %(oid)s::oid AND relpersistence <> 'p' AND relkind IN ('r', 'p')
   UNION ALL
-  SELECT 'temporary or unlogged table', 'its contents do not survive a crash' FROM pg_class
-   WHERE oid = %(oid)s::oid AND relpersistence <> 'p'
+  SELECT 'temporary view', 'it belongs to a session', NULL FROM pg_class WHERE oid = %(oid)s::oid AND relpersistence <> 'p' AND relkind NOT IN ('r', 'p')
+  UNION ALL
+  SELECT 'part of an extension', 'extension ' || e.extname, NULL
+    FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+   WHERE d.classid = 'pg_class'::regclass AND d.objid = %(oid)s::oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 ) AS found
 ORDER BY what, object;
 

@@ -47,7 +47,14 @@ SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state,
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY a.xact_start LIMIT 5;
 
--- catalogue_rows: changes when any catalogue row that defines the tables is written; cheap enough for a lock
+-- catalogue_rows: changes when any catalogue row that defines the relations or what hangs on them is written; cheap enough for a lock
+WITH used (class, oid) AS (
+  SELECT 'pg_class'::regclass::oid, c FROM unnest(%(oids)s::oid[]) AS c
+  UNION ALL
+  SELECT 'pg_type'::regclass::oid, u.oid FROM pg_class c JOIN pg_type t ON t.oid = c.reltype CROSS JOIN LATERAL (VALUES (t.oid), (t.typarray)) AS u (oid)
+   WHERE c.oid = ANY (%(oids)s::oid[])
+  UNION ALL
+  SELECT 'pg_proc'::regclass::oid, f FROM unnest(%(functions)s::oid[]) AS f)
 SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
   SELECT 'c' || oid || ' ' || xmin AS v FROM pg_class WHERE oid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 'a' || attrelid || ' ' || attnum || ' ' || xmin FROM pg_attribute WHERE attrelid = ANY (%(oids)s::oid[]) AND attnum > 0
@@ -56,8 +63,16 @@ SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
              WHERE conrelid = ANY (%(oids)s::oid[]) OR confrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 'i' || indexrelid || ' ' || xmin FROM pg_index WHERE indrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 't' || oid || ' ' || xmin FROM pg_trigger WHERE tgrelid = ANY (%(oids)s::oid[])
-  UNION ALL SELECT 'p' || classid || ' ' || objid FROM pg_depend
-             WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (%(oids)s::oid[])
-               AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
+  UNION ALL SELECT 'p' || d.classid || ' ' || d.objid FROM used u JOIN pg_depend d ON d.refclassid = u.class AND d.refobjid = u.oid
+             WHERE u.class <> 'pg_class'::regclass
+                OR d.classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
   UNION ALL SELECT 'h' || inhrelid || ' ' || xmin FROM pg_inherits WHERE inhparent = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'r' || oid || ' ' || xmin FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'y' || oid || ' ' || xmin FROM pg_policy WHERE polrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 's' || oid || ' ' || xmin FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'f' || oid || ' ' || xmin FROM pg_proc WHERE oid = ANY (%(functions)s::oid[])
+  UNION ALL SELECT 'u' || oid || ' ' || xmin FROM pg_publication_rel WHERE prrelid = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'l' || oid || ' ' || xmin FROM pg_publication WHERE puballtables
+  UNION ALL SELECT 'm' || objoid || ' ' || objsubid || ' ' || xmin FROM pg_description
+             WHERE classoid = 'pg_class'::regclass AND objoid = ANY (%(oids)s::oid[])
 ) AS rows_seen;

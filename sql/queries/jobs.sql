@@ -22,6 +22,16 @@ SELECT t.table_no,
                                  AND j.state = 'failed' LIMIT 1000) AS first_ones) AS failed
   FROM replank.run_table t WHERE t.run_id = %(run_id)s;
 
+-- pace: how long the last few jobs of a kind took on a table, and for how many keys each was cut
+SELECT avg(seconds)::float8 AS seconds, avg(keys)::float8 AS keys FROM (
+  SELECT extract(epoch FROM finished_at - started_at) AS seconds, (detail ->> 'keys')::int AS keys FROM replank.job
+   WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND state = 'done'
+   ORDER BY finished_at DESC LIMIT 8) AS latest;
+
+-- of_kind: whether jobs of a kind are unfinished on a table
+SELECT job_id FROM replank.job
+ WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND state IN ('waiting', 'leased', 'failed') LIMIT 1;
+
 -- results: what the done jobs of one kind and generation reported
 SELECT job_id, rows, detail, result FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
@@ -41,7 +51,8 @@ due AS (
    LIMIT greatest(%(window)s - (SELECT n FROM in_flight), 0)
    FOR UPDATE SKIP LOCKED)
 UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM due WHERE j.job_id = due.job_id
-RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper;
+RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper,
+          (SELECT c.name FROM replank.cache c WHERE c.run_id = j.run_id AND c.cache_no = j.cache_no) AS cache;
 
 -- unsend: the broker did not take them
 UPDATE replank.job SET sent_at = NULL, sends = greatest(sends - 1, 0) WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
@@ -64,6 +75,10 @@ SELECT job_id, ARRAY(SELECT set_config(s.name, s.setting, true) FROM jsonb_each_
 -- finish: done, in the transaction that changed the data
 UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %(rows)s, result = %(result)s
  WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id, pg_notify(%(wake_up)s, '');
+
+-- renew_lease: a job that works outside the database says that it still does; no row if it was overtaken
+UPDATE replank.job SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
+ WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s RETURNING job_id;
 
 -- give_back: a passing error: wait, then again. A worker's own shutdown costs no attempt
 UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
@@ -101,9 +116,9 @@ UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, se
  WHERE run_id = %(run_id)s AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- failures: jobs that need a person
-SELECT j.job_id AS job, j.step, t.schema_name || '.' || t.table_name AS "table", j.kind, j.axis, j.lower, j.upper,
+SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
        j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message
-  FROM replank.job j JOIN replank.run_table t USING (run_id, table_no)
+  FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'failed' ORDER BY j.job_id;
 
 -- counts: jobs of a run by state
@@ -111,17 +126,18 @@ SELECT state, count(*) AS n FROM replank.job WHERE run_id = %(run_id)s GROUP BY 
 
 -- progress: rows copied and jobs finished, per table
 SELECT table_no, kind, generation, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done,
-       coalesce(sum(rows) FILTER (WHERE state = 'done'), 0)::bigint AS rows
+       coalesce(sum(rows) FILTER (WHERE state = 'done'), 0)::bigint AS rows,
+       coalesce(sum((detail ->> 'keys')::int) FILTER (WHERE state = 'done'), 0)::bigint AS keys
   FROM replank.job WHERE run_id = %(run_id)s GROUP BY table_no, kind, generation;
 
 -- leases: what every worker does now
-SELECT j.worker, j.job_id, j.kind, t.schema_name || '.' || t.table_name AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
-  FROM replank.job j JOIN replank.run_table t USING (run_id, table_no)
+SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
+  FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker;
 
 -- rate: rows that jobs of one run finished within the last seconds, and how long that was
 SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
- WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify')
+ WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify', 'backfill')
    AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second';
 
 -- own_backends: sessions that leased jobs of a run and still live

@@ -44,6 +44,9 @@ UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
  WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
 RETURNING run_id;
 
+-- set_plan: the plan of a run whose caches were corrected
+UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_id = %(run_id)s;
+
 -- set_flags: pause and hold, where given
 UPDATE replank.run SET paused = coalesce(%(paused)s, paused), hold_cutover = coalesce(%(hold_cutover)s, hold_cutover)
  WHERE run_id = %(run_id)s RETURNING run_id;

@@ -22,8 +22,8 @@ pairs AS (
     JOIN identities n ON n.of_table = t.next::regclass AND n.attname = l.attname
     JOIN pg_class s ON s.oid = n.sequence JOIN pg_namespace sn ON sn.oid = s.relnamespace)
 
--- dressing: statements for what LIKE leaves out: options, statistics targets, owner, grants, comment, identity sequences
-SELECT statement FROM (
+-- dressing: numbered statements for what LIKE leaves out: options, statistics targets, owner, grants, comment, identity sequences
+SELECT n, statement FROM (
   SELECT 10 AS n, format('ALTER TABLE %%s SET (%%s)', t.next, string_agg(format('%%I = %%L', o.option_name, o.option_value), ', ')) AS statement
     FROM target t, pg_class c, pg_options_to_table(c.reloptions) o WHERE c.oid = t.oid GROUP BY t.next
   UNION ALL
@@ -41,9 +41,10 @@ SELECT statement FROM (
     FROM target t, pg_class c, pg_tablespace ts WHERE c.oid = t.oid AND ts.oid = c.reltablespace
   UNION ALL
   SELECT 15, format('ALTER TABLE %%s REPLICA IDENTITY %%s', t.next, CASE c.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
-    FROM target t, pg_class c WHERE c.oid = t.oid AND c.relreplident IN ('f', 'n')
+    FROM target t, pg_class c WHERE c.oid = t.oid AND c.relreplident IN ('f', 'n') AND c.relkind IN ('r', 'p')
   UNION ALL
-  SELECT 16, format('COMMENT ON TABLE %%s IS %%L', t.next, d) FROM target t, obj_description(t.oid, 'pg_class') d WHERE d IS NOT NULL
+  SELECT 16, format('COMMENT ON %%s %%s IS %%L', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, t.next, d)
+    FROM target t, pg_class c, obj_description(t.oid, 'pg_class') d WHERE c.oid = t.oid AND d IS NOT NULL
   UNION ALL
   SELECT 20, format('ALTER TABLE %%s OWNER TO %%I', t.next, r.rolname)
     FROM target t, pg_class c, pg_roles r WHERE c.oid = t.oid AND r.oid = c.relowner AND r.rolname <> current_user

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from producer.audit.catalogue import audit_catalogue
-from producer.audit.findings import audited
+from producer.audit.check import structural_findings
 from producer.resolution import resolve
 from replank.errors import WrongUse
-from sql import catalogue
 from sql.connection import connect
 from sql.ledger import runs
 
@@ -33,20 +31,6 @@ def test_gotcha_25_a_foreign_key_with_one_end_in_the_plan_is_torn(database: Data
     found = only(database.check({"child": ["id", "parent_id"]}).blockers, "foreign_key_torn")
     assert "Add column id of table public.parent" in found.hint
     assert codes(database.check({"parent": ["id"], "child": ["parent_id"]}).blockers) == []
-
-
-def test_gotcha_27_before_18_a_key_from_a_partitioned_table_is_refused(database: Database) -> None:
-    # Given a partitioned table outside the plan that refers to one inside
-    database.run(
-        "CREATE TABLE p (id text PRIMARY KEY, n int UNIQUE)",
-        "CREATE TABLE part (k int, n int REFERENCES p (n)) PARTITION BY RANGE (k)",
-    )
-    plan = database.plan({"p": ["id"]})
-    with connect(database.url, name="check") as connection:
-        subject = audited(connection, plan, catalogue.read_server(connection), resolve(connection, plan))
-        for version, expected in ((170_004, ["foreign_key_partitioned"]), (180_001, [])):
-            server = replace(subject.server, version=version)
-            assert codes(audit_catalogue(connection, replace(subject, server=server))) == expected
 
 
 def test_gotcha_29_an_index_left_invalid_is_reported(database: Database) -> None:
@@ -74,22 +58,160 @@ def test_a_table_with_no_key_is_refused_and_its_values_are_read_all_the_same(dat
     assert sorted(codes(report.blockers)) == ["no_key", "not_convertible"]
 
 
-def test_objects_that_would_be_lost_are_refused_each(database: Database) -> None:
+REFUSED = {
+    "a publication of all tables": ("CREATE PUBLICATION p FOR ALL TABLES", "publication p publishes all tables"),
+    "a composite type": ("CREATE TYPE made AS (n int, whole t)", "column whole of composite type public.made"),
+    "a column of its type": ("CREATE TABLE other (n int, many t[])", "column many of table public.other"),
+    "a function that a view uses": (
+        "CREATE FUNCTION f(t) RETURNS text LANGUAGE sql AS 'SELECT $1.a'; CREATE VIEW v AS SELECT f(t) AS a FROM t",
+        "public.f(public.t) is used by rule _RETURN on view public.v",
+    ),
+    "a function that a default uses": (
+        "CREATE FUNCTION f(t DEFAULT NULL) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE TABLE other (n int DEFAULT f())",
+        "public.f(public.t) is used by default value for column n of table public.other",
+    ),
+    "an aggregate": (
+        "CREATE FUNCTION f(int, t) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE AGGREGATE agg (t) (SFUNC = f, STYPE = int)",
+        "public.agg(public.t) is an aggregate",
+    ),
+    "a policy of a table outside": (
+        "CREATE TABLE other (n int); CREATE POLICY pol ON other USING (EXISTS (SELECT FROM t))",
+        "policy pol on table public.other",
+    ),
+    "a rule of a table outside": (
+        "CREATE TABLE other (n int); CREATE RULE r AS ON DELETE TO other DO ALSO DELETE FROM t",
+        "rule r on table public.other",
+    ),
+    "a rule of a view outside": (
+        "CREATE TABLE other (n int); CREATE VIEW v AS SELECT n FROM other;"
+        "CREATE RULE r AS ON DELETE TO v DO INSTEAD DELETE FROM t",
+        "rule r on view public.v",
+    ),
+    "what a view's row type is used for": (
+        "CREATE VIEW v AS SELECT id FROM t; CREATE TABLE other (n int, whole v)",
+        "column whole of table public.other (of view public.v)",
+    ),
+    "a materialized view of what policies hide": (
+        "CREATE POLICY pol ON t USING (true); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
+        "GRANT SELECT ON t TO pg_monitor; CREATE MATERIALIZED VIEW m AS SELECT a FROM t;"
+        "ALTER MATERIALIZED VIEW m OWNER TO pg_monitor",
+        "public.m holds the rows that policies of public.t let role pg_monitor see",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_be_lost_is_refused_with_the_reason(database: Database, case: str) -> None:
+    script, reason = REFUSED[case]
+    database.run("CREATE TABLE t (id text PRIMARY KEY, a text)")
+    database.run(*script.split(";"))  # type: ignore[arg-type]
+    report = database.check({"t": ["id"]})
+    found = [f for f in report.blockers if f.code == "not_carried"]
+    assert reason in found[0].message
+    assert {(f.table, bool(f.hint)) for f in found} == {("public.t", True)}
+
+
+def test_a_temporary_view_is_refused(database: Database) -> None:
+    database.run("CREATE TABLE t (id text PRIMARY KEY)")
+    with psycopg.connect(database.url, autocommit=True) as other:
+        other.execute("CREATE TEMPORARY VIEW v AS SELECT id FROM t")
+        assert only(database.check({"t": ["id"]}).blockers, "not_carried").details["kind"] == "temporary view"
+
+
+def test_rows_that_policies_hide_from_the_role_are_not_left_behind(
+    database: Database, role: Callable[[], tuple[str, str]]
+) -> None:
+    # Given a table whose owner is bound by its policies, and Replank as that owner
+    name, url = role()
+    database.run("CREATE TABLE t (id text PRIMARY KEY, n int)", "CREATE POLICY pol ON t USING (n > 1)")
+    database.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "INSERT INTO t VALUES ('$ID', 1)")
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE t OWNER TO {name}; GRANT CREATE ON DATABASE {database.name} TO {name}")
+        connection.execute(f"GRANT ALL ON SCHEMA public TO {name}")
+    assert "not_carried" not in codes(database.check({"t": ["id"]}, url=url).blockers)
+    database.run("ALTER TABLE t FORCE ROW LEVEL SECURITY")
+    plan = database.plan({"t": ["id"]})
+    with connect(url, name="check") as connection:
+        findings = structural_findings(connection, plan, resolve(connection, plan))
+        found = only([f for f in findings if f.blocks], "not_carried")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT FROM public.t")
+    assert (found.details["kind"], name in found.message) == ("row security", True)
+
+
+def test_what_cannot_work_with_uuids_is_named_before_the_first_write(database: Database) -> None:
+    # Given views, a policy, a rule, a publication and functions that take the id for a text
     database.run(
         "CREATE TABLE t (id text PRIMARY KEY, a text)",
-        "CREATE VIEW v AS SELECT id FROM t",
-        "CREATE STATISTICS st ON id, a FROM t",
-        "CREATE PUBLICATION pub FOR TABLE t",
-        "CREATE POLICY pol ON t USING (true)",
+        "CREATE TABLE other (id text)",
+        "CREATE VIEW fine AS SELECT id FROM t",
+        "CREATE VIEW worded AS SELECT left(id, 3) AS word FROM fine",
+        "CREATE VIEW above AS SELECT word FROM worded",
+        "CREATE MATERIALIZED VIEW joined AS SELECT a FROM t JOIN other USING (id)",
     )
-    refused = [f for f in database.check({"t": ["id"]}).blockers if f.code == "not_carried"]
-    assert {f.details["kind"] for f in refused} == {
-        "view or rule",
-        "extended statistics",
-        "publication",
-        "row security policy",
-    }
-    assert all(f.table == "public.t" and f.hint for f in refused)
+    report = database.check({"t": ["id"]})
+    failed = [f for f in report.blockers if f.code == "trial_failed"]
+    assert [f.details["object"] for f in failed] == ["materialized view public.joined", "view public.worded"]
+    assert "uuid = text" in failed[0].message
+    database.run(
+        "DROP VIEW above, worded",
+        "DROP MATERIALIZED VIEW joined",
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t",
+        "CREATE INDEX ON m (lower(id))",
+        "CREATE POLICY pol ON t USING (id LIKE 'a%')",
+        "CREATE POLICY fine ON t USING (id = 'ffffffff-ffff-4fff-8fff-ffffffffffff')",
+        "CREATE RULE r AS ON DELETE TO t DO ALSO INSERT INTO other VALUES (upper(OLD.id))",
+        "CREATE PUBLICATION pub FOR TABLE t WHERE (id > 'word')",
+        "CREATE FUNCTION f(w text) RETURNS SETOF t LANGUAGE sql BEGIN ATOMIC SELECT * FROM t WHERE id = w; END",
+        "CREATE FUNCTION g(t) RETURNS text LANGUAGE sql AS 'SELECT upper($1.id)'",
+    )
+    report = database.check({"t": ["id"]})
+    failed = [f for f in report.blockers if f.code == "trial_failed"]
+    assert [f.details["object"] for f in failed] == [
+        "materialized view public.m",
+        "function public.f(text)",
+        "row security policy fine of public.t",
+        "row security policy pol of public.t",
+        "rule r of public.t",
+        "publication pub of public.t",
+    ]
+    assert {f.code for f in report.blockers if f.code != "not_convertible"} == {"trial_failed"}
+    assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
+
+
+def test_clients_of_views_are_told_of_the_new_types(database: Database) -> None:
+    database.run(
+        "CREATE TABLE t (id text PRIMARY KEY, up text, a text)",
+        "CREATE VIEW v AS SELECT up, a, id FROM t",
+        "CREATE VIEW same AS SELECT concat(id) AS id, a FROM t",
+    )
+    report = database.check({"t": ["id", "up"]})
+    found = only(report.warnings, "view_changes_type")
+    assert (found.details["view"], found.details["columns"]) == ("public.v", ["up", "id"])
+    assert report.blockers == ()
+
+
+def test_a_table_that_hides_another_of_its_name_from_a_view_is_refused(database: Database) -> None:
+    database.run(
+        "CREATE SCHEMA s CREATE TABLE t (id text PRIMARY KEY)",
+        "CREATE TABLE t (id text PRIMARY KEY)",
+        "CREATE VIEW v AS SELECT id FROM t JOIN s.t AS x USING (id)",
+        "CREATE VIEW s.fine AS SELECT id FROM s.t",
+        "CREATE POLICY fine ON s.t USING (EXISTS (SELECT FROM s.t AS x WHERE x.id = t.id))",
+    )
+    found = only(database.check({"t": ["id"], "s.t": ["id"]}).blockers, "trial_failed")
+    assert found.details["object"] == "view public.v"
+
+
+def test_names_of_views_that_are_taken_are_refused(database: Database) -> None:
+    database.run(
+        "CREATE TABLE t (id text PRIMARY KEY)",
+        "CREATE SCHEMA reports CREATE VIEW v AS SELECT id FROM public.t",
+        "CREATE SCHEMA replank_past_reports CREATE TABLE v (n int)",
+    )
+    assert only(database.check({"t": ["id"]}).blockers, "name_taken").details["object"] == "replank_past_reports.v"
 
 
 def test_partitioned_tables_are_checked_with_all_their_partitions(database: Database) -> None:

@@ -117,21 +117,21 @@ def test_gotcha_20_a_table_that_was_never_analysed_is_sampled_all_the_same(datab
 def test_what_this_version_refuses_is_left_alone_with_the_reason(database: Database) -> None:
     database.run(
         "CREATE TABLE keyless (user_id text)",
-        "CREATE TABLE viewed (id text PRIMARY KEY)",
-        "CREATE VIEW seen AS SELECT id FROM viewed",
+        "CREATE TABLE used (id text PRIMARY KEY)",
+        "CREATE TABLE user_of_it (n int, whole used)",
         "CREATE DOMAIN identifier AS text",
         "CREATE TABLE domained (id identifier PRIMARY KEY)",
         "INSERT INTO keyless SELECT gen_random_uuid() FROM generate_series(1, 5)",
-        "INSERT INTO viewed SELECT gen_random_uuid() FROM generate_series(1, 5)",
+        "INSERT INTO used SELECT gen_random_uuid() FROM generate_series(1, 5)",
         "INSERT INTO domained SELECT gen_random_uuid() FROM generate_series(1, 5)",
     )
     proposal = database.inspect()
     given = reasons(proposal)
     assert proposal.tables == ()
     assert "no primary key" in given["public.keyless.user_id"]
-    assert "view public.seen" in given["public.viewed.id"]
+    assert "column whole of table public.user_of_it" in given["public.used.id"]
     assert "domain" in given["public.domained.id"]
-    assert "5 of 5 sampled values are uuids" in given["public.viewed.id"]
+    assert "5 of 5 sampled values are uuids" in given["public.used.id"]
 
 
 def test_a_partitioned_table_is_proposed_as_a_whole(database: Database) -> None:

@@ -1,14 +1,20 @@
 """One server for all protocol tests, a fresh database for each."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
 
+from .cached_shop import TABLES as SHOP_TABLES
+from .cached_shop import USERS, Begin
+from .cached_shop import begin as begin_cached
+from .hanging import GRANTS, OTHERS, TABLES, VIEWS, run
 from .harness import Rebuild, Table, Url
+from .oracle import count, live
 
 _numbers = itertools.count(1)
 
@@ -52,5 +58,44 @@ def begin(database: Url) -> Iterator[Callable[..., Rebuild]]:
         return begun[-1]
 
     yield start
+    for rebuild in begun:
+        rebuild.close()
+
+
+@pytest.fixture
+def roles(app: psycopg.Connection) -> Iterator[None]:
+    """Roles belong to the whole server, so they go again."""
+    app.execute('CREATE ROLE "the Owner"; CREATE ROLE reader; CREATE ROLE clerk')
+    yield
+    app.execute("RESET ROLE")
+    app.execute('DROP OWNED BY "the Owner", reader, clerk CASCADE; DROP ROLE "the Owner", reader, clerk')
+
+
+@pytest.fixture
+def everything(app: psycopg.Connection, request: pytest.FixtureRequest) -> None:
+    """One of everything that can hang on a table."""
+    request.getfixturevalue("roles")
+    run(app, TABLES, VIEWS, OTHERS, GRANTS)
+    app.execute("REFRESH MATERIALIZED VIEW above_totals")
+
+
+@pytest.fixture
+def shop(app: psycopg.Connection) -> psycopg.Connection:
+    """The tables that caches are made from, in the application's session."""
+    app.execute(SHOP_TABLES)
+    return app
+
+
+@pytest.fixture
+def start(database: Url, shop: psycopg.Connection) -> Iterator[Begin]:
+    """Begins runs on the filled shop and closes what they hold."""
+    assert count(shop, live("user_permission_cache")) == USERS
+    begun: list[Rebuild] = []
+
+    def make(*cached: Mapping[str, Any], tables: tuple[Mapping[str, Any], ...] = ()) -> Rebuild:
+        begun.append(begin_cached(database, *cached, tables=tables))
+        return begun[-1]
+
+    yield make
     for rebuild in begun:
         rebuild.close()

@@ -201,7 +201,8 @@ class Rebuild:
 
     def pass_time(self) -> None:
         """Whatever waits for a later moment is due now."""
-        for name, which in (("run_table", "true"), ("conversion_set", "true"), ("job", "state = 'waiting'")):
+        later = (("run_table", "true"), ("conversion_set", "true"), ("cache", "true"), ("job", "state = 'waiting'"))
+        for name, which in later:
             self.connection.execute(
                 psycopg.sql.SQL("UPDATE replank.{} SET not_before = clock_timestamp() WHERE run_id = {} AND {}").format(
                     psycopg.sql.Identifier(name), self.run_id, psycopg.sql.SQL(which)

@@ -16,7 +16,7 @@ from replank.states import TableState
 from .harness import AxisName, Rebuild, table
 from .oracle import count, differences, live, one, past
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
 Begin = Callable[..., Rebuild]
 
@@ -126,13 +126,13 @@ def test_rollback_takes_everything_away(app: psycopg.Connection, begin: Begin) -
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
 
 
-@pytest.mark.usefixtures("docs")
-def test_a_column_that_is_only_added_needs_no_conversion(app: psycopg.Connection, begin: Begin) -> None:
+@pytest.mark.parametrize("method", ["rebuild", "backfill"])
+def test_a_column_that_is_only_added_needs_no_conversion(app: psycopg.Connection, begin: Begin, method: str) -> None:
     """The other shape: an integer key, and a native uuid beside it."""
     app.execute("CREATE TABLE numbered (id bigserial PRIMARY KEY, name text)")
     app.execute("INSERT INTO numbered (name) SELECT 'n' || g FROM generate_series(1, 99) AS g")
     column = {"name": "uuid", "type": "uuid", "default": "gen_random_uuid()", "not_null": True, "unique": True}
-    begin(table("numbered", add=[column])).finish()
+    begin(table("numbered", method=method, add=[column])).finish()
     found = app.execute("SELECT count(DISTINCT uuid), max(id) FROM numbered").fetchall()
     assert found == [(99, 99)]
     app.execute("INSERT INTO numbered (name) VALUES ('next')")
@@ -258,10 +258,32 @@ def test_both_ends_of_a_key_follow_one_policy(app: psycopg.Connection, begin: Be
 
 @pytest.mark.usefixtures("docs")
 def test_a_value_missing_where_null_is_forbidden_stops_before_the_swap(app: psycopg.Connection, begin: Begin) -> None:
-    rebuild = begin(
-        table("doc", add=[{"name": "x", "type": "timestamptz", "value": "live.created_at", "not_null": True}])
-    )
+    wanted = {"name": "x", "type": "timestamptz", "value": "live.created_at", "not_null": True}
+    rebuild = begin(table("doc", method="rebuild", add=[wanted]))
     rebuild.settle()
     assert 'null value in column "x"' in rebuild.why()
     there = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.doc'::regclass AND attname = 'x'"
     assert one(app, there) == 0
+
+
+def test_an_integer_key_with_a_secondary_uuid_keeps_its_numbers(app: psycopg.Connection, begin: Begin) -> None:
+    """The other shape of a Prisma schema: foreign keys follow the number, the text beside it becomes a uuid."""
+    app.execute(
+        "CREATE TABLE person (id serial PRIMARY KEY, name text,"
+        " uuid text NOT NULL UNIQUE DEFAULT gen_random_uuid()::text)"
+    )
+    app.execute("CREATE TABLE post (id serial PRIMARY KEY, person_id int REFERENCES person, person_uuid text)")
+    app.execute("ALTER TABLE post ADD FOREIGN KEY (person_uuid) REFERENCES person (uuid) ON UPDATE CASCADE")
+    app.execute("INSERT INTO person (name) SELECT 'p' || g FROM generate_series(1, 200) AS g")
+    app.execute("INSERT INTO post (person_id, person_uuid) SELECT id, uuid FROM person")
+    rebuild = begin(table("person", "uuid"), table("post", "person_uuid"))
+    rebuild.until(TableState.READY)
+    app.execute("INSERT INTO person (name) VALUES ('late')")
+    app.execute("UPDATE person SET uuid = gen_random_uuid()::text WHERE id = 7")
+    rebuild.finish()
+    assert differences(app, past("person"), live("person"), {"uuid"}) == []
+    assert differences(app, past("post"), live("post"), {"person_uuid"}) == []
+    assert one(app, "INSERT INTO person (name) VALUES ('new') RETURNING id") == 202
+    assert (
+        one(app, "SELECT count(*) FROM post JOIN person ON person.uuid = person_uuid AND person.id = person_id") == 200
+    )

@@ -105,7 +105,7 @@ def _linguistic(app: psycopg.Connection) -> str:
         with contextlib.suppress(psycopg.DatabaseError):
             if one(app, f"""SELECT 'a' < 'B' COLLATE "{name}" """):
                 return str(name)
-    return "pg_unicode_fast"
+    return "pg_unicode_fast" if app.info.server_version >= 180_000 else "POSIX"
 
 
 @pytest.mark.parametrize("linguistic", [True, False])

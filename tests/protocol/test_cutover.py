@@ -13,7 +13,7 @@ from replank.states import RunState, TableState
 from .harness import Rebuild, Url, table
 from .oracle import column_type, count, differences, live, one, past, traces
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
 Begin = Callable[..., Rebuild]
 

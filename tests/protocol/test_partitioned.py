@@ -13,7 +13,7 @@ from replank.states import RunState, TableState
 from .harness import AxisName, Rebuild, Url, table
 from .oracle import count, differences, live, on, one, past
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
 Begin = Callable[..., Rebuild]
 
@@ -115,6 +115,9 @@ def test_gotcha_29_a_partitioned_table_is_as_before(
                 "'ffffffff-ffff-4fff-8fff-ffffffffffff'::text", "'ffffffff-ffff-4fff-8fff-ffffffffffff'::text)::uuid"
             )
             became = (became or "").replace("default ('ffffffff", "default 'ffffffff")
+        if "; FOREIGN KEY" in f"; {was}" and app.info.server_version < 180_000:
+            # Before 18, VALIDATE leaves its copies for the referenced partitions unmarked; they were checked with it.
+            became = (became or "").replace(" NOT VALID; not validated", "")
         if was != became:
             left.append((subject, was, became))
     assert not left, "\n".join(map(str, left))
@@ -157,7 +160,7 @@ def test_the_partition_key_may_be_converted(app: psycopg.Connection, begin: Begi
 
 
 WRITES = (
-    "INSERT INTO event_rest (at, n, kind) VALUES ('2030-01-01', 7001, 'straight')",
+    "INSERT INTO event_rest (at, n, kind, number) OVERRIDING SYSTEM VALUE VALUES ('2030-01-01', 7001, 'x', 90001)",
     "INSERT INTO event (at, n) SELECT date '2024-02-01' + g, 8000 + g FROM generate_series(1, 9) AS g",
     "UPDATE event SET at = at + 400 WHERE n BETWEEN 18 AND 40 AND n % 7 <> 0",
     "UPDATE event_rest SET id = gen_random_uuid()::text WHERE n = (SELECT max(n) FROM event_rest WHERE n % 7 <> 0)",
@@ -236,8 +239,8 @@ def test_a_rewritten_partition_starts_the_copy_again(app: psycopg.Connection, be
 def test_what_a_partition_cannot_carry_is_refused(app: psycopg.Connection, begin: Begin) -> None:
     app.execute("CREATE TABLE t (id text, n int, PRIMARY KEY (id, n)) PARTITION BY RANGE (n)")
     app.execute("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (100)")
-    app.execute("CREATE VIEW seen AS SELECT id FROM t_low")
-    with pytest.raises(NeedsPerson, match=r"view public\.seen \(of partition public\.t_low\)"):
+    app.execute("CREATE TYPE uses AS (n int, t t_low)")
+    with pytest.raises(NeedsPerson, match=r"type public\.uses \(of partition public\.t_low\)"):
         begin(table("t", "id"))
     with pytest.raises(NeedsPerson, match="rebuilt as a whole"):
         begin(table("t_low", "id"))

@@ -13,7 +13,7 @@ from replank.states import RunState, TableState
 from .harness import AxisName, Rebuild, add_drain, table
 from .oracle import built, column_type, count, differences, live, on, one, past
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
 Begin = Callable[..., Rebuild]
 

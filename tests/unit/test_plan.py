@@ -55,7 +55,7 @@ def test_another_column_is_another_plan() -> None:
         ('to = "uuid"\n', 'to = "int"\n', 8, "Input should be 'uuid'"),
         ('name = "shop"', "name = 7", 3, "valid string"),
         ("version = 1", "version = 2", 1, "Input should be 1"),
-        ('[[tables.columns]]\nname = "order_id"\nto = "uuid"\n', "", 9, "this key is missing"),
+        ('[[tables.columns]]\nname = "order_id"\nto = "uuid"\n', "", 9, "nothing to do"),
     ],
 )
 def test_every_mistake_has_its_line(before: str, after: str, line: int, words: str) -> None:

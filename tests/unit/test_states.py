@@ -7,10 +7,12 @@ from enum import StrEnum
 import pytest
 
 from replank.states import (
+    CACHE_TRANSITIONS,
     FINISHED_JOBS,
     JOB_TRANSITIONS,
     RUN_TRANSITIONS,
     TABLE_TRANSITIONS,
+    CacheState,
     JobState,
     RunState,
     TableState,
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.unit
 ALL: list[tuple[type[StrEnum], Transitions, StrEnum, set[StrEnum]]] = [
     (RunState, RUN_TRANSITIONS, RunState.RUNNING, set()),
     (TableState, TABLE_TRANSITIONS, TableState.PLANNED, set()),
+    (CacheState, CACHE_TRANSITIONS, CacheState.PLANNED, set()),
     # Nothing is quarantined yet: the word is reserved for values that a policy sets aside.
     (JobState, JOB_TRANSITIONS, JobState.WAITING, {JobState.QUARANTINED}),
 ]

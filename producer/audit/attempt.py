@@ -1,0 +1,55 @@
+"""One attempt of the trial: something is built, and what the server says against it becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from psycopg import errors
+
+from producer.audit.findings import Finding, blocker, warning
+from replank.errors import NeedsPerson
+from sql.connection import Connection
+
+LOCK_TIMEOUT_MS = 1_000
+
+
+def attempt(connection: Connection, table: str | None, what: str, build: Callable[[], None]) -> Finding | None:
+    """Build one thing in a savepoint of its own, so that one mistake does not hide the others."""
+    try:
+        with connection.transaction():
+            build()
+    except errors.LockNotAvailable:
+        return warning(
+            "trial_unfinished",
+            f"building {what} waited more than {LOCK_TIMEOUT_MS} ms for a lock and was given up",
+            hint="Somebody holds the table exclusively. `replank check` again when that has ended.",
+            table=table,
+            object=what,
+        )
+    except errors.OperationalError:
+        # A lost connection or a stopping server is no fault of the plan.
+        raise
+    except errors.DatabaseError as error:
+        hint = error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."
+        if isinstance(error, errors.UndefinedFunction):
+            # Also where it compares with a constant: the server keeps the constant as a text.
+            hint = (
+                "Write it so that it works with either type, e.g. `id::uuid = …`, or take its columns out of the plan."
+            )
+        return blocker(
+            "trial_failed",
+            f"{what} cannot be built with the new types: {error.diag.message_primary or error}",
+            hint=hint,
+            table=table,
+            object=what,
+            sqlstate=error.sqlstate,
+        )
+    except NeedsPerson as error:
+        return blocker(
+            "trial_failed",
+            f"{what} cannot be built: {error}",
+            hint="Change or drop it, or take what it reads out of the plan.",
+            table=table,
+            object=what,
+        )
+    return None

@@ -1,0 +1,233 @@
+"""How a table goes on that is filled in place: extend it, fill it round by round, make its constraints hold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from psycopg import sql
+
+from producer.turn import Turn
+from replank.chunk import Axis
+from replank.errors import NeedsPerson
+from replank.states import JobKind, TableState
+from replank.table_spec import ColumnSpec, TableSpec
+from sql import backfilling
+from sql.connection import Connection, apply_settings, row, run
+from sql.copying import chunks_between, next_bounds
+from sql.indexes import constraint_name, planned_indexes
+from sql.ledger import jobs, tables
+from sql.ledger.tables import RunTable
+from sql.named import query
+from sql.next_table import live_table
+from sql.on_update import create_on_update, drop_on_update
+
+FIRST_KEYS = 1_000
+FEWEST_KEYS = 100
+MOST_KEYS = 50_000
+"""Keys per chunk: the first chunks, and between what the pace may take it."""
+
+WANTED_S = 1.0
+"""How long one UPDATE shall last: no row is locked for longer, and a lost one costs no more."""
+
+CUTS_PER_TURN = 8
+"""Few, so that what is cut follows the pace."""
+
+MOST_ROUNDS = 10
+DEAD_SHARE = 0.2
+DEAD_ROWS = 10_000
+"""A VACUUM is added when so many rows are dead."""
+
+
+class Backfilling(Turn):
+    """Advances one table. What each step changes commits with its word in the ledger."""
+
+    def extend(self, table: RunTable) -> bool:
+        """Columns, defaults and triggers under one short lock; a busy table is asked again, with jitter."""
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            backfilling.extend(self.connection, table.spec)
+            create_on_update(self.connection, table.spec, live=True)
+            tables.move_table(self.connection, table.spec, TableState.EXTENDED)
+        return True
+
+    def start_round(self, table: RunTable) -> bool:
+        """A new generation of chunks; nothing to fill needs none."""
+        with self.connection.transaction():
+            if not backfilling.filled_columns(table.spec):
+                tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
+                tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)
+                return True
+            tables.restart_copy(self.connection, table.spec)
+            tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
+        return True
+
+    def cut_on(self, table: RunTable) -> bool:
+        """Cut some more chunks along the key, as long as the pace says; vacuum what has piled up."""
+        if table.cutting_finished:
+            return False
+        pace = jobs.pace(self.connection, table.spec, JobKind.BACKFILL)
+        keys = next_keys(seconds=pace["seconds"], keys=pace["keys"])
+        quiet = is_quiet(self.connection, table.spec)
+        with self.connection.transaction():
+            bounds = next_bounds(
+                self.connection, table.spec, after=table.cut_to, rows_per_chunk=keys, count=CUTS_PER_TURN
+            )
+            finished = len(bounds) < CUTS_PER_TURN
+            jobs.add_jobs(
+                self.connection,
+                table.spec,
+                JobKind.BACKFILL,
+                step=self.step,
+                generation=table.generation,
+                chunks=chunks_between(Axis.PRIMARY_KEY, table.cut_to, bounds, last=finished),
+                chunk_detail={"quiet": quiet, "keys": keys},
+            )
+            tables.set_cut(
+                self.connection, table.spec, cut_to=bounds[-1] if bounds else table.cut_to, finished=finished
+            )
+        self._vacuum_if_needed(table)
+        return True
+
+    def _vacuum_if_needed(self, table: RunTable) -> None:
+        found = row(self.connection, query("backfilling.dead_rows"), {"oids": [h.oid for h in table.spec.heaps]})
+        if found is None or found["dead"] < max(DEAD_ROWS, DEAD_SHARE * found["live"]):
+            return
+        if not jobs.is_waiting(self.connection, table.spec, JobKind.VACUUM):
+            jobs.add_jobs(
+                self.connection,
+                table.spec,
+                JobKind.VACUUM,
+                step=self.step,
+                generation=table.generation,
+                details=[{}],
+            )
+
+    def after_round(self, table: RunTable) -> bool:
+        """All chunks of a round are done: another one, until one has found nothing."""
+        if not table.cutting_finished:
+            return self.cut_on(table)
+        done = jobs.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
+        filled = sum(int(job["rows"] or 0) for job in done)
+        if filled == 0:
+            return self._start_constraints(table)
+        if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
+            raise NeedsPerson(
+                f"{table.spec.full_name}: {filled} rows were still to be filled in round {MOST_ROUNDS}: something "
+                "keeps emptying these columns. Find it, then `replank retry` and run again."
+            )
+        self.say(table.run_id, "backfill", table.spec.full_name, f"a round filled {filled} rows; looking once more")
+        tables.move_table(self.connection, table.spec, TableState.EXTENDED)
+        return True
+
+    def _start_constraints(self, table: RunTable) -> bool:
+        """Unique indexes are built and NOT NULL is proved while everybody writes."""
+        spec = table.spec
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            checks = [self._add_check(table, column) for column in spec.columns if column.not_null]
+            jobs.add_jobs(
+                self.connection,
+                spec,
+                JobKind.VALIDATE,
+                step=self.step,
+                generation=table.generation,
+                details=[{"schema": spec.schema, "table": spec.name, "name": name} for name in checks],
+            )
+            jobs.add_jobs(
+                self.connection,
+                spec,
+                JobKind.INDEX,
+                step=self.step,
+                generation=table.generation,
+                details=[asdict(index) for index in planned_indexes(self.connection, spec)],
+            )
+            tables.move_table(self.connection, spec, TableState.CONSTRAINING)
+        return True
+
+    def _add_check(self, table: RunTable, column: ColumnSpec) -> str:
+        """A CHECK that holds for new rows at once; read through later, it proves NOT NULL without a long lock."""
+        name = _check_name(table, column)
+        run(
+            self.connection,
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID").format(
+                live_table(table.spec), sql.Identifier(name), sql.Identifier(column.name)
+            ),
+        )
+        return name
+
+    def finish(self, table: RunTable) -> bool:
+        """Everything is proved: constraints take their final form, the trigger goes."""
+        spec = table.spec
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            for column in (column for column in spec.columns if column.not_null):
+                run(
+                    self.connection,
+                    sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL, DROP CONSTRAINT {}").format(
+                        live_table(spec), sql.Identifier(column.name), sql.Identifier(_check_name(table, column))
+                    ),
+                )
+            for index in planned_indexes(self.connection, spec):
+                name = sql.Identifier(index.name)
+                run(
+                    self.connection,
+                    sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} UNIQUE USING INDEX {}").format(
+                        live_table(spec), name, name
+                    ),
+                )
+            backfilling.finish_backfill(self.connection, spec)
+            tables.move_table(self.connection, spec, TableState.DONE)
+        return True
+
+
+def is_quiet(connection: Connection, spec: TableSpec) -> bool:
+    """Whether the application's triggers are kept out. Those of a foreign key must see its new values."""
+    return backfilling.may_be_quiet(connection) and not backfilling.keyed_columns(connection, spec)
+
+
+def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> None:
+    """Before the end: what the run has put into the live table is taken out again.
+
+    In steps of their own, so that no lock is held while rows are changed; each may be done twice.
+    """
+    spec = table.spec
+    if table.state in (TableState.PLANNED, TableState.DONE):
+        return
+    short = {"lock_timeout": f"{lock_timeout_ms}ms"}
+    with connection.transaction():
+        apply_settings(connection, short, local=True)
+        backfilling.drop_trigger(connection, spec)
+        drop_on_update(connection, spec, live=True)
+        for column in (column for column in spec.columns if column.not_null):
+            name = sql.Identifier(_check_name(table, column))
+            run(connection, sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(live_table(spec), name))
+    with connection.transaction():
+        backfilling.give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
+    with connection.transaction():
+        apply_settings(connection, short, local=True)
+        for column in (column for column in spec.columns if column.added or column.default):
+            run(connection, _without(table, column))
+        backfilling.finish_backfill(connection, spec)
+
+
+def _check_name(table: RunTable, column: ColumnSpec) -> str:
+    return constraint_name(table.spec.name, column.name, f"replank_{table.run_id}_check")
+
+
+def _without(table: RunTable, column: ColumnSpec) -> sql.Composable:
+    """The live column as it was before the run."""
+    name = sql.Identifier(column.name)
+    if column.added:
+        return sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(live_table(table.spec), name)
+    if column.live_default:
+        default = sql.SQL(column.live_default)
+        return sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(live_table(table.spec), name, default)
+    return sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(live_table(table.spec), name)
+
+
+def next_keys(*, seconds: float | None, keys: float | None) -> int:
+    """Keys per chunk after such a pace: towards the wanted seconds, at most doubled at once."""
+    if not seconds or not keys:
+        return FIRST_KEYS
+    factor = min(max(WANTED_S / seconds, 0.25), 2.0)
+    return int(min(max(keys * factor, FEWEST_KEYS), MOST_KEYS))

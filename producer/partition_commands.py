@@ -1,0 +1,58 @@
+"""`replank partitions`: partitions for the time to come, and those that are past keeping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.output import people, print_json
+from producer.inspect_commands import in_words
+from producer.partition_upkeep import Kept, keep_partitions
+from producer.resolution import read_plan_file, refuse_other_database
+from replank.settings import load_settings
+from sql.connection import connect
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("partitions")(partitions)
+
+
+def partitions(
+    plan: PlanPath, as_json: AsJson = False, dry_run: DryRun = False, database_url: DatabaseUrl = None
+) -> None:
+    """Make the partitions that will be needed, and take away those the plan keeps no longer. Run it daily."""
+    settings = load_settings(database_url=database_url)
+    file = read_plan_file(plan)
+    console = people()
+    with in_words(), connect(settings.database(), name="partitions") as connection:
+        refuse_other_database(connection, file)
+        kept = keep_partitions(
+            connection, file.plan, dry_run=dry_run, say=lambda words: console.print(words, markup=False, soft_wrap=True)
+        )
+    for one in kept:
+        for words in _words(one, dry_run=dry_run):
+            console.print(f"{one.table}: {words}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"dry_run": dry_run, "tables": [one.to_json() for one in kept]})
+    if any(one.problems for one in kept):
+        raise typer.Exit(1)
+
+
+def _words(kept: Kept, *, dry_run: bool) -> list[str]:
+    would = "would be " if dry_run else ""
+    told = [
+        f"{name} {would}{what}"
+        for names, what in ((kept.created, "created"), (kept.detached, "detached"), (kept.dropped, "dropped"))
+        for name in names
+    ]
+    if kept.rows_moved:
+        told.append(f"{kept.rows_moved} rows {would}moved out of the DEFAULT partition")
+    told += [f"problem: {problem}" for problem in kept.problems]
+    return told or ["all partitions are there; nothing was to be done"]

@@ -1,0 +1,175 @@
+"""Marks: the values whose rows have to be computed again, because a source of the cache has changed.
+
+Triggers on the sources write them, as texts: no value of the application's can fail there. Applying marks
+deletes the rows of the marked values from the next contents and asks the query for them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from replank.cache_spec import CacheSpec, SourceSpec
+from sql.cache_table import insert_statement
+from sql.connection import Connection, run, value
+from sql.next_table import next_table
+
+MOST_NAMED = 2_000
+"""Up to so many marked values are written into the statement, where the planner can look them up by index."""
+
+EVENTS = {
+    "insert": ("INSERT", "REFERENCING NEW TABLE AS new_rows"),
+    "update": ("UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+    "delete": ("DELETE", "REFERENCING OLD TABLE AS old_rows"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """How many marks there were, and how many rows the query gave for them."""
+
+    marks: int
+    rows: int
+
+
+def marks_table(spec: CacheSpec) -> sql.Identifier:
+    return sql.Identifier("replank", spec.marks_name)
+
+
+def install_marks(connection: Connection, spec: CacheSpec) -> None:
+    """Marks, functions and triggers, in the caller's one transaction with a short lock_timeout.
+
+    CREATE TRIGGER waits for writers that are under way: whatever commits after this transaction is marked.
+    """
+    if not spec.sources:
+        return
+    connection.execute(
+        sql.SQL("CREATE TABLE {} (key text, everything boolean NOT NULL DEFAULT false)").format(marks_table(spec))
+    )
+    for number, source in enumerate(spec.sources, start=1):
+        function = sql.Identifier("replank", spec.mark_name(number))
+        body = _statement_body(spec, source) if source.capture == "statement" else _row_body(spec, source)
+        # A value must be written alike whatever the application's session has set.
+        connection.execute(
+            sql.SQL(
+                "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+                " SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC'"
+                " SET intervalstyle = 'postgres' SET extra_float_digits = 1 AS {}"
+            ).format(function, sql.Literal(body.as_string(connection)))
+        )
+        connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function))
+        _triggers(connection, spec, source, number, function)
+
+
+def _statement_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
+    return sql.SQL(
+        "BEGIN"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM new_rows;"
+        " ELSIF TG_OP = 'UPDATE' THEN"
+        " INSERT INTO {marks} (key) SELECT {key}::text FROM new_rows UNION SELECT {key}::text FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM old_rows;"
+        " ELSE INSERT INTO {marks} (everything) VALUES (true);"
+        " END IF; RETURN NULL; END"
+    ).format(marks=marks_table(spec), key=sql.Identifier(source.key))
+
+
+def _row_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
+    return sql.SQL(
+        "BEGIN"
+        " IF TG_OP = 'TRUNCATE' THEN INSERT INTO {marks} (everything) VALUES (true); RETURN NULL; END IF;"
+        " IF TG_OP <> 'INSERT' THEN INSERT INTO {marks} (key) VALUES (OLD.{key}::text); END IF;"
+        " IF TG_OP <> 'DELETE' THEN INSERT INTO {marks} (key) VALUES (NEW.{key}::text); END IF;"
+        " RETURN NULL; END"
+    ).format(marks=marks_table(spec), key=sql.Identifier(source.key))
+
+
+def _triggers(
+    connection: Connection, spec: CacheSpec, source: SourceSpec, number: int, function: sql.Identifier
+) -> None:
+    root = (source.schema, source.name)
+    if source.capture == "statement":
+        for label, (event, transition) in EVENTS.items():
+            _trigger(connection, spec, root, f"{number}_{label}", event, f"{transition} FOR EACH STATEMENT", function)
+    else:
+        _trigger(connection, spec, root, f"{number}_row", "INSERT OR UPDATE OR DELETE", "FOR EACH ROW", function)
+    for relation in source.relations:
+        _trigger(connection, spec, relation, f"{number}_truncate", "TRUNCATE", "FOR EACH STATEMENT", function)
+
+
+def _trigger(
+    connection: Connection,
+    spec: CacheSpec,
+    table: tuple[str, str],
+    label: str,
+    event: str,
+    each: str,
+    function: sql.Identifier,
+) -> None:
+    name = sql.Identifier(spec.trigger_prefix + label)
+    connection.execute(
+        sql.SQL("CREATE TRIGGER {} AFTER {} ON {} {} EXECUTE FUNCTION {}()").format(
+            name,
+            sql.SQL(event),
+            sql.Identifier(*table),
+            sql.SQL(each),
+            function,
+        )
+    )
+    # Otherwise `session_replication_role = replica` would switch it off in silence.
+    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sql.Identifier(*table), name))
+
+
+def remove_marks(connection: Connection, spec: CacheSpec) -> None:
+    """Drop triggers, functions and marks; what is not there is no error. Locks the sources for a moment."""
+    for number in range(1, len(spec.sources) + 1):
+        function = sql.Identifier("replank", spec.mark_name(number))
+        connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(function))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(marks_table(spec)))
+
+
+def count_marks(connection: Connection, spec: CacheSpec) -> int:
+    """Marks that wait; a TRUNCATE counts as one."""
+    return int(value(connection, sql.SQL("SELECT count(*) FROM {}").format(marks_table(spec)))) if spec.sources else 0
+
+
+def everything_marked(connection: Connection, spec: CacheSpec) -> bool:
+    """Whether a source was emptied: then every row has to be computed again."""
+    asked = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE everything)").format(marks_table(spec))
+    return bool(spec.sources) and bool(value(connection, asked))
+
+
+def apply_marks(connection: Connection, spec: CacheSpec) -> Applied:
+    """Compute the marked values again, and forget the marks, in the caller's transaction.
+
+    All of it must see one moment: REPEATABLE READ, or a lock that keeps writers of the sources out.
+    """
+    count = count_marks(connection, spec)
+    if not count:
+        return Applied(marks=0, rows=0)
+    if everything_marked(connection, spec):
+        run(connection, sql.SQL("DELETE FROM {}").format(next_table(spec)))
+        inserted = run(connection, insert_statement(spec, sql.SQL("true"))).rowcount
+    else:
+        column_type = next(column.live_type for column in spec.columns if column.name == spec.cut_by)
+        stale = _marked(connection, spec, sql.Identifier("next", spec.cut_by), column_type)
+        run(connection, sql.SQL("DELETE FROM {} AS next WHERE {}").format(next_table(spec), stale))
+        wanted = _marked(connection, spec, sql.Identifier("q", spec.cut_by), spec.cut_type)
+        inserted = run(connection, insert_statement(spec, wanted)).rowcount
+    run(connection, sql.SQL("DELETE FROM {}").format(marks_table(spec)))
+    return Applied(marks=count, rows=int(inserted))
+
+
+def _marked(connection: Connection, spec: CacheSpec, column: sql.Identifier, column_type: str) -> sql.Composable:
+    """The condition that a row's value is marked, NULL among them."""
+    typed = sql.SQL(column_type)
+    asked = sql.SQL("SELECT DISTINCT key FROM {} LIMIT {}").format(marks_table(spec), MOST_NAMED + 1)
+    keys = [key for (key,) in run(connection, asked).fetchall()]
+    if len(keys) <= MOST_NAMED:
+        named = [key for key in keys if key is not None]
+        among = sql.SQL("{} = ANY ({}::text[]::{}[])").format(column, sql.Literal(named), typed)
+        return sql.SQL("({} OR {} IS NULL)").format(among, column) if None in keys else among
+    return sql.SQL(
+        "({0} IN (SELECT key::{1} FROM {2} WHERE key IS NOT NULL)"
+        " OR ({0} IS NULL AND EXISTS (SELECT FROM {2} WHERE key IS NULL)))"
+    ).format(column, typed, marks_table(spec))

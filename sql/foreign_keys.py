@@ -1,0 +1,107 @@
+"""Foreign keys around a cutover: dropped at the border of the set, added again NOT VALID, validated, joined.
+
+Before version 18 a partitioned table cannot have a foreign key that is NOT VALID. There its leaves get theirs
+first; when all of them are validated, the table's own takes them in without reading a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.connection import Connection, rows, run, value
+from sql.named import query
+from sql.next_table import server_text
+
+NOT_VALID_ON_PARTITIONED = 180_000
+"""From this `server_version_num` on a partitioned table may have a NOT VALID foreign key."""
+
+ForeignKeyDocument = Mapping[str, Any]
+Name = tuple[str, str]
+
+
+def drop_border_keys(foreign_keys: Iterable[ForeignKeyDocument], members: set[Name]) -> list[sql.Composable]:
+    """Keys between the set and tables outside: the past table must neither hold nor be held by them."""
+    return [
+        sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+            sql.Identifier(key["schema"], key["table_name"]), sql.Identifier(key["name"])
+        )
+        for key in foreign_keys
+        if not ((key["schema"], key["table_name"]) in members and (key["ref_schema"], key["ref_table"]) in members)
+    ]
+
+
+def add_keys(
+    connection: Connection, foreign_keys: Iterable[ForeignKeyDocument], specs: Sequence[TableSpec]
+) -> list[sql.Composable]:
+    """Every key again, NOT VALID: validation reads whole tables and comes after the lock.
+
+    A lost one led to a key that is unique no longer; the plan gave it up. Read before the swap: the names of
+    leaves are those of the next tables.
+    """
+    laid_out = {
+        (s.schema, s.name): [(h.schema, h.name) for h in s.next_heaps if s.next_partitioned]
+        for s in specs
+        if s.layout is not None
+    }
+    added: list[sql.Composable] = []
+    for key in (key for key in foreign_keys if not key.get("lost")):
+        named = (key["schema"], key["table_name"])
+        leaves = laid_out.get(named, leaves_of(connection, named))
+        if needs_leaves(connection, leaves):
+            added += [_added(key, leaf, late=True) for leaf in leaves]
+            continue
+        added.append(_added(key, named, late=key["validated"]))
+        added += _comment(key)
+    return added
+
+
+def needs_leaves(connection: Connection, leaves: Sequence[Name]) -> bool:
+    """Whether the key of a table with these leaves must first be theirs. A plain table has none."""
+    return bool(leaves) and connection.info.server_version < NOT_VALID_ON_PARTITIONED
+
+
+def leaves_of(connection: Connection, named: Name) -> list[Name]:
+    """The leaves of a partitioned table that is there by this name; none of a plain one."""
+    found = rows(connection, query("foreign_keys.leaves"), {"schema": named[0], "name": named[1]})
+    return [(r["schema"], r["name"]) for r in found]
+
+
+def to_validate(connection: Connection, key: ForeignKeyDocument) -> list[dict[str, str]]:
+    """After the swap: where this key's rows are to be read, as details of jobs."""
+    named = (key["schema"], key["table_name"])
+    leaves = leaves_of(connection, named)
+    tables = leaves if needs_leaves(connection, leaves) else [named]
+    return [{"schema": schema, "table": table, "name": key["name"]} for schema, table in tables]
+
+
+def join_leaves(connection: Connection, key: ForeignKeyDocument) -> None:
+    """After validation: the partitioned table's own key, where its leaves had to be first."""
+    named = (key["schema"], key["table_name"])
+    if not needs_leaves(connection, leaves_of(connection, named)):
+        return
+    there = value(
+        connection, query("foreign_keys.is_there"), {"schema": named[0], "table": named[1], "name": key["name"]}
+    )
+    if not there:
+        for statement in (_added(key, named, late=False), *_comment(key)):
+            run(connection, statement)
+
+
+def _added(key: ForeignKeyDocument, named: Name, *, late: bool) -> sql.Composable:
+    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}{}").format(
+        sql.Identifier(*named),
+        sql.Identifier(key["name"]),
+        server_text(key["definition"]),
+        sql.SQL(" NOT VALID" if late else ""),
+    )
+
+
+def _comment(key: ForeignKeyDocument) -> list[sql.Composable]:
+    if key["comment"] is None:
+        return []
+    table = sql.Identifier(key["schema"], key["table_name"])
+    return [sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(sql.Identifier(key["name"]), table, key["comment"])]

@@ -1,0 +1,130 @@
+-- add_cache: one cache of the run
+INSERT INTO replank.cache (run_id, cache_no, name, kind, spec, measured_before)
+VALUES (%(run_id)s, %(cache_no)s, %(name)s, %(kind)s, %(spec)s, %(measured)s);
+
+-- caches: every cache of a run
+SELECT * FROM replank.cache WHERE run_id = %(run_id)s ORDER BY cache_no;
+
+-- cache_by_no: one cache of a run
+SELECT * FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- drop_cache: one that a corrected plan says otherwise, with its jobs
+DELETE FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- set_cache_state: a transition that replank/states.py allows, or no row
+UPDATE replank.cache SET state = %(state)s, problem = '', attempts = 0
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING cache_no;
+
+-- set_cache_swapped: the swap's own word, in its own transaction; none if a rollback was asked for meanwhile
+WITH still_running AS (
+  SELECT run_id FROM replank.run WHERE run_id = %(run_id)s AND state = 'running' FOR SHARE)
+UPDATE replank.cache c SET state = %(state)s, problem = '', attempts = 0
+  FROM still_running r
+ WHERE c.run_id = r.run_id AND c.cache_no = %(cache_no)s AND c.state = ANY (%(sources)s) RETURNING c.cache_no;
+
+-- set_built: the table that is being filled, and the foreign keys that it takes along
+UPDATE replank.cache SET built = %(built)s, foreign_keys = %(foreign_keys)s
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- next_generation: its contents are built anew; RETURNING how often that was
+UPDATE replank.cache SET generation = generation + 1, built = NULL, autovacuum_before = NULL
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING generation;
+
+-- cancel_jobs: jobs of an earlier generation that nobody has begun
+UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING job_id;
+
+-- postpone_cache: try it again later, and say why
+UPDATE replank.cache SET attempts = attempts + 1, problem = %(problem)s,
+       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING attempts;
+
+-- block_cache: only a person can let this cache go on
+UPDATE replank.cache SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- clear_cache_problems: an operator wants everything tried again
+UPDATE replank.cache SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
+
+-- set_cache_autovacuum: what autovacuum_enabled was on the cache table before its swap
+UPDATE replank.cache SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- set_cache_lock_times: how long the swap waited for and held its locks
+UPDATE replank.cache SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- set_measured_after: how well it is hit now that it is rebuilt
+UPDATE replank.cache SET measured_after = %(measured)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
+-- plan_step: a phase and its step that begin later
+WITH added AS (
+  INSERT INTO replank.phase (run_id, phase, name) VALUES (%(run_id)s, %(phase)s, %(name)s) RETURNING run_id, phase)
+INSERT INTO replank.step (run_id, step, phase, measured) SELECT run_id, %(step)s, phase, %(measured)s FROM added;
+
+-- start_step: the barrier before it has opened; no row where it had before
+WITH started AS (
+  UPDATE replank.step SET started_at = clock_timestamp()
+   WHERE run_id = %(run_id)s AND step = %(step)s AND started_at IS NULL RETURNING run_id, phase)
+UPDATE replank.phase p SET started_at = clock_timestamp() FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
+RETURNING p.phase;
+
+-- measure_step: what was measured when a step had ended
+UPDATE replank.step SET measured = measured || %(measured)s WHERE run_id = %(run_id)s AND step = %(step)s;
+
+-- measured_step: what was measured before and after a step; no row where the run has none
+SELECT measured, started_at, finished_at FROM replank.step WHERE run_id = %(run_id)s AND step = %(step)s;
+
+-- add_cache_jobs: one row per job, from a JSON array of details
+INSERT INTO replank.job (run_id, step, cache_no, kind, generation, detail)
+SELECT %(run_id)s, %(step)s, %(cache_no)s, 'cache', %(generation)s, d FROM jsonb_array_elements(%(details)s) AS d;
+
+-- unfinished_by_cache: what keeps each cache's barrier closed
+SELECT c.cache_no, count(*) FILTER (WHERE j.state IN ('waiting', 'leased')) AS running, count(*) FILTER (WHERE j.state = 'failed') AS failed
+  FROM replank.cache c JOIN replank.job j USING (run_id, cache_no)
+ WHERE c.run_id = %(run_id)s AND j.state IN ('waiting', 'leased', 'failed') GROUP BY c.cache_no;
+
+-- results: what the done jobs of a cache's generation reported
+SELECT job_id, rows, detail, result FROM replank.job
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND generation = %(generation)s AND state = 'done' ORDER BY job_id;
+
+-- progress: jobs and rows of every cache, of its present generation
+SELECT c.cache_no, count(j.job_id) AS jobs, count(*) FILTER (WHERE j.state = 'done') AS done,
+       coalesce(sum(j.rows) FILTER (WHERE j.state = 'done'), 0)::bigint AS rows
+  FROM replank.cache c LEFT JOIN replank.job j ON j.run_id = c.run_id AND j.cache_no = c.cache_no AND j.generation = c.generation
+ WHERE c.run_id = %(run_id)s GROUP BY c.cache_no;
+
+-- relation: a relation by name, with what decides whether it may be rebuilt
+SELECT c.oid::bigint AS oid, c.relkind::text AS relkind, c.relispopulated AS populated,
+       pg_has_role(current_user, c.relowner, 'USAGE') AS owned,
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                  AND i.indpred IS NULL AND i.indexprs IS NULL) AS has_unique_index
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relname = %(name)s;
+
+-- prewarm_extension: where pg_prewarm lies; no row where it is not installed
+SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_prewarm';
+
+-- files: a relation, the partitions below it, its indexes and its TOAST table: all that has blocks of its own
+WITH RECURSIVE tree (oid) AS (
+  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+  UNION ALL SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid),
+heaps AS (SELECT oid FROM tree UNION SELECT c.reltoastrelid FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE c.reltoastrelid <> 0),
+files AS (SELECT oid FROM heaps UNION SELECT i.indexrelid FROM heaps h JOIN pg_index i ON i.indrelid = h.oid)
+SELECT f.oid::bigint AS oid FROM files f JOIN pg_class c ON c.oid = f.oid WHERE c.relkind IN ('r', 'm', 'i', 't') ORDER BY f.oid;
+
+-- blocks: blocks of relations, partitions and indexes included, found in memory and read
+WITH RECURSIVE named AS (
+  SELECT c.oid FROM jsonb_array_elements(%(names)s) AS j JOIN pg_namespace n ON n.nspname = j ->> 0
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = j ->> 1),
+tree (oid) AS (SELECT oid FROM named UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+SELECT coalesce(sum(coalesce(heap_blks_hit, 0) + coalesce(idx_blks_hit, 0) + coalesce(toast_blks_hit, 0) + coalesce(tidx_blks_hit, 0)), 0)::bigint AS hits,
+       coalesce(sum(coalesce(heap_blks_read, 0) + coalesce(idx_blks_read, 0) + coalesce(toast_blks_read, 0) + coalesce(tidx_blks_read, 0)), 0)::bigint AS misses
+  FROM tree t JOIN pg_statio_all_tables s ON s.relid = t.oid;
+
+-- type_of: a type as it is written; without -1 the bare name of char(n) would mean char(1)
+SELECT format_type(%(oid)s::oid, -1) AS type;
+
+-- taken: whether names are taken in schemas
+SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relname = %(name)s AND n.nspname = ANY (%(schemas)s);
+
+-- type_name_of: a type as the catalogue calls it
+SELECT typname AS name FROM pg_type WHERE oid = %(oid)s::oid;
