@@ -147,6 +147,8 @@ def test_rollback_is_refused_from_the_swap_on(site: Site, ledger: LedgerView) ->
     # Given tables that are swapped, and foreign keys that no worker has validated yet
     run = site.run("--hold-cutover")
     ledger.wait_for_states({"ready"})
+    # A drain left waiting would keep the set from its cutover until there is a worker again.
+    wait_for("the last drains", lambda: not ledger.unfinished_jobs(), explain=ledger.explain)
     run.terminate()
     run.wait()
     assert site.call("cutover").exit_code == 0
