@@ -23,7 +23,7 @@ COLOUR = {
 
 def render(status: Status) -> RenderableType:
     """One screen."""
-    return Group(_head(status), _tables(status), *_caches(status), *_problems(status))
+    return Group(_head(status), *_steps(status), _tables(status), *_caches(status), *_problems(status))
 
 
 def seconds(value: float) -> str:
@@ -77,6 +77,18 @@ def _tables(status: Status) -> RenderableType:
     total = sum(t.rows_total for t in status.tables)
     table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
     return table
+
+
+def _steps(status: Status) -> list[RenderableType]:
+    """A line for each step that is a script."""
+    shown: list[RenderableType] = []
+    for step in status.steps:
+        state = "done" if step.finished else "running" if step.name == status.step[0] else "waits"
+        line = Text(f"step {step.name} ")
+        line.append(state, style=COLOUR.get(state, "white"))
+        line.append(f"  {step.blocks_done}/{step.blocks} blocks")
+        shown.append(line)
+    return shown
 
 
 def _caches(status: Status) -> list[RenderableType]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +11,12 @@ from monitoring.caches import CachesProgress, read_caches
 from replank.errors import WrongUse
 from replank.states import JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 
 RATE_WINDOW_S = 10.0
+DATA_STEP = ("08-migrate-uuid-types", 3)
 
 # How much of a table's work lies behind it when it enters a state, copying itself counted by its rows.
 # Weights are the prototype's seconds: copy 1.8, indexes 1.9, verification 1.2 of 5.
@@ -55,6 +56,20 @@ class TableProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepProgress:
+    """A step that is a script: how many of its blocks are done."""
+
+    name: str
+    phase: int
+    blocks_done: int
+    blocks: int
+    finished: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """A run at one moment."""
 
@@ -65,6 +80,9 @@ class Status:
     eta_s: tuple[float, float] | None
     sets: tuple[dict[str, Any], ...]
     caches: CachesProgress = field(default_factory=CachesProgress)
+    step: tuple[str, int] = DATA_STEP
+    """Name and phase of the step that is under way, or was the last one."""
+    steps: tuple[StepProgress, ...] = ()
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -79,8 +97,9 @@ class Status:
             "reason": run.reason,
             "paused": run.paused,
             "hold_cutover": run.hold_cutover,
-            "phase": caches.PHASE if self.caches.under_way else 3,
-            "step": caches.STEP if self.caches.under_way else "08-migrate-uuid-types",
+            "phase": self.step[1],
+            "step": self.step[0],
+            "steps": [step.to_json() for step in self.steps],
             "tables": [
                 {
                     "name": table.name,
@@ -119,6 +138,19 @@ def read_status(connection: Connection) -> Status:
         rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
         eta_s=_eta(run, progress),
         caches=of_caches,
+        step=(caches.STEP, caches.PHASE)
+        if of_caches.under_way
+        else scripts.present_step(connection, run.run_id) or DATA_STEP,
+        steps=tuple(
+            StepProgress(
+                name=planned.step.name,
+                phase=planned.step.phase,
+                blocks_done=planned.blocks_done,
+                blocks=len(planned.script.blocks),
+                finished=planned.finished,
+            )
+            for planned in scripts.forward_scripts(connection, run.run_id)
+        ),
         sets=tuple(
             {
                 "set": s.set_no,

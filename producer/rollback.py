@@ -12,6 +12,7 @@ from producer.backfilling import undo
 from producer.caching import remove_built
 from producer.coordinator import drop_empty_schemas
 from producer.leader import try_to_lead
+from producer.steps.turns import undo_scripts
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import CacheState, RunState
 from sql import capture
@@ -66,6 +67,7 @@ def roll_back(
     # Attempts at a cutover make the past schemas; before a swap they are empty.
     made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache")
     drop_empty_schemas(connection, made)
+    undo_scripts(connection, run, say=say)
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)

@@ -13,6 +13,7 @@ from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
+from replank.steps_plan import StepsPlan
 
 
 class _Strict(BaseModel):
@@ -134,6 +135,7 @@ class Plan(_Strict):
     options: OptionsPlan = OptionsPlan()
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
+    steps: StepsPlan = StepsPlan()
 
     @field_validator("tables")
     @classmethod
@@ -148,8 +150,8 @@ class Plan(_Strict):
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Plan:
-        if not self.tables and not self.caches:
-            raise ValueError("nothing to do: name tables or caches")
+        if not self.tables and not self.caches and not self.steps.asked:
+            raise ValueError("nothing to do: name tables, caches or steps")
         return self
 
     def digest(self) -> str:

@@ -40,6 +40,19 @@ CREATE TABLE replank.step (
     FOREIGN KEY (run_id, phase) REFERENCES replank.phase ON DELETE CASCADE
 );
 
+-- The scripts of a run's steps as they were when it began: they run as they were compiled, or not at all.
+CREATE TABLE replank.script (
+    run_id      bigint NOT NULL,
+    step        text NOT NULL,
+    direction   text NOT NULL CHECK (direction IN ('forward', 'back')),
+    document    jsonb NOT NULL,
+    checksum    text NOT NULL,
+    blocks      integer NOT NULL,
+    blocks_done integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, step, direction),
+    FOREIGN KEY (run_id, step) REFERENCES replank.step ON DELETE CASCADE
+);
+
 CREATE TABLE replank.run_table (
     run_id           bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     table_no         integer NOT NULL,

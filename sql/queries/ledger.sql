@@ -10,14 +10,18 @@ VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_max
 RETURNING run_id;
 
 -- add_phase: the phase and its step
-INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp());
+INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp())
+ON CONFLICT DO NOTHING;
 
 -- add_step: a step of a phase
 INSERT INTO replank.step (run_id, step, phase, started_at) VALUES (%(run_id)s, %(step)s, %(phase)s, clock_timestamp());
 
--- finish_steps: close every step and phase of a run
-WITH steps AS (UPDATE replank.step SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL)
-UPDATE replank.phase SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL;
+-- finish_steps: close every step and phase of a run that has begun
+WITH steps AS (
+  UPDATE replank.step SET finished_at = clock_timestamp()
+   WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL)
+UPDATE replank.phase SET finished_at = clock_timestamp()
+ WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL;
 
 -- add_table: one table of the run
 INSERT INTO replank.run_table (run_id, table_no, schema_name, table_name, set_no, spec, axis, axis_reason, rows_estimate)
