@@ -9,14 +9,16 @@ from dataclasses import replace
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.preflight import refuse_blockers
+from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, choose_axis, resolve, table_spec
 from producer.sets import conversion_sets, joined_tables, key_documents
 from replank.errors import WrongUse
 from replank.states import RunState
 from sql.connection import Connection
-from sql.ledger import runs, tables
+from sql.ledger import quarantines, runs, tables
 from sql.ledger.runs import Run
+from sql.quarantine import create_quarantine
 from sql.snapshot import keep_objects
 
 STEP = "08-migrate-uuid-types"
@@ -64,10 +66,11 @@ def _begin(
     resolved = resolve(connection, file)
     refuse_unknown(connection, file)
     refuse_blockers(connection, file, resolved)
-    specs = [
+    plain = [
         table_spec(connection, planned, live, run_id=0, table_no=number)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
+    specs = with_quarantine(plain, resolved.tables, resolved.foreign_keys)
     rebuilt = [spec for spec in specs if spec.method == "rebuild"]
     before_first_write()
     runs.ensure_ledger(connection)
@@ -97,6 +100,9 @@ def _begin(
             if any(column.on_invalid != "fail" for column in spec.columns):
                 # Their texts are no spellings of their uuids.
                 tables.compare_values(connection, replace(spec, run_id=run_id))
+            if spec.settles:
+                create_quarantine(connection, replace(spec, run_id=run_id))
+                quarantines.add(connection, replace(spec, run_id=run_id))
         keep_objects(connection, run_id, specs)
         plan_caches(connection, run_id, file.plan)
         runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")

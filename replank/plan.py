@@ -50,13 +50,14 @@ Expression = Annotated[str, Field(min_length=1)]
 class ColumnPlan(_Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
 
-    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same.
+    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
+    `quarantine` keeps the row aside, and every row that refers to it.
     `default` replaces the present default, which is cast otherwise.
     """
 
     name: Name
     to: Literal["uuid"]
-    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
 
 
