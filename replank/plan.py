@@ -119,7 +119,8 @@ class TablePlan(_Strict):
     @model_validator(mode="after")
     def _every_column_once(self) -> TablePlan:
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
-        if not names and self.partition is None:
+        if not names and self.partition is None and self.method != "rebuild":
+            # A table that is rebuilt as it is may be needed beside one whose rows are kept aside.
             raise ValueError("nothing to do: name columns to convert, to add or to fill, or say how to partition")
         _refuse_twice("column", names)
         _refuse_twice("join", [join.name for join in self.join])

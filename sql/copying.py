@@ -77,7 +77,7 @@ def copy_chunk(connection: Connection, spec: TableSpec, chunk: Chunk) -> int:
     Rows whose own texts send them into quarantine are logged instead: the drain decides about them.
     """
     if spec.quarantining_columns:
-        run(connection, _log_invalid(spec, chunk, connection.info.server_version))
+        log_invalid(connection, spec, chunk)
     return int(run(connection, copy_statement(spec, chunk, connection.info.server_version)).rowcount)
 
 
@@ -93,14 +93,18 @@ def copy_statement(spec: TableSpec, chunk: Chunk, version: int) -> sql.Composabl
     )
 
 
-def _log_invalid(spec: TableSpec, chunk: Chunk, version: int) -> sql.Composable:
-    return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT {}").format(
-        log_table(spec),
-        sql.SQL(", ").join(log_keys(spec)),
-        column_list(spec.key_columns, "live"),
-        source(spec),
-        in_chunk(spec, chunk),
-        own_texts_valid(spec, "live", version),
+def log_invalid(connection: Connection, spec: TableSpec, chunk: Chunk) -> None:
+    """Log the rows of a chunk whose own texts send them into quarantine."""
+    run(
+        connection,
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT {}").format(
+            log_table(spec),
+            sql.SQL(", ").join(log_keys(spec)),
+            column_list(spec.key_columns, "live"),
+            source(spec),
+            in_chunk(spec, chunk),
+            own_texts_valid(spec, "live", connection.info.server_version),
+        ),
     )
 
 

@@ -5,14 +5,16 @@ It is part of what a drain writes: `sql.settling` says which rows belong there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, same_key
-from sql.connection import Connection, rows, run
+from sql.connection import Connection, run
 from sql.copying import source
 
 NO_UUID = "the text is no uuid"
@@ -134,11 +136,14 @@ def log_kept_differences(connection: Connection, spec: TableSpec) -> int:
     ).rowcount
 
 
-def read_aside(connection: Connection, spec: TableSpec) -> list[dict[str, Any]]:
-    """What is kept aside of one table, oldest first: key, column, value, reason, since, row."""
-    return rows(
-        connection,
-        sql.SQL('SELECT key, "column", value, reason, since, "row" FROM {} ORDER BY since, key').format(
-            quarantine_table(spec)
-        ),
-    )
+def read_aside(connection: Connection, spec: TableSpec) -> Iterator[dict[str, Any]]:
+    """What is kept aside of one table, oldest first: key, column, value, reason, since, row.
+
+    It needs the caller's transaction. Rows come in portions, so that memory stays the same however many there are.
+    """
+    with connection.cursor("replank_quarantine", row_factory=dict_row) as cursor:
+        yield from cursor.execute(
+            sql.SQL('SELECT key, "column", value, reason, since, "row" FROM {} ORDER BY since, key').format(
+                quarantine_table(spec)
+            )
+        )
