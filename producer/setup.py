@@ -97,7 +97,7 @@ def _begin(
                 axis_reason=reason,
                 rows_estimate=max(live.rows_estimate, 0),
             )
-            if any(column.on_invalid != "fail" for column in spec.columns):
+            if any(column.on_invalid not in ("fail", "quarantine") for column in spec.columns):
                 # Their texts are no spellings of their uuids.
                 tables.compare_values(connection, replace(spec, run_id=run_id))
             if spec.settles:

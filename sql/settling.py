@@ -15,8 +15,9 @@ leads from it into quarantine is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -76,6 +77,7 @@ class _Settlement:
     """By table number: how many rows of the log, and rows in doubt, are to be looked at."""
     touched: set[int] = field(default_factory=set)
     few: bool = False
+    planner: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def edges(self) -> list[Edge]:
@@ -123,6 +125,9 @@ class _Settlement:
         turn = 1
         while came:
             parents, turn, came = came, turn + 1, set()
+            entered = {
+                spec.table_no for spec in self.members if spec.table_no in parents and self._entered(spec, turn - 1)
+            }
             for edge in (edge for edge in self._followed() if edge.parent.table_no in parents):
                 entering = self._entering(edge.child, turn)
                 if self.active[edge.child.table_no]:
@@ -130,8 +135,15 @@ class _Settlement:
                     self._note(
                         came, edge.child, entering.candidates_leading_to(edge.reference, edge.parent, Parents.FRESH)
                     )
-                self._by_index(False)
-                self._note(came, edge.child, entering.all_leading_to(edge.reference, edge.parent, Parents.ENTERED))
+                if edge.parent.table_no in entered:
+                    self._by_index(False)
+                    statement = entering.all_leading_to(edge.reference, edge.parent, Parents.ENTERED)
+                    self._note(came, edge.child, statement)
+
+    def _entered(self, spec: TableSpec, turn: int) -> bool:
+        """Whether any row came in that was not there: only then all that may refer to it is looked through."""
+        found = "SELECT count(*) FROM (SELECT FROM {} WHERE fresh = {} AND entered LIMIT 1) AS e"
+        return bool(self._one(found, quarantine_table(spec), sql.Literal(turn)))
 
     def _first_round(self) -> set[int]:
         """Candidates, by their own texts and by who is in quarantine already; and all of a newcomer's rows."""
@@ -183,13 +195,13 @@ class _Settlement:
 
     def _by_index(self, candidates: bool) -> None:
         """Few candidates are looked up by their keys; for who refers to a row the planner knows best."""
-        if self.few and candidates:
-            apply_settings(self.connection, FEW_KEYS, local=True)
-        else:
-            apply_settings(self.connection, dict.fromkeys(FEW_KEYS, "on"), local=True)
+        wanted = FEW_KEYS if self.few and candidates else dict.fromkeys(FEW_KEYS, "on")
+        if wanted != self.planner:
+            apply_settings(self.connection, wanted, local=True)
+            self.planner = wanted
 
-    def _one(self, statement: str, table: sql.Identifier) -> int:
-        found = run(self.connection, sql.SQL(statement).format(table), prepare=True).fetchone()
+    def _one(self, statement: LiteralString, *parts: sql.Composable) -> int:
+        found = run(self.connection, sql.SQL(statement).format(*parts), prepare=True).fetchone()
         return int(found[0]) if found else 0
 
 
