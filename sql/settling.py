@@ -91,8 +91,13 @@ class _Settlement:
 
     def count_logs(self) -> None:
         """How much there is to look at, and statistics where it is much."""
+        if not self.members:
+            return
+        counts = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in self.members
+        )
+        self.active = dict(run(self.connection, counts, prepare=True).fetchall())
         for spec in self.members:
-            self.active[spec.table_no] = self._one("SELECT count(*) FROM {}", log_table(spec))
             if self.active[spec.table_no] >= ANALYZE_FROM_ROWS:
                 self.connection.execute(sql.SQL("ANALYZE {}").format(log_table(spec)))
         self.few = max(self.active.values(), default=0) < ANALYZE_FROM_ROWS

@@ -8,7 +8,7 @@ import pytest
 from producer.rollback import roll_back
 from replank.states import TableState
 
-from .harness import Rebuild
+from .harness import Rebuild, table
 from .oracle import count, live, one, past
 from .quarantine_oracle import Kind, Kinds, check, kept
 
@@ -100,6 +100,26 @@ def test_rollback_takes_quarantine_away(app: psycopg.Connection, begin: Begin) -
     roll_back(rebuild.connection, say=lambda _: None, sleep=lambda _: None)
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
     assert one(app, "SELECT count(*) FROM users WHERE id LIKE 'user %'") == 5
+
+
+@pytest.mark.usefixtures("booked")
+def test_tables_that_it_does_not_concern_pay_nothing(app: psycopg.Connection, begin: Begin) -> None:
+    app.execute("CREATE TABLE country (id text PRIMARY KEY)")
+    app.execute("CREATE TABLE city (id text PRIMARY KEY, country_id text REFERENCES country)")
+    app.execute("ALTER TABLE booking ADD city_id text REFERENCES city")
+    app.execute("INSERT INTO country VALUES (gen_random_uuid())")
+    app.execute("INSERT INTO city SELECT gen_random_uuid(), id FROM country")
+    app.execute("UPDATE booking SET city_id = (SELECT id FROM city)")
+    kinds = {**BOOKING, "booking": Kind(**{**vars(BOOKING["booking"]), "texts": ["id", "user_id", "city_id"]})}
+    rebuild = begin(
+        *(kind.planned(name) for name, kind in kinds.items()), table("country", "id"), table("city", "id", "country_id")
+    )
+    # Bookings lead to a city, so all are one set; but no city leads to anybody
+    assert len(rebuild.sets) == 1
+    assert {each.spec.name for each in rebuild.tables if each.spec.settles} == set(BOOKING)
+    assert one(app, "SELECT count(*) FROM replank.quarantine") == len(BOOKING)
+    rebuild.finish()
+    assert one(app, "SELECT count(*) FROM booking JOIN city ON city_id = city.id") == count(app, live("booking")) > 0
 
 
 STATES = [TableState.COPYING, TableState.FIRST_DRAIN, TableState.INDEXING, TableState.VERIFYING, TableState.READY]
