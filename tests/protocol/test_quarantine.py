@@ -4,11 +4,17 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from monitoring.quarantine import rows_aside
+from producer.audit.check import audit
+from producer.resolution import PlanFile
 from producer.rollback import roll_back
+from replank.plan import DatabasePlan, Plan
+from replank.settings import Settings
 from replank.states import TableState
 
-from .harness import Rebuild, table
+from .harness import Rebuild, Url, table
 from .oracle import count, live, one, past
 from .quarantine_oracle import Kind, Kinds, check, kept
 
@@ -100,6 +106,29 @@ def test_rollback_takes_quarantine_away(app: psycopg.Connection, begin: Begin) -
     roll_back(rebuild.connection, say=lambda _: None, sleep=lambda _: None)
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
     assert one(app, "SELECT count(*) FROM users WHERE id LIKE 'user %'") == 5
+
+
+class Unwatched:
+    """Nobody looks at the check's progress."""
+
+    def begin(self, *, blocks: int) -> None:
+        """Nothing to draw."""
+
+    def scanned(self, table: str, *, table_blocks: int, blocks: int, rows: int) -> None:
+        """Nothing to draw."""
+
+
+@pytest.mark.usefixtures("booked")
+def test_the_check_counts_what_the_run_keeps_aside(app: psycopg.Connection, database: Url, begin: Begin) -> None:
+    tables = tuple(kind.planned(name).planned for name, kind in BOOKING.items())
+    file = PlanFile(plan=Plan(database=DatabasePlan(name=app.info.dbname), tables=tables), source="plan.toml", text="")
+    report = audit(Settings(database_url=SecretStr(database)), file, workers=1, watch=Unwatched())
+    assert report.blockers == ()
+    told = {f.table: f.details["count"] for f in report.warnings if f.code == "quarantined"}
+    rebuild = plan(BOOKING, begin)
+    rebuild.ready()
+    assert told == rows_aside(rebuild.connection, rebuild.run)
+    assert sum(told.values()) == len(kept(app, rebuild)) > 20
 
 
 @pytest.mark.usefixtures("booked")

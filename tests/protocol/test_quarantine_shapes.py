@@ -213,3 +213,44 @@ def test_between_the_last_look_and_the_lock(
     # Row three alone is left of the old chain; the late row and its child came in
     assert check(app, rebuild, TREE) == 3
     assert one(app, "SELECT rows_last_drain FROM replank.conversion_set") != 0
+
+
+def test_null_within_one_table(app: psycopg.Connection, begin: Begin, tree: None) -> None:
+    """The bad row alone goes; the one below it loses its parent and stays, until the bad one is corrected."""
+    del tree
+    kinds: Kinds = {"tree": Kind(key=["id"], texts=["id"], nulls=["parent"], leads=TREE["tree"].leads)}
+    rebuild = plan(kinds, begin)
+    rebuild.ready()
+    assert set(kept(app, rebuild)) == {("tree", "{three}")}
+    with app.transaction():
+        app.execute("SET CONSTRAINTS ALL DEFERRED")
+        app.execute("UPDATE tree SET id = %s WHERE id = 'three'", [key(3)])
+        app.execute("UPDATE tree SET parent = %s WHERE parent = 'three'", [key(3)])
+        app.execute("UPDATE tree SET id = 'seven' WHERE id = %s", [key(7)])
+        app.execute("UPDATE tree SET parent = 'seven' WHERE parent = %s", [key(7)])
+    rebuild.finish()
+    assert check(app, rebuild, kinds) == 1
+    assert one(app, "SELECT string_agg(note, ', ' ORDER BY id) FROM tree WHERE parent IS NULL") == "row 0, row 8"
+
+
+def test_odd_spellings_are_no_reason_to_be_kept_aside(app: psycopg.Connection, begin: Begin) -> None:
+    app.execute(
+        "CREATE TABLE p (id text PRIMARY KEY, n int); CREATE TABLE c (id int PRIMARY KEY, p_id text REFERENCES p)"
+    )
+    app.execute("INSERT INTO p SELECT upper(gen_random_uuid()::text), g FROM generate_series(1, 30) AS g")
+    app.execute("INSERT INTO p VALUES ('bad', 31); INSERT INTO c SELECT n, id FROM p")
+    rebuild = begin(table("p", columns=[aside("id")]), table("c", columns=[aside("p_id")]))
+    rebuild.ready()
+    app.execute("UPDATE p SET n = -n WHERE n > 25")
+    app.execute("INSERT INTO p VALUES ('worse', 32), ('{' || gen_random_uuid() || '}', 33)")
+    app.execute("INSERT INTO c SELECT n, id FROM p WHERE n > 31")
+    rebuild.finish()
+    assert sorted(kept(app, rebuild)) == [("c", "{31}"), ("c", "{32}"), ("p", "{bad}"), ("p", "{worse}")]
+    assert (
+        one(
+            app,
+            "SELECT count(*) FROM c JOIN p ON p.id = p_id JOIN replank_past.p o ON lower(trim(o.id, '{}')) = p.id::text"
+            " WHERE o.id NOT IN ('bad', 'worse') AND o.n = p.n",
+        )
+        == 31
+    )
