@@ -23,7 +23,7 @@ COLOUR = {
 
 def render(status: Status) -> RenderableType:
     """One screen."""
-    return Group(_head(status), *_steps(status), _tables(status), *_caches(status), *_problems(status))
+    return Group(_head(status), *_steps(status), _tables(status), *_aside(status), *_caches(status), *_problems(status))
 
 
 def seconds(value: float) -> str:
@@ -89,6 +89,15 @@ def _steps(status: Status) -> list[RenderableType]:
         line.append(f"  {step.blocks_done}/{step.blocks} blocks")
         shown.append(line)
     return shown
+
+
+def _aside(status: Status) -> list[RenderableType]:
+    """A line for each table with rows in quarantine."""
+    aside = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
+    return [
+        Text(f"{table.name}: {table.rows_quarantined:,} rows are kept aside in quarantine", style="yellow")
+        for table in aside
+    ]
 
 
 def _caches(status: Status) -> list[RenderableType]:

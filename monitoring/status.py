@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from monitoring.caches import CachesProgress, read_caches
 from replank.errors import WrongUse
 from replank.states import JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import caches, jobs, runs, scripts, tables
+from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 
@@ -53,6 +53,8 @@ class TableProgress:
     rows_total: int
     share: float
     problem: str
+    rows_quarantined: int = 0
+    """Rows that are not in the next table, because they are kept aside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class Status:
                     "set": table.set_no,
                     "share": round(table.share, 4),
                     "problem": table.problem,
+                    "rows_quarantined": table.rows_quarantined,
                 }
                 for table in self.tables
             ],
@@ -169,7 +172,11 @@ def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ..
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
     for found in jobs.progress(connection, run.run_id):
         by_table[found["table_no"]][found["kind"], found["generation"]] = found
-    return tuple(_progress_of(table, by_table[table.table_no]) for table in tables.read_tables(connection, run.run_id))
+    aside = quarantines.rows_aside(connection, run.run_id)
+    return tuple(
+        replace(_progress_of(table, by_table[table.table_no]), rows_quarantined=aside.get(table.table_no, 0))
+        for table in tables.read_tables(connection, run.run_id)
+    )
 
 
 def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:

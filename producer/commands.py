@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
 from producer import inspect_commands, partition_commands, step_commands
 from producer.resolution import read_plan_file
@@ -89,10 +90,13 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         if as_json:
             print_json(read_status(connection).to_json())
         failed = jobs.read_failures(connection, finished.run_id)
+        aside = rows_aside(connection, finished)
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
+        for table, count in aside.items():
+            console.print(f"{table}: {count:,} rows are kept aside, see `replank quarantine list`.", markup=False)
     elif finished.state is RunState.RUNNING:
         console.print(f"Run {finished.run_id} has come as far as it was asked to; `replank run PLAN` goes on.")
     else:

@@ -16,7 +16,7 @@ from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autova
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
-from sql.ledger import tables
+from sql.ledger import quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 
@@ -87,6 +87,16 @@ class CuttingOver(Turn):
                 conversion_set,
                 f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms",
             )
+            self._say_aside(members)
+
+    def _say_aside(self, members: Sequence[RunTable]) -> None:
+        """How many rows did not come along, table by table."""
+        if not any(member.spec.quarantines for member in members):
+            return
+        aside = quarantines.rows_aside(self.connection, members[0].run_id)
+        for member in (member for member in members if aside.get(member.table_no)):
+            words = f"{aside[member.table_no]} rows are kept aside in replank.{member.spec.quarantine_name}"
+            self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
         specs = [member.spec for member in members]

@@ -9,6 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from producer.method import choose_method, needs_rebuild
+from producer.quarantining import rebuilt_where_aside
 from producer.repartition import with_layout
 from replank.chunk import Axis
 from replank.errors import WrongUse
@@ -65,8 +66,8 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
         found.append((planned, table))
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
-    oids = [table.oid for _, table in found]
-    return Resolved(tables=tuple(found), foreign_keys=tuple(catalogue.read_foreign_keys(connection, oids)))
+    keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
+    return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys))
 
 
 def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -19,12 +19,13 @@ from sql import capture
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside
 from sql.connection import Connection, apply_settings, value
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, quarantines, runs, tables
 from sql.ledger.caches import Cache
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
 from sql.on_update import drop_on_update
+from sql.quarantine import drop_quarantine
 
 LEADER_WAIT_S = 30.0
 WORKERS_WAIT_S = 5.0
@@ -144,6 +145,8 @@ def _remove(
                 capture.remove(connection, table.spec)
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
                 drop_on_update(connection, table.spec)
+                drop_quarantine(connection, table.spec)
+                quarantines.remove(connection, table.spec)
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))

@@ -10,6 +10,7 @@ from pathlib import Path
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.preflight import refuse_blockers
+from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
 from producer.sets import conversion_sets, joined_tables, key_documents
@@ -19,8 +20,9 @@ from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
 from sql.connection import Connection
-from sql.ledger import runs, scripts, tables
+from sql.ledger import quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
+from sql.quarantine import create_quarantine
 from sql.snapshot import keep_objects
 
 STEP = "08-migrate-uuid-types"
@@ -107,10 +109,11 @@ def _look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableS
     """The plan's tables in the database. Raises where there is something in the way; nothing is written."""
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
-    return resolved, [
+    plain = [
         table_spec(connection, planned, live, run_id=0, table_no=number)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
+    return resolved, with_quarantine(plain, resolved.tables, resolved.foreign_keys)
 
 
 def _keep_scripts(connection: Connection, run_id: int, compiled: Sequence[CompiledStep]) -> None:
@@ -142,9 +145,12 @@ def _write_tables(connection: Connection, run_id: int, resolved: Resolved, specs
             axis_reason=reason,
             rows_estimate=max(live.rows_estimate, 0),
         )
-        if any(column.on_invalid != "fail" for column in spec.columns):
+        if any(column.on_invalid not in ("fail", "quarantine") for column in spec.columns):
             # Their texts are no spellings of their uuids.
             tables.compare_values(connection, replace(spec, run_id=run_id))
+        if spec.settles:
+            create_quarantine(connection, replace(spec, run_id=run_id))
+            quarantines.add(connection, replace(spec, run_id=run_id))
     keep_objects(connection, run_id, specs)
     for each in lost:
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"

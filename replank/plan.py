@@ -51,13 +51,14 @@ Expression = Annotated[str, Field(min_length=1)]
 class ColumnPlan(_Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
 
-    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same.
+    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
+    `quarantine` keeps the row aside, and every row that refers to it.
     `default` replaces the present default, which is cast otherwise.
     """
 
     name: Name
     to: Literal["uuid"]
-    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
 
 
@@ -119,7 +120,8 @@ class TablePlan(_Strict):
     @model_validator(mode="after")
     def _every_column_once(self) -> TablePlan:
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
-        if not names and self.partition is None:
+        if not names and self.partition is None and self.method != "rebuild":
+            # A table that is rebuilt as it is may be needed beside one whose rows are kept aside.
             raise ValueError("nothing to do: name columns to convert, to add or to fill, or say how to partition")
         _refuse_twice("column", names)
         _refuse_twice("join", [join.name for join in self.join])

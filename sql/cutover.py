@@ -22,7 +22,9 @@ from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
+from sql.ledger import quarantines
 from sql.named import query
+from sql.settling import settle
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -153,10 +155,11 @@ def _build_views(
     # Before a build that may take long, or fail for nothing but the change.
     refuse_changed_shapes(connection, specs)
     with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        quarantines.hold(connection, specs, patient=False)
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         if any(view.materialized for view in dependents.views):
             for spec in specs:
-                _drain_equal(connection, spec)
+                _drain_equal(connection, spec, specs)
         build_beside(connection, dependents)
 
 
@@ -174,13 +177,14 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
             started = time.monotonic()
             for spec in specs:
                 with connection.transaction():
-                    _drain_equal(connection, spec)
+                    quarantines.hold(connection, [spec], patient=False)
+                    _drain_equal(connection, spec, specs)
             if time.monotonic() - started < SHORT_PASS_S:
                 return
 
 
-def _drain_equal(connection: Connection, spec: TableSpec) -> None:
-    done = drain(connection, spec, compare=True)
+def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> None:
+    done = drain(connection, spec, compare=True, together=together if spec.settles else ())
     if done.mismatches:
         raise NeedsPerson(
             f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was swapped. "
@@ -189,7 +193,11 @@ def _drain_equal(connection: Connection, spec: TableSpec) -> None:
 
 
 def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits) -> int:
-    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows."""
+    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows.
+
+    Quarantine comes first, once: what it logs is drained with the rest.
+    """
+    settle(connection, specs, draining=None)
     counts = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
     )
@@ -199,7 +207,7 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
         raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
     for spec in specs:
         if spec.table_no in waiting:
-            _drain_equal(connection, spec)
+            _drain_equal(connection, spec, ())
     return sum(waiting.values())
 
 

@@ -102,6 +102,17 @@ CREATE TABLE replank.change_log (
     FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
 );
 
+-- Tables whose rows may be kept aside, and how many are; the rows themselves are in replank.quarantine_<run>_<table>.
+-- `joined`: its first drain is done, so that quarantine is kept right in it. Who settles a quarantine locks this table.
+CREATE TABLE replank.quarantine (
+    run_id   bigint NOT NULL,
+    table_no integer NOT NULL,
+    joined   boolean NOT NULL DEFAULT false,
+    rows     bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, table_no),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+);
+
 CREATE TABLE replank.conversion_set (
     run_id         bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     set_no         integer NOT NULL,

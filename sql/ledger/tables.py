@@ -125,6 +125,14 @@ def read_table(connection: Connection, run_id: int, table_no: int) -> RunTable:
     return _run_table(found)
 
 
+def settled_together(connection: Connection, table: RunTable) -> list[TableSpec]:
+    """The tables of its set that quarantine concerns, itself among them; none if it does not concern this one."""
+    if not table.spec.settles:
+        return []
+    of_run = read_tables(connection, table.run_id)
+    return [other.spec for other in of_run if other.set_no == table.set_no and other.spec.settles]
+
+
 def move_table(connection: Connection, table: TableSpec, state: TableState) -> bool:
     """Move a table; False where `replank.states` does not allow it from where it is."""
     moved = row(
