@@ -70,10 +70,8 @@ def create_view(connection: Connection, dependents: Dependents, view: View) -> N
             stored = sql.SQL("USING {}").format(sql.Identifier(view.access_method))
     with looking_in(connection, dependents.next_path(view.schema)):
         run(connection, sql.SQL("CREATE {} {} {} AS {} {}").format(kind, next_table(view), stored, definition, empty))
-    named = {"oid": view.oid, "schema": view.next_schema, "name": view.name}
-    dressing = query("next_table.dressing_targets") + query("next_table.dressing")
-    for dress in rows(connection, dressing, named):
-        connection.execute(server_text(dress["statement"]))
+    for statement in dressing(connection, view):
+        connection.execute(server_text(statement))
     _refuse_held_back(connection, dependents, view)
 
 
