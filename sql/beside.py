@@ -14,7 +14,7 @@ from sql.dependents import Dependents, View, looking_in, read_views
 from sql.extended_statistics import create_statistics, read_statistics
 from sql.indexes import build_index, marks, read_indexes, set_statistics_targets
 from sql.named import query
-from sql.next_table import live_table, next_default, next_table, server_text
+from sql.next_table import dressing, live_table, next_default, next_table, server_text
 
 
 def make_schemas(connection: Connection, dependents: Dependents) -> None:

@@ -60,7 +60,9 @@ SELECT called AS relation, what, name, definition FROM (
   UNION ALL
   SELECT s.called, 'sequence', q.relname, concat_ws('; ', 'of ' || a.attname, format_type(o.seqtypid, NULL), 'start ' || o.seqstart, 'by ' || o.seqincrement,
            'between ' || o.seqmin || ' and ' || o.seqmax, CASE WHEN o.seqcycle THEN 'cycle' END, 'cache ' || o.seqcache, 'owner ' || q.relowner::regrole::text,
-           'privileges ' || q.relacl::text, 'comment ' || obj_description(q.oid, 'pg_class'))
+           'privileges ' || (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || x.privilege_type || CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY g.rolname NULLS FIRST, x.privilege_type)
+                               FROM aclexplode(coalesce(q.relacl, acldefault('s', q.relowner))) x LEFT JOIN pg_roles g ON g.oid = x.grantee),
+           'comment ' || obj_description(q.oid, 'pg_class'))
     FROM subject s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
     JOIN pg_class q ON q.oid = d.objid AND q.relkind = 'S' JOIN pg_sequence o ON o.seqrelid = q.oid
     JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum = d.refobjsubid

@@ -34,7 +34,7 @@ def differences(
     """Every row that stands on one side only: (side, row), as multisets, by the text of each value.
 
     `before` has texts where `after` has uuids (or the types given by name), in the columns `converted`. Columns of
-    `without` are not looked at, and of `after` only rows `where` that holds.
+    `without` are not looked at, and only rows `where` that holds.
     """
     types = converted if isinstance(converted, Mapping) else dict.fromkeys(converted, "uuid")
     names = connection.execute(
@@ -52,7 +52,7 @@ def differences(
     are = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names if name not in without)
     found = connection.execute(
         sql.SQL(
-            "WITH b AS (SELECT ROW({were})::text AS r FROM {before}),"
+            "WITH b AS (SELECT ROW({were})::text AS r FROM {before} WHERE {where}),"
             " a AS (SELECT ROW({are})::text AS r FROM {after} WHERE {where})"
             " SELECT 'before', r FROM (SELECT r FROM b EXCEPT ALL SELECT r FROM a) AS x"
             " UNION ALL SELECT 'after', r FROM (SELECT r FROM a EXCEPT ALL SELECT r FROM b) AS x"

@@ -21,45 +21,19 @@ from sql.connection import connect
 
 from .harness import MOST_TURNS, Rebuild, Url
 
+FOLDER = Path(__file__).parent
 SCHEMAS = ("public", "shop", "Side %", "tools")
 LONG = "a23456789_123456789_123456789_123456789_123456789_123456789_123"
 LONG_ID = "Id23456789_123456789_123456789_123456789_123456789_123456789_12"
 
-ROWS = """
-INSERT INTO shop.account (tenant, "fullName", email, home, homes, during, balance, token, doc)
-  SELECT g % 4 + 1, 'Name ' || g, 'n' || g || '@example.org', ROW('street ' || g, lpad(g::text, 5, '0')::char(5), date '2020-01-01')::shop.address,
-         ARRAY[ROW('a', '1', NULL)::shop.address], CASE WHEN g < 5 THEN tstzrange('2025-01-01', '2025-01-02') ELSE 'empty' END, g, 't' || g,
-         jsonb_build_object('n', g) FROM generate_series(1, 300) AS g;
-INSERT INTO shop.account (id, tenant) VALUES (upper(gen_random_uuid()::text), 13), ('{' || gen_random_uuid() || '}', 2);
-UPDATE shop.account a SET manager_id = b.id FROM shop.account b WHERE b.serial_no = a.serial_no / 2 AND a.serial_no > 1;
-INSERT INTO shop.orders (tenant, account_id, backup_id, at, region, total, note)
-  SELECT a.tenant, a.id, CASE WHEN g % 3 = 0 THEN a.id END, timestamptz '2024-12-01Z' + g * interval '3 hours', 'r' || g % 5, g, 'note ' || g
-    FROM generate_series(18, 900) AS g JOIN shop.account a ON a.serial_no = g % 300 + 1;
-INSERT INTO shop."orderLine" SELECT id, k, k * 2, tenant, CASE WHEN n % 2 = 0 THEN account_id END FROM shop.orders, generate_series(1, 2) AS k WHERE n % 2 = 0;
-INSERT INTO "Side %".tag SELECT gen_random_uuid()::text, 'tag ' || g FROM generate_series(1, 20) AS g;
-INSERT INTO "Side %"."_OrderToTag" SELECT t.id, o.id FROM "Side %".tag t JOIN shop.orders o ON o.n % 20 = substr(t.name, 5)::int;
-INSERT INTO shop.event SELECT gen_random_uuid()::text, timestamptz '2024-12-25Z' + a.serial_no * interval '7 hours', a.id, 'k' || a.serial_no % 5
-  FROM shop.account a;
-INSERT INTO shop.reading SELECT gen_random_uuid()::text, date '2024-08-01' + a.serial_no, a.id, a.serial_no FROM shop.account a;
-INSERT INTO shop.spread SELECT gen_random_uuid()::text, g, 'w' || g FROM generate_series(1, 200) AS g;
-INSERT INTO public.a23456789_123456789_123456789_123456789_123456789_123456789_123 SELECT gen_random_uuid()::text FROM generate_series(1, 50);
-UPDATE public.a23456789_123456789_123456789_123456789_123456789_123456789_123 AS t
-   SET up = t."Id23456789_123456789_123456789_123456789_123456789_123456789_12";
-INSERT INTO public.named SELECT gen_random_uuid()::text, serial_no, id FROM shop.account;
-INSERT INTO public.whole SELECT gen_random_uuid()::text, g, 'w' FROM generate_series(1, 90) AS g;
-INSERT INTO public.setting SELECT 'key ' || g, 'w', CASE WHEN g > 3 THEN '2025-05-05Z'::timestamptz END FROM generate_series(1, 60) AS g;
-INSERT INTO public.summary (account_id, many) SELECT account_id, count(*) FROM shop.orders GROUP BY 1;
-INSERT INTO tools.entry SELECT id, 'actor ' || n, at FROM shop.orders WHERE n % 3 = 0;
-SELECT nextval('shop.lone'), nextval('shop.lone'), nextval('shop."odd Sequence"')
-"""
-
 
 def build(app: psycopg.Connection) -> None:
     """Everything, in the application's session. The roles are there already."""
-    folder = Path(__file__).parent
-    for script in ((folder / "torture.sql").read_text(), ROWS, (folder / "torture_hanging.sql").read_text()):
-        for_version = script if app.info.server_version >= 180_000 else re.sub(r"(?m)^.*-- 18$", "", script)
-        app.execute(for_version.encode())
+    for name in ("torture", "torture_rows", "torture_hanging"):
+        script = (FOLDER / f"{name}.sql").read_text()
+        if app.info.server_version < 180_000:
+            script = re.sub(r"(?m)^.*-- 18$", "", script).replace("VIRTUAL", "STORED")
+        app.execute(script.encode())
     app.execute("ANALYZE")
 
 
@@ -151,39 +125,13 @@ def planned() -> list[dict[str, Any]]:
     return [*tables, dict(SETTING)]
 
 
-SOME = "(SELECT id FROM shop.account ORDER BY random() LIMIT 1)"
-WRITES = (
-    'INSERT INTO shop.account (tenant, "fullName", manager_id, token) SELECT 1 + random() * 3, \'new\', id, md5(random()::text)'
-    " FROM shop.account ORDER BY random() LIMIT 1",
-    f"UPDATE shop.account SET balance = balance + 1, \"fullName\" = 'changed' WHERE id = {SOME}",
-    f"UPDATE shop.account SET id = gen_random_uuid() WHERE id = {SOME}",
-    "UPDATE shop.account SET tenant = tenant + 4 WHERE balance = (random() * 300)::int AND tenant < 5",
-    f"DELETE FROM shop.account WHERE id = {SOME} AND random() < 0.4",
-    "INSERT INTO shop.orders (tenant, account_id, at, total) SELECT tenant, id, now() - random() * interval '90 days', random() * 500"
-    " FROM shop.account ORDER BY random() LIMIT 2",
-    "UPDATE shop.orders SET note = 'n ' || random(), total = total + 1 WHERE n = (random() * 900)::int",
-    "UPDATE shop.orders SET id = gen_random_uuid() WHERE n = (random() * 900)::int",
-    "DELETE FROM shop.orders WHERE n = (random() * 900)::int",
-    'INSERT INTO shop."orderLine" (order_id, "lineNo") SELECT id, random() * 1000000 FROM shop.orders ORDER BY random() LIMIT 1',
-    'UPDATE shop."orderLine" SET "lineNo" = "lineNo" + 1000, amount = 9 WHERE "lineNo" = (random() * 3)::int AND random() < 0.02',
-    "INSERT INTO \"Side %\".tag VALUES (gen_random_uuid(), 'tag ' || random())",
-    "UPDATE \"Side %\".tag SET id = gen_random_uuid() WHERE name = 'tag ' || (random() * 20)::int",
-    "DELETE FROM \"Side %\".tag WHERE name = 'tag ' || (random() * 20)::int AND random() < 0.1",
-    'INSERT INTO "Side %"."_OrderToTag" SELECT t.id, o.id FROM "Side %".tag t, shop.orders o ORDER BY random() LIMIT 1 ON CONFLICT DO NOTHING',
-    "INSERT INTO shop.event SELECT gen_random_uuid(), now() + (random() - 0.5) * interval '300 days', id, 'k' FROM shop.account ORDER BY random() LIMIT 1",
-    "UPDATE shop.event SET at = at + interval '40 days' WHERE kind = 'k1' AND random() < 0.05",
-    "UPDATE shop.reading SET at = at + 100, n = 5 WHERE n = (random() * 300)::int",
-    "DELETE FROM shop.reading WHERE n = (random() * 300)::int",
-    "INSERT INTO shop.spread SELECT gen_random_uuid(), random() * 90000, 'new'",
-    "UPDATE shop.spread SET id = gen_random_uuid(), word = 'moved' WHERE n = (random() * 200)::int",
-    "DELETE FROM public.named WHERE n = (random() * 300)::int",
-    "UPDATE public.named SET n = n + 10000 WHERE n = (random() * 300)::int",
-    "UPDATE public.whole SET note = 'n ' || random() WHERE n = (random() * 90)::int",
-    f"INSERT INTO public.{LONG} VALUES (gen_random_uuid())",
-    "UPDATE public.setting SET word = 'changed' WHERE key = 'key ' || (random() * 60)::int",
-    "INSERT INTO public.setting (key) VALUES ('new ' || random())",
+WRITES = tuple((FOLDER / "torture_writes.sql").read_text().split("\n", 1)[1].strip().removesuffix(";").split(";\n"))
+"""What the application does; each statement by itself, in any order, before and after the swap."""
+
+THROUGH = (
+    'INSERT INTO shop.account (tenant, "fullName", token)'
+    " VALUES (1, 'through the swap', md5(random()::text)) RETURNING id::text"
 )
-THROUGH = "INSERT INTO shop.account (tenant, \"fullName\") VALUES (1, 'through the swap') RETURNING id::text"
 MAY_HAPPEN = (
     errors.DeadlockDetected,
     errors.UniqueViolation,
