@@ -164,7 +164,8 @@ def _convert(
         found = live.column(column.name)
         if found is None and not column.added:
             raise NeedsPerson(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
-        default = None if found is None else found.default_expr
+        # A converted column leaves its domain, and takes the domain's default along.
+        default = None if found is None else found.present_default if column.converted else found.default_expr
         if column.converted and default is not None:
             # A default is never cast automatically: it goes first and comes back after the type.
             name = sql.Identifier(column.name)
