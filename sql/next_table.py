@@ -23,8 +23,10 @@ KNOWN_DEFAULTS = {
     "(gen_random_uuid())::text": "pg_catalog.gen_random_uuid()",
     "(uuidv7())::text": "pg_catalog.uuidv7()",
     "(uuidv4())::text": "pg_catalog.uuidv4()",
+    "'{}'::text[]": "'{}'::pg_catalog.uuid[]",
+    "'{}'::character varying[]": "'{}'::pg_catalog.uuid[]",
 }
-"""Generators whose detour over text is dropped; every other default is cast as a whole."""
+"""Generators and empty arrays whose detour over text is dropped; every other default is cast as a whole."""
 
 AnyRelation = TypeVar("AnyRelation", bound=Relation)
 

@@ -43,7 +43,9 @@ def differences(
         before,
     ).fetchall()
     were = sql.SQL(", ").join(
-        sql.SQL("{}::text::{}").format(sql.Identifier(name), sql.Identifier("pg_catalog", types[name]))
+        sql.SQL("{}::text::{}").format(
+            sql.Identifier(name), sql.Identifier("pg_catalog", types[name].replace("uuid[]", "_uuid"))
+        )
         if name in types
         else sql.SQL("{}").format(sql.Identifier(name))
         for (name,) in names

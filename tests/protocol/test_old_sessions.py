@@ -48,8 +48,7 @@ FUNCTIONS = ("whole", "typed", "looped", "calling")
 
 @pytest.fixture
 def documents(app: psycopg.Connection) -> None:
-    for statement in DOCUMENTS.split(";\n"):
-        app.execute(statement.encode())
+    app.execute(DOCUMENTS.encode())
 
 
 @pytest.fixture

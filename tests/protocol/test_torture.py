@@ -132,7 +132,7 @@ def _nothing_is_unexplained(app: psycopg.Connection, rebuild: Rebuild) -> None:
     for change in changes:
         told.setdefault(change.explained, set()).add(str(change.to_json()["object"]))
     expected = {why: set(_of_version(app, names)) for why, names in EXPLAINED.items()}
-    assert told == expected
+    assert told == expected, told
 
 
 def _of_version(app: psycopg.Connection, names: tuple[str, ...]) -> list[str]:
@@ -159,7 +159,7 @@ def _catalogue_is_as_before(app: psycopg.Connection, before: dict[str, str], aft
             continue
         left[subject] = (was, became)
     expected = {name: said for name, said in SAID.items() if _of_version(app, (name,))}
-    assert left == expected
+    assert left == expected, {k: v for k, v in left.items() if expected.get(k) != v}
 
 
 def _quoted(name: str) -> str:

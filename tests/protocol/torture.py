@@ -48,11 +48,12 @@ CONVERTED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("shop", "spread"): {"id": "uuid"},
     ("public", LONG): {LONG_ID: "uuid", "up": "uuid"},
     ("public", "named"): {"id": "uuid", "account_id": "uuid"},
-    ("public", "whole"): {"id": "uuid"},
+    ("public", "whole"): {"id": "uuid", "ids": "uuid[]", "of_it": "uuid"},
     ("public", "summary"): {"account_id": "uuid"},
 }
 """What becomes what, by table."""
 
+DOMAINS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("id", "of_it"), {"consent": ["domain_checks"]})
 FIRST = {
     "name": "first",
     "query": "SELECT DISTINCT ON (row_id) row_id, actor, at FROM tools.entry ORDER BY row_id, at",
@@ -117,7 +118,7 @@ def planned() -> list[dict[str, Any]]:
         {
             "schema": schema,
             "name": name,
-            "columns": [{"name": column, "to": to} for column, to in columns.items()],
+            "columns": [{"name": column, "to": to, **DOMAINS.get(column, {})} for column, to in columns.items()],
             **MORE.get((schema, name), {}),
         }
         for (schema, name), columns in CONVERTED.items()

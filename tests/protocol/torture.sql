@@ -10,6 +10,7 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT INSERT ON TABLES TO clerk;
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO clerk;
 
 CREATE DOMAIN shop.email AS text CONSTRAINT looks_like_one CHECK (VALUE LIKE '%@%');
+CREATE DOMAIN shop.entity_id AS varchar(36) DEFAULT gen_random_uuid()::text NOT NULL CONSTRAINT is_long CHECK (length(VALUE) = 36);
 CREATE TYPE shop.address AS (street text, zip char(5), since date);
 CREATE TYPE shop.kind AS ENUM ('new', 'old', 'Gone %');
 CREATE FUNCTION tools.noted() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -121,8 +122,9 @@ CREATE TABLE public.a23456789_123456789_123456789_123456789_123456789_123456789_
 CREATE TABLE public.named (id text NOT NULL, n int NOT NULL, account_id text REFERENCES shop.account ON UPDATE CASCADE ON DELETE CASCADE, PRIMARY KEY (id));
 CREATE UNIQUE INDEX "named by" ON public.named (n, id);
 ALTER TABLE public.named REPLICA IDENTITY USING INDEX "named by";
-CREATE TABLE public.whole (id text PRIMARY KEY, n int, note text) WITH (autovacuum_enabled = false);
+CREATE TABLE public.whole (id shop.entity_id PRIMARY KEY, n int, note text, ids text[] NOT NULL DEFAULT '{}', of_it shop.entity_id) WITH (autovacuum_enabled = false);
 ALTER TABLE public.whole REPLICA IDENTITY FULL;
+CREATE INDEX whole_ids ON public.whole USING gin (ids);
 CREATE TABLE public.setting (key text PRIMARY KEY, word text, changed_at timestamptz);
 CREATE TABLE public.summary (account_id text PRIMARY KEY REFERENCES shop.account ON UPDATE CASCADE ON DELETE CASCADE, many bigint NOT NULL, hits int NOT NULL DEFAULT 0, misses int NOT NULL DEFAULT 0);
 CREATE INDEX summary_many ON public.summary (many) WHERE many > 1;

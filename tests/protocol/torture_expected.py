@@ -24,6 +24,7 @@ VIEW_COLUMNS = {
 """Columns of partitions and views over converted ones."""
 
 EXPLAINED: dict[str, tuple[str, ...]] = {
+    "the plan makes it uuid[]": ("column public.whole ids",),
     "it follows a column that becomes uuid": (
         "column shop.few id",
         "column shop.people id",
@@ -43,6 +44,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "the plan asks for a column that is unique or not null": (
         "constraint public.setting setting_changed_at_not_null",
         "constraint public.setting setting_made_at_not_null",
+        "constraint public.whole whole_of_it_not_null",
         "constraint shop.account account_created_by_not_null",
         "constraint shop.account account_public_id_key",
         "constraint shop.account account_public_id_not_null",
@@ -65,6 +67,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "column public.named id",
         "column public.summary account_id",
         "column public.whole id",
+        "column public.whole of_it",
         'column shop."orderLine" account_id',
         'column shop."orderLine" order_id',
         "column shop.account id",
@@ -99,6 +102,19 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
 """`catalogue-diff`: each line by its reason; without the partitions of the plan."""
 
 SAID: dict[str, tuple[str | None, str | None]] = {
+    "column public.whole.id": (
+        'shop.entity_id; not null; collation "default"; storage x; statistics -1; position 1',
+        "uuid; not null; default gen_random_uuid(); storage p; statistics -1; position 1",
+    ),
+    "column public.whole.of_it": (
+        'shop.entity_id; collation "default"; storage x; statistics -1; position 5',
+        "uuid; not null; default gen_random_uuid(); storage p; statistics -1; position 5",
+    ),
+    "column public.whole.ids": (
+        "text[]; not null; default '{}'::text[]; collation \"default\"; storage x; statistics -1; position 4",
+        "uuid[]; not null; default '{}'::uuid[]; storage x; statistics -1; position 4",
+    ),
+    "constraint public.whole.whole_of_it_not_null": (None, "n; NOT NULL of_it"),
     "column public.setting.changed_at": (
         "timestamp with time zone; storage p; statistics -1; position 3",
         "timestamp with time zone; not null; default now(); storage p; statistics -1; position 3",

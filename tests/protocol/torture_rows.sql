@@ -19,7 +19,7 @@ INSERT INTO public.a23456789_123456789_123456789_123456789_123456789_123456789_1
 UPDATE public.a23456789_123456789_123456789_123456789_123456789_123456789_123 AS t
    SET up = t."Id23456789_123456789_123456789_123456789_123456789_123456789_12";
 INSERT INTO public.named SELECT gen_random_uuid()::text, serial_no, id FROM shop.account;
-INSERT INTO public.whole SELECT gen_random_uuid()::text, g, 'w' FROM generate_series(1, 90) AS g;
+INSERT INTO public.whole SELECT gen_random_uuid()::text, g, 'w', ARRAY[gen_random_uuid()::text, NULL] FROM generate_series(1, 90) AS g;
 INSERT INTO public.setting SELECT 'key ' || g, 'w', CASE WHEN g > 3 THEN '2025-05-05Z'::timestamptz END FROM generate_series(1, 60) AS g;
 INSERT INTO public.summary (account_id, many) SELECT account_id, count(*) FROM shop.orders GROUP BY 1;
 INSERT INTO tools.entry SELECT id, 'actor ' || n, at FROM shop.orders WHERE n % 3 = 0;

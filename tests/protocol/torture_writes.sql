@@ -22,7 +22,7 @@ INSERT INTO shop.spread SELECT gen_random_uuid(), random() * 90000, 'new';
 UPDATE shop.spread SET id = gen_random_uuid(), word = 'moved' WHERE n = (random() * 200)::int;
 DELETE FROM public.named WHERE n = (random() * 300)::int;
 UPDATE public.named SET n = n + 10000 WHERE n = (random() * 300)::int;
-UPDATE public.whole SET note = 'n ' || random() WHERE n = (random() * 90)::int;
+UPDATE public.whole SET note = 'n ' || random(), ids[3] = ids[1] WHERE n = (random() * 90)::int;
 INSERT INTO public.a23456789_123456789_123456789_123456789_123456789_123456789_123 VALUES (gen_random_uuid());
 UPDATE public.setting SET word = 'changed' WHERE key = 'key ' || (random() * 60)::int;
 INSERT INTO public.setting (key) VALUES ('new ' || random());
