@@ -53,7 +53,8 @@ CONVERTED: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 """What becomes what, by table."""
 
-DOMAINS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("id", "of_it"), {"consent": ["domain_checks"]})
+CONSENT: Mapping[str, Any] = {"consent": ["domain_checks"]}
+DOMAINS: Mapping[str, Mapping[str, Any]] = {"id": CONSENT, "of_it": CONSENT}
 FIRST = {
     "name": "first",
     "query": "SELECT DISTINCT ON (row_id) row_id, actor, at FROM tools.entry ORDER BY row_id, at",
