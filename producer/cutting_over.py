@@ -19,6 +19,8 @@ from sql.cutover import CutoverLimits, CutoverTimes, cut_over
 from sql.ledger import quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
+from sql.old_sessions import older_sessions
+from sql.text_casts import create_text_casts
 
 log = structlog.get_logger()
 
@@ -88,6 +90,7 @@ class CuttingOver(Turn):
                 f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms",
             )
             self._say_aside(members)
+            self._say_old_sessions(conversion_set)
 
     def _say_aside(self, members: Sequence[RunTable]) -> None:
         """How many rows did not come along, table by table."""
@@ -121,11 +124,22 @@ class CuttingOver(Turn):
         )
 
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
-        """In the cutover's own transaction: the swap, its word, and the jobs that come after it."""
+        """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
             raise OutcomeUnknown("this set was swapped before, or the run is being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
+        if self.options.text_casts:
+            create_text_casts(self.connection)
+
+    def _say_old_sessions(self, conversion_set: ConversionSet) -> None:
+        sessions = older_sessions(self.connection)
+        if sessions:
+            self._say(
+                conversion_set,
+                f"sessions older than the swap: {sessions}. A prepared statement of theirs that returns a changed "
+                'column fails with "cached plan must not change result type": let the application connect anew.',
+            )
 
     def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         wait = min(0.2 * 1.4**conversion_set.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())

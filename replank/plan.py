@@ -42,6 +42,8 @@ class OptionsPlan(_Strict):
     chunk_mb: int | None = Field(default=None, ge=1, le=10_000)
     index_memory_mb: int = Field(default=256, ge=1)
     cutover_log_rows: int = Field(default=2_000, ge=1)
+    text_casts: bool = False
+    """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
 
 
 Expression = Annotated[str, Field(min_length=1)]
@@ -52,14 +54,22 @@ class ColumnPlan(_Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
 
     `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
-    `quarantine` keeps the row aside, and every row that refers to it.
-    `default` replaces the present default, which is cast otherwise.
+    `quarantine` keeps the row aside, and every row that refers to it. `default` replaces the present default, which
+    is cast otherwise. Arrays of texts become `uuid[]`. A column whose type is a domain leaves it: `consent` says that
+    the domain's CHECKs may go.
     """
 
     name: Name
-    to: Literal["uuid"]
+    to: Literal["uuid", "uuid[]"]
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
+    consent: tuple[Literal["domain_checks"], ...] = ()
+
+    @model_validator(mode="after")
+    def _arrays_convert_or_fail(self) -> ColumnPlan:
+        if self.to == "uuid[]" and self.on_invalid != "fail":
+            raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is no uuid stops its job")
+        return self
 
 
 class AddedColumnPlan(_Strict):

@@ -42,6 +42,11 @@ class ColumnSpec:
     def converted(self) -> bool:
         return not self.added and self.live_type != self.next_type
 
+    @property
+    def array(self) -> bool:
+        """Whether it is converted element by element."""
+        return self.converted and self.next_type.endswith("[]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:

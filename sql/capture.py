@@ -9,8 +9,10 @@ from __future__ import annotations
 from psycopg import sql
 
 from replank.table_spec import TableSpec
+from sql.catalogue import read_tables
 from sql.change_log import log_keys, log_table, odd_table
 from sql.connection import Connection, rows
+from sql.conversion import type_name
 from sql.next_table import live_table
 
 PREFIX = "replank_capture_"
@@ -23,7 +25,10 @@ def capture_function(spec: TableSpec) -> sql.Identifier:
 
 def create_log(connection: Connection, spec: TableSpec) -> None:
     """The change log with the key columns as they are, and the table of odd spellings beside it."""
-    keys = [sql.Identifier("live", name) for name in spec.key]
+    keys = [
+        sql.SQL("{}::{}").format(sql.Identifier("live", name), type_name(kind))
+        for name, kind in _base_types(connection, spec).items()
+    ]
     as_keys = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(key, name) for key, name in zip(keys, log_keys(spec), strict=True)
     )
@@ -44,6 +49,13 @@ def create_log(connection: Connection, spec: TableSpec) -> None:
         sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(odd_table(spec), sql.SQL(", ").join(log_keys(spec)))
     )
     connection.execute(sql.SQL("CREATE INDEX ON {} (c1)").format(odd_table(spec)))
+
+
+def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
+    """The key's columns and their types without domains: a TRUNCATE is logged with NULLs, which these may forbid."""
+    (live,) = read_tables(connection, [spec.oid])
+    found = {column.name: column.base_type for column in live.columns}
+    return {name: found[name] for name in spec.key}
 
 
 def create_function(connection: Connection, spec: TableSpec) -> None:

@@ -56,10 +56,14 @@ def name_based(text: sql.Composable) -> sql.Composable:
     ).format("\\x" + NAMESPACE.hex, text)
 
 
-def is_valid(reference: sql.Composable, server_version: int) -> sql.Composable:
-    """Whether a text is a uuid, by the server's own parser, or by the pattern before version 16."""
+def is_valid(reference: sql.Composable, server_version: int, *, array: bool = False) -> sql.Composable:
+    """Whether a text, or each of an array's, is a uuid, by the server's own parser, or by the pattern before 16."""
     if server_version >= HAS_INPUT_IS_VALID:
-        return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, 'uuid')").format(reference)
+        kind = "uuid[]" if array else "uuid"
+        return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(reference, kind)
+    if array:
+        each = sql.SQL("SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE e !~* {}")
+        return sql.SQL("NOT EXISTS ({})").format(each.format(reference, UUID_PATTERN))
     return sql.SQL("({}::pg_catalog.text ~* {})").format(reference, UUID_PATTERN)
 
 
@@ -67,7 +71,8 @@ def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: i
     """Like `converted`, but NULL where a text that is no uuid fails: a key nobody can have copied."""
     if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
-    return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), _cast(column, reference))
+    valid = is_valid(reference, version, array=column.array)
+    return sql.SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, reference))
 
 
 def next_value(column: ColumnSpec, alias: str, version: int) -> sql.Composable:

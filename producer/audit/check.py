@@ -14,6 +14,7 @@ from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
 from producer.audit.soft_references import audit_soft_references
+from producer.audit.text_casts import audit_text_casts
 from producer.audit.trial import audit_by_trial
 from producer.audit.values import audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
@@ -61,6 +62,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    found += audit_text_casts(subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)
     found += audit_policies(subject)
