@@ -35,6 +35,8 @@ BEHIND = {
     TableState.BACKFILLING: 0.01,
     TableState.CONSTRAINING: 0.9,
     TableState.DONE: 1.0,
+    TableState.RETURNED: 1.0,
+    TableState.RESTORED: 1.0,
 }
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22

@@ -19,6 +19,7 @@ from sql.cutover import CutoverLimits, CutoverTimes, cut_over
 from sql.ledger import tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
+from sql.reverse_capture import published
 
 log = structlog.get_logger()
 
@@ -96,6 +97,9 @@ class CuttingOver(Turn):
             before = autovacuum_settings(self.connection, specs)
             tables.set_autovacuum_before(self.connection, conversion_set, before)
         quiet_autovacuum(self.connection, specs)
+        if self.options.reverse_capture:
+            known = {"published": published(self.connection, specs)}
+            tables.set_way_back(self.connection, conversion_set, known)
         return cut_over(
             self.connection,
             specs,
@@ -108,6 +112,7 @@ class CuttingOver(Turn):
             ),
             autovacuum_before=before,
             write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained),
+            reverse_capture=self.options.reverse_capture,
         )
 
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:

@@ -92,7 +92,7 @@ def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: 
         dispatcher = Dispatcher(settings, database=database_identity(connection))
         run = begin_or_resume(connection, file, hold_cutover=hold_cutover, before_first_write=dispatcher.ping)
     if run.state is not RunState.RUNNING:
-        return run, run.state is RunState.DONE
+        return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         local = stack.enter_context(LocalWorkers(settings, count=workers)) if workers else None

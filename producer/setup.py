@@ -109,4 +109,4 @@ def _begin(
 
 
 def is_finished(run: Run) -> bool:
-    return run.state is RunState.DONE
+    return run.state in (RunState.DONE, RunState.FINISHED)

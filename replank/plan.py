@@ -41,6 +41,8 @@ class OptionsPlan(_Strict):
     chunk_mb: int | None = Field(default=None, ge=1, le=10_000)
     index_memory_mb: int = Field(default=256, ge=1)
     cutover_log_rows: int = Field(default=2_000, ge=1)
+    reverse_capture: bool = True
+    """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
 
 Expression = Annotated[str, Field(min_length=1)]
