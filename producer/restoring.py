@@ -69,7 +69,7 @@ class Restoring:
         except errors.ForeignKeyViolation as error:
             raise NeedsPerson(
                 f"The past tables are live, but foreign key {key['name']} of {key['schema']}.{key['table_name']} "
-                f"does not hold: {error.diag.message_detail}. Correct the row, then `replank rollback` again: it goes on."
+                f"does not hold: {error.diag.message_detail}. Correct it, then `replank rollback` again: it goes on."
             ) from None
 
     def _drop_new(self, members: Sequence[TableSpec]) -> None:

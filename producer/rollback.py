@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 
+import psycopg
 from psycopg import errors, sql
 
 from producer.backfilling import undo
@@ -14,7 +15,7 @@ from producer.caching import remove_built
 from producer.coordinator import drop_empty_schemas
 from producer.going_back import GoingBack
 from producer.leader import try_to_lead
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.states import CacheState, RunState, TableState
 from sql import capture
 from sql.autovacuum import restore_autovacuum
@@ -26,9 +27,11 @@ from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
 from sql.on_update import drop_on_update
+from sql.reverse_capture import remove_capture
 
 LEADER_WAIT_S = 30.0
 WORKERS_WAIT_S = 5.0
+PATIENCE_S = 60.0
 
 
 def roll_back(
@@ -80,6 +83,48 @@ def roll_back(
         runs.drop_ledger(connection)
         say("the ledger is removed; nothing of Replank is left in this database")
     return run
+
+
+def roll_back_through(
+    open_connection: Callable[[], Connection],
+    *,
+    say: Callable[[str], None],
+    run_id: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Run:
+    """`roll_back`, and once more where the connection was lost: the ledger knows how far it came.
+
+    Raises TryAgain when the server has not come back for `PATIENCE_S`.
+    """
+    lost_since: float | None = None
+    begun: Run | None = None
+    while True:
+        try:
+            with open_connection() as connection:
+                if begun is not None and _is_rolled_back(connection, begun):
+                    return begun
+                begun = _the_run(connection, run_id)
+                lost_since = None
+                return roll_back(connection, say=say, sleep=sleep, run_id=run_id)
+        except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
+            if isinstance(error, CannotConnect) and begun is None:
+                raise
+            now = time.monotonic()
+            lost_since = lost_since or now
+            if now - lost_since > PATIENCE_S:
+                raise TryAgain(
+                    f"The database has not come back for {PATIENCE_S:.0f} s ({error}). Nothing is lost: "
+                    "`replank rollback` goes on when it answers."
+                ) from None
+            say("the connection was lost; going on from what the ledger says")
+            sleep(1.0)
+
+
+def _is_rolled_back(connection: Connection, run: Run) -> bool:
+    """Also where the ledger went with its last run."""
+    if not runs.ledger_exists(connection):
+        return True
+    return runs.read_run(connection, run.run_id).state is RunState.ROLLED_BACK
 
 
 def _the_run(connection: Connection, run_id: int | None) -> Run:
@@ -158,6 +203,7 @@ def _remove(
             with connection.transaction():
                 apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
                 capture.remove(connection, table.spec)
+                remove_capture(connection, table.spec)
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
                 drop_on_update(connection, table.spec)
             return

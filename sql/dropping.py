@@ -9,7 +9,7 @@ from psycopg import errors, sql
 from replank.errors import NeedsPerson
 from replank.table_spec import Relation
 from sql import catalogue
-from sql.connection import Connection, apply_settings, run, value
+from sql.connection import Connection, apply_settings, rows, run, value
 from sql.moving import hanging_on
 from sql.named import query
 from sql.next_table import live_table, server_text
@@ -25,7 +25,7 @@ def put_aside(connection: Connection, names: Sequence[tuple[str, str]]) -> list[
 
 
 def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefix: str, lock_timeout_ms: int) -> None:
-    """Views, functions and foreign keys of tables in schemas `prefix…`; then each table can go by itself."""
+    """What reads tables in schemas `prefix…`, or binds them to each other; then each table can go by itself."""
     parts = [p for relation in relations for p in catalogue.partitions(connection, relation.oid)]
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
@@ -35,6 +35,9 @@ def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefi
         for view in (v for v in reversed(hanging.views) if v.schema.startswith(prefix)):
             kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
             run(connection, sql.SQL("DROP {} {}").format(kind, live_table(view)))
+        oids = [relation.oid for relation in (*relations, *parts)]
+        for acting in rows(connection, query("going_back.policies_and_rules"), {"oids": oids}):
+            connection.execute(server_text(acting["dropped"]))
         for key in catalogue.read_foreign_keys(connection, [relation.oid for relation in relations]):
             table = sql.Identifier(key.schema, key.table_name)
             statement = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, sql.Identifier(key.name))

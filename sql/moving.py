@@ -28,7 +28,8 @@ class Hanging:
 
     @property
     def aside_schemas(self) -> set[str]:
-        return {away(each.schema) for each in (*self.views, *self.functions, *self.statistics)}
+        schemas = [each.schema for each in self.views] + [each.schema for each in self.functions]
+        return {away(schema) for schema in schemas + [each.schema for each in self.statistics]}
 
 
 def hanging_on(connection: Connection, relations: Iterable[Relation]) -> Hanging:

@@ -34,14 +34,11 @@ SELECT what, name FROM (
 ) AS found
 ORDER BY what, name;
 
--- dependents_outside: views and other relations over the given ones that do not lie in the schemas of their kind
-SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object
-  FROM pg_depend d
- WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (%(oids)s::oid[]) AND d.deptype = 'n';
+-- size: what a table takes with its indexes, and with its partitions
+SELECT coalesce(sum(pg_total_relation_size(t.oid)), 0)::bigint AS bytes
+  FROM (SELECT %(oid)s::oid AS oid UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid::regclass)) AS t;
 
--- relations_of: tables, views and materialized views of schemas with their sizes; partitions count with their parent
-SELECT n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, pg_total_relation_size(c.oid)
-       + coalesce((SELECT sum(pg_total_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p'), 0)::bigint AS bytes
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname = ANY (%(schemas)s) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
- ORDER BY n.nspname, c.relname;
+-- policies_and_rules: statements that drop the policies and rules of relations, which may name other tables
+SELECT format('DROP POLICY %%I ON %%s', polname, polrelid::regclass) AS dropped FROM pg_policy WHERE polrelid = ANY (%(oids)s::oid[])
+UNION ALL
+SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1';
