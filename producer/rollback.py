@@ -155,6 +155,12 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
 
 def _refuse_without_capture(connection: Connection, run: Run) -> None:
     swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
+    filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
+    if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
+        raise WrongUse(
+            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: what was filled in place was not "
+            "remembered, so it cannot be taken out again."
+        )
     if swapped and not run.plan.options.reverse_capture:
         raise WrongUse(
             f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped, and the plan says "
