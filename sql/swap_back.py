@@ -19,7 +19,7 @@ from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script
+from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.cutover import (
     PASSES,
     SHORT_PASS_S,
@@ -212,3 +212,21 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
             "places. Please report this with `replank status --json`."
         )
     return done.keys
+
+
+def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
+    """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
+    past = {(relation.schema, relation.name): past_table(relation) for relation in back.past_relations}
+    child = past.get((key["schema"], key["table_name"]))
+    parent = past.get((key["ref_schema"], key["ref_table"]))
+    if child is None or parent is None:
+        return 0
+    pairs = [
+        (sql.Identifier("child", name), sql.Identifier("parent", ref))
+        for name, ref in zip(key["columns"], key["ref_columns"], strict=True)
+    ]
+    both = sql.SQL(" AND ")
+    asked = sql.SQL("SELECT count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})")
+    there = both.join(sql.SQL("{} IS NOT NULL").format(name) for name, _ in pairs)
+    same = both.join(sql.SQL("{} = {}").format(name, ref) for name, ref in pairs)
+    return int(value(connection, asked.format(child, there, parent, same)))
