@@ -139,3 +139,31 @@ def test_rows_that_a_lost_foreign_key_let_in_are_named(app: psycopg.Connection, 
     app.execute("DELETE FROM item WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = order_id)")
     go_back(rebuild)
     assert changed(before, catalogue(database, ["public"])) == {}
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_foreign_keys_of_partitioned_tables(
+    app: psycopg.Connection, begin: Begin, database: str, validated: bool
+) -> None:
+    """Before version 18 the leaves hold them first, forward and back."""
+    app.execute("CREATE TABLE customer (id text PRIMARY KEY, n int)")
+    _run(app, PARTED.rpartition(";\n")[0])
+    app.execute("ALTER TABLE orders ADD COLUMN customer_id text CONSTRAINT whose REFERENCES customer")
+    app.execute("COMMENT ON CONSTRAINT whose ON orders IS 'belongs to'")
+    _run(app, ROWS)
+    app.execute("INSERT INTO customer SELECT upper(md5(g::text)::uuid::text), g FROM generate_series(1, 9) AS g")
+    app.execute("UPDATE orders SET customer_id = (SELECT id FROM customer WHERE n = 1) WHERE note < 'o2'")
+    before = catalogue(database, ["public"])
+    rebuild = begin(table("orders", "id", "customer_id"), table("customer", "id"))
+    if validated:
+        rebuild.finish()
+    else:
+        rebuild.ready()
+        rebuild.swap()
+    app.execute("UPDATE orders SET customer_id = (SELECT id FROM customer WHERE n = 2) WHERE note = 'o299'")
+    go_back(rebuild)
+    assert changed(before, catalogue(database, ["public"])) == {}
+    assert one(app, "SELECT c.n FROM orders o JOIN customer c ON c.id = o.customer_id WHERE note = 'o299'") == 2
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        app.execute("DELETE FROM customer WHERE n = 2")
+    assert everything_left(app) == []
