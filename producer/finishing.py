@@ -11,10 +11,12 @@ from psycopg import sql
 
 from producer.coordinator import drop_empty_schemas
 from producer.leader import try_to_lead
+from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.patience import Patience
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from replank.table_spec import Relation, TableSpec
+from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
 from sql.beside import building_schemas
 from sql.connection import Connection, apply_settings, value
@@ -23,7 +25,7 @@ from sql.ledger import caches, runs, tables
 from sql.ledger.runs import Run
 from sql.moving import PAST
 from sql.named import query
-from sql.pair import was_table
+from sql.pair import as_new, was_table
 from sql.reverse_capture import is_installed, remove_capture, waiting_changes
 from sql.spellings import map_table
 
@@ -88,6 +90,7 @@ class Finishing:
         patience = Patience(
             attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
         )
+        self._restore_autovacuum(run)
         for spec in self._specs(run):
             patience.until_granted(
                 lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
@@ -113,6 +116,15 @@ class Finishing:
         drop_empty_schemas(self.connection, made)
         runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
         return runs.read_run(self.connection, run.run_id)
+
+    def _restore_autovacuum(self, run: Run) -> None:
+        """A rollback that was killed in its attempt at the swap has left it switched off."""
+        found = tables.read_tables(self.connection, run.run_id)
+        for one in tables.read_sets(self.connection, run.run_id):
+            before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
+            if before is not None:
+                new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
+                restore_autovacuum(self.connection, new, before)
 
     def _specs(self, run: Run) -> list[TableSpec]:
         return [table.spec for table in tables.read_tables(self.connection, run.run_id)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from psycopg import errors
 
 from producer.cutting_over import PASSING
-from producer.making_ready import MakingReady, misfit, read_set
+from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
 from producer.patience import Patience
 from producer.restoring import Restoring
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
@@ -85,7 +85,10 @@ class GoingBack:
         options = self.run.plan.options
         past = [_as_past(pair.spec) for pair in back.pairs]
         new = [pair.new for pair in back.pairs]
-        before = autovacuum_settings(self.connection, new)
+        before = back.autovacuum_of_new
+        if before is None:
+            before = autovacuum_settings(self.connection, new)
+            tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: before})
         done = False
         try:
             quiet_autovacuum(self.connection, [*new, *past])
@@ -106,6 +109,7 @@ class GoingBack:
         finally:
             if not done and not self.connection.closed:
                 restore_autovacuum(self.connection, new, before)
+                tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: None})
         return times
 
     def _write_ledger(self, one: ConversionSet, members: int) -> None:

@@ -25,6 +25,9 @@ from sql.switched import switch_off
 SHORT_LOG = 200
 """Rounds of draining go on until one took no more keys than this."""
 
+AUTOVACUUM_OF_NEW = "autovacuum_of_new"
+"""What is known for the way back under this name must outlive a killed attempt."""
+
 ROUNDS = 20
 LOOKS = 3
 """A TRUNCATE is seen by older snapshots: a comparison beside one is made anew."""
@@ -52,6 +55,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
         published=known.get("published", []),
         switched=known.get("switched", []),
         autovacuum_before=one.autovacuum_before or {},
+        autovacuum_of_new=known.get(AUTOVACUUM_OF_NEW),
     )
 
 

@@ -52,6 +52,8 @@ class SetBack:
     published: Sequence[str]
     switched: Sequence[Mapping[str, str]]
     autovacuum_before: Mapping[str, str | None]
+    autovacuum_of_new: Mapping[str, str | None] | None
+    """What the new tables had before an attempt switched it off; None while none has."""
 
     @property
     def new_relations(self) -> list[Relation]:

@@ -1,11 +1,13 @@
 """A way back that is stopped, held up or impossible: nothing is lost, and the same command goes on."""
 
+import random
 from collections.abc import Callable
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from producer.finishing import Finishing
 from producer.rollback import roll_back, roll_back_through
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.states import RunState
@@ -197,3 +199,25 @@ def test_there_is_nothing_to_roll_back(app: psycopg.Connection, begin: Begin) ->
     go_back(rebuild)
     with pytest.raises(WrongUse, match="there is nothing to roll back"):
         go_back(rebuild)
+
+
+@pytest.mark.usefixtures("tables")
+def test_an_attempt_that_was_killed_leaves_autovacuum_to_the_next(
+    app: psycopg.Connection, begin: Begin, database: Url
+) -> None:
+    """Whether that one goes back or finishes."""
+    rebuild = _done(app, begin)
+    rebuild.close()
+    off = "SELECT 'autovacuum_enabled=false' = ANY (reloptions) FROM pg_class WHERE oid = 'single'::regclass"
+    for statements in range(60, 600, 10):
+        with _mortal(database, statements) as connection, pytest.raises(psycopg.OperationalError):
+            roll_back(connection, say=lambda _: None, sleep=lambda _: None)
+        if one(app, off):
+            break
+    assert one(app, off)
+    with connect(database, name="finish") as connection:
+        finishing = Finishing(
+            connection=connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
+        )
+        finishing.finish(finishing.the_run())
+    assert one(app, "SELECT reloptions FROM pg_class WHERE oid = 'single'::regclass") is None

@@ -98,7 +98,14 @@ def test_partitions_at_any_depth(app: psycopg.Connection, begin: Begin, database
     within = CHANGES.replace("at + 180", "at + 20")
     within += ";\nDELETE FROM orders_a WHERE note = 'o50';\nTRUNCATE orders_b CASCADE"
     _there_and_back(app, rebuild, within)
-    assert changed(before, catalogue(database, ["public"])) == {}
+    # Before version 18 VALIDATE marks a key to a partitioned table, and not its copies for each partition.
+    unmarked = {
+        name: (was, became)
+        for name, (was, became) in changed(before, catalogue(database, ["public"])).items()
+        if app.info.server_version >= 180_000 or became != f"{was}; not validated"
+    }
+    assert unmarked == {}
+    assert one(app, "SELECT convalidated FROM pg_constraint WHERE conname = 'item_order_id_at_fkey'") is True
     assert one(app, "SELECT count(*) FROM item") == 0
 
 
