@@ -52,6 +52,8 @@ def _head(status: Status) -> RenderableType:
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     words.append(f"\njobs: {counted or 'none yet'}")
+    if status.changes_waiting is not None:
+        words.append(f"\nreverse capture: {status.changes_waiting:,} changes waiting")
     return words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from replank.states import JobState, RunState, TableState
 from sql.connection import Connection
 from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
-from sql.ledger.tables import RunTable
+from sql.ledger.tables import ConversionSet, RunTable
+from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
 DATA_STEP = ("08-migrate-uuid-types", 3)
@@ -36,6 +38,8 @@ BEHIND = {
     TableState.BACKFILLING: 0.01,
     TableState.CONSTRAINING: 0.9,
     TableState.DONE: 1.0,
+    TableState.RETURNED: 1.0,
+    TableState.RESTORED: 1.0,
 }
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
@@ -85,6 +89,8 @@ class Status:
     step: tuple[str, int] = DATA_STEP
     """Name and phase of the step that is under way, or was the last one."""
     steps: tuple[StepProgress, ...] = ()
+    changes_waiting: int | None = None
+    """What reverse capture has logged since the cutover; None where there is no way back."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -118,6 +124,7 @@ class Status:
             "sets": list(self.sets),
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
+            "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -154,6 +161,7 @@ def read_status(connection: Connection) -> Status:
             )
             for planned in scripts.forward_scripts(connection, run.run_id)
         ),
+        changes_waiting=_changes_waiting(connection, run, sets),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -162,10 +170,22 @@ def read_status(connection: Connection) -> Status:
                 "problem": s.problem,
                 "lock_wait_ms": s.lock_wait_ms,
                 "lock_hold_ms": s.lock_hold_ms,
+                "returned": s.returned_at is not None,
+                "back_wait_ms": s.back_wait_ms,
+                "back_hold_ms": s.back_hold_ms,
             }
             for s in sets
         ),
     )
+
+
+def _changes_waiting(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> int | None:
+    """Rows in the logs of the sets that are swapped and have not gone back."""
+    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
+    if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
+        return None
+    found = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
+    return waiting_changes(connection, found)
 
 
 def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ...]:

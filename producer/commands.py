@@ -1,4 +1,4 @@
-"""`replank inspect`, `check`, `run`, `rollback`, `cutover`, `retry`, `pause` and `resume`."""
+"""`replank inspect`, `check`, `run`, `rollback`, `finish`, `cutover`, `retry`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
-from producer import inspect_commands, partition_commands, step_commands
+from producer import finish_commands, inspect_commands, partition_commands, step_commands
 from producer.resolution import read_plan_file
-from producer.rollback import roll_back
+from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
 from producer.steps.compiling import step_named
 from replank.errors import WrongUse
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     inspect_commands.register(app)
     partition_commands.register(app)
     step_commands.register(app)
+    finish_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
     app.command("cutover")(cutover)
@@ -95,6 +96,8 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
+        if finished.plan.options.reverse_capture:
+            console.print("`replank rollback` goes back to them, without loss; `replank finish` drops them.")
         for table, count in aside.items():
             console.print(f"{table}: {count:,} rows are kept aside, see `replank quarantine list`.", markup=False)
     elif finished.state is RunState.RUNNING:
@@ -109,12 +112,18 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         raise typer.Exit(1)
 
 
-def rollback(database_url: DatabaseUrl = None) -> None:
-    """Before the cutover: remove every trace of the open run. The live tables were never changed."""
+def rollback(
+    run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Undo the run and remove every trace. After the cutover, past tables come back with all later changes."""
     settings = load_settings(database_url=database_url)
     console = people()
-    with connect(settings.database(), name="rollback") as connection:
-        done = roll_back(connection, say=lambda words: console.print(words, markup=False))
+    done = roll_back_through(
+        lambda: connect(settings.database(), name="rollback"),
+        say=lambda words: console.print(words, markup=False, soft_wrap=True),
+        run_id=run_id,
+    )
     console.print(f"Run {done.run_id} is rolled back.")
 
 

@@ -20,6 +20,7 @@ from sql.ledger import quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
+from sql.reverse_capture import published
 from sql.text_casts import create_text_casts
 
 log = structlog.get_logger()
@@ -109,6 +110,9 @@ class CuttingOver(Turn):
             before = autovacuum_settings(self.connection, specs)
             tables.set_autovacuum_before(self.connection, conversion_set, before)
         quiet_autovacuum(self.connection, specs)
+        if self.options.reverse_capture:
+            known = {"published": published(self.connection, specs)}
+            tables.set_way_back(self.connection, conversion_set, known)
         return cut_over(
             self.connection,
             specs,
@@ -121,6 +125,7 @@ class CuttingOver(Turn):
             ),
             autovacuum_before=before,
             write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained),
+            reverse_capture=self.options.reverse_capture,
         )
 
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:

@@ -111,7 +111,7 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
             scripts_in=options.scripts_in,
         )
     if run.state is not RunState.RUNNING:
-        return run, run.state is RunState.DONE
+        return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         local = stack.enter_context(LocalWorkers(settings, count=options.workers)) if options.workers else None

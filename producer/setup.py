@@ -158,4 +158,4 @@ def _write_tables(connection: Connection, run_id: int, resolved: Resolved, specs
 
 
 def is_finished(run: Run) -> bool:
-    return run.state is RunState.DONE
+    return run.state in (RunState.DONE, RunState.FINISHED)

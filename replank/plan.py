@@ -44,6 +44,8 @@ class OptionsPlan(_Strict):
     cutover_log_rows: int = Field(default=2_000, ge=1)
     text_casts: bool = False
     """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
+    reverse_capture: bool = True
+    """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
 
 Expression = Annotated[str, Field(min_length=1)]

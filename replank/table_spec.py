@@ -68,6 +68,11 @@ class Relation:
     def past_schema(self) -> str:
         return building_schema("replank_past", self.schema)
 
+    @property
+    def undone_schema(self) -> str:
+        """Where a new table goes when the past one takes its place again."""
+        return building_schema("replank_undone", self.schema)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionSpec(Relation):

@@ -28,9 +28,14 @@ def create_text_casts(connection: Connection) -> list[str]:
     return made
 
 
+def text_casts(connection: Connection) -> list[str]:
+    """The types from which Replank's own casts lead."""
+    return [found["name"] for found in rows(connection, query("text_casts.present")) if found["comment"] == MARK]
+
+
 def remove_text_casts(connection: Connection) -> list[str]:
     """Those that Replank made, and no others. Returns the types they led from."""
-    made = [found["name"] for found in rows(connection, query("text_casts.present")) if found["comment"] == MARK]
+    made = text_casts(connection)
     for name in made:
         cast = sql.SQL("DROP CAST (pg_catalog.{} AS pg_catalog.uuid)").format(sql.Identifier(name))
         run(connection, cast)

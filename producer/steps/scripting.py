@@ -27,6 +27,8 @@ class ScriptRunner:
 
     connection: Connection
     attempts: int
+    command: str = "replank retry` and `replank run PLAN"
+    """What a person calls when the cause is mended."""
     sleep: Callable[[float], None] = time.sleep
     random_source: random.Random = field(default_factory=random.Random)
 
@@ -63,18 +65,17 @@ class ScriptRunner:
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise
-                raise NeedsPerson(_said(script, number, block, error)) from None
+                raise NeedsPerson(self._said(script, number, block, error)) from None
             else:
                 return
         raise NeedsPerson(
             f"{script.name}, block {number} ({block.purpose}): the lock was missed {self.attempts} times. End the "
-            "transactions that hold the table, then `replank retry` and run again."
+            f"transactions that hold the table, then `{self.command}`."
         )
 
-
-def _said(script: Script, number: int, block: Block, error: psycopg.Error) -> str:
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    return (
-        f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "
-        "done before it stays. Correct that, then `replank retry` and run again, or `replank rollback`."
-    )
+    def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        return (
+            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "
+            f"done before it stays. Correct that, then `{self.command}`."
+        )

@@ -29,6 +29,18 @@ def next_script(connection: Connection, run_id: int) -> PlannedScript | None:
     return next((script for script in early if not script.finished), None)
 
 
+def late_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
+    """What is left of the last phase, which `finish` runs."""
+    return [s for s in scripts.forward_scripts(connection, run_id) if s.step.phase > DATA_PHASE and not s.finished]
+
+
+def run_script(connection: Connection, runner: ScriptRunner, planned: PlannedScript) -> None:
+    """Run a script to its end, in the ledger too. Raises NeedsPerson."""
+    scripts.start(connection, planned)
+    runner.run(planned.script, done=planned.blocks_done, note=lambda done: scripts.note(connection, planned, done))
+    scripts.finish(connection, planned)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScriptTurn:
     """Runs one script in a session of its own, while the coordinator looks at the run now and then."""
@@ -92,6 +104,8 @@ def _goes_on(run: Run) -> bool:
 def undo_scripts(connection: Connection, run: Run, *, say: Callable[[str], None]) -> None:
     """Run the rollbacks of every step that has begun, the last one first. Killed halfway, the same call goes on."""
     for planned in scripts.back_scripts(connection, run.run_id):
-        runner = ScriptRunner(connection=connection, attempts=run.plan.options.capture_attempts)
+        runner = ScriptRunner(
+            connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback"
+        )
         runner.run(planned.script, done=planned.blocks_done, note=lambda n, p=planned: scripts.note(connection, p, n))  # type: ignore[misc]
         say(f"step {planned.step.name}: taken back")

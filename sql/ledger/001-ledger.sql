@@ -6,7 +6,7 @@ CREATE TABLE replank.run (
     plan_digest   text NOT NULL,
     plan          jsonb NOT NULL,
     state         text NOT NULL DEFAULT 'running'
-                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back')),
+                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back', 'finished')),
     reason        text NOT NULL DEFAULT '',
     paused        boolean NOT NULL DEFAULT false,
     hold_cutover  boolean NOT NULL DEFAULT false,
@@ -62,7 +62,7 @@ CREATE TABLE replank.run_table (
     state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
         'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
         'verifying', 'repairing', 'ready', 'swapped', 'validating', 'extended', 'backfilling', 'constraining',
-        'done')),
+        'done', 'returned', 'restored')),
     spec             jsonb NOT NULL,
     axis             text,
     axis_reason      text NOT NULL DEFAULT '',
@@ -126,6 +126,10 @@ CREATE TABLE replank.conversion_set (
     lock_hold_ms   double precision,
     rows_last_drain bigint,
     autovacuum_before jsonb,
+    way_back       jsonb,        -- what a rollback after the swap cannot read from the catalogue any more
+    returned_at    timestamptz,
+    back_wait_ms   double precision,
+    back_hold_ms   double precision,
     PRIMARY KEY (run_id, set_no)
 );
 

@@ -102,9 +102,10 @@ def column_type(connection: psycopg.Connection, name: Name, column: str) -> str:
 
 
 def traces(connection: psycopg.Connection) -> list[str]:
-    """What Replank has left in the database beside the past tables: objects and sessions' schemas."""
+    """What Replank has left in the database beside the past tables and what captures for them."""
     found = connection.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%' AND nspname NOT LIKE 'replank\\_past%'"
-        " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%' ORDER BY 1"
+        " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%'"
+        " AND tgname NOT LIKE 'replank\\_capture\\_back\\_%' ORDER BY 1"
     )
     return [name for (name,) in found]
