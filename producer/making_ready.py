@@ -9,8 +9,10 @@ from psycopg import IsolationLevel, errors, sql
 
 from producer.patience import Patience
 from replank.errors import NeedsPerson
+from replank.table_spec import TableSpec
 from sql import capture, catalogue
 from sql.connection import Connection, apply_settings, isolated
+from sql.dropping import put_aside
 from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
@@ -78,6 +80,8 @@ class MakingReady:
     def make_ready(self, one: ConversionSet) -> None:
         """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison."""
         back = read_set(self.connection, self.run, one)
+        for pair in back.pairs:
+            self._refuse_gone(pair.spec)
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
             lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"
@@ -88,6 +92,14 @@ class MakingReady:
             self._drain(pair)
             self._verify(pair)
         self._try_keys(back)
+
+    def _refuse_gone(self, spec: TableSpec) -> None:
+        there = put_aside(self.connection, [(spec.past_schema, spec.name)])
+        if [relation.oid for relation in there] != [spec.oid]:
+            raise NeedsPerson(
+                f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
+                "way back. `replank finish` removes what was kept for it."
+            )
 
     def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
         """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""

@@ -146,7 +146,7 @@ def _prepare(
     limits: CutoverLimits,
     autovacuum_before: Mapping[str, str | None],
     *,
-    reverse_capture: bool,
+    reverse_capture: bool = False,
 ) -> Prepared:
     captured = specs if reverse_capture else ()
     for spec in captured:

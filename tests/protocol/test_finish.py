@@ -127,3 +127,12 @@ def test_a_second_plan_may_follow(app: psycopg.Connection, begin: Begin) -> None
     go_back(again)
     assert one(app, "SELECT pg_typeof(id)::text FROM t LIMIT 1") == "uuid"
     assert _left(app) == ["replank"]
+
+
+def test_past_tables_that_somebody_dropped(app: psycopg.Connection, begin: Begin) -> None:
+    rebuild = _one_table(app, begin)
+    app.execute("DROP SCHEMA replank_past CASCADE")
+    with pytest.raises(NeedsPerson, match=r"replank_past\.t is gone.*`replank finish` removes"):
+        go_back(rebuild)
+    _finish(rebuild.connection)
+    assert _left(app) == ["replank"]

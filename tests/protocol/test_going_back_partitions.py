@@ -102,7 +102,7 @@ def test_partitions_at_any_depth(app: psycopg.Connection, begin: Begin, database
     unmarked = {
         name: (was, became)
         for name, (was, became) in changed(before, catalogue(database, ["public"])).items()
-        if app.info.server_version >= 180_000 or became != f"{was}; not validated"
+        if app.info.server_version >= 180_000 or str(became).replace(" NOT VALID; not validated", "") != was
     }
     assert unmarked == {}
     assert one(app, "SELECT convalidated FROM pg_constraint WHERE conname = 'item_order_id_at_fkey'") is True
