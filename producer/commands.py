@@ -114,6 +114,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
 
 def rollback(
     run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
+    to: Annotated[str | None, typer.Option(help="A step that stays, with all before it.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Undo the run and remove every trace. After the cutover, past tables come back with all later changes."""
@@ -123,8 +124,10 @@ def rollback(
         lambda: connect(settings.database(), name="rollback"),
         say=lambda words: console.print(words, markup=False, soft_wrap=True),
         run_id=run_id,
+        to=None if to is None else step_named(to),
     )
-    console.print(f"Run {done.run_id} is rolled back.")
+    if to is None and done.back_to is None:
+        console.print(f"Run {done.run_id} is rolled back.")
 
 
 def cutover(database_url: DatabaseUrl = None) -> None:

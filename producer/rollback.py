@@ -8,28 +8,22 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
-from producer.backfilling import undo
-from producer.caching import remove_built
+from producer.cache_resolution import plan_caches
 from producer.coordinator import drop_empty_schemas
 from producer.going_back import GoingBack
 from producer.leader import try_to_lead
-from producer.steps.turns import undo_scripts
+from producer.removing import remove_cache, remove_table
+from producer.steps.turns import DATA_PHASE, undo_scripts
 from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.states import CacheState, RunState, TableState
-from sql import capture
+from replank.steps import BY_NAME, Step
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside
-from sql.connection import Connection, apply_settings, value
-from sql.ledger import caches, jobs, quarantines, runs, tables
-from sql.ledger.caches import Cache
+from sql.connection import Connection, value
+from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.runs import Run
-from sql.ledger.tables import RunTable
-from sql.next_table import next_table
-from sql.on_update import drop_on_update
-from sql.quarantine import drop_quarantine
-from sql.reverse_capture import remove_capture
 from sql.text_casts import remove_text_casts
 
 LEADER_WAIT_S = 30.0
@@ -44,14 +38,15 @@ def roll_back(
     sleep: Callable[[float], None] = time.sleep,
     random_source: random.Random | None = None,
     run_id: int | None = None,
+    to: Step | None = None,
 ) -> Run:
     """Undo the open run, or else the newest one if it is done. Killed halfway, the same command goes on.
 
-    `run_id` names an older run. Raises WrongUse if there is nothing to undo, or if what was written after a cutover
-    was not captured; NeedsPerson where only a person can go on.
+    `run_id` names an older run, `to` a step that stays, with all before it. Raises WrongUse if there is nothing to
+    undo, or if what was written after a cutover was not captured; NeedsPerson where only a person can go on.
     """
     random_source = random_source or random.Random()
-    run = _the_run(connection, run_id)
+    run = _aim(connection, _the_run(connection, run_id), to)
     if run.state is not RunState.DONE:
         with connection.transaction():
             # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
@@ -70,10 +65,10 @@ def roll_back(
     with connection.transaction():
         drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
     for table in present:
-        _remove(connection, run, table, sleep, random_source)
+        remove_table(connection, run, table, sleep, random_source)
         say(f"{table.spec.full_name}: next table, change log and capture removed")
     for cache in caches.read_caches(connection, run.run_id):
-        _remove_cache(connection, run, cache, sleep, random_source)
+        remove_cache(connection, run, cache, sleep, random_source)
         if cache.state in (CacheState.SWAPPED, CacheState.DONE):
             say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
         else:
@@ -82,12 +77,41 @@ def roll_back(
     made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_undone")
     drop_empty_schemas(connection, made)
     remove_text_casts(connection)
-    undo_scripts(connection, run, say=say)
+    _end(connection, run, say)
+    return run
+
+
+def _end(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
+    """The scripts, and the run's own end: it is gone, or may go forward again from the step it went back to."""
+    last = BY_NAME[run.back_to] if run.back_to else None
+    undo_scripts(connection, run, to=last.number if last else 0, say=say)
+    if last is not None:
+        with connection.transaction():
+            runs.forget_data(connection, run.run_id)
+            plan_caches(connection, run.run_id, run.plan)
+            runs.set_run_state(connection, run.run_id, RunState.RUNNING)
+            runs.set_back_to(connection, run.run_id, None)
+        say(f"back at step {last.name}; `replank run PLAN` goes forward again")
+        return
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)
         say("the ledger is removed; nothing of Replank is left in this database")
-    return run
+
+
+def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
+    """Note how far to go back, so that the same command goes on after a kill. Raises WrongUse where nothing is left."""
+    if to is None:
+        if run.state is not RunState.ROLLING_BACK:
+            runs.set_back_to(connection, run.run_id, None)
+        return runs.read_run(connection, run.run_id)
+    if to.phase >= DATA_PHASE:
+        raise WrongUse(
+            f"After step {to.name} there is nothing that a rollback could take back: the steps of phase {DATA_PHASE} "
+            "go back together. Name a step of an earlier phase, or none."
+        )
+    runs.set_back_to(connection, run.run_id, to.name)
+    return runs.read_run(connection, run.run_id)
 
 
 def roll_back_through(
@@ -95,6 +119,7 @@ def roll_back_through(
     *,
     say: Callable[[str], None],
     run_id: int | None = None,
+    to: Step | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Run:
     """`roll_back`, and once more where the connection was lost: the ledger knows how far it came.
@@ -110,7 +135,7 @@ def roll_back_through(
                     return begun
                 begun = _the_run(connection, run_id)
                 lost_since = None
-                return roll_back(connection, say=say, sleep=sleep, run_id=run_id)
+                return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to)
         except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
             if isinstance(error, CannotConnect) and begun is None:
                 raise
@@ -197,55 +222,3 @@ def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], slee
                 connection.execute("SELECT pg_terminate_backend(%s)", [pid])
             deadline = time.monotonic() + WORKERS_WAIT_S
         sleep(0.1)
-
-
-def _remove(
-    connection: Connection,
-    run: Run,
-    table: RunTable,
-    sleep: Callable[[float], None],
-    random_source: random.Random,
-) -> None:
-    """Drop capture and next. Dropping a trigger locks the live table: short, retried, bounded."""
-    options = run.plan.options
-    for attempt in range(options.capture_attempts):
-        try:
-            if table.spec.method == "backfill":
-                undo(connection, table, lock_timeout_ms=options.lock_timeout_ms)
-                return
-            with connection.transaction():
-                apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
-                capture.remove(connection, table.spec)
-                remove_capture(connection, table.spec)
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
-                drop_on_update(connection, table.spec)
-                drop_quarantine(connection, table.spec)
-                quarantines.remove(connection, table.spec)
-            return
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
-            sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))
-    raise NeedsPerson(
-        f"{table.spec.full_name} is locked by others; its capture triggers are still there. End the transactions "
-        "that hold it, then `replank rollback` again: it goes on."
-    )
-
-
-def _remove_cache(
-    connection: Connection,
-    run: Run,
-    cache: Cache,
-    sleep: Callable[[float], None],
-    random_source: random.Random,
-) -> None:
-    """Drop next contents and marks. Dropping the triggers locks the sources: short, retried, bounded."""
-    options = run.plan.options
-    for attempt in range(options.capture_attempts):
-        try:
-            remove_built(connection, cache, lock_timeout_ms=options.lock_timeout_ms, anew=False)
-            return
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
-            sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))
-    raise NeedsPerson(
-        f"a source of cache {cache.name} is locked by others; its triggers are still there. End the transactions that "
-        "hold it, then `replank rollback` again: it goes on."
-    )

@@ -79,6 +79,7 @@ RUN_TRANSITIONS: Transitions = {
     (RunState.NEEDS_PERSON, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
     (RunState.DONE, RunState.ROLLING_BACK): "an operator goes back after the cutover",
     (RunState.ROLLING_BACK, RunState.ROLLED_BACK): "every trace of the run is removed",
+    (RunState.ROLLING_BACK, RunState.RUNNING): "back at the step that was asked for: forward again from there",
     (RunState.DONE, RunState.FINISHED): "an operator gave up the way back: the past tables go",
 }
 

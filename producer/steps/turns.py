@@ -101,11 +101,15 @@ def _goes_on(run: Run) -> bool:
     return run.state is RunState.RUNNING and not run.paused
 
 
-def undo_scripts(connection: Connection, run: Run, *, say: Callable[[str], None]) -> None:
-    """Run the rollbacks of every step that has begun, the last one first. Killed halfway, the same call goes on."""
-    for planned in scripts.back_scripts(connection, run.run_id):
+def undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[str], None]) -> None:
+    """Run the rollbacks of every step after number `to` that has begun, the last one first.
+
+    Killed halfway, the same call goes on.
+    """
+    for planned in (p for p in scripts.back_scripts(connection, run.run_id) if p.step.number > to):
         runner = ScriptRunner(
             connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback"
         )
         runner.run(planned.script, done=planned.blocks_done, note=lambda n, p=planned: scripts.note(connection, p, n))  # type: ignore[misc]
+        scripts.forget(connection, planned)
         say(f"step {planned.step.name}: taken back")

@@ -8,6 +8,7 @@ CREATE TABLE replank.run (
     state         text NOT NULL DEFAULT 'running'
                   CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back', 'finished')),
     reason        text NOT NULL DEFAULT '',
+    back_to       text,
     paused        boolean NOT NULL DEFAULT false,
     hold_cutover  boolean NOT NULL DEFAULT false,
     window_now    integer NOT NULL DEFAULT 0,

@@ -32,6 +32,7 @@ class Run:
     plan: Plan
     state: RunState
     reason: str
+    back_to: str | None
     paused: bool
     hold_cutover: bool
     window_now: int
@@ -153,6 +154,16 @@ def set_run_state(connection: Connection, run_id: int, state: RunState, reason: 
         },
     )
     return moved is not None
+
+
+def set_back_to(connection: Connection, run_id: int, step: str | None) -> None:
+    """How far a rollback goes: `step` stays as the last one."""
+    connection.execute(query("ledger.set_back_to"), {"run_id": run_id, "step": step})
+
+
+def forget_data(connection: Connection, run_id: int) -> None:
+    """The data migration was taken back: its tables, sets, caches and jobs are as if they had never been planned."""
+    connection.execute(query("ledger.forget_data"), {"run_id": run_id})
 
 
 def set_plan(connection: Connection, run_id: int, plan: Plan) -> None:

@@ -84,6 +84,11 @@ def finish(connection: Connection, planned: PlannedScript) -> None:
     connection.execute(query("scripts.finish"), _id(planned))
 
 
+def forget(connection: Connection, planned: PlannedScript) -> None:
+    """A step that was taken back has not begun."""
+    connection.execute(query("scripts.forget"), _id(planned))
+
+
 def _id(planned: PlannedScript) -> dict[str, Any]:
     step = planned.step
     return {"run_id": planned.run_id, "step": step.name, "phase": step.phase, "direction": planned.direction}

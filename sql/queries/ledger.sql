@@ -48,6 +48,21 @@ UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
  WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
 RETURNING run_id;
 
+-- set_back_to: the step that a rollback leaves as the last one; NULL where it leaves none
+UPDATE replank.run SET back_to = %(step)s WHERE run_id = %(run_id)s;
+
+-- forget_data: what the ledger knows of a data migration that was taken back. Jobs, logs and histories go along
+WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
+     caches AS (DELETE FROM replank.cache WHERE run_id = %(run_id)s),
+     objects AS (DELETE FROM replank.catalogue_before WHERE run_id = %(run_id)s),
+     tables AS (DELETE FROM replank.run_table WHERE run_id = %(run_id)s),
+     steps AS (DELETE FROM replank.step s WHERE s.run_id = %(run_id)s
+                AND NOT EXISTS (SELECT FROM replank.script c WHERE c.run_id = s.run_id AND c.step = s.step)
+               RETURNING phase)
+DELETE FROM replank.phase p WHERE p.run_id = %(run_id)s AND p.phase IN (SELECT phase FROM steps)
+   AND NOT EXISTS (SELECT FROM replank.script c JOIN replank.step s USING (run_id, step)
+                    WHERE s.run_id = p.run_id AND s.phase = p.phase);
+
 -- set_plan: the plan of a run whose caches were corrected
 UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_id = %(run_id)s;
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from faults.ledger_view import LedgerView
 from faults.processes import Site
-from faults.small_shop import differences
+from faults.small_shop import add_order, differences
 from faults.waiting import wait_for
 
 from cli.evidence import document_of, id_types, look, refused, traces
@@ -89,6 +89,39 @@ def test_what_has_begun_is_taken_back_before_the_tables_are_swapped(stepped: Sit
     assert traces(stepped.database_url) == []
     with psycopg.connect(stepped.database_url) as connection:
         assert connection.execute("SELECT to_regnamespace('audit')").fetchone() == (None,)
+
+
+def test_back_to_a_step_from_after_the_cutover_and_forward_again_and_finish(stepped: Site) -> None:
+    # Given a run whose tables are swapped, and what was written since
+    before = id_types(stepped.database_url)
+    first = stepped.run().wait()
+    assert first.exit_code == 0, first.stderr
+    written = add_order(stepped.database_url, number=-7)
+
+    # When it goes back to the second step
+    back = stepped.call("rollback", "--to", "02-add-missing-indexes")
+
+    # Then the first two stay, the third is taken back with the tables, and nothing is lost
+    assert back.exit_code == 0, back.stderr
+    assert "back at step 02-add-missing-indexes" in back.stderr
+    assert id_types(stepped.database_url) == {**before, "customers.public_id": "uuid"}
+    with psycopg.connect(stepped.database_url) as connection:
+        assert connection.execute("SELECT number FROM orders WHERE id = %s", [written]).fetchone() == (-7,)
+        assert connection.execute("SELECT to_regclass('customers_name') IS NULL").fetchone() == (False,)
+        assert connection.execute("SELECT to_regnamespace('audit')").fetchone() == (None,)
+    told = document_of(stepped.call("status", "--json"))
+    assert isinstance(told, dict)
+    assert (told["state"], told["step"], told["tables"]) == ("running", "02-add-missing-indexes", [])
+
+    # And the same plan goes forward from there to its end
+    again = stepped.run().wait()
+    assert again.exit_code == 0, again.stderr
+    assert differences(stepped.database_url) == []
+    finished = stepped.call("finish", "--yes", "--json")
+    assert finished.exit_code == 0, finished.stderr
+    assert "step 12-optimize-indexes is done" in finished.stderr
+    refused(stepped.call("rollback"), "is finished", "no way back", exit_code=2)
+    refused(stepped.call("rollback", "--to", "9"), "is finished", exit_code=2)
 
 
 def test_a_changed_script_is_refused_before_the_first_write(stepped: Site, tmp_path: Path) -> None:
