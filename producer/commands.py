@@ -10,7 +10,7 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
-from producer import finish_commands, inspect_commands, partition_commands, step_commands
+from producer import finish_commands, inspect_commands, partition_commands, step_commands, verify_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     partition_commands.register(app)
     step_commands.register(app)
     finish_commands.register(app)
+    verify_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
     app.command("cutover")(cutover)

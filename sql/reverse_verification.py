@@ -27,6 +27,14 @@ def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> lis
     return _examples(connection, pair, past_left, new_left, limit)
 
 
+def compared(connection: Connection, pair: Pair) -> tuple[int, int, int]:
+    """Rows of the past and of the new table, and how many keys differ, in the caller's REPEATABLE READ transaction."""
+    left = _left(connection, pair)
+    past, new = (_sum(connection, pair, Space.VALUES, side, left) for side in ("past", "new"))
+    differing = 0 if past == new else len(_examples(connection, pair, *left, limit=None))
+    return past[0], new[0], differing
+
+
 def _left(connection: Connection, pair: Pair) -> tuple[sql.Composable, sql.Composable]:
     """Conditions on `past` and `new`: the row's key is not in the log."""
     log = sql.SQL("{} AS log").format(back_log(pair.spec))
@@ -41,17 +49,24 @@ def _sums(
     connection: Connection, pair: Pair, space: Space, past_left: sql.Composable, new_left: sql.Composable
 ) -> bool:
     """Whether counts and sums of both sides are equal."""
-    version = connection.info.server_version
-    sums = []
-    for alias, table, left in (("past", past_rows(pair), past_left), ("new", new_rows(pair), new_left)):
-        hashed = row_hash(pair.unchanged, alias, version, live=alias == "past", space=space)
-        statement = sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {}").format(hashed, table, left)
-        sums.append(run(connection, statement).fetchone())
-    return sums[0] == sums[1]
+    past, new = (_sum(connection, pair, space, side, (past_left, new_left)) for side in ("past", "new"))
+    return past == new
+
+
+def _sum(
+    connection: Connection, pair: Pair, space: Space, side: str, left: tuple[sql.Composable, sql.Composable]
+) -> tuple[int, str]:
+    """Count and sum of the hashes of one side's rows."""
+    table, kept = (past_rows(pair), left[0]) if side == "past" else (new_rows(pair), left[1])
+    hashed = row_hash(pair.unchanged, side, connection.info.server_version, live=side == "past", space=space)
+    statement = sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {}").format(hashed, table, kept)
+    found = run(connection, statement).fetchone()
+    assert found is not None
+    return found[0], found[1]
 
 
 def _examples(
-    connection: Connection, pair: Pair, past_left: sql.Composable, new_left: sql.Composable, limit: int
+    connection: Connection, pair: Pair, past_left: sql.Composable, new_left: sql.Composable, limit: int | None
 ) -> list[str]:
     version = connection.info.server_version
     keys = log_keys(pair.spec)

@@ -1,0 +1,81 @@
+"""Comparing a run's tables now, at one snapshot each: live against next, or what was swapped against its past."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg import IsolationLevel
+
+from producer.making_ready import read_set
+from replank.chunk import Axis, Chunk
+from replank.states import TableState
+from replank.table_spec import TableSpec
+from sql.connection import Connection, isolated
+from sql.conversion import Space
+from sql.ledger import tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import ConversionSet, RunTable
+from sql.reverse_capture import is_installed
+from sql.reverse_verification import compared
+from sql.verification import log_differences, sum_chunk
+
+COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
+"""Before the swap, next tables in these states equal the live ones but for what is logged."""
+
+WHOLE = Chunk(axis=Axis.HEAP, lower=None, upper=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One table. `mismatches` counts keys that differ; it is None where there is nothing to compare, and `why` says so.
+
+    After the swap, `rows_live` are those of the past table and `rows_next` those of the new one. Rows whose keys wait
+    in a log are left out on both sides.
+    """
+
+    name: str
+    rows_live: int | None
+    rows_next: int | None
+    mismatches: int | None
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
+    """Every table of the run; nothing is changed."""
+    sets = {one.set_no: one for one in tables.read_sets(connection, run.run_id)}
+    return [
+        _compare(connection, run, table, sets.get(table.set_no)) for table in tables.read_tables(connection, run.run_id)
+    ]
+
+
+def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionSet | None) -> Comparison:
+    spec = table.spec
+    if table.state in COMPLETE:
+        return _said(spec, *_before_the_swap(connection, spec))
+    if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
+        pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
+        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction(force_rollback=True):
+            return _said(spec, *compared(connection, pair))
+    if spec.method == "backfill":
+        why = "filled in place: there is no second table"
+    elif one is not None and one.swapped_at is not None:
+        why = "changes since the cutover are not captured for the past table (any longer)"
+    else:
+        why = f"it is {table.state}: the next table is not complete yet"
+    return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
+
+
+def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int]:
+    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction(force_rollback=True):
+        live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES)
+        built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES)
+        same = (live.rows, live.total) == (built.rows, built.total)
+        return live.rows, built.rows, 0 if same else log_differences(connection, spec)
+
+
+def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int) -> Comparison:
+    return Comparison(name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="")

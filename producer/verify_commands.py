@@ -1,0 +1,45 @@
+"""`replank verify`: both sides of every table compared now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monitoring.output import people, print_json
+from producer.comparing import Comparison, compare_tables
+from producer.inspect_commands import in_words
+from replank.errors import WrongUse
+from replank.settings import load_settings
+from sql.connection import connect
+from sql.ledger import runs
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("verify")(verify)
+
+
+def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Compare every row of both sides now, beside the running application; exit 1 where any differs."""
+    settings = load_settings(database_url=database_url)
+    with in_words(), connect(settings.database(), name="verify") as connection:
+        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        if run is None:
+            raise WrongUse("There is no run on this database: there is nothing to compare.")
+        found = compare_tables(connection, run)
+    for one in found:
+        people().print(_words(one), markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"run_id": run.run_id, "tables": [one.to_json() for one in found]})
+    if any(one.mismatches for one in found):
+        raise typer.Exit(1)
+
+
+def _words(one: Comparison) -> str:
+    if one.mismatches is None:
+        return f"{one.name}: not compared, {one.why}"
+    verdict = "equal" if one.mismatches == 0 else f"{one.mismatches:,} keys differ"
+    return f"{one.name}: {one.rows_live:,} rows against {one.rows_next:,}: {verdict}"
