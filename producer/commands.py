@@ -1,4 +1,4 @@
-"""`replank inspect`, `check`, `run`, `rollback`, `cutover`, `retry`, `pause` and `resume`."""
+"""`replank inspect`, `check`, `prisma`, `run`, `rollback`, `cutover`, `retry`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.status import Status, read_status
 from producer import inspect_commands, partition_commands
+from producer.prisma import commands as prisma_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back
 from producer.running import run_plan
@@ -31,6 +32,7 @@ PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `re
 def register(app: typer.Typer) -> None:
     inspect_commands.register(app)
     partition_commands.register(app)
+    prisma_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
     app.command("cutover")(cutover)

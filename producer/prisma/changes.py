@@ -42,6 +42,16 @@ class AddedColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SettledColumn:
+    """A column that may not be NULL now, or has a default of the database's (as `pg_get_expr` writes it)."""
+
+    table: Table
+    column: str
+    not_null: bool = False
+    default: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToEnum:
     """A text column that is an enum now. The enum's block is added where the file has none of that type."""
 
@@ -109,6 +119,7 @@ class RenamedEnum:
 Change = (
     ToUuid
     | AddedColumn
+    | SettledColumn
     | ToEnum
     | KeyChanged
     | AddedIndex

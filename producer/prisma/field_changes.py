@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from producer.prisma.changes import AddedColumn, RenamedColumn, ToEnum, ToUuid
+from producer.prisma.changes import AddedColumn, RenamedColumn, SettledColumn, ToEnum, ToUuid
 from producer.prisma.document import Argument, Attribute, Block, BlockAttribute, Document, Field, attribute, mapped
 from producer.prisma.schema_names import (
     Table,
@@ -89,8 +89,11 @@ def added_column(document: Document, block: Block, change: AddedColumn) -> Docum
 
 def _default(change: AddedColumn, scalar: str, arity: str, enum: Block | None) -> Attribute | None:
     default = default_of(change.default, scalar, arity, enum=enum is not None)
-    if default is None or enum is None:
-        return default
+    return default if default is None or enum is None else _as_value(default, enum)
+
+
+def _as_value(default: Attribute, enum: Block) -> Attribute:
+    """A default that is a label, as the name of its value."""
     label = default.argument("value", unnamed=True) or ""
     value = next((one.name for one in enum.fields if column_of(one) == label), None)
     return default if value is None else attribute("default", value)
@@ -130,6 +133,20 @@ def _writes_camel_case(document: Document) -> bool:
         for block in document.models
         for field in block.fields
     )
+
+
+def settled_column(document: Document, block: Block, change: SettledColumn) -> Document:
+    """The `?` goes where the column may not be NULL, and the database's default is said."""
+    field = field_of(document, block, change.column)
+    if field is None:
+        return document
+    made = field.changed(arity="") if change.not_null and field.arity == "?" else field
+    enum = document.block(field.type)
+    given = default_of(change.default, field.type, field.arity, enum=enum is not None)
+    if given is not None and enum is not None:
+        given = _as_value(given, enum)
+    made = made.with_attribute(given) if given is not None else made
+    return document.with_block(block.with_field(made)) if made is not field else document
 
 
 def to_enum(document: Document, block: Block, change: ToEnum, default_schema: str) -> Document:

@@ -14,6 +14,7 @@ from producer.prisma.changes import (
     RenamedColumn,
     RenamedEnum,
     RenamedTable,
+    SettledColumn,
     ToEnum,
     ToUuid,
 )
@@ -27,6 +28,7 @@ _ORDER: tuple[type[Change], ...] = (
     LostForeignKey,
     AddedColumn,
     ToUuid,
+    SettledColumn,
     ToEnum,
     KeyChanged,
     AddedIndex,
@@ -80,6 +82,8 @@ def _applied(document: Document, change: Change, default_schema: str) -> Documen
             return field_changes.to_uuid(document, block, change)
         case AddedColumn():
             return field_changes.added_column(document, block, change)
+        case SettledColumn():
+            return field_changes.settled_column(document, block, change)
         case ToEnum():
             return field_changes.to_enum(document, block, change, default_schema)
         case KeyChanged():

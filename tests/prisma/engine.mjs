@@ -71,8 +71,7 @@ const answers = {
   },
   dmmf: ({ schema }) => JSON.parse(wasm.get_dmmf(JSON.stringify({ prismaSchema: [[FILE, schema]], noColor: true }))),
   create: async ({ schema, url }) => diff(url, { tag: 'empty' }, { tag: 'schemaDatamodel', ...one(schema) }),
-  diff: async ({ schema, url }) => diff(url, { tag: 'url', url }, { tag: 'schemaDatamodel', ...one(schema) }),
-  diff_back: async ({ schema, url }) => diff(url, { tag: 'schemaDatamodel', ...one(schema) }, { tag: 'url', url }),
+  diff: async ({ schema, url }) => diff(url, { tag: 'schemaDatasource', configDir: '/', ...one(schema) }, { tag: 'schemaDatamodel', ...one(schema) }),
   diff_migrations: async ({ schema, url, migrations }) =>
     diff(url, { tag: 'migrations', ...listed(migrations) }, { tag: 'schemaDatamodel', ...one(schema) }),
   history: async ({ url, migrations }) => {
