@@ -19,8 +19,20 @@ async function schemaEngine(url, schemas) {
   instance.exports.__wbindgen_start()
   const { PrismaPg } = await load('@prisma/adapter-pg')
   const { bindMigrationAwareSqlAdapterFactory } = await load('@prisma/driver-adapter-utils')
-  const factory = bindMigrationAwareSqlAdapterFactory(readable(new PrismaPg({ connectionString: url })))
+  const factory = bindMigrationAwareSqlAdapterFactory(readable(new PrismaPg(configured(url))))
   return bg.SchemaEngine.new({ datamodels: schemas }, () => {}, factory)
+}
+
+// With a connection string the adapter's shadow database would be the live one: the string wins over its name.
+function configured(url) {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url)
+  return {
+    host: searchParams.get('host') ?? hostname,
+    port: Number(searchParams.get('port') ?? port) || 5432,
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    database: decodeURIComponent(pathname.slice(1)),
+  }
 }
 
 // The adapter has no word for two types of the catalogue, and takes scripts apart at every semicolon.

@@ -116,3 +116,14 @@ def difference_from_migrations(url: str, migrations: Sequence[Migration], schema
 def history(url: str, migrations: Sequence[Migration]) -> dict[str, Any]:
     """What the engine thinks of the database's migration history."""
     return dict(ask("history", url=url, migrations=[one.to_json() for one in migrations]))
+
+
+def apply(url: str, migrations: Sequence[Migration]) -> None:
+    """What `prisma migrate deploy` does."""
+    applied(url, migrations)
+
+
+def applied(url: str, migrations: Sequence[Migration]) -> list[str]:
+    """What `prisma migrate deploy` does, and the names of the migrations that were missing."""
+    answer = ask("apply", url=url, migrations=[one.to_json() for one in migrations])
+    return list(answer["appliedMigrationNames"])
