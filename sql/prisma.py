@@ -12,6 +12,9 @@ from sql.connection import Connection, row, rows, run, value
 from sql.named import query
 from sql.next_table import server_text
 
+HISTORY = "_prisma_migrations"
+"""The table of Prisma's migration history."""
+
 SETTLED = sql.Identifier("pg_temp", "replank_settled")
 
 
@@ -113,13 +116,13 @@ def recorded(connection: Connection, schema: str) -> dict[str, Any]:
     """Migration name -> checksum, of all that were finished and not rolled back."""
     asked = sql.SQL(
         "SELECT migration_name, checksum FROM {} WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL"
-    ).format(sql.Identifier(schema, "_prisma_migrations"))
+    ).format(sql.Identifier(schema, HISTORY))
     return {r["migration_name"]: r["checksum"] for r in rows(connection, asked)}
 
 
 def baseline(schema: str | None, *, row_id: str, name: str, checksum: str) -> sql.Composable:
     """The row that says a migration is done; a second one is not made."""
-    table = sql.Identifier(schema, "_prisma_migrations") if schema else sql.Identifier("_prisma_migrations")
+    table = sql.Identifier(schema, HISTORY) if schema else sql.Identifier(HISTORY)
     return sql.SQL(
         "INSERT INTO {0} (id, checksum, finished_at, migration_name, started_at, applied_steps_count)\n"
         "SELECT {1}, {2}, now(), {3}, now(), 1\n"

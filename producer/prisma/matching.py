@@ -10,8 +10,7 @@ from producer.prisma.document import Block, Document, Field
 from producer.prisma.schema_names import Table, column_of, columns, field_of, join_tables, table_of
 from producer.prisma.types import prisma_type
 from sql.catalogue import LiveColumn, LiveTable
-
-HISTORY = "_prisma_migrations"
+from sql.prisma import HISTORY
 
 
 @dataclass(frozen=True, kw_only=True)

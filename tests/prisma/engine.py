@@ -63,7 +63,9 @@ def installed() -> Path:
 def _install() -> None:
     npm = [_program("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(npm, cwd=MODULES, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-    assert done.returncode == 0, f"npm could not install Prisma's engine, which these tests need: {done.stderr[-2_000:]}"
+    assert done.returncode == 0, (
+        f"npm could not install Prisma's engine, which these tests need: {done.stderr[-2_000:]}"
+    )
 
 
 def _program(name: str) -> str:

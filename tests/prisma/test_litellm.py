@@ -52,9 +52,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(
-    postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Run]:
+def run(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The platform, made by Prisma's engine, migrated by Replank."""
     url, folder = postgres.create_database("litellm"), tmp_path_factory.mktemp("litellm")
     migrations = [Migration(name=file.parent.name, script=file.read_text()) for file in _files()]
