@@ -100,7 +100,8 @@ def _field(lines: tuple[str, ...], text: str, name: re.Match[str]) -> Member:
         return Other(lines=lines)
     at = of_type.end()
     if text.startswith("(", at):
-        at = end_of_brackets(text, at)
+        end = end_of_brackets(text, at)
+        at = end if end > 0 else len(text)
     kind = text[of_type.start() : at]
     arity = _ARITY.match(text, at)
     attributes, comment = _attributes(text, arity.end() if arity else at)
@@ -128,8 +129,9 @@ def _attributes(text: str, at: int) -> tuple[tuple[Attribute, ...], str]:
         arguments: tuple[Argument, ...] | None = None
         if text.startswith("(", at):
             end = end_of_brackets(text, at)
-            arguments = _arguments(text[at + 1 : end - 1])
-            at = end
+            # A bracket that never closes leaves nothing behind it.
+            arguments = _arguments(text[at + 1 : end - 1] if end > 0 else text[at + 1 :])
+            at = end if end > 0 else len(text)
         found.append(Attribute(name=match.group(1), arguments=arguments))
     return tuple(found), ""
 

@@ -19,7 +19,7 @@ async function schemaEngine(url, schemas) {
   instance.exports.__wbindgen_start()
   const { PrismaPg } = await load('@prisma/adapter-pg')
   const { bindMigrationAwareSqlAdapterFactory } = await load('@prisma/driver-adapter-utils')
-  const factory = bindMigrationAwareSqlAdapterFactory(readable(new PrismaPg(configured(url))))
+  const factory = bindMigrationAwareSqlAdapterFactory(readable(PrismaPg, configured(url)))
   return bg.SchemaEngine.new({ datamodels: schemas }, () => {}, factory)
 }
 
@@ -37,10 +37,23 @@ function configured(url) {
 
 // The adapter has no word for two types of the catalogue, and takes scripts apart at every semicolon.
 const CHAR = 18, NAME = 19, TEXT = 25, CHARACTER = 6
-function readable(factory) {
-  for (const method of ['connect', 'connectToShadowDb']) {
-    const plain = factory[method].bind(factory)
-    factory[method] = async () => repaired(await plain())
+function readable(PrismaPg, config) {
+  const factory = new PrismaPg(config)
+  const connect = factory.connect.bind(factory)
+  factory.connect = async () => repaired(await connect())
+  // The adapter's own would drop the shadow database while its sessions are still in it.
+  factory.connectToShadowDb = async () => {
+    const database = `prisma_shadow_${globalThis.crypto.randomUUID()}`
+    const main = await factory.connect()
+    await main.executeScript(`CREATE DATABASE "${database}"`)
+    const shadow = repaired(await new PrismaPg({ ...config, database }).connect())
+    const end = shadow.dispose.bind(shadow)
+    shadow.dispose = async () => {
+      await end()
+      await main.executeScript(`DROP DATABASE "${database}" WITH (FORCE)`)
+      await main.dispose()
+    }
+    return shadow
   }
   return factory
 }
