@@ -24,7 +24,7 @@ from sql.connection import connect
 from . import engine
 from .engine import Migration
 
-pytestmark = pytest.mark.prisma
+pytestmark = [pytest.mark.prisma, pytest.mark.timeout(900)]
 
 ROWS = 20_000
 
