@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from producer.prisma.changes import AddedColumn, RenamedColumn, SettledColumn, ToEnum, ToUuid
-from producer.prisma.document import Argument, Attribute, Block, BlockAttribute, Document, Field, attribute, mapped
+from producer.prisma.document import Attribute, Block, BlockAttribute, Document, Field, attribute, mapped
 from producer.prisma.schema_names import (
     Table,
     column_of,
@@ -218,13 +218,3 @@ def _mapped(field: Field, name: str) -> Field:
 def renamed_value(field: Field, label: str) -> Field:
     """An enum's value with another label."""
     return field.without_attribute("map") if label == field.name else field.with_attribute(mapped(label))
-
-
-def with_map(given: Attribute, name: str) -> Attribute:
-    """A key, an index or a relation with its name in the database."""
-    return given.with_argument("map", quoted(name))
-
-
-def without_arguments(given: Attribute, *names: str) -> Attribute:
-    left: tuple[Argument, ...] = tuple(one for one in given.arguments or () if one.name not in names)
-    return replace(given, arguments=left or None)
