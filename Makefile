@@ -9,10 +9,9 @@ ARGS ?=
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
-# Everything on the newest PostgreSQL, the core on the oldest. What waits for nobody runs on two processes.
+# Everything on the newest PostgreSQL, the core on the oldest. Each file's tests have servers of their own.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "protocol or catalogue" $(ARGS)
-	$(BIN)/pytest -m "not protocol and not catalogue and not unit" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not unit" $(ARGS)
 	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist loadfile -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.

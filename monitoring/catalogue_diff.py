@@ -49,9 +49,7 @@ def catalogue_changes(connection: Connection, run: Run) -> list[CatalogueChange]
     specs = [table.spec for table in tables.read_tables(connection, run.run_id)]
     before = {found.identity: found for found in kept_objects(connection, run.run_id)}
     names = {_split(relation) for relation, what, _ in before if what == "table"}
-    names |= {(relation.schema, relation.name) for spec in specs for relation in spec.next_relations}
-    now_there = {name for spec in specs for name in subjects(connection, [spec])}
-    after = {found.identity: found for found in read_objects(connection, names | now_there)}
+    after = {found.identity: found for found in read_objects(connection, names | subjects(connection, specs))}
     return [
         _change(specs, before.get(identity), after.get(identity))
         for identity in sorted(before.keys() | after.keys())

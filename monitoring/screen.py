@@ -23,7 +23,7 @@ COLOUR = {
 
 def render(status: Status) -> RenderableType:
     """One screen."""
-    return Group(_head(status), _tables(status), *_caches(status), *_problems(status))
+    return Group(_head(status), *_steps(status), _tables(status), *_aside(status), *_caches(status), *_problems(status))
 
 
 def seconds(value: float) -> str:
@@ -52,6 +52,8 @@ def _head(status: Status) -> RenderableType:
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     words.append(f"\njobs: {counted or 'none yet'}")
+    if status.changes_waiting is not None:
+        words.append(f"\nreverse capture: {status.changes_waiting:,} changes waiting")
     return words
 
 
@@ -77,6 +79,27 @@ def _tables(status: Status) -> RenderableType:
     total = sum(t.rows_total for t in status.tables)
     table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
     return table
+
+
+def _steps(status: Status) -> list[RenderableType]:
+    """A line for each step that is a script."""
+    shown: list[RenderableType] = []
+    for step in status.steps:
+        state = "done" if step.finished else "running" if step.name == status.step[0] else "waits"
+        line = Text(f"step {step.name} ")
+        line.append(state, style=COLOUR.get(state, "white"))
+        line.append(f"  {step.blocks_done}/{step.blocks} blocks")
+        shown.append(line)
+    return shown
+
+
+def _aside(status: Status) -> list[RenderableType]:
+    """A line for each table with rows in quarantine."""
+    aside = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
+    return [
+        Text(f"{table.name}: {table.rows_quarantined:,} rows are kept aside in quarantine", style="yellow")
+        for table in aside
+    ]
 
 
 def _caches(status: Status) -> list[RenderableType]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,13 @@ from monitoring.caches import CachesProgress, read_caches
 from replank.errors import WrongUse
 from replank.states import JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
-from sql.ledger.tables import RunTable
+from sql.ledger.tables import ConversionSet, RunTable
+from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
+DATA_STEP = ("08-migrate-uuid-types", 3)
 
 # How much of a table's work lies behind it when it enters a state, copying itself counted by its rows.
 # Weights are the prototype's seconds: copy 1.8, indexes 1.9, verification 1.2 of 5.
@@ -35,6 +38,8 @@ BEHIND = {
     TableState.BACKFILLING: 0.01,
     TableState.CONSTRAINING: 0.9,
     TableState.DONE: 1.0,
+    TableState.RETURNED: 1.0,
+    TableState.RESTORED: 1.0,
 }
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
@@ -52,6 +57,22 @@ class TableProgress:
     rows_total: int
     share: float
     problem: str
+    rows_quarantined: int = 0
+    """Rows that are not in the next table, because they are kept aside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProgress:
+    """A step that is a script: how many of its blocks are done."""
+
+    name: str
+    phase: int
+    blocks_done: int
+    blocks: int
+    finished: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +86,11 @@ class Status:
     eta_s: tuple[float, float] | None
     sets: tuple[dict[str, Any], ...]
     caches: CachesProgress = field(default_factory=CachesProgress)
+    step: tuple[str, int] = DATA_STEP
+    """Name and phase of the step that is under way, or was the last one."""
+    steps: tuple[StepProgress, ...] = ()
+    changes_waiting: int | None = None
+    """What reverse capture has logged since the cutover; None where there is no way back."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -79,8 +105,9 @@ class Status:
             "reason": run.reason,
             "paused": run.paused,
             "hold_cutover": run.hold_cutover,
-            "phase": caches.PHASE if self.caches.under_way else 3,
-            "step": caches.STEP if self.caches.under_way else "08-migrate-uuid-types",
+            "phase": self.step[1],
+            "step": self.step[0],
+            "steps": [step.to_json() for step in self.steps],
             "tables": [
                 {
                     "name": table.name,
@@ -90,12 +117,14 @@ class Status:
                     "set": table.set_no,
                     "share": round(table.share, 4),
                     "problem": table.problem,
+                    "rows_quarantined": table.rows_quarantined,
                 }
                 for table in self.tables
             ],
             "sets": list(self.sets),
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
+            "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -119,6 +148,20 @@ def read_status(connection: Connection) -> Status:
         rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
         eta_s=_eta(run, progress),
         caches=of_caches,
+        step=(caches.STEP, caches.PHASE)
+        if of_caches.under_way
+        else scripts.present_step(connection, run.run_id) or DATA_STEP,
+        steps=tuple(
+            StepProgress(
+                name=planned.step.name,
+                phase=planned.step.phase,
+                blocks_done=planned.blocks_done,
+                blocks=len(planned.script.blocks),
+                finished=planned.finished,
+            )
+            for planned in scripts.forward_scripts(connection, run.run_id)
+        ),
+        changes_waiting=_changes_waiting(connection, run, sets),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -127,17 +170,33 @@ def read_status(connection: Connection) -> Status:
                 "problem": s.problem,
                 "lock_wait_ms": s.lock_wait_ms,
                 "lock_hold_ms": s.lock_hold_ms,
+                "returned": s.returned_at is not None,
+                "back_wait_ms": s.back_wait_ms,
+                "back_hold_ms": s.back_hold_ms,
             }
             for s in sets
         ),
     )
 
 
+def _changes_waiting(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> int | None:
+    """Rows in the logs of the sets that are swapped and have not gone back."""
+    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
+    if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
+        return None
+    found = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
+    return waiting_changes(connection, found)
+
+
 def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ...]:
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
     for found in jobs.progress(connection, run.run_id):
         by_table[found["table_no"]][found["kind"], found["generation"]] = found
-    return tuple(_progress_of(table, by_table[table.table_no]) for table in tables.read_tables(connection, run.run_id))
+    aside = quarantines.rows_aside(connection, run.run_id)
+    return tuple(
+        replace(_progress_of(table, by_table[table.table_no]), rows_quarantined=aside.get(table.table_no, 0))
+        for table in tables.read_tables(connection, run.run_id)
+    )
 
 
 def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:

@@ -12,7 +12,7 @@ from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
 from replank.table_spec import ColumnSpec, TableSpec
 from sql import backfilling
-from sql.connection import Connection, apply_settings, row, run
+from sql.connection import Connection, apply_settings, row, run, value
 from sql.copying import chunks_between, next_bounds
 from sql.indexes import constraint_name, planned_indexes
 from sql.ledger import jobs, tables
@@ -20,6 +20,7 @@ from sql.ledger.tables import RunTable
 from sql.named import query
 from sql.next_table import live_table
 from sql.on_update import create_on_update, drop_on_update
+from sql.snapshot import kept_objects
 
 FIRST_KEYS = 1_000
 FEWEST_KEYS = 100
@@ -175,7 +176,11 @@ class Backfilling(Turn):
                         live_table(spec), name, name
                     ),
                 )
-            backfilling.finish_backfill(self.connection, spec)
+            if self.options.reverse_capture:
+                # What was put into columns that were there stays remembered until `replank finish`.
+                backfilling.drop_trigger(self.connection, spec)
+            else:
+                backfilling.finish_backfill(self.connection, spec)
             tables.move_table(self.connection, spec, TableState.DONE)
         return True
 
@@ -186,13 +191,14 @@ def is_quiet(connection: Connection, spec: TableSpec) -> bool:
 
 
 def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> None:
-    """Before the end: what the run has put into the live table is taken out again.
+    """What the run has put into the live table is taken out again, also after its end, until `replank finish`.
 
     In steps of their own, so that no lock is held while rows are changed; each may be done twice.
     """
     spec = table.spec
-    if table.state in (TableState.PLANNED, TableState.DONE):
+    if table.state is TableState.PLANNED:
         return
+    nullable = nullable_before(connection, spec)
     short = {"lock_timeout": f"{lock_timeout_ms}ms"}
     with connection.transaction():
         apply_settings(connection, short, local=True)
@@ -201,6 +207,9 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
         for column in (column for column in spec.columns if column.not_null):
             name = sql.Identifier(_check_name(table, column))
             run(connection, sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(live_table(spec), name))
+            if column.name in nullable:
+                loose = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
+                run(connection, loose.format(live_table(spec), sql.Identifier(column.name)))
     with connection.transaction():
         backfilling.give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
     with connection.transaction():
@@ -208,6 +217,22 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
         for column in (column for column in spec.columns if column.added or column.default):
             run(connection, _without(table, column))
         backfilling.finish_backfill(connection, spec)
+
+
+def nullable_before(connection: Connection, spec: TableSpec) -> set[str]:
+    """The columns of the live table that could be NULL when the run began."""
+    return {
+        found.name
+        for found in kept_objects(connection, spec.run_id)
+        if found.what == "column"
+        and found.relation == quoted_name(connection, spec)
+        and "not null" not in found.definition.split("; ")
+    }
+
+
+def quoted_name(connection: Connection, spec: TableSpec) -> str:
+    """As the catalogue's snapshot calls it: `format('%I.%I')`."""
+    return str(value(connection, sql.SQL("SELECT format('%I.%I', {}::text, {}::text)").format(spec.schema, spec.name)))
 
 
 def _check_name(table: RunTable, column: ColumnSpec) -> str:

@@ -1,4 +1,4 @@
-"""`replank inspect`, `check`, `prisma`, `run`, `rollback`, `cutover`, `retry`, `pause` and `resume`."""
+"""`replank inspect`, `check`, `prisma`, `run`, `rollback`, `finish`, `cutover`, `retry`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
-from producer import inspect_commands, partition_commands
+from producer import finish_commands, inspect_commands, partition_commands, step_commands
 from producer.prisma import commands as prisma_commands
 from producer.resolution import read_plan_file
-from producer.rollback import roll_back
-from producer.running import run_plan
+from producer.rollback import roll_back_through
+from producer.running import RunOptions, run_plan
+from producer.steps.compiling import step_named
 from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
+from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
 from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
@@ -33,6 +36,8 @@ def register(app: typer.Typer) -> None:
     inspect_commands.register(app)
     partition_commands.register(app)
     prisma_commands.register(app)
+    step_commands.register(app)
+    finish_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
     app.command("cutover")(cutover)
@@ -45,6 +50,11 @@ def run(
     plan: PlanPath,
     workers: Annotated[int, typer.Option(min=0, help="Local workers to start beside the coordinator.")] = 0,
     hold_cutover: Annotated[bool, typer.Option(help="Wait for `replank cutover` before the swap.")] = False,
+    until: Annotated[str | None, typer.Option(help="Stop after this step, e.g. 02-add-missing-indexes or 2.")] = None,
+    phase: Annotated[int | None, typer.Option(min=1, max=4, help="Stop after the last step of this phase.")] = None,
+    scripts: Annotated[
+        Path | None, typer.Option(help="Run only what `replank compile` wrote into this folder.")
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
@@ -55,8 +65,19 @@ def run(
     file = read_plan_file(plan)
     settings.database()
     settings.broker()
-    finished, before = run_plan(file, settings, workers=workers, hold_cutover=hold_cutover, quiet=quiet)
+    options = RunOptions(
+        workers=workers, hold_cutover=hold_cutover, quiet=quiet, until=_last_step(until, phase), scripts_in=scripts
+    )
+    finished, before = run_plan(file, settings, options)
     _report(settings, finished, already=before, as_json=as_json)
+
+
+def _last_step(until: str | None, phase: int | None) -> Step:
+    if until is not None and phase is not None:
+        raise WrongUse("Say either --until or --phase: both name the last step.")
+    if phase is not None:
+        return [step for step in STEPS if step.phase == phase][-1]
+    return STEPS[-1] if until is None else step_named(until)
 
 
 def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) -> None:
@@ -72,10 +93,17 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         if as_json:
             print_json(read_status(connection).to_json())
         failed = jobs.read_failures(connection, finished.run_id)
+        aside = rows_aside(connection, finished)
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
+        if finished.plan.options.reverse_capture:
+            console.print("`replank rollback` goes back to them, without loss; `replank finish` drops them.")
+        for table, count in aside.items():
+            console.print(f"{table}: {count:,} rows are kept aside, see `replank quarantine list`.", markup=False)
+    elif finished.state is RunState.RUNNING:
+        console.print(f"Run {finished.run_id} has come as far as it was asked to; `replank run PLAN` goes on.")
     else:
         console.print(f"Run {finished.run_id} needs a person: {finished.reason}", markup=False, soft_wrap=True)
         for failure in failed[:SHOWN_FAILURES]:
@@ -86,12 +114,18 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         raise typer.Exit(1)
 
 
-def rollback(database_url: DatabaseUrl = None) -> None:
-    """Before the cutover: remove every trace of the open run. The live tables were never changed."""
+def rollback(
+    run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Undo the run and remove every trace. After the cutover, past tables come back with all later changes."""
     settings = load_settings(database_url=database_url)
     console = people()
-    with connect(settings.database(), name="rollback") as connection:
-        done = roll_back(connection, say=lambda words: console.print(words, markup=False))
+    done = roll_back_through(
+        lambda: connect(settings.database(), name="rollback"),
+        say=lambda words: console.print(words, markup=False, soft_wrap=True),
+        run_id=run_id,
+    )
     console.print(f"Run {done.run_id} is rolled back.")
 
 

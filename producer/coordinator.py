@@ -20,12 +20,14 @@ from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
 from producer.governor import window
-from producer.setup import STEP
+from producer.setup import STEP, plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
-from replank.errors import CannotConnect, OutcomeUnknown, TryAgain
+from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
+from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.settings import Settings
 from replank.states import CacheState, RunState, TableState
+from replank.steps import STEPS, Step
 from sql.beside import building_schemas
 from sql.connection import Connection, apply_settings
 from sql.ledger import caches, jobs, runs, tables
@@ -53,6 +55,8 @@ class Coordinator:
     dispatcher: Dispatcher
     random_source: random.Random = field(default_factory=random.Random)
     between_turns: Callable[[], None] = lambda: None
+    until: Step = STEPS[-1]
+    """The last step to take; what comes after it waits for another `run`."""
     _last_sweep: float = 0.0
 
     def drive(self) -> Run:
@@ -62,9 +66,9 @@ class Coordinator:
         try:
             while True:
                 run = runs.read_run(self.connection, self.run_id)
-                if run.state is not RunState.RUNNING:
+                if run.state is not RunState.RUNNING or (not run.paused and self._is_far_enough(run)):
                     return run
-                moved = False if run.paused else self._turn(run, snapshots)
+                moved = False if run.paused else self._take_script(run) or self._turn(run, snapshots)
                 self._dispatch(run)
                 self.between_turns()
                 if not moved:
@@ -77,6 +81,34 @@ class Coordinator:
         for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
             # The worker that has just finished gets its next job first: both may need the same core.
             time.sleep(AFTER_NEWS_S)
+
+    def _is_far_enough(self, run: Run) -> bool:
+        """Whether what comes next lies behind the step that was asked for."""
+        script = next_script(self.connection, run.run_id)
+        if script is not None:
+            return script.step.number > self.until.number
+        return bool(run.plan.tables or run.plan.caches) and self.until.phase < DATA_PHASE
+
+    def _take_script(self, run: Run) -> bool:
+        """The next script, or the planning of the tables that comes after the last one. True if there was any."""
+        script = next_script(self.connection, run.run_id)
+        try:
+            if script is None:
+                return plan_tables(self.connection, run)
+            ScriptTurn(
+                connection=self.connection,
+                database_url=self.settings.database(),
+                run=run,
+                random_source=self.random_source,
+                between_looks=self.between_turns,
+            ).take(script)
+        except (NeedsPerson, WrongUse) as error:
+            self._call_a_person(run, str(error))
+        return True
+
+    def _call_a_person(self, run: Run, reason: str) -> None:
+        runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
+        runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
     def _turn(self, run: Run, snapshots: SnapshotKeeper) -> bool:
         """Sweep, advance every table and set once. True if anything moved."""
@@ -193,9 +225,7 @@ class Coordinator:
         if can_go_on(present, sets, unfinished):
             return
         if not caches_can_go_on(everyone, of_caches, tables_done=tables_done):
-            reason = why_stopped(present, sets, unfinished, why_caches_stopped(everyone, of_caches))
-            runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
-            runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+            self._call_a_person(run, why_stopped(present, sets, unfinished, why_caches_stopped(everyone, of_caches)))
 
 
 def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:

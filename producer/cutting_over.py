@@ -16,9 +16,12 @@ from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autova
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
-from sql.ledger import tables
+from sql.ledger import quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
+from sql.old_sessions import older_sessions
+from sql.reverse_capture import published
+from sql.text_casts import create_text_casts
 
 log = structlog.get_logger()
 
@@ -87,6 +90,17 @@ class CuttingOver(Turn):
                 conversion_set,
                 f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms",
             )
+            self._say_aside(members)
+            self._say_old_sessions(conversion_set)
+
+    def _say_aside(self, members: Sequence[RunTable]) -> None:
+        """How many rows did not come along, table by table."""
+        if not any(member.spec.quarantines for member in members):
+            return
+        aside = quarantines.rows_aside(self.connection, members[0].run_id)
+        for member in (member for member in members if aside.get(member.table_no)):
+            words = f"{aside[member.table_no]} rows are kept aside in replank.{member.spec.quarantine_name}"
+            self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
         specs = [member.spec for member in members]
@@ -96,6 +110,9 @@ class CuttingOver(Turn):
             before = autovacuum_settings(self.connection, specs)
             tables.set_autovacuum_before(self.connection, conversion_set, before)
         quiet_autovacuum(self.connection, specs)
+        if self.options.reverse_capture:
+            known = {"published": published(self.connection, specs)}
+            tables.set_way_back(self.connection, conversion_set, known)
         return cut_over(
             self.connection,
             specs,
@@ -108,14 +125,26 @@ class CuttingOver(Turn):
             ),
             autovacuum_before=before,
             write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained),
+            reverse_capture=self.options.reverse_capture,
         )
 
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
-        """In the cutover's own transaction: the swap, its word, and the jobs that come after it."""
+        """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
             raise OutcomeUnknown("this set was swapped before, or the run is being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
+        if self.options.text_casts:
+            create_text_casts(self.connection)
+
+    def _say_old_sessions(self, conversion_set: ConversionSet) -> None:
+        sessions = older_sessions(self.connection)
+        if sessions:
+            self._say(
+                conversion_set,
+                f"sessions older than the swap: {sessions}. A prepared statement of theirs that returns a changed "
+                'column fails with "cached plan must not change result type": let the application connect anew.',
+            )
 
     def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         wait = min(0.2 * 1.4**conversion_set.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())

@@ -17,6 +17,13 @@ from sql.connection import connect
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+WithChecks = Annotated[
+    bool,
+    typer.Option(
+        "--with-checks",
+        help="Look a large DEFAULT partition through before the lock; rows of a new range are refused meanwhile.",
+    ),
+]
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
@@ -25,7 +32,11 @@ def register(app: typer.Typer) -> None:
 
 
 def partitions(
-    plan: PlanPath, as_json: AsJson = False, dry_run: DryRun = False, database_url: DatabaseUrl = None
+    plan: PlanPath,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
+    with_checks: WithChecks = False,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Make the partitions that will be needed, and take away those the plan keeps no longer. Run it daily."""
     settings = load_settings(database_url=database_url)
@@ -34,7 +45,11 @@ def partitions(
     with in_words(), connect(settings.database(), name="partitions") as connection:
         refuse_other_database(connection, file)
         kept = keep_partitions(
-            connection, file.plan, dry_run=dry_run, say=lambda words: console.print(words, markup=False, soft_wrap=True)
+            connection,
+            file.plan,
+            dry_run=dry_run,
+            with_checks=with_checks,
+            say=lambda words: console.print(words, markup=False, soft_wrap=True),
         )
     for one in kept:
         for words in _words(one, dry_run=dry_run):

@@ -13,13 +13,14 @@ import psycopg
 from psycopg import errors
 
 from producer.layout import Kind, edge, partition_name, period_bound, period_limits, periods
+from producer.partition_proof import proved_outside
 from producer.repartition import kind_of, refuse_unfit
 from replank.errors import NeedsPerson
 from replank.partition_plan import PartitionPlan
 from replank.periods import before, name_of
 from replank.plan import OptionsPlan, Plan, TablePlan
 from replank.table_spec import Relation
-from sql import catalogue, partition_upkeep
+from sql import catalogue, partition_proof, partition_upkeep
 from sql.connection import Connection
 from sql.ledger import runs, tables
 from sql.partition_upkeep import MOVED_AT_ONCE, WAIT_FOR_READERS_MS, Partition, RangeColumn
@@ -42,9 +43,13 @@ class Kept:
         return asdict(self)
 
 
-def keep_partitions(connection: Connection, plan: Plan, *, dry_run: bool, say: Callable[[str], None]) -> list[Kept]:
+def keep_partitions(
+    connection: Connection, plan: Plan, *, dry_run: bool, say: Callable[[str], None], with_checks: bool = False
+) -> list[Kept]:
     """Every table of the plan that is partitioned by time, here as there; the others are passed over, with a word.
 
+    `with_checks` proves first that the DEFAULT partition holds no row of a new range: nobody waits while it is looked
+    through, but rows of that range are refused meanwhile.
     Raises NeedsPerson if a run is open on one of them, WrongUse if plan and column do not go together.
     """
     live = {(table.schema, table.name): table for table in catalogue.read_tables(connection)}
@@ -75,6 +80,7 @@ def keep_partitions(connection: Connection, plan: Plan, *, dry_run: bool, say: C
             kind=kind,
             options=plan.options,
             dry_run=dry_run,
+            with_checks=with_checks,
         )
         kept.append(upkeep.keep())
     return kept
@@ -97,6 +103,7 @@ class Upkeep:
     kind: Kind
     options: OptionsPlan
     dry_run: bool
+    with_checks: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     random_source: random.Random = field(default_factory=random.Random)
@@ -125,7 +132,7 @@ class Upkeep:
             except errors.QueryCanceled:
                 kept.problems.append(
                     f"{what}: it took longer than {self.options.cutover_hold_budget_ms} ms under the lock and was "
-                    "rolled back; is the DEFAULT partition large?"
+                    "rolled back. If the DEFAULT partition is large, --with-checks looks it through beforehand."
                 )
                 return
             except psycopg.OperationalError:
@@ -164,19 +171,39 @@ class Upkeep:
                 return
         moved = 0
         if not self.dry_run:
-            with self.connection.transaction():
-                self._short_locks()
-                like = partition_upkeep.newest(present)
-                partition_upkeep.create_partition(self.connection, self.root, made, like=like)
-                if rest is not None:
-                    # From here on nobody writes there: what is counted now is all there is.
-                    partition_upkeep.lock(self.connection, rest)
-                    if partition_upkeep.rows_of_range(self.connection, rest, self.column, limits):
-                        moved = partition_upkeep.move_rows(self.connection, rest, made, self.column, limits)
-                bound = period_bound(self.plan, self.kind, first)
-                partition_upkeep.attach_partition(self.connection, self.root, made, bound)
+            with proved_outside(
+                self.connection,
+                rest if self.with_checks and not waiting else None,
+                self.column,
+                limits,
+                short_locks=self._short_locks,
+                patiently=lambda what, work: self._guarded(kept, what, work),
+            ) as proved:
+                moved = self._attach(made, first, rest, like=partition_upkeep.newest(present), proved=proved)
         kept.created.append(made.full_name)
         kept.rows_moved += waiting if self.dry_run else moved
+
+    def _attach(
+        self, made: Relation, first: date, rest: Partition | None, *, like: Partition | None, proved: bool
+    ) -> int:
+        """Everything under one short lock. Returns how many rows came out of the DEFAULT partition."""
+        moved = 0
+        limits = period_limits(self.plan, self.kind, first)
+        with self.connection.transaction():
+            self._short_locks()
+            partition_upkeep.create_partition(self.connection, self.root, made, like=like)
+            partition_proof.prove_inside(self.connection, made, self.column, limits)
+            if rest is not None:
+                # From here on nobody writes there: what is counted now is all there is.
+                partition_upkeep.lock(self.connection, rest)
+                if not proved and partition_upkeep.rows_of_range(self.connection, rest, self.column, limits):
+                    moved = partition_upkeep.move_rows(self.connection, rest, made, self.column, limits)
+            bound = period_bound(self.plan, self.kind, first)
+            partition_upkeep.attach_partition(self.connection, self.root, made, bound)
+            partition_proof.withdraw(self.connection, made)
+            if rest is not None and proved:
+                partition_proof.withdraw(self.connection, rest)
+        return moved
 
     def _why_not_moved(self, rest: Partition, waiting: int) -> str:
         """Why the rows that the DEFAULT partition holds of a new range cannot move by themselves; empty if they can."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from producer.method import choose_method, needs_rebuild
+from producer.quarantining import rebuilt_where_aside
 from producer.repartition import with_layout
 from replank.chunk import Axis
 from replank.errors import WrongUse
@@ -65,8 +66,8 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
         found.append((planned, table))
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
-    oids = [table.oid for _, table in found]
-    return Resolved(tables=tuple(found), foreign_keys=tuple(catalogue.read_foreign_keys(connection, oids)))
+    keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
+    return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys))
 
 
 def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -75,9 +76,8 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
         present = table.column(column.name)
         if present is None:
             yield ("columns", n, "name"), f"table {planned.full_name} has no column {column.name}"
-        elif not present.is_text:
-            words = f"{planned.full_name}.{column.name} is {present.type}; only text, varchar and char become uuid"
-            yield ("columns", n, "name"), words
+        elif not present.becomes(column.to):
+            yield ("columns", n, "name"), f"{planned.full_name}.{column.name} is {present.type}; {_why_not(column)}"
         elif column.on_invalid == "null" and (present.not_null or column.name in table.key):
             words = f"{planned.full_name}.{column.name} may not be NULL, so on_invalid = null is impossible"
             yield ("columns", n, "on_invalid"), words
@@ -102,6 +102,12 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
         elif present.generated or filled.name in table.key:
             what = "a generated column" if present.generated else "part of the key that names its rows"
             yield ("fill", n, "name"), f"{planned.full_name}.{filled.name} is {what} and cannot be filled"
+
+
+def _why_not(column: ColumnPlan) -> str:
+    if column.to == "uuid[]":
+        return "only arrays of text, varchar and char become uuid[]"
+    return "only text, varchar and char become uuid, and arrays of them uuid[]; ids inside other types stay texts"
 
 
 def refuse_other_database(connection: Connection, file: PlanFile) -> None:
@@ -168,8 +174,11 @@ def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None)
         case ColumnPlan():
             return replace(
                 spec,
+                # A domain's CHECKs may not hold for the canonical spelling: values are compared as its base type.
+                live_type=live.base_type,
                 next_type=change.to,
-                hash_as_text=False,
+                hash_as_text=change.to != "uuid",
+                not_null=live.domain_not_null,
                 on_invalid=change.on_invalid,
                 default=change.default or "",
             )

@@ -1,4 +1,5 @@
-"""Rollback before the cutover: every trace of the run goes, the live tables were never changed."""
+"""Rollback: every trace of the run goes. Before a set's cutover its live tables were never changed; after it, the past
+tables come back with everything that was written since (`producer.going_back`)."""
 
 from __future__ import annotations
 
@@ -6,27 +7,34 @@ import random
 import time
 from collections.abc import Callable
 
+import psycopg
 from psycopg import errors, sql
 
 from producer.backfilling import undo
 from producer.caching import remove_built
 from producer.coordinator import drop_empty_schemas
+from producer.going_back import GoingBack
 from producer.leader import try_to_lead
-from replank.errors import NeedsPerson, WrongUse
-from replank.states import CacheState, RunState
+from producer.steps.turns import undo_scripts
+from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
+from replank.states import CacheState, RunState, TableState
 from sql import capture
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside
 from sql.connection import Connection, apply_settings, value
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, quarantines, runs, tables
 from sql.ledger.caches import Cache
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
 from sql.on_update import drop_on_update
+from sql.quarantine import drop_quarantine
+from sql.reverse_capture import remove_capture
+from sql.text_casts import remove_text_casts
 
 LEADER_WAIT_S = 30.0
 WORKERS_WAIT_S = 5.0
+PATIENCE_S = 60.0
 
 
 def roll_back(
@@ -35,37 +43,46 @@ def roll_back(
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
     random_source: random.Random | None = None,
+    run_id: int | None = None,
 ) -> Run:
-    """Undo the open run. Killed halfway, the same command goes on.
+    """Undo the open run, or else the newest one if it is done. Killed halfway, the same command goes on.
 
-    Raises WrongUse if there is nothing to undo or a set is swapped already.
+    `run_id` names an older run. Raises WrongUse if there is nothing to undo, or if what was written after a cutover
+    was not captured; NeedsPerson where only a person can go on.
     """
-    run = _the_run(connection)
-    with connection.transaction():
-        # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
-        runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
-        _refuse_after_swap(connection, run)
+    random_source = random_source or random.Random()
+    run = _the_run(connection, run_id)
+    if run.state is not RunState.DONE:
+        with connection.transaction():
+            # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
+            runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+            _refuse_without_capture(connection, run)
     _wait_for_leadership(connection, sleep)
-    present = tables.read_tables(connection, run.run_id)
     _end_jobs(connection, run, say, sleep)
+    going_back = GoingBack(connection=connection, run=run, say=say, sleep=sleep, random_source=random_source)
+    going_back.go_back()
+    runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+    present = [t for t in tables.read_tables(connection, run.run_id) if t.state is not TableState.RESTORED]
     for conversion_set in tables.read_sets(connection, run.run_id):
         members = [t.spec for t in present if t.set_no == conversion_set.set_no]
-        if conversion_set.autovacuum_before is not None:
+        if conversion_set.autovacuum_before is not None and conversion_set.swapped_at is None:
             restore_autovacuum(connection, members, conversion_set.autovacuum_before)
     with connection.transaction():
         drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
     for table in present:
-        _remove(connection, run, table, sleep, random_source or random.Random())
+        _remove(connection, run, table, sleep, random_source)
         say(f"{table.spec.full_name}: next table, change log and capture removed")
     for cache in caches.read_caches(connection, run.run_id):
-        _remove_cache(connection, run, cache, sleep, random_source or random.Random())
+        _remove_cache(connection, run, cache, sleep, random_source)
         if cache.state in (CacheState.SWAPPED, CacheState.DONE):
             say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
         else:
             say(f"cache {cache.name}: what was built for it is removed")
     # Attempts at a cutover make the past schemas; before a swap they are empty.
-    made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache")
+    made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_undone")
     drop_empty_schemas(connection, made)
+    remove_text_casts(connection)
+    undo_scripts(connection, run, say=say)
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)
@@ -73,30 +90,89 @@ def roll_back(
     return run
 
 
-def _the_run(connection: Connection) -> Run:
+def roll_back_through(
+    open_connection: Callable[[], Connection],
+    *,
+    say: Callable[[str], None],
+    run_id: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Run:
+    """`roll_back`, and once more where the connection was lost: the ledger knows how far it came.
+
+    Raises TryAgain when the server has not come back for `PATIENCE_S`.
+    """
+    lost_since: float | None = None
+    begun: Run | None = None
+    while True:
+        try:
+            with open_connection() as connection:
+                if begun is not None and _is_rolled_back(connection, begun):
+                    return begun
+                begun = _the_run(connection, run_id)
+                lost_since = None
+                return roll_back(connection, say=say, sleep=sleep, run_id=run_id)
+        except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
+            if isinstance(error, CannotConnect) and begun is None:
+                raise
+            now = time.monotonic()
+            lost_since = lost_since or now
+            if now - lost_since > PATIENCE_S:
+                raise TryAgain(
+                    f"The database has not come back for {PATIENCE_S:.0f} s ({error}). Nothing is lost: "
+                    "`replank rollback` goes on when it answers."
+                ) from None
+            say("the connection was lost; going on from what the ledger says")
+            sleep(1.0)
+
+
+def _is_rolled_back(connection: Connection, run: Run) -> bool:
+    """Also where the ledger went with its last run."""
+    if not runs.ledger_exists(connection):
+        return True
+    return runs.read_run(connection, run.run_id).state is RunState.ROLLED_BACK
+
+
+def _the_run(connection: Connection, run_id: int | None) -> Run:
     run = runs.open_run(connection) if runs.ledger_exists(connection) else None
     if run is None:
-        _refuse_after_the_end(connection)
-        raise WrongUse("No run is open on this database: there is nothing to roll back.")
-    _refuse_after_swap(connection, run)
+        run = _done_run(connection, run_id)
+    elif run_id not in (None, run.run_id):
+        raise WrongUse(f"Run {run.run_id} is open on this database: it comes first.")
+    _refuse_without_capture(connection, run)
     return run
 
 
-def _refuse_after_the_end(connection: Connection) -> None:
-    latest = runs.latest_run(connection) if runs.ledger_exists(connection) else None
-    if latest is not None and latest.state is RunState.DONE:
+def _done_run(connection: Connection, run_id: int | None) -> Run:
+    """The newest run if it is done, or the one that was named."""
+    if not runs.ledger_exists(connection):
+        raise WrongUse("No run is open on this database: there is nothing to roll back.")
+    run = runs.latest_run(connection) if run_id is None else runs.read_run(connection, run_id)
+    if run is not None and run.state is RunState.DONE and not run.plan.tables:
+        raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
+    if run is not None and run.state is RunState.DONE:
+        return run
+    if run is not None and run.state is RunState.FINISHED:
         raise WrongUse(
-            f"Run {latest.run_id} is done and its tables are swapped. Going back after a cutover is not part of this "
-            "version; the past tables are kept in schema replank_past."
+            f"Run {run.run_id} is finished: its past tables were dropped by `replank finish`, so there is no way back."
         )
+    older = [str(r.run_id) for r in runs.done_runs(connection)]
+    hint = f" `replank rollback --run {older[0]}` would undo an older run." if older else ""
+    raise WrongUse(f"No run is open on this database: there is nothing to roll back.{hint}")
 
 
-def _refuse_after_swap(connection: Connection, run: Run) -> None:
+def _refuse_without_capture(connection: Connection, run: Run) -> None:
     swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
-    if swapped:
+    filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
+    if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
         raise WrongUse(
-            f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped already. Going back after "
-            "a cutover is not part of this version; the past tables are kept in schema replank_past."
+            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: what was filled in place was not "
+            "remembered, so it cannot be taken out again."
+        )
+    if swapped and not run.plan.options.reverse_capture:
+        raise WrongUse(
+            f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped, and the plan says "
+            "`reverse_capture = false`: what was written since is not known for the past tables, so there is no way "
+            "back without loss. They are kept in schema replank_past."
         )
 
 
@@ -140,8 +216,11 @@ def _remove(
             with connection.transaction():
                 apply_settings(connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
                 capture.remove(connection, table.spec)
+                remove_capture(connection, table.spec)
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
                 drop_on_update(connection, table.spec)
+                drop_quarantine(connection, table.spec)
+                quarantines.remove(connection, table.spec)
             return
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             sleep(0.1 + random_source.random() * min(0.1 * (attempt + 1), 2.0))

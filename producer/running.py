@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -24,6 +25,7 @@ from producer.setup import begin_or_resume
 from replank.errors import ReplankError
 from replank.settings import Settings
 from replank.states import RunState
+from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
 from sql.identity import database_identity
 from sql.ledger.runs import Run
@@ -86,16 +88,33 @@ def _say_line(status: Status) -> None:
     )
 
 
-def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: bool, quiet: bool) -> tuple[Run, bool]:
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is driven: `workers` local ones beside it, up to the step `until`, with the scripts in a folder."""
+
+    workers: int = 0
+    hold_cutover: bool = False
+    quiet: bool = False
+    until: Step = STEPS[-1]
+    scripts_in: Path | None = None
+
+
+def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
     with connect(settings.database(), name="setup") as connection:
         dispatcher = Dispatcher(settings, database=database_identity(connection))
-        run = begin_or_resume(connection, file, hold_cutover=hold_cutover, before_first_write=dispatcher.ping)
+        run = begin_or_resume(
+            connection,
+            file,
+            hold_cutover=options.hold_cutover,
+            before_first_write=dispatcher.ping,
+            scripts_in=options.scripts_in,
+        )
     if run.state is not RunState.RUNNING:
-        return run, run.state is RunState.DONE
+        return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
-        local = stack.enter_context(LocalWorkers(settings, count=workers)) if workers else None
+        local = stack.enter_context(LocalWorkers(settings, count=options.workers)) if options.workers else None
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
         run = drive_until_settled(
@@ -105,7 +124,8 @@ def run_plan(file: PlanFile, settings: Settings, *, workers: int, hold_cutover: 
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, local, None if quiet else progress),
+                between_turns=_each_turn(connection, local, None if options.quiet else progress),
+                until=options.until,
             ),
             patience_s=PATIENCE_S,
         )

@@ -82,6 +82,8 @@ class Stages(Turn):
             TableState.BACKFILLING: self._backfilling().after_round,
             TableState.CONSTRAINING: self._backfilling().finish,
             TableState.DONE: lambda _: False,
+            TableState.RETURNED: lambda _: False,  # a rollback's own
+            TableState.RESTORED: lambda _: False,
         }
 
     def _backfilling(self) -> Backfilling:

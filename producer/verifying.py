@@ -40,6 +40,8 @@ class Sides:
     rows_next: int
     equal: bool
     stale: bool
+    rows_aside: int = 0
+    """Live rows that are not in next, because they are in quarantine; `rows_live` counts them too."""
 
 
 class Verifying(Turn):
@@ -128,7 +130,7 @@ class Verifying(Turn):
                     table.run_id,
                     "verification",
                     table.spec.full_name,
-                    f"verified: {sides.rows_live} rows, counts and sums are equal",
+                    f"verified: {sides.rows_live} rows, counts and sums are equal{_aside(sides)}",
                 )
             elif table.space is Space.SPELLINGS:
                 self._compare_values(table)
@@ -184,10 +186,17 @@ class Verifying(Turn):
         tables.move_table(self.connection, table.spec, TableState.REPAIRING)
 
 
+def _aside(sides: Sides) -> str:
+    if not sides.rows_aside:
+        return ""
+    return f"; {sides.rows_next} of them in the next table, {sides.rows_aside} kept aside in quarantine"
+
+
 def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
     """Add the jobs' sums for each side. Stale: a snapshot was lost, or a TRUNCATE waits in the log."""
     rows = {"live": 0, "next": 0}
     totals = {"live": 0, "next": 0}
+    aside = {"live": (0, 0), "next": (0, 0)}
     stale = not results
     for result in results:
         document = result["result"]
@@ -199,9 +208,14 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
                 rows[side] += document[side]["rows"]
                 totals[side] += int(document[side]["total"])
                 stale = stale or document[side]["truncated"]
+                count, total = aside[side]
+                more = document[side]
+                aside[side] = (count + more.get("aside", 0), total + int(more.get("aside_total", 0)))
+    same = rows["live"] == rows["next"] and totals["live"] == totals["next"]
     return Sides(
-        rows_live=rows["live"],
+        rows_live=rows["live"] + aside["live"][0],
         rows_next=rows["next"],
-        equal=rows["live"] == rows["next"] and totals["live"] == totals["next"],
+        equal=same and aside["live"] == aside["next"],
         stale=stale,
+        rows_aside=aside["live"][0],
     )

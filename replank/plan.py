@@ -13,6 +13,7 @@ from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
+from replank.steps_plan import StepsPlan
 
 
 class _Strict(BaseModel):
@@ -41,6 +42,10 @@ class OptionsPlan(_Strict):
     chunk_mb: int | None = Field(default=None, ge=1, le=10_000)
     index_memory_mb: int = Field(default=256, ge=1)
     cutover_log_rows: int = Field(default=2_000, ge=1)
+    text_casts: bool = False
+    """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
+    reverse_capture: bool = True
+    """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
 
 Expression = Annotated[str, Field(min_length=1)]
@@ -50,14 +55,23 @@ Expression = Annotated[str, Field(min_length=1)]
 class ColumnPlan(_Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
 
-    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same.
-    `default` replaces the present default, which is cast otherwise.
+    `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
+    `quarantine` keeps the row aside, and every row that refers to it. `default` replaces the present default, which
+    is cast otherwise. Arrays of texts become `uuid[]`. A column whose type is a domain leaves it: `consent` says that
+    the domain's CHECKs may go.
     """
 
     name: Name
-    to: Literal["uuid"]
-    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    to: Literal["uuid", "uuid[]"]
+    on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
+    consent: tuple[Literal["domain_checks"], ...] = ()
+
+    @model_validator(mode="after")
+    def _arrays_convert_or_fail(self) -> ColumnPlan:
+        if self.to == "uuid[]" and self.on_invalid != "fail":
+            raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is no uuid stops its job")
+        return self
 
 
 class AddedColumnPlan(_Strict):
@@ -118,7 +132,8 @@ class TablePlan(_Strict):
     @model_validator(mode="after")
     def _every_column_once(self) -> TablePlan:
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
-        if not names and self.partition is None:
+        if not names and self.partition is None and self.method != "rebuild":
+            # A table that is rebuilt as it is may be needed beside one whose rows are kept aside.
             raise ValueError("nothing to do: name columns to convert, to add or to fill, or say how to partition")
         _refuse_twice("column", names)
         _refuse_twice("join", [join.name for join in self.join])
@@ -134,6 +149,7 @@ class Plan(_Strict):
     options: OptionsPlan = OptionsPlan()
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
+    steps: StepsPlan = StepsPlan()
 
     @field_validator("tables")
     @classmethod
@@ -148,8 +164,8 @@ class Plan(_Strict):
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Plan:
-        if not self.tables and not self.caches:
-            raise ValueError("nothing to do: name tables or caches")
+        if not self.tables and not self.caches and not self.steps.asked:
+            raise ValueError("nothing to do: name tables, caches or steps")
         return self
 
     def digest(self) -> str:

@@ -16,6 +16,7 @@ class RunState(StrEnum):
     DONE = "done"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
+    FINISHED = "finished"
 
 
 class TableState(StrEnum):
@@ -34,6 +35,8 @@ class TableState(StrEnum):
     BACKFILLING = "backfilling"
     CONSTRAINING = "constraining"
     DONE = "done"
+    RETURNED = "returned"
+    RESTORED = "restored"
 
 
 class CacheState(StrEnum):
@@ -72,9 +75,11 @@ RUN_TRANSITIONS: Transitions = {
     (RunState.RUNNING, RunState.NEEDS_PERSON): "a job or a barrier failed and no other work is left",
     (RunState.NEEDS_PERSON, RunState.RUNNING): "an operator had the failed jobs tried again",
     (RunState.RUNNING, RunState.DONE): "every table is swapped, every foreign key validated, every cache rebuilt",
-    (RunState.RUNNING, RunState.ROLLING_BACK): "an operator asked for a rollback before the cutover",
+    (RunState.RUNNING, RunState.ROLLING_BACK): "an operator asked for a rollback",
     (RunState.NEEDS_PERSON, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
+    (RunState.DONE, RunState.ROLLING_BACK): "an operator goes back after the cutover",
     (RunState.ROLLING_BACK, RunState.ROLLED_BACK): "every trace of the run is removed",
+    (RunState.DONE, RunState.FINISHED): "an operator gave up the way back: the past tables go",
 }
 
 TABLE_TRANSITIONS: Transitions = {
@@ -100,6 +105,10 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.BACKFILLING, TableState.EXTENDED): "the round filled rows: one more, until a round finds none",
     (TableState.BACKFILLING, TableState.CONSTRAINING): "a whole round found no row to fill",
     (TableState.CONSTRAINING, TableState.DONE): "unique indexes and NOT NULL hold, the trigger is removed",
+    (TableState.SWAPPED, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.VALIDATING, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.DONE, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.RETURNED, TableState.RESTORED): "its foreign keys are validated: the new table may be dropped",
 }
 
 CACHE_TRANSITIONS: Transitions = {

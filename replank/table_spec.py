@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from replank.reference import Reference, quarantine_name
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSpec:
@@ -17,7 +19,7 @@ class ColumnSpec:
     generated: bool
     hash_as_text: bool
     """True where the type's own equality is not identity, or where it has no hash."""
-    on_invalid: Literal["fail", "null", "name_based"] = "fail"
+    on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     """What becomes of a text that is no uuid."""
     value: str = ""
     """SQL over the live row `live` and the table's join; empty where the column keeps or converts its own."""
@@ -40,6 +42,11 @@ class ColumnSpec:
     def converted(self) -> bool:
         return not self.added and self.live_type != self.next_type
 
+    @property
+    def array(self) -> bool:
+        """Whether it is converted element by element."""
+        return self.converted and self.next_type.endswith("[]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
@@ -60,6 +67,11 @@ class Relation:
     @property
     def past_schema(self) -> str:
         return building_schema("replank_past", self.schema)
+
+    @property
+    def undone_schema(self) -> str:
+        """Where a new table goes when the past one takes its place again."""
+        return building_schema("replank_undone", self.schema)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +120,10 @@ class TableSpec(Relation):
     join: str = ""
     """SQL after the live table wherever its values are read: left joins that find at most one row each."""
     layout: Layout | None = None
+    quarantines: bool = False
+    """Whether rows of it may be kept aside: it has texts that are no uuids, or leads to a table that has."""
+    references: tuple[Reference, ...] = ()
+    """Where it leads to tables whose rows may be kept aside."""
 
     @property
     def partitioned(self) -> bool:
@@ -168,9 +184,23 @@ class TableSpec(Relation):
         return f"capture_{self.run_id}_{self.table_no}"
 
     @property
+    def quarantine_name(self) -> str:
+        return quarantine_name(self.run_id, self.table_no)
+
+    @property
+    def settles(self) -> bool:
+        """Whether quarantine concerns it at all: tables that it does not concern pay nothing for it."""
+        return self.quarantines or bool(self.references)
+
+    @property
     def written_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns an INSERT names: all but the generated ones, and new ones that only have a default."""
         return tuple(c for c in self.columns if not c.generated and not (c.added and not c.value))
+
+    @property
+    def quarantining_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns whose texts must be uuids, or the row is kept aside."""
+        return tuple(c for c in self.columns if c.converted and c.on_invalid == "quarantine")
 
     @property
     def compared_columns(self) -> tuple[ColumnSpec, ...]:
@@ -199,6 +229,7 @@ class TableSpec(Relation):
         columns = tuple(ColumnSpec(**column) for column in document["columns"])
         partitions = tuple(PartitionSpec(**partition) for partition in document["partitions"])
         made: dict[str, Any] = {"columns": columns, "key": tuple(document["key"]), "partitions": partitions}
+        made["references"] = tuple(Reference.from_json(each) for each in document["references"])
         if document.get("layout") is not None:
             laid_out = tuple(PartitionSpec(**partition) for partition in document["layout"]["partitions"])
             made["layout"] = Layout(**{**document["layout"], "partitions": laid_out})

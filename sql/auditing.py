@@ -11,7 +11,7 @@ from replank.chunk import Chunk
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
-from sql.conversion import converted_if_valid, is_valid
+from sql.conversion import converted_if_valid, is_valid, type_name
 from sql.copying import in_chunk, source
 from sql.next_table import server_text
 
@@ -48,11 +48,11 @@ def scan_chunk(
     )
     judged = sql.SQL(", ").join(
         sql.SQL("{text}, {valid} AS {name}").format(
-            text=_name("t", n), valid=is_valid(_name("t", n), version), name=_name("v", n)
+            text=_name("t", n), valid=is_valid(_name("t", n), version, array=column.array), name=_name("v", n)
         )
-        for n in range(len(columns))
+        for n, column in enumerate(columns)
     )
-    counted = sql.SQL(", ").join(_counts(n) for n in range(len(columns)))
+    counted = sql.SQL(", ").join(_counts(n, column) for n, column in enumerate(columns))
     where = in_chunk(spec, chunk)
     # OFFSET 0 keeps the planner from parsing each value once for every use.
     answer = run(
@@ -74,10 +74,12 @@ def scan_chunk(
     return answer[0], found
 
 
-def _counts(number: int) -> sql.Composed:
+def _counts(number: int, column: ColumnSpec) -> sql.Composed:
     text, valid = _name("t", number), _name("v", number)
     bad = sql.SQL("NOT {}").format(valid)
-    odd = sql.SQL('CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::uuid::text END').format(text=text, valid=valid)
+    odd = sql.SQL('CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::{kind}::text END').format(
+        text=text, valid=valid, kind=type_name(column.next_type)
+    )
     some = sql.SQL("(array_agg(pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
     return sql.SQL(", ").join(
         part

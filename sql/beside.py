@@ -14,7 +14,7 @@ from sql.dependents import Dependents, View, looking_in, read_views
 from sql.extended_statistics import create_statistics, read_statistics
 from sql.indexes import build_index, marks, read_indexes, set_statistics_targets
 from sql.named import query
-from sql.next_table import live_table, next_default, next_table, server_text
+from sql.next_table import dressing, live_table, next_default, next_table, server_text
 
 
 def make_schemas(connection: Connection, dependents: Dependents) -> None:
@@ -70,10 +70,8 @@ def create_view(connection: Connection, dependents: Dependents, view: View) -> N
             stored = sql.SQL("USING {}").format(sql.Identifier(view.access_method))
     with looking_in(connection, dependents.next_path(view.schema)):
         run(connection, sql.SQL("CREATE {} {} {} AS {} {}").format(kind, next_table(view), stored, definition, empty))
-    named = {"oid": view.oid, "schema": view.next_schema, "name": view.name}
-    dressing = query("next_table.dressing_targets") + query("next_table.dressing")
-    for dress in rows(connection, dressing, named):
-        connection.execute(server_text(dress["statement"]))
+    for statement in dressing(connection, view):
+        connection.execute(server_text(statement))
     _refuse_held_back(connection, dependents, view)
 
 

@@ -6,15 +6,32 @@ runs with the rights of its owner, because the application's role may not know t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from psycopg import sql
 
 from replank.table_spec import TableSpec
+from sql.catalogue import read_tables
 from sql.change_log import log_keys, log_table, odd_table
 from sql.connection import Connection, rows
+from sql.conversion import type_name
 from sql.next_table import live_table
 
 PREFIX = "replank_capture_"
 """Trigger names; the part after it is the event."""
+
+Event = Literal["insert", "update", "delete", "truncate", "row"]
+
+_FIRES: Mapping[Event, str] = {
+    "insert": "INSERT ON {} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT",
+    "update": "UPDATE ON {} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT",
+    "delete": "DELETE ON {} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT",
+    "truncate": "TRUNCATE ON {} FOR EACH STATEMENT",
+    "row": "INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW",
+}
+
+EACH_STATEMENT: tuple[Event, ...] = ("insert", "update", "delete", "truncate")
 
 
 def capture_function(spec: TableSpec) -> sql.Identifier:
@@ -23,7 +40,10 @@ def capture_function(spec: TableSpec) -> sql.Identifier:
 
 def create_log(connection: Connection, spec: TableSpec) -> None:
     """The change log with the key columns as they are, and the table of odd spellings beside it."""
-    keys = [sql.Identifier("live", name) for name in spec.key]
+    keys = [
+        sql.SQL("{}::{}").format(sql.Identifier("live", name), type_name(kind))
+        for name, kind in _base_types(connection, spec).items()
+    ]
     as_keys = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(key, name) for key, name in zip(keys, log_keys(spec), strict=True)
     )
@@ -46,9 +66,16 @@ def create_log(connection: Connection, spec: TableSpec) -> None:
     connection.execute(sql.SQL("CREATE INDEX ON {} (c1)").format(odd_table(spec)))
 
 
+def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
+    """The key's columns and their types without domains: a TRUNCATE is logged with NULLs, which these may forbid."""
+    (live,) = read_tables(connection, [spec.oid])
+    found = {column.name: column.base_type for column in live.columns}
+    return {name: found[name] for name in spec.key}
+
+
 def create_function(connection: Connection, spec: TableSpec) -> None:
     """The trigger function, for statements (transition tables) or for rows."""
-    body = _statement_body(spec) if spec.capture == "statement" else _row_body(spec)
+    body = function_body(spec, log_table(spec), each=spec.capture)
     connection.execute(
         sql.SQL(
             "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
@@ -58,7 +85,12 @@ def create_function(connection: Connection, spec: TableSpec) -> None:
     connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(capture_function(spec)))
 
 
-def _statement_body(spec: TableSpec) -> sql.Composed:
+def function_body(spec: TableSpec, log: sql.Identifier, *, each: Literal["statement", "row"]) -> sql.Composed:
+    """What a trigger on the table, or on the one that takes its place, does: write keys to `log`."""
+    return _statement_body(spec, log) if each == "statement" else _row_body(spec, log)
+
+
+def _statement_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
     keys = sql.SQL(", ").join(sql.Identifier(name) for name in spec.key)
     return sql.SQL(
         "BEGIN"
@@ -68,10 +100,10 @@ def _statement_body(spec: TableSpec) -> sql.Composed:
         " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM old_rows;"
         " ELSE INSERT INTO {log} (truncated) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(log=log_table(spec), logged=sql.SQL(", ").join(log_keys(spec)), keys=keys)
+    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), keys=keys)
 
 
-def _row_body(spec: TableSpec) -> sql.Composed:
+def _row_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
     new = sql.SQL(", ").join(sql.SQL("NEW.") + sql.Identifier(name) for name in spec.key)
     old = sql.SQL(", ").join(sql.SQL("OLD.") + sql.Identifier(name) for name in spec.key)
     return sql.SQL(
@@ -80,7 +112,7 @@ def _row_body(spec: TableSpec) -> sql.Composed:
         " IF TG_OP <> 'INSERT' THEN INSERT INTO {log} ({logged}) VALUES ({old}); END IF;"
         " IF TG_OP <> 'DELETE' THEN INSERT INTO {log} ({logged}) VALUES ({new}); END IF;"
         " RETURN NULL; END"
-    ).format(log=log_table(spec), logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
+    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
 
 
 def install(connection: Connection, spec: TableSpec) -> None:
@@ -98,14 +130,8 @@ def install(connection: Connection, spec: TableSpec) -> None:
 
 
 def _statement_triggers(connection: Connection, spec: TableSpec) -> None:
-    transitions = {
-        "insert": sql.SQL("REFERENCING NEW TABLE AS new_rows"),
-        "update": sql.SQL("REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
-        "delete": sql.SQL("REFERENCING OLD TABLE AS old_rows"),
-        "truncate": sql.SQL(""),
-    }
-    for event, transition in transitions.items():
-        _create_trigger(connection, spec, live_table(spec), event, event, transition, sql.SQL("STATEMENT"))
+    for event in EACH_STATEMENT:
+        create_trigger(connection, live_table(spec), PREFIX + event, capture_function(spec), event)
 
 
 def _row_triggers(connection: Connection, spec: TableSpec) -> None:
@@ -113,9 +139,9 @@ def _row_triggers(connection: Connection, spec: TableSpec) -> None:
     family = _family(connection, spec)
     for table, is_partition in family:
         if not is_partition:
-            _create_trigger(connection, spec, table, "row", "insert or update or delete", sql.SQL(""), sql.SQL("ROW"))
+            create_trigger(connection, table, PREFIX + "row", capture_function(spec), "row")
     for table, _ in family:
-        _create_trigger(connection, spec, table, "truncate", "truncate", sql.SQL(""), sql.SQL("STATEMENT"))
+        create_trigger(connection, table, PREFIX + "truncate", capture_function(spec), "truncate")
 
 
 def _family(connection: Connection, spec: TableSpec) -> list[tuple[sql.Identifier, bool]]:
@@ -133,30 +159,16 @@ def _family(connection: Connection, spec: TableSpec) -> list[tuple[sql.Identifie
     return [(sql.Identifier(r["schema"], r["name"]), r["is_partition"]) for r in found]
 
 
-def _create_trigger(
-    connection: Connection,
-    spec: TableSpec,
-    table: sql.Identifier,
-    label: str,
-    event: str,
-    transition: sql.SQL,
-    each: sql.SQL,
+def create_trigger(
+    connection: Connection, table: sql.Identifier, name: str, function: sql.Identifier, event: Event
 ) -> None:
-    name = sql.Identifier(PREFIX + label)
-    events = {
-        "insert": sql.SQL("INSERT"),
-        "update": sql.SQL("UPDATE"),
-        "delete": sql.SQL("DELETE"),
-        "truncate": sql.SQL("TRUNCATE"),
-        "insert or update or delete": sql.SQL("INSERT OR UPDATE OR DELETE"),
-    }
+    """A trigger that no session can switch off."""
+    fires = sql.SQL(_FIRES[event]).format(table)
     connection.execute(
-        sql.SQL("CREATE TRIGGER {} AFTER {} ON {} {} FOR EACH {} EXECUTE FUNCTION {}()").format(
-            name, events[event], table, transition, each, capture_function(spec)
-        )
+        sql.SQL("CREATE TRIGGER {} AFTER {} EXECUTE FUNCTION {}()").format(sql.Identifier(name), fires, function)
     )
     # Otherwise `session_replication_role = replica` would switch capture off in silence.
-    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(table, name))
+    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(table, sql.Identifier(name)))
 
 
 def remove(connection: Connection, spec: TableSpec) -> None:

@@ -14,13 +14,18 @@ from sql.connection import Connection, row, rows, value
 from sql.named import query
 
 TEXT_TYPES = ("text", "varchar", "bpchar")
+TEXT_ARRAYS = ("_text", "_varchar", "_bpchar")
 
 _HASH = re.compile(r" [0-9a-f]{32}$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveColumn:
-    """A column as it is. `type` is `format_type`'s spelling, `type_name` the bare `pg_type.typname`."""
+    """A column as it is. `type` is `format_type`'s spelling, `type_name` the bare `pg_type.typname`.
+
+    `base_type` and `base_name` are what a domain is made of in the end, and the same as these of other types; what
+    begins with `domain_` is what domains add: NOT NULL, a default, CHECKs as `name CHECK (...)`.
+    """
 
     name: str
     attnum: int
@@ -32,10 +37,28 @@ class LiveColumn:
     identity: str
     default_expr: str | None
     hash_as_text: bool
+    base_type: str
+    base_name: str
+    domain_not_null: bool
+    domain_default: str | None
+    domain_checks: Sequence[str]
 
     @property
     def is_text(self) -> bool:
         return self.typtype == "b" and self.type_name in TEXT_TYPES
+
+    @property
+    def is_domain(self) -> bool:
+        return self.typtype == "d"
+
+    @property
+    def present_default(self) -> str | None:
+        """What a row gets that does not name the column."""
+        return self.default_expr if self.default_expr is not None else self.domain_default
+
+    def becomes(self, wanted: str) -> bool:
+        """Whether its values can be read as `uuid`, or as `uuid[]`. Domains are looked through."""
+        return self.base_name in (TEXT_ARRAYS if wanted == "uuid[]" else TEXT_TYPES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from psycopg import sql
 
 from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.conversion import converted_if_valid
+
+ANALYZE_FROM_ROWS = 5_000
+"""From this many log rows on, statistics pay for themselves in the joins' plans."""
+
+FEW_KEYS: Mapping[str, str] = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""A short log has no fresh statistics: go by the indexes, never through a whole table."""
 
 
 def log_table(spec: TableSpec) -> sql.Identifier:

@@ -12,7 +12,7 @@ from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged, odd_table, same_key
 from sql.connection import Connection, run
-from sql.conversion import canonical, column_list, converted, converted_if_valid, is_odd, type_name
+from sql.conversion import canonical, column_list, converted_if_valid, is_odd, type_name
 from sql.copying import source
 from sql.next_table import live_table, next_table
 
@@ -39,7 +39,7 @@ def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composa
 def _texts(spec: TableSpec, alias: str, version: int) -> sql.Composable:
     """The converted key as text, one value per key column."""
     return sql.SQL(", ").join(
-        sql.SQL("({})::pg_catalog.text").format(converted(column, sql.Identifier(alias, column.name), version))
+        sql.SQL("({})::pg_catalog.text").format(converted_if_valid(column, sql.Identifier(alias, column.name), version))
         for column in spec.key_columns
     )
 

@@ -8,6 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from psycopg import sql
 
+from replank.reference import Reference, quarantine_name
 from replank.table_spec import ColumnSpec, TableSpec
 
 HAS_INPUT_IS_VALID = 160_000
@@ -32,7 +33,8 @@ def converted(column: ColumnSpec, reference: sql.Composable, version: int) -> sq
         return reference
     cast = _cast(column, reference)
     match column.on_invalid:
-        case "fail":
+        case "fail" | "quarantine":
+            # Rows in quarantine are left out by whoever asks: a text that were forgotten must be an error.
             return cast
         case "null":
             return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), cast)
@@ -54,18 +56,23 @@ def name_based(text: sql.Composable) -> sql.Composable:
     ).format("\\x" + NAMESPACE.hex, text)
 
 
-def is_valid(reference: sql.Composable, server_version: int) -> sql.Composable:
-    """Whether a text is a uuid, by the server's own parser, or by the pattern before version 16."""
+def is_valid(reference: sql.Composable, server_version: int, *, array: bool = False) -> sql.Composable:
+    """Whether a text, or each of an array's, is a uuid, by the server's own parser, or by the pattern before 16."""
     if server_version >= HAS_INPUT_IS_VALID:
-        return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, 'uuid')").format(reference)
+        kind = "uuid[]" if array else "uuid"
+        return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(reference, kind)
+    if array:
+        each = sql.SQL("SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE e !~* {}")
+        return sql.SQL("NOT EXISTS ({})").format(each.format(reference, UUID_PATTERN))
     return sql.SQL("({}::pg_catalog.text ~* {})").format(reference, UUID_PATTERN)
 
 
 def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
     """Like `converted`, but NULL where a text that is no uuid fails: a key nobody can have copied."""
-    if not column.converted or column.on_invalid != "fail":
+    if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
-    return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), _cast(column, reference))
+    valid = is_valid(reference, version, array=column.array)
+    return sql.SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, reference))
 
 
 def next_value(column: ColumnSpec, alias: str, version: int) -> sql.Composable:
@@ -100,7 +107,42 @@ def _is_odd(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.
 
 def live_values(spec: TableSpec, version: int) -> sql.Composable:
     """The next values of a live row, for the columns an INSERT names."""
-    return sql.SQL(", ").join(next_value(column, "live", version) for column in spec.written_columns)
+    values = [(column, next_value(column, "live", version)) for column in spec.written_columns]
+    return sql.SQL(", ").join(null_if_parent_aside(spec, column, "live", value) for column, value in values)
+
+
+def null_if_parent_aside(spec: TableSpec, column: ColumnSpec, alias: str, value: sql.Composable) -> sql.Composable:
+    """`value`, or NULL where the column leads to a row in quarantine and the plan says so."""
+    aside = [_parent_aside(spec, each, alias) for each in spec.references if column.name in each.nulled]
+    if not aside:
+        return value
+    return sql.SQL("CASE WHEN NOT ({}) THEN {} END").format(sql.SQL(" OR ").join(aside), value)
+
+
+def _parent_aside(spec: TableSpec, reference: Reference, alias: str) -> sql.Composable:
+    """Whether a row leads to one in quarantine. The list of those is made once for a statement."""
+    comma = sql.SQL(", ")
+    return sql.SQL(
+        "coalesce(({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {parent} AS parent ON {same}), false)"
+    ).format(
+        values=comma.join(sql.Identifier(alias, name) for name in reference.columns),
+        wanted=comma.join(sql.Identifier("parent", name) for name in reference.ref_columns),
+        aside=sql.Identifier("replank", quarantine_name(spec.run_id, reference.parent_no)),
+        parent=sql.Identifier(reference.parent_schema, reference.parent_name),
+        same=sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))
+            for number, name in enumerate(reference.parent_key, start=1)
+        ),
+    )
+
+
+def own_texts_valid(spec: TableSpec, alias: str, version: int) -> sql.Composable:
+    """Whether no text of a live row sends it into quarantine. NULL is no text."""
+    tests = [
+        sql.SQL("{} IS NOT FALSE").format(is_valid(sql.Identifier(alias, column.name), version))
+        for column in spec.quarantining_columns
+    ]
+    return sql.SQL("({})").format(sql.SQL(" AND ").join(tests)) if tests else sql.SQL("true")
 
 
 def column_list(columns: Iterable[ColumnSpec], alias: str | None = None) -> sql.Composable:
@@ -126,15 +168,21 @@ def row_hash(spec: TableSpec, alias: str, version: int, *, live: bool, space: Sp
     columns' hashes, each times a power of 31: added up over rows, it would not see two rows that have
     exchanged a value. So every row is hashed with its own key as the seed.
     """
-    values = {c.name: _hashed(c, alias, version, live=live, space=space) for c in spec.compared_columns}
+    values = {c.name: _hashed(spec, c, alias, version, live=live, space=space) for c in spec.compared_columns}
     return sql.SQL(
         "pg_catalog.hash_record_extended(ROW({})::record, pg_catalog.hash_record_extended(ROW({})::record, 0))"
     ).format(sql.SQL(", ").join(values.values()), sql.SQL(", ").join(values[name] for name in spec.key))
 
 
-def _hashed(column: ColumnSpec, alias: str, version: int, *, live: bool, space: Space) -> sql.Composable:
+def _hashed(
+    spec: TableSpec, column: ColumnSpec, alias: str, version: int, *, live: bool, space: Space
+) -> sql.Composable:
     reference: sql.Composable = sql.Identifier(alias, column.name)
     if live and (space is Space.VALUES or not column.converted):
         reference = next_value(column, alias, version)
+        if column.on_invalid == "quarantine":
+            # The planner may evaluate it before it has left out the rows in quarantine.
+            reference = converted_if_valid(column, sql.Identifier(alias, column.name), version)
+        reference = null_if_parent_aside(spec, column, alias, reference)
     as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
     return sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference

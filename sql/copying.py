@@ -11,8 +11,9 @@ from psycopg import sql
 from replank.chunk import Axis, Bound, Chunk
 from replank.errors import NeedsPerson, TableRewritten
 from replank.table_spec import Relation, TableSpec
+from sql.change_log import log_keys, log_table
 from sql.connection import Connection, row, run
-from sql.conversion import column_list, live_values, type_name
+from sql.conversion import column_list, live_values, own_texts_valid, type_name
 from sql.named import query
 from sql.next_table import live_table, next_table
 
@@ -71,18 +72,39 @@ def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
 
 
 def copy_chunk(connection: Connection, spec: TableSpec, chunk: Chunk) -> int:
-    """Copy one chunk, converted, in the caller's transaction. Returns the number of rows."""
+    """Copy one chunk, converted, in the caller's transaction. Returns the number of rows.
+
+    Rows whose own texts send them into quarantine are logged instead: the drain decides about them.
+    """
+    if spec.quarantining_columns:
+        log_invalid(connection, spec, chunk)
     return int(run(connection, copy_statement(spec, chunk, connection.info.server_version)).rowcount)
 
 
 def copy_statement(spec: TableSpec, chunk: Chunk, version: int) -> sql.Composable:
     """One pass: read the chunk, convert, write the next table's rows."""
-    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} WHERE {}").format(
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} WHERE {} AND {}").format(
         next_table(spec),
         column_list(spec.written_columns),
         live_values(spec, version),
         joined_source(spec),
         in_chunk(spec, chunk),
+        own_texts_valid(spec, "live", version),
+    )
+
+
+def log_invalid(connection: Connection, spec: TableSpec, chunk: Chunk) -> None:
+    """Log the rows of a chunk whose own texts send them into quarantine."""
+    run(
+        connection,
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT {}").format(
+            log_table(spec),
+            sql.SQL(", ").join(log_keys(spec)),
+            column_list(spec.key_columns, "live"),
+            source(spec),
+            in_chunk(spec, chunk),
+            own_texts_valid(spec, "live", connection.info.server_version),
+        ),
     )
 
 

@@ -22,7 +22,10 @@ from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
+from sql.ledger import quarantines
 from sql.named import query
+from sql.reverse_capture import prepare_capture, switched_on
+from sql.settling import settle
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -51,7 +54,7 @@ class CutoverTimes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Prepared:
+class Prepared:
     """What was read and composed before the lock: `lock` and `swap` are scripts, `oids` those of all they touch."""
 
     lock: sql.Composable
@@ -77,17 +80,35 @@ def cut_over(
     *,
     autovacuum_before: Mapping[str, str | None],
     write_ledger: Callable[[int], None],
+    reverse_capture: bool = False,
 ) -> CutoverTimes:
     """Swap the set. `write_ledger(rows)` says so in the ledger, inside the same transaction.
 
-    Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsPerson if the live
-    tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
+    With `reverse_capture`, what changes in the new tables is logged from the commit on. Raises TryAgain if a lock or
+    a budget was missed (nothing changed), NeedsPerson if the live tables are not what they were, OutcomeUnknown if the
+    connection was lost at COMMIT.
     """
     keep_plans(connection)
-    prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before)
-    stamp = _stamp(connection, prepared)
+    prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before, reverse_capture=reverse_capture)
+    stamp = stamp_of(connection, prepared)
     refuse_changed_shapes(connection, specs)
     _drain_shortly_before(connection, specs)
+
+    def under_lock() -> None:
+        drained = _last_drain(connection, specs, limits)
+        if stamp_of(connection, prepared) != stamp:
+            # Something wrote the catalogue since we looked; only now is a full look worth its time.
+            refuse_changed_shapes(connection, specs)
+        script(connection, prepared.swap)
+        write_ledger(drained)
+
+    return change_places(connection, prepared, limits, under_lock)
+
+
+def change_places(
+    connection: Connection, prepared: Prepared, limits: CutoverLimits, under_lock: Callable[[], None]
+) -> CutoverTimes:
+    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`."""
     reached_commit = False
     started = time.monotonic()
     locked = started
@@ -95,12 +116,7 @@ def cut_over(
         with connection.transaction():
             _lock(connection, prepared, limits)
             locked = time.monotonic()
-            drained = _last_drain(connection, specs, limits)
-            if _stamp(connection, prepared) != stamp:
-                # Something wrote the catalogue since we looked; only now is a full look worth its time.
-                refuse_changed_shapes(connection, specs)
-            script(connection, prepared.swap)
-            write_ledger(drained)
+            under_lock()
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
         waited_s = None if locked > started else time.monotonic() - started
@@ -115,7 +131,7 @@ def cut_over(
     return CutoverTimes(wait_ms=(locked - started) * 1000, hold_ms=(ended - locked) * 1000)
 
 
-def _lock(connection: Connection, prepared: _Prepared, limits: CutoverLimits) -> None:
+def _lock(connection: Connection, prepared: Prepared, limits: CutoverLimits) -> None:
     """All locks at once, in one order. lock_timeout counts for each lock anew, so the whole is bounded too."""
     waits = {"lock_timeout": f"{limits.lock_timeout_ms}ms", "statement_timeout": f"{limits.lock_budget_ms}ms"}
     apply_settings(connection, {**waits, "synchronous_commit": "on"}, local=True)
@@ -129,14 +145,20 @@ def _prepare(
     foreign_keys: Sequence[ForeignKeyDocument],
     limits: CutoverLimits,
     autovacuum_before: Mapping[str, str | None],
-) -> _Prepared:
+    *,
+    reverse_capture: bool = False,
+) -> Prepared:
+    captured = specs if reverse_capture else ()
+    for spec in captured:
+        prepare_capture(connection, spec, lock_timeout_ms=limits.lock_timeout_ms)
     dependents = read_dependents(connection, specs)
     make_schemas(connection, dependents)
     _build_views(connection, specs, dependents, lock_timeout_ms=limits.lock_timeout_ms)
     names = locked_tables(specs, foreign_keys)
-    return _Prepared(
+    swap = swap_script(connection, specs, foreign_keys, autovacuum_before, dependents)
+    return Prepared(
         lock=lock_script(connection, dependents.views, names),
-        swap=swap_script(connection, specs, foreign_keys, autovacuum_before, dependents),
+        swap=sql.SQL(";\n").join([swap, *(switched_on(connection, spec) for spec in captured)]),
         oids=[*table_oids(connection, names), *(view.oid for view in dependents.views)],
         functions=dependents.function_oids,
     )
@@ -153,14 +175,15 @@ def _build_views(
     # Before a build that may take long, or fail for nothing but the change.
     refuse_changed_shapes(connection, specs)
     with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        quarantines.hold(connection, specs, patient=False)
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         if any(view.materialized for view in dependents.views):
             for spec in specs:
-                _drain_equal(connection, spec)
+                _drain_equal(connection, spec, specs)
         build_beside(connection, dependents)
 
 
-def _stamp(connection: Connection, prepared: _Prepared) -> str:
+def stamp_of(connection: Connection, prepared: Prepared) -> str:
     """Changes with every catalogue row that defines the tables; its plan is kept for the lock."""
     named = {"oids": prepared.oids, "functions": prepared.functions}
     found = run(connection, query("cutover.catalogue_rows"), named, prepare=True).fetchone()
@@ -174,13 +197,14 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
             started = time.monotonic()
             for spec in specs:
                 with connection.transaction():
-                    _drain_equal(connection, spec)
+                    quarantines.hold(connection, [spec], patient=False)
+                    _drain_equal(connection, spec, specs)
             if time.monotonic() - started < SHORT_PASS_S:
                 return
 
 
-def _drain_equal(connection: Connection, spec: TableSpec) -> None:
-    done = drain(connection, spec, compare=True)
+def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> None:
+    done = drain(connection, spec, compare=True, together=together if spec.settles else ())
     if done.mismatches:
         raise NeedsPerson(
             f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was swapped. "
@@ -189,7 +213,11 @@ def _drain_equal(connection: Connection, spec: TableSpec) -> None:
 
 
 def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits) -> int:
-    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows."""
+    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows.
+
+    Quarantine comes first, once: what it logs is drained with the rest.
+    """
+    settle(connection, specs, draining=None)
     counts = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
     )
@@ -199,7 +227,7 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
         raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
     for spec in specs:
         if spec.table_no in waiting:
-            _drain_equal(connection, spec)
+            _drain_equal(connection, spec, ())
     return sum(waiting.values())
 
 

@@ -17,6 +17,7 @@ from sql.connection import Connection, apply_settings, rows
 from sql.indexes import quoted
 from sql.named import query
 from sql.next_table import server_text
+from sql.old_sessions import recompiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +195,5 @@ def put_in(connection: Connection, dependents: Dependents) -> list[sql.Composabl
     made: list[sql.Composable] = [server_text(statement) for part in found for statement in part.statements]
     if dependents.functions:
         made.insert(0, sql.SQL("SET LOCAL check_function_bodies = off"))
-    return made
+    names = sorted({relation.name for relation in dependents.replaced})
+    return made + recompiled(connection, names, without=dependents.function_oids)

@@ -8,25 +8,20 @@ row back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
 from replank.table_spec import TableSpec
-from sql.change_log import log_keys, log_table, logged, logged_converted, same_key
+from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys, log_table, logged, logged_converted, same_key
 from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import joined_source, source
 from sql.next_table import next_table
-
-ANALYZE_FROM_ROWS = 5_000
-"""From this many log rows on, statistics pay for themselves in the joins' plans."""
-
-
-FEW_KEYS: Mapping[str, str] = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""A short log has no fresh statistics: go by the indexes, never through a whole table."""
+from sql.quarantine import not_aside
+from sql.settling import settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +34,25 @@ class Drained:
     mismatches: int
 
 
-def drain(connection: Connection, spec: TableSpec, *, compare: bool, by_index: bool = True) -> Drained:
+def drain(
+    connection: Connection,
+    spec: TableSpec,
+    *,
+    compare: bool,
+    by_index: bool = True,
+    together: Sequence[TableSpec] = (),
+) -> Drained:
     """Drain the log in the caller's transaction.
 
-    `by_index` is False for the first drain only: the next table has no index yet.
+    `by_index` is False for the first drain only: the next table has no index yet. `together` are the tables
+    whose quarantine is settled before, at the same snapshot; then the caller holds it (`hold_quarantine`).
 
     The caller's transaction is REPEATABLE READ, or holds a lock that keeps all writers out.
     With `compare`, every drained key is compared on both sides before the transaction may commit.
     Raises NeedsPerson when two live rows have become the same uuid.
     """
+    if together:
+        settle(connection, together, draining=spec)
     count = sql.SQL("SELECT count(*), coalesce(bool_or(truncated), false) FROM {}").format(log_table(spec))
     keys, truncated = run(connection, count, prepare=True).fetchall()[0]
     if keys == 0:
@@ -100,13 +105,14 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
 
 
 def _insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable:
-    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {}").format(
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {} WHERE {}").format(
         next_table(spec),
         column_list(spec.written_columns),
         live_values(spec, connection.info.server_version),
         joined_source(spec),
         logged(spec),
         same_key(spec, "live"),
+        not_aside(spec, "live"),
     )
 
 
@@ -126,7 +132,7 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
         connection,
         sql.SQL(
             "SELECT count(*) FROM"
-            " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join}) AS l"
+            " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
             " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
             " FROM {next} AS next JOIN {converted} ON {next_join}) AS n"
             " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
@@ -136,6 +142,7 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
             live=joined_source(spec),
             logged=logged(spec),
             live_join=same_key(spec, "live"),
+            kept=not_aside(spec, "live"),
             next_keys=next_keys,
             next_hash=row_hash(spec, "next", version, live=False),
             next=next_table(spec),

@@ -23,12 +23,14 @@ KNOWN_DEFAULTS = {
     "(gen_random_uuid())::text": "pg_catalog.gen_random_uuid()",
     "(uuidv7())::text": "pg_catalog.uuidv7()",
     "(uuidv4())::text": "pg_catalog.uuidv4()",
+    "'{}'::text[]": "'{}'::pg_catalog.uuid[]",
+    "'{}'::character varying[]": "'{}'::pg_catalog.uuid[]",
+    "ARRAY[]::text[]": "ARRAY[]::pg_catalog.uuid[]",
+    "ARRAY[]::character varying[]": "ARRAY[]::pg_catalog.uuid[]",
 }
-"""Generators whose detour over text is dropped; every other default is cast as a whole."""
+"""Generators and empty arrays whose detour over text is dropped; every other default is cast as a whole."""
 
 AnyRelation = TypeVar("AnyRelation", bound=Relation)
-
-TEMPLATE = sql.Identifier("pg_temp", "replank_template")
 
 OF_HEAPS = (10, 11)
 """Numbers of the dressing's statements that a partitioned table does not understand: its partitions get them."""
@@ -132,10 +134,12 @@ def _create_relation(connection: Connection, spec: TableSpec, relation: Relation
         _convert(connection, spec, relation, live, next_table(relation))
         return
     # The type of a column that the partition key uses cannot be changed: so the types come before the key.
-    _like(connection, TEMPLATE, live_table(relation), identity, sql.SQL(""), temporary=True)
-    _convert(connection, spec, relation, live, TEMPLATE)
-    _like(connection, next_table(relation), TEMPLATE, identity, sql.SQL("PARTITION BY {}").format(server_text(by)))
-    connection.execute(sql.SQL("DROP TABLE {}").format(TEMPLATE))
+    # Its name is the table's own: constraints that PostgreSQL names by itself are named after it.
+    template = sql.Identifier("pg_temp", relation.name)
+    _like(connection, template, live_table(relation), identity, sql.SQL(""), temporary=True)
+    _convert(connection, spec, relation, live, template)
+    _like(connection, next_table(relation), template, identity, sql.SQL("PARTITION BY {}").format(server_text(by)))
+    connection.execute(sql.SQL("DROP TABLE {}").format(template))
 
 
 def _like(
@@ -164,7 +168,8 @@ def _convert(
         found = live.column(column.name)
         if found is None and not column.added:
             raise NeedsPerson(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
-        default = None if found is None else found.default_expr
+        # A converted column leaves its domain, and takes the domain's default along.
+        default = None if found is None else found.present_default if column.converted else found.default_expr
         if column.converted and default is not None:
             # A default is never cast automatically: it goes first and comes back after the type.
             name = sql.Identifier(column.name)
@@ -206,4 +211,6 @@ def dressing(connection: Connection, relation: Relation, *, without: Sequence[in
     targets = query("next_table.dressing_targets")
     named = {"oid": relation.oid, "schema": relation.next_schema, "name": relation.name}
     found = rows(connection, targets + query("next_table.dressing"), named)
+    # A grant may stand on another's grant option, whatever either is for: they come last, in their own order.
+    found += rows(connection, targets + query("next_table.granting"), named)
     return [r["statement"] for r in found if r["n"] not in without]

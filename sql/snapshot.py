@@ -29,10 +29,15 @@ class CatalogueObject:
 
 
 def subjects(connection: Connection, specs: Iterable[TableSpec]) -> set[Name]:
-    """Names of the live relations of these tables, and of the views over them."""
-    relations = [relation for spec in specs for relation in spec.relations]
-    views = rows(connection, query("snapshot.dependent_views"), {"oids": [relation.oid for relation in relations]})
-    return {(r.schema, r.name) for r in relations} | {(view["schema"], view["name"]) for view in views}
+    """Names of the live relations of these tables, as they were and as they will be, and of the views over them now.
+
+    By name, because after the swap the oids are those of the past tables.
+    """
+    relations = {(r.schema, r.name) for spec in specs for r in (*spec.relations, *spec.next_relations)}
+    wanted = sorted(relations)
+    named = {"schemas": [schema for schema, _ in wanted], "names": [name for _, name in wanted]}
+    views = rows(connection, query("snapshot.dependent_views"), named)
+    return relations | {(view["schema"], view["name"]) for view in views}
 
 
 def read_objects(connection: Connection, names: Iterable[Name]) -> list[CatalogueObject]:

@@ -39,18 +39,20 @@ def swap_script(
     after: list[sql.Composable] = []
     # Where there are other partitions, nothing belongs to a single one: `check` has seen to that.
     for relation in (r for spec in specs for r in (spec.relations if spec.layout is None else (spec,))):
-        detached, attached = _sequences(connection, relation)
+        detached, attached = carried_sequences(
+            connection, relation, built_in=relation.next_schema, gone_to=relation.past_schema
+        )
         before += detached
         after += [*attached, *_late_checks(connection, relation), *_triggers(connection, relation)]
     # Filling switched autovacuum off for the next tables, the cutover for the live ones.
     heaps = [(live_table(heap), heap) for spec in specs for heap in spec.next_heaps]
     heaps += [(past_table(heap), heap) for spec in specs for heap in spec.heaps]
     after += [autovacuum_statement(table, autovacuum_before.get(str(heap.oid))) for table, heap in heaps]
-    after += [moved for spec in specs for moved in moved_on_update(spec)]
+    after += [statement for spec in specs for statement in moved_on_update(spec)]
     statements += before
     statements += taken_out(connection, dependents)
-    statements += [_moved(live_table(relation), relation.past_schema) for relation in relations]
-    statements += [_moved(next_table(r), r.schema) for spec in specs for r in spec.next_relations]
+    statements += [moved(live_table(relation), relation.past_schema) for relation in relations]
+    statements += [moved(next_table(r), r.schema) for spec in specs for r in spec.next_relations]
     statements += moved_views(dependents.views)
     statements += moved_statistics(connection, dependents.succeeded)
     statements += after
@@ -59,14 +61,17 @@ def swap_script(
     return sql.SQL(";\n").join(statements)
 
 
-def _moved(table: sql.Identifier, schema: str) -> sql.Composable:
+def moved(table: sql.Identifier, schema: str) -> sql.Composable:
     return sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(table, sql.Identifier(schema))
 
 
-def _sequences(connection: Connection, spec: Relation) -> tuple[list[sql.Composable], list[sql.Composable]]:
-    """A serial's sequence changes its owner; an identity's gets the old one's place and name.
+def carried_sequences(
+    connection: Connection, spec: Relation, *, built_in: str, gone_to: str
+) -> tuple[list[sql.Composable], list[sql.Composable]]:
+    """A serial's sequence changes its owner; an identity's gets the old one's place and name, and goes on counting.
 
-    An owned sequence follows its table into another schema, so it is let go first.
+    `spec` goes to the schema `gone_to`, what takes its place comes from `built_in`. An owned sequence follows its
+    table into another schema, so it is let go first.
     """
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
@@ -80,12 +85,12 @@ def _sequences(connection: Connection, spec: Relation) -> tuple[list[sql.Composa
         new = row(
             connection,
             query("cutover.next_sequence"),
-            {"schema": spec.next_schema, "table": spec.name, "column": sequence["column"]},
+            {"schema": built_in, "table": spec.name, "column": sequence["column"]},
         )
         assert new is not None
         moved, past = (
             sql.Identifier(spec.schema, new["name"]),
-            sql.Identifier(spec.past_schema, sequence["name"]),
+            sql.Identifier(gone_to, sequence["name"]),
         )
         after.append(
             sql.SQL("SELECT setval({}::regclass, last_value, is_called) FROM {}").format(

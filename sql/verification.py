@@ -17,9 +17,10 @@ from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, logged_converted, same_key
 from sql.collisions import remember_odd
 from sql.connection import Connection, row, run
-from sql.conversion import Space, canonical, converted, row_hash
+from sql.conversion import Space, canonical, converted_if_valid, row_hash
 from sql.copying import in_chunk, joined_source, source
 from sql.next_table import next_table
+from sql.quarantine import Kept, kept_rows, live_rows_aside, log_kept_differences, not_aside
 
 Side = Literal["live", "next"]
 
@@ -31,10 +32,15 @@ class Sums:
     rows: int
     total: int
     truncated: bool
+    aside: Kept | None = None
+    """Live: the chunk's rows that quarantine names. Next: all that quarantine holds, in the first chunk only."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON numbers lose digits in other readers: the sum travels as text."""
-        return {"rows": self.rows, "total": str(self.total), "truncated": self.truncated}
+        document = {"rows": self.rows, "total": str(self.total), "truncated": self.truncated}
+        if self.aside is not None:
+            document |= {"aside": self.aside.rows, "aside_total": str(self.aside.total)}
+        return document
 
 
 def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk, space: Space) -> Sums:
@@ -55,17 +61,28 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk,
     table = joined_source(spec) if side == "live" else sql.SQL("{} AS next").format(next_table(spec))
     found = run(
         connection,
-        sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {}").format(
+        sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {} AND {}").format(
             row_hash(spec, side, version, live=side == "live", space=space),
             table,
             in_chunk(spec, chunk, side),
             left_out,
+            not_aside(spec, "live") if side == "live" else sql.SQL("true"),
         ),
     ).fetchone()
     assert found is not None
     if side == "live" and space is Space.VALUES and spec.key_converted:
         remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
-    return Sums(rows=found[0], total=int(found[1]), truncated=log["truncated"])
+    return Sums(
+        rows=found[0], total=int(found[1]), truncated=log["truncated"], aside=_aside(connection, spec, side, chunk)
+    )
+
+
+def _aside(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) -> Kept | None:
+    if not spec.quarantines:
+        return None
+    if side == "live":
+        return live_rows_aside(connection, spec, in_chunk(spec, chunk))
+    return kept_rows(connection, spec) if chunk.lower in (None, ("0",)) else None
 
 
 def _not_logged(connection: Connection, spec: TableSpec, side: Side) -> sql.Composable:
@@ -81,9 +98,10 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
 
     Returns how many there are. A row that exists only in next goes in under its canonical spelling.
     """
+    aside = log_kept_differences(connection, spec) if spec.quarantines else 0
     keys, version = log_keys(spec), connection.info.server_version
     as_converted = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(converted(column, sql.Identifier("live", column.name), version), key)
+        sql.SQL("{} AS {}").format(converted_if_valid(column, sql.Identifier("live", column.name), version), key)
         for column, key in zip(spec.key_columns, keys, strict=True)
     )
     originals = sql.SQL(", ").join(
@@ -100,7 +118,7 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
     found = connection.execute(
         sql.SQL(
             "INSERT INTO {log} ({keys}) SELECT {logged} FROM"
-            " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left}) AS l"
+            " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left} AND {kept}) AS l"
             " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} AS next WHERE {next_left}) AS n"
             " USING ({keys}) WHERE l.hash IS DISTINCT FROM n.hash"
         ).format(
@@ -112,13 +130,14 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             live_hash=row_hash(spec, "live", version, live=True),
             live=joined_source(spec),
             live_left=_not_logged(connection, spec, "live"),
+            kept=not_aside(spec, "live"),
             nexts=nexts,
             next_hash=row_hash(spec, "next", version, live=False),
             next=next_table(spec),
             next_left=_not_logged(connection, spec, "next"),
         )
     )
-    return found.rowcount
+    return found.rowcount + aside
 
 
 def difference_examples(connection: Connection, spec: TableSpec, *, limit: int = 5) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from psycopg import IsolationLevel, sql
 from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from replank.states import JobKind
+from replank.table_spec import TableSpec
 from sql.backfilling import backfill_chunk
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated
@@ -20,7 +21,7 @@ from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import drain
 from sql.indexes import build_concurrently, build_index
-from sql.ledger import jobs
+from sql.ledger import jobs, quarantines, tables
 from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
 from sql.next_table import live_table, next_table
@@ -59,10 +60,19 @@ def perform(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 
 @contextmanager
 def fenced(
-    connection: Connection, job: Job, limits: Limits, *, isolation: IsolationLevel | None = None
+    connection: Connection,
+    job: Job,
+    limits: Limits,
+    *,
+    isolation: IsolationLevel | None = None,
+    settling: Sequence[TableSpec] = (),
 ) -> Iterator[None]:
-    """The job's own transaction: it begins by holding the lease, and its settings end with it."""
+    """The job's own transaction: it begins by holding the lease, and its settings end with it.
+
+    The quarantine of the tables in `settling` is held even before, so that the snapshot is taken after it.
+    """
     with isolated(connection, isolation), connection.transaction():
+        quarantines.hold(connection, settling, patient=True)
         if not jobs.holds_lease(connection, job, _job_settings(job, limits)):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
         yield
@@ -94,11 +104,16 @@ def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> 
 
 
 def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
-    with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ):
+    together = tables.settled_together(connection, table)
+    with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
         if jobs.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
         drained = drain(
-            connection, table.spec, compare=bool(job.detail["compare"]), by_index=bool(job.detail.get("by_index", True))
+            connection,
+            table.spec,
+            compare=bool(job.detail["compare"]),
+            by_index=bool(job.detail.get("by_index", True)),
+            together=together,
         )
         if drained.mismatches:
             raise NeedsPerson(

@@ -53,6 +53,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
         )
     if subject.spec.method == "backfill":
         return
+    yield from _domains(subject)
     for what, name in catalogue.not_carried(connection, live.oid, replaced=replaced):
         yield blocker(
             "not_carried",
@@ -82,6 +83,32 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
             table=subject.name,
             index=index["name"],
         )
+
+
+def _domains(subject: Subject) -> Iterator[Finding]:
+    """A column that becomes uuid leaves its domain: NOT NULL and default go with it, CHECKs over text cannot."""
+    planned = {column.name: column for column in subject.planned.columns}
+    for live in (live for live in subject.live.columns if live.name in planned and live.is_domain):
+        message = f"its type is the domain {live.type}, which it leaves as a plain {planned[live.name].to}"
+        if live.domain_checks and "domain_checks" not in planned[live.name].consent:
+            yield blocker(
+                "domain_checks_lost",
+                f"{message}: {'; '.join(live.domain_checks)} would be lost",
+                hint='Say consent = ["domain_checks"] at the column if that may be.',
+                table=subject.name,
+                column=live.name,
+                domain=live.type,
+            )
+        else:
+            gone = f", without {'; '.join(live.domain_checks)}" if live.domain_checks else ""
+            yield warning(
+                "domain_left",
+                f"{message}{gone}; NOT NULL and default stay",
+                hint="Functions and casts that name the domain do not know the column any more: look for them.",
+                table=subject.name,
+                column=live.name,
+                domain=live.type,
+            )
 
 
 def _names(

@@ -10,9 +10,11 @@ from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
+from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
 from producer.audit.soft_references import audit_soft_references
+from producer.audit.text_casts import audit_text_casts
 from producer.audit.trial import audit_by_trial
 from producer.audit.values import audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
@@ -37,6 +39,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found = _structure(connection, subject)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_values(subject, scanned)
+    found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
     with connect(settings.database(), name="check", settings=session) as connection:
@@ -59,8 +62,10 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    found += audit_text_casts(subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)
+    found += audit_policies(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
     found += audit_by_trial(connection, subject, skip=skip)

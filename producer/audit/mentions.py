@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from producer.audit.comparisons import compares, word
 from producer.audit.findings import Audited, Finding, Subject, warning
 from sql.connection import Connection, row, rows
 from sql.named import query
@@ -70,14 +71,6 @@ def _names(subjects: Sequence[Subject]) -> Iterator[_Names]:
             )
 
 
-def word(name: str) -> str:
-    """A pattern for an identifier in SQL: quoted exactly, or bare in any case if it needs no quotes."""
-    quoted = re.escape('"' + name.replace('"', '""') + '"')
-    if re.fullmatch(r"[a-z_][a-z0-9_$]*", name):
-        return rf"(?:{quoted}|(?<![\w\"$])(?i:{re.escape(name)})(?![\w\"$]))"
-    return quoted
-
-
 def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | None:
     for entry in names:
         if entry.breaking.search(statement) and entry.table.search(statement):
@@ -102,7 +95,8 @@ def audit_functions(connection: Connection, audited: Audited) -> list[Finding]:
         finding
         for function in seen
         for subject in audited.subjects
-        if (finding := _mention(function["function"], function["body"], function["trigger_of"], subject))
+        if (finding := compares(function["function"], function["body"], function["texts"], subject))
+        or (finding := _mention(function["function"], function["body"], function["trigger_of"], subject))
     ]
 
 

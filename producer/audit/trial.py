@@ -76,7 +76,7 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
     """Whether each converted column's default gives a uuid. One that draws from a sequence is not tried."""
     for column in subject.converted:
         live = subject.live.column(column.name)
-        default = live.default_expr if live else None
+        default = live.present_default if live else None
         if default is None or column.default or draws_from_sequence(default) or (live and live.generated):
             continue
         statement = sql.SQL("SELECT ({})::pg_catalog.text::{}").format(

@@ -137,10 +137,12 @@ def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
 
 def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
     if column.on_invalid != "fail":
-        fate = "become NULL" if column.on_invalid == "null" else "become uuids made of them"
+        fate = {"null": "they become NULL", "quarantine": "their rows are kept aside"}.get(
+            column.on_invalid, "they become uuids made of them"
+        )
         return warning(
             "converted_by_policy",
-            f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}; they {fate}, as the plan says",
+            f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}; {fate}, as the plan says",
             hint="The past table keeps them as they are until it is dropped.",
             table=subject.name,
             column=column.name,

@@ -18,6 +18,7 @@ OPTION_WORDS = {
     "chunk_mb": "megabytes a copy job reads; unset: by the table's size",
     "index_memory_mb": "maintenance_work_mem of one index build",
     "cutover_log_rows": "changes that may be left to drain under the cutover's lock",
+    "text_casts": "old clients send ids as typed text: an implicit cast in the whole database, needs a superuser",
 }
 
 UNSET_EXAMPLE = {"chunk_mb": "64"}

@@ -114,8 +114,11 @@ def _altered(connection: Connection, planned: TablePlan, table: LiveTable, named
 def _cast(column: ColumnPlan) -> sql.Composable:
     """A text as the uuid that the run makes of it. USING takes no subquery, so names go through a function."""
     name = sql.Identifier(column.name)
+    if column.to == "uuid[]":
+        return sql.SQL("{}::text[]::uuid[]").format(name)
     cast = sql.SQL("{}::text::uuid").format(name)
-    if column.on_invalid == "fail":
+    # There is no quarantine offline: a row that would have gone there stops the script.
+    if column.on_invalid in ("fail", "quarantine"):
         return cast
     other: sql.Composable = sql.SQL("NULL")
     if column.on_invalid == "name_based":

@@ -6,7 +6,7 @@ CREATE TABLE replank.run (
     plan_digest   text NOT NULL,
     plan          jsonb NOT NULL,
     state         text NOT NULL DEFAULT 'running'
-                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back')),
+                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back', 'finished')),
     reason        text NOT NULL DEFAULT '',
     paused        boolean NOT NULL DEFAULT false,
     hold_cutover  boolean NOT NULL DEFAULT false,
@@ -40,6 +40,19 @@ CREATE TABLE replank.step (
     FOREIGN KEY (run_id, phase) REFERENCES replank.phase ON DELETE CASCADE
 );
 
+-- The scripts of a run's steps as they were when it began: they run as they were compiled, or not at all.
+CREATE TABLE replank.script (
+    run_id      bigint NOT NULL,
+    step        text NOT NULL,
+    direction   text NOT NULL CHECK (direction IN ('forward', 'back')),
+    document    jsonb NOT NULL,
+    checksum    text NOT NULL,
+    blocks      integer NOT NULL,
+    blocks_done integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, step, direction),
+    FOREIGN KEY (run_id, step) REFERENCES replank.step ON DELETE CASCADE
+);
+
 CREATE TABLE replank.run_table (
     run_id           bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     table_no         integer NOT NULL,
@@ -49,7 +62,7 @@ CREATE TABLE replank.run_table (
     state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
         'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
         'verifying', 'repairing', 'ready', 'swapped', 'validating', 'extended', 'backfilling', 'constraining',
-        'done')),
+        'done', 'returned', 'restored')),
     spec             jsonb NOT NULL,
     axis             text,
     axis_reason      text NOT NULL DEFAULT '',
@@ -89,6 +102,17 @@ CREATE TABLE replank.change_log (
     FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
 );
 
+-- Tables whose rows may be kept aside, and how many are; the rows themselves are in replank.quarantine_<run>_<table>.
+-- `joined`: its first drain is done, so that quarantine is kept right in it. Who settles a quarantine locks this table.
+CREATE TABLE replank.quarantine (
+    run_id   bigint NOT NULL,
+    table_no integer NOT NULL,
+    joined   boolean NOT NULL DEFAULT false,
+    rows     bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, table_no),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+);
+
 CREATE TABLE replank.conversion_set (
     run_id         bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     set_no         integer NOT NULL,
@@ -102,6 +126,10 @@ CREATE TABLE replank.conversion_set (
     lock_hold_ms   double precision,
     rows_last_drain bigint,
     autovacuum_before jsonb,
+    way_back       jsonb,        -- what a rollback after the swap cannot read from the catalogue any more
+    returned_at    timestamptz,
+    back_wait_ms   double precision,
+    back_hold_ms   double precision,
     PRIMARY KEY (run_id, set_no)
 );
 

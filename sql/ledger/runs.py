@@ -119,6 +119,11 @@ def latest_run(connection: Connection) -> Run | None:
     return _run(row(connection, query("ledger.latest_run")))
 
 
+def done_runs(connection: Connection) -> list[Run]:
+    """Runs that are done and have a way back, the newest first."""
+    return [run for found in rows(connection, query("ledger.done_runs")) if (run := _run(found)) is not None]
+
+
 def finished_run_of(connection: Connection, plan: Plan) -> Run | None:
     return _run(row(connection, query("ledger.finished_run_of_plan"), {"plan_digest": plan.digest()}))
 

@@ -64,6 +64,11 @@ class ConversionSet:
     lock_hold_ms: float | None
     rows_last_drain: int | None
     autovacuum_before: Mapping[str, str | None] | None
+    way_back: Mapping[str, Any] | None
+    """What a rollback after the swap needs; None where nothing is captured for one."""
+    returned_at: datetime | None
+    back_wait_ms: float | None
+    back_hold_ms: float | None
 
     @property
     def due(self) -> bool:
@@ -123,6 +128,14 @@ def read_table(connection: Connection, run_id: int, table_no: int) -> RunTable:
     if found is None:
         raise NeedsPerson(f"Table {table_no} of run {run_id} is not in the ledger.")
     return _run_table(found)
+
+
+def settled_together(connection: Connection, table: RunTable) -> list[TableSpec]:
+    """The tables of its set that quarantine concerns, itself among them; none if it does not concern this one."""
+    if not table.spec.settles:
+        return []
+    of_run = read_tables(connection, table.run_id)
+    return [other.spec for other in of_run if other.set_no == table.set_no and other.spec.settles]
 
 
 def move_table(connection: Connection, table: TableSpec, state: TableState) -> bool:
@@ -264,4 +277,23 @@ def set_lock_times(connection: Connection, conversion_set: ConversionSet, *, wai
             "wait_ms": wait_ms,
             "hold_ms": hold_ms,
         },
+    )
+
+
+def set_way_back(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
+    """Add to what is known for the way back."""
+    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "known": Jsonb(dict(known))}
+    connection.execute(query("ledger.set_way_back"), named)
+
+
+def set_returned(connection: Connection, conversion_set: ConversionSet) -> bool:
+    """The word of the swap back. False if it was said before: then the caller must not commit a second one."""
+    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no}
+    return row(connection, query("ledger.set_returned"), named) is not None
+
+
+def set_back_times(connection: Connection, conversion_set: ConversionSet, *, wait_ms: float, hold_ms: float) -> None:
+    times = {"wait_ms": wait_ms, "hold_ms": hold_ms}
+    connection.execute(
+        query("ledger.set_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
     )

@@ -78,8 +78,11 @@ SELECT query, calls FROM {view} AS s
  WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
  ORDER BY calls DESC LIMIT {limit}
 
--- functions_naming: functions of the user whose body holds one of the names, or that a trigger of a table calls
+-- functions_naming: functions of the user whose body holds one of the names, with their parameters of text, as named and as numbered
 SELECT p.oid::regprocedure::text AS function, p.prosrc AS body,
+       ARRAY(SELECT DISTINCT word FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS a (type, n)
+               JOIN pg_type t ON t.oid = a.type CROSS JOIN LATERAL (VALUES ('$' || a.n), (nullif(p.proargnames[a.n], ''))) AS w (word)
+              WHERE t.typname IN ('text', 'varchar', 'bpchar', '_text', '_varchar', '_bpchar') AND word IS NOT NULL ORDER BY 1) AS texts,
        ARRAY(SELECT DISTINCT t.tgrelid::bigint FROM pg_trigger t
               WHERE t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgrelid = ANY (%(oids)s::oid[])) AS trigger_of
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang

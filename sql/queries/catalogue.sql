@@ -34,7 +34,7 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN size s ON s.root = c.oid
  WHERE c.relkind IN ('r', 'p')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replank')
-   AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%'
+   AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%' AND n.nspname NOT LIKE 'replank\_undone%%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
    AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
  ORDER BY n.nspname, c.relname;
@@ -57,7 +57,7 @@ SELECT coalesce(pg_get_partkeydef(%(oid)s::oid), '') AS partitioned_by;
 SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type, t.typname AS type_name, t.typtype::text AS typtype,
        a.attnotnull AS not_null, a.attgenerated <> '' AS generated, a.attidentity::text AS identity,
-       pg_get_expr(d.adbin, d.adrelid) AS default_expr,
+       pg_get_expr(d.adbin, d.adrelid) AS default_expr, domain.*,
        NOT (coalesce(coll.collisdeterministic, true) AND (
             t.typtype = 'e' OR t.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,bpchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])))
          AS hash_as_text
@@ -65,6 +65,19 @@ SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  CROSS JOIN LATERAL (
+    -- A domain may be made of another one.
+    WITH RECURSIVE made_of (oid, modifier, n) AS (
+      SELECT t.oid, a.atttypmod, 0
+      UNION ALL
+      SELECT m.typbasetype, m.typtypmod, o.n + 1 FROM made_of o JOIN pg_type m ON m.oid = o.oid WHERE m.typtype = 'd')
+    SELECT (SELECT b.typname FROM made_of o JOIN pg_type b USING (oid) ORDER BY o.n DESC LIMIT 1) AS base_name,
+           (SELECT format_type(o.oid, o.modifier) FROM made_of o ORDER BY o.n DESC LIMIT 1) AS base_type,
+           EXISTS (SELECT FROM made_of JOIN pg_type m USING (oid) WHERE m.typtype = 'd' AND m.typnotnull) AS domain_not_null,
+           (SELECT pg_get_expr(m.typdefaultbin, 0) FROM made_of o JOIN pg_type m USING (oid) WHERE m.typtype = 'd' AND m.typdefaultbin IS NOT NULL
+             ORDER BY o.n LIMIT 1) AS domain_default,
+           ARRAY(SELECT k.conname || ' ' || pg_get_constraintdef(k.oid) FROM made_of o JOIN pg_constraint k ON k.contypid = o.oid
+                  WHERE k.contype = 'c' ORDER BY k.conname) AS domain_checks) AS domain
  WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum;
 
@@ -155,12 +168,12 @@ SELECT DISTINCT what, object, "of"::bigint AS "of" FROM (
   SELECT 'row security', 'policies hide rows of ' || c.oid::regclass || ' from role ' || current_user || ': the next table would not have them', NULL
     FROM pg_class c WHERE c.oid = %(oid)s::oid AND c.relrowsecurity AND row_security_active(c.oid)
   UNION ALL
-  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text, NULL
+  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text || ' (ALTER TABLE … NO INHERIT before the run and INHERIT after it keeps both, as tables of their own)', NULL
     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhrelid = %(oid)s::oid AND NOT c.relispartition
   UNION ALL
   SELECT 'foreign table', 'its rows are on another server', NULL FROM pg_class WHERE oid = %(oid)s::oid AND relkind = 'f'
   UNION ALL
-  SELECT 'inheritance', 'it has inheritance children', NULL FROM pg_class c
+  SELECT 'inheritance', 'it has inheritance children (ALTER TABLE … NO INHERIT before the run and INHERIT after it keeps them, as tables of their own that the plan names too)', NULL FROM pg_class c
    WHERE c.oid = %(oid)s::oid AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
   UNION ALL
   SELECT 'typed table', 'it is a table of type ' || reloftype::regtype::text, NULL FROM pg_class WHERE oid = %(oid)s::oid AND reloftype <> 0

@@ -76,3 +76,22 @@ SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
   UNION ALL SELECT 'm' || objoid || ' ' || objsubid || ' ' || xmin FROM pg_description
              WHERE classoid = 'pg_class'::regclass AND objoid = ANY (%(oids)s::oid[])
 ) AS rows_seen;
+
+-- functions_compiled: PL/pgSQL functions of ours whose body holds one of the names, or the name of such a function, each with a statement that changes nothing of it
+WITH RECURSIVE body AS (
+  SELECT p.oid, lower(p.proname) AS name, lower(p.prosrc) AS text, p.prosecdef
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+   WHERE l.lanname = 'plpgsql' AND n.nspname NOT LIKE 'replank%%' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+     AND pg_has_role(current_user, p.proowner, 'USAGE')
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')),
+knowing AS (
+  SELECT b.* FROM body b WHERE EXISTS (SELECT FROM unnest(%(names)s::text[]) AS wanted (name) WHERE strpos(b.text, lower(wanted.name)) > 0)
+  UNION
+  SELECT b.* FROM knowing k JOIN body b ON strpos(b.text, k.name) > 0)
+SELECT oid::bigint AS oid, format('ALTER ROUTINE %%s SECURITY %%s', oid::regprocedure, CASE WHEN prosecdef THEN 'DEFINER' ELSE 'INVOKER' END) AS statement
+  FROM knowing ORDER BY oid;
+
+-- older_sessions: other sessions of this database that are there now, by application
+SELECT coalesce(nullif(application_name, ''), 'no name') AS application, count(*) AS sessions FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name NOT LIKE 'replank%%'
+ GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;

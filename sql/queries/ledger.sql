@@ -10,14 +10,18 @@ VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_max
 RETURNING run_id;
 
 -- add_phase: the phase and its step
-INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp());
+INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp())
+ON CONFLICT DO NOTHING;
 
 -- add_step: a step of a phase
 INSERT INTO replank.step (run_id, step, phase, started_at) VALUES (%(run_id)s, %(step)s, %(phase)s, clock_timestamp());
 
--- finish_steps: close every step and phase of a run
-WITH steps AS (UPDATE replank.step SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL)
-UPDATE replank.phase SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND finished_at IS NULL;
+-- finish_steps: close every step and phase of a run that has begun
+WITH steps AS (
+  UPDATE replank.step SET finished_at = clock_timestamp()
+   WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL)
+UPDATE replank.phase SET finished_at = clock_timestamp()
+ WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL;
 
 -- add_table: one table of the run
 INSERT INTO replank.run_table (run_id, table_no, schema_name, table_name, set_no, spec, axis, axis_reason, rows_estimate)
@@ -33,7 +37,7 @@ SELECT * FROM replank.run WHERE state = ANY (%(open_states)s) ORDER BY run_id DE
 SELECT * FROM replank.run ORDER BY run_id DESC LIMIT 1;
 
 -- finished_run_of_plan: a run of the same plan that is done
-SELECT * FROM replank.run WHERE plan_digest = %(plan_digest)s AND state = 'done' ORDER BY run_id DESC LIMIT 1;
+SELECT * FROM replank.run WHERE plan_digest = %(plan_digest)s AND state IN ('done', 'finished') ORDER BY run_id DESC LIMIT 1;
 
 -- run_by_id: one run
 SELECT * FROM replank.run WHERE run_id = %(run_id)s;
@@ -150,3 +154,16 @@ UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(h
 
 -- table_seconds: when each table entered each state
 SELECT table_no, state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at, table_no;
+
+-- set_way_back: what a rollback after the swap will need and could not read any more
+UPDATE replank.conversion_set SET way_back = coalesce(way_back, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
+-- set_returned: the word of the swap back, in its own transaction; none if it was said before
+UPDATE replank.conversion_set SET returned_at = clock_timestamp(), problem = ''
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND returned_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
+
+-- set_back_times: how long the swap back waited for and held its locks
+UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
+-- done_runs: runs that are done and whose way back is still open, the newest first
+SELECT * FROM replank.run WHERE state = 'done' ORDER BY run_id DESC;

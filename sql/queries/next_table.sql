@@ -10,8 +10,8 @@ SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description
        coninhcount > 0 AS inherited
   FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname;
 
--- dressing_targets: what dressing speaks of: the two tables, and their identity sequences in pairs
-WITH target AS (SELECT %(oid)s::oid AS oid, format('%%I.%%I', %(schema)s::text, %(name)s::text) AS next),
+-- dressing_targets: what dressing and granting speak of: the two tables, and their identity sequences in pairs
+WITH RECURSIVE target AS (SELECT %(oid)s::oid AS oid, format('%%I.%%I', %(schema)s::text, %(name)s::text) AS next),
 identities AS (
   SELECT d.refobjid AS of_table, a.attname, d.objid AS sequence
     FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
@@ -55,27 +55,42 @@ SELECT n, statement FROM (
   SELECT 31, format('REVOKE ALL ON TABLE %%s FROM %%I', t.next, r.rolname)
     FROM target t, pg_class c, pg_roles r WHERE c.oid = t.oid AND c.relacl IS NOT NULL AND r.oid = c.relowner
   UNION ALL
-  SELECT 32, format('GRANT %%s ON TABLE %%s TO %%s%%s', a.privilege_type, t.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
-                    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-    FROM target t, pg_class c, aclexplode(c.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee WHERE c.oid = t.oid
-  UNION ALL
-  SELECT 33, format('GRANT %%s (%%I) ON TABLE %%s TO %%s%%s', a.privilege_type, att.attname, t.next,
-                    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-    FROM target t, pg_attribute att, aclexplode(att.attacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
-   WHERE att.attrelid = t.oid AND NOT att.attisdropped
-  UNION ALL
   SELECT 40, format('ALTER SEQUENCE %%s AS %%s', p.next, format_type(q.seqtypid, NULL)) FROM pairs p JOIN pg_sequence q ON q.seqrelid = p.live
   UNION ALL
   SELECT 41, format('REVOKE ALL ON SEQUENCE %%s FROM %%s', p.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END)
     FROM pairs p JOIN pg_class n ON n.oid = p.next::regclass, aclexplode(n.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
   UNION ALL
-  SELECT 42, format('GRANT %%s ON SEQUENCE %%s TO %%s%%s', a.privilege_type, p.next, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
-                    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-    FROM pairs p JOIN pg_class c ON c.oid = p.live, aclexplode(c.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
-  UNION ALL
   SELECT 43, format('COMMENT ON SEQUENCE %%s IS %%L', p.next, d) FROM pairs p, obj_description(p.live, 'pg_class') d WHERE d IS NOT NULL
 ) AS s
 ORDER BY n, statement;
+
+-- granting: numbered statements for the grants, each in the name of the role that made it where we can be that role; nobody grants before he may
+, given AS (
+  SELECT 32 AS n, 'TABLE ' || t.next AS object, a.privilege_type || '' AS privilege, '' AS columns, a.grantee, a.grantor, a.is_grantable, c.relowner AS owner, t.next::regclass AS of
+    FROM target t, pg_class c, aclexplode(c.relacl) a WHERE c.oid = t.oid
+  UNION ALL
+  SELECT 33, 'TABLE ' || t.next, a.privilege_type, format(' (%%I)', att.attname), a.grantee, a.grantor, a.is_grantable, c.relowner, t.next::regclass
+    FROM target t JOIN pg_class c ON c.oid = t.oid JOIN pg_attribute att ON att.attrelid = t.oid AND NOT att.attisdropped, aclexplode(att.attacl) a
+  UNION ALL
+  SELECT 42, 'SEQUENCE ' || p.next, a.privilege_type, '', a.grantee, a.grantor, a.is_grantable, c.relowner, p.next::regclass
+    FROM pairs p JOIN pg_class c ON c.oid = p.live, aclexplode(c.relacl) a),
+ranked AS (
+  SELECT g.*, 0 AS depth FROM given g
+   WHERE g.grantor = g.owner OR NOT pg_has_role(current_user, g.grantor, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+  UNION
+  SELECT g.*, r.depth + 1 FROM ranked r JOIN given g ON g.object = r.object AND g.privilege = r.privilege AND r.columns IN ('', g.columns)
+                                                 AND g.grantor = r.grantee AND g.grantor <> g.owner
+   WHERE r.is_grantable),
+placed AS (
+  SELECT n, max(depth) AS depth, grantor,
+         format('GRANT %%s%%s ON %%s TO %%s%%s', privilege, columns, object, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+                CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS statement,
+         (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = "of") AS schema
+    FROM ranked GROUP BY n, object, privilege, columns, grantee, grantor, is_grantable, "of")
+SELECT n, CASE depth WHEN 0 THEN statement
+               ELSE format('GRANT USAGE ON SCHEMA %%1$s TO %%2$I; SET LOCAL ROLE %%2$I; %%3$s; RESET ROLE; REVOKE USAGE ON SCHEMA %%1$s FROM %%2$I',
+                           schema, pg_get_userbyid(grantor), statement) END AS statement
+  FROM placed ORDER BY depth, n, statement;
 
 -- indexes: every valid index, spelled without its table's schema (search_path decides where it is built)
 SELECT ic.relname AS name, pg_get_indexdef(i.indexrelid, 0, true) AS definition, i.indisunique AS is_unique,

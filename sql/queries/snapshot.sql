@@ -13,8 +13,9 @@ SELECT called AS relation, what, name, definition FROM (
            'comment ' || obj_description(s.oid, 'pg_class'), CASE WHEN s.relkind IN ('v', 'm') THEN pg_get_viewdef(s.oid) END) AS definition
     FROM subject s
   UNION ALL
-  SELECT s.called, 'privileges', '', (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', '
-                                            ORDER BY g.rolname NULLS FIRST, a.privilege_type)
+  SELECT s.called, 'privileges', '', (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+                                            || CASE WHEN a.grantor <> s.relowner THEN ' by ' || a.grantor::regrole::text ELSE '' END, ', '
+                                            ORDER BY g.rolname NULLS FIRST, a.privilege_type, a.grantor::regrole::text)
                                         FROM aclexplode(coalesce(s.relacl, acldefault('r', s.relowner))) a LEFT JOIN pg_roles g ON g.oid = a.grantee)
     FROM subject s
   UNION ALL
@@ -23,7 +24,9 @@ SELECT called AS relation, what, name, definition FROM (
            CASE a.attgenerated WHEN '' THEN 'default ' ELSE 'generated ' || a.attgenerated::text || ' ' END || pg_get_expr(d.adbin, d.adrelid), 'identity ' || nullif(a.attidentity::text, ''),
            'collation ' || CASE WHEN a.attcollation <> 0 THEN a.attcollation::regcollation::text END, 'storage ' || a.attstorage::text, 'compression ' || nullif(a.attcompression::text, ''),
            'statistics ' || coalesce(a.attstattarget, -1), 'options ' || array_to_string(a.attoptions, ','), 'comment ' || col_description(s.oid, a.attnum),
-           'privileges ' || (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || x.privilege_type, ', ' ORDER BY g.rolname NULLS FIRST, x.privilege_type)
+           'privileges ' || (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || x.privilege_type || CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+                                               || CASE WHEN x.grantor <> s.relowner THEN ' by ' || x.grantor::regrole::text ELSE '' END, ', '
+                                               ORDER BY g.rolname NULLS FIRST, x.privilege_type, x.grantor::regrole::text)
                                FROM aclexplode(a.attacl) x LEFT JOIN pg_roles g ON g.oid = x.grantee))
     FROM subject s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_attrdef d ON d.adrelid = s.oid AND d.adnum = a.attnum
@@ -40,23 +43,26 @@ SELECT called AS relation, what, name, definition FROM (
   SELECT s.called, 'trigger', t.tgname, concat_ws('; ', pg_get_triggerdef(t.oid), 'enabled ' || t.tgenabled::text, 'comment ' || obj_description(t.oid, 'pg_trigger'))
     FROM subject s JOIN pg_trigger t ON t.tgrelid = s.oid WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'replank\_%%'
   UNION ALL
-  SELECT s.called, 'rule', r.rulename, concat_ws('; ', pg_get_ruledef(r.oid), 'enabled ' || r.ev_enabled::text) FROM subject s JOIN pg_rewrite r ON r.ev_class = s.oid
+  SELECT s.called, 'rule', r.rulename, concat_ws('; ', pg_get_ruledef(r.oid), 'enabled ' || r.ev_enabled::text, 'comment ' || obj_description(r.oid, 'pg_rewrite')) FROM subject s JOIN pg_rewrite r ON r.ev_class = s.oid
    WHERE r.rulename <> '_RETURN'
   UNION ALL
   SELECT s.called, 'policy', p.polname, concat_ws('; ', p.polcmd::text, CASE WHEN NOT p.polpermissive THEN 'restrictive' END,
            'roles ' || (SELECT string_agg(coalesce(g.rolname, 'PUBLIC'), ',' ORDER BY g.rolname) FROM unnest(p.polroles) AS o (oid) LEFT JOIN pg_roles g ON g.oid = o.oid),
-           'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+           'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid), 'comment ' || obj_description(p.oid, 'pg_policy'))
     FROM subject s JOIN pg_policy p ON p.polrelid = s.oid
   UNION ALL
   SELECT s.called, 'publication', p.pubname, concat_ws('; ', 'published', 'columns ' || (SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
              WHERE a.attrelid = s.oid AND a.attnum = ANY (r.prattrs::int2[])), 'where ' || pg_get_expr(r.prqual, s.oid))
     FROM subject s JOIN pg_publication_rel r ON r.prrelid = s.oid JOIN pg_publication p ON p.oid = r.prpubid
   UNION ALL
-  SELECT s.called, 'statistics', e.stxname, concat_ws('; ', pg_get_statisticsobjdef(e.oid), 'target ' || coalesce(to_jsonb(e) ->> 'stxstattarget', '-1'))
+  SELECT s.called, 'statistics', e.stxname, concat_ws('; ', pg_get_statisticsobjdef(e.oid), 'target ' || coalesce(to_jsonb(e) ->> 'stxstattarget', '-1'), 'owner ' || e.stxowner::regrole::text, 'comment ' || obj_description(e.oid, 'pg_statistic_ext'))
     FROM subject s JOIN pg_statistic_ext e ON e.stxrelid = s.oid
   UNION ALL
   SELECT s.called, 'sequence', q.relname, concat_ws('; ', 'of ' || a.attname, format_type(o.seqtypid, NULL), 'start ' || o.seqstart, 'by ' || o.seqincrement,
-           'between ' || o.seqmin || ' and ' || o.seqmax, CASE WHEN o.seqcycle THEN 'cycle' END, 'cache ' || o.seqcache, 'owner ' || q.relowner::regrole::text)
+           'between ' || o.seqmin || ' and ' || o.seqmax, CASE WHEN o.seqcycle THEN 'cycle' END, 'cache ' || o.seqcache, 'owner ' || q.relowner::regrole::text,
+           'privileges ' || (SELECT string_agg(coalesce(g.rolname, 'PUBLIC') || ' ' || x.privilege_type || CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY g.rolname NULLS FIRST, x.privilege_type)
+                               FROM aclexplode(coalesce(q.relacl, acldefault('s', q.relowner))) x LEFT JOIN pg_roles g ON g.oid = x.grantee),
+           'comment ' || obj_description(q.oid, 'pg_class'))
     FROM subject s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
     JOIN pg_class q ON q.oid = d.objid AND q.relkind = 'S' JOIN pg_sequence o ON o.seqrelid = q.oid
     JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum = d.refobjsubid
@@ -70,10 +76,14 @@ SELECT %(run_id)s, o ->> 'relation', o ->> 'what', o ->> 'name', o ->> 'definiti
 -- before: what was kept of a run
 SELECT relation, what, name, definition FROM replank.catalogue_before WHERE run_id = %(run_id)s ORDER BY relation, what, name;
 
--- dependent_views: views over the given tables, at any depth
-WITH RECURSIVE over (oid) AS (
-  SELECT DISTINCT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (%(oids)s::oid[]) AND r.ev_class <> ALL (%(oids)s::oid[])
+-- dependent_views: views over the relations of these names, at any depth
+WITH RECURSIVE given AS (
+  SELECT c.oid FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
+    JOIN pg_namespace n ON n.nspname = g.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.name),
+over (oid) AS (
+  SELECT DISTINCT r.ev_class FROM given g JOIN pg_depend d ON d.refobjid = g.oid
+    JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+   WHERE d.refclassid = 'pg_class'::regclass AND r.ev_class NOT IN (SELECT oid FROM given)
   UNION
   SELECT r.ev_class FROM over o JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = o.oid AND d.classid = 'pg_rewrite'::regclass
     JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> o.oid)

@@ -143,8 +143,10 @@ def test_a_coordinator_that_waits_to_take_over_learns_of_the_rollback(site: Site
     assert traces(site.database_url) == []
 
 
-def test_rollback_is_refused_from_the_swap_on(site: Site, ledger: LedgerView) -> None:
-    # Given tables that are swapped, and foreign keys that no worker has validated yet
+def test_without_reverse_capture_rollback_is_refused_from_the_swap_on(site: Site, ledger: LedgerView) -> None:
+    # Given a plan without the way back, tables that are swapped, and foreign keys that nobody has validated yet
+    plan = site.plan.read_text(encoding="utf-8")
+    site.plan.write_text(plan.replace("[options]", "[options]\nreverse_capture = false"), encoding="utf-8")
     run = site.run("--hold-cutover")
     ledger.wait_for_states({"ready"})
     # A drain left waiting would keep the set from its cutover until there is a worker again.
@@ -158,7 +160,8 @@ def test_rollback_is_refused_from_the_swap_on(site: Site, ledger: LedgerView) ->
     before = look(site.database_url)
 
     # When it is rolled back, then that is refused
-    refused(site.call("rollback"), "is swapped already", "past tables are kept", "replank_past", exit_code=2)
+    words = ("reverse_capture = false", "no way back without loss", "replank_past")
+    refused(site.call("rollback"), *words, exit_code=2)
 
     # And nothing has changed: the run can be finished
     assert look(site.database_url) == before
@@ -168,8 +171,29 @@ def test_rollback_is_refused_from_the_swap_on(site: Site, ledger: LedgerView) ->
     assert finished.exit_code == 0, finished.stderr
     # And a finished run is refused too, in words that say why
     before = look(site.database_url)
-    refused(site.call("rollback"), "Run 1 is done", "past tables are kept", "replank_past", exit_code=2)
+    refused(site.call("rollback"), *words, exit_code=2)
     assert look(site.database_url) == before
+
+
+def test_rollback_between_swap_and_validation(site: Site, ledger: LedgerView) -> None:
+    # Given a coordinator that leads a run whose tables are swapped, and not validated
+    before = look(site.database_url)
+    run = site.run("--hold-cutover")
+    ledger.wait_for_states({"ready"})
+    run.terminate()
+    run.wait()
+    assert site.call("cutover").exit_code == 0
+    coordinator = site.run(workers=0)
+    wait_for("the swap", lambda: ledger.table_states() == {"validating", "done"}, explain=ledger.explain)
+
+    # When it is rolled back
+    done = site.call("rollback")
+
+    # Then the coordinator ends, and everything is as it was
+    assert done.exit_code == 0, done.stderr
+    assert coordinator.wait(deadline_s=30).exit_code == 1
+    assert look(site.database_url) == before
+    assert traces(site.database_url) == []
 
 
 def test_rolling_back_where_nothing_ever_ran_is_wrong_use(site: Site) -> None:

@@ -71,11 +71,12 @@ SELECT format('index %%I.%%I', n.nspname, x.relname),
          'part of ' || (SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = x.oid))
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
  WHERE n.nspname = ANY (%(schemas)s)""",
-    "triggers": """
+    "triggers": r"""
 SELECT format('trigger %%s.%%I', t.tgrelid::regclass, t.tgname),
        pg_get_triggerdef(t.oid) || '; enabled ' || t.tgenabled::text
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE NOT t.tgisinternal AND n.nspname = ANY (%(schemas)s)
+ -- what captures for the way back stays on purpose, until somebody finishes
+ WHERE NOT t.tgisinternal AND n.nspname = ANY (%(schemas)s) AND t.tgname NOT LIKE 'replank\_capture\_back\_%%'
 UNION ALL
 SELECT format('foreign key triggers of %%s.%%I on %%s', k.conrelid::regclass, k.conname, t.tgrelid::regclass),
        string_agg(t.tgenabled::text, ',' ORDER BY t.tgtype, t.tgenabled)

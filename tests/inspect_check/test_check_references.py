@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from producer.audit.mentions import word
+from producer.audit.comparisons import word
 
 from .conftest import Database, only
 
@@ -141,12 +141,26 @@ def test_functions_that_name_planned_tables_are_told(database: Database) -> None
         "CREATE FUNCTION on_user() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_notify('ch', NEW.id); RETURN NEW; END $$",
         "CREATE TRIGGER tell BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION on_user()",
+        "CREATE FUNCTION of_many(text[], many users.id%TYPE) RETURNS bigint LANGUAGE sql AS"
+        " $$ SELECT count(*) FROM users u WHERE u.id = ANY ($1) $$",
+        "CREATE FUNCTION of_variable() RETURNS void LANGUAGE plpgsql AS"
+        " $$ DECLARE found text := 'x'; BEGIN DELETE FROM users WHERE found = users.id; END $$",
+        "CREATE FUNCTION cast_well(who text) RETURNS bigint LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN (SELECT count(*) FROM users WHERE id::text = who OR id = who::uuid); END $$",
+        "CREATE FUNCTION by_number(who int, t text) RETURNS bigint LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN (SELECT count(*) FROM users WHERE length(t) = who); END $$",
         "CREATE FUNCTION superusers() RETURNS text LANGUAGE sql AS $$ SELECT 'id of superusers' $$",
     )
     report = database.check({"users": ["id"]})
     found = {f.details["function"]: f for f in report.warnings if f.code == "function_mentions"}
-    assert found.keys() == {"public.of_user(text)", "public.on_user()"}
+    assert found.keys() == {"public.by_number(integer,text)", "public.cast_well(text)", "public.on_user()"}
     assert "trigger function" in found["public.on_user()"].message
+    compared = [f for f in report.warnings if f.code == "function_compares_text"]
+    assert {(f.details["function"], f.column, f.details["parameter"]) for f in compared} == {
+        ("public.of_user(text)", "id", "who"),
+        ("public.of_many(text[],text)", "id", "$1"),
+        ("public.of_variable()", "id", "found"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -138,9 +139,12 @@ def _tables(url: str, folder: Path) -> list[Table]:
     assert [one for one in matched["models"] if not one["found"] or one["mismatches"]] == []
     assert len(matched["join_tables"]) == 5
     assert matched["without_model"] == []
-    columns = {one["name"]: [c["name"] for c in one["columns"]] for one in said.document["tables"]}
-    names = dict.fromkeys([*columns, *MORE])
-    return [table(name, *columns.get(name, []), **MORE.get(name, {})) for name in names]
+    tables = {one["name"]: {"columns": _columns(one)} for one in said.document["tables"]}
+    return [table(name, **tables.get(name, {}), **MORE.get(name, {})) for name in dict.fromkeys([*tables, *MORE])]
+
+
+def _columns(proposed: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"name": column["name"], "to": column["to"]} for column in proposed["columns"]]
 
 
 def _rewritten(url: str, plan: Plan) -> str:

@@ -1,6 +1,7 @@
 """The judge of these tests: plain SQL that shares nothing with the product."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -22,30 +23,48 @@ def built(name: str, schema: str = "public") -> Name:
 
 
 def differences(
-    connection: psycopg.Connection, before: Name, after: Name, converted: Collection[str]
+    connection: psycopg.Connection,
+    before: Name,
+    after: Name,
+    converted: Collection[str] | Mapping[str, str],
+    *,
+    without: Collection[str] = (),
+    where: LiteralString = "true",
 ) -> list[tuple[str, str]]:
     """Every row that stands on one side only: (side, row), as multisets, by the text of each value.
 
-    `before` has texts where `after` has uuids, in the columns `converted`.
+    `before` has texts where `after` has uuids (or the types given by name), in the columns `converted`. Columns of
+    `without` are not looked at, and only rows `where` that holds.
     """
+    types = converted if isinstance(converted, Mapping) else dict.fromkeys(converted, "uuid")
     names = connection.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass"
         " AND attnum > 0 AND NOT attisdropped ORDER BY attname",
         before,
     ).fetchall()
     were = sql.SQL(", ").join(
-        sql.SQL("{}::text::uuid").format(sql.Identifier(name))
-        if name in converted
+        sql.SQL("{}::text::{}").format(
+            sql.Identifier(name), sql.Identifier("pg_catalog", types[name].replace("uuid[]", "_uuid"))
+        )
+        if name in types
         else sql.SQL("{}").format(sql.Identifier(name))
         for (name,) in names
+        if name not in without
     )
-    are = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
+    are = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names if name not in without)
     found = connection.execute(
         sql.SQL(
-            "WITH b AS (SELECT ROW({were})::text AS r FROM {before}), a AS (SELECT ROW({are})::text AS r FROM {after})"
+            "WITH b AS (SELECT ROW({were})::text AS r FROM {before} WHERE {where}),"
+            " a AS (SELECT ROW({are})::text AS r FROM {after} WHERE {where})"
             " SELECT 'before', r FROM (SELECT r FROM b EXCEPT ALL SELECT r FROM a) AS x"
             " UNION ALL SELECT 'after', r FROM (SELECT r FROM a EXCEPT ALL SELECT r FROM b) AS x"
-        ).format(were=were, before=sql.Identifier(*before), are=are, after=sql.Identifier(*after))
+        ).format(
+            were=were,
+            before=sql.Identifier(*before),
+            are=are,
+            after=sql.Identifier(*after),
+            where=sql.SQL(where),
+        )
     )
     return [(side, row) for side, row in found.fetchall()]
 
@@ -83,9 +102,10 @@ def column_type(connection: psycopg.Connection, name: Name, column: str) -> str:
 
 
 def traces(connection: psycopg.Connection) -> list[str]:
-    """What Replank has left in the database beside the past tables: objects and sessions' schemas."""
+    """What Replank has left in the database beside the past tables and what captures for them."""
     found = connection.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%' AND nspname NOT LIKE 'replank\\_past%'"
-        " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%' ORDER BY 1"
+        " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%'"
+        " AND tgname NOT LIKE 'replank\\_capture\\_back\\_%' ORDER BY 1"
     )
     return [name for (name,) in found]

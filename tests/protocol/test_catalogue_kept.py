@@ -271,7 +271,7 @@ SELECT nextval('t_always_seq'), nextval('odd_sequence_name'), nextval('lone_sequ
 
 
 @pytest.mark.usefixtures("roles")
-def test_dress_triggers_sequences_grants_and_marks_are_as_before(
+def test_gotcha_32_dress_triggers_sequences_grants_and_marks_are_as_before(
     app: psycopg.Connection, begin: Begin, database: Url
 ) -> None:
     for statement in _for_server(app, DRESSED).split(";\n"):

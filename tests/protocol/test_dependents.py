@@ -57,7 +57,9 @@ def seen(app: psycopg.Connection) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.usefixtures("everything")
-def test_everything_that_hangs_on_tables_is_as_before(app: psycopg.Connection, begin: Begin, database: Url) -> None:
+def test_gotcha_32_everything_that_hangs_on_tables_is_as_before(
+    app: psycopg.Connection, begin: Begin, database: Url
+) -> None:
     before = snapshot_catalogue(database, SCHEMAS)
     rebuild = begin(*PLANNED)
     rebuild.ready()

@@ -8,7 +8,7 @@ from equipment.oracle import diff_catalogue, snapshot_catalogue
 
 from producer.rollback import roll_back
 from replank.states import RunState
-from sql.cutover import CutoverLimits, _prepare, _stamp
+from sql.cutover import CutoverLimits, _prepare, stamp_of
 
 from .hanging import PLANNED, SCHEMAS, run
 from .harness import Rebuild, Url, table
@@ -93,15 +93,15 @@ def test_every_such_change_is_seen_under_the_lock(app: psycopg.Connection, begin
     rebuild = begin(table("t", "id"))
     rebuild.ready()
     prepared = _prepare(rebuild.connection, [rebuild.spec("t")], (), LIMITS, {})
-    before = _stamp(rebuild.connection, prepared)
+    before = stamp_of(rebuild.connection, prepared)
     unseen = []
     for what, change in CHANGES.items():
         with rebuild.connection.transaction(force_rollback=True):
             run(rebuild.connection, "SET LOCAL search_path = public", change.replace("{p}", "pub"))
-            if _stamp(rebuild.connection, prepared) == before:
+            if stamp_of(rebuild.connection, prepared) == before:
                 unseen.append(what)
     assert unseen == []
-    assert _stamp(rebuild.connection, prepared) == before
+    assert stamp_of(rebuild.connection, prepared) == before
     rebuild.finish()
 
 

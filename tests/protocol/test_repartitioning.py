@@ -146,7 +146,7 @@ def _indexes(app: psycopg.Connection, name: str) -> dict[str, str]:
     [("months", state) for state in STATES]
     + [(kind, state) for kind in sorted(KINDS) for state in (TableState.COPYING, TableState.READY) if kind != "months"],
 )
-def test_a_plain_table_becomes_partitioned_under_writes(
+def test_gotcha_43_a_plain_table_becomes_partitioned_under_writes(
     app: psycopg.Connection, begin: Begin, database: Url, kind: str, state: TableState
 ) -> None:
     rebuild = begin(*_planned(KINDS[kind]))
@@ -231,7 +231,7 @@ def test_what_is_given_up_is_said(app: psycopg.Connection, begin: Begin) -> None
 
 @pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize("kind", ["hash", "range of ids"])
-def test_gotcha_40_foreign_keys_to_the_partition_column_are_kept(
+def test_gotcha_40_41_foreign_keys_to_the_partition_column_are_kept(
     app: psycopg.Connection, begin: Begin, kind: str
 ) -> None:
     begin(*_planned(KINDS[kind])).finish()
@@ -378,7 +378,7 @@ def test_triggers_that_a_partitioned_table_cannot_have_are_refused(app: psycopg.
         begin(table("t", partition={"by": "hash", "column": "id", "count": 2}))
 
 
-def test_rows_without_a_value_go_to_the_default_partition_if_the_plan_says_so(
+def test_gotcha_43_rows_without_a_value_go_to_the_default_partition_if_the_plan_says_so(
     app: psycopg.Connection, begin: Begin
 ) -> None:
     app.execute("CREATE TABLE t (id text NOT NULL CONSTRAINT once UNIQUE, at date)")
@@ -406,7 +406,7 @@ def test_rows_without_a_value_go_to_the_default_partition_if_the_plan_says_so(
 
 @pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize("state", [TableState.COPYING, TableState.READY])
-def test_a_row_that_no_partition_is_for_stops_the_run_and_is_named(
+def test_gotcha_43_a_row_that_no_partition_is_for_stops_the_run_and_is_named(
     app: psycopg.Connection, begin: Begin, state: TableState
 ) -> None:
     rebuild = begin(*_planned(MONTHS | {"outside": "refuse"}))
@@ -591,7 +591,7 @@ def test_check_tells_what_the_plan_gives_up(database: Url) -> None:
 
 
 @pytest.mark.usefixtures("orders")
-def test_an_index_that_names_rows_for_replication_stays_unique_or_the_run_is_refused(
+def test_gotcha_37_an_index_that_names_rows_for_replication_stays_unique_or_the_run_is_refused(
     app: psycopg.Connection, begin: Begin
 ) -> None:
     app.execute("CREATE UNIQUE INDEX identity ON orders (n, id)")

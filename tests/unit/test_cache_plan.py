@@ -69,7 +69,7 @@ def test_every_mistake_has_its_line(before: str, after: str, line: int, words: s
 
 
 def test_a_plan_with_nothing_to_do_is_refused() -> None:
-    with pytest.raises(WrongUse, match="nothing to do: name tables or caches"):
+    with pytest.raises(WrongUse, match="nothing to do: name tables, caches or steps"):
         parse_plan('version = 1\n[database]\nname = "shop"\n', source="p")
 
 

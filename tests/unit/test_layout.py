@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -208,6 +208,7 @@ def test_a_plan_is_the_same_after_the_ledger() -> None:
     assert plan.kept == (24, "month")
 
 
+@settings(deadline=None)
 @given(
     lowest=st.datetimes(datetime(1990, 1, 1), datetime(2025, 3, 15), timezones=st.just(UTC)),
     every=st.sampled_from(["week", "month", "year"]),

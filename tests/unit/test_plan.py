@@ -88,3 +88,8 @@ def test_lines_of_nested_arrays_count_their_own_parent() -> None:
     assert line_of(PLAN, ("tables", 1, "columns", 0, "name")) == 13
     assert line_of(PLAN, ("tables", 1, "axis")) == 9
     assert line_of(PLAN, ("nothing",)) == 1
+
+
+def test_a_table_may_be_rebuilt_as_it_is() -> None:
+    other = '[[tables]]\nname = "notes"\nmethod = "rebuild"\n'
+    assert parse_plan(PLAN + other, source="plan.toml").tables[2].method == "rebuild"

@@ -56,5 +56,5 @@ def test_what_is_final_stays_final() -> None:
     for final in (JobState.DONE, JobState.CANCELLED):
         assert final in FINISHED_JOBS
         assert not [after for before, after in JOB_TRANSITIONS if before is final]
-    for done in (RunState.DONE, RunState.ROLLED_BACK):
+    for done in (RunState.FINISHED, RunState.ROLLED_BACK):
         assert not [after for before, after in RUN_TRANSITIONS if before is done]

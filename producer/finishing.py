@@ -1,0 +1,189 @@
+"""`finish`: the past tables, and all that was kept to go back to them, are dropped. The way back ends here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from producer.coordinator import drop_empty_schemas
+from producer.leader import try_to_lead
+from producer.making_ready import AUTOVACUUM_OF_NEW
+from producer.patience import Patience
+from producer.steps.scripting import ScriptRunner
+from producer.steps.turns import late_scripts, run_script
+from replank.errors import NeedsPerson, WrongUse
+from replank.states import RunState
+from replank.table_spec import Relation, TableSpec
+from sql.autovacuum import restore_autovacuum
+from sql.backfilling import filled_table
+from sql.beside import building_schemas
+from sql.connection import Connection, apply_settings, value
+from sql.dropping import drop_hanging, drop_table, put_aside
+from sql.ledger import caches, quarantines, runs, tables
+from sql.ledger.runs import Run
+from sql.moving import PAST
+from sql.named import query
+from sql.pair import as_new, was_table
+from sql.reverse_capture import is_installed, remove_capture, waiting_changes
+from sql.spellings import map_table
+from sql.text_casts import remove_text_casts, text_casts
+
+COMMAND = "replank finish"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """One thing that `finish` drops. `bytes` is None where it has no size worth saying."""
+
+    what: str
+    name: str
+    bytes: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"what": self.what, "name": self.name, "bytes": self.bytes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """One finish, on a connection of its own."""
+
+    connection: Connection
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+    random_source: random.Random
+
+    def the_run(self) -> Run:
+        """The newest run, done or finished halfway. Raises WrongUse where there is nothing to finish."""
+        if not runs.ledger_exists(self.connection):
+            raise WrongUse("There is no run on this database: there is nothing to finish.")
+        opened = runs.open_run(self.connection)
+        if opened is not None:
+            raise WrongUse(
+                f"Run {opened.run_id} is {opened.state}: only a run that is done can be finished. See `replank status`."
+            )
+        done = runs.done_runs(self.connection)
+        latest = done[0] if done else runs.latest_run(self.connection)
+        if latest is None or latest.state not in (RunState.DONE, RunState.FINISHED):
+            raise WrongUse("No run on this database is done: there is nothing to finish.")
+        return latest
+
+    def leftovers(self, run: Run) -> list[Leftover]:
+        """What is there to be dropped."""
+        found = [
+            Leftover(what="past table", name=relation.full_name, bytes=self._bytes(relation))
+            for relation in self._past(run)
+        ]
+        for spec in self._specs(run):
+            waiting = waiting_changes(self.connection, [spec])
+            if is_installed(self.connection, spec):
+                words = f"of {spec.full_name}, with {waiting:,} changes in its log"
+                found.append(Leftover(what="reverse capture", name=words, bytes=None))
+        for name in text_casts(self.connection):
+            found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
+        for late in late_scripts(self.connection, run.run_id):
+            words = f"{late.step.name}: {'; '.join(block.purpose for block in late.script.blocks)}"
+            found.append(Leftover(what="step", name=words, bytes=None))
+        return found
+
+    def finish(self, run: Run) -> Run:
+        """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on."""
+        if not try_to_lead(self.connection):
+            raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
+        runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
+        limit = run.plan.options.lock_timeout_ms
+        patience = Patience(
+            attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
+        )
+        self._restore_autovacuum(run)
+        for spec in self._specs(run):
+            patience.until_granted(
+                lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
+                what=spec.full_name,
+                command=COMMAND,
+            )
+        past = self._past(run)
+        if past:
+            patience.until_granted(
+                lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
+                what="a past table",
+                command=COMMAND,
+            )
+        for relation in past:
+            patience.until_granted(
+                lambda each=relation: drop_table(self.connection, each, lock_timeout_ms=limit),  # type: ignore[misc]
+                what=relation.full_name,
+                command=COMMAND,
+            )
+            self.say(f"{relation.full_name} is dropped")
+        self._forget_sets(run)
+        remove_text_casts(self.connection)
+        self._run_late_scripts(run)
+        self._say_aside(run)
+        made = building_schemas(self.connection, PAST, "replank_past_cache", "replank_next")
+        drop_empty_schemas(self.connection, made)
+        runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
+        return runs.read_run(self.connection, run.run_id)
+
+    def _run_late_scripts(self, run: Run) -> None:
+        """The steps of the last phase. One that fails is tried again by the same command."""
+        for planned in late_scripts(self.connection, run.run_id):
+            runner = ScriptRunner(
+                connection=self.connection,
+                attempts=run.plan.options.capture_attempts,
+                sleep=self.sleep,
+                random_source=self.random_source,
+                command=COMMAND,
+            )
+            run_script(self.connection, runner, planned)
+            self.say(f"step {planned.step.name} is done")
+
+    def _say_aside(self, run: Run) -> None:
+        """Rows in quarantine are nowhere else now, so they stay."""
+        for table_no, rows in quarantines.rows_aside(self.connection, run.run_id).items():
+            if rows:
+                spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
+                self.say(f"{spec.full_name}: {rows:,} rows stay in replank.{spec.quarantine_name}, and only there")
+
+    def _restore_autovacuum(self, run: Run) -> None:
+        """A rollback that was killed in its attempt at the swap has left it switched off."""
+        found = tables.read_tables(self.connection, run.run_id)
+        for one in tables.read_sets(self.connection, run.run_id):
+            before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
+            if before is not None:
+                new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
+                restore_autovacuum(self.connection, new, before)
+
+    def _specs(self, run: Run) -> list[TableSpec]:
+        return [table.spec for table in tables.read_tables(self.connection, run.run_id)]
+
+    def _past(self, run: Run) -> list[Relation]:
+        """Past tables, and the past contents of caches, that are there."""
+        specs = [spec for spec in self._specs(run) if spec.method == "rebuild"]
+        names = [(spec.past_schema, spec.name) for spec in specs]
+        built = [cache.built for cache in caches.read_caches(self.connection, run.run_id)]
+        names += [(spec.past_schema, spec.name) for spec in built if spec is not None]
+        return put_aside(self.connection, names)
+
+    def _bytes(self, relation: Relation) -> int:
+        return int(value(self.connection, query("going_back.size"), {"oid": relation.oid}))
+
+    def _forget(self, spec: TableSpec, lock_timeout_ms: int) -> None:
+        """Dropping the triggers locks the live table for a moment."""
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+            remove_capture(self.connection, spec)
+            for name in (was_table(spec), filled_table(spec)):
+                self.connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+
+    def _forget_sets(self, run: Run) -> None:
+        for one in tables.read_sets(self.connection, run.run_id):
+            name = map_table(run.run_id, one.set_no)
+            self.connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+
+
+def total_bytes(found: Sequence[Leftover]) -> int:
+    return sum(each.bytes or 0 for each in found)

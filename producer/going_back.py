@@ -1,0 +1,143 @@
+"""Rollback after the cutover: the past tables become live again, with everything that was written since.
+
+In steps that the ledger knows: what is captured is drained into the past tables and compared, set by set the tables
+change places, foreign keys are validated, and only then the new tables are dropped. Killed anywhere, the same
+command goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from psycopg import errors
+
+from producer.cutting_over import PASSING
+from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
+from producer.patience import Patience
+from producer.restoring import Restoring
+from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.states import RunState, TableState
+from replank.table_spec import TableSpec
+from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.connection import Connection
+from sql.cutover import CutoverLimits, CutoverTimes
+from sql.ledger import runs, tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import ConversionSet
+from sql.swap_back import SetBack, swap_back
+
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingBack:
+    """One rollback of swapped sets, on the connection of the one who leads."""
+
+    connection: Connection
+    run: Run
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+    random_source: random.Random
+
+    @property
+    def patience(self) -> Patience:
+        attempts = self.run.plan.options.capture_attempts
+        return Patience(attempts=attempts, sleep=self.sleep, random_source=self.random_source)
+
+    def go_back(self) -> None:
+        """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
+        swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
+        waiting = [s for s in reversed(swapped) if s.returned_at is None]
+        ready = MakingReady(connection=self.connection, run=self.run, patience=self.patience, say=self.say)
+        for one in waiting:
+            ready.make_ready(one)
+        for one in waiting:
+            self._return(one)
+        restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
+        for one in reversed(swapped):
+            restoring.restore(one)
+
+    def _return(self, one: ConversionSet) -> None:
+        """The set's tables change places; tried again while somebody holds the locks."""
+        options = self.run.plan.options
+        for attempt in range(options.cutover_attempts):
+            back = read_set(self.connection, self.run, one)
+            try:
+                times = self._attempt(one, back)
+            except TryAgain as error:
+                problem = str(error)
+            except PASSING as error:
+                problem = f"waiting for others: {error.diag.message_primary}"
+            else:
+                self._say_returned(one, back, times)
+                return
+            self._note(one, f"attempt {attempt + 1} missed: {problem}")
+            wait = min(0.2 * 1.4**attempt, LONGEST_WAIT_S) * (0.5 + self.random_source.random())
+            self.sleep(wait)
+        raise NeedsPerson(
+            f"set {one.set_no} was tried {options.cutover_attempts} times; {problem}. Nothing has changed places. "
+            "End or wait for these sessions, then `replank rollback` again: it goes on."
+        )
+
+    def _attempt(self, one: ConversionSet, back: SetBack) -> CutoverTimes:
+        options = self.run.plan.options
+        past = [_as_past(pair.spec) for pair in back.pairs]
+        new = [pair.new for pair in back.pairs]
+        before = back.autovacuum_of_new
+        if before is None:
+            before = autovacuum_settings(self.connection, new)
+            tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: before})
+        done = False
+        try:
+            quiet_autovacuum(self.connection, [*new, *past])
+            times = swap_back(
+                self.connection,
+                back,
+                CutoverLimits(
+                    lock_timeout_ms=options.lock_timeout_ms,
+                    lock_budget_ms=options.cutover_lock_budget_ms,
+                    hold_budget_ms=options.cutover_hold_budget_ms,
+                    max_log_rows=options.cutover_log_rows,
+                ),
+                write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
+            )
+            done = True
+        except (errors.DataError, errors.IntegrityError) as error:
+            raise misfit(self.connection, back, error) from None
+        finally:
+            if not done and not self.connection.closed:
+                restore_autovacuum(self.connection, new, before)
+                tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: None})
+        return times
+
+    def _write_ledger(self, one: ConversionSet, members: int) -> None:
+        """In the transaction of the swap back."""
+        if not tables.set_returned(self.connection, one):
+            raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
+        if tables.move_set(self.connection, one, TableState.RETURNED) != members:
+            raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
+        # A run that was done is one that rolls back from the first set on.
+        runs.set_run_state(self.connection, self.run.run_id, RunState.ROLLING_BACK, "an operator goes back")
+
+    def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
+        tables.set_back_times(self.connection, one, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
+        words = (
+            f"{len(back.pairs)} past tables are live again; lock waited for {times.wait_ms:.1f} ms, held "
+            f"{times.hold_ms:.1f} ms"
+        )
+        self._note(one, words)
+
+    def _note(self, one: ConversionSet, words: str) -> None:
+        subject = f"set {one.set_no}"
+        runs.add_event(
+            self.connection, self.run.run_id, actor="operator", kind="rollback", subject=subject, message=words
+        )
+        self.say(f"{subject}: {words}")
+
+
+def _as_past(spec: TableSpec) -> TableSpec:
+    """The past table by the names it has until it goes back."""
+    parts = tuple(replace(partition, schema=partition.past_schema) for partition in spec.partitions)
+    return replace(spec, schema=spec.past_schema, partitions=parts)

@@ -1,0 +1,168 @@
+"""The part of a rollback that needs no lock: past tables are laid open, brought up to date, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from psycopg import IsolationLevel, errors, sql
+
+from producer.patience import Patience
+from replank.errors import NeedsPerson
+from replank.table_spec import TableSpec
+from sql import capture, catalogue
+from sql.connection import Connection, apply_settings, isolated
+from sql.dropping import put_aside
+from sql.ledger import tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import ConversionSet
+from sql.newer_parts import refuse_newer
+from sql.pair import Pair, as_new, create_was
+from sql.reverse_drain import why_it_does_not_fit
+from sql.reverse_verification import differing_rows
+from sql.spellings import build_map, map_table, places
+from sql.swap_back import SetBack, count_orphans, drain_equal
+from sql.switched import switch_off
+
+SHORT_LOG = 200
+"""Rounds of draining go on until one took no more keys than this."""
+
+AUTOVACUUM_OF_NEW = "autovacuum_of_new"
+"""What is known for the way back under this name must outlive a killed attempt."""
+
+ROUNDS = 20
+LOOKS = 3
+"""A TRUNCATE is seen by older snapshots: a comparison beside one is made anew."""
+
+
+def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
+    """The set as the ledger and the catalogue know it now."""
+    (present,) = (s for s in tables.read_sets(connection, run.run_id) if s.set_no == one.set_no)
+    members = [t.spec for t in tables.read_tables(connection, run.run_id) if t.set_no == one.set_no]
+    # What a cutover had to give up comes back.
+    keys = [{name: said for name, said in key.items() if name != "lost"} for key in one.foreign_keys]
+    where = places(members, keys)
+    known = present.way_back or {}
+    return SetBack(
+        pairs=tuple(
+            Pair(
+                spec=spec,
+                new=as_new(connection, spec),
+                places={name: place for (number, name), (place, _) in where.items() if number == spec.table_no},
+                spellings=map_table(run.run_id, one.set_no),
+            )
+            for spec in members
+        ),
+        foreign_keys=keys,
+        published=known.get("published", []),
+        switched=known.get("switched", []),
+        autovacuum_before=one.autovacuum_before or {},
+        autovacuum_of_new=known.get(AUTOVACUUM_OF_NEW),
+    )
+
+
+def misfit(connection: Connection, back: SetBack, error: errors.DataError | errors.IntegrityError) -> NeedsPerson:
+    """Of which table it was, the server says for most errors."""
+    named = error.diag.table_name
+    pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])
+    return why_it_does_not_fit(connection, pair, error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakingReady:
+    """What may be done again at every attempt; nothing of it touches a live table."""
+
+    connection: Connection
+    run: Run
+    patience: Patience
+    say: Callable[[str], None]
+
+    def make_ready(self, one: ConversionSet) -> None:
+        """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison."""
+        back = read_set(self.connection, self.run, one)
+        for pair in back.pairs:
+            self._refuse_gone(pair.spec)
+        refuse_newer(self.connection, back.pairs, back.foreign_keys)
+        self.patience.until_granted(
+            lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"
+        )
+        members = [pair.spec for pair in back.pairs]
+        build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
+        for pair in back.pairs:
+            self._drain(pair)
+            self._verify(pair)
+        self._try_keys(back)
+
+    def _refuse_gone(self, spec: TableSpec) -> None:
+        there = put_aside(self.connection, [(spec.past_schema, spec.name)])
+        if [relation.oid for relation in there] != [spec.oid]:
+            raise NeedsPerson(
+                f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
+                "way back. `replank finish` removes what was kept for it."
+            )
+
+    def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
+        """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""
+        options = self.run.plan.options
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
+            for pair in back.pairs:
+                capture.remove(self.connection, pair.spec)
+                create_was(self.connection, pair)
+            for key in catalogue.read_foreign_keys(self.connection, [pair.spec.oid for pair in back.pairs]):
+                table = sql.Identifier(key.schema, key.table_name)
+                statement = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, sql.Identifier(key.name))
+                self.connection.execute(statement)
+            switched = switch_off(self.connection, back.past_relations)
+            if switched:
+                known = [*back.switched, *switched]
+                tables.set_way_back(self.connection, one, {"switched": known})
+
+    def _drain(self, pair: Pair) -> None:
+        """In rounds, while the application writes, until a round finds little."""
+        total = 0
+        for _ in range(ROUNDS):
+            keys = self._one_drain(pair)
+            total += keys
+            if keys <= SHORT_LOG:
+                break
+        if total:
+            self.say(f"{pair.spec.full_name}: {total:,} logged changes taken back into the past table")
+
+    def _one_drain(self, pair: Pair) -> int:
+        try:
+            with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
+                return drain_equal(self.connection, pair)
+        except (errors.DataError, errors.IntegrityError) as error:
+            raise why_it_does_not_fit(self.connection, pair, error) from None
+
+    def _verify(self, pair: Pair) -> None:
+        differing: list[str] = []
+        for _ in range(LOOKS):
+            with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
+                differing = differing_rows(self.connection, pair)
+            if not differing:
+                self.say(f"{pair.spec.full_name}: past and new table say the same")
+                return
+            self._drain(pair)
+        raise NeedsPerson(
+            f"{pair.spec.full_name}: past and new table differ in rows that nobody is known to have changed: "
+            f"{'; '.join(differing)}. Nothing has changed places. Was a partition dropped or attached, or the "
+            "past table written to? Make both say the same, then `replank rollback` again."
+        )
+
+    def _try_keys(self, back: SetBack) -> None:
+        """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""
+        for pair in back.pairs:
+            self._one_drain(pair)
+        with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
+            for pair in back.pairs:
+                drain_equal(self.connection, pair)
+            for key in (key for key in back.foreign_keys if key["validated"]):
+                orphans = count_orphans(self.connection, back, key)
+                if orphans:
+                    raise NeedsPerson(
+                        f"{key['schema']}.{key['table_name']}: {orphans} rows would break foreign key {key['name']} of "
+                        "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
+                        "Correct or delete these rows in the live table, then `replank rollback` again."
+                    )

@@ -1,0 +1,34 @@
+"""Steps that need a short lock: tried again with jitter, as often as the plan allows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from psycopg import errors
+
+from replank.errors import NeedsPerson
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """`attempts` at most; between them a tenth of a second and up to two more."""
+
+    attempts: int
+    sleep: Callable[[float], None]
+    random_source: random.Random
+
+    def until_granted(self, step: Callable[[], T], *, what: str, command: str) -> T:
+        """Do `step` until its locks are granted. Raises NeedsPerson, naming `what` is locked, after the last try."""
+        for attempt in range(self.attempts):
+            try:
+                return step()
+            except (errors.LockNotAvailable, errors.DeadlockDetected):
+                self.sleep(0.1 + self.random_source.random() * min(0.1 * (attempt + 1), 2.0))
+        raise NeedsPerson(
+            f"{what} is locked by others. End the transactions that hold it, then `{command}` again: it goes on."
+        )

@@ -1,0 +1,59 @@
+"""`replank compile`: the scripts of the steps, to be read before they run; `replank indexes`: what could go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.output import people, print_json
+from producer.inspect_commands import in_words
+from producer.resolution import read_plan_file, refuse_other_database
+from producer.steps.clean_indexes import propose
+from producer.steps.compiling import compile_steps, write_scripts
+from replank.settings import load_settings
+from sql.connection import connect
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("compile")(compile_plan)
+    app.command("indexes")(indexes)
+
+
+def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
+    settings = load_settings(database_url=database_url)
+    file = read_plan_file(plan)
+    with in_words(), connect(settings.database(), name="compile") as connection:
+        refuse_other_database(connection, file)
+        compiled = compile_steps(connection, file.plan)
+    written = write_scripts(compiled, out)
+    for each in compiled:
+        what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"
+        people().print(f"{each.step.name}: {what}", markup=False)
+    people().print(f"{len(written)} scripts are in {out}.", markup=False, soft_wrap=True)
+    if as_json:
+        checksums = {s.name: s.checksum for each in compiled for s in (each.forward, each.back)}
+        print_json({"folder": str(out), "scripts": checksums})
+
+
+def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan."""
+    settings = load_settings(database_url=database_url)
+    console = people()
+    with in_words(), connect(settings.database(), name="indexes") as connection:
+        found = propose(connection)
+    for proposal in found:
+        size = f"{proposal.bytes / 1024 / 1024:.1f} MB"
+        words = f"{proposal.action} {proposal.index} on {proposal.table} ({size}): {proposal.kind}, {proposal.reason}"
+        console.print(words, markup=False, soft_wrap=True)
+    console.print(f"{len(found)} proposals. Those you agree on go into [steps.optimize] of the plan.", markup=False)
+    if as_json:
+        print_json({"proposals": [asdict(proposal) for proposal in found]})

@@ -1,0 +1,124 @@
+"""The compiler: a plan and a live catalogue become the scripts of every step, forward and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from producer.steps import audit_log, clean_indexes, enums, missing_indexes, permission_cache, uuid_fields
+from replank.errors import WrongUse
+from replank.plan import Plan
+from replank.steps import BY_NAME, STEPS, Step
+from sql.connection import Connection
+from sql.scripts import Script, render
+
+MANIFEST = "MANIFEST.json"
+
+PURPOSES = {
+    1: "Native uuid columns for tables that have none",
+    2: "Indexes for foreign keys that have none, and the plan's own",
+    3: "Tables for audit logs, and triggers that capture every change",
+    4: "A cache of permissions, made stale by triggers",
+    5: "Enum types with the values they should have",
+    12: "Indexes that nobody needs go; bloated ones are built again",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledStep:
+    """A step's two scripts."""
+
+    step: Step
+    forward: Script
+    back: Script
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.forward.blocks)
+
+
+def compile_steps(connection: Connection, plan: Plan) -> list[CompiledStep]:
+    """The scripts of the steps that are scripts. Raises WrongUse where the plan does not fit the database."""
+    found = _facts(connection, plan)
+    return [_compiled(step, plan, found.get(step.number)) for step in STEPS if step.number in PURPOSES]
+
+
+def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]]:
+    """What each step that the plan asks for needs to know, by its number."""
+    asked = plan.steps
+    found: dict[int, Mapping[str, Any]] = {}
+    if asked.uuid_fields is not None:
+        found[1] = uuid_fields.facts(connection, asked.uuid_fields)
+    if asked.indexes is not None:
+        found[2] = missing_indexes.facts(connection, asked.indexes)
+    if asked.audit_log is not None:
+        found[3] = audit_log.facts(connection, asked.audit_log)
+    if asked.permission_cache is not None:
+        found[4] = permission_cache.facts(connection, asked.permission_cache)
+    if asked.enums:
+        found[5] = enums.facts(connection, asked.enums)
+    if asked.optimize is not None:
+        found[12] = clean_indexes.facts(connection, asked.optimize)
+    return found
+
+
+def _compiled(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+    forward, back = (
+        Script(
+            name=name,
+            purpose=purpose,
+            lock_timeout_ms=plan.options.lock_timeout_ms,
+            blocks=() if facts is None else render(name, facts),
+        )
+        for name, purpose in (
+            (step.name, PURPOSES[step.number]),
+            (step.rollback_name, f"Takes back what {step.name} has done"),
+        )
+    )
+    return CompiledStep(step=step, forward=forward, back=back)
+
+
+def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
+    """The scripts as files, and a manifest of their checksums. Raises WrongUse where the folder cannot be written."""
+    written: list[Path] = []
+    checksums: dict[str, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for script in (script for each in compiled for script in (each.forward, each.back)):
+            path = folder / f"{script.name}.sql"
+            path.write_text(script.text, encoding="utf-8")
+            written.append(path)
+            checksums[path.name] = script.checksum
+        (folder / MANIFEST).write_text(json.dumps(checksums, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"{folder}: the scripts cannot be written: {error.strerror}") from None
+    return written
+
+
+def refuse_other_scripts(compiled: Sequence[CompiledStep], folder: Path) -> None:
+    """What will run must be what was read. Raises WrongUse with the names of files that differ."""
+    differ: list[str] = []
+    for script in (script for each in compiled for script in (each.forward, each.back)):
+        path = folder / f"{script.name}.sql"
+        try:
+            present = path.read_bytes()
+        except OSError as error:
+            raise WrongUse(f"{path}: the script cannot be read: {error.strerror}") from None
+        if present != script.text.encode():
+            differ.append(path.name)
+    if differ:
+        raise WrongUse(
+            f"{folder}: {', '.join(differ)} is not what this plan and this database give now. Either the file was "
+            "changed (put the change into the plan), or the database was: `replank compile` again, and read it again."
+        )
+
+
+def step_named(name: str) -> Step:
+    """A step by its whole name, or by its number. Raises WrongUse if there is none."""
+    for step in STEPS:
+        if name in (step.name, str(step.number), f"{step.number:02}"):
+            return step
+    raise WrongUse(f"There is no step {name}. The steps are: {', '.join(BY_NAME)}.")

@@ -1,0 +1,97 @@
+"""Step 02: indexes for foreign keys that have none, and the plan's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from replank.errors import WrongUse
+from replank.steps_plan import IndexesPlan, IndexPlan, split_name
+from sql import scripts
+from sql.connection import Connection
+from sql.relations import (
+    NamedTable,
+    free_name,
+    leaves,
+    levels,
+    looked_up,
+    read_relations,
+    taken_names,
+    unled_foreign_keys,
+)
+
+
+def facts(connection: Connection, plan: IndexesPlan) -> Mapping[str, Any]:
+    """What the templates of step 02 need. Raises WrongUse for tables and columns that are not there."""
+    tables = read_relations(connection)
+    mistakes = [f"table {name} does not exist" for name in looked_up(tables, plan.tables or ())[1]]
+    taken = {schema: taken_names(connection, schema) for schema in {table.schema for table in tables.values()}}
+    made: list[Mapping[str, Any]] = []
+    wanted = {".".join(split_name(name)) for name in plan.tables or tables}
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for key in unled_foreign_keys(connection) if plan.foreign_keys else ():
+        full_name = f"{key.schema}.{key.table_name}"
+        if full_name not in wanted or (full_name, frozenset(key.columns)) in seen:
+            continue
+        seen.add((full_name, frozenset(key.columns)))
+        name = free_name((key.table_name, *key.columns), "idx", taken[key.schema])
+        index = IndexPlan(name=name, table=full_name, columns=key.columns)
+        made.append(
+            _facts(connection, tables[full_name], index, taken[key.schema], f"foreign key {key.name} leads out")
+        )
+    for index in plan.add:
+        found, unknown = looked_up(tables, [index.table])
+        mistakes += [f"index {index.name}: table {name} does not exist" for name in unknown]
+        for table in found:
+            wrong = _mistakes(table, index, taken[table.schema])
+            mistakes += wrong
+            if not wrong:
+                made.append(_facts(connection, table, index, taken[table.schema], "the plan's own"))
+    if mistakes:
+        raise WrongUse("steps.indexes: " + "; ".join(mistakes))
+    return {"indexes": made}
+
+
+def _mistakes(table: NamedTable, index: IndexPlan, taken: set[str]) -> list[str]:
+    missing = [column for column in (*index.columns, *index.include) if column not in table.columns]
+    wrong = [f"index {index.name}: table {table.full_name} has no column {column}" for column in missing]
+    if index.name in taken:
+        wrong.append(f"index {index.name}: schema {table.schema} has something of this name already")
+    return wrong
+
+
+def _facts(connection: Connection, table: NamedTable, index: IndexPlan, taken: set[str], why: str) -> Mapping[str, Any]:
+    taken.add(index.name)
+    if table.partitioned and levels(connection, table) > 1:
+        raise WrongUse(
+            f"steps.indexes: {table.full_name} has partitions of partitions: write index {index.name} by hand"
+        )
+    include = f" INCLUDE ({scripts.names(index.include)})" if index.include else ""
+    where = f" WHERE {index.where}" if index.where else ""
+    parts = [
+        _named(schema, name, free_name((name, *index.columns), "idx", taken))
+        for schema, name in _leaves(connection, table)
+    ]
+    return {
+        **_named(table.schema, table.name, index.name),
+        "why": scripts.as_written(why),
+        "unique": scripts.as_written("UNIQUE " if index.unique else ""),
+        "columns": scripts.names(index.columns),
+        "rest": scripts.as_written(include + where),
+        "partitions": parts,
+    }
+
+
+def _leaves(connection: Connection, table: NamedTable) -> Sequence[tuple[str, str]]:
+    return leaves(connection, table) if table.partitioned else ()
+
+
+def _named(schema: str, table: str, index: str) -> Mapping[str, Any]:
+    full = scripts.name(schema, index)
+    return {
+        "said": scripts.as_written(f"{index} on {schema}.{table}".replace("\n", " ")),
+        "name": scripts.name(index),
+        "full_name": full,
+        "regclass": scripts.text(full),
+        "table": scripts.name(schema, table),
+    }

@@ -1,0 +1,70 @@
+"""Step 04: a cache of permissions, and triggers that make its entries stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import errors, sql
+
+from replank.errors import WrongUse
+from replank.steps_plan import PermissionCachePlan
+from sql import scripts
+from sql.connection import Connection, apply_settings, run
+from sql.relations import looked_up, read_relations, schema_exists, taken_names
+
+COLUMNS = ("user_id", "tenant_id", "permissions", "roles")
+OURS = frozenset({"cache", "invalidation", "warm_up", "use", "configuration"})
+
+
+def facts(connection: Connection, plan: PermissionCachePlan) -> Mapping[str, Any]:
+    """What the templates of step 04 need. Raises WrongUse where the query or a source does not fit."""
+    tables = read_relations(connection)
+    mistakes = _query_mistakes(connection, plan.query)
+    sources: list[Mapping[str, Any]] = []
+    for number, source in enumerate(plan.sources, start=1):
+        found, unknown = looked_up(tables, [source.table])
+        mistakes += [f"there is no table {name}" for name in unknown]
+        for table in found:
+            if source.user is not None and source.user not in table.columns:
+                mistakes.append(f"table {table.full_name} has no column {source.user}")
+            full = scripts.name(table.schema, table.name)
+            sources.append(
+                {
+                    "said": scripts.as_written(table.full_name.replace("\n", " ")),
+                    "name": full,
+                    "regclass_text": scripts.text(full),
+                    "user": scripts.name(source.user) if source.user else None,
+                    "function": scripts.name(f"stale_by_source_{number}"),
+                }
+            )
+    taken = sorted(OURS & taken_names(connection, plan.table_schema))
+    if taken:
+        mistakes.append(f"schema {plan.table_schema} has {', '.join(taken)} already; name another schema")
+    if mistakes:
+        raise WrongUse("steps.permission_cache: " + "; ".join(mistakes))
+    return {
+        "schema": scripts.name(plan.table_schema),
+        "schema_text": scripts.text(scripts.name(plan.table_schema)),
+        "schema_is_ours": scripts.as_written(str(not schema_exists(connection, plan.table_schema)).lower()),
+        "expires_after": scripts.text(plan.expires_after),
+        "query": scripts.as_written(plan.query.strip().rstrip(";")),
+        "sources": sources,
+    }
+
+
+def _query_mistakes(connection: Connection, query: str) -> list[str]:
+    """Whether the query runs and gives its four columns; nothing of it is read."""
+    probe = sql.SQL("SELECT {} FROM ({}) AS q LIMIT 0").format(
+        sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+        sql.SQL(query.strip().rstrip(";")),
+    )
+    try:
+        with connection.transaction(force_rollback=True):
+            apply_settings(connection, {"transaction_read_only": "on"}, local=True)
+            run(connection, probe)
+    except errors.OperationalError:
+        raise
+    except errors.DatabaseError as error:
+        return [f"its query does not give {', '.join(COLUMNS)}: {error.diag.message_primary}"]
+    return []

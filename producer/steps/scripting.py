@@ -1,0 +1,81 @@
+"""Running a script: block by block, each outside of a transaction, again where a lock was missed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from replank.errors import NeedsPerson
+from sql.connection import Connection
+from sql.scripts import Block, Script
+
+log = structlog.get_logger()
+
+MISSED = (errors.LockNotAvailable, errors.DeadlockDetected)
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(kw_only=True)
+class ScriptRunner:
+    """Runs scripts on one connection, in autocommit, as psql would."""
+
+    connection: Connection
+    attempts: int
+    command: str = "replank retry` and `replank run PLAN"
+    """What a person calls when the cause is mended."""
+    sleep: Callable[[float], None] = time.sleep
+    random_source: random.Random = field(default_factory=random.Random)
+
+    def run(
+        self,
+        script: Script,
+        *,
+        done: int = 0,
+        note: Callable[[int], None] = lambda _: None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Run the blocks from number `done` on; `note(n)` keeps that n are done. A block may run twice.
+
+        False if `go_on` said no before the last block. Raises NeedsPerson with the block's purpose and the
+        server's words.
+        """
+        self.connection.execute(f"SET lock_timeout = {script.lock_timeout_ms}")
+        self.connection.execute("SET statement_timeout = 0")
+        for number, block in enumerate(script.blocks[done:], start=done + 1):
+            if not go_on():
+                return False
+            self._run_block(script, number, block)
+            note(number)
+        return True
+
+    def _run_block(self, script: Script, number: int, block: Block) -> None:
+        for attempt in range(1, self.attempts + 1):
+            try:
+                self.connection.execute(block.sql.encode())
+            except MISSED as error:
+                reason = str(error.diag.message_primary)
+                log.info("a lock was missed", script=script.name, block=number, attempt=attempt, reason=reason)
+                self.sleep(min(0.1 * attempt, LONGEST_WAIT_S) * (0.5 + self.random_source.random()))
+            except psycopg.Error as error:
+                if self.connection.closed:
+                    raise
+                raise NeedsPerson(self._said(script, number, block, error)) from None
+            else:
+                return
+        raise NeedsPerson(
+            f"{script.name}, block {number} ({block.purpose}): the lock was missed {self.attempts} times. End the "
+            f"transactions that hold the table, then `{self.command}`."
+        )
+
+    def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        return (
+            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "
+            f"done before it stays. Correct that, then `{self.command}`."
+        )

@@ -1,0 +1,47 @@
+"""Step 01: a native uuid column for tables that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from replank.errors import WrongUse
+from replank.steps_plan import UuidFieldsPlan
+from sql import scripts
+from sql.connection import Connection
+from sql.relations import NamedTable, free_name, looked_up, read_relations, taken_names
+
+
+def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
+    """What the templates of step 01 need. Raises WrongUse where a table is not there, or has the column."""
+    found, unknown = looked_up(read_relations(connection), plan.tables)
+    mistakes = [f"table {name} does not exist" for name in unknown]
+    for table in found:
+        if plan.column in table.columns:
+            mistakes.append(f"{table.full_name} has a column {plan.column} already")
+        if table.partitioned:
+            mistakes.append(
+                f"{table.full_name} is partitioned: no index can keep a column unique that it is not partitioned by; "
+                "add the column by [[tables.add]] instead"
+            )
+    if mistakes:
+        raise WrongUse("steps.uuid_fields: " + "; ".join(mistakes))
+    tables = [_facts(table, plan.column, taken_names(connection, table.schema)) for table in found]
+    return {"tables": tables, "column": scripts.name(plan.column), "column_text": scripts.text(plan.column)}
+
+
+def _facts(table: NamedTable, column: str, taken: set[str]) -> Mapping[str, Any]:
+    index = free_name((table.name, column), "key", taken)
+    check = free_name((table.name, column), "not_null", ())
+    full = scripts.name(table.schema, table.name)
+    return {
+        "said": scripts.as_written(table.full_name.replace("\n", " ")),
+        "name": full,
+        "regclass": scripts.as_written(f"{scripts.text(full)}::regclass"),
+        "quiet": table.update_triggers,
+        "index_name": scripts.name(index),
+        "index": scripts.name(table.schema, index),
+        "index_regclass": scripts.text(scripts.name(table.schema, index)),
+        "check": scripts.name(check),
+        "check_text": scripts.text(check),
+    }

@@ -1,0 +1,40 @@
+"""A foreign key as quarantine follows it: from a row to the row that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """`columns` of a table lead to `ref_columns` of another of its run, whose rows may be kept aside.
+
+    Where `nulled` names columns, these become NULL instead, and the row stays. `parent_key` is that of
+    capture, in key order.
+    """
+
+    columns: tuple[str, ...]
+    ref_columns: tuple[str, ...]
+    nulled: tuple[str, ...]
+    parent_no: int
+    parent_schema: str
+    parent_name: str
+    parent_key: tuple[str, ...]
+
+    @property
+    def parent_full_name(self) -> str:
+        return f"{self.parent_schema}.{self.parent_name}"
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Reference:
+        made: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+        }
+        return cls(**made)
+
+
+def quarantine_name(run_id: int, table_no: int) -> str:
+    """The table in schema `replank` with the rows of a table that are kept aside."""
+    return f"quarantine_{run_id}_{table_no}"

@@ -1,0 +1,129 @@
+"""What a plan asks of the steps that are scripts: fields, indexes, audit tables, caches, enums, clean indexes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=63)]
+TableName = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)?$")]
+"""`schema.table`, or the name of a table in `public`."""
+
+Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week|month|year)s?$")]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`("public", "booking")` for `booking`."""
+    schema, dot, table = name.partition(".")
+    return (schema, table) if dot else ("public", name)
+
+
+class UuidFieldsPlan(_Strict):
+    """Step 01: a native uuid column with default and unique index for tables that have none."""
+
+    column: Name = "uuid"
+    tables: tuple[TableName, ...] = Field(min_length=1)
+
+
+class IndexPlan(_Strict):
+    """An index of the plan's own."""
+
+    name: Name
+    table: TableName
+    columns: tuple[Name, ...] = Field(min_length=1)
+    unique: bool = False
+    include: tuple[Name, ...] = ()
+    where: str | None = None
+
+
+class IndexesPlan(_Strict):
+    """Step 02. `foreign_keys` makes one for each foreign key that no index leads with, on the named tables or all."""
+
+    foreign_keys: bool = True
+    tables: tuple[TableName, ...] | None = None
+    add: tuple[IndexPlan, ...] = ()
+
+
+class AuditLogPlan(_Strict):
+    """Step 03: tables for audit logs, and triggers that capture every change of `tables` (None: of all).
+
+    `actor` and `request` name the settings in which the application says who does it, e.g.
+    `SET LOCAL app.actor = 'u-17'`. `keep` is how long the log is kept.
+    """
+
+    table_schema: Name = Field(alias="schema", default="audit")
+    tables: tuple[TableName, ...] | None = None
+    actor: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")] = "app.actor"
+    request: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")] = "app.request_id"
+    months_ahead: int = Field(default=3, ge=1, le=120)
+    keep: Interval = "24 months"
+
+
+class PermissionSourcePlan(_Strict):
+    """A table whose changes make cached permissions stale: those of its `user` column, or everybody's."""
+
+    table: TableName
+    user: Name | None = None
+
+
+class PermissionCachePlan(_Strict):
+    """Step 04. `query` gives `user_id`, `tenant_id`, `permissions` and `roles` (both jsonb) of everybody."""
+
+    table_schema: Name = Field(alias="schema", default="permission")
+    query: str = Field(min_length=1)
+    sources: tuple[PermissionSourcePlan, ...] = Field(min_length=1)
+    expires_after: Interval = "1 hour"
+
+
+class EnumPlan(_Strict):
+    """Step 05: an enum type with these values, made where it is missing; `rename` maps old values to new ones."""
+
+    table_schema: Name = Field(alias="schema", default="public")
+    name: Name
+    values: tuple[Name, ...] = ()
+    rename: dict[Name, Name] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> EnumPlan:
+        if not self.values and not self.rename:
+            raise ValueError("nothing to do: name values, or those to rename")
+        if len(set(self.rename.values())) < len(self.rename):
+            raise ValueError("two values cannot get one name")
+        return self
+
+
+class OptimizePlan(_Strict):
+    """Step 12: indexes that were agreed to go or to be built again, by name. `replank indexes` proposes them."""
+
+    drop: tuple[TableName, ...] = ()
+    reindex: tuple[TableName, ...] = ()
+
+
+class StepsPlan(_Strict):
+    """The part of a plan that becomes scripts. A step that is not named does nothing."""
+
+    uuid_fields: UuidFieldsPlan | None = None
+    indexes: IndexesPlan | None = None
+    audit_log: AuditLogPlan | None = None
+    permission_cache: PermissionCachePlan | None = None
+    enums: tuple[EnumPlan, ...] = ()
+    optimize: OptimizePlan | None = None
+
+    @field_validator("enums")
+    @classmethod
+    def _no_type_twice(cls, enums: tuple[EnumPlan, ...]) -> tuple[EnumPlan, ...]:
+        names = [(enum.table_schema, enum.name) for enum in enums]
+        if len(set(names)) < len(names):
+            raise ValueError("an enum type is named twice")
+        return enums
+
+    @property
+    def asked(self) -> bool:
+        """Whether any step is asked for."""
+        return any((self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums, self.optimize))

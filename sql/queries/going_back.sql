@@ -1,0 +1,44 @@
+-- is_installed: whether the function of a reverse capture is there
+SELECT EXISTS (SELECT FROM pg_proc WHERE proname = %(function)s AND pronamespace = to_regnamespace('replank')) AS there;
+
+-- capturing: how many of its triggers stand on a relation and fire always
+SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank')
+ WHERE t.tgrelid = %(oid)s::oid AND p.proname = %(function)s AND t.tgenabled = 'A';
+
+-- oid_of: the oid of a relation by name, NULL where there is none
+SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid::bigint AS oid;
+
+-- switched: triggers and rules of relations that fire, and how, so that they can be switched off and on again
+SELECT n.nspname AS schema, c.relname AS name, 'TRIGGER' AS kind, t.tgname AS object, t.tgenabled::text AS enabled
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'replank\_capture\_%%'
+UNION ALL
+SELECT n.nspname, c.relname, 'RULE', r.rulename, r.ev_enabled::text
+  FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE r.ev_class = ANY (%(oids)s::oid[]) AND r.ev_type <> '1' AND r.ev_enabled <> 'D'
+ ORDER BY 1, 2, 3, 4;
+
+-- parts: what hangs on relations, by kind and name: columns, triggers, rules, policies, publications, foreign keys, statistics
+SELECT what, name FROM (
+  SELECT 'column' AS what, attname::text AS name FROM pg_attribute WHERE attrelid = %(root)s::oid AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT 'trigger', tgname FROM pg_trigger WHERE tgrelid = %(root)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'replank\_capture\_%%'
+  UNION ALL
+  SELECT 'rule', rulename FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1'
+  UNION ALL
+  SELECT 'row security policy', polname FROM pg_policy WHERE polrelid = %(root)s::oid
+  UNION ALL
+  SELECT 'extended statistics', stxname FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s::oid[])
+  UNION ALL
+  SELECT 'constraint', conname FROM pg_constraint WHERE conrelid = %(root)s::oid AND contype IN ('c', 'x', 'u', 'p')
+) AS found
+ORDER BY what, name;
+
+-- size: what a table takes with its indexes, and with its partitions
+SELECT coalesce(sum(pg_total_relation_size(t.oid)), 0)::bigint AS bytes
+  FROM (SELECT %(oid)s::oid AS oid UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid::regclass)) AS t;
+
+-- policies_and_rules: statements that drop the policies and rules of relations, which may name other tables
+SELECT format('DROP POLICY %%I ON %%s', polname, polrelid::regclass) AS dropped FROM pg_policy WHERE polrelid = ANY (%(oids)s::oid[])
+UNION ALL
+SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1';

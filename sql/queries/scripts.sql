@@ -1,0 +1,39 @@
+-- add: a script of a step as it was compiled; its step begins later
+WITH phase AS (
+  INSERT INTO replank.phase (run_id, phase, name) VALUES (%(run_id)s, %(phase)s, %(phase_name)s) ON CONFLICT DO NOTHING),
+step AS (
+  INSERT INTO replank.step (run_id, step, phase) VALUES (%(run_id)s, %(step)s, %(phase)s) ON CONFLICT DO NOTHING)
+INSERT INTO replank.script (run_id, step, direction, document, checksum, blocks)
+VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(blocks)s);
+
+-- forward: the scripts of a run in their order, with their phases
+SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
+ WHERE s.run_id = %(run_id)s AND s.direction = 'forward' ORDER BY s.step;
+
+-- back: the rollbacks of steps that have begun, the last step first
+SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
+ WHERE s.run_id = %(run_id)s AND s.direction = 'back' AND t.started_at IS NOT NULL ORDER BY s.step DESC;
+
+-- start: a step begins, and its phase with it
+WITH phase AS (
+  UPDATE replank.phase SET started_at = clock_timestamp()
+   WHERE run_id = %(run_id)s AND phase = %(phase)s AND started_at IS NULL)
+UPDATE replank.step SET started_at = coalesce(started_at, clock_timestamp()) WHERE run_id = %(run_id)s AND step = %(step)s;
+
+-- note: how many blocks of a script are done
+UPDATE replank.script SET blocks_done = %(done)s
+ WHERE run_id = %(run_id)s AND step = %(step)s AND direction = %(direction)s;
+
+-- finish: a step is done; a phase whose steps all are is done too
+WITH finished AS (
+  UPDATE replank.step SET finished_at = clock_timestamp() WHERE run_id = %(run_id)s AND step = %(step)s)
+UPDATE replank.phase p SET finished_at = clock_timestamp()
+ WHERE p.run_id = %(run_id)s AND p.phase = %(phase)s AND NOT EXISTS (
+   SELECT FROM replank.step s WHERE s.run_id = p.run_id AND s.phase = p.phase AND s.step <> %(step)s AND s.finished_at IS NULL);
+
+-- has_step: whether a run has a step
+SELECT EXISTS (SELECT FROM replank.step WHERE run_id = %(run_id)s AND step = %(step)s);
+
+-- present_step: the step that is under way, else the last one
+SELECT step, phase FROM replank.step WHERE run_id = %(run_id)s AND started_at IS NOT NULL
+ ORDER BY finished_at IS NULL DESC, step DESC LIMIT 1;

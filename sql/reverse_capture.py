@@ -1,0 +1,119 @@
+"""Reverse capture: what changes in the new tables after the cutover, so that a rollback can take it along.
+
+Its triggers stand on the next table before the lock and do nothing; in the cutover's own transaction their
+function gets its body. So the filling of the next table is not logged, and every later change is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.capture import EACH_STATEMENT, create_trigger, function_body
+from sql.change_log import log_keys
+from sql.connection import Connection, apply_settings, rows, value
+from sql.named import query
+from sql.next_table import next_table
+
+PREFIX = "replank_capture_back_"
+"""Trigger names; whoever looks at definitions knows these for ours."""
+
+
+def back_log(spec: TableSpec) -> sql.Identifier:
+    """Keys of changed rows of the new table, in its own types: `k1` …, or `truncated`."""
+    return sql.Identifier("replank", f"back_log_{spec.run_id}_{spec.table_no}")
+
+
+def back_function(spec: TableSpec) -> sql.Identifier:
+    return sql.Identifier("replank", function_name(spec))
+
+
+def function_name(spec: TableSpec) -> str:
+    return f"capture_back_{spec.run_id}_{spec.table_no}"
+
+
+def _each(spec: TableSpec) -> Literal["statement", "row"]:
+    """A row that is written straight into a partition fires no statement trigger of its parent."""
+    return "row" if spec.next_partitioned else "statement"
+
+
+def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> None:
+    """Before the cutover's lock, perhaps at an earlier attempt: log, function and triggers, which do nothing yet."""
+    if is_installed(connection, spec):
+        return
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        as_keys = sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(sql.Identifier(name), key)
+            for name, key in zip(spec.key, log_keys(spec), strict=True)
+        )
+        connection.execute(
+            sql.SQL("CREATE TABLE {} AS SELECT {}, false AS truncated FROM {} WITH NO DATA").format(
+                back_log(spec), as_keys, next_table(spec)
+            )
+        )
+        connection.execute(_function(connection, spec, sql.SQL("BEGIN RETURN NULL; END").format()))
+        connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
+        function = back_function(spec)
+        if _each(spec) == "statement":
+            for event in EACH_STATEMENT:
+                create_trigger(connection, next_table(spec), PREFIX + event, function, event)
+            return
+        create_trigger(connection, next_table(spec), PREFIX + "row", function, "row")
+        for relation in spec.next_relations:
+            create_trigger(connection, next_table(relation), PREFIX + "truncate", function, "truncate")
+
+
+def switched_on(connection: Connection, spec: TableSpec) -> sql.Composable:
+    """In the swap's script: from this transaction's commit on, changes are logged. One row of the catalogue."""
+    return _function(connection, spec, function_body(spec, back_log(spec), each=_each(spec)))
+
+
+def _function(connection: Connection, spec: TableSpec, body: sql.Composed) -> sql.Composed:
+    return sql.SQL(
+        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp AS {}"
+    ).format(back_function(spec), sql.Literal(body.as_string(connection)))
+
+
+def is_installed(connection: Connection, spec: TableSpec) -> bool:
+    """Whether log and function are there."""
+    return bool(value(connection, query("going_back.is_installed"), {"function": function_name(spec)}))
+
+
+def captures(connection: Connection, spec: TableSpec, oid: int) -> bool:
+    """Whether the triggers stand on the relation `oid` and nobody has switched one off."""
+    wanted = len(EACH_STATEMENT) if _each(spec) == "statement" else 2
+    named = {"oid": oid, "function": function_name(spec)}
+    return bool(value(connection, query("going_back.capturing"), named) == wanted)
+
+
+def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:
+    """Rows in the logs of these tables; tables that have none count nothing."""
+    there = [spec for spec in specs if is_installed(connection, spec)]
+    if not there:
+        return 0
+    counts = sql.SQL(" UNION ALL ").join(sql.SQL("SELECT count(*) AS n FROM {}").format(back_log(s)) for s in there)
+    return int(value(connection, sql.SQL("SELECT sum(n)::bigint FROM ({}) AS logs").format(counts)))
+
+
+def remove_capture(connection: Connection, spec: TableSpec) -> None:
+    """Drop triggers, function and log, in the caller's transaction; what is not there is no error.
+
+    Dropping a trigger locks its table: the caller sets a short lock_timeout.
+    """
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(back_function(spec)))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(back_log(spec)))
+
+
+def published(connection: Connection, specs: Iterable[TableSpec]) -> list[str]:
+    """Statements that put the live tables into their publications again, as they are defined now."""
+    return [
+        found["statement"]
+        for spec in specs
+        for relation in (spec.relations if spec.layout is None else (spec,))
+        for found in rows(connection, query("dependents.publications"), {"oid": relation.oid})
+    ]

@@ -1,0 +1,231 @@
+"""Draining back: apply what was logged on the new table to the past one, in one transaction at one snapshot.
+
+As the forward drain, with two differences: a past row is found by the spellings that its key may have had, and a
+converted column keeps its text where its uuid is still the same. Rows whose keys are not in the log are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from psycopg import errors, sql
+
+from replank.errors import NeedsPerson
+from replank.reference import quarantine_name
+from replank.table_spec import ColumnSpec
+from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys
+from sql.connection import Connection, apply_settings, rows, run
+from sql.conversion import column_list, converted_if_valid, row_hash, type_name
+from sql.draining import Drained
+from sql.next_table import past_table
+from sql.pair import (
+    Pair,
+    equal,
+    logged,
+    logged_past,
+    new_rows,
+    of_log,
+    of_new,
+    past_keys,
+    past_rows,
+    taken_over,
+    was_table,
+    was_text,
+)
+from sql.reverse_capture import back_log
+from sql.spellings import spelled
+
+
+def drain_back(connection: Connection, pair: Pair) -> Drained:
+    """Drain the log in the caller's transaction; every drained key is compared before it may commit.
+
+    The transaction is REPEATABLE READ, or holds a lock that keeps all writers out. Raises psycopg's DataError or
+    IntegrityError where a new row does not fit into the past table.
+    """
+    count = sql.SQL("SELECT count(*), coalesce(bool_or(truncated), false) FROM {}").format(back_log(pair.spec))
+    keys, truncated = run(connection, count, prepare=True).fetchall()[0]
+    if keys == 0:
+        return Drained(keys=0, inserted=0, truncated=False, mismatches=0)
+    if truncated:
+        keys += _log_vanished(connection, pair)
+    few = keys < ANALYZE_FROM_ROWS
+    if few:
+        apply_settings(connection, FEW_KEYS, local=True)
+    else:
+        apply_settings(connection, {"work_mem": "64MB"}, local=True)
+        connection.execute(sql.SQL("ANALYZE {}").format(back_log(pair.spec)))
+    # The plan for many keys must not be the one that is kept for the lock.
+    run(connection, _remember(connection, pair), prepare=few)
+    run(connection, _delete(pair), prepare=few)
+    inserted = run(connection, _insert(connection, pair), prepare=few).rowcount
+    mismatches = _count_mismatches(connection, pair, prepare=few)
+    run(connection, sql.SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
+    run(connection, sql.SQL("DELETE FROM {}").format(back_log(pair.spec)), prepare=few)
+    return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
+
+
+def _log_vanished(connection: Connection, pair: Pair) -> int:
+    """TRUNCATE logs no keys: every key that only the past table has is logged. Returns how many there are."""
+    keys = past_keys(connection, pair)
+    return run(
+        connection,
+        sql.SQL(
+            "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT EXISTS (SELECT FROM {} WHERE {})"
+            " AND ROW({}) IS NOT NULL"
+        ).format(
+            back_log(pair.spec),
+            sql.SQL(", ").join(log_keys(pair.spec)),
+            sql.SQL(", ").join(keys),
+            past_rows(pair),
+            taken_over(pair),
+            new_rows(pair),
+            equal(of_new(pair), keys),
+            sql.SQL(", ").join(keys),
+        ),
+    ).rowcount
+
+
+def _remember(connection: Connection, pair: Pair) -> sql.Composable:
+    texts = [sql.Identifier("past", column.name) for column in pair.converted]
+    return sql.SQL("INSERT INTO {} SELECT {} FROM {}").format(
+        was_table(pair.spec), sql.SQL(", ").join([*of_log(pair), *texts]), logged_past(connection, pair)
+    )
+
+
+def _delete(pair: Pair) -> sql.Composable:
+    numbers = {column.name: number for number, column in enumerate(pair.converted, start=1)}
+    same = sql.SQL(" AND ").join(
+        sql.SQL("past.{} = was.{}").format(sql.Identifier(name), was_text(numbers[name]) if name in numbers else key)
+        for name, key in zip(pair.spec.key, log_keys(pair.spec), strict=True)
+    )
+    return sql.SQL("DELETE FROM {} USING {} AS was WHERE {}").format(past_rows(pair), was_table(pair.spec), same)
+
+
+def _insert(connection: Connection, pair: Pair) -> sql.Composable:
+    """Values go in by assignment: a text that is too long for its column is an error, never cut."""
+    version = connection.info.server_version
+    was_keys = [sql.SQL("was.{}").format(key) for key in log_keys(pair.spec)]
+    numbers = {column.name: number for number, column in enumerate(pair.converted, start=1)}
+    values: list[sql.Composable] = []
+    for column in pair.written:
+        new = sql.Identifier("new", column.name)
+        if not column.converted:
+            values.append(new)
+            continue
+        text = sql.SQL("was.{}").format(was_text(numbers[column.name]))
+        values.append(
+            sql.SQL(
+                "CASE WHEN {there} AND ({was} IS NOT DISTINCT FROM {new} OR ({new} IS NULL AND {emptied}))"
+                " THEN {text} ELSE {other} END"
+            ).format(
+                there=sql.SQL("{} IS NOT NULL").format(was_keys[0]),
+                was=converted_if_valid(column, text, version),
+                new=new,
+                emptied=_emptied(pair, column, numbers),
+                text=text if column.array else sql.SQL("{}::pg_catalog.text").format(text),
+                other=_as_text(pair, column, new),
+            )
+        )
+    return sql.SQL(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {} LEFT JOIN {} AS was ON {}"
+    ).format(
+        past_table(pair.spec),
+        column_list(pair.written),
+        sql.SQL(", ").join(values),
+        new_rows(pair),
+        logged(pair),
+        equal(of_new(pair), of_log(pair)),
+        was_table(pair.spec),
+        equal(was_keys, of_log(pair)),
+    )
+
+
+def _as_text(pair: Pair, column: ColumnSpec, new: sql.Composable) -> sql.Composable:
+    """A new uuid as its past text. Elements of arrays have no spelling of their own."""
+    if column.array:
+        return sql.SQL("{}::pg_catalog.text[]::{}").format(new, type_name(column.live_type))
+    return spelled(new, pair.places[column.name], pair.spellings)
+
+
+def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> sql.Composable:
+    """Whether the run itself made a reference NULL, because the row it leads to is kept aside."""
+    comma = sql.SQL(", ")
+    tests = [
+        sql.SQL("({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {parent} AS parent ON {same})").format(
+            values=comma.join(
+                sql.SQL("was.{}").format(was_text(numbers[name])) if name in numbers else sql.Identifier("new", name)
+                for name in each.columns
+            ),
+            wanted=comma.join(sql.Identifier("parent", name) for name in each.ref_columns),
+            aside=sql.Identifier("replank", quarantine_name(pair.spec.run_id, each.parent_no)),
+            parent=sql.Identifier(each.parent_schema, each.parent_name),
+            same=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))
+                for number, name in enumerate(each.parent_key, start=1)
+            ),
+        )
+        for each in pair.references
+        if column.name in each.nulled
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
+
+
+def _count_mismatches(connection: Connection, pair: Pair, *, prepare: bool) -> int:
+    """How many of the log's keys differ between past (converted) and new, at this snapshot."""
+    version = connection.info.server_version
+    named = sql.SQL(", ").join(log_keys(pair.spec))
+    found = run(
+        connection,
+        sql.SQL(
+            "SELECT count(*) FROM (SELECT {keys}, {past_hash} AS hash FROM {past}) AS p"
+            " FULL JOIN (SELECT {keys}, {new_hash} AS hash FROM {new} JOIN {logged} ON {same}) AS n"
+            " USING ({named}) WHERE p.hash IS DISTINCT FROM n.hash"
+        ).format(
+            keys=sql.SQL(", ").join(of_log(pair)),
+            past_hash=row_hash(pair.everything, "past", version, live=True),
+            past=logged_past(connection, pair),
+            new_hash=row_hash(pair.everything, "new", version, live=False),
+            new=new_rows(pair),
+            logged=logged(pair),
+            same=equal(of_new(pair), of_log(pair)),
+            named=named,
+        ),
+        prepare=prepare,
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+Misfit = errors.DataError | errors.IntegrityError
+
+
+def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> NeedsPerson:
+    """A drain failed and was rolled back: what a person has to change, with examples where texts are too long."""
+    said = error.diag.message_primary or str(error)
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    long = _too_long(connection, pair) if isinstance(error, errors.StringDataRightTruncation) else []
+    examples = f"; e.g. {'; '.join(long)}" if long else ""
+    return NeedsPerson(
+        f"{pair.spec.full_name}: a row of the new table does not fit into the past one: {said}{detail}{examples}. "
+        "Nothing has changed places. Change or delete these rows in the live table, then `replank rollback` again."
+    )
+
+
+def _too_long(connection: Connection, pair: Pair) -> list[str]:
+    """Some texts of logged rows that their past columns have no room for."""
+    found: list[str] = []
+    for column in (c for c in pair.converted if not c.array):
+        text = spelled(sql.Identifier("new", column.name), pair.places[column.name], pair.spellings)
+        asked = sql.SQL(
+            "SELECT {text} AS text FROM {new} JOIN {logged} ON {same} WHERE pg_catalog.length({text}) >"
+            " (SELECT a.atttypmod - 4 FROM pg_attribute a WHERE a.attrelid = {oid}::oid AND a.attname = {name}"
+            " AND a.atttypmod > 4) LIMIT 3"
+        ).format(
+            text=text,
+            new=new_rows(pair),
+            logged=logged(pair),
+            same=equal(of_new(pair), of_log(pair)),
+            oid=pair.spec.oid,
+            name=column.name,
+        )
+        found += [f"{column.name} ({column.live_type}) {each['text']}" for each in rows(connection, asked)]
+    return found

@@ -1,0 +1,112 @@
+"""The way from uuids back to the texts they were made of: a map of every spelling that is not the canonical one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from replank.table_spec import TableSpec
+from sql.connection import Connection, run, value
+from sql.conversion import converted_if_valid
+from sql.next_table import past_table
+
+Column = tuple[int, str]
+"""A table's number and a column's name."""
+
+
+def map_table(run_id: int, set_no: int) -> sql.Identifier:
+    return sql.Identifier("replank", map_name(run_id, set_no))
+
+
+def map_name(run_id: int, set_no: int) -> str:
+    return f"spellings_{run_id}_{set_no}"
+
+
+def places(specs: Sequence[TableSpec], foreign_keys: Iterable[Mapping[str, Any]]) -> dict[Column, tuple[int, int]]:
+    """Each converted column's place, and its rank there.
+
+    Columns that foreign keys join share a place, because their texts have to be equal. Rank 0 is for those that
+    others refer to and that refer to none: there a text is its row's own.
+    """
+    table_of = {(relation.schema, relation.name): spec for spec in specs for relation in spec.relations}
+    columns = [
+        (spec.table_no, column.name)
+        for spec in specs
+        for column in spec.columns
+        if column.converted and not column.array
+    ]
+    parent: dict[Column, Column] = {column: column for column in columns}
+    referring: set[Column] = set()
+
+    def root(column: Column) -> Column:
+        while parent[column] != column:
+            column = parent[column]
+        return column
+
+    for key in foreign_keys:
+        source = table_of.get((key["schema"], key["table_name"]))
+        target = table_of.get((key["ref_schema"], key["ref_table"]))
+        if source is None or target is None:
+            continue
+        for name, ref in zip(key["columns"], key["ref_columns"], strict=True):
+            one, other = (source.table_no, name), (target.table_no, ref)
+            if one in parent and other in parent and one != other:
+                referring.add(one)
+                parent[root(one)] = root(other)
+    numbers: dict[Column, int] = {}
+    return {
+        column: (numbers.setdefault(root(column), len(numbers) + 1), int(column in referring)) for column in columns
+    }
+
+
+def build_map(
+    connection: Connection, specs: Sequence[TableSpec], where: Mapping[Column, tuple[int, int]], *, set_no: int
+) -> None:
+    """From the past tables, before the first row goes back: one pass over each. One that is there is complete."""
+    run_id = specs[0].run_id
+    name = map_table(run_id, set_no)
+    if value(connection, sql.SQL("SELECT to_regclass({})::text").format(f"replank.{map_name(run_id, set_no)}")):
+        return
+    with connection.transaction():
+        connection.execute(
+            sql.SQL('CREATE TABLE {} (value uuid, place int, rank int, spelling text COLLATE "C")').format(name)
+        )
+        for spec in specs:
+            _remember(connection, spec, where, name)
+        connection.execute(sql.SQL("CREATE INDEX ON {} (value)").format(name))
+        connection.execute(sql.SQL("ANALYZE {}").format(name))
+
+
+def _remember(
+    connection: Connection, spec: TableSpec, where: Mapping[Column, tuple[int, int]], name: sql.Identifier
+) -> None:
+    version = connection.info.server_version
+    found = [
+        sql.SQL("({}, {}, {}, {}::pg_catalog.text)").format(
+            converted_if_valid(column, sql.Identifier("past", column.name), version),
+            *where[spec.table_no, column.name],
+            sql.Identifier("past", column.name),
+        )
+        for column in spec.columns
+        if column.converted and not column.array
+    ]
+    if not found:
+        return
+    run(
+        connection,
+        sql.SQL(
+            "INSERT INTO {} SELECT DISTINCT v.value, v.place, v.rank, v.spelling FROM {}{} AS past"
+            " CROSS JOIN LATERAL (VALUES {}) AS v (value, place, rank, spelling)"
+            ' WHERE v.value IS NOT NULL AND v.spelling COLLATE "C" <> v.value::pg_catalog.text'
+        ).format(name, sql.SQL("" if spec.partitioned else "ONLY "), past_table(spec), sql.SQL(", ").join(found)),
+    )
+
+
+def spelled(reference: sql.Composable, place: int, name: sql.Identifier) -> sql.Composable:
+    """A uuid as text: as its place spelled it, or else as any other did, or else as PostgreSQL does."""
+    return sql.SQL(
+        "coalesce((SELECT map.spelling FROM {name} AS map WHERE map.value = {reference}"
+        " ORDER BY map.place <> {place}, map.rank, map.spelling LIMIT 1), {reference}::pg_catalog.text)"
+    ).format(name=name, reference=reference, place=place)

@@ -1,0 +1,5 @@
+{% for index in dropped %}
+-- [] {{ index.said }}: as it was
+{{ index.definition }};
+
+{% endfor %}

@@ -1,0 +1,237 @@
+"""The way back: new and past tables of a set change places again, in one transaction under one short lock.
+
+The past tables were never taken apart: their views, functions, rules, policies, triggers and statistics lie beside
+them and only move. What was taken from them at the cutover comes back: foreign keys, publications, sequences.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from psycopg import IsolationLevel, sql
+
+from replank.errors import NeedsPerson, TryAgain
+from replank.table_spec import Layout, Relation, TableSpec
+from sql import catalogue
+from sql.autovacuum import autovacuum_statement
+from sql.beside import lock_script
+from sql.catalogue import ForeignKey
+from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.cutover import (
+    PASSES,
+    SHORT_PASS_S,
+    CutoverLimits,
+    CutoverTimes,
+    Prepared,
+    change_places,
+    stamp_of,
+    table_oids,
+)
+from sql.foreign_keys import add_keys
+from sql.moving import Hanging, away, hanging_on, home, move
+from sql.named import query
+from sql.newer_parts import refuse_newer
+from sql.next_table import live_table, past_table, server_text
+from sql.old_sessions import recompiled
+from sql.on_update import function_name
+from sql.pair import Pair
+from sql.reverse_capture import back_log
+from sql.reverse_drain import drain_back
+from sql.swap_script import carried_sequences, moved
+from sql.switched import switched_on_again
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetBack:
+    """A swapped set on its way back. `foreign_keys` are the documents of its beginning, none of them given up."""
+
+    pairs: tuple[Pair, ...]
+    foreign_keys: Sequence[Mapping[str, Any]]
+    published: Sequence[str]
+    switched: Sequence[Mapping[str, str]]
+    autovacuum_before: Mapping[str, str | None]
+    autovacuum_of_new: Mapping[str, str | None] | None
+    """What the new tables had before an attempt switched it off; None while none has."""
+
+    @property
+    def new_relations(self) -> list[Relation]:
+        return [relation for pair in self.pairs for relation in pair.new.relations]
+
+    @property
+    def past_relations(self) -> list[Relation]:
+        return [relation for pair in self.pairs for relation in pair.spec.relations]
+
+
+def swap_back(
+    connection: Connection, back: SetBack, limits: CutoverLimits, *, write_ledger: Callable[[], None]
+) -> CutoverTimes:
+    """Past tables become the live ones again, with every change of the new ones. Raises as `sql.cutover.cut_over`.
+
+    `write_ledger` says so in the ledger, inside the same transaction.
+    """
+    keep_plans(connection)
+    past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
+    _refresh(connection, back, past)
+    keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
+    prepared = _prepare(connection, back, past, new, keys)
+    stamp = stamp_of(connection, prepared)
+    refuse_newer(connection, back.pairs, back.foreign_keys)
+    _drain_shortly_before(connection, back)
+
+    def under_lock() -> None:
+        _last_drain(connection, back, limits)
+        if stamp_of(connection, prepared) != stamp:
+            raise TryAgain("somebody changed a definition meanwhile")
+        script(connection, prepared.swap)
+        write_ledger()
+
+    return change_places(connection, prepared, limits, under_lock)
+
+
+def _prepare(
+    connection: Connection, back: SetBack, past: Hanging, new: Hanging, keys: Sequence[ForeignKey]
+) -> Prepared:
+    for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    names = {(relation.schema, relation.name) for relation in back.new_relations}
+    names |= {(key.schema, key.table_name) for key in keys} | {(key.ref_schema, key.ref_table) for key in keys}
+    for document in back.foreign_keys:
+        names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
+    pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
+    present = _present(connection, sorted(names | pasts))
+    return Prepared(
+        lock=lock_script(connection, new.views, present),
+        swap=_script(connection, back, past, new, keys),
+        oids=[*table_oids(connection, present), *(view.oid for view in new.views)],
+        functions=[function.oid for function in new.functions],
+    )
+
+
+def _present(connection: Connection, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those that are there: a partition of the past layout need not be one of the new."""
+    return [name for name in names if table_oids(connection, [name])]
+
+
+def _script(
+    connection: Connection, back: SetBack, past: Hanging, new: Hanging, keys: Sequence[ForeignKey]
+) -> sql.Composable:
+    members = {pair.new.oid for pair in back.pairs}
+    made: list[sql.Composable] = [
+        sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+            sql.Identifier(key.schema, key.table_name), sql.Identifier(key.name)
+        )
+        for key in keys
+        if key.table_oid not in members or key.ref_oid not in members
+    ]
+    for relation in back.new_relations:
+        found = rows(connection, query("dependents.publications"), {"oid": relation.oid})
+        made += [server_text(publication["taken_out"]) for publication in found]
+    after: list[sql.Composable] = []
+    for pair in back.pairs:
+        root = Relation(oid=pair.new.oid, schema=pair.spec.schema, name=pair.spec.name)
+        detached, attached = carried_sequences(
+            connection, root, built_in=pair.spec.past_schema, gone_to=pair.spec.undone_schema
+        )
+        made += [*detached, *_on_update_away(pair)]
+        after += attached
+        after += [
+            autovacuum_statement(live_table(heap), back.autovacuum_before.get(str(heap.oid)))
+            for heap in pair.spec.heaps
+        ]
+    made += [move(each, away(each.schema)) for each in new.functions]
+    made += [move(each, home(each.schema)) for each in past.functions]
+    made += [moved(live_table(relation), relation.undone_schema) for relation in back.new_relations]
+    made += [moved(past_table(relation), relation.schema) for relation in back.past_relations]
+    made += [move(each, away(each.schema)) for each in new.views]
+    made += [move(each, home(each.schema)) for each in past.views]
+    made += [move(each, away(each.schema)) for each in new.statistics]
+    made += [move(each, home(each.schema)) for each in past.statistics]
+    made += after
+    made += switched_on_again(back.switched)
+    made += [server_text(statement) for statement in back.published]
+    names = [relation.name for relation in back.past_relations] + [view.name for view in past.views]
+    made += recompiled(connection, names, without={function.oid for function in (*new.functions, *past.functions)})
+    made += add_keys(connection, back.foreign_keys, [_with_leaves(pair.spec) for pair in back.pairs])
+    return sql.SQL(";\n").join(made)
+
+
+def _on_update_away(pair: Pair) -> list[sql.Composable]:
+    if not any(column.on_update for column in pair.spec.columns):
+        return []
+    function = sql.Identifier(pair.spec.schema, function_name(pair.spec))
+    return [sql.SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, sql.Identifier(pair.spec.undone_schema))]
+
+
+def _with_leaves(spec: TableSpec) -> TableSpec:
+    """So that foreign keys are added for the leaves that will be there, not for those that are there now."""
+    leaves = tuple(p for p in spec.partitions if not p.partitioned_by)
+    return replace(spec, layout=Layout(partitioned_by=spec.partitioned_by, column="", partitions=leaves))
+
+
+def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
+    """Materialized views hold the rows of one moment, at which all tables are drained."""
+    if not any(view.materialized and view.populated for view in past.views):
+        return
+    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        for pair in back.pairs:
+            drain_equal(connection, pair)
+        for view in past.views:
+            if view.materialized and view.populated:
+                run(connection, sql.SQL("REFRESH MATERIALIZED VIEW {}").format(live_table(view)))
+
+
+def _drain_shortly_before(connection: Connection, back: SetBack) -> None:
+    """Leave the last drain next to nothing to do, and its statements planned."""
+    with isolated(connection, IsolationLevel.REPEATABLE_READ):
+        for _ in range(PASSES):
+            started = time.monotonic()
+            for pair in back.pairs:
+                with connection.transaction():
+                    drain_equal(connection, pair)
+            if time.monotonic() - started < SHORT_PASS_S:
+                return
+
+
+def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits) -> None:
+    counts = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}, count(*) FROM {}").format(pair.spec.table_no, back_log(pair.spec)) for pair in back.pairs
+    )
+    waiting = {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
+    if sum(waiting.values()) > limits.max_log_rows:
+        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
+    for pair in back.pairs:
+        if pair.spec.table_no in waiting:
+            drain_equal(connection, pair)
+
+
+def drain_equal(connection: Connection, pair: Pair) -> int:
+    """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
+    apply_settings(connection, {"jit": "off"}, local=True)
+    done = drain_back(connection, pair)
+    if done.mismatches:
+        raise NeedsPerson(
+            f"{pair.spec.full_name}: {done.mismatches} rows differ after they were taken back; nothing has changed "
+            "places. Please report this with `replank status --json`."
+        )
+    return done.keys
+
+
+def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
+    """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
+    past = {(relation.schema, relation.name): past_table(relation) for relation in back.past_relations}
+    child = past.get((key["schema"], key["table_name"]))
+    parent = past.get((key["ref_schema"], key["ref_table"]))
+    if child is None or parent is None:
+        return 0
+    pairs = [
+        (sql.Identifier("child", name), sql.Identifier("parent", ref))
+        for name, ref in zip(key["columns"], key["ref_columns"], strict=True)
+    ]
+    both = sql.SQL(" AND ")
+    asked = sql.SQL("SELECT count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})")
+    there = both.join(sql.SQL("{} IS NOT NULL").format(name) for name, _ in pairs)
+    same = both.join(sql.SQL("{} = {}").format(name, ref) for name, ref in pairs)
+    return int(value(connection, asked.format(child, there, parent, same)))

@@ -1,0 +1,28 @@
+-- What the application does, in any order, before and after the swap: each statement by itself.
+INSERT INTO shop.account (tenant, "fullName", manager_id, token) SELECT 1 + random() * 3, 'new', id, md5(random()::text) FROM shop.account ORDER BY random() LIMIT 1;
+UPDATE shop.account SET balance = balance + 1, "fullName" = 'changed' WHERE id = (SELECT id FROM shop.account ORDER BY random() LIMIT 1);
+UPDATE shop.account SET id = gen_random_uuid() WHERE id = (SELECT id FROM shop.account ORDER BY random() LIMIT 1);
+UPDATE shop.account SET tenant = tenant + 4 WHERE balance = (random() * 300)::int AND tenant < 5;
+DELETE FROM shop.account WHERE id = (SELECT id FROM shop.account ORDER BY random() LIMIT 1) AND random() < 0.4;
+INSERT INTO shop.orders (tenant, account_id, at, total) SELECT tenant, id, now() - random() * interval '90 days', random() * 500 FROM shop.account ORDER BY random() LIMIT 2;
+UPDATE shop.orders SET note = 'n ' || random(), total = total + 1 WHERE n = (random() * 900)::int;
+UPDATE shop.orders SET id = gen_random_uuid() WHERE n = (random() * 900)::int;
+DELETE FROM shop.orders WHERE n = (random() * 900)::int;
+INSERT INTO shop."orderLine" (order_id, "lineNo") SELECT id, random() * 1000000 FROM shop.orders ORDER BY random() LIMIT 1;
+UPDATE shop."orderLine" SET "lineNo" = "lineNo" + 1000, amount = 9 WHERE "lineNo" = (random() * 3)::int AND random() < 0.02;
+INSERT INTO "Side %".tag VALUES (gen_random_uuid(), 'tag ' || random());
+UPDATE "Side %".tag SET id = gen_random_uuid() WHERE name = 'tag ' || (random() * 20)::int;
+DELETE FROM "Side %".tag WHERE name = 'tag ' || (random() * 20)::int AND random() < 0.1;
+INSERT INTO "Side %"."_OrderToTag" SELECT t.id, o.id FROM "Side %".tag t, shop.orders o ORDER BY random() LIMIT 1 ON CONFLICT DO NOTHING;
+INSERT INTO shop.event SELECT gen_random_uuid(), now() + (random() - 0.5) * interval '300 days', id, 'k' FROM shop.account ORDER BY random() LIMIT 1;
+UPDATE shop.event SET at = at + interval '40 days' WHERE kind = 'k1' AND random() < 0.05;
+UPDATE shop.reading SET at = at + 100, n = 5 WHERE n = (random() * 300)::int;
+DELETE FROM shop.reading WHERE n = (random() * 300)::int;
+INSERT INTO shop.spread SELECT gen_random_uuid(), random() * 90000, 'new';
+UPDATE shop.spread SET id = gen_random_uuid(), word = 'moved' WHERE n = (random() * 200)::int;
+DELETE FROM public.named WHERE n = (random() * 300)::int;
+UPDATE public.named SET n = n + 10000 WHERE n = (random() * 300)::int;
+UPDATE public.whole SET note = 'n ' || random(), ids[3] = ids[1] WHERE n = (random() * 90)::int;
+INSERT INTO public.a23456789_123456789_123456789_123456789_123456789_123456789_123 VALUES (gen_random_uuid());
+UPDATE public.setting SET word = 'changed' WHERE key = 'key ' || (random() * 60)::int;
+INSERT INTO public.setting (key) VALUES ('new ' || random());

@@ -1,0 +1,80 @@
+"""A server of these tests' own, and a database with a small platform for each test."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from demo.embedded import EmbeddedPostgres
+from producer.steps.compiling import CompiledStep, compile_steps
+from producer.steps.scripting import ScriptRunner
+from replank.plan import Plan
+from sql.connection import connect
+
+_numbers = itertools.count(1)
+
+PLATFORM = """
+CREATE TABLE tenant (id text PRIMARY KEY, name text NOT NULL);
+CREATE TABLE account (id text PRIMARY KEY, tenant_id text NOT NULL REFERENCES tenant ON DELETE CASCADE, "Name" text);
+CREATE TABLE membership (
+  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,
+  tenant_id text NOT NULL REFERENCES tenant ON DELETE CASCADE,
+  role text NOT NULL,
+  PRIMARY KEY (account_id, tenant_id));
+CREATE TABLE "userEvents" (id bigint GENERATED ALWAYS AS IDENTITY, at date NOT NULL, account_id text REFERENCES account,
+  PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE "userEvents_old" PARTITION OF "userEvents" FOR VALUES FROM (MINVALUE) TO ('2026-01-01');
+CREATE TABLE "userEvents_new" PARTITION OF "userEvents" FOR VALUES FROM ('2026-01-01') TO (MAXVALUE);
+CREATE TABLE role_permission (role text, permission text);
+INSERT INTO tenant SELECT 't' || g, 'Tenant ' || g FROM generate_series(1, 5) AS g;
+INSERT INTO account SELECT 'a' || g, 't' || 1 + g % 5, 'Account ' || g FROM generate_series(1, 500) AS g;
+INSERT INTO membership SELECT id, tenant_id, 'member' FROM account;
+INSERT INTO "userEvents" (at, account_id) SELECT date '2025-12-01' + g, 'a' || 1 + g FROM generate_series(0, 60) AS g;
+INSERT INTO role_permission VALUES ('member', 'read'), ('admin', 'read'), ('admin', 'write');
+"""
+
+
+@pytest.fixture(scope="package")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(durable=False) as server:
+        server.create_database("platform")
+        with psycopg.connect(server.url("platform"), autocommit=True) as connection:
+            connection.execute(PLATFORM)
+        yield server
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    name = f"steps_{next(_numbers)}"
+    yield postgres.create_database(name, template="platform")
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def app(database: str) -> Iterator[psycopg.Connection]:
+    """The application's session, in autocommit."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+Compile = Callable[..., CompiledStep]
+
+
+@pytest.fixture
+def compiled(database: str) -> Compile:
+    """Compiles one step of a plan: `compiled(2, indexes={})`."""
+
+    def compile_one(number: int, **steps: Any) -> CompiledStep:
+        with connect(database, name="test") as connection:
+            plan = Plan.model_validate({"database": {"name": connection.info.dbname}, "steps": steps})
+            return next(each for each in compile_steps(connection, plan) if each.step.number == number)
+
+    return compile_one
+
+
+@pytest.fixture
+def runner(database: str) -> Iterator[ScriptRunner]:
+    with connect(database, name="test") as connection:
+        yield ScriptRunner(connection=connection, attempts=20)
