@@ -1,4 +1,4 @@
-"""`replank inspect`, `check`, `run`, `rollback`, `finish`, `cutover`, `retry`, `pause` and `resume`."""
+"""`replank inspect`, `check`, `prisma`, `run`, `rollback`, `finish`, `cutover`, `retry`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
 from producer import finish_commands, inspect_commands, partition_commands, step_commands, verify_commands
+from producer.prisma import commands as prisma_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
@@ -34,6 +35,7 @@ PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `re
 def register(app: typer.Typer) -> None:
     inspect_commands.register(app)
     partition_commands.register(app)
+    prisma_commands.register(app)
     step_commands.register(app)
     finish_commands.register(app)
     verify_commands.register(app)

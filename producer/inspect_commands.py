@@ -18,6 +18,7 @@ from producer.audit.progress import ScanScreen
 from producer.inspection.evidence import read_evidence
 from producer.inspection.plan_writer import column_name, write_plan
 from producer.inspection.proposal import Proposal, propose
+from producer.prisma.commands import SchemaName, matched_with, say_matched
 from producer.resolution import read_plan_file
 from replank.errors import TryAgain, WrongUse
 from replank.plan import parse_plan
@@ -34,6 +35,7 @@ PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `re
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Connections that read values at once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+Prisma = Annotated[Path | None, typer.Option(help="A schema.prisma: which model is which table, and what differs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +49,8 @@ def inspect(
     sample: SampleRows = 1_000,
     force: Force = False,
     as_json: AsJson = False,
+    prisma: Prisma = None,
+    schema_name: SchemaName = "public",
 ) -> None:
     """Propose a plan from the live catalogue and a sample of the values. Changes nothing."""
     settings = load_settings(database_url=url)
@@ -54,6 +58,7 @@ def inspect(
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
     with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+        matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         proposal = propose(read_evidence(connection, sample_rows=sample))
     if proposal.tables:
         text = write_plan(proposal)
@@ -62,9 +67,11 @@ def inspect(
             sys.stdout.write(text)
         else:
             _write(out, text, force=force)
+    if matched is not None:
+        say_matched(matched)
     _say_proposal(proposal, out)
     if as_json:
-        print_json(proposal.to_json())
+        print_json(proposal.to_json() | ({} if matched is None else {"prisma": matched.to_json()}))
     if not proposal.tables:
         raise typer.Exit(1)
 

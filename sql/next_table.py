@@ -25,6 +25,8 @@ KNOWN_DEFAULTS = {
     "(uuidv4())::text": "pg_catalog.uuidv4()",
     "'{}'::text[]": "'{}'::pg_catalog.uuid[]",
     "'{}'::character varying[]": "'{}'::pg_catalog.uuid[]",
+    "ARRAY[]::text[]": "ARRAY[]::pg_catalog.uuid[]",
+    "ARRAY[]::character varying[]": "ARRAY[]::pg_catalog.uuid[]",
 }
 """Generators and empty arrays whose detour over text is dropped; every other default is cast as a whole."""
 

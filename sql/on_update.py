@@ -5,17 +5,19 @@ The next table has it from the beginning: it is filled by INSERT and DELETE alon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
-from replank.table_spec import TableSpec
-from sql.connection import Connection
+from replank.table_spec import Relation, TableSpec
+from sql.connection import Connection, run
 from sql.next_table import live_table, next_table, server_text
 
 LONGEST_NAME_BYTES = 63
 ENDING = "_on_update"
 
 
-def function_name(spec: TableSpec) -> str:
+def function_name(spec: Relation) -> str:
     """`orders_on_update`, cut at a character so that it is a name."""
     room = LONGEST_NAME_BYTES - len(ENDING)
     return spec.name.encode()[:room].decode(errors="ignore") + ENDING
@@ -23,28 +25,35 @@ def function_name(spec: TableSpec) -> str:
 
 def create_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:
     """Function and trigger for the next table (or the live one), in its schema; none where no column asks for it."""
-    columns = [column for column in spec.columns if column.on_update]
-    if not columns:
-        return
     function = sql.Identifier(spec.schema if live else spec.next_schema, function_name(spec))
+    table = live_table(spec) if live else next_table(spec)
+    updates = [(column.name, column.on_update) for column in spec.columns if column.on_update]
+    for statement in on_update(function, sql.Identifier(function_name(spec)), table, updates):
+        run(connection, statement)
+
+
+def on_update(
+    function: sql.Identifier, trigger: sql.Identifier, table: sql.Identifier, updates: Sequence[tuple[str, str]]
+) -> list[sql.Composable]:
+    """The statements that make function and trigger; none without `updates`: (column, SQL) each."""
+    if not updates:
+        return []
     # A statement that sets the column itself has the last word.
     body = sql.SQL(" ").join(
         sql.SQL("IF NEW.{0} IS NOT DISTINCT FROM OLD.{0} THEN NEW.{0} := ({1}); END IF;").format(
-            sql.Identifier(column.name), server_text(column.on_update)
+            sql.Identifier(column), server_text(expression)
         )
-        for column in columns
+        for column, expression in updates
     )
-    text = sql.SQL("BEGIN {} RETURN NEW; END").format(body).as_string(connection)
-    connection.execute(
+    text = sql.SQL("BEGIN {} RETURN NEW; END").format(body).as_string(None)
+    return [
         sql.SQL(
             "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}"
-        ).format(function, sql.Literal(text))
-    )
-    connection.execute(
+        ).format(function, sql.Literal(text)),
         sql.SQL("CREATE TRIGGER {} BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
-            sql.Identifier(function_name(spec)), live_table(spec) if live else next_table(spec), function
-        )
-    )
+            trigger, table, function
+        ),
+    ]
 
 
 def drop_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:

@@ -10,6 +10,7 @@ from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.dependents import joined
 from sql.named import query
+from sql.prisma import HISTORY
 from sql.sampling import Default, Sample, default_gives, readable_tables, sample_columns
 
 Node = tuple[int, str]
@@ -110,6 +111,8 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
 
 def why_refused(connection: Connection, table: LiveTable, readable: set[int]) -> str | None:
     """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
+    if table.name == HISTORY:
+        return "Prisma's migration history: its engine writes texts there"
     if table.oid not in readable:
         return "this role may not read the table"
     if not table.key:

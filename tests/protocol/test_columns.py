@@ -214,7 +214,7 @@ def test_null_where_a_text_is_no_uuid(app: psycopg.Connection, begin: Begin) -> 
     rebuild.until(TableState.READY)
     app.execute("INSERT INTO t VALUES (gen_random_uuid()::text, 'bad too')")
     rebuild.finish()
-    app.execute("UPDATE replank_past.t SET trace = NULL WHERE trace LIKE 'bad%'")
+    app.execute("UPDATE replank_past.t SET trace = NULL WHERE trace NOT LIKE '%-%'")
     assert differences(app, past("t"), live("t"), {"id", "trace"}) == []
     assert one(app, "SELECT count(*) FROM t WHERE trace IS NULL") == 26
 

@@ -1,0 +1,173 @@
+"""The migration that makes of an older database what the run made of the live one: plain SQL, offline.
+
+Prisma applies it to empty databases (its shadow database, a new developer's); on the live one it is only recorded
+as done. It keeps rows too, under locks: a copy for tests may be migrated with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from psycopg import sql
+
+from producer.prisma.planned_changes import uuid_default
+from producer.prisma.relayout import Named, relaid
+from producer.prisma.schema_names import Table
+from replank.errors import WrongUse
+from replank.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
+from replank.table_spec import Relation
+from sql import prisma
+from sql.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables
+from sql.connection import Connection, apply_settings
+from sql.conversion import is_valid, name_based
+from sql.indexes import constraint_name, quoted
+from sql.next_table import server_text
+from sql.on_update import function_name, on_update
+
+NAME_BASED = sql.Identifier("pg_temp", "replank_name_based")
+
+HEAD = """\
+-- Written by `replank prisma`: what its plan changed, as one offline migration.
+-- The live database was migrated by Replank and has this recorded as applied (see baseline.sql): it never runs there.
+"""
+
+
+def migration_script(connection: Connection, plan: Plan, default_schema: str) -> str:
+    """The whole of migration.sql. Raises WrongUse where the plan does not fit, or partitions are not there yet."""
+    found = {(table.schema, table.name): table for table in read_tables(connection)}
+    pairs: list[tuple[TablePlan, LiveTable]] = []
+    for planned in plan.tables:
+        table = found.get((planned.table_schema, planned.name))
+        if table is None:
+            raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
+        pairs.append((planned, table))
+    named = Named(default_schema=default_schema)
+    with connection.transaction():
+        # Definitions then leave the schema away that Prisma's connection leads to.
+        apply_settings(connection, {"search_path": quoted(default_schema)}, local=True)
+        statements = list(_statements(connection, pairs, named))
+    return HEAD + "".join(f"\n{statement};\n" for statement in statements)
+
+
+def _statements(connection: Connection, pairs: Sequence[tuple[TablePlan, LiveTable]], named: Named) -> Iterator[str]:
+    oids = [table.oid for _, table in pairs]
+    views = prisma.read_views_over(connection, oids)
+    keys = [key for key in read_foreign_keys(connection, oids) if _touched(key, pairs)]
+    composed: list[sql.Composable] = []
+    if any(column.on_invalid == "name_based" for planned, _ in pairs for column in planned.columns):
+        composed.append(_name_based())
+    for view in reversed(views):
+        kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
+        composed.append(sql.SQL("DROP {} IF EXISTS {}").format(kind, named(view.schema, view.name)))
+    for key in keys:
+        dropped = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
+        composed.append(dropped.format(named(key.schema, key.table_name), sql.Identifier(key.name)))
+    for planned, table in pairs:
+        composed += _altered(connection, planned, table, named)
+    for planned, table in pairs:
+        if planned.partition is not None:
+            composed += relaid(connection, table, named)
+        composed += _on_update(planned, table, named)
+    for key in keys:
+        added = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
+        table_name = named(key.schema, key.table_name)
+        composed.append(added.format(table_name, sql.Identifier(key.name), server_text(key.definition)))
+    for view in views:
+        kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
+        body = server_text(view.definition.strip().rstrip(";"))
+        composed.append(sql.SQL("CREATE {} {} AS\n{}").format(kind, named(view.schema, view.name), body))
+    return (statement.as_string(connection) for statement in composed)
+
+
+def _touched(key: ForeignKey, pairs: Iterable[tuple[TablePlan, LiveTable]]) -> bool:
+    """Whether a foreign key stands in the way: its columns change their type, or one of its tables is made anew."""
+    for planned, table in pairs:
+        columns = {column.name for column in planned.columns}
+        for oid, over in ((key.table_oid, key.columns), (key.ref_oid, key.ref_columns)):
+            if oid == table.oid and (planned.partition is not None or columns & set(over)):
+                return True
+    return False
+
+
+def _altered(connection: Connection, planned: TablePlan, table: LiveTable, named: Named) -> Iterator[sql.Composable]:
+    """Types, new columns, NOT NULL and defaults of one table, each column in one action after the other."""
+    actions: list[sql.Composable] = []
+    for column in planned.columns:
+        name = sql.Identifier(column.name)
+        actions.append(sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
+        actions.append(sql.SQL("ALTER COLUMN {} TYPE {} USING {}").format(name, server_text(column.to), _cast(column)))
+        default = uuid_default(connection, table, column)
+        if default:
+            actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(default)))
+    actions += [action for column in planned.add for action in _added(table, column)]
+    for filled in planned.fill:
+        name = sql.Identifier(filled.name)
+        if filled.default is not None:
+            actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(filled.default)))
+        if filled.not_null:
+            actions.append(sql.SQL("ALTER COLUMN {} SET NOT NULL").format(name))
+    if actions:
+        lines = sql.SQL(",\n  ").join(actions)
+        yield sql.SQL("ALTER TABLE {}\n  {}").format(named(table.schema, table.name), lines)
+
+
+def _cast(column: ColumnPlan) -> sql.Composable:
+    """A text as the uuid that the run makes of it. USING takes no subquery, so names go through a function."""
+    name = sql.Identifier(column.name)
+    if column.to == "uuid[]":
+        return sql.SQL("{}::text[]::uuid[]").format(name)
+    cast = sql.SQL("{}::text::uuid").format(name)
+    # There is no quarantine offline: a row that would have gone there stops the script.
+    if column.on_invalid in ("fail", "quarantine"):
+        return cast
+    other: sql.Composable = sql.SQL("NULL")
+    if column.on_invalid == "name_based":
+        other = sql.SQL("{}({}::text)").format(NAME_BASED, name)
+    # The pattern of before version 16: the script must run on any server.
+    return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_valid(name, 0), cast, other)
+
+
+def _name_based() -> sql.Composable:
+    """A function of this session's own that makes the uuid of a text that is none."""
+    body = sql.SQL("SELECT {}").format(name_based(sql.SQL("$1"))).as_string(None)
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}(text) RETURNS uuid LANGUAGE sql IMMUTABLE AS {}").format(
+        NAME_BASED, sql.Literal(body)
+    )
+
+
+def _added(table: LiveTable, column: AddedColumnPlan) -> Iterator[sql.Composable]:
+    default = sql.SQL(" DEFAULT {}").format(server_text(column.default)) if column.default else sql.SQL("")
+    not_null = sql.SQL(" NOT NULL" if column.not_null else "")
+    name = sql.Identifier(column.name)
+    yield sql.SQL("ADD COLUMN {} {}{}{}").format(name, server_text(column.type), default, not_null)
+    if column.unique:
+        constraint = sql.Identifier(constraint_name(table.name, column.name, "key"))
+        yield sql.SQL("ADD CONSTRAINT {} UNIQUE ({})").format(constraint, name)
+
+
+def _on_update(planned: TablePlan, table: LiveTable, named: Named) -> list[sql.Composable]:
+    """The trigger that keeps columns like `updated_at`, as the run has made it."""
+    updates = [(added.name, added.on_update) for added in planned.add if added.on_update]
+    updates += [(filled.name, filled.on_update) for filled in planned.fill if filled.on_update]
+    name = function_name(Relation(oid=table.oid, schema=table.schema, name=table.name))
+    return on_update(named(table.schema, name), sql.Identifier(name), named(table.schema, table.name), updates)
+
+
+def unchanged(connection: Connection, plan: Plan) -> list[str]:
+    """What of the plan is not in the database yet, e.g. `public.orders.id is still text`."""
+    found = {(table.schema, table.name): table for table in read_tables(connection)}
+    missing: list[str] = []
+    for planned in plan.tables:
+        named: Table = (planned.table_schema, planned.name)
+        table = found.get(named)
+        if table is None:
+            missing.append(f"{planned.full_name} is not there")
+            continue
+        for column in planned.columns:
+            live = table.column(column.name)
+            if live is None or live.type != column.to:
+                missing.append(f"{planned.full_name}.{column.name} is still {live.type if live else 'missing'}")
+        missing += [f"{planned.full_name}.{a.name} is not there" for a in planned.add if table.column(a.name) is None]
+        if planned.partition is not None and table.partitioned != (planned.partition.by != "none"):
+            missing.append(f"{planned.full_name} is not partitioned as planned")
+    return missing
