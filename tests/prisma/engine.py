@@ -89,7 +89,8 @@ def _program(name: str) -> list[str]:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         assert done.returncode == 0, (
-            f"{name} is not on PATH, and Node's wheel, which these tests need then, is not to be had: {done.stderr[-900:]}"
+            f"{name} is not on PATH, and Node's wheel, which these tests need then, is not to be had: "
+            f"{done.stderr[-2_000:]}"
         )
         (NODE / "installed").touch()
     node = str(package / "bin" / "node")
