@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from monitoring import quarantine_commands
 from monitoring.catalogue_diff import catalogue_changes, render_changes
 from monitoring.output import people, print_json
 from monitoring.screen import render
@@ -30,7 +29,6 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("failures")(failures)
     app.command("catalogue-diff")(catalogue_diff)
-    quarantine_commands.register(app)
 
 
 def status(

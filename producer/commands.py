@@ -1,4 +1,4 @@
-"""`replank inspect`, `check`, `prisma`, `run`, `rollback`, `finish`, `cutover`, `retry`, `pause` and `resume`."""
+"""`replank run` and `rollback`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
-from producer import finish_commands, inspect_commands, partition_commands, step_commands, verify_commands
-from producer.prisma import commands as prisma_commands
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
@@ -20,8 +18,8 @@ from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
-from sql.connection import Connection, connect
-from sql.ledger import jobs, runs, tables
+from sql.connection import connect
+from sql.ledger import jobs
 from sql.ledger.runs import Run
 
 SHOWN_FAILURES = 5
@@ -33,18 +31,8 @@ PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `re
 
 
 def register(app: typer.Typer) -> None:
-    inspect_commands.register(app)
-    partition_commands.register(app)
-    prisma_commands.register(app)
-    step_commands.register(app)
-    finish_commands.register(app)
-    verify_commands.register(app)
     app.command("run")(run)
     app.command("rollback")(rollback)
-    app.command("cutover")(cutover)
-    app.command("retry")(retry)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
 
 
 def run(
@@ -131,54 +119,3 @@ def rollback(
     )
     if to is None and done.back_to is None:
         console.print(f"Run {done.run_id} is rolled back.")
-
-
-def cutover(database_url: DatabaseUrl = None) -> None:
-    """Let a run that was started with --hold-cutover swap its tables as soon as they are ready."""
-    _change("cutover", database_url, hold_cutover=False)
-
-
-def pause(database_url: DatabaseUrl = None) -> None:
-    """Start no further job. Jobs under way end; capture goes on."""
-    _change("pause", database_url, paused=True)
-
-
-def resume(database_url: DatabaseUrl = None) -> None:
-    """Go on after `replank pause`."""
-    _change("resume", database_url, paused=False)
-
-
-def _change(
-    what: str, database_url: str | None, *, paused: bool | None = None, hold_cutover: bool | None = None
-) -> None:
-    settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name=what) as connection:
-        present = _open_run(connection)
-        with connection.transaction():
-            runs.set_flags(connection, present.run_id, paused=paused, hold_cutover=hold_cutover)
-            runs.add_event(connection, present.run_id, actor="operator", kind=what)
-            jobs.wake_up(connection)
-    people().print(f"Run {present.run_id}: {what} is noted.")
-
-
-def _open_run(connection: Connection) -> Run:
-    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
-    if present is None:
-        raise WrongUse("No run is open on this database.")
-    return present
-
-
-def retry(database_url: DatabaseUrl = None) -> None:
-    """Have everything that failed tried again by the next `replank run PLAN` (or the one under way)."""
-    settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="retry") as connection:
-        present = _open_run(connection)
-        if present.state is RunState.ROLLING_BACK:
-            raise WrongUse(f"Run {present.run_id} is being rolled back; `replank rollback` again goes on with that.")
-        with connection.transaction():
-            count = jobs.retry_failed(connection, present.run_id)
-            tables.clear_problems(connection, present.run_id)
-            runs.set_run_state(connection, present.run_id, RunState.RUNNING, "")
-            runs.add_event(connection, present.run_id, actor="operator", kind="retry", message=f"{count} jobs")
-            jobs.wake_up(connection)
-    people().print(f"Run {present.run_id}: {count} jobs wait again. Go on with `replank run PLAN`.")

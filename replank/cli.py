@@ -1,9 +1,13 @@
-"""The console command. The outer packages hand in their commands; this module imports none of them."""
+"""The console command. The outer packages hand in their commands; this module imports none of them.
+
+Each command is an entry point of its own, so that `replank status` need not load what only `replank run` needs.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 import structlog
@@ -14,8 +18,8 @@ from replank.errors import ReplankError
 COMMANDS = "replank.commands"
 
 
-def build_app() -> typer.Typer:
-    """The `replank` command with the sub-commands of every installed package."""
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The `replank` command, with the sub-command that the arguments name; with all of them where it is none."""
     app = typer.Typer(
         name="replank",
         help="Rebuild the tables of a live PostgreSQL database while the application reads and writes them.",
@@ -23,8 +27,14 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for point in sorted(entry_points(group=COMMANDS), key=lambda p: p.name):
-        point.load()(app)
+    points = sorted(entry_points(group=COMMANDS), key=lambda p: p.name)
+    named = [point for point in points if point.name in arguments[:1]] or points
+    # Several commands come from one place.
+    for register in dict.fromkeys(point.load() for point in named):
+        register(app)
+    if len(app.registered_commands) + len(app.registered_groups) == 1:
+        # Typer would leave out the name of a command that is the only one.
+        app.callback()(lambda: None)
     return app
 
 
@@ -48,7 +58,7 @@ def main() -> None:
     """Run the command; errors that Replank can name become one message and an exit code, no traceback."""
     configure_logging()
     try:
-        build_app()()
+        build_app(sys.argv[1:])()
     except ReplankError as error:
         print(f"replank: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
