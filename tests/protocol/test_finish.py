@@ -18,7 +18,7 @@ from .harness import Rebuild, table
 from .oracle import count, live, one
 from .returning import catalogue, changed, go_back
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -12,7 +12,7 @@ from .harness import Rebuild, table
 from .oracle import count, live, one
 from .returning import catalogue, changed, everything_left, go_back, keep, unlike
 
-pytestmark = [pytest.mark.protocol, pytest.mark.catalogue, pytest.mark.core]
+pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
 
 Begin = Callable[..., Rebuild]
 

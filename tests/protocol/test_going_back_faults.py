@@ -18,7 +18,7 @@ from .mortal import MortalConnection, MortalCursor
 from .oracle import count, live, one, past
 from .returning import catalogue, changed, everything_left, go_back
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

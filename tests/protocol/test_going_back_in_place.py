@@ -13,7 +13,7 @@ from .harness import Rebuild, Url, table
 from .oracle import one
 from .returning import everything_left, go_back
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -13,7 +13,7 @@ from sql.connection import Connection, connect
 from .harness import Url, eventually
 from .oracle import one
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 INSERT = "INSERT INTO event VALUES (-1, date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')"
 EVENT = """

@@ -16,7 +16,7 @@ from sql import partition_upkeep as upkeep_sql
 from .harness import Rebuild, Url, table
 from .oracle import one
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 Keep = Callable[..., Result]

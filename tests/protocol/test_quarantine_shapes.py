@@ -11,7 +11,7 @@ from .oracle import count, live, one, past
 from .quarantine_oracle import Kind, Kinds, aside, check, kept
 from .test_quarantine import Begin, plan
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 
 def key(n: int) -> str:
