@@ -22,6 +22,7 @@ from sql import capture
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside
 from sql.connection import Connection, apply_settings, value
+from sql.inheritance import unlink_next
 from sql.ledger import caches, jobs, quarantines, runs, tables
 from sql.ledger.caches import Cache
 from sql.ledger.runs import Run
@@ -69,6 +70,7 @@ def roll_back(
             restore_autovacuum(connection, members, conversion_set.autovacuum_before)
     with connection.transaction():
         drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
+        unlink_next(connection, [table.spec for table in present])
     for table in present:
         _remove(connection, run, table, sleep, random_source)
         say(f"{table.spec.full_name}: next table, change log and capture removed")

@@ -221,7 +221,14 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
 
 def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
     """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
-    past = {(relation.schema, relation.name): past_table(relation) for relation in back.past_relations}
+    # A foreign key means the rows of the table itself, and of its partitions.
+    heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}
+    past = {
+        (relation.schema, relation.name): sql.SQL("{}{}").format(
+            sql.SQL("ONLY " if relation.oid in heaps else ""), past_table(relation)
+        )
+        for relation in back.past_relations
+    }
     child = past.get((key["schema"], key["table_name"]))
     parent = past.get((key["ref_schema"], key["ref_table"]))
     if child is None or parent is None:
