@@ -24,7 +24,15 @@ from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect
 
-REFUSED_BEFORE_TRIAL = ("locks_short", "name_taken", "name_too_long", "partition", "standby")
+REFUSED_BEFORE_TRIAL = (
+    "family_partitioned",
+    "family_torn",
+    "locks_short",
+    "name_taken",
+    "name_too_long",
+    "partition",
+    "standby",
+)
 
 
 def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch) -> Report:
