@@ -25,6 +25,10 @@ CREATE TABLE stray (late text DEFAULT 'x', n int NOT NULL, id text PRIMARY KEY, 
   CONSTRAINT n_sane CHECK (n < 1000000));
 ALTER TABLE stray INHERIT being;
 ALTER TABLE being ADD CONSTRAINT old_ones CHECK (n > -5) NOT VALID;
+ALTER TABLE plant ALTER note SET STORAGE EXTERNAL, ALTER note SET COMPRESSION pglz, ALTER note SET STATISTICS 99;
+ALTER TABLE pet ALTER name SET STORAGE MAIN, ALTER name SET (n_distinct = -0.5), ALTER note SET DEFAULT 'of pets';
+ALTER TABLE stray ADD COLUMN thrice int GENERATED ALWAYS AS (n * 3) VIRTUAL;
+GRANT UPDATE (note) ON pet TO PUBLIC;
 CREATE TABLE visit (id text PRIMARY KEY, pet_id text REFERENCES pet ON DELETE CASCADE, at date);
 ALTER TABLE plant ADD COLUMN eaten_by text REFERENCES animal;
 ALTER TABLE owned ADD FOREIGN KEY (owner_id) REFERENCES visit ON DELETE SET NULL;
@@ -56,6 +60,8 @@ PLANNED: Sequence[Table] = [table(name, *sorted(columns)) for name, columns in M
 
 def script(app: psycopg.Connection, text: str) -> None:
     """Execute statements that end in `;` at a line's end."""
+    if app.info.server_version < 180_000:
+        text = text.replace("VIRTUAL", "STORED")
     for statement in text.split(";\n"):
         if statement.strip():
             app.execute(statement.encode())
