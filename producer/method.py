@@ -18,6 +18,9 @@ SMALL_BLOCKS = 256
 """Up to here (2 MB) either is done in a moment, and a backfill needs no cutover."""
 
 
+OF_A_FAMILY = "inheritance joins it to other tables, and a family is rebuilt together"
+
+
 def needs_rebuild(planned: TablePlan) -> str:
     """Why the table cannot be changed in place; empty if it can."""
     if planned.columns:
@@ -35,6 +38,8 @@ def choose_method(connection: Connection, planned: TablePlan, live: LiveTable) -
     why = needs_rebuild(planned)
     if why:
         return "rebuild", why
+    if live.kin:
+        return "rebuild", OF_A_FAMILY
     if planned.method != "auto":
         return planned.method, "the plan says so"
     share = changed_share(connection, planned, live)

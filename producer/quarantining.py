@@ -79,4 +79,5 @@ def _reference(planned: TablePlan, key: ForeignKey, parent: TableSpec) -> Refere
         parent_schema=parent.schema,
         parent_name=parent.name,
         parent_key=parent.key,
+        parent_partitioned=parent.partitioned,
     )

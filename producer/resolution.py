@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from producer.method import choose_method, needs_rebuild
+from producer.method import OF_A_FAMILY, choose_method, needs_rebuild
 from producer.quarantining import rebuilt_where_aside
 from producer.repartition import with_layout
 from replank.chunk import Axis
@@ -87,6 +87,8 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
             yield ("add", n, "name"), words
     if planned.method == "backfill" and needs_rebuild(planned):
         yield ("method",), f"{planned.full_name} cannot be filled in place: {needs_rebuild(planned)}"
+    if planned.method == "backfill" and table.kin:
+        yield ("method",), f"{planned.full_name} cannot be filled in place: {OF_A_FAMILY}"
     if planned.partition is not None:
         there = {column.name for column in table.columns} | {added.name for added in planned.add}
         if planned.partition.column is not None and planned.partition.column not in there:
@@ -154,10 +156,11 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
         ),
         join=sql.SQL(" ").join(joins).as_string(connection),
         key=live.key,
-        capture="row" if live.partitioned or live.has_children or live.subscribed else "statement",
+        capture="row" if live.partitioned or live.kin or live.subscribed else "statement",
         partitioned_by=catalogue.partition_key(connection, live.oid),
         partitions=catalogue.partitions(connection, live.oid),
         shape=catalogue.shape(connection, live.oid),
+        kin=live.kin,
     )
     return with_layout(connection, planned, spec)
 

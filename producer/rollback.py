@@ -22,6 +22,7 @@ from replank.steps import BY_NAME, Step
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside
 from sql.connection import Connection, value
+from sql.inheritance import unlink_next
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.runs import Run
 from sql.text_casts import remove_text_casts
@@ -64,6 +65,7 @@ def roll_back(
             restore_autovacuum(connection, members, conversion_set.autovacuum_before)
     with connection.transaction():
         drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
+        unlink_next(connection, [table.spec for table in present])
     for table in present:
         remove_table(connection, run, table, sleep, random_source)
         say(f"{table.spec.full_name}: next table, change log and capture removed")

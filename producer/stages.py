@@ -151,7 +151,8 @@ class Stages(Turn):
             return True  # The leased ones end first; they find the new file and give up.
         with self.connection.transaction():
             if table.state is TableState.COPYING:
-                self.connection.execute(sql.SQL("TRUNCATE {}").format(next_table.next_table(table.spec)))
+                only = sql.SQL("" if table.spec.next_partitioned else "ONLY ")
+                self.connection.execute(sql.SQL("TRUNCATE {}{}").format(only, next_table.next_table(table.spec)))
                 tables.restart_copy(self.connection, table.spec)
                 tables.move_table(self.connection, table.spec, TableState.CAPTURED)
             else:

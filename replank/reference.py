@@ -22,6 +22,7 @@ class Reference:
     parent_schema: str
     parent_name: str
     parent_key: tuple[str, ...]
+    parent_partitioned: bool = False
 
     @property
     def parent_full_name(self) -> str:

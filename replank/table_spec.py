@@ -124,6 +124,8 @@ class TableSpec(Relation):
     """Whether rows of it may be kept aside: it has texts that are no uuids, or leads to a table that has."""
     references: tuple[Reference, ...] = ()
     """Where it leads to tables whose rows may be kept aside."""
+    kin: bool = False
+    """Whether classic inheritance joins it to other tables."""
 
     @property
     def partitioned(self) -> bool:
@@ -170,6 +172,11 @@ class TableSpec(Relation):
     @property
     def odd_name(self) -> str:
         return f"odd_{self.run_id}_{self.table_no}"
+
+    @property
+    def stub_name(self) -> str:
+        """What a next table that is an heir inherits from until it has its parents."""
+        return f"replank_kin_{self.run_id}_{self.table_no}"
 
     @property
     def filled_name(self) -> str:

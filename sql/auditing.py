@@ -163,10 +163,12 @@ def count_orphans(connection: Connection, key: ForeignKey) -> tuple[int, tuple[s
         for name in key.columns
     )
     statement = sql.SQL(
-        "SELECT count(*) OVER (), {spelled} FROM {child} AS child WHERE {not_null}"
-        " AND NOT EXISTS (SELECT FROM {parent} AS parent WHERE {same}) LIMIT {limit}"
+        "SELECT count(*) OVER (), {spelled} FROM {only_child}{child} AS child WHERE {not_null}"
+        " AND NOT EXISTS (SELECT FROM {only_parent}{parent} AS parent WHERE {same}) LIMIT {limit}"
     ).format(
         spelled=spelled,
+        only_child=sql.SQL("" if key.partitioned else "ONLY "),
+        only_parent=sql.SQL("" if key.ref_partitioned else "ONLY "),
         child=sql.Identifier(key.schema, key.table_name),
         parent=sql.Identifier(key.ref_schema, key.ref_table),
         not_null=not_null,

@@ -13,6 +13,7 @@ from sql.connection import Connection, apply_settings, rows, run, value
 from sql.dependents import Dependents, View, looking_in, read_views
 from sql.extended_statistics import create_statistics, read_statistics
 from sql.indexes import build_index, marks, read_indexes, set_statistics_targets
+from sql.inheritance import parents_first
 from sql.named import query
 from sql.next_table import dressing, live_table, next_default, next_table, server_text
 
@@ -143,7 +144,7 @@ def lock_script(connection: Connection, views: Sequence[View], tables: Sequence[
     LOCK itself would take a view's tables with it, in its own order: a change of owner that changes
     nothing takes the same lock on the view alone.
     """
-    names = sql.SQL(", ").join(sql.Identifier(*name) for name in tables)
+    names = sql.SQL(", ").join(sql.Identifier(*name) for name in parents_first(connection, tables))
     lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names)
     if not views:
         return lock

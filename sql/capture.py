@@ -135,28 +135,28 @@ def _statement_triggers(connection: Connection, spec: TableSpec) -> None:
 
 
 def _row_triggers(connection: Connection, spec: TableSpec) -> None:
-    """Row triggers on the table, on inheritance children (they inherit none), TRUNCATE ones on all."""
-    family = _family(connection, spec)
-    for table, is_partition in family:
-        if not is_partition:
-            create_trigger(connection, table, PREFIX + "row", capture_function(spec), "row")
-    for table, _ in family:
+    """A row trigger on the table, which partitions take over, and TRUNCATE ones on all of them.
+
+    Inheritance children are tables of their own, with triggers and logs of their own.
+    """
+    create_trigger(connection, live_table(spec), PREFIX + "row", capture_function(spec), "row")
+    for table in _with_partitions(connection, spec):
         create_trigger(connection, table, PREFIX + "truncate", capture_function(spec), "truncate")
 
 
-def _family(connection: Connection, spec: TableSpec) -> list[tuple[sql.Identifier, bool]]:
+def _with_partitions(connection: Connection, spec: TableSpec) -> list[sql.Identifier]:
     found = rows(
         connection,
         sql.SQL(
-            "WITH RECURSIVE family(oid) AS (SELECT %(oid)s::oid UNION"
-            " SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid)"
-            " SELECT n.nspname AS schema, c.relname AS name, c.relispartition AS is_partition"
-            " FROM family f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+            "WITH RECURSIVE part(oid) AS (SELECT %(oid)s::oid UNION SELECT i.inhrelid FROM part p"
+            " JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition)"
+            " SELECT n.nspname AS schema, c.relname AS name"
+            " FROM part p JOIN pg_class c ON c.oid = p.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE c.relkind IN ('r', 'p')"
         ),
         {"oid": spec.oid},
     )
-    return [(sql.Identifier(r["schema"], r["name"]), r["is_partition"]) for r in found]
+    return [sql.Identifier(r["schema"], r["name"]) for r in found]
 
 
 def create_trigger(

@@ -94,6 +94,16 @@ class LiveTable:
     def partitioned(self) -> bool:
         return self.relkind == "p"
 
+    @property
+    def kin(self) -> bool:
+        """Whether classic inheritance joins it to other tables."""
+        return self.is_heir or (self.has_children and not self.partitioned)
+
+    @property
+    def is_heir(self) -> bool:
+        """Whether it inherits from others in the classic way."""
+        return self.has_parent and not self.is_partition
+
     def column(self, name: str) -> LiveColumn | None:
         return next((column for column in self.columns if column.name == name), None)
 
@@ -119,6 +129,7 @@ class ForeignKey:
     validated: bool
     partitioned: bool
     comment: str | None
+    ref_partitioned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +212,9 @@ def shape(connection: Connection, oid: int) -> str:
     hash_of_all = defined[0] if len(defined) == 1 else hashlib.md5("".join(defined).encode()).hexdigest()
     hangs = _fingerprints(connection, oids)
     lost = not_carried(connection, oid)
-    return "\n".join(
-        [hash_of_all, *(f"{what} {name}" for what, name in lost), *(f"{h['object']} {h['hash']}" for h in hangs)]
-    )
+    kin = [found["line"] for found in rows(connection, query("inheritance.lines"), {"oid": oid}, prepare=True)]
+    lines = [*(f"{what} {name}" for what, name in lost), *(f"{h['object']} {h['hash']}" for h in hangs), *kin]
+    return "\n".join([hash_of_all, *lines])
 
 
 def _defined(connection: Connection, oid: int) -> str:

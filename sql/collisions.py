@@ -14,7 +14,7 @@ from sql.change_log import log_keys, log_table, logged, odd_table, same_key
 from sql.connection import Connection, run
 from sql.conversion import canonical, column_list, converted_if_valid, is_odd, type_name
 from sql.copying import source
-from sql.next_table import live_table, next_table
+from sql.next_table import next_rows
 
 
 def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composable, where: sql.Composable) -> None:
@@ -120,14 +120,14 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
         connection,
         sql.SQL(
             "WITH batch AS ({batch}) SELECT string_agg(spelling, ' and ') FROM ("
-            " SELECT {id} AS id, {spelling} AS spelling FROM batch JOIN {live} AS live ON {by_canonical}"
+            " SELECT {id} AS id, {spelling} AS spelling FROM batch JOIN {live} ON {by_canonical}"
             " UNION SELECT {id}, {spelling} FROM batch JOIN {odd} AS odd ON {same_c}"
-            " JOIN {live} AS live ON {live_odd}) AS found GROUP BY id HAVING count(*) > 1 LIMIT 3"
+            " JOIN {live} ON {live_odd}) AS found GROUP BY id HAVING count(*) > 1 LIMIT 3"
         ).format(
             batch=batch,
             id=batch_text,
             spelling=as_text,
-            live=live_table(spec),
+            live=source(spec),
             by_canonical=by_canonical,
             odd=odd_table(spec),
             same_c=same_c,
@@ -158,8 +158,8 @@ def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
     found = run(
         connection,
         sql.SQL(
-            "SELECT ROW({keys})::text FROM {odd} AS odd JOIN {next} AS next ON {same} GROUP BY {keys}"
+            "SELECT ROW({keys})::text FROM {odd} AS odd JOIN {next} ON {same} GROUP BY {keys}"
             " HAVING count(DISTINCT (next.tableoid::text, next.ctid::text)) > 1 LIMIT 3"
-        ).format(keys=keys, odd=odd_table(spec), next=next_table(spec), same=same),
+        ).format(keys=keys, odd=odd_table(spec), next=next_rows(spec), same=same),
     ).fetchall()
     return [str(key[0]) for key in found]

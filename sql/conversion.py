@@ -123,11 +123,12 @@ def _parent_aside(spec: TableSpec, reference: Reference, alias: str) -> sql.Comp
     """Whether a row leads to one in quarantine. The list of those is made once for a statement."""
     comma = sql.SQL(", ")
     return sql.SQL(
-        "coalesce(({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {parent} AS parent ON {same}), false)"
+        "coalesce(({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same}), false)"
     ).format(
         values=comma.join(sql.Identifier(alias, name) for name in reference.columns),
         wanted=comma.join(sql.Identifier("parent", name) for name in reference.ref_columns),
         aside=sql.Identifier("replank", quarantine_name(spec.run_id, reference.parent_no)),
+        only=sql.SQL("" if reference.parent_partitioned else "ONLY "),
         parent=sql.Identifier(reference.parent_schema, reference.parent_name),
         same=sql.SQL(" AND ").join(
             sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))

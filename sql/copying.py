@@ -62,7 +62,8 @@ def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
 
     The lock comes first: after it no VACUUM FULL, CLUSTER or TRUNCATE can change the file under us.
     """
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(live_table(spec)))
+    only = sql.SQL("" if spec.partitioned else "ONLY ")
+    connection.execute(sql.SQL("LOCK TABLE {}{} IN ACCESS SHARE MODE").format(only, live_table(spec)))
     found = extent_of(connection, spec.oid)
     if found is None or found.filenode != filenode:
         raise TableRewritten(

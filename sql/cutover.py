@@ -22,6 +22,7 @@ from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
+from sql.inheritance import link_next
 from sql.ledger import quarantines
 from sql.named import query
 from sql.reverse_capture import prepare_capture, switched_on
@@ -151,6 +152,7 @@ def _prepare(
     captured = specs if reverse_capture else ()
     for spec in captured:
         prepare_capture(connection, spec, lock_timeout_ms=limits.lock_timeout_ms)
+    link_next(connection, specs, lock_timeout_ms=limits.lock_timeout_ms)
     dependents = read_dependents(connection, specs)
     make_schemas(connection, dependents)
     _build_views(connection, specs, dependents, lock_timeout_ms=limits.lock_timeout_ms)

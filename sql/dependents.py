@@ -114,6 +114,8 @@ def read_views(connection: Connection, oids: Sequence[int]) -> list[View]:
 def joined(connection: Connection, oids: Sequence[int]) -> list[tuple[int, int]]:
     """Pairs of a relation of `oids` and what reads it: a view, a function, or a table whose policy or rule does.
 
+    Also of a table and one that it inherits from.
+
     Relations that meet in one of these have to change places together.
     """
     found = rows(connection, query("dependents.joined"), {"oids": list(oids)})

@@ -19,7 +19,7 @@ from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import joined_source, source
-from sql.next_table import next_table
+from sql.next_table import next_rows, next_table
 from sql.quarantine import not_aside
 from sql.settling import settle
 
@@ -76,9 +76,9 @@ def drain(
 
 def _delete_from_next(connection: Connection, spec: TableSpec, *, everything: bool) -> sql.Composable:
     if everything:
-        return sql.SQL("DELETE FROM {}").format(next_table(spec))
-    return sql.SQL("DELETE FROM {} AS next USING {} WHERE {}").format(
-        next_table(spec), logged_converted(connection, spec), same_key(spec, "next")
+        return sql.SQL("DELETE FROM {}").format(next_rows(spec))
+    return sql.SQL("DELETE FROM {} USING {} WHERE {}").format(
+        next_rows(spec), logged_converted(connection, spec), same_key(spec, "next")
     )
 
 
@@ -98,8 +98,8 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
     as_live = sql.SQL(", ").join(canonical(column, sql.Identifier("next", column.name)) for column in spec.key_columns)
     return run(
         connection,
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS next WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
-            log_table(spec), sql.SQL(", ").join(log_keys(spec)), as_live, next_table(spec), source(spec), same
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
+            log_table(spec), sql.SQL(", ").join(log_keys(spec)), as_live, next_rows(spec), source(spec), same
         ),
     ).rowcount
 
@@ -134,7 +134,7 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
             "SELECT count(*) FROM"
             " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
             " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
-            " FROM {next} AS next JOIN {converted} ON {next_join}) AS n"
+            " FROM {next} JOIN {converted} ON {next_join}) AS n"
             " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
         ).format(
             live_keys=live_keys,
@@ -145,7 +145,7 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
             kept=not_aside(spec, "live"),
             next_keys=next_keys,
             next_hash=row_hash(spec, "next", version, live=False),
-            next=next_table(spec),
+            next=next_rows(spec),
             converted=logged_converted(connection, spec),
             next_join=same_key(spec, "next"),
             named=named,

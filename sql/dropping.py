@@ -10,6 +10,7 @@ from replank.errors import NeedsPerson
 from replank.table_spec import Relation
 from sql import catalogue
 from sql.connection import Connection, apply_settings, rows, run, value
+from sql.inheritance import unlink
 from sql.moving import hanging_on
 from sql.named import query
 from sql.next_table import live_table, server_text
@@ -36,6 +37,7 @@ def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefi
             kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
             run(connection, sql.SQL("DROP {} {}").format(kind, live_table(view)))
         oids = [relation.oid for relation in (*relations, *parts)]
+        unlink(connection, oids)
         for acting in rows(connection, query("going_back.policies_and_rules"), {"oids": oids}):
             connection.execute(server_text(acting["dropped"]))
         for key in catalogue.read_foreign_keys(connection, [relation.oid for relation in relations]):

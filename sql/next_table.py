@@ -17,6 +17,7 @@ from replank.table_spec import ColumnSpec, Layout, PartitionSpec, Relation, Tabl
 from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, rows, value
 from sql.conversion import type_name
+from sql.heirs import create_heir
 from sql.named import query
 
 KNOWN_DEFAULTS = {
@@ -41,6 +42,11 @@ OF_ROOTS = (16, 30, 31, 32, 33, 40, 41, 42, 43)
 
 def next_table(relation: Relation) -> sql.Identifier:
     return sql.Identifier(relation.next_schema, relation.name)
+
+
+def next_rows(spec: TableSpec) -> sql.Composable:
+    """The next table in a FROM clause, called `next`; inheritance children are not part of it."""
+    return sql.SQL("{}{} AS next").format(sql.SQL("" if spec.next_partitioned else "ONLY "), next_table(spec))
 
 
 def live_table(relation: Relation) -> sql.Identifier:
@@ -130,6 +136,9 @@ def _create_relation(connection: Connection, spec: TableSpec, relation: Relation
         method = value(connection, query("next_table.access_method"), {"oid": relation.oid})
         if method is not None:
             stored = sql.SQL("USING {}").format(sql.Identifier(method))
+        if live.is_heir:
+            _create_heir(connection, spec, live, stored)
+            return
         _like(connection, next_table(relation), live_table(relation), identity, stored)
         _convert(connection, spec, relation, live, next_table(relation))
         return
@@ -140,6 +149,17 @@ def _create_relation(connection: Connection, spec: TableSpec, relation: Relation
     _convert(connection, spec, relation, live, template)
     _like(connection, next_table(relation), template, identity, sql.SQL("PARTITION BY {}").format(server_text(by)))
     connection.execute(sql.SQL("DROP TABLE {}").format(template))
+
+
+def _create_heir(connection: Connection, spec: TableSpec, live: LiveTable, stored: sql.Composable) -> None:
+    """A child in classic inheritance. Its parents' next tables need not be there yet."""
+    # Constraints that PostgreSQL names by itself are named after the table, so the stub is made of a template.
+    template, stub = sql.Identifier("pg_temp", spec.name), sql.Identifier(spec.next_schema, spec.stub_name)
+    _like(connection, template, live_table(spec), sql.SQL(""), sql.SQL(""), temporary=True)
+    _convert(connection, spec, spec, live, template)
+    _like(connection, stub, template, sql.SQL(""), sql.SQL(""))
+    connection.execute(sql.SQL("DROP TABLE {}").format(template))
+    create_heir(connection, next_table(spec), stub, live_oid=spec.oid, stored=stored)
 
 
 def _like(

@@ -36,8 +36,9 @@ def function_name(spec: TableSpec) -> str:
 
 
 def _each(spec: TableSpec) -> Literal["statement", "row"]:
-    """A row that is written straight into a partition fires no statement trigger of its parent."""
-    return "row" if spec.next_partitioned else "statement"
+    """A row that is written straight into a partition fires no statement trigger of its parent; one of an inheritance
+    child that is written through its parent fires none of its own."""
+    return "row" if spec.next_partitioned or spec.kin else "statement"
 
 
 def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> None:

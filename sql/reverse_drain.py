@@ -151,13 +151,14 @@ def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> sql.
     """Whether the run itself made a reference NULL, because the row it leads to is kept aside."""
     comma = sql.SQL(", ")
     tests = [
-        sql.SQL("({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {parent} AS parent ON {same})").format(
+        sql.SQL("({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same})").format(
             values=comma.join(
                 sql.SQL("was.{}").format(was_text(numbers[name])) if name in numbers else sql.Identifier("new", name)
                 for name in each.columns
             ),
             wanted=comma.join(sql.Identifier("parent", name) for name in each.ref_columns),
             aside=sql.Identifier("replank", quarantine_name(pair.spec.run_id, each.parent_no)),
+            only=sql.SQL("" if each.parent_partitioned else "ONLY "),
             parent=sql.Identifier(each.parent_schema, each.parent_name),
             same=sql.SQL(" AND ").join(
                 sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))

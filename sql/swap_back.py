@@ -153,7 +153,8 @@ def _script(
     made += switched_on_again(back.switched)
     made += [server_text(statement) for statement in back.published]
     names = [relation.name for relation in back.past_relations] + [view.name for view in past.views]
-    made += recompiled(connection, names, without={function.oid for function in (*new.functions, *past.functions)})
+    leaving = {function.oid for function in (*new.functions, *past.functions)}
+    made += recompiled(connection, names, without=leaving | _on_update_oids(connection, back))
     made += add_keys(connection, back.foreign_keys, [_with_leaves(pair.spec) for pair in back.pairs])
     return sql.SQL(";\n").join(made)
 
@@ -163,6 +164,13 @@ def _on_update_away(pair: Pair) -> list[sql.Composable]:
         return []
     function = sql.Identifier(pair.spec.schema, function_name(pair.spec))
     return [sql.SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, sql.Identifier(pair.spec.undone_schema))]
+
+
+def _on_update_oids(connection: Connection, back: SetBack) -> set[int]:
+    """Functions that go with the new tables, so nobody compiles them anew."""
+    names = [sql.Identifier(p.spec.schema, function_name(p.spec)).as_string(connection) for p in back.pairs]
+    found = [value(connection, sql.SQL("SELECT to_regproc({})::oid::bigint").format(name)) for name in names]
+    return {oid for oid in found if oid is not None}
 
 
 def _with_leaves(spec: TableSpec) -> TableSpec:
@@ -221,7 +229,14 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
 
 def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
     """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
-    past = {(relation.schema, relation.name): past_table(relation) for relation in back.past_relations}
+    # A foreign key means the rows of the table itself, and of its partitions.
+    heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}
+    past = {
+        (relation.schema, relation.name): sql.SQL("{}{}").format(
+            sql.SQL("ONLY " if relation.oid in heaps else ""), past_table(relation)
+        )
+        for relation in back.past_relations
+    }
     child = past.get((key["schema"], key["table_name"]))
     parent = past.get((key["ref_schema"], key["ref_table"]))
     if child is None or parent is None:

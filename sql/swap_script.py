@@ -14,6 +14,7 @@ from sql.connection import Connection, row, rows
 from sql.dependents import Dependents, put_in, taken_out
 from sql.extended_statistics import moved_statistics
 from sql.foreign_keys import add_keys, drop_border_keys
+from sql.inheritance import children_first, stubs_removed
 from sql.named import query
 from sql.next_table import live_table, next_table, past_table, server_text
 from sql.on_update import moved_on_update
@@ -38,12 +39,15 @@ def swap_script(
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
     # Where there are other partitions, nothing belongs to a single one: `check` has seen to that.
-    for relation in (r for spec in specs for r in (spec.relations if spec.layout is None else (spec,))):
+    ordered = children_first(connection, specs)
+    for relation in (r for spec in ordered for r in (spec.relations if spec.layout is None else (spec,))):
         detached, attached = carried_sequences(
             connection, relation, built_in=relation.next_schema, gone_to=relation.past_schema
         )
         before += detached
         after += [*attached, *_late_checks(connection, relation), *_triggers(connection, relation)]
+    after += [comment for spec in ordered if spec.kin for comment in _late_comments(connection, spec)]
+    after += stubs_removed(connection, specs)
     # Filling switched autovacuum off for the next tables, the cutover for the live ones.
     heaps = [(live_table(heap), heap) for spec in specs for heap in spec.next_heaps]
     heaps += [(past_table(heap), heap) for spec in specs for heap in spec.heaps]
@@ -103,21 +107,34 @@ def carried_sequences(
 
 
 def _late_checks(connection: Connection, spec: Relation) -> list[sql.Composable]:
-    """CHECKs that old rows may break come only now, as they were: NOT VALID. A parent's come with it."""
+    """CHECKs that old rows may break come only now, as they were: NOT VALID. A parent's come with it.
+
+    In classic inheritance a child may have declared one of its parent's itself: then the parent's meets it.
+    """
     made: list[sql.Composable] = []
+    kin = isinstance(spec, TableSpec) and spec.kin
     found = rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid})
-    for check in (check for check in found if not check["inherited"]):
+    for check in (check for check in found if not check["inherited"] or (kin and check["local"])):
         name = sql.Identifier(check["name"])
         made.append(
             sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
                 live_table(spec), name, server_text(check["definition"])
             )
         )
-        if check["comment"] is not None:
-            made.append(
-                sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, live_table(spec), check["comment"])
-            )
+        if check["comment"] is not None and not kin:
+            made.append(_comment_on(spec, check))
     return made
+
+
+def _late_comments(connection: Connection, spec: Relation) -> list[sql.Composable]:
+    """Of a family, when every table has its late CHECKs, its own and its parents'."""
+    found = rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid})
+    return [_comment_on(spec, check) for check in found if check["comment"] is not None]
+
+
+def _comment_on(spec: Relation, check: Mapping[str, Any]) -> sql.Composable:
+    name = sql.Identifier(check["name"])
+    return sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, live_table(spec), check["comment"])
 
 
 def _triggers(connection: Connection, spec: Relation) -> list[sql.Composable]:

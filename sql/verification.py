@@ -19,7 +19,7 @@ from sql.collisions import remember_odd
 from sql.connection import Connection, row, run
 from sql.conversion import Space, canonical, converted_if_valid, row_hash
 from sql.copying import in_chunk, joined_source, source
-from sql.next_table import next_table
+from sql.next_table import next_rows
 from sql.quarantine import Kept, kept_rows, live_rows_aside, log_kept_differences, not_aside
 
 Side = Literal["live", "next"]
@@ -58,7 +58,7 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk,
     assert log is not None
     left_out = sql.SQL("true") if log["keys"] == 0 else _not_logged(connection, spec, side)
     version = connection.info.server_version
-    table = joined_source(spec) if side == "live" else sql.SQL("{} AS next").format(next_table(spec))
+    table = joined_source(spec) if side == "live" else next_rows(spec)
     found = run(
         connection,
         sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {} AND {}").format(
@@ -119,7 +119,7 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
         sql.SQL(
             "INSERT INTO {log} ({keys}) SELECT {logged} FROM"
             " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left} AND {kept}) AS l"
-            " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} AS next WHERE {next_left}) AS n"
+            " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} WHERE {next_left}) AS n"
             " USING ({keys}) WHERE l.hash IS DISTINCT FROM n.hash"
         ).format(
             log=log_table(spec),
@@ -133,7 +133,7 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             kept=not_aside(spec, "live"),
             nexts=nexts,
             next_hash=row_hash(spec, "next", version, live=False),
-            next=next_table(spec),
+            next=next_rows(spec),
             next_left=_not_logged(connection, spec, "next"),
         )
     )

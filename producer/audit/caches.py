@@ -104,6 +104,13 @@ def _may_not(connection: Connection, audited: Audited, plan: TableCachePlan, liv
                 hint="Take it out of keep_in_step, or out of the caches.",
                 table=plan.full_name,
             )
+        elif table is live and table.is_heir:
+            yield blocker(
+                "cache_inherited",
+                f"{table.full_name} inherits from another table, which would not have the rebuilt rows",
+                hint="Take it out of the caches, or end the inheritance first (ALTER TABLE … NO INHERIT).",
+                table=plan.full_name,
+            )
 
 
 def _query_failed(audited: Audited, plan: TableCachePlan, error: errors.DatabaseError) -> Finding:

@@ -6,6 +6,7 @@ from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
 from producer.audit.expressions import audit_expressions
+from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.partitions import audit_partitions
@@ -23,7 +24,15 @@ from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect
 
-REFUSED_BEFORE_TRIAL = ("locks_short", "name_taken", "name_too_long", "partition", "standby")
+REFUSED_BEFORE_TRIAL = (
+    "family_partitioned",
+    "family_torn",
+    "locks_short",
+    "name_taken",
+    "name_too_long",
+    "partition",
+    "standby",
+)
 
 
 def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch) -> Report:
@@ -62,6 +71,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    found += audit_families(connection, subject)
     found += audit_text_casts(subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)

@@ -9,6 +9,7 @@ from functools import partial
 from psycopg import errors, sql
 
 from producer.audit.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.trial_dependents import try_dependents
 from producer.audit.trial_triggers import try_triggers
@@ -34,8 +35,8 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
             if subject.live.oid not in skip:
                 found += _build(connection, subject)
         if not skip and not any(finding.blocks for finding in found):
-            # What reads several tables can only be tried when all of them are there.
-            found += try_dependents(connection, audited)
+            # What joins or reads several tables can only be tried when all of them are there.
+            found += try_links(connection, audited) or try_dependents(connection, audited)
     return found
 
 

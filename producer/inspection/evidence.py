@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sql import catalogue
 from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.dependents import joined
+from sql.inheritance import Relative, families, links
 from sql.named import query
 from sql.prisma import HISTORY
 from sql.sampling import Default, Sample, default_gives, readable_tables, sample_columns
@@ -65,6 +67,10 @@ class Evidence:
     candidates: dict[Node, Candidate] = field(default_factory=dict)
     joined: tuple[tuple[int, int], ...] = ()
     """Pairs of a table's oid and that of a view, function or other table that reads it."""
+    families: Mapping[int, Sequence[Relative]] = field(default_factory=dict)
+    """Tables that classic inheritance joins to others, each with its whole family."""
+    inherited: tuple[tuple[int, int], ...] = ()
+    """The oids of children and of a parent of each."""
 
 
 def looks_like_id(name: str) -> bool:
@@ -83,6 +89,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     unique = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.unique_columns"), wanted)}
     readable = readable_tables(connection)
     read_together = tuple(joined(connection, [table.oid for table in tables]))
+    kin = families(connection, [table.oid for table in tables if table.kin])
     candidates: dict[Node, Candidate] = {}
     for table in tables:
         columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
@@ -92,6 +99,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version
             )
         table_refusal = why_refused(connection, table, readable) if columns else None
+        table_refusal = table_refusal or _family_refusal(connection, kin.get(table.oid, ()), tables, readable)
         for column in columns:
             node = (table.oid, column.name)
             candidates[node] = Candidate(
@@ -105,7 +113,13 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 foreign_keys=tuple(k for k in keys if _takes_part(k, node)),
             )
     return Evidence(
-        server=server, tables=tuple(tables), foreign_keys=tuple(keys), candidates=candidates, joined=read_together
+        server=server,
+        tables=tuple(tables),
+        foreign_keys=tuple(keys),
+        candidates=candidates,
+        joined=read_together,
+        families=kin,
+        inherited=tuple(links(connection, kin)),
     )
 
 
@@ -122,6 +136,21 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
         return f"this version would not carry over what hangs on the table ({some}{more})"
+    return None
+
+
+def _family_refusal(
+    connection: Connection, family: Sequence[Relative], tables: Sequence[LiveTable], readable: set[int]
+) -> str | None:
+    """Why a table that inheritance joins to others cannot be rebuilt with all of these."""
+    by_oid = {table.oid: table for table in tables}
+    for member in family:
+        table = by_oid.get(member.oid)
+        why = (member.what or "not a table of the application's") if table is None else ""
+        if table is not None:
+            why = why_refused(connection, table, readable) or ""
+        if why:
+            return f"inheritance joins it to {member.full_name}, which cannot be rebuilt with it ({why})"
     return None
 
 

@@ -111,6 +111,9 @@ def _table(table: ProposedTable) -> Iterator[str]:
     yield "[[tables]]"
     yield f"schema = {toml_string(table.schema)}"
     yield f"name = {toml_string(table.name)}"
+    if not table.columns:
+        yield "# nothing of it changes, but inheritance joins it to tables that are rebuilt"
+        yield 'method = "rebuild"'
     for column in table.columns:
         yield ""
         yield comment(f"{column.type}: {column.reason}")

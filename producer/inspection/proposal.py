@@ -89,7 +89,7 @@ def propose(evidence: Evidence) -> Proposal:
     left: list[LeftAlone] = []
     prose = 0
     strangers = dict(_joined_to_strangers(evidence))
-    for group in joined_groups(evidence.candidates, evidence.foreign_keys):
+    for group in joined_groups(evidence.candidates, evidence.foreign_keys, evidence.inherited):
         members = [evidence.candidates[node] for node in group]
         against = {m.node: reason for m in members if (reason := _against(m) or strangers.get(m.node))}
         if not against and any(_speaks_for(m) for m in members):
@@ -109,8 +109,13 @@ def propose(evidence: Evidence) -> Proposal:
     )
 
 
-def joined_groups(candidates: Mapping[Node, Candidate], keys: Iterable[ForeignKey]) -> list[list[Node]]:
-    """Columns in groups that foreign keys join, directly or over others. Composite keys join pairwise."""
+def joined_groups(
+    candidates: Mapping[Node, Candidate], keys: Iterable[ForeignKey], inherited: Iterable[tuple[int, int]] = ()
+) -> list[list[Node]]:
+    """Columns in groups that foreign keys join, directly or over others. Composite keys join pairwise.
+
+    `inherited` holds children and their parents: what a child inherits is joined to what it comes from.
+    """
     parent: dict[Node, Node] = {node: node for node in candidates}
 
     def root(node: Node) -> Node:
@@ -119,10 +124,12 @@ def joined_groups(candidates: Mapping[Node, Candidate], keys: Iterable[ForeignKe
             node = parent[node]
         return node
 
-    for key in keys:
-        for pair in _pairs(key):
-            if all(node in parent for node in pair):
-                parent[root(pair[0])] = root(pair[1])
+    pairs = [pair for key in keys for pair in _pairs(key)]
+    for child, heir_of in inherited:
+        pairs += [((child, name), (oid, name)) for oid, name in candidates if oid == heir_of]
+    for pair in pairs:
+        if all(node in parent for node in pair):
+            parent[root(pair[0])] = root(pair[1])
     groups: dict[Node, list[Node]] = defaultdict(list)
     for node in candidates:
         groups[root(node)].append(node)
@@ -187,7 +194,7 @@ def _reason_left(member: Candidate, against: Mapping[Node, str], candidates: Map
         return own
     if against:
         node, reason = next(iter(against.items()))
-        return f"foreign keys join it to {candidates[node].full_name}, which stays as it is ({reason})"
+        return f"foreign keys or inheritance join it to {candidates[node].full_name}, which stays as it is ({reason})"
     if member.sample.values:
         return (
             f"only {member.sample.values} values to judge by, and neither name, key nor default says that they are ids"
@@ -209,6 +216,9 @@ def _in_set_order(evidence: Evidence, accepted: Mapping[Node, Candidate]) -> tup
     by_table: dict[int, set[str]] = defaultdict(set)
     for oid, name in accepted:
         by_table[oid].add(name)
+    for oid in list(by_table):
+        for member in evidence.families.get(oid, ()):
+            by_table[member.oid] |= set()  # A family is rebuilt together, also where nothing of a member changes.
     tables = [table for table in evidence.tables if table.oid in by_table]
     numbers = conversion_sets([table.oid for table in tables], evidence.foreign_keys, evidence.joined)
     return tuple(

@@ -106,7 +106,7 @@ SELECT con.oid::bigint AS oid, con.conname AS name, coalesce(pg_partition_root(c
        (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
           JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum) AS ref_columns,
        pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated, c.relkind = 'p' AS partitioned,
-       obj_description(con.oid, 'pg_constraint') AS comment
+       rc.relkind = 'p' AS ref_partitioned, obj_description(con.oid, 'pg_constraint') AS comment
   FROM pg_constraint con
   JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class rc ON rc.oid = con.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
@@ -122,12 +122,12 @@ SELECT s.correlation::float8 AS correlation
 
 -- shape: a fingerprint of everything that defines a table, but for what Replank itself adds
 SELECT md5(concat_ws(E'\n',
-  (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+  (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attislocal, a.attnotnull, a.attidentity,
                                a.attgenerated, a.attcollation, pg_get_expr(d.adbin, d.adrelid), a.attacl, 'target ' || a.attstattarget,
                                a.attoptions, a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum)), ';' ORDER BY a.attnum)
      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped),
-  (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated || coalesce(obj_description(oid, 'pg_constraint'), ''), ';' ORDER BY conname, oid)
+  (SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated || conislocal || coalesce(obj_description(oid, 'pg_constraint'), ''), ';' ORDER BY conname, oid)
      FROM pg_constraint WHERE conrelid = %(oid)s::oid OR confrelid = %(oid)s::oid),
   (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), indisreplident, obj_description(indexrelid, 'pg_class')), ';' ORDER BY indexrelid)
      FROM pg_index WHERE indrelid = %(oid)s::oid AND indisvalid),
@@ -168,13 +168,7 @@ SELECT DISTINCT what, object, "of"::bigint AS "of" FROM (
   SELECT 'row security', 'policies hide rows of ' || c.oid::regclass || ' from role ' || current_user || ': the next table would not have them', NULL
     FROM pg_class c WHERE c.oid = %(oid)s::oid AND c.relrowsecurity AND row_security_active(c.oid)
   UNION ALL
-  SELECT 'inheritance', 'it inherits from ' || inhparent::regclass::text || ' (ALTER TABLE … NO INHERIT before the run and INHERIT after it keeps both, as tables of their own)', NULL
-    FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhrelid = %(oid)s::oid AND NOT c.relispartition
-  UNION ALL
   SELECT 'foreign table', 'its rows are on another server', NULL FROM pg_class WHERE oid = %(oid)s::oid AND relkind = 'f'
-  UNION ALL
-  SELECT 'inheritance', 'it has inheritance children (ALTER TABLE … NO INHERIT before the run and INHERIT after it keeps them, as tables of their own that the plan names too)', NULL FROM pg_class c
-   WHERE c.oid = %(oid)s::oid AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
   UNION ALL
   SELECT 'typed table', 'it is a table of type ' || reloftype::regtype::text, NULL FROM pg_class WHERE oid = %(oid)s::oid AND reloftype <> 0
   UNION ALL

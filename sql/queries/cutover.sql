@@ -66,7 +66,7 @@ SELECT md5(string_agg(v, ',' ORDER BY v)) AS stamp FROM (
   UNION ALL SELECT 'p' || d.classid || ' ' || d.objid FROM used u JOIN pg_depend d ON d.refclassid = u.class AND d.refobjid = u.oid
              WHERE u.class <> 'pg_class'::regclass
                 OR d.classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
-  UNION ALL SELECT 'h' || inhrelid || ' ' || xmin FROM pg_inherits WHERE inhparent = ANY (%(oids)s::oid[])
+  UNION ALL SELECT 'h' || inhrelid || ' ' || xmin FROM pg_inherits WHERE inhparent = ANY (%(oids)s::oid[]) OR inhrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 'r' || oid || ' ' || xmin FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[])
   UNION ALL SELECT 'y' || oid || ' ' || xmin FROM pg_policy WHERE polrelid = ANY (%(oids)s::oid[])
   UNION ALL SELECT 's' || oid || ' ' || xmin FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s::oid[])

@@ -144,7 +144,7 @@ SELECT DISTINCT c.oid::regclass::text AS name
    AND (d.refclassid, d.refobjid) IN (('pg_class'::regclass, c.oid), ('pg_type'::regclass, t.oid), ('pg_type'::regclass, t.typarray))
  ORDER BY 1;
 
--- joined: which relations hang together, though no foreign key joins them: each with what reads it, or with the table whose policy or rule reads it
+-- joined: which relations hang together, though no foreign key joins them: each with what reads it, with the table whose policy or rule reads it, or with what it inherits from
 WITH RECURSIVE reading (root, oid) AS (
   SELECT oid, oid FROM unnest(%(oids)s::oid[]) AS given (oid)
   UNION
@@ -162,7 +162,10 @@ SELECT v.root::bigint, p.oid::bigint
 UNION
 SELECT v.root::bigint, p.polrelid::bigint
   FROM reading v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid AND d.classid = 'pg_policy'::regclass
-  JOIN pg_policy p ON p.oid = d.objid AND p.polrelid <> v.root;
+  JOIN pg_policy p ON p.oid = d.objid AND p.polrelid <> v.root
+UNION
+SELECT i.inhrelid::bigint, i.inhparent::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+ WHERE i.inhrelid = ANY (%(oids)s::oid[]) AND NOT c.relispartition;
 
 -- refused: functions and materialized views that depend on the given relations and cannot be carried over
 WITH given AS (SELECT c.* FROM pg_class c WHERE c.oid = ANY (%(oids)s::oid[])),

@@ -18,7 +18,7 @@ SELECT n.nspname, c.relname, 'RULE', r.rulename, r.ev_enabled::text
  WHERE r.ev_class = ANY (%(oids)s::oid[]) AND r.ev_type <> '1' AND r.ev_enabled <> 'D'
  ORDER BY 1, 2, 3, 4;
 
--- parts: what hangs on relations, by kind and name: columns, triggers, rules, policies, publications, foreign keys, statistics
+-- parts: what hangs on relations, by kind and name: columns, triggers, rules, policies, publications, foreign keys, statistics, children and parents
 SELECT what, name FROM (
   SELECT 'column' AS what, attname::text AS name FROM pg_attribute WHERE attrelid = %(root)s::oid AND attnum > 0 AND NOT attisdropped
   UNION ALL
@@ -31,6 +31,11 @@ SELECT what, name FROM (
   SELECT 'extended statistics', stxname FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s::oid[])
   UNION ALL
   SELECT 'constraint', conname FROM pg_constraint WHERE conrelid = %(root)s::oid AND contype IN ('c', 'x', 'u', 'p')
+  UNION ALL
+  SELECT 'inheritance child', c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %(root)s::oid AND NOT c.relispartition
+  UNION ALL
+  SELECT 'inheritance parent', p.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+   WHERE i.inhrelid = %(root)s::oid AND NOT c.relispartition
 ) AS found
 ORDER BY what, name;
 

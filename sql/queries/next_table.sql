@@ -7,7 +7,7 @@ SELECT (SELECT amname FROM pg_am WHERE oid = c.relam) AS name FROM pg_class c WH
 
 -- unvalidated_checks: CHECKs, and NOT NULLs from 18 on, that existing rows may break; LIKE would make them binding
 SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description(oid, 'pg_constraint') AS comment,
-       coninhcount > 0 AS inherited
+       coninhcount > 0 AS inherited, conislocal AS local
   FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname;
 
 -- dressing_targets: what dressing and granting speak of: the two tables, and their identity sequences in pairs

@@ -9,7 +9,8 @@ SELECT called AS relation, what, name, definition FROM (
            'tablespace ' || (SELECT spcname FROM pg_tablespace WHERE oid = s.reltablespace), 'options ' || array_to_string(ARRAY(SELECT unnest(s.reloptions) ORDER BY 1), ','),
            'toast options ' || (SELECT array_to_string(t.reloptions, ',') FROM pg_class t WHERE t.oid = s.reltoastrelid), 'replica identity ' || s.relreplident::text,
            CASE WHEN s.relrowsecurity THEN 'row security' END, CASE WHEN s.relforcerowsecurity THEN 'forced row security' END,
-           'partitioned by ' || CASE WHEN s.relkind = 'p' THEN pg_get_partkeydef(s.oid) END, 'bound ' || pg_get_expr(s.relpartbound, s.oid),
+           'partitioned by ' || CASE WHEN s.relkind = 'p' THEN pg_get_partkeydef(s.oid) END,
+           CASE WHEN NOT s.relispartition THEN 'inherits ' || (SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = s.oid) END, 'bound ' || pg_get_expr(s.relpartbound, s.oid),
            'comment ' || obj_description(s.oid, 'pg_class'), CASE WHEN s.relkind IN ('v', 'm') THEN pg_get_viewdef(s.oid) END) AS definition
     FROM subject s
   UNION ALL
@@ -21,6 +22,7 @@ SELECT called AS relation, what, name, definition FROM (
   UNION ALL
   SELECT s.called, 'column', a.attname,
          concat_ws('; ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
+           CASE WHEN a.attinhcount > 0 AND NOT s.relispartition THEN 'inherited ' || a.attinhcount || CASE WHEN a.attislocal THEN ' and its own' ELSE '' END END,
            CASE a.attgenerated WHEN '' THEN 'default ' ELSE 'generated ' || a.attgenerated::text || ' ' END || pg_get_expr(d.adbin, d.adrelid), 'identity ' || nullif(a.attidentity::text, ''),
            'collation ' || CASE WHEN a.attcollation <> 0 THEN a.attcollation::regcollation::text END, 'storage ' || a.attstorage::text, 'compression ' || nullif(a.attcompression::text, ''),
            'statistics ' || coalesce(a.attstattarget, -1), 'options ' || array_to_string(a.attoptions, ','), 'comment ' || col_description(s.oid, a.attnum),
@@ -32,6 +34,9 @@ SELECT called AS relation, what, name, definition FROM (
     LEFT JOIN pg_attrdef d ON d.adrelid = s.oid AND d.adnum = a.attnum
   UNION ALL
   SELECT s.called, 'constraint', k.conname, concat_ws('; ', pg_get_constraintdef(k.oid), CASE WHEN NOT k.convalidated AND pg_get_constraintdef(k.oid) NOT LIKE '%% NOT VALID' THEN 'not validated' END,
+           CASE WHEN k.coninhcount > 0 AND NOT s.relispartition THEN 'inherited ' || k.coninhcount || CASE WHEN k.conislocal
+             -- A NOT NULL of a primary key stays with the key, whether or not it is the table's own.
+             AND NOT (k.contype = 'n' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = s.oid AND i.indisprimary AND k.conkey[1] = ANY (i.indkey::int2[]))) THEN ' and its own' ELSE '' END END,
            'comment ' || obj_description(k.oid, 'pg_constraint'))
     FROM subject s JOIN pg_constraint k ON k.conrelid = s.oid WHERE k.contype <> 't' AND NOT (k.contype = 'f' AND k.conparentid <> 0)
   UNION ALL

@@ -2,6 +2,7 @@
 foreign key holds. Plain SQL that shares nothing with the product."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -327,7 +328,7 @@ def _except_all(
 
 
 _FOREIGN_KEYS = """
-SELECT n.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.relname::text,
+SELECT n.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.relname::text, c.relkind, p.relkind,
        k.convalidated, k.confmatchtype = 'f', pg_get_constraintdef(k.oid) LIKE '%PERIOD%',
        ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, ord)
                JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = num ORDER BY ord),
@@ -351,7 +352,20 @@ def foreign_keys_hold(url: str) -> list[str]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL work_mem = '64MB'")
         for row in connection.execute(_FOREIGN_KEYS).fetchall():
-            schema, table, name, parent_schema, parent, is_valid, is_full, is_temporal, columns, targets = row
+            (
+                schema,
+                table,
+                name,
+                parent_schema,
+                parent,
+                kind,
+                parent_kind,
+                is_valid,
+                is_full,
+                is_temporal,
+                columns,
+                targets,
+            ) = row
             label = f"{schema}.{table}.{name}"
             if not is_valid:
                 problems.append(f"{label} is not validated")
@@ -359,7 +373,9 @@ def foreign_keys_hold(url: str) -> list[str]:
                 problems.append(f"{label} is temporal: not judged")
                 continue
             pairs = list(zip(columns, targets, strict=True))
-            query = _count_orphans((schema, table), (parent_schema, parent), pairs, is_full=is_full)
+            # A foreign key knows partitions, and no inheritance children.
+            alone = ("" if kind == "p" else "ONLY ", "" if parent_kind == "p" else "ONLY ")
+            query = _count_orphans((schema, table), (parent_schema, parent), pairs, alone=alone, is_full=is_full)
             orphans = connection.execute(query).fetchone()
             if orphans is not None and orphans[0] > 0:
                 problems.append(f"{label} has {orphans[0]} orphans")
@@ -367,7 +383,12 @@ def foreign_keys_hold(url: str) -> list[str]:
 
 
 def _count_orphans(
-    child: tuple[str, str], parent: tuple[str, str], pairs: Sequence[tuple[str, str]], *, is_full: bool
+    child: tuple[str, str],
+    parent: tuple[str, str],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    alone: tuple[LiteralString, LiteralString],
+    is_full: bool,
 ) -> sql.Composed:
     """MATCH FULL lets a row off only when all its columns are NULL, MATCH SIMPLE when one of them is."""
     joined = sql.SQL(" AND ").join(
@@ -375,6 +396,6 @@ def _count_orphans(
     )
     columns = sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(column)) for column, _ in pairs)
     counted = sql.SQL("num_nonnulls({}) > 0" if is_full else "num_nulls({}) = 0").format(columns)
-    return sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
-        sql.Identifier(*child), counted, sql.Identifier(*parent), joined
+    return sql.SQL("SELECT count(*) FROM {}{} AS c WHERE {} AND NOT EXISTS (SELECT FROM {}{} AS p WHERE {})").format(
+        sql.SQL(alone[0]), sql.Identifier(*child), counted, sql.SQL(alone[1]), sql.Identifier(*parent), joined
     )

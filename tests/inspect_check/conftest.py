@@ -86,7 +86,7 @@ class Database:
                 "[[tables]]",
                 f"schema = {toml_string(schema or 'public')}",
                 f"name = {toml_string(name)}",
-                f"columns = [{listed}]",
+                f"columns = [{listed}]" if names else 'method = "rebuild"',
             ]
         return "\n".join(lines) + "\n"
 

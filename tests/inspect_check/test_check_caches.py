@@ -125,8 +125,11 @@ def test_what_is_kept_in_step_must_write_values_alike(shop: Database) -> None:
 
 def test_what_hangs_on_a_cache_and_would_be_lost(shop: Database) -> None:
     shop.run("CREATE TABLE child () INHERITS (allowed)")
-    assert "not_carried" in codes(check(shop, cached()).blockers)
-    shop.run("DROP TABLE child", "CREATE SCHEMA replank_past", "CREATE TABLE replank_past.allowed ()")
+    assert "cache_inherited" in codes(check(shop, cached()).blockers)
+    shop.run("DROP TABLE child", "CREATE TABLE above ()", "ALTER TABLE allowed INHERIT above")
+    assert "cache_inherited" in codes(check(shop, cached()).blockers)
+    shop.run("ALTER TABLE allowed NO INHERIT above", "DROP TABLE above")
+    shop.run("CREATE SCHEMA replank_past", "CREATE TABLE replank_past.allowed ()")
     assert only(check(shop, cached()).blockers, "name_taken").details["object"] == "replank_past.allowed"
     shop.run(
         "DROP TABLE replank_past.allowed",

@@ -12,6 +12,7 @@ from demo.embedded import EmbeddedPostgres
 from .cached_shop import TABLES as SHOP_TABLES
 from .cached_shop import USERS, Begin
 from .cached_shop import begin as begin_cached
+from .family import FAMILY, ROWS, script
 from .hanging import GRANTS, OTHERS, TABLES, VIEWS, run
 from .harness import Rebuild, Table, Url
 from .oracle import count, live
@@ -77,6 +78,14 @@ def everything(app: psycopg.Connection, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("roles")
     run(app, TABLES, VIEWS, OTHERS, GRANTS)
     app.execute("REFRESH MATERIALIZED VIEW above_totals")
+
+
+@pytest.fixture
+def family(app: psycopg.Connection) -> psycopg.Connection:
+    """Tables that inherit, with rows, in the application's session."""
+    script(app, FAMILY)
+    script(app, ROWS)
+    return app
 
 
 @pytest.fixture

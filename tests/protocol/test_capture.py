@@ -140,24 +140,30 @@ def test_gotcha_12_row_triggers_capture_what_statement_triggers_do(app: psycopg.
 
 
 def test_gotcha_12_inherited_sources_are_captured_through_parent_and_child(
-    app: psycopg.Connection, rebuild: Rebuild
+    app: psycopg.Connection, begin: Begin
 ) -> None:
-    """Children inherit no trigger, so each has its own; TRUNCATE too."""
-    app.execute("CREATE TABLE child (extra int) INHERITS (t)")
+    """Children inherit no trigger and are tables of their own, so each has its own triggers and log; TRUNCATE too."""
+    app.execute("CREATE TABLE t (id text PRIMARY KEY, n int, note text)")
+    app.execute("CREATE TABLE child (extra int, PRIMARY KEY (id)) INHERITS (t)")
+    app.execute("INSERT INTO t SELECT gen_random_uuid()::text, 1, 'parent'")
     app.execute("INSERT INTO child SELECT gen_random_uuid()::text, 500, 'child'")
-    spec = replace(rebuild.spec("t"), capture="row")
-    with rebuild.connection.transaction():
-        capture.install(rebuild.connection, spec)
-    for statement, logged in (
-        ("UPDATE t SET note = 'x' WHERE n = 500", 2),
-        ("UPDATE child SET note = 'y'", 2),
-        ("INSERT INTO child VALUES (gen_random_uuid()::text, 501)", 1),
-        ("UPDATE ONLY t SET note = 'z' WHERE n = 1", 2),
-        ("DELETE FROM t WHERE n = 501", 1),
-        ("TRUNCATE child", 1),
-        ("TRUNCATE t", 2),
+    rebuild = begin(table("t", "id"), table("child", "id"))
+    rebuild.until(TableState.CAPTURED)
+    for statement, parent, child in (
+        ("UPDATE t SET note = 'x' WHERE n = 500", 0, 2),
+        ("UPDATE child SET note = 'y'", 0, 2),
+        ("INSERT INTO child VALUES (gen_random_uuid()::text, 501)", 0, 1),
+        ("UPDATE ONLY t SET note = 'z'", 2, 0),
+        ("UPDATE t SET note = 'all'", 2, 4),
+        ("DELETE FROM t WHERE n = 501", 0, 1),
+        ("TRUNCATE child", 0, 1),
+        ("TRUNCATE ONLY t", 1, 0),
+        ("TRUNCATE t", 1, 1),
     ):
-        assert _logged(app, spec, statement) == logged, statement
+        before = rebuild.log_length("t"), rebuild.log_length("child")
+        app.execute(statement.encode())
+        made = rebuild.log_length("t") - before[0], rebuild.log_length("child") - before[1]
+        assert made == (parent, child), statement
 
 
 def _logged(app: psycopg.Connection, spec: TableSpec, statement: str) -> int:

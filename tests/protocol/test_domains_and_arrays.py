@@ -184,19 +184,3 @@ def test_types_and_columns_that_hold_rows_of_a_planned_table_are_refused(app: ps
     app.execute("CREATE TABLE history (at date, was house)")
     with pytest.raises(NeedsPerson, match=r"column was of table public\.history"):
         begin(table("house", "id"))
-
-
-def test_inheritance_is_refused_with_a_way_that_works(app: psycopg.Connection, begin: Begin) -> None:
-    app.execute("CREATE TABLE family (id text PRIMARY KEY, n int)")
-    app.execute("CREATE TABLE son (PRIMARY KEY (id), own int) INHERITS (family)")
-    app.execute("INSERT INTO family SELECT gen_random_uuid()::text, g FROM generate_series(1, 20) AS g")
-    app.execute("INSERT INTO son SELECT gen_random_uuid()::text, g, g FROM generate_series(1, 20) AS g")
-    with pytest.raises(NeedsPerson, match=r"(?s)family.*children \(ALTER TABLE … NO INHERIT.*inherits from"):
-        begin(table("family", "id"), table("son", "id"))
-    app.execute("ALTER TABLE son NO INHERIT family")
-    begin(table("family", "id"), table("son", "id")).finish()
-    app.execute("ALTER TABLE son INHERIT family")
-    for name in ("family", "son"):
-        only = "tableoid = 'family'::regclass OR tableoid <> 'son'::regclass" if name == "family" else "true"
-        assert differences(app, past(name), live(name), {"id"}, where=only) == []
-    assert one(app, "SELECT count(*) FROM family") == 40

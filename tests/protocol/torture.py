@@ -46,6 +46,10 @@ CONVERTED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("shop", "event"): {"id": "uuid", "account_id": "uuid"},
     ("shop", "reading"): {"id": "uuid", "account_id": "uuid"},
     ("shop", "spread"): {"id": "uuid"},
+    ("shop", "being"): {"id": "uuid"},
+    ("shop", "marked"): {},
+    ("shop", "beast"): {"id": "uuid", "account_id": "uuid"},
+    ("shop", "hound"): {"id": "uuid", "account_id": "uuid"},
     ("public", LONG): {LONG_ID: "uuid", "up": "uuid"},
     ("public", "named"): {"id": "uuid", "account_id": "uuid"},
     ("public", "whole"): {"id": "uuid", "ids": "uuid[]", "of_it": "uuid"},
@@ -84,6 +88,7 @@ MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {
             "consent": ["uniqueness"],
         },
     },
+    ("shop", "marked"): {"method": "rebuild"},
     ("shop", "spread"): {"partition": {"by": "none"}},
     ("public", "whole"): {"axis": "heap"},
 }

@@ -18,6 +18,10 @@ INSERT INTO shop.spread SELECT gen_random_uuid()::text, g, 'w' || g FROM generat
 INSERT INTO public.a23456789_123456789_123456789_123456789_123456789_123456789_123 SELECT gen_random_uuid()::text FROM generate_series(1, 50);
 UPDATE public.a23456789_123456789_123456789_123456789_123456789_123456789_123 AS t
    SET up = t."Id23456789_123456789_123456789_123456789_123456789_123456789_12";
+INSERT INTO shop.being (n) SELECT generate_series(1, 30);
+INSERT INTO shop.beast (n, legs, account_id) SELECT serial_no, 4, id FROM shop.account WHERE serial_no BETWEEN 100 AND 150;
+INSERT INTO shop.hound (n, name, account_id) SELECT serial_no, 'h ' || serial_no, id FROM shop.account WHERE serial_no BETWEEN 200 AND 250;
+INSERT INTO shop.marked (mark) SELECT 'm ' || g FROM generate_series(1, 10) AS g;
 INSERT INTO public.named SELECT gen_random_uuid()::text, serial_no, id FROM shop.account;
 INSERT INTO public.whole SELECT gen_random_uuid()::text, g, 'w', ARRAY[gen_random_uuid()::text, NULL] FROM generate_series(1, 90) AS g;
 INSERT INTO public.setting SELECT 'key ' || g, 'w', CASE WHEN g > 3 THEN '2025-05-05Z'::timestamptz END FROM generate_series(1, 60) AS g;
