@@ -22,13 +22,16 @@ class Patience:
     sleep: Callable[[float], None]
     random_source: random.Random
 
-    def until_granted(self, step: Callable[[], T], *, what: str, command: str) -> T:
-        """Do `step` until its locks are granted. Raises NeedsPerson, naming `what` is locked, after the last try."""
+    def until_granted(self, step: Callable[[], T], *, what: str, command: str, left: str = "") -> T:
+        """Do `step` until its locks are granted.
+
+        Raises NeedsPerson after the last try: it names `what` is locked, and what is `left` there.
+        """
         for attempt in range(self.attempts):
             try:
                 return step()
             except (errors.LockNotAvailable, errors.DeadlockDetected):
                 self.sleep(0.1 + self.random_source.random() * min(0.1 * (attempt + 1), 2.0))
         raise NeedsPerson(
-            f"{what} is locked by others. End the transactions that hold it, then `{command}` again: it goes on."
+            f"{what} is locked by others{left}. End the transactions that hold it, then `{command}` again: it goes on."
         )

@@ -67,10 +67,10 @@ def roll_back(
         drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
         unlink_next(connection, [table.spec for table in present])
     for table in present:
-        remove_table(connection, run, table, sleep, random_source)
+        remove_table(connection, run, table, going_back.patience)
         say(f"{table.spec.full_name}: next table, change log and capture removed")
     for cache in caches.read_caches(connection, run.run_id):
-        remove_cache(connection, run, cache, sleep, random_source)
+        remove_cache(connection, run, cache, going_back.patience)
         if cache.state in (CacheState.SWAPPED, CacheState.DONE):
             say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
         else:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from replank.plan_words import Name, Strict, split_name
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Name = Annotated[str, Field(min_length=1, max_length=63)]
-
-
-class SourcePlan(_Strict):
+class SourcePlan(Strict):
     """A table whose changes during the rebuild must not be lost. `key` is its column that says whose rows changed."""
 
     table_schema: Name = Field(alias="schema", default="public")
@@ -26,7 +21,7 @@ class SourcePlan(_Strict):
         return f"{self.table_schema}.{self.name}"
 
 
-class _Cache(_Strict):
+class _Cache(Strict):
     name: Name
     after: tuple[str, ...] = ()
     """Other caches of the plan, by name, that must be rebuilt before this one begins."""
@@ -100,7 +95,7 @@ class PrewarmPlan(_Cache):
         """`(schema, name)` of each, None where the plan names none."""
         if self.tables is None:
             return None
-        return tuple((str(n["schema"]), str(n["name"])) for n in map(_named, self.tables))
+        return tuple(map(split_name, self.tables))
 
 
 class RedisPlan(_Cache):
@@ -117,8 +112,8 @@ CachePlan = Annotated[TableCachePlan | MaterializedViewPlan | PrewarmPlan | Redi
 
 
 def _named(name: str) -> dict[str, str]:
-    schema, dot, table = name.partition(".")
-    return {"schema": schema, "name": table} if dot else {"schema": "public", "name": name}
+    schema, table = split_name(name)
+    return {"schema": schema, "name": table}
 
 
 def refuse_unordered(caches: tuple[CachePlan, ...]) -> tuple[CachePlan, ...]:

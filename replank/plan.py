@@ -7,30 +7,24 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
+from replank.plan_words import Name, Strict
 from replank.steps_plan import StepsPlan
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Name = Annotated[str, Field(min_length=1, max_length=63)]
-
-
-class DatabasePlan(_Strict):
+class DatabasePlan(Strict):
     """The database the plan was made for. `system_identifier` may be left out to use it elsewhere."""
 
     name: Name
     system_identifier: str | None = None
 
 
-class OptionsPlan(_Strict):
+class OptionsPlan(Strict):
     """Limits of one run. Every name carries its unit."""
 
     lock_timeout_ms: int = Field(default=200, ge=10, le=10_000)
@@ -52,7 +46,7 @@ Expression = Annotated[str, Field(min_length=1)]
 """SQL over the live row, which is called `live`. Names of tables and functions carry their schema."""
 
 
-class ColumnPlan(_Strict):
+class ColumnPlan(Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
 
     `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
@@ -74,7 +68,7 @@ class ColumnPlan(_Strict):
         return self
 
 
-class AddedColumnPlan(_Strict):
+class AddedColumnPlan(Strict):
     """A column that the table does not have yet. Rows that are there get `value`, or else the default.
 
     `on_update` is what every UPDATE that does not set the column itself puts there. `stable = false` says
@@ -91,7 +85,7 @@ class AddedColumnPlan(_Strict):
     stable: bool = True
 
 
-class FilledColumnPlan(_Strict):
+class FilledColumnPlan(Strict):
     """A column that is there and gets values: where it is NULL, or everywhere with `only_null = false`."""
 
     name: Name
@@ -103,7 +97,7 @@ class FilledColumnPlan(_Strict):
     on_update: Expression | None = None
 
 
-class JoinPlan(_Strict):
+class JoinPlan(Strict):
     """What expressions may use beside the live row: `LEFT JOIN (query) AS name ON (on)`, at most one row each."""
 
     name: Name
@@ -111,7 +105,7 @@ class JoinPlan(_Strict):
     on: Expression
 
 
-class TablePlan(_Strict):
+class TablePlan(Strict):
     """One table to rebuild."""
 
     table_schema: Name = Field(alias="schema", default="public")
@@ -140,7 +134,7 @@ class TablePlan(_Strict):
         return self
 
 
-class Plan(_Strict):
+class Plan(Strict):
     """A whole plan. `version` is the version of this format."""
 
     version: Literal[1] = 1

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from replank.plan_words import Name, Strict
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Name = Annotated[str, Field(min_length=1, max_length=63)]
 TableName = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)?$")]
 """`schema.table`, or the name of a table in `public`."""
 
 Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week|month|year)s?$")]
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """`("public", "booking")` for `booking`."""
-    schema, dot, table = name.partition(".")
-    return (schema, table) if dot else ("public", name)
-
-
-class UuidFieldsPlan(_Strict):
+class UuidFieldsPlan(Strict):
     """Step 01: a native uuid column with default and unique index for tables that have none."""
 
     column: Name = "uuid"
     tables: tuple[TableName, ...] = Field(min_length=1)
 
 
-class IndexPlan(_Strict):
+class IndexPlan(Strict):
     """An index of the plan's own."""
 
     name: Name
@@ -42,7 +32,7 @@ class IndexPlan(_Strict):
     where: str | None = None
 
 
-class IndexesPlan(_Strict):
+class IndexesPlan(Strict):
     """Step 02. `foreign_keys` makes one for each foreign key that no index leads with, on the named tables or all."""
 
     foreign_keys: bool = True
@@ -50,7 +40,7 @@ class IndexesPlan(_Strict):
     add: tuple[IndexPlan, ...] = ()
 
 
-class AuditLogPlan(_Strict):
+class AuditLogPlan(Strict):
     """Step 03: tables for audit logs, and triggers that capture every change of `tables` (None: of all).
 
     `actor` and `request` name the settings in which the application says who does it, e.g.
@@ -65,14 +55,14 @@ class AuditLogPlan(_Strict):
     keep: Interval = "24 months"
 
 
-class PermissionSourcePlan(_Strict):
+class PermissionSourcePlan(Strict):
     """A table whose changes make cached permissions stale: those of its `user` column, or everybody's."""
 
     table: TableName
     user: Name | None = None
 
 
-class PermissionCachePlan(_Strict):
+class PermissionCachePlan(Strict):
     """Step 04. `query` gives `user_id`, `tenant_id`, `permissions` and `roles` (both jsonb) of everybody."""
 
     table_schema: Name = Field(alias="schema", default="permission")
@@ -81,7 +71,7 @@ class PermissionCachePlan(_Strict):
     expires_after: Interval = "1 hour"
 
 
-class EnumPlan(_Strict):
+class EnumPlan(Strict):
     """Step 05: an enum type with these values, made where it is missing; `rename` maps old values to new ones."""
 
     table_schema: Name = Field(alias="schema", default="public")
@@ -98,14 +88,14 @@ class EnumPlan(_Strict):
         return self
 
 
-class OptimizePlan(_Strict):
+class OptimizePlan(Strict):
     """Step 12: indexes that were agreed to go or to be built again, by name. `replank indexes` proposes them."""
 
     drop: tuple[TableName, ...] = ()
     reindex: tuple[TableName, ...] = ()
 
 
-class StepsPlan(_Strict):
+class StepsPlan(Strict):
     """The part of a plan that becomes scripts. A step that is not named does nothing."""
 
     uuid_fields: UuidFieldsPlan | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from replank.steps_plan import split_name
+from replank.plan_words import split_name
 from sql.connection import Connection, row, rows, value
 from sql.named import query
 

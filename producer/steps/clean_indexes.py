@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from replank.errors import WrongUse
-from replank.steps_plan import OptimizePlan, split_name
+from replank.plan_words import split_name
+from replank.steps_plan import OptimizePlan
 from sql import scripts
 from sql.connection import Connection, rows
 from sql.named import query

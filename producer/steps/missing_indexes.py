@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.steps_plan import IndexesPlan, IndexPlan, split_name
+from replank.plan_words import split_name
+from replank.steps_plan import IndexesPlan, IndexPlan
 from sql import scripts
 from sql.connection import Connection
 from sql.relations import (
