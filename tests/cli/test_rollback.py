@@ -180,6 +180,8 @@ def test_rollback_between_swap_and_validation(site: Site, ledger: LedgerView) ->
     before = look(site.database_url)
     run = site.run("--hold-cutover")
     ledger.wait_for_states({"ready"})
+    # A drain left waiting would keep the set from its cutover until there is a worker again.
+    wait_for("the last drains", lambda: not ledger.unfinished_jobs(), explain=ledger.explain)
     run.terminate()
     run.wait()
     assert site.call("cutover").exit_code == 0
