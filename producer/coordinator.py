@@ -19,7 +19,7 @@ from producer.cache_resolution import measure_tables
 from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
-from producer.governor import window
+from producer.governor import Governor, Window
 from producer.setup import STEP, plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
@@ -54,6 +54,7 @@ class Coordinator:
     run_id: int
     dispatcher: Dispatcher
     random_source: random.Random = field(default_factory=random.Random)
+    governor: Governor = field(default_factory=Governor)
     between_turns: Callable[[], None] = lambda: None
     until: Step = STEPS[-1]
     """The last step to take; what comes after it waits for another `run`."""
@@ -68,8 +69,9 @@ class Coordinator:
                 run = runs.read_run(self.connection, self.run_id)
                 if run.state is not RunState.RUNNING or (not run.paused and self._is_far_enough(run)):
                     return run
-                moved = False if run.paused else self._take_script(run) or self._turn(run, snapshots)
-                self._dispatch(run)
+                present = self._govern(run)
+                moved = False if run.paused else self._advance(run, snapshots, present)
+                self._dispatch(run, present)
                 self.between_turns()
                 if not moved:
                     self._rest()
@@ -81,6 +83,12 @@ class Coordinator:
         for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
             # The worker that has just finished gets its next job first: both may need the same core.
             time.sleep(AFTER_NEWS_S)
+
+    def _advance(self, run: Run, snapshots: SnapshotKeeper, present: Window) -> bool:
+        """The next script, or the next of the tables. A script begins nothing while the window is closed."""
+        if present.now == 0 and next_script(self.connection, run.run_id) is not None:
+            return False
+        return self._take_script(run) or self._turn(run, snapshots)
 
     def _is_far_enough(self, run: Run) -> bool:
         """Whether what comes next lies behind the step that was asked for."""
@@ -187,12 +195,23 @@ class Coordinator:
         if exhausted:
             log.error("jobs used up their attempts", jobs=exhausted)
 
-    def _dispatch(self, run: Run) -> None:
-        present = window(run)
+    def _govern(self, run: Run) -> Window:
+        """The window of this turn, written down where it is another one; what is sent beyond it is called back."""
+        present = self.governor.window(self.connection, run)
         if (present.now, present.maximum, present.reason) != (run.window_now, run.window_max, run.window_reason):
             runs.set_window(
-                self.connection, run.run_id, now=present.now, maximum=present.maximum, reason=present.reason
+                self.connection,
+                run.run_id,
+                now=present.now,
+                maximum=present.maximum,
+                cause=present.cause,
+                reason=present.reason,
             )
+            if present.now < run.window_now:
+                jobs.recall(self.connection, run.run_id, window=present.now)
+        return present
+
+    def _dispatch(self, run: Run, present: Window) -> None:
         if present.now == 0:
             return
         sendables = jobs.take_for_sending(

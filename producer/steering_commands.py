@@ -1,4 +1,4 @@
-"""`replank cutover`, `pause`, `resume` and `retry`: what an operator says to a run that is under way."""
+"""`replank cutover`, `pause`, `resume`, `throttle` and `retry`: what an operator says to a run that is under way."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("retry")(retry)
     app.command("pause")(pause)
     app.command("resume")(resume)
+    app.command("throttle")(throttle)
 
 
 def cutover(database_url: DatabaseUrl = None) -> None:
@@ -37,6 +38,27 @@ def pause(database_url: DatabaseUrl = None) -> None:
 def resume(database_url: DatabaseUrl = None) -> None:
     """Go on after `replank pause`."""
     _change("resume", database_url, paused=False)
+
+
+def throttle(
+    max_window: Annotated[
+        int | None, typer.Option(min=1, max=1_000, help="The most jobs in flight, in place of the plan's limit.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="The plan's limit holds again.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Change the most jobs in flight while the run goes on. The governor still lowers it where a signal asks."""
+    if (max_window is None) is not reset:
+        raise WrongUse("Say either --max-window N or --reset.")
+    settings = load_settings(database_url=database_url)
+    limit = "the plan's limit" if max_window is None else f"at most {max_window} jobs in flight"
+    with connect(settings.database(), name="throttle") as connection:
+        present = _open_run(connection)
+        with connection.transaction():
+            runs.set_limit(connection, present.run_id, max_window)
+            runs.add_event(connection, present.run_id, actor="operator", kind="throttle", message=limit)
+            jobs.wake_up(connection)
+    people().print(f"Run {present.run_id}: {limit}.", markup=False)
 
 
 def _change(

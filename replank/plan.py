@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
+from replank.governor_plan import GovernorPlan
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
@@ -141,6 +142,7 @@ class Plan(Strict):
     name: Name = "plan"
     database: DatabasePlan
     options: OptionsPlan = OptionsPlan()
+    governor: GovernorPlan = GovernorPlan()
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()

@@ -8,6 +8,7 @@ from producer.audit.catalogue import audit_catalogue
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.health import audit_health
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
@@ -71,6 +72,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
+    found += audit_health(connection, subject)
     found += audit_families(connection, subject)
     found += audit_text_casts(subject)
     found += audit_expressions(connection, subject)

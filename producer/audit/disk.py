@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from producer.audit.findings import Audited, Finding, blocker, warning
-from sql.connection import Connection, value
-from sql.named import query
+from sql.connection import Connection
+from sql.server_machine import free_bytes, local_data_directory
 
 GROWTH = 1.3
 """Next tables and indexes against the live ones: uuid is smaller than text, sorting and drains need room."""
-
-LOOPBACK = ("127.", "::1")
 
 
 def audit_disk(connection: Connection, audited: Audited, *, max_wal_bytes: int) -> list[Finding]:
     """Compare the need with what is free, where the server's disk can be seen from here."""
     need = needed_bytes(audited, max_wal_bytes=max_wal_bytes)
-    free = free_bytes(connection, audited.server.system_identifier)
+    directory = local_data_directory(connection, audited.server.system_identifier)
+    free = free_bytes(directory) if directory else None
     if free is None:
         return [
             warning(
@@ -45,26 +41,3 @@ def needed_bytes(audited: Audited, *, max_wal_bytes: int) -> int:
     """The planned tables with their indexes once more, and the WAL of writing them until a checkpoint frees it."""
     size = sum(s.live.table_bytes + s.live.index_bytes for s in audited.subjects)
     return int(size * GROWTH) + min(size, max_wal_bytes)
-
-
-def free_bytes(connection: Connection, system_identifier: str) -> int | None:
-    """Free bytes under the data directory if the server runs here and the directory is its own, else None."""
-    address = connection.info.hostaddr
-    local = connection.info.host.startswith("/") or address.startswith(LOOPBACK)
-    if not local or not value(connection, query("audit.knows_data_directory")):
-        return None
-    directory = Path(value(connection, query("audit.data_directory")))
-    try:
-        if not _belongs_to(directory, system_identifier):
-            return None
-        found = os.statvfs(directory)
-    except OSError:
-        return None
-    return found.f_bavail * found.f_frsize
-
-
-def _belongs_to(directory: Path, system_identifier: str) -> bool:
-    """A port may be forwarded to another machine; the control file begins with the system identifier."""
-    with (directory / "global" / "pg_control").open("rb") as control:
-        begin = control.read(8)
-    return system_identifier in (str(int.from_bytes(begin, order)) for order in ("little", "big"))

@@ -11,8 +11,10 @@ CREATE TABLE replank.run (
     back_to       text,
     paused        boolean NOT NULL DEFAULT false,
     hold_cutover  boolean NOT NULL DEFAULT false,
-    window_now    integer NOT NULL DEFAULT 0,
+    window_now    integer NOT NULL,
     window_max    integer NOT NULL,
+    window_limit  integer CHECK (window_limit > 0),  -- an operator's, in place of the plan's
+    window_cause  text NOT NULL DEFAULT '',
     window_reason text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at   timestamptz
@@ -217,6 +219,16 @@ CREATE TABLE replank.event (
     message  text NOT NULL DEFAULT ''
 );
 CREATE INDEX ON replank.event (run_id, event_id);
+
+-- What the governor decided, and when. Figures of the reason are those of the moment.
+CREATE TABLE replank.window_change (
+    run_id  bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    now     integer NOT NULL,
+    maximum integer NOT NULL,
+    reason  text NOT NULL
+);
+CREATE INDEX ON replank.window_change (run_id, at);
 
 -- What the catalogue said of the run's relations when it began.
 CREATE TABLE replank.catalogue_before (

@@ -207,13 +207,18 @@ def take_for_sending(connection: Connection, run_id: int, *, window: int, resend
     ]
 
 
+def recall(connection: Connection, run_id: int, *, window: int) -> None:
+    """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
+    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window})
+
+
 def unsend(connection: Connection, job_ids: Sequence[int]) -> None:
     """The broker did not take these: they may be sent at once when it answers again."""
     connection.execute(query("jobs.unsend"), {"job_ids": list(job_ids)})
 
 
 def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, lease_s: float) -> Job | None:
-    """Commit a lease. None where the job is not waiting: another delivery was first, or the run rests."""
+    """Commit a lease. None where another delivery was first, the run rests, or the window is full."""
     found = row(
         connection,
         query("jobs.claim"),

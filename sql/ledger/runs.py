@@ -18,6 +18,9 @@ from sql.named import ledger_upgrades, query
 WAKE_UP = "replank_ledger"
 """The NOTIFY channel on which a finished job wakes the coordinator; only a hint, polling is enough."""
 
+FIRST_WINDOW = 8
+"""Jobs in flight when a run begins; the governor raises it while every signal is good."""
+
 _UPGRADE_LOCK = 0x7265_706C_0001
 """Advisory lock: two processes must not upgrade the ledger at once."""
 
@@ -37,6 +40,8 @@ class Run:
     hold_cutover: bool
     window_now: int
     window_max: int
+    window_limit: int | None
+    window_cause: str
     window_reason: str
     created_at: datetime
     finished_at: datetime | None
@@ -91,6 +96,7 @@ def create_run(connection: Connection, plan: Plan, *, hold_cutover: bool) -> int
                     "plan_digest": plan.digest(),
                     "plan": Jsonb(plan.model_dump(mode="json", by_alias=True)),
                     "hold_cutover": hold_cutover,
+                    "window_now": min(FIRST_WINDOW, plan.options.max_jobs_in_flight),
                     "window_max": plan.options.max_jobs_in_flight,
                 },
             )
@@ -178,8 +184,20 @@ def set_flags(
     connection.execute(query("ledger.set_flags"), {"run_id": run_id, "paused": paused, "hold_cutover": hold_cutover})
 
 
-def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, reason: str) -> None:
-    connection.execute(query("ledger.set_window"), {"run_id": run_id, "now": now, "max": maximum, "reason": reason})
+def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, cause: str, reason: str) -> None:
+    """What the governor decided. It is kept with its time where now, maximum or cause are others than before."""
+    words = {"run_id": run_id, "now": now, "max": maximum, "cause": cause, "reason": reason}
+    connection.execute(query("ledger.set_window"), words)
+
+
+def window_changes(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Every window the run had: `at`, `now`, `maximum`, `reason`, in time order."""
+    return rows(connection, query("ledger.window_changes"), {"run_id": run_id})
+
+
+def set_limit(connection: Connection, run_id: int, limit: int | None) -> None:
+    """An operator's limit in place of the plan's; None gives the plan's back."""
+    connection.execute(query("ledger.set_limit"), {"run_id": run_id, "limit": limit})
 
 
 def add_event(

@@ -57,7 +57,14 @@ RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper,
 -- unsend: the broker did not take them
 UPDATE replank.job SET sent_at = NULL, sends = greatest(sends - 1, 0) WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
 
--- claim: commit a lease; the attempt is its fence. No row where another delivery was first or the run rests
+-- recall: the window has shrunk: what is sent and not begun, beyond it, waits here again, newest first
+WITH leased AS (SELECT count(*) AS n FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased'),
+surplus AS (
+  SELECT job_id FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL
+   ORDER BY job_id OFFSET greatest(%(window)s - (SELECT n FROM leased), 0) FOR UPDATE SKIP LOCKED)
+UPDATE replank.job j SET sent_at = NULL, sends = 0 FROM surplus WHERE j.job_id = surplus.job_id;
+
+-- claim: commit a lease; the attempt is its fence. No row where another delivery was first, the run rests or the window is full
 UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(worker)s, backend_pid = pg_backend_pid(),
        backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second', started_at = clock_timestamp(),
@@ -65,6 +72,7 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
   FROM replank.run r
  WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s AND j.state = ANY (%(sources)s) AND j.not_before <= clock_timestamp()
    AND r.run_id = j.run_id AND r.state = 'running' AND NOT r.paused
+   AND (SELECT count(*) FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'leased') < r.window_now
 RETURNING j.*;
 
 -- hold_lease: in the job's own transaction, the lease is still ours; the row stays locked until commit, and settings hold until then

@@ -5,8 +5,8 @@ SELECT coalesce(max(version), 0) AS version FROM replank.version;
 SELECT to_regclass('replank.version') IS NOT NULL AS there;
 
 -- create_run: one open run per database; a second one violates one_open_run
-INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_max)
-VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_max)s)
+INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_now, window_max)
+VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_now)s, %(window_max)s)
 RETURNING run_id;
 
 -- add_phase: the phase and its step
@@ -70,9 +70,20 @@ UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_
 UPDATE replank.run SET paused = coalesce(%(paused)s, paused), hold_cutover = coalesce(%(hold_cutover)s, hold_cutover)
  WHERE run_id = %(run_id)s RETURNING run_id;
 
--- set_window: how many jobs may be in flight now, and why
-UPDATE replank.run SET window_now = %(now)s, window_max = %(max)s, window_reason = %(reason)s
- WHERE run_id = %(run_id)s AND (window_now, window_max, window_reason) IS DISTINCT FROM (%(now)s, %(max)s, %(reason)s);
+-- set_window: how many jobs may be in flight now, and why; kept with its time when it is another window, or for another cause
+WITH before AS (SELECT window_now, window_max, window_cause FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE),
+     changed AS (
+  UPDATE replank.run SET window_now = %(now)s, window_max = %(max)s, window_cause = %(cause)s, window_reason = %(reason)s
+   WHERE run_id = %(run_id)s)
+INSERT INTO replank.window_change (run_id, now, maximum, reason)
+SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
+ WHERE (window_now, window_max, window_cause) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s);
+
+-- window_changes: what the governor decided, in time order
+SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at;
+
+-- set_limit: an operator's limit of the window; NULL: the plan's again
+UPDATE replank.run SET window_limit = %(limit)s WHERE run_id = %(run_id)s;
 
 -- add_event: what happened, who did it
 INSERT INTO replank.event (run_id, actor, kind, subject, message)

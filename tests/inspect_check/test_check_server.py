@@ -21,6 +21,7 @@ from replank.errors import TryAgain
 from replank.settings import Settings
 from sql import catalogue
 from sql.connection import connect
+from sql.server_machine import local_data_directory
 
 from .conftest import Counting, Database, codes, only
 
@@ -62,7 +63,7 @@ def test_a_role_without_rights_is_told_each_of_them(table: Database, role: Role)
     report = table.check({"t": ["id"], "other": ["id"]}, url=url)
     # Then nothing breaks, and each right is named
     said = [f.message for f in report.blockers]
-    assert {f.code for f in report.blockers} == {"no_privilege"}
+    assert {f.code for f in report.blockers} == {"no_privilege", "signal_unreadable"}
     assert any("create schemas in this database" in message for message in said)
     assert any("public.t is not owned" in message for message in said)
     assert any("public.other may not be read" in message for message in said)
@@ -75,6 +76,7 @@ def test_the_owner_of_everything_needs_no_superuser(database: Database, role: Ro
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
         connection.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
+        connection.execute(f"GRANT pg_read_all_stats TO {name}")
         connection.execute("CREATE TABLE plans (id integer PRIMARY KEY)")
         connection.execute(f"GRANT REFERENCES ON plans TO {name}")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -91,7 +93,9 @@ def test_the_need_is_compared_with_the_servers_own_disk(table: Database) -> None
     # Given a server on this machine, whose data directory can be seen
     subject = _audited(table)
     with connect(table.url, name="test") as connection:
-        free = disk.free_bytes(connection, subject.server.system_identifier)
+        directory = local_data_directory(connection, subject.server.system_identifier)
+        assert directory is not None
+        free = disk.free_bytes(directory)
         assert free is not None
         assert free > 0
         # When the need is more than that, the check blocks
