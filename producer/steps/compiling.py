@@ -58,7 +58,7 @@ def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]
     if asked.audit_log is not None:
         found[3] = audit_log.facts(connection, asked.audit_log)
     if asked.permission_cache is not None:
-        found[4] = permission_cache.facts(connection, asked.permission_cache)
+        found[4] = permission_cache.facts(connection, asked.permission_cache, asked.mappings)
     if asked.enums:
         found[5] = enums.facts(connection, asked.enums)
     if asked.mappings is not None:
