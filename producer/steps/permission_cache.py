@@ -18,9 +18,7 @@ COLUMNS = ("user_id", "tenant_id", "permissions", "roles")
 OURS = frozenset({"cache", "invalidation", "warm_up", "use", "configuration"})
 
 
-def facts(
-    connection: Connection, plan: PermissionCachePlan, mappings: MappingsPlan | None = None
-) -> Mapping[str, Any]:
+def facts(connection: Connection, plan: PermissionCachePlan, mappings: MappingsPlan | None = None) -> Mapping[str, Any]:
     """What the templates of step 04 need. Raises WrongUse where the query or a source does not fit."""
     tables = read_relations(connection)
     mistakes = _query_mistakes(connection, plan.query)

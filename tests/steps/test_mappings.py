@@ -281,7 +281,8 @@ def test_names_that_cannot_be_had_are_refused(old: psycopg.Connection, compiled:
 
 
 PERMISSIONS = """
-SELECT "tenantId" AS user_id, id AS tenant_id, to_jsonb(note) AS permissions, to_jsonb(note) AS roles FROM public."Booking"
+SELECT "tenantId" AS user_id, id AS tenant_id, to_jsonb(note) AS permissions, to_jsonb(note) AS roles
+  FROM public."Booking"
 """
 
 
