@@ -83,4 +83,7 @@ class MappingsPlan(Strict):
         """Prisma's own tables begin with an underscore, and nothing in its schema file can give them other names."""
         if not self.snake_case or (table.startswith("_") and self.renaming(schema, table) is None):
             return False
+        if any((schema, table) == (split_name(one.table)[0], one.to) for one in self.rename):
+            # It has the name that the plan has given it.
+            return False
         return self.tables is None or (schema, table) in {split_name(name) for name in self.tables}

@@ -13,11 +13,12 @@ MARK = "Replank: the old names of "
 
 @dataclass(frozen=True, kw_only=True)
 class CompatibilityView:
-    """A view `schema.name` that stands for the table `schema.of_table`."""
+    """A view `schema.name` that stands for the table `schema.of_table`. `columns` are those renamed: (old, new)."""
 
     schema: str
     name: str
     of_table: str
+    columns: tuple[tuple[str, str], ...]
 
     @property
     def full_name(self) -> str:
@@ -27,4 +28,12 @@ class CompatibilityView:
 def compatibility_views(connection: Connection) -> list[CompatibilityView]:
     """All that are there, by name; those that are being built, or were put aside, are not among them."""
     found = rows(connection, query("mappings.compatibility_views"), {"mark": MARK})
-    return [CompatibilityView(**r) for r in found]
+    return [
+        CompatibilityView(
+            schema=r["schema"],
+            name=r["name"],
+            of_table=r["of_table"],
+            columns=tuple((old, new) for old, new in zip(r["old"], r["new"], strict=True) if old != new),
+        )
+        for r in found
+    ]

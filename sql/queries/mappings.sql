@@ -1,11 +1,18 @@
--- compatibility_views: views whose comment says that they stand for a table, with that table
-SELECT DISTINCT n.nspname AS schema, v.relname AS name, t.relname AS of_table
-  FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
-  JOIN pg_rewrite r ON r.ev_class = v.oid AND r.ev_type = '1'
-  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-  JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = v.relnamespace
- WHERE v.relkind = 'v' AND starts_with(obj_description(v.oid, 'pg_class'), %(mark)s) AND n.nspname NOT LIKE 'replank%%'
- ORDER BY 1, 2;
+-- compatibility_views: views whose comment says that they stand for a table, with that table and both names of their columns
+WITH stands AS (
+  SELECT DISTINCT v.oid AS view, t.oid AS of_table, n.nspname, v.relname, t.relname AS table_name
+    FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
+    JOIN pg_rewrite r ON r.ev_class = v.oid AND r.ev_type = '1'
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = v.relnamespace
+   WHERE v.relkind = 'v' AND starts_with(obj_description(v.oid, 'pg_class'), %(mark)s) AND n.nspname NOT LIKE 'replank%%'),
+placed AS (
+  SELECT attrelid, attname::text AS name, row_number() OVER (PARTITION BY attrelid ORDER BY attnum) AS n
+    FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid IN (SELECT view FROM stands UNION SELECT of_table FROM stands))
+-- Columns of the view are those of the table in its order; what the table got since comes behind them.
+SELECT s.nspname AS schema, s.relname AS name, s.table_name AS of_table, array_agg(o.name ORDER BY o.n) AS old, array_agg(p.name ORDER BY o.n) AS new
+  FROM stands s JOIN placed o ON o.attrelid = s.view JOIN placed p ON p.attrelid = s.of_table AND p.n = o.n
+ GROUP BY 1, 2, 3 ORDER BY 1, 2;
 
 -- renamed: what step 07 must know of the application's tables beside their columns
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relrowsecurity AS row_security,

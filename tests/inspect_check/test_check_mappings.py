@@ -35,7 +35,7 @@ add = [
   { name = "seat_text", type = "text", value = "live.seat_no::text" },
   { name = "more", type = "text", value = "'x'" },
 ]
-fill = [{ name = "created_at", value = "coalesce(live.created_at, now())", default = "now()" }]
+fill = [{ name = "created_at", value = "coalesce(live.created_at, '2020-01-01')", default = "now()" }]
 partition = { by = "hash", column = "id", count = 3 }
 
 [steps.mappings]
