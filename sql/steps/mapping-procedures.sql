@@ -125,7 +125,7 @@ BEGIN
   IF row_security AND by_column THEN
     RAISE EXCEPTION 'table % has row security, and some may read single columns of it only: no view can keep both', of_table;
   END IF;
-  EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', of_view, NOT by_column, columns, of_table);
+  EXECUTE format('CREATE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s', of_view, (NOT by_column)::text, columns, of_table);
   IF owner <> current_user::regrole THEN
     EXECUTE format('ALTER VIEW %s OWNER TO %s', of_view, owner);
   END IF;

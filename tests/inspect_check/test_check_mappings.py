@@ -67,6 +67,15 @@ def test_what_can_be_looked_at_is_and_the_rest_is_told(old: Database) -> None:
     assert (left.table, "stillOld" in left.message) == ("public.plain", True)
 
 
+def test_caches_wait_together(old: Database) -> None:
+    old.run('CREATE TABLE "UserSeats" (user_id uuid PRIMARY KEY, seats bigint)')
+    cache = "SELECT user_id, count(*) AS seats FROM public.booking GROUP BY 1"
+    report = check(old, f'{PLAN}\n[[caches]]\nkind = "table"\nname = "user_seats"\nquery = "{cache}"\n')
+    assert codes(report.blockers) == []
+    (found,) = [f for f in report.warnings if f.code == "looked_at_later" and f.table is None]
+    assert found.message.startswith("caches names booking, user_id, user_seats")
+
+
 def test_values_are_read_by_their_old_names(old: Database) -> None:
     old.run('UPDATE "Booking" SET "userId" = \'no uuid\'')
     found = only(check(old).blockers, "not_convertible")
