@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from producer.finishing import Finishing
 from producer.resolution import PlanFile
 from producer.rollback import roll_back
 from producer.setup import begin_or_resume
@@ -199,6 +201,13 @@ def test_renamed_converted_and_partitioned_under_old_and_new_clients(
         past = app.execute("SELECT id::uuid FROM replank_past.booking").fetchall()
         told = "SELECT count(*) FROM booking WHERE seat_text = seat_no::text AND id = ANY (%s)"
         assert one(app, told, [key for (key,) in past]) > 700  # type: ignore[operator]
+        # `finish` drops what was put aside, and leaves the views to those who still need them.
+        finishing = Finishing(
+            connection=rebuild.connection, say=lambda _: None, sleep=time.sleep, random_source=random.Random(1)
+        )
+        finishing.finish(finishing.the_run())
+        assert len(compatibility_views(rebuild.connection)) == 3
+        assert one(app, 'SELECT count(*) FROM "Booking"') == one(app, "SELECT count(*) FROM booking")
     finally:
         rebuild.close()
 
