@@ -110,7 +110,7 @@ def _look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableS
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
     plain = [
-        table_spec(connection, planned, live, run_id=0, table_no=number)
+        table_spec(connection, planned, live, run_id=0, table_no=number, enums=resolved.enums)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
     return resolved, with_quarantine(plain, resolved.tables, resolved.foreign_keys)

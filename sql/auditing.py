@@ -11,7 +11,7 @@ from replank.chunk import Chunk
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
-from sql.conversion import converted_if_valid, is_valid, type_name
+from sql.conversion import converted_if_valid, differs_from_spelling, is_convertible
 from sql.copying import in_chunk, source
 from sql.next_table import server_text
 
@@ -21,7 +21,7 @@ EXAMPLE_LENGTH = 80
 
 @dataclass(kw_only=True)
 class ColumnCount:
-    """What the values of one column are: how many are no uuid, how many are spelled otherwise."""
+    """What the values of one column are: how many do not convert, how many are spelled otherwise."""
 
     bad: int = 0
     odd: int = 0
@@ -48,7 +48,7 @@ def scan_chunk(
     )
     judged = sql.SQL(", ").join(
         sql.SQL("{text}, {valid} AS {name}").format(
-            text=_name("t", n), valid=is_valid(_name("t", n), version, array=column.array), name=_name("v", n)
+            text=_name("t", n), valid=is_convertible(column, _name("t", n), version), name=_name("v", n)
         )
         for n, column in enumerate(columns)
     )
@@ -77,9 +77,7 @@ def scan_chunk(
 def _counts(number: int, column: ColumnSpec) -> sql.Composed:
     text, valid = _name("t", number), _name("v", number)
     bad = sql.SQL("NOT {}").format(valid)
-    odd = sql.SQL('CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::{kind}::text END').format(
-        text=text, valid=valid, kind=type_name(column.next_type)
-    )
+    odd = sql.SQL("CASE WHEN {} THEN {} END").format(valid, differs_from_spelling(column, text))
     some = sql.SQL("(array_agg(pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
     return sql.SQL(", ").join(
         part
