@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from producer.steps import enums
 from replank.plan import Plan, TablePlan
 from replank.plan_words import split_name
+from replank.steps import STEPS
 from replank.steps_plan import EnumPlan
 from sql.connection import Connection, value
 from sql.relations import enum_labels
+from sql.scripts import render
+
+STEP = STEPS[4]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +55,12 @@ def after_step(present: tuple[str, ...] | None, planned: EnumPlan | None) -> tup
     return (*renamed, *(label for label in planned.values if label not in {*renamed, *planned.rename}))
 
 
-def enum_mistakes(planned: TablePlan, enums: Mapping[str, EnumType]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def enum_mistakes(planned: TablePlan, types: Mapping[str, EnumType]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Where the plan says of an enum what its type does not have, and what."""
     for n, column in enumerate(planned.columns):
         if column.type is None:
             continue
-        enum = enums[column.type]
+        enum = types[column.type]
         if not enum.labels:
             words = f"there is no enum {column.type}, and [[steps.enums]] makes none"
             yield ("columns", n, "type"), words
@@ -65,3 +70,17 @@ def enum_mistakes(planned: TablePlan, enums: Mapping[str, EnumType]) -> Iterator
                 yield ("columns", n, "map"), f"{column.type} has no value {label}"
             if text in enum.labels:
                 yield ("columns", n, "map"), f"{text} is a value of {column.type} itself, so it is not mapped"
+
+
+def make_types(connection: Connection, plan: Plan) -> None:
+    """In a transaction that is rolled back: the types as step 05 will have made them, where it has not yet.
+
+    Values that a type gets in this transaction cannot be used in it. Raises WrongUse where the step does not fit.
+    """
+    missing = []
+    for enum in plan.steps.enums:
+        present = enum_labels(connection, enum.table_schema, enum.name)
+        if after_step(present, enum) != present:
+            missing.append(enum)
+    for block in render(STEP.name, enums.facts(connection, tuple(missing))):
+        connection.execute(block.sql.encode())

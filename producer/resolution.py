@@ -167,7 +167,7 @@ def table_spec(
         name=live.name,
         method=choose_method(connection, planned, live)[0],
         columns=(
-            *(_column_spec(column, changes.get(column.name), enums or {}) for column in live.columns),
+            *(column_spec(column, changes.get(column.name), enums or {}) for column in live.columns),
             *(_added_spec(added) for added in planned.add),
         ),
         join=sql.SQL(" ").join(joins).as_string(connection),
@@ -181,9 +181,10 @@ def table_spec(
     return with_layout(connection, planned, spec)
 
 
-def _column_spec(
+def column_spec(
     live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None, enums: Mapping[str, EnumType]
 ) -> ColumnSpec:
+    """What a live column becomes by this part of the plan, or stays without one."""
     spec = ColumnSpec(
         name=live.name,
         live_type=live.type,

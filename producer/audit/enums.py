@@ -6,30 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
-from producer.enum_types import after_step
-from producer.steps import enums as step_05
-from replank.steps import STEPS
 from replank.table_spec import ColumnSpec
 from sql.connection import Connection, rows
 from sql.enum_checks import EnumCheck, enum_checks
 from sql.named import query
-from sql.relations import enum_labels
-from sql.scripts import render
-
-STEP = STEPS[4]
-
-
-def make_enums(connection: Connection, audited: Audited) -> None:
-    """In a transaction that is rolled back: the types as step 05 will have made them, where it has not yet."""
-    missing = []
-    for enum in audited.file.plan.steps.enums:
-        present = enum_labels(connection, enum.table_schema, enum.name)
-        if after_step(present, enum) != present:
-            missing.append(enum)
-    if not missing or not any(column.enum for subject in audited.subjects for column in subject.converted):
-        return
-    for block in render(STEP.name, step_05.facts(connection, tuple(missing))):
-        connection.execute(block.sql.encode())
 
 
 def audit_enums(connection: Connection, audited: Audited) -> list[Finding]:

@@ -9,11 +9,11 @@ from functools import partial
 from psycopg import errors, sql
 
 from producer.audit.attempt import LOCK_TIMEOUT_MS, attempt
-from producer.audit.enums import make_enums
 from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.trial_dependents import try_dependents
 from producer.audit.trial_triggers import try_triggers
+from producer.enum_types import make_types
 from replank.chunk import Axis, Chunk
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, run
@@ -30,7 +30,7 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
     found: list[Finding] = []
     with connection.transaction(force_rollback=True):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
-        make_enums(connection, audited)
+        make_types(connection, audited.file.plan)
         for subject in audited.subjects:
             found += _defaults(connection, subject)
             if subject.live.oid not in skip:

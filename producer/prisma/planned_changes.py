@@ -5,20 +5,24 @@ Everything is asked of the server, which spells types and defaults as Prisma wil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import errors
 
-from producer.prisma.changes import AddedColumn, Change, KeyChanged, LostForeignKey, SettledColumn, ToUuid
+from producer.enum_types import EnumType, enum_types, make_types
+from producer.prisma.changes import AddedColumn, Change, KeyChanged, LostForeignKey, SettledColumn, ToEnum, ToUuid
 from producer.prisma.document import Block, Document
 from producer.prisma.schema_names import Table, column_of, table_of
+from producer.prisma.step_changes import step_changes
+from producer.resolution import column_spec
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
+from replank.plan_words import split_name
 from sql import prisma
-from sql.catalogue import LiveTable, read_tables
+from sql.catalogue import LiveColumn, LiveTable, read_tables
 from sql.connection import Connection
 from sql.indexes import constraint_name
-from sql.next_table import next_default
+from sql.next_table import column_default
 
 UUIDS = ("uuid", "uuid[]")
 
@@ -26,23 +30,25 @@ UUIDS = ("uuid", "uuid[]")
 def planned_changes(connection: Connection, plan: Plan, document: Document, default_schema: str) -> list[Change]:
     """All changes, in the plan's order. Raises WrongUse where the plan does not fit the database."""
     live = {(table.schema, table.name): table for table in read_tables(connection)}
-    changes: list[Change] = []
-    for planned in plan.tables:
-        table = live.get((planned.table_schema, planned.name))
-        if table is None:
-            raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
-        changes += table_changes(connection, planned, table)
-        changes += _lost_relations(planned, document, default_schema)
+    enums = enum_types(connection, plan)
+    changes: list[Change] = step_changes(connection, plan.steps, list(live.values()))
+    with connection.transaction(force_rollback=True):
+        # Columns may have types that step 05 is yet to make.
+        make_types(connection, plan)
+        for planned in plan.tables:
+            table = live.get((planned.table_schema, planned.name))
+            if table is None:
+                raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
+            changes += table_changes(connection, planned, table, enums)
+            changes += _lost_relations(planned, document, default_schema)
     return changes
 
 
-def table_changes(connection: Connection, planned: TablePlan, table: LiveTable) -> list[Change]:
+def table_changes(
+    connection: Connection, planned: TablePlan, table: LiveTable, enums: Mapping[str, EnumType]
+) -> list[Change]:
     """What the plan changes of one table."""
-    named = (table.schema, table.name)
-    changes: list[Change] = [
-        ToUuid(table=named, column=column.name, default=uuid_default(connection, table, column))
-        for column in planned.columns
-    ]
+    changes = [_converted(connection, table, column, enums) for column in planned.columns]
     if planned.add:
         changes += [_added(connection, table, column) for column in planned.add]
     for filled in planned.fill:
@@ -52,19 +58,35 @@ def table_changes(connection: Connection, planned: TablePlan, table: LiveTable) 
     return changes
 
 
-def uuid_default(connection: Connection, table: LiveTable, column: ColumnPlan) -> str:
-    """The default that the column has as uuid, as the server spells it; empty for none."""
+def _converted(connection: Connection, table: LiveTable, column: ColumnPlan, enums: Mapping[str, EnumType]) -> Change:
+    named, default = (table.schema, table.name), converted_default(connection, table, column, enums)
+    if column.type is None:
+        return ToUuid(table=named, column=column.name, default=default)
+    enum = enums[column.type]
+    return ToEnum(table=named, column=column.name, enum=split_name(column.type), labels=enum.labels, default=default)
+
+
+def converted_default(
+    connection: Connection, table: LiveTable, column: ColumnPlan, enums: Mapping[str, EnumType]
+) -> str:
+    """The default that the column has as what it becomes, as the server spells it; empty for none."""
     live = table.column(column.name)
     if live is None:
         raise WrongUse(f"column {table.full_name}.{column.name} of the plan is not in this database")
-    if live.type in UUIDS:
+    if is_converted(live, column, enums):
         return live.default_expr or ""
-    if column.default is not None:
-        return _settled(connection, f"{table.full_name}.{column.name}", column.to, column.default).default
-    if live.default_expr is None:
+    default = column.default
+    if default is None and live.default_expr is not None:
+        default = column_default(column_spec(live, column, enums), live.default_expr).as_string(connection)
+    if default is None:
         return ""
-    cast = next_default(live.default_expr, column.to).as_string(connection)
-    return _settled(connection, f"{table.full_name}.{column.name}", column.to, cast).default
+    to = column.to if column.type is None else enums[column.type].spelled
+    return _settled(connection, f"{table.full_name}.{column.name}", to, default).default
+
+
+def is_converted(live: LiveColumn, column: ColumnPlan, enums: Mapping[str, EnumType]) -> bool:
+    """Whether the column is what the plan makes of it."""
+    return live.type in (UUIDS if column.type is None else (enums[column.type].spelled,))
 
 
 def _settled(connection: Connection, name: str, column_type: str, default: str) -> prisma.Settled:

@@ -250,7 +250,7 @@ def test_two_keys_that_become_one_stop_the_run(app: psycopg.Connection, begin: B
     ("ddl", "planned", "words"),
     [
         ("ALTER TABLE booking ADD CHECK (lower(status) <> 'x')", BOOKING, r"enum_checks_lost .*lower"),
-        ("CREATE INDEX i ON booking (n) WHERE status = 'open'", BOOKING, r"(?s)enum_spelling .*index public\.i names 'open'"),
+        ("CREATE INDEX i ON booking (n) WHERE status = 'open'", BOOKING, r"enum_spelling .*public\.i names 'open'"),
         ("CREATE VIEW v AS SELECT FROM booking WHERE size = 'small'",
          table("booking", columns=[{**SIZE, "map": {"tiny": "small", "small ": "small"}}]), r"^$"),
         ("CREATE INDEX i ON booking (lower(status))", BOOKING, r"trial_failed .*index i"),
