@@ -77,7 +77,7 @@ def _begin(
     """Scripts of earlier phases change the catalogue, so tables are planned when these have run."""
     resolved, specs = _look(connection, file)
     refuse_unknown(connection, file)
-    compiled = compile_steps(connection, file.plan)
+    compiled = compile_steps(connection, file.plan, Path(file.source).parent)
     if scripts_in is not None:
         refuse_other_scripts(compiled, scripts_in)
     before_first_write()

@@ -14,6 +14,7 @@ from replank.errors import WrongUse
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
+from replank.prisma_plan import PrismaPlan
 from replank.steps_plan import StepsPlan, TableName
 
 
@@ -158,6 +159,7 @@ class Plan(Strict):
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
+    prisma: PrismaPlan | None = None
 
     @field_validator("tables")
     @classmethod

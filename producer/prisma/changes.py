@@ -89,7 +89,7 @@ class KeyChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class AddedIndex:
-    """An index that came in. `method` is PostgreSQL's name of it. Prisma reads `include` as columns behind the others."""
+    """An index that came in. `method` is PostgreSQL's name of it; Prisma reads `include` as columns, too."""
 
     table: Table
     name: str

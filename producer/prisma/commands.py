@@ -18,6 +18,7 @@ from producer.prisma.migration import migration_script, unchanged
 from producer.prisma.planned_changes import planned_changes, without_model
 from producer.prisma.reader import read_schema
 from producer.prisma.rewrite import rewrite
+from producer.prisma.schema_file import read_text
 from producer.prisma.schema_names import join_tables
 from producer.prisma.step_changes import listed_schemas
 from producer.resolution import PlanFile, read_plan_file, refuse_other_database
@@ -82,17 +83,6 @@ def follow(
                 "migration": None if folder is None else {"path": str(folder.path), "checksum": folder.checksum},
             }
         )
-
-
-def read_text(path: Path) -> str:
-    """A schema file's text. Raises WrongUse."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except OSError as error:
-        raise WrongUse(f"{path}: the schema file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise WrongUse(f"{path}: the schema file is not UTF-8 text") from None
 
 
 def _add_migration(
