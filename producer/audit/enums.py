@@ -22,6 +22,7 @@ def audit_enums(connection: Connection, audited: Audited) -> list[Finding]:
             for relation in subject.spec.relations
             for check in enum_checks(connection, relation.oid, subject.spec.columns)
         ]
+        found += _maps(subject)
         found += _checks(subject, checks)
         found += _orders(connection, subject)
         found += _expressions(connection, subject)
@@ -36,6 +37,21 @@ def audit_enums(connection: Connection, audited: Audited) -> list[Finding]:
             )
         )
     return found
+
+
+def _maps(subject: Subject) -> Iterator[Finding]:
+    for column in (column for column in subject.converted if column.words):
+        texts = [text for text, _ in column.words]
+        yield warning(
+            "enum_map",
+            f"from the cutover on, clients that send {', '.join(map(repr, texts[:3]))} fail: these are no values of "
+            f"{column.next_type}",
+            hint="Deploy the new spellings at the moment of the cutover; or take the texts as values, and let step 05 "
+            "of a later plan rename them.",
+            table=subject.name,
+            column=column.name,
+            texts=texts,
+        )
 
 
 def _checks(subject: Subject, checks: Sequence[EnumCheck]) -> Iterator[Finding]:
