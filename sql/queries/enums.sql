@@ -23,3 +23,6 @@ SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS what,
   FROM pg_attribute a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
   LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
  WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attname = %(column)s AND d.classid <> 'pg_constraint'::regclass;
+
+-- labels: the values of a type as it is spelled; none if there is no such type
+SELECT enumlabel::text AS label FROM pg_enum WHERE enumtypid = to_regtype(%(spelled)s);
