@@ -96,14 +96,15 @@ def _explain(spec: TableSpec, there: CatalogueObject, was: str | None, became: s
         return "the plan asks for what every update puts there"
     if was is not None and became is not None and _without_types(was) == _without_types(became, spec.columns):
         return f"it names a column that becomes {_become(spec.columns)}"
-    if there.what == "constraint" and was is not None:
+    if there.what in ("constraint", "index") and was is not None:
         return _explain_check(spec, was, became)
     return ""
 
 
 def _explain_check(spec: TableSpec, was: str, became: str | None) -> str:
-    """A CHECK that lists texts of an enum lists their values, each once; one that does not may go by consent."""
-    for column in (c for c in spec.columns if c.enum and was.startswith("CHECK") and c.name in was):
+    """A CHECK or predicate that lists texts of an enum lists their values; a CHECK that does not may go by consent."""
+    conditional = was.startswith("CHECK") or " WHERE " in was
+    for column in (c for c in spec.columns if c.enum and conditional and c.name in was):
         if became is None and column.drops_checks:
             return f"the plan gives up CHECKs over texts of {column.name}"
         words = dict(column.words)

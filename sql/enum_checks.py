@@ -1,7 +1,8 @@
-"""CHECKs over texts that become an enum: those that list texts are said anew, of all others a person decides.
+"""Conditions over texts that become an enum: CHECKs that list texts are said anew, of all others a person decides.
 
 `status = ANY (ARRAY['open'::text, …])` means the same of values as `status = ANY (ARRAY['open'::booking_status, …])`.
-Only what the server writes of such a list is understood, as a whole; nothing else is ever edited.
+Only what the server writes of such a list is understood, as a whole; nothing else is ever edited. Predicates of
+indexes are the same: no cast between an enum and a text is immutable, so nobody could write one that serves both types.
 """
 
 from __future__ import annotations
@@ -70,28 +71,44 @@ def next_check(spec: TableSpec, check: EnumCheck) -> sql.Composable | None:
 
 
 def said_of_values(definition: str, column: ColumnSpec) -> sql.Composable | None:
-    """A list of texts as the same list of values; None where the definition is anything else, or no text is a value."""
-    name = sql.Identifier(column.name).as_string(None)
-    plain = re.escape(name) + "|" + re.escape(column.name) if re.fullmatch(r"[a-z_][a-z0-9_]*", column.name) else name
-    reference = rf"(?:{plain}|\((?:{plain})\)::text)"
-    listed = rf"ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]"
-    pattern = (
-        rf"CHECK \(\({reference} = (?:(?:\()?({_LITERAL})(?:\)::text)?|ANY \((?:{listed}|\({listed}\)::text\[\])\))\)\)"
-        r"( NO INHERIT)?( NOT VALID)?"
-    )
-    not_null = re.fullmatch(rf"CHECK \(\((?:{plain}) IS NOT NULL\)\)( NO INHERIT)?( NOT VALID)?", definition)
-    if not_null:
-        return sql.SQL(definition)
-    understood = re.fullmatch(pattern, definition)
+    """A CHECK of texts as one of values; None where the definition is anything else, or no text is a value."""
+    understood = re.fullmatch(r"CHECK \(\((.*)\)\)((?: NO INHERIT)?(?: NOT VALID)?)", definition)
+    condition = None if understood is None else _condition(understood.group(1), column)
+    if understood is None or condition is None:
+        return None
+    return sql.SQL("CHECK ({}){}").format(condition, sql.SQL(understood.group(2)))
+
+
+def index_of_values(definition: str, columns: Iterable[ColumnSpec]) -> str:
+    """An index's definition with the same list of values in its predicate; as it is where that is anything else."""
+    for column in (column for column in columns if column.enum):
+        for found in re.finditer(" WHERE ", definition):
+            condition = _condition(definition[found.end() :], column)
+            if condition is not None:
+                return definition[: found.end()] + condition.as_string(None)
+    return definition
+
+
+def _condition(condition: str, column: ColumnSpec) -> sql.Composable | None:
+    """What the server writes of `IN`, `NOT IN`, `=`, `<>` and `IS NOT NULL`, with parentheses or without."""
+    name = sql.Identifier(column.name)
+    plain = re.escape(name.as_string(None))
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", column.name):
+        plain = f"(?:{plain}|{column.name})"
+    if re.fullmatch(rf"{plain} IS NOT NULL", condition):
+        return sql.SQL("{} IS NOT NULL").format(name)
+    one = rf"(=|<>) \(?({_LITERAL})\)?(?:::text)?"
+    several = rf"(= ANY|<> ALL) \(\(?ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)?(?:::text\[\])?\)"
+    understood = re.fullmatch(rf"(?:{plain}|{plain}::text|\({plain}\)::text) (?:{one}|{several})", condition)
     if understood is None:
         return None
-    texts = next(group for group in understood.groups()[:3] if group is not None)
-    values = _values(texts, column)
+    operator, texts = (group for group in understood.groups() if group is not None)
+    values = [sql.SQL("{}::{}").format(value, sql.SQL(column.next_type)) for value in _values(texts, column)]
     if not values:
         return None
-    tail = "".join(group for group in understood.groups()[3:] if group is not None)
-    listed_values = sql.SQL(", ").join(sql.SQL("{}::{}").format(v, sql.SQL(column.next_type)) for v in values)
-    return sql.SQL("CHECK ({} = ANY (ARRAY[{}])){}").format(sql.Identifier(column.name), listed_values, sql.SQL(tail))
+    if len(values) == 1:
+        return sql.SQL("{} {} {}").format(name, sql.SQL(operator.split()[0]), values[0])
+    return sql.SQL("{} {} (ARRAY[{}])").format(name, sql.SQL(operator), sql.SQL(", ").join(values))
 
 
 def _values(texts: str, column: ColumnSpec) -> Sequence[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from replank.table_spec import ColumnSpec
 from sql.connection import Connection, rows
-from sql.enum_checks import EnumCheck, enum_checks
+from sql.enum_checks import EnumCheck, enum_checks, index_of_values
 from sql.named import query
 
 
@@ -111,6 +111,8 @@ def _expressions(connection: Connection, subject: Subject) -> Iterator[Finding]:
     for column in mapped:
         oids = [relation.oid for relation in subject.spec.relations]
         for found in rows(connection, query("enums.expressions"), {"oids": oids, "column": column.name}):
+            if found["definition"] is None or index_of_values(found["definition"], [column]) != found["definition"]:
+                continue
             texts = [text for text, _ in column.words if _names(found, text)]
             if texts:
                 yield blocker(
@@ -126,7 +128,7 @@ def _expressions(connection: Connection, subject: Subject) -> Iterator[Finding]:
 
 
 def _names(found: dict[str, Any], text: str) -> bool:
-    return found["definition"] is not None and "'" + text.replace("'", "''") + "'" in found["definition"]
+    return "'" + text.replace("'", "''") + "'" in found["definition"]
 
 
 def _torn(audited: Audited) -> Iterator[Finding]:

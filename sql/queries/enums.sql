@@ -12,7 +12,7 @@ SELECT 'partition key', p.partrelid::regclass::text
 -- expressions: what depends on a column and holds an expression, with its definition; lists that CHECKs hold are told apart elsewhere
 SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS what,
        CASE d.classid
-         WHEN 'pg_class'::regclass THEN CASE WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(d.objid) END
+         WHEN 'pg_class'::regclass THEN CASE WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(d.objid, 0, true) END
          WHEN 'pg_rewrite'::regclass THEN pg_get_ruledef(d.objid)
          WHEN 'pg_trigger'::regclass THEN pg_get_triggerdef(d.objid)
          WHEN 'pg_policy'::regclass THEN (SELECT concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_policy p WHERE p.oid = d.objid)
