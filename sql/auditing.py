@@ -13,6 +13,7 @@ from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
 from sql.conversion import converted_if_valid, differs_from_spelling, is_convertible
 from sql.copying import in_chunk, source
+from sql.enum_texts import label_if_text
 from sql.next_table import server_text
 
 EXAMPLES = 5
@@ -112,12 +113,7 @@ def find_collisions(
 ) -> Collisions:
     """Values of a unique key that become the same. Values that do not convert are left out."""
     by_name = {column.name: column for column in spec.columns}
-    parts = [
-        converted_if_valid(by_name[name], sql.Identifier("live", name), version)
-        if by_name[name].converted
-        else sql.Identifier("live", name)
-        for name in key
-    ]
+    parts = [_comparable(by_name[name], sql.Identifier("live", name), version) for name in key]
     aliased = sql.SQL(", ").join(sql.SQL("{} AS {}").format(part, _name("k", n)) for n, part in enumerate(parts))
     names = sql.SQL(", ").join(_name("k", n) for n in range(len(parts)))
     comparable = [
@@ -145,6 +141,13 @@ def find_collisions(
     )
     found = run(connection, statement).fetchall()
     return Collisions(keys=found[0][0] if found else 0, examples=tuple(spellings for _, spellings in found))
+
+
+def _comparable(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
+    """A live value so that it equals another where both become the same. An enum's type need not be there yet."""
+    if column.enum:
+        return label_if_text(column, reference)
+    return converted_if_valid(column, reference, version) if column.converted else reference
 
 
 def count_orphans(connection: Connection, key: ForeignKey) -> tuple[int, tuple[str, ...]]:

@@ -22,6 +22,11 @@ def _label(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
     return _mapped(reference, column.words)
 
 
+def label_if_text(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """The name of the value that a live text becomes, as a text; NULL for a text that becomes none."""
+    return sql.SQL("CASE WHEN {} THEN {} END").format(is_enum_text(column, reference), _label(column, reference))
+
+
 def is_enum_text(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
     """Whether a live text is one of the enum's; NULL for NULL."""
     known = [*column.labels, *(text for text, _ in column.words)]

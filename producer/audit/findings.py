@@ -100,6 +100,10 @@ class Subject:
     def converted(self) -> tuple[ColumnSpec, ...]:
         return tuple(column for column in self.spec.columns if column.converted)
 
+    def becomes(self, column: str) -> str:
+        """The type that a column has when the run is done."""
+        return next(c.next_type for c in self.spec.columns if c.name == column)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audited:

@@ -216,7 +216,8 @@ def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> li
                 blocker(
                     "collision",
                     f"{collisions.keys:,} keys of unique index {index['name']} ({', '.join(index['columns'])}) would "
-                    f"be in the table twice, because texts become the same uuid: {'; '.join(collisions.examples)}",
+                    f"be in the table twice, because texts become the same {subject.becomes(odd[0])}: "
+                    f"{'; '.join(collisions.examples)}",
                     hint="Decide which of the rows is right and change or remove the others.",
                     table=subject.name,
                     column=odd[0],

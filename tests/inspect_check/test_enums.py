@@ -77,6 +77,15 @@ def test_values_are_counted_and_named(tasks: Database) -> None:
     ).message  # fmt: skip
 
 
+def test_keys_that_become_equal_are_found_before_the_type_is_there(tasks: Database) -> None:
+    tasks.run(
+        "CREATE UNIQUE INDEX one_each ON tasks (state, note)",
+        "INSERT INTO tasks VALUES ('x', 'Open', NULL, 'n'), ('y', 'open', NULL, 'n')",
+    )
+    found = only(_check(tasks, {**STATE, "map": {"Open": "open"}}).blockers, "collision")
+    assert "become the same public.task_state: (Open, n) and (open, n)" in found.message
+
+
 def test_what_an_operator_should_know(tasks: Database) -> None:
     tasks.run(
         "CREATE INDEX by_state ON tasks (state)",

@@ -16,7 +16,7 @@ from .harness import Rebuild, Table, Url, table
 from .oracle import column_type, live, one, past
 from .returning import catalogue, changed, everything_left, go_back, keep, unlike
 
-pytestmark = [pytest.mark.protocol, pytest.mark.catalogue, pytest.mark.core]
+pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
 
 Begin = Callable[..., Rebuild]
 
@@ -103,7 +103,8 @@ def _writing(url: Url) -> Iterator[None]:
     assert failed == []
 
 
-@pytest.mark.parametrize("state", [TableState.COPYING, TableState.FIRST_DRAIN, TableState.READY])
+@pytest.mark.core
+@pytest.mark.parametrize("state", [TableState.COPYING, TableState.READY])
 def test_texts_become_values_under_writers(
     app: psycopg.Connection, begin: Begin, database: Url, state: TableState
 ) -> None:
@@ -137,6 +138,7 @@ def test_texts_become_values_under_writers(
                " 'booking'::regclass") == "all of them"  # fmt: skip
 
 
+@pytest.mark.core
 def test_a_rollback_gives_the_texts_back(app: psycopg.Connection, begin: Begin, database: Url) -> None:
     _script(app, SCHEMA)
     before = catalogue(database, ["public"])
@@ -176,6 +178,7 @@ def test_a_value_that_the_past_column_has_no_room_for_stops_the_rollback(app: ps
         go_back(rebuild)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("policy", ["fail", "null", "quarantine"])
 def test_texts_that_are_no_values(app: psycopg.Connection, begin: Begin, policy: str) -> None:
     _script(app, SCHEMA)
