@@ -150,9 +150,10 @@ def _explain_view(specs: Sequence[TableSpec], what: str, was: str | None, became
     if was is None or became is None or not any(column.converted for spec in specs for column in spec.columns):
         return ""
     columns = [column for spec in specs for column in spec.columns if column.converted]
-    types = [c.next_type for c in columns if became.startswith(c.next_type)]
+    # A view may take arrays apart.
+    types = [kind for kind in (c.next_type.removesuffix("[]") for c in columns) if became.startswith(kind)]
     if what == "column" and types and _same_but_type(was, became):
-        return f"it follows a column that becomes {types[0].removesuffix('[]')}"
+        return f"it follows a column that becomes {types[0]}"
     same = _without_types(was) == _without_types(became, columns)
     return f"it names a column that becomes {_become(columns)}" if same else ""
 
