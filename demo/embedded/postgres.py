@@ -18,6 +18,7 @@ from demo.embedded.binaries import has_library, postgres_bin_dir
 from demo.embedded.errors import EmbeddedServerError
 from demo.embedded.hosting import START_DEADLINE_S, HostedServer, discarded_on_failure, launch_on_free_port
 from demo.embedded.leftovers import clean_leftovers
+from demo.embedded.passwords import scram_verifier
 from demo.embedded.processes import run_program
 
 SUPERUSER = "postgres"
@@ -159,7 +160,7 @@ class EmbeddedPostgres:
 
     def _make_cluster(self, server: HostedServer) -> None:
         password_file = server.folder.path / "password"
-        write_private(password_file, self.password + "\n", server.account)
+        write_private(password_file, scram_verifier(self.password) + "\n", server.account)
         command: list[str | Path] = [
             self.bin_dir / "initdb",
             *("-D", server.data_dir, "--username", SUPERUSER, "--pwfile", password_file),
