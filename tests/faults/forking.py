@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ANSWERS = 1
+OUTPUTS = (".stdout", ".stderr")
 POLL_S = 0.01
 
 
@@ -74,6 +75,9 @@ class Forker:
         """`replank ARGUMENTS`, writing to `output` with the endings .stdout and .stderr."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        # There at once: whoever started the process may look before it has written.
+        for ending in OUTPUTS:
+            output.with_suffix(ending).touch()
         order = {"arguments": list(arguments), "environment": dict(environment), "output": str(output)}
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
@@ -127,8 +131,8 @@ def _become(order: Mapping[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     output = Path(order["output"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, ending in ((1, ".stdout"), (2, ".stderr")):
-        os.dup2(os.open(output.with_suffix(ending), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    for number, ending in enumerate(OUTPUTS, start=1):
+        os.dup2(os.open(output.with_suffix(ending), os.O_WRONLY), number)
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["-c", *order["arguments"]]
