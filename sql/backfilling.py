@@ -141,6 +141,11 @@ def backfill_chunk(connection: Connection, spec: TableSpec, chunk: Chunk, *, qui
 
 def backfill_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
     """Lock the rows first, so that no value is computed from a row that somebody is changing."""
+    return backfill_where(spec, in_chunk(spec, chunk))
+
+
+def backfill_where(spec: TableSpec, where: sql.Composable) -> sql.Composable:
+    """`backfill_statement` for the live rows that a condition on `live` chooses."""
     columns, remembered = filled_columns(spec), remembered_columns(spec)
     empty = [
         sql.SQL("(live.{} IS NULL AND {} IS NOT NULL)").format(sql.Identifier(column.name), fill_value(column))
@@ -166,7 +171,7 @@ def backfill_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
         keys=column_list(spec.key_columns, "live"),
         values=sql.SQL(", ").join(values),
         source=joined_source(spec),
-        chunk=in_chunk(spec, chunk),
+        chunk=where,
         empty=sql.SQL(" OR ").join(empty),
         only=only,
         live=live_table(spec),
