@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,9 @@ from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
-from producer.sets import conversion_sets, joined_tables, key_documents
-from producer.steps.compiling import CompiledStep, compile_steps, refuse_other_scripts
+from producer.sets import planned_sets
+from producer.steps.compiled import CompiledStep
+from producer.steps.compiling import compile_steps, refuse_other_scripts
 from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import PHASES
@@ -125,15 +125,11 @@ def _keep_scripts(connection: Connection, run_id: int, compiled: Sequence[Compil
 
 def _write_tables(connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec]) -> None:
     """Tables, sets and what is given up, in the caller's transaction."""
-    rebuilt = [spec for spec in specs if spec.method == "rebuild"]
     runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=STEP)
-    numbers = conversion_sets([spec.oid for spec in rebuilt], resolved.foreign_keys, joined_tables(connection, rebuilt))
-    members: dict[int, set[int]] = defaultdict(set)
-    for oid, set_no in numbers.items():
-        members[set_no].add(oid)
+    sets = planned_sets(connection, specs, resolved.foreign_keys)
+    numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     lost = lost_keys(specs, resolved.foreign_keys)
-    for set_no, oids in sorted(members.items()):
-        documents = key_documents(oids, resolved.foreign_keys, {each.key.oid for each in lost})
+    for set_no, (_, documents) in sorted(sets.items()):
         tables.add_set(connection, run_id, set_no, documents)
     for spec, (planned, live) in zip(specs, resolved.tables, strict=True):
         axis, reason = choose_axis(connection, planned, live)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -95,9 +95,16 @@ class OptimizePlan(Strict):
     reindex: tuple[TableName, ...] = ()
 
 
-class StepsPlan(Strict):
-    """The part of a plan that becomes scripts. A step that is not named does nothing."""
+PassStep = Literal["08-migrate-uuid-types", "09-populate-audit-fields", "10-setup-partitioning"]
 
+
+class StepsPlan(Strict):
+    """The part of a plan that becomes scripts. A step that is not named does nothing.
+
+    `off` names steps of the pass over the tables that are left out of it, for another run.
+    """
+
+    off: tuple[PassStep, ...] = ()
     uuid_fields: UuidFieldsPlan | None = None
     indexes: IndexesPlan | None = None
     audit_log: AuditLogPlan | None = None

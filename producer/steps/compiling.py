@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from producer.steps import audit_log, clean_indexes, enums, missing_indexes, permission_cache, uuid_fields
+from producer.steps.compiled import CompiledStep
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.steps import BY_NAME, STEPS, Step
@@ -25,19 +25,6 @@ PURPOSES = {
     5: "Enum types with the values they should have",
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompiledStep:
-    """A step's two scripts."""
-
-    step: Step
-    forward: Script
-    back: Script
-
-    @property
-    def asked(self) -> bool:
-        return bool(self.forward.blocks)
 
 
 def compile_steps(connection: Connection, plan: Plan) -> list[CompiledStep]:

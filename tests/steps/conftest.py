@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
-from producer.steps.compiling import CompiledStep, compile_steps
+from producer.steps.compiled import CompiledStep
+from producer.steps.compiling import compile_steps
 from producer.steps.scripting import ScriptRunner
 from replank.plan import Plan
 from sql.connection import connect
