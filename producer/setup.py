@@ -75,7 +75,7 @@ def _begin(
     scripts_in: Path | None,
 ) -> Run:
     """Scripts of earlier phases change the catalogue, so tables are planned when these have run."""
-    resolved, specs = _look(connection, file)
+    resolved, specs = look(connection, file)
     refuse_unknown(connection, file)
     compiled = compile_steps(connection, file.plan)
     if scripts_in is not None:
@@ -99,13 +99,13 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     """
     if not run.plan.tables or scripts.has_step(connection, run.run_id, STEP):
         return False
-    resolved, specs = _look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
+    resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
     with connection.transaction():
         _write_tables(connection, run.run_id, resolved, specs)
     return True
 
 
-def _look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSpec]]:
+def look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSpec]]:
     """The plan's tables in the database. Raises where there is something in the way; nothing is written."""
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
