@@ -1,5 +1,6 @@
 """Steps 08, 09 and 10 by psql: the same database as by a run, and back to where it began."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ def _name(url: str) -> str:
         return session.info.dbname
 
 
+def _numberless(url: str) -> str:
+    """The database without our own schemas. Functions of reverse capture bear the number of their run."""
+    return re.sub(r"capture_back_\d+_", "capture_back_N_", dump(url, without=OURS))
+
+
 def _run(url: str, plan: Plan) -> Rebuild:
     with connect(url, name="test") as connection:
         begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=False)
@@ -65,7 +71,7 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
     for file in files[:3]:
         psql(hand, file)
     _run(other, plan_of(_name(other), *parts)).close()
-    assert dump(hand, without=OURS) == dump(other, without=OURS)
+    assert _numberless(hand) == _numberless(other)
 
     for file in files[3:]:
         psql(hand, file)
