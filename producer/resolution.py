@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from producer.done_before import still_to_do
 from producer.method import OF_A_FAMILY, choose_method, needs_rebuild
 from producer.quarantining import rebuilt_where_aside
 from producer.repartition import with_layout
@@ -56,7 +57,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     live = {(t.schema, t.name): t for t in catalogue.read_tables(connection)}
     mistakes: list[str] = []
     found: list[tuple[TablePlan, LiveTable]] = []
-    for number, planned in enumerate(file.plan.tables):
+    for number, planned in still_to_do(connection, file.plan):
         table = live.get((planned.table_schema, planned.name))
         if table is None:
             where = file.at("tables", number, "name")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from producer.by_hand.compiling import as_kept, compile_pass
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.preflight import refuse_blockers
@@ -14,7 +15,8 @@ from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
 from producer.sets import planned_sets
 from producer.steps.compiled import CompiledStep
-from producer.steps.compiling import compile_steps, refuse_other_scripts
+from producer.steps.compiling import as_stored, compile_steps
+from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import PHASES
@@ -23,6 +25,7 @@ from sql.connection import Connection
 from sql.ledger import quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.quarantine import create_quarantine
+from sql.scripts import Script
 from sql.snapshot import keep_objects
 
 STEP = "08-migrate-uuid-types"
@@ -55,6 +58,8 @@ def begin_or_resume(
                     f"Run {present.run_id} of plan {present.plan_name} is open on this database and its plan says "
                     "something else. Go on with that plan, or `replank rollback` first."
                 )
+            if scripts_in is not None:
+                _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
                 runs.set_flags(connection, present.run_id, hold_cutover=True)
             return present
@@ -78,16 +83,18 @@ def _begin(
     resolved, specs = look(connection, file)
     refuse_unknown(connection, file)
     compiled = compile_steps(connection, file.plan)
+    of_pass = compile_pass(connection, file.plan, resolved, specs)
     if scripts_in is not None:
-        refuse_other_scripts(compiled, scripts_in)
+        refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
         runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")
         _keep_scripts(connection, run_id, compiled)
+        keep_pass(connection, run_id, of_pass, reviewed=scripts_in is not None)
         if not any(each.asked and each.step.phase < PHASE for each in compiled):
-            _write_tables(connection, run_id, resolved, specs)
+            _write_tables(connection, run_id, resolved, specs, step=file.plan.steps.carrier)
         plan_caches(connection, run_id, file.plan)
     return runs.read_run(connection, run_id)
 
@@ -97,12 +104,43 @@ def plan_tables(connection: Connection, run: Run) -> bool:
 
     Raises NeedsPerson or WrongUse where the plan does not fit the database as it is now.
     """
-    if not run.plan.tables or scripts.has_step(connection, run.run_id, STEP):
+    if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
     resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
+    of_pass = compile_pass(connection, run.plan, resolved, specs)
+    refuse_unread(connection, run, of_pass)
     with connection.transaction():
-        _write_tables(connection, run.run_id, resolved, specs)
+        keep_pass(connection, run.run_id, of_pass, reviewed=False)
+        _write_tables(connection, run.run_id, resolved, specs, step=run.plan.steps.carrier)
     return True
+
+
+def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
+    """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
+    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    if present is None or present.plan_digest != file.plan.digest():
+        resolved, specs = look(connection, file)
+        made = compile_steps(connection, file.plan) + compile_pass(connection, file.plan, resolved, specs)
+    else:
+        kept = stored(connection, present)
+        made = as_stored(present.plan, kept) + _pass_of(connection, present, file, kept)
+    return sorted(made, key=lambda each: each.step.number)
+
+
+def _pass_of(connection: Connection, run: Run, file: PlanFile, kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """As its tables were planned; before they are, as they would be now."""
+    if scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
+        return as_kept(kept)
+    return compile_pass(connection, file.plan, *look(connection, file))
+
+
+def _review(connection: Connection, run: Run, file: PlanFile, folder: Path) -> None:
+    """Before a run goes on with scripts that somebody has read: they are its own. Raises WrongUse."""
+    kept = stored(connection, run)
+    of_pass = _pass_of(connection, run, file, kept)
+    refuse_other_scripts([*as_stored(run.plan, kept), *of_pass], folder)
+    with connection.transaction():
+        keep_pass(connection, run.run_id, of_pass, reviewed=True)
 
 
 def look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSpec]]:
@@ -123,9 +161,11 @@ def _keep_scripts(connection: Connection, run_id: int, compiled: Sequence[Compil
             scripts.add_script(connection, run_id, each.step, "back", each.back)
 
 
-def _write_tables(connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec]) -> None:
+def _write_tables(
+    connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec], *, step: str
+) -> None:
     """Tables, sets and what is given up, in the caller's transaction."""
-    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=STEP)
+    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=step)
     sets = planned_sets(connection, specs, resolved.foreign_keys)
     numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     lost = lost_keys(specs, resolved.foreign_keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -98,6 +98,9 @@ class OptimizePlan(Strict):
 PassStep = Literal["08-migrate-uuid-types", "09-populate-audit-fields", "10-setup-partitioning"]
 
 
+PASS_STEPS: tuple[PassStep, ...] = get_args(PassStep)
+
+
 class StepsPlan(Strict):
     """The part of a plan that becomes scripts. A step that is not named does nothing.
 
@@ -119,6 +122,18 @@ class StepsPlan(Strict):
         if len(set(names)) < len(names):
             raise ValueError("an enum type is named twice")
         return enums
+
+    @field_validator("off")
+    @classmethod
+    def _off_once(cls, off: tuple[PassStep, ...]) -> tuple[PassStep, ...]:
+        if len(set(off)) < len(off):
+            raise ValueError("a step is named twice")
+        return off
+
+    @property
+    def carrier(self) -> str:
+        """The step of the pass under whose name its work is done: the first that is on."""
+        return next((step for step in PASS_STEPS if step not in self.off), PASS_STEPS[0])
 
     @property
     def asked(self) -> bool:

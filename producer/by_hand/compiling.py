@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import errors, sql
 
@@ -58,6 +58,11 @@ def compile_pass(
         forward = back = (_refusal(reasons),)
     asked = steps_asked(work)
     return [_step(work, step, asked, forward, back, refused=bool(reasons)) for step in _steps()]
+
+
+def as_kept(kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """The three steps as a run keeps them, by the names of their scripts."""
+    return [CompiledStep(step=s, forward=kept[s.name], back=kept[s.rollback_name]) for s in _steps()]
 
 
 def _steps() -> list[Step]:

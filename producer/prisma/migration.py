@@ -36,7 +36,7 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str) ->
     """The whole of migration.sql. Raises WrongUse where the plan does not fit, or partitions are not there yet."""
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     pairs: list[tuple[TablePlan, LiveTable]] = []
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         table = found.get((planned.table_schema, planned.name))
         if table is None:
             raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
@@ -157,7 +157,7 @@ def unchanged(connection: Connection, plan: Plan) -> list[str]:
     """What of the plan is not in the database yet, e.g. `public.orders.id is still text`."""
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     missing: list[str] = []
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         named: Table = (planned.table_schema, planned.name)
         table = found.get(named)
         if table is None:

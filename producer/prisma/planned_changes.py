@@ -27,7 +27,7 @@ def planned_changes(connection: Connection, plan: Plan, document: Document, defa
     """All changes, in the plan's order. Raises WrongUse where the plan does not fit the database."""
     live = {(table.schema, table.name): table for table in read_tables(connection)}
     changes: list[Change] = []
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         table = live.get((planned.table_schema, planned.name))
         if table is None:
             raise WrongUse(f"table {planned.full_name} of the plan is not in this database")

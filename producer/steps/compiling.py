@@ -33,6 +33,19 @@ def compile_steps(connection: Connection, plan: Plan) -> list[CompiledStep]:
     return [_compiled(step, plan, found.get(step.number)) for step in STEPS if step.number in PURPOSES]
 
 
+def as_stored(plan: Plan, kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """The steps of a run that has begun, by the scripts that it keeps; those it does not keep were not asked for."""
+    empty = [_compiled(step, plan, None) for step in STEPS if step.number in PURPOSES]
+    return [
+        CompiledStep(
+            step=each.step,
+            forward=kept.get(each.forward.name, each.forward),
+            back=kept.get(each.back.name, each.back),
+        )
+        for each in empty
+    ]
+
+
 def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]]:
     """What each step that the plan asks for needs to know, by its number."""
     asked = plan.steps
@@ -83,24 +96,6 @@ def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
     except OSError as error:
         raise WrongUse(f"{folder}: the scripts cannot be written: {error.strerror}") from None
     return written
-
-
-def refuse_other_scripts(compiled: Sequence[CompiledStep], folder: Path) -> None:
-    """What will run must be what was read. Raises WrongUse with the names of files that differ."""
-    differ: list[str] = []
-    for script in (script for each in compiled for script in (each.forward, each.back)):
-        path = folder / f"{script.name}.sql"
-        try:
-            present = path.read_bytes()
-        except OSError as error:
-            raise WrongUse(f"{path}: the script cannot be read: {error.strerror}") from None
-        if present != script.text.encode():
-            differ.append(path.name)
-    if differ:
-        raise WrongUse(
-            f"{folder}: {', '.join(differ)} is not what this plan and this database give now. Either the file was "
-            "changed (put the change into the plan), or the database was: `replank compile` again, and read it again."
-        )
 
 
 def step_named(name: str) -> Step:
