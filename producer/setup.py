@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from producer.by_hand.compiling import as_kept, compile_pass
+from producer.by_hand.work import work_of
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.preflight import refuse_blockers
@@ -16,6 +17,7 @@ from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_
 from producer.sets import planned_sets
 from producer.steps.compiled import CompiledStep
 from producer.steps.compiling import as_stored, compile_steps
+from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
 from replank.states import RunState
@@ -82,8 +84,9 @@ def _begin(
     """Scripts of earlier phases change the catalogue, so tables are planned when these have run."""
     resolved, specs = look(connection, file)
     refuse_unknown(connection, file)
-    compiled = compile_steps(connection, file.plan)
-    of_pass = compile_pass(connection, file.plan, resolved, specs)
+    work = work_of(connection, file.plan, resolved, specs)
+    compiled = [*compile_steps(connection, file.plan), compile_deprecated(connection, work)]
+    of_pass = compile_pass(connection, work)
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()
@@ -107,7 +110,7 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
     resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
-    of_pass = compile_pass(connection, run.plan, resolved, specs)
+    of_pass = compile_pass(connection, work_of(connection, run.plan, resolved, specs))
     refuse_unread(connection, run, of_pass)
     with connection.transaction():
         keep_pass(connection, run.run_id, of_pass, reviewed=False)
@@ -119,8 +122,9 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
     present = runs.open_run(connection) if runs.ledger_exists(connection) else None
     if present is None or present.plan_digest != file.plan.digest():
-        resolved, specs = look(connection, file)
-        made = compile_steps(connection, file.plan) + compile_pass(connection, file.plan, resolved, specs)
+        work = work_of(connection, file.plan, *look(connection, file))
+        made = [*compile_steps(connection, file.plan), compile_deprecated(connection, work)]
+        made += compile_pass(connection, work)
     else:
         kept = stored(connection, present)
         made = as_stored(present.plan, kept) + _pass_of(connection, present, file, kept)
@@ -131,7 +135,7 @@ def _pass_of(connection: Connection, run: Run, file: PlanFile, kept: Mapping[str
     """As its tables were planned; before they are, as they would be now."""
     if scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return as_kept(kept)
-    return compile_pass(connection, file.plan, *look(connection, file))
+    return compile_pass(connection, work_of(connection, file.plan, *look(connection, file)))
 
 
 def _review(connection: Connection, run: Run, file: PlanFile, folder: Path) -> None:

@@ -88,6 +88,12 @@ class EnumPlan(Strict):
         return self
 
 
+class DropPlan(Strict):
+    """Step 11: columns that nobody needs any more, as `table.column` or `schema.table.column`."""
+
+    columns: tuple[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+(\.[^.]+)?$")], ...] = ()
+
+
 class OptimizePlan(Strict):
     """Step 12: indexes that were agreed to go or to be built again, by name. `replank indexes` proposes them."""
 
@@ -113,6 +119,7 @@ class StepsPlan(Strict):
     audit_log: AuditLogPlan | None = None
     permission_cache: PermissionCachePlan | None = None
     enums: tuple[EnumPlan, ...] = ()
+    drop: DropPlan | None = None
     optimize: OptimizePlan | None = None
 
     @field_validator("enums")
@@ -138,4 +145,5 @@ class StepsPlan(Strict):
     @property
     def asked(self) -> bool:
         """Whether any step is asked for."""
-        return any((self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums, self.optimize))
+        asked = (self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums)
+        return any((*asked, self.drop, self.optimize))

@@ -11,13 +11,11 @@ from producer.by_hand.filling import emptied, filled
 from producer.by_hand.proving import told
 from producer.by_hand.returning import returned, taken_away
 from producer.by_hand.swapping import swapped, unchanged
-from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand, work_of
-from producer.resolution import Resolved
+from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.steps.compiled import CompiledStep
 from replank.errors import NeedsPerson
-from replank.plan import Plan
 from replank.steps import STEPS, Step
-from replank.table_spec import Relation, TableSpec
+from replank.table_spec import Relation
 from sql.by_hand import as_shape, dropped_if_empty, lines, refuse_if
 from sql.catalogue import read_tables
 from sql.connection import SESSION, Connection
@@ -35,14 +33,11 @@ ALREADY = "was begun by hand, or by a run: its next or past table is there. Take
 NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
 
 
-def compile_pass(
-    connection: Connection, plan: Plan, resolved: Resolved, specs: Sequence[TableSpec]
-) -> list[CompiledStep]:
+def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
     """The scripts of the three steps. What they are read from is built, empty, in a transaction that is rolled back.
 
     What the product cannot do by a script refuses in the script itself.
     """
-    work = work_of(connection, plan, resolved, specs)
     forward: tuple[Block, ...] = ()
     back: tuple[Block, ...] = ()
     reasons = why_not_by_hand(work)

@@ -23,19 +23,24 @@ PURPOSES = {
     3: "Tables for audit logs, and triggers that capture every change",
     4: "A cache of permissions, made stale by triggers",
     5: "Enum types with the values they should have",
+    11: "Past tables and what is deprecated go; afterwards there is no way back",
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
+
+OF_TABLES = (11,)
+"""What is compiled with the pass over the tables (`producer.steps.drop_deprecated`)."""
 
 
 def compile_steps(connection: Connection, plan: Plan) -> list[CompiledStep]:
     """The scripts of the steps that are scripts. Raises WrongUse where the plan does not fit the database."""
     found = _facts(connection, plan)
-    return [_compiled(step, plan, found.get(step.number)) for step in STEPS if step.number in PURPOSES]
+    by_facts = (step for step in STEPS if step.number in PURPOSES and step.number not in OF_TABLES)
+    return [compiled_step(step, plan, found.get(step.number)) for step in by_facts]
 
 
 def as_stored(plan: Plan, kept: Mapping[str, Script]) -> list[CompiledStep]:
     """The steps of a run that has begun, by the scripts that it keeps; those it does not keep were not asked for."""
-    empty = [_compiled(step, plan, None) for step in STEPS if step.number in PURPOSES]
+    empty = [compiled_step(step, plan, None) for step in STEPS if step.number in PURPOSES]
     return [
         CompiledStep(
             step=each.step,
@@ -65,7 +70,8 @@ def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]
     return found
 
 
-def _compiled(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+def compiled_step(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+    """A step's scripts from its templates; without facts they have nothing to do."""
     forward, back = (
         Script(
             name=name,

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from producer.by_hand.compiling import compile_pass
+from producer.by_hand.work import work_of
 from producer.resolution import PlanFile
 from producer.setup import look
 from producer.steps.compiled import CompiledStep
@@ -94,7 +95,7 @@ def compile_by_hand(url: str, plan: Plan) -> list[CompiledStep]:
     """Steps 08, 09, 10."""
     with connect(url, name="test") as connection:
         file = PlanFile(plan=plan, source="plan.toml", text="")
-        return compile_pass(connection, plan, *look(connection, file))
+        return compile_pass(connection, work_of(connection, plan, *look(connection, file)))
 
 
 def written(steps: Sequence[CompiledStep], folder: Path) -> list[Path]:

@@ -11,11 +11,13 @@ from protocol.harness import Rebuild
 
 from demo.embedded import EmbeddedPostgres
 from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
+from producer.setup import begin_or_resume, look
+from replank.chunk import Axis, Chunk
 from replank.plan import Plan
 from sql.connection import connect
+from sql.copying import copy_statement
 
-from .dumps import dump, psql
+from .dumps import dump, psql, try_psql
 from .hand_shop import AUDIT, BY_DATE, PARTS, SHOP, UUIDS, compile_by_hand, execute, plan_of, written
 
 pytestmark = pytest.mark.catalogue
@@ -76,3 +78,99 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
     for file in files[3:]:
         psql(hand, file)
     assert dump(hand) == before
+
+
+def test_what_was_written_after_the_swap_comes_back_with_its_spelling(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, other = shops
+    files = written(compile_by_hand(hand, plan_of(_name(hand), UUIDS, PARTS)), tmp_path)
+    for file in files[:3]:
+        psql(hand, file)
+    for url in shops:
+        execute(url, WRITES)
+    for file in files[3:]:
+        psql(hand, file)
+    # The same was written into the other one, which was never migrated.
+    assert dump(hand) == dump(other)
+
+
+WRITES = """
+UPDATE person SET "Name" = 'changed' WHERE no = 7;
+DELETE FROM person WHERE no = 8;
+INSERT INTO person (id, "Name") VALUES ('00000000-0000-4000-8000-0000000000ab', 'new');
+INSERT INTO orders (id, person_id, at, total)
+  SELECT '00000000-0000-4000-8000-0000000000cd', id, timestamptz '2026-02-02', 7 FROM person WHERE no = 9;
+REFRESH MATERIALIZED VIEW totals
+"""
+
+
+def test_a_pass_that_stopped_halfway_is_taken_back(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    before = dump(hand)
+    steps = compile_by_hand(hand, plan_of(_name(hand), UUIDS))
+    files = written(steps, tmp_path)
+    # Two spellings of one uuid: the next table's key finds them.
+    twin = "INSERT INTO person (id, \"Name\") SELECT lower(id), 'twin' FROM person WHERE no = 3"
+    execute(hand, twin)
+    stopped = try_psql(hand, files[0])
+    assert stopped.returncode != 0
+    assert "is duplicated" in stopped.stderr
+    execute(hand, "DELETE FROM person WHERE \"Name\" = 'twin'")
+    assert "was begun by hand" in try_psql(hand, files[0]).stderr
+    psql(hand, files[5])
+    execute(hand, "SELECT setval(pg_get_serial_sequence('person', 'no'), 40)")
+    assert dump(hand) == before
+    psql(hand, files[0])
+    assert _type(hand, "person") == "uuid"
+
+
+def test_another_definition_than_the_compiled_one_is_refused(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    files = written(compile_by_hand(hand, plan_of(_name(hand), UUIDS)), tmp_path)
+    execute(hand, "ALTER TABLE person ADD nick text")
+    assert "its definition is not the one" in try_psql(hand, files[0]).stderr
+    assert _type(hand, "person") == "text"
+
+
+def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    aside = {
+        "person": {"columns": [{"name": "id", "to": "uuid", "on_invalid": "quarantine"}]},
+        "orders": {"columns": [{**column, "on_invalid": "quarantine"} for column in UUIDS["orders"]["columns"]]},
+    }
+    before = dump(hand)
+    files = written(compile_by_hand(hand, plan_of(_name(hand), aside)), tmp_path)
+    for file in (files[0], files[5]):
+        refused = try_psql(hand, file)
+        assert refused.returncode != 0
+        assert "`replank run` alone" in refused.stderr
+        assert "quarantine" in refused.stderr
+    assert dump(hand) == before
+
+
+def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> None:
+    hand, _ = shops
+    plan = plan_of(_name(hand), UUIDS, AUDIT, PARTS)
+    pass_, audit, parts = compile_by_hand(hand, plan)
+    with connect(hand, name="test") as connection:
+        _, specs = look(connection, PlanFile(plan=plan, source="plan.toml", text=""))
+        for spec in (spec for spec in specs if spec.method == "rebuild"):
+            chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
+            job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)
+            bounds = {"'(0,0)'::tid": "replank_lower", "'(9,0)'::tid": "replank_upper"}
+            for bound, name in bounds.items():
+                job = job.replace(bound, name)
+            assert job in pass_.forward.text
+    # The others say what is theirs, and prove it.
+    assert "created_by text, for the rows that were there: who.actor" in audit.forward.text
+    assert 'partitioned by HASH ("id")' in parts.forward.text
+    assert "fused" in audit.forward.text
+    assert not audit.back.blocks
+
+
+def _type(url: str, table: str) -> str:
+    with psycopg.connect(url) as session:
+        found = session.execute(
+            "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'id'", [table]
+        ).fetchone()
+    assert found is not None
+    return str(found[0])
