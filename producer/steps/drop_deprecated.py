@@ -71,7 +71,7 @@ def _set(one: SwapSet) -> Mapping[str, Any]:
     return {
         "said": scripts.as_written(_said(", ".join(spec.full_name for spec in one.members))),
         "tables": scripts.as_written(sql.SQL(", ").join(past).as_string(None)),
-        "regclasses": scripts.text_array(table.as_string(None) for table in past),
+        "regclasses": scripts.text_array(past_table(r).as_string(None) for r in one.dependents.replaced),
         "functions": int(bool(one.dependents.functions)),
         "views": [
             {

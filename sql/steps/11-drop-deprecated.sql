@@ -13,15 +13,8 @@ $capture$;
 
 {% endfor %}
 {% for set in sets %}
-{% if set.views %}
--- [] {{ set.said }}: views that read the past tables
-{% for view in set.views %}
-DROP {{ view.kind }} IF EXISTS {{ view.name }};
-{% endfor %}
-
-{% endif %}
 {% if set.functions %}
--- [] {{ set.said }}: functions that use a past table's row type
+-- [] {{ set.said }}: functions that use what went to the past
 DO $functions$
 DECLARE
   function text;
@@ -36,6 +29,13 @@ BEGIN
   END LOOP;
 END
 $functions$;
+
+{% endif %}
+{% if set.views %}
+-- [] {{ set.said }}: views that read the past tables
+{% for view in set.views %}
+DROP {{ view.kind }} IF EXISTS {{ view.name }};
+{% endfor %}
 
 {% endif %}
 -- [] {{ set.said }}: the past tables, with what joins them to each other; what others have built on them stops this

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from protocol.harness import Rebuild
 
 from producer.by_hand.compiling import compile_pass
 from producer.by_hand.work import work_of
 from producer.resolution import PlanFile
-from producer.setup import look
+from producer.setup import begin_or_resume, look
 from producer.steps.compiled import CompiledStep
 from replank.plan import Plan
 from sql.connection import connect
@@ -109,3 +110,27 @@ def written(steps: Sequence[CompiledStep], folder: Path) -> list[Path]:
 def execute(url: str, statement: str) -> None:
     with psycopg.connect(url, autocommit=True) as session:
         session.execute(statement.encode())
+
+
+def name_of(url: str) -> str:
+    with psycopg.connect(url) as session:
+        return session.info.dbname
+
+
+def type_of(url: str, table: str, column: str = "id") -> str:
+    """Empty where there is no such column."""
+    with psycopg.connect(url) as session:
+        found = session.execute(
+            "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
+            " AND NOT attisdropped",
+            [table, column],
+        ).fetchone()
+    return "" if found is None else str(found[0])
+
+
+def run_to_its_end(url: str, plan: Plan) -> Rebuild:
+    with connect(url, name="test") as connection:
+        begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=False)
+    rebuild = Rebuild.attach(url)
+    rebuild.finish()
+    return rebuild

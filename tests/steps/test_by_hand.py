@@ -1,64 +1,40 @@
 """Steps 08, 09 and 10 by psql: the same database as by a run, and back to where it began."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from protocol.harness import Rebuild
 
-from demo.embedded import EmbeddedPostgres
 from producer.resolution import PlanFile
-from producer.setup import begin_or_resume, look
+from producer.setup import look
 from replank.chunk import Axis, Chunk
-from replank.plan import Plan
 from sql.connection import connect
 from sql.copying import copy_statement
 
 from .dumps import dump, psql, try_psql
-from .hand_shop import AUDIT, BY_DATE, PARTS, SHOP, UUIDS, compile_by_hand, execute, plan_of, written
+from .hand_shop import (
+    AUDIT,
+    BY_DATE,
+    PARTS,
+    UUIDS,
+    compile_by_hand,
+    execute,
+    name_of,
+    plan_of,
+    run_to_its_end,
+    type_of,
+    written,
+)
 
 pytestmark = pytest.mark.catalogue
 
 OURS = "replank*"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _shop(postgres: EmbeddedPostgres) -> Iterator[None]:
-    """A filled shop that each test takes its databases from."""
-    execute(postgres.create_database("hand_shop"), SHOP)
-    yield
-    postgres.drop_database("hand_shop")
-
-
-@pytest.fixture
-def shops(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """Two databases of the same name's length and contents: one for psql, one for a run."""
-    names = [f"hand_{abs(hash(request.node.name)) % 10**8}_{n}" for n in (1, 2)]
-    urls = [postgres.create_database(name, template="hand_shop") for name in names]
-    yield urls[0], urls[1]
-    for name in names:
-        postgres.drop_database(name)
-
-
-def _name(url: str) -> str:
-    with psycopg.connect(url) as session:
-        return session.info.dbname
-
-
 def _numberless(url: str) -> str:
     """The database without our own schemas. Functions of reverse capture bear the number of their run."""
     return re.sub(r"capture_back_\d+_", "capture_back_N_", dump(url, without=OURS))
-
-
-def _run(url: str, plan: Plan) -> Rebuild:
-    with connect(url, name="test") as connection:
-        begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=False)
-    rebuild = Rebuild.attach(url)
-    rebuild.finish()
-    return rebuild
 
 
 @pytest.mark.parametrize(
@@ -67,12 +43,12 @@ def _run(url: str, plan: Plan) -> Rebuild:
 def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str], tmp_path: Path) -> None:
     hand, other = shops
     before = dump(hand)
-    files = written(compile_by_hand(hand, plan_of(_name(hand), *parts)), tmp_path)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), *parts)), tmp_path)
     assert dump(hand) == before, "to compile has left something"
 
     for file in files[:3]:
         psql(hand, file)
-    _run(other, plan_of(_name(other), *parts)).close()
+    run_to_its_end(other, plan_of(name_of(other), *parts)).close()
     assert _numberless(hand) == _numberless(other)
 
     for file in files[3:]:
@@ -82,7 +58,7 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
 
 def test_what_was_written_after_the_swap_comes_back_with_its_spelling(shops: tuple[str, str], tmp_path: Path) -> None:
     hand, other = shops
-    files = written(compile_by_hand(hand, plan_of(_name(hand), UUIDS, PARTS)), tmp_path)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS, PARTS)), tmp_path)
     for file in files[:3]:
         psql(hand, file)
     for url in shops:
@@ -106,7 +82,7 @@ REFRESH MATERIALIZED VIEW totals
 def test_a_pass_that_stopped_halfway_is_taken_back(shops: tuple[str, str], tmp_path: Path) -> None:
     hand, _ = shops
     before = dump(hand)
-    steps = compile_by_hand(hand, plan_of(_name(hand), UUIDS))
+    steps = compile_by_hand(hand, plan_of(name_of(hand), UUIDS))
     files = written(steps, tmp_path)
     # Two spellings of one uuid: the next table's key finds them.
     twin = "INSERT INTO person (id, \"Name\") SELECT lower(id), 'twin' FROM person WHERE no = 3"
@@ -120,15 +96,15 @@ def test_a_pass_that_stopped_halfway_is_taken_back(shops: tuple[str, str], tmp_p
     execute(hand, "SELECT setval(pg_get_serial_sequence('person', 'no'), 40)")
     assert dump(hand) == before
     psql(hand, files[0])
-    assert _type(hand, "person") == "uuid"
+    assert type_of(hand, "person") == "uuid"
 
 
 def test_another_definition_than_the_compiled_one_is_refused(shops: tuple[str, str], tmp_path: Path) -> None:
     hand, _ = shops
-    files = written(compile_by_hand(hand, plan_of(_name(hand), UUIDS)), tmp_path)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
     execute(hand, "ALTER TABLE person ADD nick text")
     assert "its definition is not the one" in try_psql(hand, files[0]).stderr
-    assert _type(hand, "person") == "text"
+    assert type_of(hand, "person") == "text"
 
 
 def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_path: Path) -> None:
@@ -138,7 +114,7 @@ def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_p
         "orders": {"columns": [{**column, "on_invalid": "quarantine"} for column in UUIDS["orders"]["columns"]]},
     }
     before = dump(hand)
-    files = written(compile_by_hand(hand, plan_of(_name(hand), aside)), tmp_path)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), aside)), tmp_path)
     for file in (files[0], files[5]):
         refused = try_psql(hand, file)
         assert refused.returncode != 0
@@ -149,7 +125,7 @@ def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_p
 
 def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> None:
     hand, _ = shops
-    plan = plan_of(_name(hand), UUIDS, AUDIT, PARTS)
+    plan = plan_of(name_of(hand), UUIDS, AUDIT, PARTS)
     pass_, audit, parts = compile_by_hand(hand, plan)
     with connect(hand, name="test") as connection:
         _, specs = look(connection, PlanFile(plan=plan, source="plan.toml", text=""))
@@ -165,12 +141,3 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
     assert 'partitioned by HASH ("id")' in parts.forward.text
     assert "fused" in audit.forward.text
     assert not audit.back.blocks
-
-
-def _type(url: str, table: str) -> str:
-    with psycopg.connect(url) as session:
-        found = session.execute(
-            "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'id'", [table]
-        ).fetchone()
-    assert found is not None
-    return str(found[0])
