@@ -1,9 +1,12 @@
 """Steps 08, 09 and 10 by psql: the same database as by a run, and back to where it began."""
 
 import re
+import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from producer.resolution import PlanFile
@@ -141,3 +144,40 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
     assert 'partitioned by HASH ("id")' in parts.forward.text
     assert "fused" in audit.forward.text
     assert not audit.back.blocks
+
+
+def test_nothing_that_is_written_meanwhile_is_lost(shop: str, tmp_path: Path) -> None:
+    files = written(compile_by_hand(shop, plan_of(name_of(shop), UUIDS, PARTS)), tmp_path)
+    stop = threading.Event()
+    acknowledged: dict[str, int] = {}
+
+    def write() -> None:
+        with psycopg.connect(shop, autocommit=True, prepare_threshold=None) as session:
+            person = session.execute("SELECT id FROM person WHERE no = 1").fetchone()
+            assert person is not None
+            number = 0
+            while not stop.is_set():
+                number += 1
+                name = str(uuid.uuid4())
+                session.execute(
+                    "INSERT INTO orders (id, person_id, at, total) VALUES (%s, %s, '2026-03-03', 0)", [name, person[0]]
+                )
+                session.execute("UPDATE orders SET total = %s WHERE id = %s", [number % 1000, name])
+                acknowledged[name] = number % 1000
+                if number % 3 == 0:
+                    session.execute("DELETE FROM orders WHERE id = %s", [name])
+                    del acknowledged[name]
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        psql(shop, files[0])
+    finally:
+        stop.set()
+        writer.join()
+    with psycopg.connect(shop) as session:
+        found = session.execute("SELECT id::text, total::int FROM orders WHERE at = '2026-03-03'").fetchall()
+        moved = session.execute("SELECT count(*) FROM replank_past.orders WHERE at = '2026-03-03'").fetchone()
+    assert dict(found) == acknowledged
+    assert moved is not None
+    assert moved[0] > 0, "nothing was written before the swap"
