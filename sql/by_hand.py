@@ -24,6 +24,11 @@ def lines(statements: Iterable[sql.Composable | str]) -> str:
     return "\n".join(said(statement) for statement in statements)
 
 
+def waiting(statements: Iterable[sql.Composable | str]) -> str:
+    """Statements whose locks keep no reader or writer out: they wait as long as it takes."""
+    return lines(["SET lock_timeout = 0", *statements, "SET lock_timeout = :'short'"])
+
+
 def transaction(*parts: str, isolation: str = "") -> str:
     """One transaction of complete statements."""
     begin = f"BEGIN{f' ISOLATION LEVEL {isolation}' if isolation else ''};"

@@ -107,17 +107,18 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
     return tuple(_forward(connection, work)), back
 
 
-def _session() -> Block:
-    settings = [
+def _session(work: Work) -> Block:
+    settings: list[sql.Composable | str] = [
         sql.SQL("SET {} TO {}").format(sql.Identifier(name), value)
         for name, value in SESSION.items()
         if name not in NEEDLESS
     ]
-    return Block(purpose="values are read and written as in a run", sql=lines(settings))
+    short = f"\\set short {work.options.lock_timeout_ms}ms\n"
+    return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
 
 
 def _forward(connection: Connection, work: Work) -> Iterator[Block]:
-    yield _session()
+    yield _session(work)
     yield Block(
         purpose="where logs are kept, and how a definition is told",
         sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + as_shape(query("catalogue.shape")),
@@ -142,7 +143,12 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
 
 
 def _back(connection: Connection, work: Work) -> Iterator[Block]:
-    yield _session()
+    yield _session(work)
+    begun = refuse_if(
+        sql.SQL("to_regprocedure('replank.defined(regclass)') IS NULL"),
+        "No pass by psql is there to be taken back: none was begun, or it is finished. A run is taken back by itself.",
+    )
+    yield Block(purpose="only what psql has begun", sql=begun)
     for one in reversed(work.sets):
         yield from _set_back(connection, work, one)
     for spec in work.filled:

@@ -13,7 +13,7 @@ from producer.by_hand.swapping import unchanged
 from producer.by_hand.work import Work, label
 from replank.table_spec import TableSpec
 from sql import backfilling
-from sql.by_hand import block, lines, lock_patiently, over_blocks, transaction
+from sql.by_hand import block, lines, lock_patiently, over_blocks, transaction, waiting
 from sql.connection import Connection
 from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.indexes import planned_indexes
@@ -43,11 +43,11 @@ def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Bloc
         yield label(spec, "what is never to be NULL", transaction(_locked(work, spec), added))
         proved = sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
         names = [sql.Identifier(check_name(spec, column)) for column in checks]
-        yield label(spec, "proved", lines(proved.format(live_table(spec), name) for name in names))
+        yield label(spec, "proved", waiting(proved.format(live_table(spec), name) for name in names))
     for index in planned_indexes(connection, spec):
         definition = asdict(index)["definition"].replace("INDEX", "INDEX CONCURRENTLY", 1)
         path = sql.SQL("SET search_path TO {}").format(sql.Identifier(spec.schema)).as_string(None)
-        said_so = lines([path, definition, "SET search_path TO pg_catalog"])
+        said_so = lines([path, waiting([definition]), "SET search_path TO pg_catalog"])
         yield label(spec, f"no two rows share a value: {' '.join(index.name.split())}", said_so)
     final = lines([*final_constraints(connection, spec), _without_trigger(spec)])
     if not work.options.reverse_capture:

@@ -13,7 +13,17 @@ from replank.table_spec import TableSpec
 from sql import capture, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.beside import lock_script
-from sql.by_hand import block, dropped_if_empty, lines, lock_patiently, refuse_count, refuse_unequal, said, transaction
+from sql.by_hand import (
+    block,
+    dropped_if_empty,
+    lines,
+    lock_patiently,
+    refuse_count,
+    refuse_unequal,
+    said,
+    transaction,
+    waiting,
+)
 from sql.connection import Connection, rows
 from sql.conversion import Space
 from sql.extended_statistics import read_statistics
@@ -86,7 +96,7 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     yield from _orphans(back, one)
     yield from _refreshed(connection, back, one)
     yield _swap_back(connection, work, one, back)
-    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=lines(_validated(connection, back)))
+    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=waiting(_validated(connection, back)))
     purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
     yield Block(purpose=purpose, sql=_gone(connection, one, back))
 

@@ -12,7 +12,7 @@ from replank.table_spec import TableSpec
 from sql import capture, catalogue, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.beside import build_beside, lock_script, make_schemas
-from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction
+from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction, waiting
 from sql.connection import Connection, apply_settings
 from sql.cutover import locked_tables
 from sql.next_table import live_table
@@ -119,4 +119,4 @@ def _validated(connection: Connection, one: SwapSet) -> Iterator[Block]:
         ]
         joined = foreign_keys.own_key(key) if late else []
         said_of = f"set {one.set_no}: foreign key {key['name']} of {key['schema']}.{key['table_name']} holds"
-        yield Block(purpose=" ".join(said_of.split()), sql=lines([*validate, *joined]))
+        yield Block(purpose=" ".join(said_of.split()), sql=waiting([*validate, *joined]))

@@ -88,7 +88,13 @@ def steps_asked(work: Work) -> list[int]:
 
 def why_not_by_hand(work: Work) -> list[str]:
     """Reasons why a script would do it by halves; none where it can."""
-    return list(dict.fromkeys(reason for spec in work.specs for reason in _reasons(spec)))
+    reasons = [reason for spec in work.specs for reason in _reasons(spec)]
+    reasons += [
+        f"function {function.signature} uses a table's row type, and has another signature in the past"
+        for one in work.sets
+        for function in one.dependents.functions
+    ]
+    return list(dict.fromkeys(reasons))
 
 
 def _reasons(spec: TableSpec) -> Iterator[str]:

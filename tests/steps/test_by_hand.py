@@ -57,6 +57,7 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
     for file in files[3:]:
         psql(hand, file)
     assert dump(hand) == before
+    assert "No pass by psql" in "".join(try_psql(hand, file).stderr for file in files[3:])
 
 
 def test_what_was_written_after_the_swap_comes_back_with_its_spelling(shops: tuple[str, str], tmp_path: Path) -> None:
