@@ -43,10 +43,12 @@ def begin_or_resume(
     hold_cutover: bool,
     before_first_write: Callable[[], None] = lambda: None,
     scripts_in: Path | None = None,
+    with_pass_scripts: bool = True,
 ) -> Run:
     """The open run of this plan, the finished one, or a new one; a new one asks `before_first_write`.
 
-    `scripts_in` is a folder of scripts that a new run must be equal to. Raises WrongUse if a run of another plan
+    `scripts_in` is a folder of scripts that a new run must be equal to; without `with_pass_scripts` nobody will read
+    those of the pass, and they are not composed. Raises WrongUse if a run of another plan
     is open, or if the scripts are others.
     """
     if runs.ledger_exists(connection):
@@ -69,7 +71,12 @@ def begin_or_resume(
         if done is not None:
             return done
     return _begin(
-        connection, file, hold_cutover=hold_cutover, before_first_write=before_first_write, scripts_in=scripts_in
+        connection,
+        file,
+        hold_cutover=hold_cutover,
+        before_first_write=before_first_write,
+        scripts_in=scripts_in,
+        with_pass_scripts=with_pass_scripts,
     )
 
 
@@ -80,13 +87,14 @@ def _begin(
     hold_cutover: bool,
     before_first_write: Callable[[], None],
     scripts_in: Path | None,
+    with_pass_scripts: bool,
 ) -> Run:
     """Scripts of earlier phases change the catalogue, so tables are planned when these have run."""
     resolved, specs = look(connection, file)
     refuse_unknown(connection, file)
     work = work_of(connection, file.plan, resolved, specs)
     compiled = [*compile_steps(connection, file.plan), compile_deprecated(connection, work)]
-    of_pass = compile_pass(connection, work)
+    of_pass = compile_pass(connection, work) if with_pass_scripts else []
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from producer.by_hand.building import RR
+from producer.by_hand.swapping import proved_key
 from producer.by_hand.work import SwapSet, Work, label
 from replank.table_spec import TableSpec
 from sql import capture, foreign_keys
@@ -22,12 +23,10 @@ from sql.by_hand import (
     refuse_unequal,
     said,
     transaction,
-    waiting,
 )
 from sql.connection import Connection, rows
 from sql.conversion import Space
 from sql.extended_statistics import read_statistics
-from sql.foreign_keys import ForeignKeyDocument
 from sql.moving import Hanging, away
 from sql.named import query
 from sql.next_table import next_table, past_table, server_text
@@ -96,7 +95,7 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     yield from _orphans(back, one)
     yield from _refreshed(connection, back, one)
     yield _swap_back(connection, work, one, back)
-    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=waiting(_validated(connection, back)))
+    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
     purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
     yield Block(purpose=purpose, sql=_gone(connection, one, back))
 
@@ -192,21 +191,12 @@ def _swap_back(connection: Connection, work: Work, one: SwapSet, back: SetBack) 
     return Block(purpose=purpose, sql="\n".join([lines(made), body]))
 
 
-def _validated(connection: Connection, back: SetBack) -> list[sql.Composable]:
-    made: list[sql.Composable] = []
-    for key in (key for key in back.foreign_keys if key["validated"]):
-        leaves = foreign_keys.leaves_of(connection, _named(key))
-        late = foreign_keys.needs_leaves(connection, leaves)
-        made += [
-            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(sql.Identifier(*table), sql.Identifier(key["name"]))
-            for table in (leaves if late else [_named(key)])
-        ]
-        made += foreign_keys.own_key(key) if late else []
-    return made
-
-
-def _named(key: ForeignKeyDocument) -> tuple[str, str]:
-    return (key["schema"], key["table_name"])
+def _validated(connection: Connection, work: Work, back: SetBack) -> str:
+    keys = [key for key in back.foreign_keys if key["validated"]]
+    return "\n".join(
+        proved_key(connection, work, key, foreign_keys.leaves_of(connection, (key["schema"], key["table_name"])))
+        for key in keys
+    )
 
 
 def _gone(connection: Connection, one: SwapSet, back: SetBack) -> str:

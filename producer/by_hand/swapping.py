@@ -32,7 +32,7 @@ def swapped(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]
         yield label(spec, "triggers for the way back, which do nothing yet", transaction(lines(made)))
     yield from _beside(connection, one)
     yield _swap(connection, work, one, captured)
-    yield from _validated(connection, one)
+    yield from _validated(connection, work, one)
     for spec in one.members:
         with recording(connection, dry=True) as made:
             capture.remove(connection, spec)
@@ -103,7 +103,7 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
     return refuse_if(sql.SQL(" OR ").join(checks), words)
 
 
-def _validated(connection: Connection, one: SwapSet) -> Iterator[Block]:
+def _validated(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
     """Where leaves got a key first, the table's own takes them in when all are validated."""
     laid_out = {(s.schema, s.name): s for s in one.members}
     for key in (key for key in one.foreign_keys if key["validated"] and not key.get("lost")):
@@ -112,11 +112,22 @@ def _validated(connection: Connection, one: SwapSet) -> Iterator[Block]:
         leaves = [(h.schema, h.name) for h in spec.next_heaps] if spec is not None and spec.next_partitioned else []
         if spec is None:
             leaves = foreign_keys.leaves_of(connection, named)
-        late = foreign_keys.needs_leaves(connection, leaves)
-        validate = [
-            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(sql.Identifier(*table), sql.Identifier(key["name"]))
-            for table in (leaves if late else [named])
-        ]
-        joined = foreign_keys.own_key(key) if late else []
         said_of = f"set {one.set_no}: foreign key {key['name']} of {key['schema']}.{key['table_name']} holds"
-        yield Block(purpose=" ".join(said_of.split()), sql=waiting([*validate, *joined]))
+        yield Block(purpose=" ".join(said_of.split()), sql=proved_key(connection, work, key, leaves))
+
+
+def proved_key(
+    connection: Connection, work: Work, key: foreign_keys.ForeignKeyDocument, leaves: Sequence[foreign_keys.Name]
+) -> str:
+    """A foreign key's rows are read while everybody writes; a table whose leaves had theirs first takes them in."""
+    named = (key["schema"], key["table_name"])
+    late = foreign_keys.needs_leaves(connection, leaves)
+    validate = sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
+    name = sql.Identifier(key["name"])
+    proved = waiting(validate.format(sql.Identifier(*table), name) for table in (leaves if late else [named]))
+    if not late:
+        return proved
+    both = sql.SQL(", ").join([sql.Identifier(*named), sql.Identifier(key["ref_schema"], key["ref_table"])])
+    lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(both)
+    patient = lock_patiently(lock, attempts=work.options.cutover_attempts)
+    return "\n".join([proved, transaction(patient, lines(foreign_keys.own_key(key)))])
