@@ -9,6 +9,7 @@ from pathlib import Path
 
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
+from producer.measuring import measure_before
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
@@ -20,7 +21,7 @@ from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
 from sql.connection import Connection
-from sql.ledger import quarantines, runs, scripts, tables
+from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.quarantine import create_quarantine
 from sql.snapshot import keep_objects
@@ -81,6 +82,7 @@ def _begin(
     if scripts_in is not None:
         refuse_other_scripts(compiled, scripts_in)
     before_first_write()
+    measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
@@ -89,6 +91,7 @@ def _begin(
         if not any(each.asked and each.step.phase < PHASE for each in compiled):
             _write_tables(connection, run_id, resolved, specs)
         plan_caches(connection, run_id, file.plan)
+        measurements.keep(connection, run_id, "before", measured)
     return runs.read_run(connection, run_id)
 
 

@@ -15,6 +15,7 @@ from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
 from replank.steps_plan import StepsPlan
+from replank.success_plan import SuccessPlan
 
 
 class DatabasePlan(Strict):
@@ -144,6 +145,7 @@ class Plan(Strict):
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
+    success: SuccessPlan = SuccessPlan()
 
     @field_validator("tables")
     @classmethod
