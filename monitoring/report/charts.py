@@ -13,8 +13,11 @@ ROW = 38
 BAR = 14
 AXIS = 26
 HEIGHT = 150
-LONGEST_BAR = 70.0
-"""Percent of the width: the figure stands behind the bar."""
+LONGEST_BAR = 0.55
+"""Of the width: the figure stands behind the bar."""
+
+MOST_LETTERS = 46
+"""Of a line: no more fit on a phone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +57,15 @@ def timeline(spans: Sequence[Span], marks: Sequence[tuple[float, str]], *, secon
     """A Gantt chart. `marks` are moments with their words."""
     end = max(seconds, 0.001)
     height = ROW * len(spans) + AXIS
-    return _svg(height, label, [*_time_axis(end, height), *_bars(spans, end), *_marks(marks, end, height)])
+    return _svg(height, label, [*_time_axis(end, height), *_marks(marks, end, height), *_bars(spans, end)])
 
 
 def _bars(spans: Sequence[Span], end: float) -> Iterator[str]:
     for number, span in enumerate(spans):
         top = number * ROW
         left, width = _percent(span.start / end), _percent(max((span.end - span.start) / end, 0.004))
-        anchor, at = ("end", "100%") if span.start / end > 0.6 else ("start", left)
         words = f'{escape(span.name)} <tspan class="soft">{escape(span.words)}</tspan>'
-        yield f'<text x="{at}" y="{top + 14}" text-anchor="{anchor}">{words}</text>'
+        yield f'<text x="0" y="{top + 14}">{words}</text>'
         yield f'<rect class="{span.kind}" x="{left}" y="{top + 19}" width="{width}" height="{BAR}" rx="3"/>'
 
 
@@ -99,24 +101,30 @@ def pairs(found: Sequence[Pair], *, label: str) -> Markup:
     for number, pair in enumerate(found):
         top = number * row
         drawn.append(
-            f'<text x="0" y="{top + 15}">{escape(pair.name)} <tspan class="soft">{escape(pair.note)}</tspan></text>'
+            f'<text x="0" y="{top + 15}">{escape(_short(pair.name))} <tspan class="soft">{escape(pair.note)}</tspan></text>'
         )
         both = (("before", pair.before, pair.before_words), ("after", pair.after, pair.after_words))
         for place, (kind, value, words) in enumerate(both):
             y = top + 21 + place * 17
-            width = _percent((value or 0) / highest * LONGEST_BAR / 100)
+            width = _percent((value or 0) / highest * LONGEST_BAR)
             drawn.append(f'<rect class="{kind}" x="0" y="{y}" width="{width}" height="13" rx="2"/>')
-            drawn.append(f'<text class="small" x="{width}" dx="6" y="{y + 11}">{escape(words)}</text>')
+            drawn.append(f'<text class="small" x="{width}" dx="6" y="{y + 11}">{escape(_short(words))}</text>')
     return _svg(row * len(found), label, drawn)
 
 
 def _time_axis(end: float, height: int) -> Iterator[str]:
     for quarter in range(5):
         x = _percent(quarter / 4)
-        anchor = {0: "start", 4: "end"}.get(quarter, "middle")
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="0" y2="{height - AXIS}"/>'
-        words = escape(duration(end * quarter / 4) if quarter else "0")
-        yield f'<text class="soft" x="{x}" y="{height - 8}" text-anchor="{anchor}">{words}</text>'
+        if quarter % 2 == 0:
+            # A phone has room for three.
+            anchor = {0: "start", 4: "end"}.get(quarter, "middle")
+            words = escape(duration(end * quarter / 4) if quarter else "0")
+            yield f'<text class="soft" x="{x}" y="{height - 8}" text-anchor="{anchor}">{words}</text>'
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= MOST_LETTERS else words[: MOST_LETTERS - 1] + "…"
 
 
 def _percent(share: float) -> str:

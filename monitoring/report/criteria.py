@@ -68,7 +68,8 @@ def uuid_fields(facts: Facts) -> Criterion:
     without = [table.full_name for table in models if not table.uuid_key]
     wanted = facts.run.plan.success.models or len(models)
     having = len(models) - len(without)
-    missing = f"; without one: {', '.join(without)}" if without else ""
+    more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+    missing = f"; without one: {', '.join(without[:5])}{more}" if without else ""
     other = f"; the plan expects {wanted} tables, the database has {len(models)}" if wanted != len(models) else ""
     return Criterion(
         criterion=f"All {wanted} models have uuid fields",

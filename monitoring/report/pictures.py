@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
@@ -36,6 +36,9 @@ def of_time(facts: Facts) -> Markup | str:
             spans += [_span(facts, f"· {name}", "stage", *found) for name, found in facts.stages.items()]
     if not spans:
         return ""
+    if facts.after is not None and facts.after.taken_at <= facts.ended_at:
+        end = facts.after.taken_at + timedelta(seconds=facts.after.seconds)
+        spans.append(_span(facts, "measured again, audit log proved", "stage", facts.after.taken_at, end))
     marks = [
         (_since(facts, one.swapped_at), f"set {one.set_no} swapped") for one in facts.sets if one.swapped_at is not None
     ]
@@ -105,8 +108,8 @@ def of_locks(facts: Facts) -> Markup | str:
 
 
 def _members(names: list[str]) -> str:
-    shown = ", ".join(name.split(".", 1)[-1] for name in names[:3])
-    return f"{shown} and {len(names) - 3} more tables" if len(names) > 3 else shown
+    shown = [name.split(".", 1)[-1] for name in names]
+    return f"{len(shown)} tables, {shown[0]} among them" if len(shown) > 1 else "".join(shown)
 
 
 def _ms(value: float | None) -> str:

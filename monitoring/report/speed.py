@@ -120,17 +120,25 @@ def plan_line(plan: Mapping[str, Any] | None) -> str:
     """How a plan reads its tables: `Index Scan of booking by booking_pkey, Seq Scan of users`."""
     if plan is None:
         return ""
-    scans = dict.fromkeys(_scans(plan))
-    return ", ".join(scans) or str(plan.get("Node Type", ""))
+    by_kind: dict[str, dict[str, None]] = {}
+    for kind, what in _scans(plan):
+        by_kind.setdefault(kind, {})[what] = None
+    lines = [f"{kind} {_some(list(found))}" for kind, found in by_kind.items()]
+    return ", ".join(lines) or str(plan.get("Node Type", ""))
 
 
-def _scans(plan: Mapping[str, Any]) -> Iterator[str]:
+def _some(names: Sequence[str]) -> str:
+    """Partitions are read alike: the first ones stand for all."""
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def _scans(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     kind = str(plan.get("Node Type", ""))
     relation, index = plan.get("Relation Name"), plan.get("Index Name")
     if relation is not None:
-        yield f"{kind} of {relation}" + (f" by {index}" if index else "")
+        yield f"{kind} of", relation + (f" by {index}" if index else "")
     elif index is not None:
-        yield f"{kind} by {index}"
+        yield f"{kind} by", index
     children: Sequence[Mapping[str, Any]] = plan.get("Plans", ())
     for child in children:
         yield from _scans(child)
