@@ -100,9 +100,8 @@ def pairs(found: Sequence[Pair], *, label: str) -> Markup:
     drawn: list[str] = []
     for number, pair in enumerate(found):
         top = number * row
-        drawn.append(
-            f'<text x="0" y="{top + 15}">{escape(_short(pair.name))} <tspan class="soft">{escape(pair.note)}</tspan></text>'
-        )
+        name = f'{escape(_short(pair.name))} <tspan class="soft">{escape(pair.note)}</tspan>'
+        drawn.append(f'<text x="0" y="{top + 15}">{name}</text>')
         both = (("before", pair.before, pair.before_words), ("after", pair.after, pair.after_words))
         for place, (kind, value, words) in enumerate(both):
             y = top + 21 + place * 17

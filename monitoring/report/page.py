@@ -87,10 +87,16 @@ def _environment() -> Environment:
         "duration": duration,
         "moment": _moment,
         "met": MET_WORDS.get,
+        "sentence": _sentence,
         "attributes": lambda found, *names: [getattr(found, name) for name in names],
     }
     environment.filters.update(filters)
     return environment
+
+
+def _sentence(words: str) -> str:
+    """With a capital letter, and no line's end before a percent sign."""
+    return (words[:1].upper() + words[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _moment(at: datetime | None) -> str:

@@ -65,7 +65,8 @@ def test_nothing_of_a_probe_stays(app: psycopg.Connection, connection: Connectio
             tuple(f"{w}: the log's entry has another actor or request" for w in ("insert", "update", "delete")),
         ),
         (
-            "CREATE FUNCTION lie() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.old_row := '{}'; RETURN NEW; END $$;"
+            "CREATE FUNCTION lie() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN NEW.old_row := '{}'; RETURN NEW; END $$;"
             "CREATE TRIGGER lie BEFORE INSERT ON audit.audit_log FOR EACH ROW WHEN (NEW.action = 'delete')"
             " EXECUTE FUNCTION lie()",
             "tag",

@@ -33,7 +33,8 @@ COMMENT ON TABLE account IS 'Who may <i>log in</i>';
 
 ROWS = """
 INSERT INTO tenant SELECT md5('t' || g)::uuid::text, 'Tenant ' || g FROM generate_series(1, 5) AS g;
-INSERT INTO account SELECT md5('a' || g)::uuid::text, md5('t' || 1 + g % 5)::uuid::text, g || '@example.org' FROM generate_series(1, 300) AS g;
+INSERT INTO account SELECT md5('a' || g)::uuid::text, md5('t' || 1 + g % 5)::uuid::text, g || '@example.org'
+  FROM generate_series(1, 300) AS g;
 INSERT INTO profile SELECT md5('p' || g)::uuid::text, md5('a' || g)::uuid::text, 1 FROM generate_series(1, 300) AS g;
 INSERT INTO membership SELECT id, tenant_id, 'member' FROM account;
 INSERT INTO tag (label) SELECT 'tag ' || g FROM generate_series(1, 20) AS g;
@@ -46,6 +47,8 @@ TABLES = ("tenant", "account", "profile", "membership", "tag", "_AccountToTag", 
 SEVEN = uuid.UUID(hashlib.md5(b"a7").hexdigest())
 """The id of the seventh account."""
 
+BY_ID = f"SELECT * FROM account WHERE id = '{SEVEN}'"  # noqa: S608
+
 
 def _columns(*names: str) -> list[dict[str, str]]:
     return [{"name": name, "to": "uuid"} for name in names]
@@ -56,7 +59,7 @@ def plan_for(database: str, **success: Any) -> Plan:
     asked = {
         "repeat": 3,
         "queries": [
-            {"name": "an account", "sql": f"SELECT * FROM account WHERE id = '{SEVEN}'"},
+            {"name": "an account", "sql": BY_ID},
             {"name": "members", "sql": "SELECT a.email, t.name FROM account a JOIN tenant t ON t.id = a.tenant_id"},
         ],
     }
