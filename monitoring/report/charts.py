@@ -13,10 +13,10 @@ ROW = 38
 BAR = 14
 AXIS = 26
 HEIGHT = 150
-LONGEST_BAR = 0.55
+LONGEST_BAR = 0.45
 """Of the width: the figure stands behind the bar."""
 
-MOST_LETTERS = 46
+MOST_LETTERS = 36
 """Of a line: no more fit on a phone."""
 
 
@@ -100,7 +100,8 @@ def pairs(found: Sequence[Pair], *, label: str) -> Markup:
     drawn: list[str] = []
     for number, pair in enumerate(found):
         top = number * row
-        name = f'{escape(_short(pair.name))} <tspan class="soft">{escape(pair.note)}</tspan>'
+        name = escape(_short(pair.name, MOST_LETTERS - len(pair.note)))
+        name += Markup(' <tspan class="soft">{}</tspan>').format(pair.note)
         drawn.append(f'<text x="0" y="{top + 15}">{name}</text>')
         both = (("before", pair.before, pair.before_words), ("after", pair.after, pair.after_words))
         for place, (kind, value, words) in enumerate(both):
@@ -122,8 +123,8 @@ def _time_axis(end: float, height: int) -> Iterator[str]:
             yield f'<text class="soft" x="{x}" y="{height - 8}" text-anchor="{anchor}">{words}</text>'
 
 
-def _short(words: str) -> str:
-    return words if len(words) <= MOST_LETTERS else words[: MOST_LETTERS - 1] + "…"
+def _short(words: str, most: int = MOST_LETTERS) -> str:
+    return words if len(words) <= most else words[: max(most - 1, 8)] + "…"
 
 
 def _percent(share: float) -> str:

@@ -138,8 +138,8 @@ def _size_pair(one: TableChange) -> Pair:
         name=one.name,
         before=before,
         after=after,
-        before_words=f"{size(before)} (indexes {size(one.before.index_bytes)})",
-        after_words=f"{size(after)} (indexes {size(one.after.index_bytes)}){change}",
+        before_words=size(before),
+        after_words=size(after) + change,
     )
 
 
