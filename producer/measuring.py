@@ -50,7 +50,8 @@ def measure_before(connection: Connection, plan: Plan) -> Measurement:
 
 def measure_after(connection: Connection, run: Run, go_on: Callable[[], bool] = lambda: True) -> Measurement | None:
     """The same queries again, with the audit log's proof; None where `go_on` said no meanwhile."""
-    before = measurements.read_measurements(connection, run.run_id).get("before")
+    known = measurements.read_measurements(connection, run.run_id)
+    before, last = known.get("before"), known.get("after")
     queries = _named(run.plan.success)
     if before is not None:
         queries += [
@@ -58,7 +59,7 @@ def measure_after(connection: Connection, run: Run, go_on: Callable[[], bool] = 
         ]
     specs = [table.spec for table in tables.read_tables(connection, run.run_id)]
     try:
-        return _Measuring(connection, run.plan, go_on).measure(queries, specs=specs)
+        return _Measuring(connection, run.plan, go_on).measure(queries, specs, () if last is None else last.lost_texts)
     except Interrupted:
         return None
 
@@ -76,8 +77,13 @@ class _Measuring:
         self._go_on = go_on
         self._problems: list[str] = []
 
-    def measure(self, queries: Sequence[MeasuredQuery], specs: Sequence[TableSpec] | None = None) -> Measurement:
-        """`specs` are the run's tables, once they are swapped."""
+    def measure(
+        self,
+        queries: Sequence[MeasuredQuery],
+        specs: Sequence[TableSpec] | None = None,
+        known: Sequence[LostTexts] = (),
+    ) -> Measurement:
+        """`specs` are the run's tables once they are swapped, `known` is what was counted while past tables were there."""
         taken_at, began = datetime.now(UTC), time.monotonic()
         schemas = plan_schemas(self._plan)
         found_tables = self._part("sizes", lambda: measuring.read_tables(self._connection, schemas)) or []
@@ -92,7 +98,7 @@ class _Measuring:
             activity=activity,
             security=tuple(security),
             audit=None if specs is None else self._audit(),
-            lost_texts=tuple(self._lost_texts(specs or ())),
+            lost_texts=tuple(self._lost_texts(specs or (), known)),
             problems=tuple(self._problems),
             seconds=round(time.monotonic() - began, 3),
         )
@@ -173,8 +179,9 @@ class _Measuring:
             )
         )
 
-    def _lost_texts(self, specs: Iterable[TableSpec]) -> list[LostTexts]:
+    def _lost_texts(self, specs: Iterable[TableSpec], known: Sequence[LostTexts]) -> list[LostTexts]:
         found: list[LostTexts] = []
+        counted = {(lost.table, lost.column): lost.values for lost in known}
         for spec in specs:
             for column in (column for column in spec.columns if column.on_invalid == "null"):
                 count = self._part(
@@ -182,6 +189,8 @@ class _Measuring:
                     partial(measuring.count_lost_texts, self._connection, spec, column),
                     timeout_ms=0,
                 )
+                if count is None:
+                    count = counted.get((spec.full_name, column.name))
                 found.append(LostTexts(table=spec.full_name, column=column.name, values=count))
         return found
 

@@ -18,7 +18,7 @@ def zero_data_loss(facts: Facts) -> Criterion:
     journal = facts.journal
     how = HOW.format(
         now="When this report was made, both sides were compared again."
-        if facts.compared
+        if any(one.mismatches is not None for one in facts.compared)
         else "They were not compared again for this report.",
         journal="The application's own journal of acknowledged writes was looked for in the new tables."
         if journal is not None and journal.checked
@@ -65,7 +65,7 @@ def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
     if in_place:
         words.append(f"{len(in_place)} tables were filled in place: none of their rows was moved")
     if facts.compared:
-        counted = [c for c in facts.compared if c.mismatches is not None]
+        counted = [one for one in facts.compared if one.mismatches is not None]
         words.append(f"{len(counted)} of {len(facts.compared)} tables compared again now")
     if facts.journal is not None:
         words.append(

@@ -11,7 +11,7 @@ from producer.report_commands import report
 from .browser import find_chromium
 from .documents import Document
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts" / "report"
 

@@ -3,9 +3,17 @@
 import psycopg
 import pytest
 
+from monitoring.report.criteria import judge
+from monitoring.report.facts import Given
 from monitoring.report.statements import ErrorsStatement, JournalStatement
+from monitoring.report.verdict import Criterion
+from producer.report_commands import compared_now, gather, measure_again
+from replank.plan import Plan
+from sql.connection import connect
+from sql.ledger import measurements
 
-from .conftest import Criteria
+from .conftest import Criteria, the_run
+from .world import begin_run, run_to_the_end
 
 pytestmark = pytest.mark.catalogue
 
@@ -108,3 +116,36 @@ def test_what_a_plan_expects_has_to_be_there(app: psycopg.Connection, criteria: 
     found = criteria()[0]
     assert (found.measured, found.target, found.met) == (5, 71, False)
     assert "the plan expects 71 tables, the database has 5" in found.shown
+
+
+def test_rows_kept_aside_are_not_lost_and_texts_that_became_null_are(empty: str) -> None:
+    # Given an id that is none, and references that are none
+    columns = [
+        {"name": "id", "to": "uuid", "on_invalid": "quarantine"},
+        {"name": "ref", "to": "uuid", "on_invalid": "null"},
+    ]
+    with psycopg.connect(empty, autocommit=True) as app:
+        app.execute(
+            "CREATE TABLE item (id text PRIMARY KEY, ref text);"
+            "INSERT INTO item SELECT gen_random_uuid(), CASE WHEN g < 4 THEN 'nobody' END"
+            " FROM generate_series(1, 9) AS g;"
+            "INSERT INTO item VALUES ('master', NULL)"
+        )
+    with connect(empty, name="test") as connection:
+        plan = {"database": {"name": connection.info.dbname}, "tables": [{"name": "item", "columns": columns}]}
+        begin_run(empty, Plan.model_validate(plan))
+        run_to_the_end(empty)
+        run = the_run(connection)
+
+        def judged() -> Criterion:
+            given = Given(compared=compared_now(connection, run))
+            return judge(gather(connection, run, given)).criteria[1]
+
+        found = judged()
+        assert found.names == ("public.item.ref: 3 texts became NULL",)
+        assert (found.measured, found.met) == (3, False)
+        assert "10 rows in 1 tables verified, 1 of them kept aside" in found.shown
+        # What was counted is known when the past table is gone
+        connection.execute("DROP TABLE replank_past.item CASCADE")
+        measure_again(connection, run)
+        assert measurements.read_measurements(connection, run.run_id)["after"].lost_texts[0].values == 3
