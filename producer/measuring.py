@@ -83,7 +83,7 @@ class _Measuring:
         specs: Sequence[TableSpec] | None = None,
         known: Sequence[LostTexts] = (),
     ) -> Measurement:
-        """`specs` are the run's tables once they are swapped, `known` is what was counted while past tables were there."""
+        """`specs` are the swapped tables of the run, `known` is what was counted while past tables were there."""
         taken_at, began = datetime.now(UTC), time.monotonic()
         schemas = plan_schemas(self._plan)
         found_tables = self._part("sizes", lambda: measuring.read_tables(self._connection, schemas)) or []
