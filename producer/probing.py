@@ -1,6 +1,7 @@
 """Proving the audit log: writes of every kind in every table, looked for in the log, and rolled back.
 
-Nothing of it stays but gaps: in the numbers of the audit log, and in sequences where a table takes no row without them.
+Nothing of it stays but gaps (in the numbers of the audit log, and in sequences where a table takes no row without them)
+and a few dead rows for vacuum.
 Triggers of the application's fire as on any write; what they do inside the database is rolled back too.
 """
 

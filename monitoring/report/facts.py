@@ -154,9 +154,10 @@ class Facts:
         before = {} if self.before is None else self.before.activity
         if not before or not self.activity:
             return ""
-        if before["counted_since"] != self.activity["counted_since"]:
-            return "The server's counters were reset since, so they say nothing"
         names = ("commits", "rollbacks", "deadlocks", "sessions_fatal", "sessions_killed")
+        reset = before["counted_since"] != self.activity["counted_since"]
+        if reset or any(self.activity[name] < before[name] for name in names):
+            return "The server's counters were reset since, so they say nothing"
         counted = ", ".join(f"{self.activity[n] - before[n]:,} {n.replace('_', ' ')}" for n in names)
         return f"The server counted since the run began: {counted}"
 
