@@ -1,7 +1,9 @@
 """One server, one run to its end; each test gets a copy of its database."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,9 +23,16 @@ from .world import begin_run, create_world, plan_for, run_to_the_end
 _numbers = itertools.count(1)
 
 
+def _settings() -> dict[str, str]:
+    """The library that keeps statements, where the server has it: some wheels come without."""
+    named = os.environ.get("REPLANK_POSTGRES_BIN")
+    there = named is None or any((Path(named).resolve().parent / "lib").rglob("pg_stat_statements.so"))
+    return {"shared_preload_libraries": "pg_stat_statements"} if there else {}
+
+
 @pytest.fixture(scope="package")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
+    with EmbeddedPostgres(durable=False, settings=_settings()) as server:
         yield server
 
 

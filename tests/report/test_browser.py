@@ -15,7 +15,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts" / "report"
 
-WIDTHS = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (320, 640)}
+SCREENS = (
+    ("desktop", 1280, 900, "light"),
+    ("desktop", 1280, 900, "dark"),
+    ("phone", 390, 844, "light"),
+    ("narrow", 320, 640, "dark"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +53,8 @@ def test_nothing_leaves_the_page_and_everything_can_be_read(
                 "in REPLANK_CHROMIUM."
             )
         return
-    for name, (width, height) in WIDTHS.items():
-        for scheme in ("light", "dark"):
-            _look(browser, page_file, name, width, height, scheme)
+    for screen in SCREENS:
+        _look(browser, page_file, *screen)
 
 
 def _look(browser: Browser, page_file: Path, name: str, width: int, height: int, scheme: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from monitoring.report.speed import compare_queries, plan_line
 from producer.measuring import measure_after, measure_before
@@ -150,8 +151,26 @@ def test_the_frequent_statements_have_plans(fresh: Connection) -> None:
         generic_plan(fresh, "SELECT gone FROM account WHERE id = $1")
     forget_prepared(fresh)
     # Where the server keeps no statements, it is said, and nothing stops
-    found = measure_before(fresh, plan_for("x", statements=5))
-    assert found.problems == ("statements: the extension pg_stat_statements is not installed in this database",)
+    asked = plan_for(fresh.info.dbname, statements=9, queries=[])
+    assert measure_before(fresh, asked).problems == (
+        "statements: the extension pg_stat_statements is not installed in this database",
+    )
+    loaded = fresh.execute("SELECT current_setting('shared_preload_libraries')").fetchone()
+    if loaded == ("",):
+        return
+    # Where it keeps them, those that read and take most time have a plan; what writes is left out
+    fresh.execute("CREATE EXTENSION pg_stat_statements SCHEMA public")
+    for number in range(3):
+        fresh.execute("SELECT count(*) FROM public.tag AS a, public.tag AS b, public.tag AS c, public.tag AS d")
+        fresh.execute(sql.SQL("SELECT label FROM public.tag WHERE id = {}").format(number))
+        fresh.execute("UPDATE public.tag SET label = label")
+    found = measure_before(fresh, asked)
+    assert found.problems == ()
+    assert {(query.timed, query.problem) for query in found.queries} == {(False, "")}
+    assert found.queries[0].statement.endswith("public.tag AS c, public.tag AS d")
+    plans = {query.statement: plan_line(query.plan) for query in found.queries}
+    assert plans["SELECT label FROM public.tag WHERE id = $1"] == "Seq Scan of tag"
+    assert not [text for text in plans if "UPDATE" in text]
 
 
 def test_an_interrupted_measurement_is_not_kept_and_going_back_forgets_the_last_one(connection: Connection) -> None:
