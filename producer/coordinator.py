@@ -20,6 +20,7 @@ from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
 from producer.governor import Governor, Window
+from producer.measuring import measure_after
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
@@ -30,7 +31,7 @@ from replank.states import CacheState, RunState, TableState
 from replank.steps import STEPS, Step
 from sql.beside import building_schemas
 from sql.connection import Connection, apply_settings
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, measurements, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import ConversionSet, RunTable
@@ -233,9 +234,13 @@ class Coordinator:
         of_caches = caches.unfinished(self.connection, run.run_id) if everyone else {}
         if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
             measured = measure_tables(self.connection, run.plan) if everyone else {}
+            after = measure_after(self.connection, run, lambda: still_running(self.connection, run))
+            if after is None:
+                return
             with self.connection.transaction():
                 apply_settings(self.connection, {"synchronous_commit": "on"}, local=True)
                 caches.measure_step(self.connection, run.run_id, {"after": measured})
+                measurements.keep(self.connection, run.run_id, "after", after)
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
                 drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
@@ -257,6 +262,12 @@ def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
         ).fetchone()
         if held is None:
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+
+
+def still_running(connection: Connection, run: Run) -> bool:
+    """Whether nobody has paused the run or asked to go back."""
+    present = runs.read_run(connection, run.run_id)
+    return present.state is RunState.RUNNING and not present.paused
 
 
 def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:

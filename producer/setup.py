@@ -10,6 +10,7 @@ from producer.by_hand.compiling import as_kept, compile_pass
 from producer.by_hand.work import work_of
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
+from producer.measuring import measure_before
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
@@ -26,7 +27,7 @@ from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
 from sql.connection import Connection
-from sql.ledger import quarantines, runs, scripts, tables
+from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.quarantine import create_quarantine
 from sql.scripts import Script
@@ -107,6 +108,7 @@ def _begin(
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()
+    measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
@@ -119,6 +121,7 @@ def _begin(
         elif not file.plan.wanted_tables:
             _keep_scripts(connection, run_id, [deprecated])
         plan_caches(connection, run_id, file.plan, named_now=now.plan)
+        measurements.keep(connection, run_id, "before", measured)
     return runs.read_run(connection, run_id)
 
 

@@ -19,6 +19,7 @@ from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
 from replank.prisma_plan import PrismaPlan
 from replank.steps_plan import StepsPlan
+from replank.success_plan import SuccessPlan
 
 
 class DatabasePlan(Strict):
@@ -179,6 +180,7 @@ class Plan(Strict):
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
     prisma: PrismaPlan | None = None
+    success: SuccessPlan = SuccessPlan()
 
     @field_validator("tables")
     @classmethod

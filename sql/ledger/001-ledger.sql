@@ -250,3 +250,11 @@ CREATE TABLE replank.catalogue_before (
     definition text NOT NULL
 );
 CREATE INDEX ON replank.catalogue_before (run_id);
+
+-- What was measured before the run wrote anything, and when all tables were swapped.
+CREATE TABLE replank.measurement (
+    run_id   bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    moment   text NOT NULL CHECK (moment IN ('before', 'after')),
+    document jsonb NOT NULL,
+    PRIMARY KEY (run_id, moment)
+);

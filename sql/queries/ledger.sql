@@ -59,6 +59,7 @@ UPDATE replank.run SET back_to = %(step)s WHERE run_id = %(run_id)s;
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
      caches AS (DELETE FROM replank.cache WHERE run_id = %(run_id)s),
      objects AS (DELETE FROM replank.catalogue_before WHERE run_id = %(run_id)s),
+     measured AS (DELETE FROM replank.measurement WHERE run_id = %(run_id)s AND moment = 'after'),
      tables AS (DELETE FROM replank.run_table WHERE run_id = %(run_id)s),
      steps AS (DELETE FROM replank.step s WHERE s.run_id = %(run_id)s
                 AND NOT EXISTS (SELECT FROM replank.script c WHERE c.run_id = s.run_id AND c.step = s.step)
