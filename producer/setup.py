@@ -9,6 +9,7 @@ from pathlib import Path
 
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
+from producer.gates.barrier import go_on_at_barrier
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
@@ -57,7 +58,7 @@ def begin_or_resume(
                 )
             if hold_cutover and not present.hold_cutover:
                 runs.set_flags(connection, present.run_id, hold_cutover=True)
-            return present
+            return go_on_at_barrier(connection, present, file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
             return done

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
+from replank.gates_plan import GatesPlan
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
@@ -144,6 +145,8 @@ class Plan(Strict):
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
+    gates: GatesPlan | None = None
+    """What must be so before the data migration; without the section nothing is asked for."""
 
     @field_validator("tables")
     @classmethod
@@ -163,8 +166,11 @@ class Plan(Strict):
         return self
 
     def digest(self) -> str:
-        """A hash of what the plan means: comments, order of keys and layout do not change it."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+        """A hash of what becomes of the database: comments, order of keys and layout do not change it, nor do gates.
+
+        So a window may be moved while a run waits for it, and what was rehearsed stays what will run.
+        """
+        return hashlib.sha256(self.model_dump_json(by_alias=True, exclude={"gates"}).encode()).hexdigest()
 
 
 _T = TypeVar("_T")

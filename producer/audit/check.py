@@ -8,6 +8,7 @@ from producer.audit.catalogue import audit_catalogue
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.gates import audit_gates
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
@@ -47,6 +48,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         refuse_unknown(connection, file)
         found = _structure(connection, subject)
     scanned = scan(settings, subject, workers=workers, watch=watch)
+    found += audit_gates(subject)
     found += audit_values(subject, scanned)
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.

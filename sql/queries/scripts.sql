@@ -10,6 +10,10 @@ VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(block
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'forward' ORDER BY s.step;
 
+-- both: the scripts of a run in both directions, with their phases
+SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
+ WHERE s.run_id = %(run_id)s ORDER BY s.step, s.direction;
+
 -- back: the rollbacks of steps that have begun, the last step first
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'back' AND t.started_at IS NOT NULL ORDER BY s.step DESC;
