@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from producer.gates.programs import program, run_program
+from producer.gates.programs import program_for, run_program
 from replank.errors import NeedsPerson
 from sql.backups import Place
 
@@ -126,7 +126,7 @@ def _read_base(path: Path, place: Place) -> Backup:
 
 
 def _read_dump(path: Path, place: Place) -> Backup:
-    tool = program("pg_restore", fits=lambda major: major >= place.major, wanted=f"{place.major} or newer")
+    tool = program_for("pg_restore", place.major)
     listed = run_program(tool, "--list", path)
     created, database = _CREATED.search(listed.output), _DATABASE.search(listed.output)
     if not listed.good or created is None or database is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from producer.gates.backups import Backup, read_backup
-from producer.gates.programs import program, run_program
+from producer.gates.programs import program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
 from replank.errors import NeedsPerson, WrongUse
 from sql.backups import Place, read_place
@@ -44,7 +44,7 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
 def _take(url: str, target: Path, method: Method, place: Place) -> None:
     """Run the server's own tool. A newer one would do too, an older one would not."""
     name = "pg_basebackup" if method == "base" else "pg_dump"
-    tool = program(name, fits=lambda major: major >= place.major, wanted=f"{place.major} or newer")
+    tool = program_for(name, place.major)
     if method == "base":
         arguments = ["--pgdata", str(target), "--checkpoint", "fast", "--wal-method", "stream", "--label", "replank"]
     else:

@@ -69,6 +69,12 @@ def program(name: str, *, fits: Callable[[int], bool], wanted: str) -> Program:
     )
 
 
+def program_for(name: str, major: int) -> Program:
+    """That of a server's own version, or else of a newer one: an older one does not read what it writes."""
+    found = sorted((each for each in _programs(name) if each.major >= major), key=lambda each: each.major)
+    return found[0] if found else program(name, fits=lambda there: there >= major, wanted=f"{major} or newer")
+
+
 def _programs(name: str) -> Iterator[Program]:
     for path in dict.fromkeys(folder / name for folder in _folders(name)):
         major = _major(path) if path.is_file() else None

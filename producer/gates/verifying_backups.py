@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from producer.gates.backups import Backup, unreadable_files
-from producer.gates.programs import program, run_program
+from producer.gates.programs import program, program_for, run_program
 from replank.errors import NeedsPerson
 from sql.backups import Place
 
@@ -37,7 +37,7 @@ def _verify_base(backup: Backup) -> str:
 
 def _verify_dump(backup: Backup, place: Place) -> str:
     """Checksums where there are some, and everything read through: a list comes from the head of the file alone."""
-    tool = program("pg_restore", fits=lambda major: major >= place.major, wanted=f"{place.major} or newer")
+    tool = program_for("pg_restore", place.major)
     sums = sums_file(backup.path)
     if sums.is_file():
         _compare_sums(backup, sums)

@@ -94,6 +94,12 @@ def newest_word(connection: Connection, kind: Kind, *, plan_digest: str | None) 
     return None if found is None else _word(found)
 
 
+def rehearsal_before(connection: Connection, plan_digest: str, run_id: int) -> Word | None:
+    """The newest good rehearsal of a plan, before the run's data migration began."""
+    found = row(connection, query("gates.rehearsal_before"), {"plan_digest": plan_digest, "run_id": run_id})
+    return None if found is None else _word(found)
+
+
 def keep_gates(connection: Connection, plan_digest: str, gates: Sequence[Gate]) -> None:
     """How all gates of a plan stand now."""
     with connection.transaction():

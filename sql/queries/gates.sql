@@ -67,3 +67,10 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name FROM pg_clas
 SELECT s.system_identifier::text AS system_identifier, current_setting('server_version_num')::int / 10000 AS major,
        d.datname AS database, d.oid::bigint AS database_oid
   FROM pg_control_system() AS s, pg_database d WHERE d.datname = current_database();
+
+-- rehearsal_before: the newest good rehearsal of a plan that a run could know of
+SELECT *, clock_timestamp() - at AS age FROM replank.gate_word
+ WHERE kind = 'rehearsed' AND plan_digest = %(plan_digest)s AND (evidence ->> 'passed')::boolean
+   AND at < coalesce((SELECT max(b.passed_at) FROM replank.gate_barrier b JOIN replank.run r USING (run_id)
+                       WHERE r.run_id = %(run_id)s), clock_timestamp())
+ ORDER BY word_id DESC LIMIT 1;
