@@ -23,19 +23,17 @@ TABLES_SHOWN = 5
 
 _CREATED = re.compile(r"^; Archive created at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _DATABASE = re.compile(r"^;\s+dbname: (.*)$", re.MULTILINE)
-_COMPRESSION = re.compile(r"^;\s+Compression: (.*)$", re.MULTILINE)
 _ROWS = re.compile(r"^\d+; \d+ (\d+) TABLE DATA ", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """A backup by its own words. `major` is that of the server of a base backup; `compression` is a dump's."""
+    """A backup by its own words. `major` is the version of a base backup's server."""
 
     path: Path
     kind: Kind
     taken_at: datetime
     major: int = 0
-    compression: str = ""
 
     @property
     def files(self) -> list[Path]:
@@ -134,12 +132,9 @@ def _read_dump(path: Path, place: Place) -> Backup:
     if database.group(1) != place.database:
         raise NeedsPerson(f"{path} is a dump of database {database.group(1)}, not of {place.database}")
     _refuse_missing(path, place, {int(oid) for oid in _ROWS.findall(listed.output)})
-    compression = _COMPRESSION.search(listed.output)
     # An archive keeps its time without a zone: that of the machine that made it, which is taken to be this one's.
     taken_at = datetime.strptime(created.group(1), "%Y-%m-%d %H:%M:%S").astimezone()
-    return Backup(
-        path=path, kind="dump", taken_at=taken_at, compression="" if compression is None else compression.group(1)
-    )
+    return Backup(path=path, kind="dump", taken_at=taken_at)
 
 
 def _refuse_missing(path: Path, place: Place, oids: set[int]) -> None:

@@ -119,7 +119,7 @@ def show(console: Console, found: Sequence[Gate], plan: Path) -> None:
         table.add_column(heading, overflow="fold")
     for gate in found:
         when = "" if gate.at is None else f"{gate.at:%Y-%m-%d %H:%M} UTC"
-        table.add_row(gate.name, Text(gate.state, style=COLOUR[gate.state]), gate.by, when, Text(gate.reason))
+        table.add_row(gate.name, Text(gate.state, style=COLOUR[gate.state]), Text(gate.by), when, Text(gate.reason))
     console.print(table)
     for gate in found:
         if gate.is_open:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from producer.gates.backups import Backup, unreadable_files
@@ -11,8 +14,9 @@ from producer.gates.programs import program, program_for, run_program
 from replank.errors import NeedsPerson
 from sql.backups import Place
 
-CHECKED_STREAMS = ("gzip", "-1", *map(str, range(1, 10)))
-"""Compressions whose streams carry a checksum, as `pg_restore --list` names them: up to version 15 by their level."""
+WAL_FILE = re.compile(r"[0-9A-F]{24}")
+SEGMENT_SIZE_AT = 32
+"""Where the first page of a WAL file says how long the file is, in every version."""
 
 BLOCK_BYTES = 1 << 20
 
@@ -32,27 +36,37 @@ def _verify_base(backup: Backup) -> str:
     done = run_program(tool, "--exit-on-error", backup.path)
     if not done.good:
         raise NeedsPerson(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
-    return f"{tool.words}: every file and the WAL agree with the manifest"
+    for file in _short_wal(backup):
+        raise NeedsPerson(f"{file} is damaged: it is cut short")
+    return f"{tool.words}: every file agrees with the manifest, and its WAL can be read"
+
+
+def _short_wal(backup: Backup) -> Iterator[Path]:
+    """WAL files that end early: pg_waldump looks no further than the backup's end."""
+    for file in sorted((backup.path / "pg_wal").iterdir()):
+        if WAL_FILE.fullmatch(file.name):
+            with file.open("rb") as read:
+                head = read.read(SEGMENT_SIZE_AT + 4)
+            if int.from_bytes(head[SEGMENT_SIZE_AT:], sys.byteorder) != file.stat().st_size:
+                yield file
 
 
 def _verify_dump(backup: Backup, place: Place) -> str:
-    """Checksums where there are some, and everything read through: a list comes from the head of the file alone."""
+    """Checksums, and everything read through: `pg_restore --list` reads no more than the head of a file."""
     tool = program_for("pg_restore", place.major)
     sums = sums_file(backup.path)
-    if sums.is_file():
-        _compare_sums(backup, sums)
-    elif backup.compression not in CHECKED_STREAMS:
+    if not sums.is_file():
         raise NeedsPerson(
-            f"{backup.path} (compression: {backup.compression or 'unknown'}) has no checksums, so a damaged byte would "
-            f"not be seen. Dump with gzip, or write checksums when it is made: `sha256sum` into {sums.name}"
+            f"{backup.path} has no checksums beside it, and a dump has none inside, so a damaged byte might not be seen. "
+            f"Write them when a dump is made, with `sha256sum`, into {sums.name}"
         )
+    _compare_sums(backup, sums)
     for empty in unreadable_files(backup):
         raise NeedsPerson(f"{empty} is damaged: it is empty")
     done = run_program(tool, "--file", os.devnull, backup.path)
     if not done.good:
         raise NeedsPerson(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
-    protection = "with the SHA-256 of every file" if sums.is_file() else "with the checksums of its gzip streams"
-    return f"{tool.words}: read to the end, {protection}"
+    return f"{tool.words}: read to the end, and every file has its SHA-256"
 
 
 def sums_file(path: Path) -> Path:

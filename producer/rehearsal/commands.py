@@ -54,7 +54,7 @@ def rehearse(
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
 ) -> None:
-    """Clone the database, run the plan there, verify, roll back, compare with the beginning; write down what it cost."""
+    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost."""
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     file = read_plan_file(plan)
     console = people()

@@ -51,7 +51,7 @@ class Rehearsal:
 
         Raises WrongUse where it cannot begin: then nothing is written.
         """
-        self.evidence |= {"plan": self.file.plan.name, "scripts": self._begin()}
+        self.evidence.update({"plan": self.file.plan.name, "scripts": self._begin()})
         started = time.monotonic()
         problem = ""
         try:
@@ -59,7 +59,7 @@ class Rehearsal:
                 self._on(clone)
         except NeedsPerson as error:
             problem = str(error)
-        self.evidence |= {"passed": not problem, "seconds": round(time.monotonic() - started, 1)}
+        self.evidence.update({"passed": not problem, "seconds": round(time.monotonic() - started, 1)})
         return self._write_down(problem or self._summary())
 
     def _begin(self) -> dict[str, str]:
@@ -78,7 +78,7 @@ class Rehearsal:
         if not (plan.tables or plan.caches or plan.steps.asked):
             raise NeedsPerson("nothing of this plan can be rehearsed: keys of a Redis are the application's own")
         of_clone = {"bytes": clone.bytes, "seconds": round(clone.seconds, 1), "same_server": clone.same_server}
-        self.evidence |= {"clone": of_clone, "postgresql": clone.major, "left_out": left_out}
+        self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
         settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
         before = take_picture(clone.url, clone.major)
