@@ -35,6 +35,8 @@ def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     word = gates.newest_word(connection, "rehearsed", plan_digest=plan.digest())
     if word is None or not word.evidence["passed"]:
         return _open("rollback_scripts", "the way back was not rehearsed with this plan")
+    if "same" not in word.evidence:
+        return _open("rollback_scripts", "this plan has no way back after the cutover, so none was rehearsed")
     try:
         present = present_scripts(connection, plan)
     except WrongUse as error:

@@ -57,8 +57,8 @@ def _verify_dump(backup: Backup, place: Place) -> str:
     sums = sums_file(backup.path)
     if not sums.is_file():
         raise NeedsPerson(
-            f"{backup.path} has no checksums beside it, and a dump has none inside, so a damaged byte might not be seen. "
-            f"Write them when a dump is made, with `sha256sum`, into {sums.name}"
+            f"{backup.path} has no checksums beside it, and a dump has none for all of itself, so a damaged byte "
+            f"might not be seen. Write them when a dump is made, with `sha256sum`, into {sums.name}"
         )
     _compare_sums(backup, sums)
     for empty in unreadable_files(backup):

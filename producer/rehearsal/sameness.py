@@ -36,14 +36,14 @@ def take_picture(url: str, major: int) -> Picture:
 
 def differences(before: Picture, after: Picture, *, rebuilt: Collection[Name]) -> list[str]:
     """What is not as it was. Rows of `rebuilt` caches are left out: these hold what their query gives."""
-    told = _lines(before.catalogue, after.catalogue)
-    told += _changes("rows of", before.contents.tables, after.contents.tables, set(rebuilt))
-    return told + _changes("sequence", before.contents.sequences, after.contents.sequences, set())
+    told = _changes("rows of", before.contents.tables, after.contents.tables, set(rebuilt))
+    told += _changes("sequence", before.contents.sequences, after.contents.sequences, set())
+    return told + _lines(before.catalogue, after.catalogue)
 
 
 def _lines(before: str, after: str) -> list[str]:
     found = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=0)
-    changed = [line for line in found if not line.startswith(("---", "+++", "@@")) and line[1:].strip()]
+    changed = [line for line in found if not line.startswith(("---", "+++", "@@", "+--")) and line[1:].strip()]
     return [f"catalogue: {line}" for line in changed[:LINES_SHOWN]]
 
 

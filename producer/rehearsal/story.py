@@ -112,6 +112,7 @@ class Rehearsal:
         self.evidence["back"] = go_back(settings, plan)
         told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
+            self.evidence["differences"] = told
             raise NeedsPerson(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
         self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
         self.say(f"back; the catalogue and {before.contents.rows:,} rows are what they were")

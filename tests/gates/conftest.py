@@ -78,7 +78,7 @@ class Inline(Dispatcher):
     def __init__(self, worker: Executor) -> None:
         self._worker = worker
 
-    def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:
+    def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:  # noqa: ARG002
         for job in sendables:
             self._worker.execute(run_id=run_id, job_id=job.job_id)
         return []
