@@ -26,7 +26,7 @@ class ComparedFigure:
 
 
 def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
-    """Seconds of steps and stages, WAL and disk (bytes), locks (the longest wait and hold, ms), rows copied.
+    """Seconds of phases, steps and stages, WAL and disk (bytes), locks (the longest wait and hold, ms), rows copied.
 
     WAL is that of the whole server, from the data migration's beginning to the last look at it; disk is what the
     database had grown by at the most. Stages begin when the gates have opened.
@@ -38,6 +38,7 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
     swaps += [(one.lock_wait_ms, one.lock_hold_ms) for one in caches.read_caches(connection, run.run_id)]
     return {
         "seconds": measured.get("seconds"),
+        "phases": gates.phase_seconds(connection, run.run_id),
         "steps": gates.step_seconds(connection, run.run_id),
         "stages": stages_of(runs.table_seconds(connection, run.run_id), began),
         "wal_bytes": measured.get("wal_bytes"),
@@ -50,7 +51,8 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
 def compare_with_rehearsal(connection: Connection, run: Run) -> list[ComparedFigure]:
     """The newest good rehearsal before the run's data migration, beside the run itself; empty where there was none.
 
-    A rehearsal has nobody who writes beside it, and no window to wait for: `cutover` is the stage that differs.
+    A rehearsal has nobody who writes beside it, and neither gates nor windows to wait for: phase 3 and the stage
+    `cutover` of the real run hold that waiting too.
     """
     word = gates.rehearsal_before(connection, run.plan_digest, run.run_id)
     if word is None:
@@ -66,7 +68,7 @@ def compare_with_rehearsal(connection: Connection, run: Run) -> list[ComparedFig
             ("lock_hold_ms", "longest lock held", "ms"),
         )
     ]
-    for part, word_for in (("steps", "step"), ("stages", "stage")):
+    for part, word_for in (("phases", "phase"), ("steps", "step"), ("stages", "stage")):
         compared += _pairs(word_for, predicted.get(part, {}), real[part])
     return compared
 

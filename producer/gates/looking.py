@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from monitoring.gates import window_at
+from producer.gates.ages import in_words
 from producer.gates.alerts import look_at_monitoring
 from producer.gates.attesting import look_at_attestation
 from producer.gates.backups import Backup, newest_backup
@@ -99,7 +100,7 @@ class _Looking:
         backup = newest_backup(path if path is not None else _path_of(made), place)
         age = gates.server_now(self.connection) - backup.taken_at
         if age > age_of(self.asked.backup.max_age):
-            raise NeedsPerson(f"{backup.path} is {_hours(age)} old; the plan allows {self.asked.backup.max_age}")
+            raise NeedsPerson(f"{backup.path} is {in_words(age)} old; the plan allows {self.asked.backup.max_age}")
         if age < -AHEAD:
             raise NeedsPerson(f"{backup.path} says it is of {backup.taken_at.isoformat()}, which is still to come")
         how = self._remembered(backup) or self._verified(backup, verify(backup, place))
@@ -108,7 +109,7 @@ class _Looking:
             state="passed",
             by="replank",
             at=backup.taken_at,
-            reason=f"{backup.path}, {_hours(age)} old; {how}",
+            reason=f"{backup.path}, {in_words(age)} old; {how}",
             evidence={"path": str(backup.path), "kind": backup.kind, "age_s": age.total_seconds(), "verified": how},
         )
 
@@ -129,11 +130,6 @@ class _Looking:
 def _path_of(made: Word | None) -> Path:
     assert made is not None
     return Path(str(made.evidence["path"]))
-
-
-def _hours(age: timedelta) -> str:
-    minutes = round(age.total_seconds() / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
 def attest(connection: Connection, plan: Plan, name: str, *, by: str, note: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from producer.gates.ages import in_words
 from producer.steps.compiling import compile_steps
 from replank.errors import WrongUse
 from replank.gates_plan import RehearsalGatePlan, age_of
@@ -27,7 +28,8 @@ def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePl
         return _open("rehearsed", f"the last rehearsal failed: {word.words}", word.evidence)
     if word.age > age_of(asked.max_age):
         return _open("rehearsed", f"rehearsed {word.age.days} days ago; the plan allows {asked.max_age}", word.evidence)
-    return Gate(name="rehearsed", state="passed", by=word.by, at=word.at, reason=word.words, evidence=word.evidence)
+    reason = f"{in_words(word.age)} ago: {word.words}"
+    return Gate(name="rehearsed", state="passed", by=word.by, at=word.at, reason=reason, evidence=word.evidence)
 
 
 def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:

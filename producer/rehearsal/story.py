@@ -51,7 +51,9 @@ class Rehearsal:
 
         Raises WrongUse where it cannot begin: then nothing is written.
         """
-        self.evidence.update({"plan": self.file.plan.name, "scripts": self._begin()})
+        self.evidence.update(
+            {"plan": self.file.plan.name, "plan_digest": self.file.plan.digest(), "scripts": self._begin()}
+        )
         started = time.monotonic()
         problem = ""
         try:

@@ -159,6 +159,12 @@ def step_seconds(connection: Connection, run_id: int) -> dict[str, float]:
     return {each["step"]: each["seconds"] for each in found}
 
 
+def phase_seconds(connection: Connection, run_id: int) -> dict[str, float]:
+    """Seconds of every phase that has ended, e.g. of `3 data migration`."""
+    found = rows(connection, query("gates.phases"), {"run_id": run_id})
+    return {each["phase"]: each["seconds"] for each in found}
+
+
 def refuse_standby(connection: Connection) -> None:
     """Raises WrongUse where nothing can be written: gates are kept in the ledger."""
     try:

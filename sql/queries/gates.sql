@@ -52,9 +52,13 @@ SELECT pg_wal_lsn_diff(wal_now, wal_start)::bigint AS wal_bytes, bytes_start, by
        extract(epoch FROM measured_at - started_at)::float8 AS seconds
   FROM replank.run_measure WHERE run_id = %(run_id)s;
 
--- steps: when each step of a run began and ended
+-- steps: how long each step of a run took
 SELECT step, extract(epoch FROM finished_at - started_at)::float8 AS seconds FROM replank.step
  WHERE run_id = %(run_id)s AND finished_at IS NOT NULL ORDER BY step;
+
+-- phases: how long each phase of a run took
+SELECT phase || ' ' || name AS phase, extract(epoch FROM finished_at - started_at)::float8 AS seconds
+  FROM replank.phase WHERE run_id = %(run_id)s AND finished_at IS NOT NULL ORDER BY 1;
 
 -- restored_tables: tables with rows of their own, as a dump has them: no parts of extensions, nothing of Replank
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

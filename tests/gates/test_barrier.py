@@ -19,7 +19,7 @@ from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import STEPS
 from sql.connection import connect
-from sql.ledger import gates, runs, tables
+from sql.ledger import caches, gates, runs, tables
 
 from .conftest import NOTHING_LOOKED_AT, drive, planned, settings_of
 
@@ -200,6 +200,36 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
         override(connection, closed.plan, "window", by="Bob", reason="nobody works today")
     assert drive(closed, settings).state is RunState.DONE
     assert types(app) == {"uuid"}
+
+
+CACHE = {
+    "kind": "table",
+    "name": "count_of",
+    "query": "SELECT customer_id, count(*) AS orders FROM public.orders GROUP BY 1",
+}
+
+
+def test_the_swap_of_a_cache_waits_for_its_window_too(database: str, app: psycopg.Connection) -> None:
+    app.execute("CREATE TABLE count_of (customer_id text PRIMARY KEY, orders bigint)")
+    gated = {**WINDOWS_ONLY, "windows": closed_now()}
+    settings = settings_of(database)
+
+    def until_it_waits(coordinator: Coordinator) -> None:
+        if any(cache.problem for cache in caches.read_caches(coordinator.connection, coordinator.run_id)):
+            raise Waited
+
+    with pytest.raises(Waited):
+        drive(planned(database, tables=(), caches=[CACHE], gates=gated), settings, between_turns=until_it_waits)
+    with connect(database, name="test") as connection:
+        (cache,) = read_status(connection).to_json()["caches"]
+    assert cache["state"] == "ready"
+    assert "outside of the plan's windows" in cache["problem"]
+    assert app.execute("SELECT count(*) FROM count_of").fetchone() == (0,)
+
+    # When the plan's windows are moved so that one is open now
+    gated["windows"] = open_now()
+    assert drive(planned(database, tables=(), caches=[CACHE], gates=gated), settings).state is RunState.DONE
+    assert app.execute("SELECT count(*) FROM count_of").fetchone() == (50,)
 
 
 def test_a_window_that_ends_during_the_attempt_ends_the_attempt(

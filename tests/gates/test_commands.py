@@ -9,12 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import conninfo
+from redis import Redis
 from typer.testing import CliRunner, Result
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from producer.rehearsal.cloning import PREFIX
 from replank.cli import build_app
 from replank.errors import NeedsPerson, ReplankError
+from sql.identity import identity_of
 
 pytestmark = pytest.mark.cli
 
@@ -146,6 +148,11 @@ def test_a_rehearsal_with_workers_of_its_own(
         assert not connection.execute("SELECT FROM pg_database WHERE datname LIKE %s", [f"{PREFIX}%"]).fetchall()
     with psycopg.connect(database) as app:
         assert app.execute("SELECT count(*) FROM replank.run").fetchone() == (0,)
+    # Nothing was ever sent to where workers of the database itself would look
+    with Redis.from_url(environment["REPLANK_BROKER_URL"]) as queues:
+        keys = [key.decode() for key in queues.keys("replank:*")]
+    assert keys
+    assert not [key for key in keys if key.startswith(f"replank:{identity_of(database)}:")]
 
 
 @pytest.mark.slow
