@@ -109,7 +109,7 @@ def remove(file: Path, _random_source: random.Random) -> None:
     file.unlink()
 
 
-@pytest.mark.parametrize("damage", [flip, cut, remove])
+@pytest.mark.parametrize("damage", [flip, cut, pytest.param(remove, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("where", ["base/*/*", "pg_wal/0*", "global/pg_control", "backup_manifest"])
 def test_damage_to_a_base_backup_is_found(damage: Damage, where: str, base: tuple[str, Path]) -> None:
     url, path = base

@@ -156,6 +156,7 @@ def test_an_empty_section_asks_for_all_of_it(database: str) -> None:
     assert all(gate.reason and gate.remedy for gate in found)
 
 
+@pytest.mark.slow
 def test_gates_may_change_while_a_run_waits_and_that_is_told(database: str) -> None:
     settings = settings_of(database)
     assert drive(planned(database, gates=ATTESTED), settings).state is RunState.NEEDS_PERSON
@@ -283,6 +284,7 @@ def test_scripts_before_the_data_migration_need_no_gate(database: str) -> None:
         assert gates.read_barrier(connection, run.run_id) is None
 
 
+@pytest.mark.slow
 def test_going_back_to_a_step_asks_the_gates_again(database: str) -> None:
     file = planned(database, steps={"indexes": {}}, gates=ATTESTED)
     settings = settings_of(database)

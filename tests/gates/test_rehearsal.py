@@ -122,6 +122,7 @@ def test_scripts_that_are_not_those_of_the_rehearsal(postgres: EmbeddedPostgres,
     assert "rehearsed 15 days ago; the plan allows 14 days" in gates_of(file, database)["rehearsed"].reason
 
 
+@pytest.mark.slow
 def test_a_rehearsal_that_fails_is_written_down_and_the_last_one_counts(
     postgres: EmbeddedPostgres, database: str, app: psycopg.Connection
 ) -> None:
@@ -186,6 +187,7 @@ def test_the_clone_is_of_one_moment(postgres: EmbeddedPostgres, database: str, a
     assert clones(postgres) == []
 
 
+@pytest.mark.slow
 def test_a_clone_on_another_server_has_the_roles_it_needs(database: str, app: psycopg.Connection) -> None:
     app.execute('CREATE ROLE "the Owner"; CREATE ROLE clerk; GRANT clerk TO "the Owner"')
     app.execute('ALTER TABLE orders OWNER TO "the Owner"; GRANT SELECT ON orders TO clerk')
@@ -202,6 +204,7 @@ def test_a_clone_on_another_server_has_the_roles_it_needs(database: str, app: ps
         app.execute('DROP VIEW open_orders; DROP TABLE orders; DROP OWNED BY clerk; DROP ROLE clerk, "the Owner"')
 
 
+@pytest.mark.slow
 def test_what_cannot_be_restored_leaves_nothing(
     postgres: EmbeddedPostgres, database: str, app: psycopg.Connection
 ) -> None:
@@ -217,6 +220,7 @@ def test_what_cannot_be_restored_leaves_nothing(
     assert clones(postgres) == []
 
 
+@pytest.mark.slow
 def test_an_open_way_back_has_to_be_closed_first(postgres: EmbeddedPostgres, database: str) -> None:
     file = planned(
         database, gates={**REHEARSED, "not_asked": ["backup", "monitoring", "window", "rehearsed", "rollback_scripts"]}
@@ -228,6 +232,7 @@ def test_an_open_way_back_has_to_be_closed_first(postgres: EmbeddedPostgres, dat
         assert runs.latest_run(connection) is not None
 
 
+@pytest.mark.slow
 def test_a_plan_without_a_way_back_says_so(postgres: EmbeddedPostgres, database: str) -> None:
     file = planned(database, options={"reverse_capture": False}, gates=REHEARSED)
     word = rehearse(file, database, postgres.url())
