@@ -10,6 +10,7 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.report.criteria import MET_WORDS, judge
 from monitoring.report.facts import Compared, Facts, Given, read_facts
+from monitoring.report.notes import gates_note, rehearsal_note
 from monitoring.report.page import write_page
 from monitoring.report.statements import ErrorsStatement, JournalStatement, read_statement
 from producer.comparing import compare_tables
@@ -62,7 +63,14 @@ def report(
         if measure:
             measure_again(connection, run)
         compared = compared_now(connection, run) if compare else ()
-        facts = gather(connection, run, Given(journal=said, errors=errors_said, compared=compared))
+        given = Given(
+            journal=said,
+            errors=errors_said,
+            compared=compared,
+            gates=gates_note(connection, run),
+            rehearsal=rehearsal_note(connection, run),
+        )
+        facts = gather(connection, run, given)
     verdict = judge(facts)
     console = people()
     for number, one in enumerate(verdict.criteria, start=1):

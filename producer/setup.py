@@ -10,6 +10,7 @@ from producer.by_hand.compiling import as_kept, compile_pass
 from producer.by_hand.work import work_of
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
+from producer.gates.barrier import go_on_at_barrier
 from producer.measuring import measure_before
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
@@ -23,6 +24,7 @@ from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
+from replank.plan import Plan
 from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
@@ -69,7 +71,7 @@ def begin_or_resume(
                 _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
                 runs.set_flags(connection, present.run_id, hold_cutover=True)
-            return present
+            return go_on_at_barrier(connection, _with_limits(connection, present, file.plan), file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
             return done
@@ -81,6 +83,17 @@ def begin_or_resume(
         scripts_in=scripts_in,
         with_pass_scripts=with_pass_scripts,
     )
+
+
+def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
+    """The open run with the governor's limits that the plan has now."""
+    if run.plan.governor == plan.governor:
+        return run
+    with connection.transaction():
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"governor": plan.governor}))
+        words = "the governor's limits were changed"
+        runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
+    return runs.read_run(connection, run.run_id)
 
 
 def _begin(
