@@ -16,6 +16,9 @@ from sql.ledger.gates import Gate
 
 REMEDY = "`replank rehearse PLAN`"
 
+NOT_REHEARSED = (6, 11)
+"""The schema file is the real one, which a rehearsal leaves alone; step 11 ends the way back that is rehearsed."""
+
 
 def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
     """The newest rehearsal of exactly this plan has to be a good one, and not too old."""
@@ -56,11 +59,16 @@ def _open(name: str, reason: str, evidence: Mapping[str, Any] | None = None) -> 
     return Gate(name=name, state="open", reason=reason, remedy=REMEDY, evidence=evidence or {})
 
 
+def scripts_of_run(connection: Connection, run_id: int) -> dict[str, str]:
+    """Checksums by name of a run's scripts, without those that are not rehearsed."""
+    kept = (each for each in scripts.all_scripts(connection, run_id) if each.step.number not in NOT_REHEARSED)
+    return {each.script.name: each.script.checksum for each in kept}
+
+
 def present_scripts(connection: Connection, plan: Plan) -> dict[str, str]:
     """Checksums by name of the scripts that the open run has, or that a new one would get. Raises WrongUse."""
     run = runs.open_run(connection)
     if run is not None and run.plan_digest == plan.digest():
-        of_run = scripts.all_scripts(connection, run.run_id)
-        return {each.script.name: each.script.checksum for each in of_run}
-    asked = [each for each in compile_steps(connection, plan) if each.asked]
+        return scripts_of_run(connection, run.run_id)
+    asked = [each for each in compile_steps(connection, plan.model_copy(update={"prisma": None})) if each.asked]
     return {script.name: script.checksum for each in asked for script in (each.forward, each.back)}

@@ -19,7 +19,8 @@ PASTS = ("replank_past", "replank_past_cache")
 def clone_plan(plan: Plan, database: str) -> tuple[Plan, list[str]]:
     """The plan for the clone, and what it leaves out.
 
-    No gates and no windows: nobody is waited for. No keys of a Redis: it is the application's own, not the clone's.
+    No gates and no windows: nobody is waited for. Neither keys of a Redis nor the schema file:
+    they are the application's own.
     """
     redis = {cache.full_name for cache in plan.caches if isinstance(cache, RedisPlan)}
     kept = tuple(
@@ -27,8 +28,10 @@ def clone_plan(plan: Plan, database: str) -> tuple[Plan, list[str]]:
         for cache in plan.caches
         if cache.full_name not in redis
     )
-    changes = {"database": DatabasePlan(name=database), "caches": kept, "gates": None}
-    return plan.model_copy(update=changes), [f"Redis keys of cache {name}" for name in sorted(redis)]
+    changes = {"database": DatabasePlan(name=database), "caches": kept, "gates": None, "prisma": None}
+    left_out = [f"Redis keys of cache {name}" for name in sorted(redis)]
+    left_out += ["the schema file (step 06)"] if plan.prisma is not None else []
+    return plan.model_copy(update=changes), left_out
 
 
 def has_way_back(plan: Plan) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from monitoring.figures import read_figures
 from producer.comparing import compare_tables
 from producer.finishing import Finishing
+from producer.gates.rehearsed import scripts_of_run
 from producer.rehearsal.clone_plan import drop_past_caches
 from producer.resolution import PlanFile
 from producer.rollback import roll_back_through
@@ -21,7 +22,7 @@ from replank.settings import Settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
 from sql.connection import connect
-from sql.ledger import runs, scripts, tables
+from sql.ledger import runs, tables
 from sql.ledger.runs import Run
 
 Forward = Callable[[PlanFile, Settings, Step], Run]
@@ -67,7 +68,7 @@ def go_forward(forward: Forward, file: PlanFile, settings: Settings, until: Step
             return Forwarded(
                 figures=read_figures(connection, runs.read_run(connection, run.run_id)),
                 compared=[one.to_json() for one in compared],
-                scripts={s.script.name: s.script.checksum for s in scripts.all_scripts(connection, run.run_id)},
+                scripts=scripts_of_run(connection, run.run_id),
             )
 
 

@@ -101,8 +101,8 @@ def test_words_are_for_one_plan_and_one_attempt(database: str) -> None:
         runs.ensure_ledger(connection)
         # Another run is in this ledger, so that a rollback leaves it where it is.
         connection.execute(
-            "INSERT INTO replank.run (plan_name, plan_digest, plan, state, window_max)"
-            " VALUES ('old', 'x', '{}', 'finished', 1)"
+            "INSERT INTO replank.run (plan_name, plan_digest, plan, state, window_now, window_max)"
+            " VALUES ('old', 'x', '{}', 'finished', 1, 1)"
         )
         for name in ("deployment_ready", "team_notified"):
             attest(connection, file.plan, name, by="Ann", note="")
