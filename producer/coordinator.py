@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 from psycopg import sql
 
@@ -26,17 +25,18 @@ from producer.measuring import measure_after
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
+from producer.standstill import can_go_on, why_stopped
 from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
-from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
+from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings
 from replank.states import CacheState, RunState, TableState
 from replank.steps import STEPS, Step
-from sql.beside import building_schemas
+from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings
 from sql.ledger import caches, gates, jobs, measurements, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.runs import WAKE_UP, Run
-from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.tables import RunTable
 
 log = structlog.get_logger()
 
@@ -280,89 +280,7 @@ class Coordinator:
             self._call_a_person(run, why_stopped(present, sets, unfinished, why_caches_stopped(everyone, of_caches)))
 
 
-def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
-    """Schemas that Replank made and that have done their work; one that holds something stays."""
-    for schema in sorted(names):
-        held = connection.execute(
-            "SELECT FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid"
-            " WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype IN ('n', 'a') AND n.nspname = %s LIMIT 1",
-            [schema],
-        ).fetchone()
-        if held is None:
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
-
-
 def still_running(connection: Connection, run: Run) -> bool:
     """Whether nobody has paused the run or asked to go back."""
     present = runs.read_run(connection, run.run_id)
     return present.state is RunState.RUNNING and not present.paused
-
-
-def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:
-    """Whether anything can happen without a person."""
-    if any(jobs_of.running for jobs_of in unfinished.values()):
-        return True
-    stuck = {
-        table.table_no
-        for table in present
-        if table.blocked or (table.table_no in unfinished and unfinished[table.table_no].failed)
-    }
-    if any(table.table_no not in stuck and table.state not in (TableState.READY, TableState.DONE) for table in present):
-        return True
-    return any(
-        conversion_set.swapped_at is None
-        and not conversion_set.blocked
-        and all(
-            table.table_no not in stuck and table.state is TableState.READY
-            for table in present
-            if table.set_no == conversion_set.set_no
-        )
-        for conversion_set in sets
-    )
-
-
-def why_stopped(
-    present: Sequence[RunTable],
-    sets: Sequence[ConversionSet],
-    unfinished: Mapping[int, Unfinished],
-    of_caches: Sequence[str] = (),
-) -> str:
-    """What a person has to look at, table by table and cache by cache."""
-    reasons = [table.problem for table in present if table.blocked]
-    reasons += [
-        f"{table.spec.full_name}: {unfinished[table.table_no].failed} jobs failed, see `replank failures`"
-        for table in present
-        if table.table_no in unfinished and unfinished[table.table_no].failed
-    ]
-    reasons += [s.problem for s in sets if s.blocked]
-    reasons += of_caches
-    return "; ".join(reasons) or "nothing can go on"
-
-
-def drive_until_settled(
-    open_connection: Callable[[], Connection],
-    make: Callable[[Connection], Coordinator],
-    *,
-    patience_s: float,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Run:
-    """Drive the run; after a lost connection open a new one and go on where the ledger stands.
-
-    Raises TryAgain when the server has not come back for `patience_s`.
-    """
-    lost_since: float | None = None
-    while True:
-        try:
-            with open_connection() as connection:
-                lost_since = None
-                return make(connection).drive()
-        except (psycopg.OperationalError, CannotConnect) as error:
-            now = time.monotonic()
-            lost_since = lost_since or now
-            if now - lost_since > patience_s:
-                raise TryAgain(
-                    f"The database has not come back for {patience_s:.0f} s ({error}). Nothing is lost: run the "
-                    "same command when it answers."
-                ) from None
-            log.info("connection lost, trying again", reason=str(error).strip())
-            sleep(0.5)

@@ -9,7 +9,6 @@ from typing import Any
 
 from psycopg import sql
 
-from producer.coordinator import drop_empty_schemas
 from producer.leader import try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.patience import Patience
@@ -21,7 +20,7 @@ from replank.steps import BY_NAME, STEPS, Step
 from replank.table_spec import Relation, TableSpec
 from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
-from sql.beside import building_schemas
+from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings, value
 from sql.dropping import drop_hanging, drop_table, put_aside
 from sql.ledger import caches, quarantines, runs, tables

@@ -11,7 +11,6 @@ import psycopg
 from psycopg import sql
 
 from producer.cache_resolution import plan_caches
-from producer.coordinator import drop_empty_schemas
 from producer.going_back import GoingBack
 from producer.leader import try_to_lead
 from producer.removing import remove_cache, remove_table
@@ -20,7 +19,7 @@ from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain,
 from replank.states import CacheState, RunState, TableState
 from replank.steps import BY_NAME, Step
 from sql.autovacuum import restore_autovacuum
-from sql.beside import building_schemas, drop_beside
+from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection, value
 from sql.inheritance import unlink_next
 from sql.ledger import caches, jobs, runs, tables

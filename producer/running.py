@@ -16,8 +16,9 @@ from rich.live import Live
 from monitoring.output import people
 from monitoring.screen import render
 from monitoring.status import Status, read_status
-from producer.coordinator import Coordinator, drive_until_settled
+from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
+from producer.driving import drive_until_settled
 from producer.leader import wait_to_lead
 from producer.local_workers import LocalWorkers
 from producer.resolution import PlanFile

@@ -155,3 +155,15 @@ def lock_script(connection: Connection, views: Sequence[View], tables: Sequence[
     # One statement, so that statement_timeout bounds all of it.
     body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join([*first, lock]))
     return sql.SQL("DO {}").format(sql.Literal(body.as_string(connection)))
+
+
+def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
+    """Schemas that Replank made and that have done their work; one that holds something stays."""
+    for schema in sorted(names):
+        held = connection.execute(
+            "SELECT FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid"
+            " WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype IN ('n', 'a') AND n.nspname = %s LIMIT 1",
+            [schema],
+        ).fetchone()
+        if held is None:
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))

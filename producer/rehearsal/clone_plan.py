@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from producer.coordinator import drop_empty_schemas
 from replank.cache_plan import MaterializedViewPlan, RedisPlan, TableCachePlan
 from replank.plan import DatabasePlan, Plan
 from replank.table_spec import building_schema
-from sql.beside import building_schemas
+from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection
 from sql.contents import Name
 from sql.dropping import put_aside

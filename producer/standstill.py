@@ -1,0 +1,50 @@
+"""Whether a run can go on without a person, and what a person has to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from replank.states import TableState
+from sql.ledger.jobs import Unfinished
+from sql.ledger.tables import ConversionSet, RunTable
+
+
+def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:
+    """Whether anything can happen without a person."""
+    if any(jobs_of.running for jobs_of in unfinished.values()):
+        return True
+    stuck = {
+        table.table_no
+        for table in present
+        if table.blocked or (table.table_no in unfinished and unfinished[table.table_no].failed)
+    }
+    if any(table.table_no not in stuck and table.state not in (TableState.READY, TableState.DONE) for table in present):
+        return True
+    return any(
+        conversion_set.swapped_at is None
+        and not conversion_set.blocked
+        and all(
+            table.table_no not in stuck and table.state is TableState.READY
+            for table in present
+            if table.set_no == conversion_set.set_no
+        )
+        for conversion_set in sets
+    )
+
+
+def why_stopped(
+    present: Sequence[RunTable],
+    sets: Sequence[ConversionSet],
+    unfinished: Mapping[int, Unfinished],
+    of_caches: Sequence[str] = (),
+) -> str:
+    """What a person has to look at, table by table and cache by cache."""
+    reasons = [table.problem for table in present if table.blocked]
+    reasons += [
+        f"{table.spec.full_name}: {unfinished[table.table_no].failed} jobs failed, see `replank failures`"
+        for table in present
+        if table.table_no in unfinished and unfinished[table.table_no].failed
+    ]
+    reasons += [s.problem for s in sets if s.blocked]
+    reasons += of_caches
+    return "; ".join(reasons) or "nothing can go on"
