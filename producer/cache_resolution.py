@@ -141,11 +141,14 @@ def swapped_names(plan: Plan) -> list[tuple[str, str]]:
     return list(dict.fromkeys(names))
 
 
-def plan_caches(connection: Connection, run_id: int, plan: Plan) -> None:
-    """Write the plan's caches into the ledger of a run that begins, with how well all is hit before it."""
+def plan_caches(connection: Connection, run_id: int, plan: Plan, *, named_now: Plan | None = None) -> None:
+    """Write the plan's caches into the ledger of a run that begins, with how well all is hit before it.
+
+    `named_now` is the plan in the names that tables have now, where step 07 gives them others.
+    """
     if not plan.caches:
         return
-    caches.plan_step(connection, run_id, {"before": measure_tables(connection, plan)})
+    caches.plan_step(connection, run_id, {"before": measure_tables(connection, named_now or plan)})
     for number, cache in enumerate(plan.caches, start=1):
         caches.add_cache(connection, run_id, number, cache, measure(connection, plan, cache))
 
@@ -156,7 +159,9 @@ def measure_tables(connection: Connection, plan: Plan) -> dict[str, object]:
 
 
 def measure(connection: Connection, plan: Plan, cache: CachePlan) -> dict[str, object] | None:
-    """How well a cache is hit now; None for a Redis, which nobody asks."""
+    """How well a cache is hit now; None for a Redis, which nobody asks, and where it has no such name yet."""
+    if any(find_relation(connection, *name) is None for _, name, _ in _named(cache)):
+        return None
     match cache:
         case TableCachePlan() if cache.hits is not None and cache.misses is not None:
             return counted_hits(connection, cache.table_schema, cache.name, cache.hits, cache.misses)

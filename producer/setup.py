@@ -15,6 +15,7 @@ from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
 from producer.sets import conversion_sets, joined_tables, key_documents
 from producer.steps.compiling import CompiledStep, compile_steps, refuse_other_scripts
+from producer.steps.pending_names import named_now
 from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import PHASES
@@ -74,9 +75,13 @@ def _begin(
     before_first_write: Callable[[], None],
     scripts_in: Path | None,
 ) -> Run:
-    """Scripts of earlier phases change the catalogue, so tables are planned when these have run."""
-    resolved, specs = _look(connection, file)
-    refuse_unknown(connection, file)
+    """Scripts of earlier phases change the catalogue, so tables are planned when these have run.
+
+    The first look is at the names of now, which step 07 may change.
+    """
+    now = named_now(connection, file).file
+    resolved, specs = _look(connection, now)
+    refuse_unknown(connection, now)
     compiled = compile_steps(connection, file.plan)
     if scripts_in is not None:
         refuse_other_scripts(compiled, scripts_in)
@@ -88,7 +93,7 @@ def _begin(
         _keep_scripts(connection, run_id, compiled)
         if not any(each.asked and each.step.phase < PHASE for each in compiled):
             _write_tables(connection, run_id, resolved, specs)
-        plan_caches(connection, run_id, file.plan)
+        plan_caches(connection, run_id, file.plan, named_now=now.plan)
     return runs.read_run(connection, run_id)
 
 

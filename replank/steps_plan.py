@@ -6,10 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from replank.mappings_plan import MappingsPlan, TableName
 from replank.plan_words import Name, Strict
-
-TableName = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)?$")]
-"""`schema.table`, or the name of a table in `public`."""
 
 Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week|month|year)s?$")]
 
@@ -103,6 +101,7 @@ class StepsPlan(Strict):
     audit_log: AuditLogPlan | None = None
     permission_cache: PermissionCachePlan | None = None
     enums: tuple[EnumPlan, ...] = ()
+    mappings: MappingsPlan | None = None
     optimize: OptimizePlan | None = None
 
     @field_validator("enums")
@@ -116,4 +115,5 @@ class StepsPlan(Strict):
     @property
     def asked(self) -> bool:
         """Whether any step is asked for."""
-        return any((self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums, self.optimize))
+        scripts = (self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums)
+        return any((*scripts, self.mappings, self.optimize))

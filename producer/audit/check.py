@@ -9,6 +9,7 @@ from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.health import audit_health
+from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
@@ -21,6 +22,7 @@ from producer.audit.trial import audit_by_trial
 from producer.audit.values import audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
+from producer.steps.pending_names import named_now
 from replank.settings import Settings
 from sql import catalogue
 from sql.connection import Connection, connect
@@ -44,9 +46,11 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     """
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     with connect(settings.database(), name="check", settings=session) as connection:
-        subject = _subject(connection, file, resolve(connection, file))
-        refuse_unknown(connection, file)
+        now = named_now(connection, file)
+        subject = _subject(connection, now.file, resolve(connection, now.file))
+        refuse_unknown(connection, now.file)
         found = _structure(connection, subject)
+        found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_values(subject, scanned)
     found += count_rows_aside(settings, subject, scanned)

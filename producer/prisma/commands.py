@@ -67,7 +67,7 @@ def follow(
         after = rewrite(before, changes, ordered=order_fields, default_schema=schema_name)
         folder = None
         if migration is not None:
-            folder = _add_migration(connection, file, migration, apply=apply, schema_name=schema_name)
+            folder = _add_migration(connection, file, migration, changes, apply=apply, schema_name=schema_name)
     _write(schema, out, before, after, diff=diff)
     strangers = _strangers(before, changes, schema_name)
     _say(before, after, strangers, folder)
@@ -93,13 +93,19 @@ def read_text(path: Path) -> str:
 
 
 def _add_migration(
-    connection: Connection, file: PlanFile, migrations: Path, *, apply: bool, schema_name: str
+    connection: Connection,
+    file: PlanFile,
+    migrations: Path,
+    changes: Sequence[Change],
+    *,
+    apply: bool,
+    schema_name: str,
 ) -> Folder:
     missing = unchanged(connection, file.plan) if apply else []
     if missing:
         listed = "; ".join(missing[:3])
         raise WrongUse(f"The database is not migrated yet: {listed}. `replank run` first, then record it with --apply.")
-    script = migration_script(connection, file.plan, schema_name)
+    script = migration_script(connection, file.plan, schema_name, changes)
     folder = write_folder(migrations, script, default_schema=schema_name)
     if apply:
         new = record(connection, folder, schema_name)

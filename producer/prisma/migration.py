@@ -10,14 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import sql
 
+from producer.prisma.changes import Change, RenamedColumn, RenamedTable
 from producer.prisma.planned_changes import uuid_default
 from producer.prisma.relayout import Named, relaid
+from producer.prisma.renames import renames_done
 from producer.prisma.schema_names import Table
+from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
 from replank.table_spec import Relation
 from sql import prisma
 from sql.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables
+from sql.compatibility_views import compatibility_views
 from sql.connection import Connection, apply_settings
 from sql.conversion import is_valid, name_based
 from sql.indexes import constraint_name, quoted
@@ -32,8 +36,15 @@ HEAD = """\
 """
 
 
-def migration_script(connection: Connection, plan: Plan, default_schema: str) -> str:
-    """The whole of migration.sql. Raises WrongUse where the plan does not fit, or partitions are not there yet."""
+def migration_script(connection: Connection, plan: Plan, default_schema: str, changes: Iterable[Change] = ()) -> str:
+    """The whole of migration.sql. `changes` are those of the schema file: names that it gives up come first.
+
+    Raises WrongUse where the plan does not fit, or names and partitions are not there yet.
+    """
+    waiting = renamed_tables(connection, plan.steps)
+    if waiting:
+        raise WrongUse(f"Step 07 has not run yet ({waiting[0].said} has its old names): write the migration after it.")
+    renames = renames_done(connection, [c for c in changes if isinstance(c, RenamedTable | RenamedColumn)])
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     pairs: list[tuple[TablePlan, LiveTable]] = []
     for planned in plan.tables:
@@ -45,13 +56,28 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str) ->
     with connection.transaction():
         # Definitions then leave the schema away that Prisma's connection leads to.
         apply_settings(connection, {"search_path": quoted(default_schema)}, local=True)
-        statements = list(_statements(connection, pairs, named))
+        statements = [r.as_string(connection) for r in _renamed(renames, named)]
+        statements += _statements(connection, pairs, named)
     return HEAD + "".join(f"\n{statement};\n" for statement in statements)
+
+
+def _renamed(renames: Iterable[Change], named: Named) -> Iterator[sql.Composable]:
+    """Old names become new ones: columns before their tables."""
+    # Whoever told of them: the same script for a file that was rewritten already.
+    for one in sorted(renames, key=lambda change: (isinstance(change, RenamedTable), repr(change))):
+        match one:
+            case RenamedColumn():
+                words = sql.SQL("ALTER TABLE {} RENAME COLUMN {} TO {}")
+                yield words.format(named(*one.table), sql.Identifier(one.column), sql.Identifier(one.to))
+            case RenamedTable():
+                yield sql.SQL("ALTER TABLE {} RENAME TO {}").format(named(*one.table), sql.Identifier(one.to))
 
 
 def _statements(connection: Connection, pairs: Sequence[tuple[TablePlan, LiveTable]], named: Named) -> Iterator[str]:
     oids = [table.oid for _, table in pairs]
-    views = prisma.read_views_over(connection, oids)
+    # Views under old names are for clients of the live database.
+    ours = {(view.schema, view.name) for view in compatibility_views(connection)}
+    views = [view for view in prisma.read_views_over(connection, oids) if (view.schema, view.name) not in ours]
     keys = [key for key in read_foreign_keys(connection, oids) if _touched(key, pairs)]
     composed: list[sql.Composable] = []
     if any(column.on_invalid == "name_based" for planned, _ in pairs for column in planned.columns):

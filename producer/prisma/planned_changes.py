@@ -6,11 +6,13 @@ Everything is asked of the server, which spells types and defaults as Prisma wil
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from psycopg import errors
 
 from producer.prisma.changes import AddedColumn, Change, KeyChanged, LostForeignKey, SettledColumn, ToUuid
 from producer.prisma.document import Block, Document
+from producer.prisma.renames import file_name, in_names, live_name, renames_of, told
 from producer.prisma.schema_names import Table, column_of, table_of
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
@@ -26,14 +28,21 @@ UUIDS = ("uuid", "uuid[]")
 def planned_changes(connection: Connection, plan: Plan, document: Document, default_schema: str) -> list[Change]:
     """All changes, in the plan's order. Raises WrongUse where the plan does not fit the database."""
     live = {(table.schema, table.name): table for table in read_tables(connection)}
+    rule = plan.steps.mappings
     changes: list[Change] = []
     for planned in plan.tables:
-        table = live.get((planned.table_schema, planned.name))
+        table, present = live_name(rule, live, planned)
         if table is None:
             raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
-        changes += table_changes(connection, planned, table)
-        changes += _lost_relations(planned, document, default_schema)
-    return changes
+        in_file, names = file_name(rule, document, planned, default_schema)
+        to_file = {now: names.get(new, new) for new, now in present.items()}
+        for change in table_changes(connection, in_names(planned, table.name, present), table):
+            if isinstance(change, AddedColumn) and change.unique:
+                # Named when the table has its new name.
+                change = replace(change, unique=constraint_name(planned.name, change.column, "key"))
+            changes.append(told(change, in_file, to_file))
+        changes += _lost_relations(in_names(planned, in_file[1], names), document, default_schema)
+    return changes + renames_of(rule, document, live, default_schema)
 
 
 def table_changes(connection: Connection, planned: TablePlan, table: LiveTable) -> list[Change]:

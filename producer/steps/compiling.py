@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from producer.steps import audit_log, clean_indexes, enums, missing_indexes, permission_cache, uuid_fields
+from producer.steps import audit_log, clean_indexes, enums, mappings, missing_indexes, permission_cache, uuid_fields
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.steps import BY_NAME, STEPS, Step
@@ -23,6 +23,7 @@ PURPOSES = {
     3: "Tables for audit logs, and triggers that capture every change",
     4: "A cache of permissions, made stale by triggers",
     5: "Enum types with the values they should have",
+    7: "Other names for tables and columns; views under the old ones",
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
 
@@ -57,9 +58,12 @@ def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]
     if asked.audit_log is not None:
         found[3] = audit_log.facts(connection, asked.audit_log)
     if asked.permission_cache is not None:
-        found[4] = permission_cache.facts(connection, asked.permission_cache)
+        found[4] = permission_cache.facts(connection, asked.permission_cache, asked.mappings)
     if asked.enums:
         found[5] = enums.facts(connection, asked.enums)
+    if asked.mappings is not None:
+        renames = mappings.facts(connection, asked)
+        found |= {} if renames is None else {7: renames}
     if asked.optimize is not None:
         found[12] = clean_indexes.facts(connection, asked.optimize)
     return found

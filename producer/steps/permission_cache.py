@@ -8,16 +8,17 @@ from typing import Any
 from psycopg import errors, sql
 
 from replank.errors import WrongUse
+from replank.mappings_plan import MappingsPlan
 from replank.steps_plan import PermissionCachePlan
 from sql import scripts
 from sql.connection import Connection, apply_settings, run
-from sql.relations import looked_up, read_relations, schema_exists, taken_names
+from sql.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
 
 COLUMNS = ("user_id", "tenant_id", "permissions", "roles")
 OURS = frozenset({"cache", "invalidation", "warm_up", "use", "configuration"})
 
 
-def facts(connection: Connection, plan: PermissionCachePlan) -> Mapping[str, Any]:
+def facts(connection: Connection, plan: PermissionCachePlan, mappings: MappingsPlan | None = None) -> Mapping[str, Any]:
     """What the templates of step 04 need. Raises WrongUse where the query or a source does not fit."""
     tables = read_relations(connection)
     mistakes = _query_mistakes(connection, plan.query)
@@ -34,7 +35,7 @@ def facts(connection: Connection, plan: PermissionCachePlan) -> Mapping[str, Any
                     "said": scripts.as_written(table.full_name.replace("\n", " ")),
                     "name": full,
                     "regclass_text": scripts.text(full),
-                    "user": scripts.name(source.user) if source.user else None,
+                    "user": _user_of_row(table, source.user, mappings) if source.user else None,
                     "function": scripts.name(f"stale_by_source_{number}"),
                 }
             )
@@ -51,6 +52,15 @@ def facts(connection: Connection, plan: PermissionCachePlan) -> Mapping[str, Any
         "query": scripts.as_written(plan.query.strip().rstrip(";")),
         "sources": sources,
     }
+
+
+def _user_of_row(table: NamedTable, column: str, mappings: MappingsPlan | None) -> scripts.Quoted:
+    """The user of a row `r`, as text; by either name where step 07 gives the column another one."""
+    after = column if mappings is None else mappings.column_to(table.schema, table.name, column)
+    if after == column:
+        return scripts.as_written(f"r.{scripts.name(column)}::text")
+    found = (f"to_jsonb(r) ->> {scripts.text(name)}" for name in (after, column))
+    return scripts.as_written(f"coalesce({', '.join(found)})")
 
 
 def _query_mistakes(connection: Connection, query: str) -> list[str]:

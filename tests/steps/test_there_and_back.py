@@ -40,6 +40,7 @@ ASKED: dict[int, dict[str, Any]] = {
         }
     },
     5: {"enums": [{"name": "mood", "rename": {"SAD": "sad"}}, {"name": "colour", "values": ["red", "blue"]}]},
+    7: {"mappings": {"rename": [{"table": "account", "to": "accounts"}]}},
     12: {"optimize": {"drop": ["account_tenant"], "reindex": ["account_pkey"]}},
 }
 

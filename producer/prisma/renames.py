@@ -1,0 +1,115 @@
+"""Step 07 and the schema file: models and fields keep their names and say what the database calls them (`@map`).
+
+The plan has the new names, the database has old or new ones, the file has either. What a name becomes is a rule over
+names alone (`MappingsPlan`), so each side finds the other, before the run and after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from producer.prisma.changes import (
+    AddedColumn,
+    AddedIndex,
+    Change,
+    KeyChanged,
+    LostForeignKey,
+    RenamedColumn,
+    RenamedTable,
+    SettledColumn,
+    ToEnum,
+    ToUuid,
+)
+from producer.prisma.document import Document
+from producer.prisma.schema_names import Table, column_of, columns, table_of
+from replank.mappings_plan import MappingsPlan
+from replank.plan import TablePlan
+from sql.catalogue import LiveTable
+from sql.compatibility_views import compatibility_views
+from sql.connection import Connection
+
+Names = Mapping[str, str]
+"""Columns by the names of after step 07, as they are called at one place."""
+
+
+def renames_of(
+    plan: MappingsPlan | None, document: Document, live: Mapping[Table, LiveTable], schema: str
+) -> list[Change]:
+    """What step 07 renames of the models of the file, by its names. Tables that are not there stay."""
+    found: list[Change] = []
+    for block in document.models if plan is not None else ():
+        table = table_of(block, schema)
+        to = plan.table_to(*table) if plan is not None else ""
+        there = live.get(table) or live.get((table[0], to))
+        if plan is None or there is None:
+            continue
+        for name in (column_of(field) for field in columns(document, block)):
+            after = plan.column_to(*table, name)
+            if after != name and (there.column(name) or there.column(after)):
+                found.append(RenamedColumn(table=table, column=name, to=after))
+        if to != table[1]:
+            found.append(RenamedTable(table=table, to=to))
+    return found
+
+
+def renames_done(connection: Connection, found: Iterable[Change]) -> list[Change]:
+    """The renames that are known of: those of the file, and those that views under old names tell of."""
+    known = list(found)
+    tables = {one.table for one in known if isinstance(one, RenamedTable)}
+    for view in compatibility_views(connection):
+        table = (view.schema, view.name)
+        if table not in tables:
+            known += [RenamedColumn(table=table, column=old, to=new) for old, new in view.columns]
+            known.append(RenamedTable(table=table, to=view.of_table))
+    return known
+
+
+def live_name(
+    plan: MappingsPlan | None, live: Mapping[Table, LiveTable], planned: TablePlan
+) -> tuple[LiveTable | None, Names]:
+    """The table that the plan means, by whichever name it has now, and what its columns are called."""
+    named = (planned.table_schema, planned.name)
+    for table in live.values() if plan is not None and named not in live else ():
+        if plan is not None and table.schema == named[0] and plan.table_to(table.schema, table.name) == named[1]:
+            return table, {plan.column_to(table.schema, table.name, c.name): c.name for c in table.columns}
+    found = live.get(named)
+    if plan is None or found is None:
+        return found, {}
+    return found, {plan.column_to(*named, column.name): column.name for column in found.columns}
+
+
+def file_name(plan: MappingsPlan | None, document: Document, planned: TablePlan, schema: str) -> tuple[Table, Names]:
+    """What the file calls the plan's table and its columns."""
+    named = (planned.table_schema, planned.name)
+    blocks = {table_of(block, schema): block for block in document.of_kind("model", "view")}
+    olds = (
+        table for table in blocks if plan is not None and table[0] == named[0] and plan.table_to(*table) == named[1]
+    )
+    table = named if named in blocks else next(olds, named)
+    if plan is None or table not in blocks:
+        return table, {}
+    names = (column_of(field) for field in columns(document, blocks[table]))
+    return table, {plan.column_to(*table, name): name for name in names}
+
+
+def in_names(planned: TablePlan, table: str, names: Names) -> TablePlan:
+    """The plan of a table with the names of one place."""
+    partition = planned.partition
+    if partition is not None and partition.column is not None:
+        partition = partition.model_copy(update={"column": names.get(partition.column, partition.column)})
+    made = {
+        what: tuple(one.model_copy(update={"name": names.get(one.name, one.name)}) for one in getattr(planned, what))
+        for what in ("columns", "add", "fill")
+    }
+    return planned.model_copy(update={**made, "name": table, "partition": partition})
+
+
+def told(change: Change, table: Table, names: Names) -> Change:
+    """A change of a table in other names; `names` maps columns as the change has them."""
+    match change:
+        case ToUuid() | AddedColumn() | SettledColumn() | ToEnum() | RenamedColumn():
+            return replace(change, table=table, column=names.get(change.column, change.column))
+        case KeyChanged() | AddedIndex() | LostForeignKey():
+            return replace(change, table=table, columns=tuple(names.get(c, c) for c in change.columns))
+    return change
