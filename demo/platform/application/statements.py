@@ -52,7 +52,8 @@ _WRITTEN_OUT: dict[str, str] = {
 HOLDERS = (
     "SELECT DISTINCT a.[role_assignments.user_id]::text, r.[Role.tenantId]::text FROM [role_assignments] AS a"
     " JOIN [Role] AS r ON r.[Role.id] = a.[role_assignments.role_id]"
-    " JOIN [role_permissions] AS p ON p.[role_permissions.roleId] = r.[Role.id] ORDER BY 1, 2 LIMIT 12"
+    " JOIN [role_permissions] AS p ON p.[role_permissions.roleId] = r.[Role.id]"
+    " WHERE p.effect = 'allow' ORDER BY 1, 2 LIMIT 12"
 )
 """Users with permissions, and the tenants in which they have them."""
 

@@ -27,7 +27,7 @@ _TABLES = {
             stamped="updatedAt",
         ),
         _table("AccountMember", "accountId userId", "role", ids="accountId userId"),
-        _table("role_assignments", "id", "role_id user_id scope_type scope_id", ids="id role_id user_id scope_id"),
+        _table("role_assignments", "id", "role_id user_id scope_type scope_id", ids="id role_id user_id"),
         _table("NotificationPreference", "userId channel", "isEnabled", ids="userId"),
         _table("Category", "id", "tenantId parentId name position", ids="id tenantId parentId"),
         _table(
@@ -47,7 +47,7 @@ _TABLES = {
         ),
         _table(
             *("audit_events", "id", "tenant_id actor_id entity_type entity_id action before after"),
-            ids="id tenant_id actor_id entity_id",
+            ids="id tenant_id actor_id",
         ),
         _table(
             *("Invoice", "id", "accountId subscriptionId number status total currency dueOn"),
