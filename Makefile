@@ -9,10 +9,11 @@ ARGS ?=
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
-# Everything but what is slow on the newest PostgreSQL, the core on the oldest. Each file's tests have servers of their own.
+# Everything but what is slow on the newest PostgreSQL, the core on the oldest. Each of the two processes goes through
+# folders one after the other, so it starts a folder's servers once; whoever has done its half takes from the other.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "not unit and not slow" $(ARGS)
-	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist loadfile -m core $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m "not unit and not slow" $(ARGS)
+	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist worksteal -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
 check: $(VENV)/installed
@@ -40,7 +41,7 @@ long: $(VENV)/installed
 versions: $(VENV)/installed
 	for version in 15 16 17; do \
 	  REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels $$version) \
-	  $(BIN)/pytest -n 2 --dist loadfile -m "protocol or catalogue" $(ARGS) || exit 1; \
+	  $(BIN)/pytest -n 2 --dist worksteal -m "protocol or catalogue" $(ARGS) || exit 1; \
 	done
 
 $(VENV)/installed: pyproject.toml

@@ -94,9 +94,33 @@ def _explain(spec: TableSpec, there: CatalogueObject, was: str | None, became: s
         return "the plan asks for a column that is unique or not null"
     if was is None and there.what == "trigger" and any(c.on_update for c in spec.columns):
         return "the plan asks for what every update puts there"
-    if was is not None and became is not None and _without_types(was) == _without_types(became):
-        return "it names a column that becomes uuid"
+    if was is not None and became is not None and _without_types(was) == _without_types(became, spec.columns):
+        return f"it names a column that becomes {_become(spec.columns)}"
+    if there.what in ("constraint", "index") and was is not None:
+        return _explain_check(spec, was, became)
     return ""
+
+
+def _explain_check(spec: TableSpec, was: str, became: str | None) -> str:
+    """A CHECK or predicate that lists texts of an enum lists their values; a CHECK that does not may go by consent."""
+    conditional = was.startswith("CHECK") or " WHERE " in was
+    for column in (c for c in spec.columns if c.enum and conditional and c.name in was):
+        if became is None and column.drops_checks:
+            return f"the plan gives up CHECKs over texts of {column.name}"
+        words = dict(column.words)
+        values = {words.get(text, text) for text in _literals(was)} & set(column.labels)
+        if became is not None and _literals(became) == values:
+            return f"it lists values of {column.next_type} instead of texts"
+    return ""
+
+
+def _literals(definition: str) -> set[str]:
+    return {text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", definition)}
+
+
+def _become(columns: Sequence[ColumnSpec]) -> str:
+    """What the columns that are converted become: `uuid`, or types."""
+    return ", ".join(dict.fromkeys(c.next_type.removesuffix("[]") for c in columns if c.converted)) or "uuid"
 
 
 def _explain_column(column: ColumnSpec, was: str | None, became: str | None) -> str:
@@ -125,9 +149,13 @@ def _explain_view(specs: Sequence[TableSpec], what: str, was: str | None, became
     """A view changes where a column under it does."""
     if was is None or became is None or not any(column.converted for spec in specs for column in spec.columns):
         return ""
-    if what == "column" and became.startswith("uuid") and _same_but_type(was, became):
-        return "it follows a column that becomes uuid"
-    return "it names a column that becomes uuid" if _without_types(was) == _without_types(became) else ""
+    columns = [column for spec in specs for column in spec.columns if column.converted]
+    # A view may take arrays apart.
+    types = [kind for kind in (c.next_type.removesuffix("[]") for c in columns) if became.startswith(kind)]
+    if what == "column" and types and _same_but_type(was, became):
+        return f"it follows a column that becomes {types[0]}"
+    same = _without_types(was) == _without_types(became, columns)
+    return f"it names a column that becomes {_become(columns)}" if same else ""
 
 
 def render_changes(changes: Sequence[CatalogueChange]) -> RenderableType:
@@ -144,5 +172,14 @@ def render_changes(changes: Sequence[CatalogueChange]) -> RenderableType:
     return shown
 
 
-def _without_types(definition: str) -> str:
+def _without_types(definition: str, columns: Sequence[ColumnSpec] = ()) -> str:
+    """Without casts; what is said of values of enums is said of the texts that they come from."""
+    for column in (column for column in columns if column.enum):
+        definition = definition.replace(f"::{column.next_type}", "")
+        for text, label in reversed(column.words):
+            definition = definition.replace(_literal(label), _literal(text))
     return _CASTS.sub("", definition)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from monitoring.output import people, print_json
 from producer.audit.check import audit
 from producer.audit.findings import Report
 from producer.audit.progress import ScanScreen
-from producer.inspection.evidence import read_evidence
+from producer.inspection.evidence import Evidence, read_evidence
+from producer.inspection.few_values import few_values
 from producer.inspection.plan_writer import column_name, write_plan
 from producer.inspection.proposal import Proposal, propose
 from producer.prisma.commands import SchemaName, matched_with, say_matched
@@ -23,7 +25,7 @@ from producer.resolution import read_plan_file
 from replank.errors import TryAgain, WrongUse
 from replank.plan import parse_plan
 from replank.settings import load_settings
-from sql.connection import connect
+from sql.connection import Connection, connect
 
 READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
 
@@ -59,7 +61,8 @@ def inspect(
         raise WrongUse(_is_there(out))
     with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
-        proposal = propose(read_evidence(connection, sample_rows=sample))
+        evidence = read_evidence(connection, sample_rows=sample)
+        proposal = with_enums(connection, evidence, propose(evidence))
     if proposal.tables:
         text = write_plan(proposal)
         parse_plan(text, source="the proposed plan")
@@ -74,6 +77,13 @@ def inspect(
         print_json(proposal.to_json() | ({} if matched is None else {"prisma": matched.to_json()}))
     if not proposal.tables:
         raise typer.Exit(1)
+
+
+def with_enums(connection: Connection, evidence: Evidence, proposal: Proposal) -> Proposal:
+    """The proposal with what could be enums, but for the columns that become uuid."""
+    named = {(table.schema, table.name): table.oid for table in evidence.tables}
+    taken = [(named[table.schema, table.name], column.name) for table in proposal.tables for column in table.columns]
+    return replace(proposal, enums=tuple(few_values(connection, evidence.tables, taken)))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from replank.table_spec import TableSpec
 from sql import capture, catalogue
 from sql.connection import Connection, apply_settings, isolated
 from sql.dropping import put_aside
+from sql.enum_drift import refuse_renamed_values
 from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
@@ -82,6 +83,7 @@ class MakingReady:
         back = read_set(self.connection, self.run, one)
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
+        refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
             lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"

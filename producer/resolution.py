@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from psycopg import sql
 
+from producer.enum_types import EnumType, enum_mistakes, enum_types
 from producer.method import OF_A_FAMILY, choose_method, needs_rebuild
 from producer.quarantining import rebuilt_where_aside
 from producer.repartition import with_layout
@@ -48,6 +49,8 @@ class Resolved:
 
     tables: tuple[tuple[TablePlan, LiveTable], ...]
     foreign_keys: tuple[ForeignKey, ...]
+    enums: Mapping[str, EnumType]
+    """The enum types that columns become, by the name that the plan gives them."""
 
 
 def resolve(connection: Connection, file: PlanFile) -> Resolved:
@@ -56,6 +59,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     live = {(t.schema, t.name): t for t in catalogue.read_tables(connection)}
     mistakes: list[str] = []
     found: list[tuple[TablePlan, LiveTable]] = []
+    enums = enum_types(connection, file.plan)
     for number, planned in enumerate(file.plan.tables):
         table = live.get((planned.table_schema, planned.name))
         if table is None:
@@ -63,11 +67,13 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
             mistakes.append(f"{where}: table {planned.full_name} does not exist in this database")
             continue
         mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in _mistakes(planned, table)]
+        wrong = enum_mistakes(planned, enums)
+        mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in wrong]
         found.append((planned, table))
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
-    return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys))
+    return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys), enums=enums)
 
 
 def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -107,6 +113,8 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
 
 
 def _why_not(column: ColumnPlan) -> str:
+    if column.to == "enum":
+        return "only text, varchar and char become an enum"
     if column.to == "uuid[]":
         return "only arrays of text, varchar and char become uuid[]"
     return "only text, varchar and char become uuid, and arrays of them uuid[]; ids inside other types stay texts"
@@ -128,7 +136,15 @@ def refuse_other_database(connection: Connection, file: PlanFile) -> None:
         )
 
 
-def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, run_id: int, table_no: int) -> TableSpec:
+def table_spec(
+    connection: Connection,
+    planned: TablePlan,
+    live: LiveTable,
+    *,
+    run_id: int,
+    table_no: int,
+    enums: Mapping[str, EnumType] | None = None,
+) -> TableSpec:
     """What the table becomes. Raises WrongUse if it has no key that capture could log."""
     if not live.key:
         raise WrongUse(
@@ -151,7 +167,7 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
         name=live.name,
         method=choose_method(connection, planned, live)[0],
         columns=(
-            *(_column_spec(column, changes.get(column.name)) for column in live.columns),
+            *(column_spec(column, changes.get(column.name), enums or {}) for column in live.columns),
             *(_added_spec(added) for added in planned.add),
         ),
         join=sql.SQL(" ").join(joins).as_string(connection),
@@ -165,7 +181,10 @@ def table_spec(connection: Connection, planned: TablePlan, live: LiveTable, *, r
     return with_layout(connection, planned, spec)
 
 
-def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None) -> ColumnSpec:
+def column_spec(
+    live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None, enums: Mapping[str, EnumType]
+) -> ColumnSpec:
+    """What a live column becomes by this part of the plan, or stays without one."""
     spec = ColumnSpec(
         name=live.name,
         live_type=live.type,
@@ -175,11 +194,15 @@ def _column_spec(live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None)
     )
     match change:
         case ColumnPlan():
+            enum = None if change.type is None else enums[change.type]
             return replace(
                 spec,
                 # A domain's CHECKs may not hold for the canonical spelling: values are compared as its base type.
                 live_type=live.base_type,
-                next_type=change.to,
+                next_type=change.to if enum is None else enum.spelled,
+                labels=() if enum is None else enum.labels,
+                words=tuple(change.map.items()),
+                drops_checks="enum_checks" in change.consent,
                 hash_as_text=change.to != "uuid",
                 not_null=live.domain_not_null,
                 on_invalid=change.on_invalid,

@@ -82,7 +82,7 @@ def _begin(
     now = named_now(connection, file).file
     resolved, specs = _look(connection, now)
     refuse_unknown(connection, now)
-    compiled = compile_steps(connection, file.plan)
+    compiled = compile_steps(connection, file.plan, Path(file.source).parent)
     if scripts_in is not None:
         refuse_other_scripts(compiled, scripts_in)
     before_first_write()
@@ -115,7 +115,7 @@ def _look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableS
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
     plain = [
-        table_spec(connection, planned, live, run_id=0, table_no=number)
+        table_spec(connection, planned, live, run_id=0, table_no=number, enums=resolved.enums)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
     return resolved, with_quarantine(plain, resolved.tables, resolved.foreign_keys)

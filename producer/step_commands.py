@@ -33,7 +33,7 @@ def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="compile") as connection:
         refuse_other_database(connection, file)
-        compiled = compile_steps(connection, file.plan)
+        compiled = compile_steps(connection, file.plan, plan.parent)
     written = write_scripts(compiled, out)
     for each in compiled:
         what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"

@@ -12,9 +12,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
 from replank.governor_plan import GovernorPlan
+from replank.mappings_plan import TableName
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
+from replank.prisma_plan import PrismaPlan
 from replank.steps_plan import StepsPlan
 
 
@@ -48,24 +50,38 @@ Expression = Annotated[str, Field(min_length=1)]
 
 
 class ColumnPlan(Strict):
-    """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid.
+    """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid, or no value.
 
     `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
     `quarantine` keeps the row aside, and every row that refers to it. `default` replaces the present default, which
     is cast otherwise. Arrays of texts become `uuid[]`. A column whose type is a domain leaves it: `consent` says that
-    the domain's CHECKs may go.
+    the domain's CHECKs may go, and those over an enum's texts that are no plain lists of them.
     """
 
     name: Name
-    to: Literal["uuid", "uuid[]"]
+    to: Literal["uuid", "uuid[]", "enum"]
+    type: TableName | None = None
+    """For `enum`: the type, with its schema if that is not `public`. Step 05 may make it."""
+    map: dict[str, Name] = Field(default_factory=dict)
+    """For `enum`: texts that are spelled otherwise than their value. A value gets its first text on the way back."""
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
-    consent: tuple[Literal["domain_checks"], ...] = ()
+    consent: tuple[Literal["domain_checks", "enum_checks"], ...] = ()
 
     @model_validator(mode="after")
     def _arrays_convert_or_fail(self) -> ColumnPlan:
         if self.to == "uuid[]" and self.on_invalid != "fail":
             raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is no uuid stops its job")
+        return self
+
+    @model_validator(mode="after")
+    def _enums_say_their_type(self) -> ColumnPlan:
+        if self.to == "enum" and self.type is None:
+            raise ValueError('say which: type = "public.booking_status"')
+        if self.to == "enum" and self.on_invalid == "name_based":
+            raise ValueError("on_invalid is fail, null or quarantine for an enum")
+        if self.to != "enum" and (self.type is not None or self.map or "enum_checks" in self.consent):
+            raise ValueError("type, map and enum_checks are for columns that become an enum")
         return self
 
 
@@ -146,6 +162,7 @@ class Plan(Strict):
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
+    prisma: PrismaPlan | None = None
 
     @field_validator("tables")
     @classmethod

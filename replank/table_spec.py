@@ -20,7 +20,7 @@ class ColumnSpec:
     hash_as_text: bool
     """True where the type's own equality is not identity, or where it has no hash."""
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
-    """What becomes of a text that is no uuid."""
+    """What becomes of a text that is no uuid, or no value of its enum."""
     value: str = ""
     """SQL over the live row `live` and the table's join; empty where the column keeps or converts its own."""
     only_null: bool = False
@@ -32,6 +32,12 @@ class ColumnSpec:
     not_null: bool = False
     unique: bool = False
     on_update: str = ""
+    labels: tuple[str, ...] = ()
+    """The values of the enum that it becomes, in their order."""
+    words: tuple[tuple[str, str], ...] = ()
+    """Texts that the plan maps to a value of another spelling: (text, value), in the plan's order."""
+    drops_checks: bool = False
+    """Whether CHECKs over its texts may go that nobody can say of an enum."""
 
     @property
     def added(self) -> bool:
@@ -46,6 +52,21 @@ class ColumnSpec:
     def array(self) -> bool:
         """Whether it is converted element by element."""
         return self.converted and self.next_type.endswith("[]")
+
+    @property
+    def enum(self) -> bool:
+        """Whether it becomes an enum."""
+        return self.labels != ()
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the way back needs a map of its texts: of an enum the plan knows them, of arrays nobody does."""
+        return self.converted and not self.array and not self.enum
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ColumnSpec:
+        words = tuple((text, label) for text, label in document["words"])
+        return cls(**{**document, "labels": tuple(document["labels"]), "words": words})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +254,7 @@ class TableSpec(Relation):
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableSpec:
-        columns = tuple(ColumnSpec(**column) for column in document["columns"])
+        columns = tuple(ColumnSpec.from_json(column) for column in document["columns"])
         partitions = tuple(PartitionSpec(**partition) for partition in document["partitions"])
         made: dict[str, Any] = {"columns": columns, "key": tuple(document["key"]), "partitions": partitions}
         made["references"] = tuple(Reference.from_json(each) for each in document["references"])

@@ -11,8 +11,9 @@ from replank.chunk import Chunk
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
-from sql.conversion import converted_if_valid, is_valid, type_name
+from sql.conversion import converted_if_valid, differs_from_spelling, is_convertible
 from sql.copying import in_chunk, source
+from sql.enum_texts import label_if_text
 from sql.next_table import server_text
 
 EXAMPLES = 5
@@ -21,7 +22,7 @@ EXAMPLE_LENGTH = 80
 
 @dataclass(kw_only=True)
 class ColumnCount:
-    """What the values of one column are: how many are no uuid, how many are spelled otherwise."""
+    """What the values of one column are: how many do not convert, how many are spelled otherwise."""
 
     bad: int = 0
     odd: int = 0
@@ -48,7 +49,7 @@ def scan_chunk(
     )
     judged = sql.SQL(", ").join(
         sql.SQL("{text}, {valid} AS {name}").format(
-            text=_name("t", n), valid=is_valid(_name("t", n), version, array=column.array), name=_name("v", n)
+            text=_name("t", n), valid=is_convertible(column, _name("t", n), version), name=_name("v", n)
         )
         for n, column in enumerate(columns)
     )
@@ -77,9 +78,7 @@ def scan_chunk(
 def _counts(number: int, column: ColumnSpec) -> sql.Composed:
     text, valid = _name("t", number), _name("v", number)
     bad = sql.SQL("NOT {}").format(valid)
-    odd = sql.SQL('CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::{kind}::text END').format(
-        text=text, valid=valid, kind=type_name(column.next_type)
-    )
+    odd = sql.SQL("CASE WHEN {} THEN {} END").format(valid, differs_from_spelling(column, text))
     some = sql.SQL("(array_agg(pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
     return sql.SQL(", ").join(
         part
@@ -114,12 +113,7 @@ def find_collisions(
 ) -> Collisions:
     """Values of a unique key that become the same. Values that do not convert are left out."""
     by_name = {column.name: column for column in spec.columns}
-    parts = [
-        converted_if_valid(by_name[name], sql.Identifier("live", name), version)
-        if by_name[name].converted
-        else sql.Identifier("live", name)
-        for name in key
-    ]
+    parts = [_comparable(by_name[name], sql.Identifier("live", name), version) for name in key]
     aliased = sql.SQL(", ").join(sql.SQL("{} AS {}").format(part, _name("k", n)) for n, part in enumerate(parts))
     names = sql.SQL(", ").join(_name("k", n) for n in range(len(parts)))
     comparable = [
@@ -147,6 +141,13 @@ def find_collisions(
     )
     found = run(connection, statement).fetchall()
     return Collisions(keys=found[0][0] if found else 0, examples=tuple(spellings for _, spellings in found))
+
+
+def _comparable(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
+    """A live value so that it equals another where both become the same. An enum's type need not be there yet."""
+    if column.enum:
+        return label_if_text(column, reference)
+    return converted_if_valid(column, reference, version) if column.converted else reference
 
 
 def count_orphans(connection: Connection, key: ForeignKey) -> tuple[int, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from replank.reference import Reference, quarantine_name
 from replank.table_spec import ColumnSpec, TableSpec
+from sql.enum_texts import as_enum, enum_text, is_enum_text, not_spelled_so
 
 HAS_INPUT_IS_VALID = 160_000
 """`pg_input_is_valid` exists from this `server_version_num` on."""
@@ -37,13 +38,15 @@ def converted(column: ColumnSpec, reference: sql.Composable, version: int) -> sq
             # Rows in quarantine are left out by whoever asks: a text that were forgotten must be an error.
             return cast
         case "null":
-            return sql.SQL("CASE WHEN {} THEN {} END").format(is_valid(reference, version), cast)
+            return sql.SQL("CASE WHEN {} THEN {} END").format(is_convertible(column, reference, version), cast)
         case "name_based":
             named = name_based(sql.SQL("{}::pg_catalog.text").format(reference))
             return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_valid(reference, version), cast, named)
 
 
 def _cast(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    if column.enum:
+        return as_enum(column, reference)
     return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.next_type))
 
 
@@ -67,11 +70,18 @@ def is_valid(reference: sql.Composable, server_version: int, *, array: bool = Fa
     return sql.SQL("({}::pg_catalog.text ~* {})").format(reference, UUID_PATTERN)
 
 
+def is_convertible(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
+    """Whether a live value is a uuid, an array of such, or a text of its enum; NULL for NULL."""
+    if column.enum:
+        return is_enum_text(column, reference)
+    return is_valid(reference, version, array=column.array)
+
+
 def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
     """Like `converted`, but NULL where a text that is no uuid fails: a key nobody can have copied."""
     if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
-    valid = is_valid(reference, version, array=column.array)
+    valid = is_convertible(column, reference, version)
     return sql.SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, reference))
 
 
@@ -89,20 +99,35 @@ def canonical(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
     """A next value in the live type, spelled canonically."""
     if not column.converted:
         return reference
-    return sql.SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.live_type))
+    return sql.SQL("{}::{}").format(spelling(column, reference), type_name(column.live_type))
+
+
+def spelling(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """A next value as the text that it is spelled with: of an enum as the plan maps it."""
+    return enum_text(column, reference) if column.enum else sql.SQL("{}::pg_catalog.text").format(reference)
 
 
 def is_odd(columns: Iterable[ColumnSpec], alias: str, version: int) -> sql.Composable:
-    """Whether any converted column of a live row holds a uuid that is spelled otherwise than PostgreSQL would."""
+    """Whether any converted column of a live row holds a uuid that is spelled otherwise than PostgreSQL would.
+
+    Of an enum: a text that is not the one which its value gets on the way back.
+    """
     tests = [_is_odd(column, sql.Identifier(alias, column.name), version) for column in columns if column.converted]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
 
 
 def _is_odd(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
-    test = sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, _cast(column, reference))
+    test = differs_from_spelling(column, reference)
     if column.on_invalid == "fail":
         return test
-    return sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(is_valid(reference, version), test)
+    return sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(is_convertible(column, reference, version), test)
+
+
+def differs_from_spelling(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """Whether a live text that converts would come back as another."""
+    if column.enum:
+        return not_spelled_so(column, reference)
+    return sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, _cast(column, reference))
 
 
 def live_values(spec: TableSpec, version: int) -> sql.Composable:
@@ -140,7 +165,7 @@ def _parent_aside(spec: TableSpec, reference: Reference, alias: str) -> sql.Comp
 def own_texts_valid(spec: TableSpec, alias: str, version: int) -> sql.Composable:
     """Whether no text of a live row sends it into quarantine. NULL is no text."""
     tests = [
-        sql.SQL("{} IS NOT FALSE").format(is_valid(sql.Identifier(alias, column.name), version))
+        sql.SQL("{} IS NOT FALSE").format(is_convertible(column, sql.Identifier(alias, column.name), version))
         for column in spec.quarantining_columns
     ]
     return sql.SQL("({})").format(sql.SQL(" AND ").join(tests)) if tests else sql.SQL("true")
@@ -185,5 +210,7 @@ def _hashed(
             # The planner may evaluate it before it has left out the rows in quarantine.
             reference = converted_if_valid(column, sql.Identifier(alias, column.name), version)
         reference = null_if_parent_aside(spec, column, alias, reference)
+    if not live and column.enum and space is Space.SPELLINGS:
+        return spelling(column, reference)
     as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
     return sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference

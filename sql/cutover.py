@@ -22,6 +22,7 @@ from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
+from sql.enum_drift import refuse_renamed_values
 from sql.inheritance import link_next
 from sql.ledger import quarantines
 from sql.named import query
@@ -93,6 +94,7 @@ def cut_over(
     prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before, reverse_capture=reverse_capture)
     stamp = stamp_of(connection, prepared)
     refuse_changed_shapes(connection, specs)
+    refuse_renamed_values(connection, specs)
     _drain_shortly_before(connection, specs)
 
     def under_lock() -> None:

@@ -10,7 +10,7 @@ from psycopg import sql
 from replank.reference import Reference
 from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, same_key
-from sql.conversion import is_valid
+from sql.conversion import is_convertible
 from sql.copying import source
 from sql.next_table import live_table
 from sql.quarantine import NO_UUID, key_texts, quarantine_table
@@ -35,17 +35,19 @@ class Entering:
     version: int
 
     def candidates_with_bad_texts(self) -> sql.Composable:
-        """Logged and doubtful rows with a text that is no uuid; the first such column is named."""
+        """Logged and doubtful rows with a text that does not convert; the first such column is named."""
         columns = self.spec.quarantining_columns
-        bad = {c.name: sql.SQL("{} IS FALSE").format(is_valid(_live(c.name), self.version)) for c in columns}
+        bad = {c.name: sql.SQL("{} IS FALSE").format(is_convertible(c, _live(c.name), self.version)) for c in columns}
         column = sql.SQL(" ").join(sql.SQL("WHEN {} THEN {}").format(test, name) for name, test in bad.items())
         value = sql.SQL(" ").join(
             sql.SQL("WHEN {} THEN {}::pg_catalog.text").format(test, _live(name)) for name, test in bad.items()
         )
+        why = {c.name: f"the text is no value of {c.next_type}" if c.enum else NO_UUID for c in columns}
+        reason = sql.SQL(" ").join(sql.SQL("WHEN {} THEN {}").format(test, why[name]) for name, test in bad.items())
         return self._insert(
             column=sql.SQL("CASE {} END").format(column),
             value=sql.SQL("CASE {} END").format(value),
-            reason=sql.Literal(NO_UUID),
+            reason=sql.SQL("CASE {} END").format(reason),
             parent=sql.SQL("NULL::integer, NULL::jsonb"),
             found=sql.SQL("{} JOIN {} ON {}").format(self._candidates(), source(self.spec), self._is_candidate()),
             where=sql.SQL(" OR ").join(bad.values()),

@@ -6,14 +6,15 @@ table alone, and the partitions' indexes become its parts: so nothing is built t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
 
 from replank.table_spec import Relation, TableSpec, building_schema
 from sql.connection import Connection, apply_settings, rows, run
+from sql.enum_checks import index_of_values
 from sql.extended_statistics import create_statistics
 from sql.named import query
 from sql.next_table import server_text
@@ -161,7 +162,7 @@ def attach_constraints(connection: Connection, spec: TableSpec, indexes: Iterabl
     for index in indexes:
         for statement in (*constraint(index), *marks(index)):
             run(connection, statement)
-    _join_parts(connection, spec.parents)
+    _join_parts(connection, spec)
     for relation in spec.relations:
         set_statistics_targets(connection, relation)
     create_statistics(connection, spec.relations)
@@ -177,9 +178,15 @@ def set_statistics_targets(connection: Connection, relation: Relation) -> None:
         )
 
 
-def _join_parts(connection: Connection, parents: Sequence[Relation]) -> None:
+def of_values(spec: TableSpec, indexes: Iterable[IndexSpec]) -> list[IndexSpec]:
+    """The same indexes, with predicates that list values where the live ones list texts of an enum's."""
+    return [replace(each, definition=index_of_values(each.definition, spec.columns)) for each in indexes]
+
+
+def _join_parts(connection: Connection, spec: TableSpec) -> None:
     """The indexes of partitioned relations: created without a file, complete with the partitions' parts."""
-    indexes = read_indexes(connection, parents)
+    parents = spec.parents
+    indexes = of_values(spec, read_indexes(connection, parents))
     for index in indexes:
         look_at(connection, index)
         if index.constraint_definition is None:

@@ -15,6 +15,7 @@ from psycopg import sql
 from replank.errors import NeedsPerson
 from replank.table_spec import Layout, Relation, TableSpec
 from sql.connection import Connection, apply_settings, rows, run
+from sql.enum_checks import index_of_values
 from sql.extended_statistics import create_statistics
 from sql.indexes import (
     LONGEST_NAME_BYTES,
@@ -24,6 +25,7 @@ from sql.indexes import (
     constraint,
     look_at,
     marks,
+    of_values,
     planned_indexes,
     quoted,
     read_indexes,
@@ -36,7 +38,7 @@ from sql.next_table import server_text
 def next_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
     """What is to be built on the heaps of the next table, each by a job of its own."""
     if spec.layout is None:
-        return read_indexes(connection, spec.heaps) + planned_indexes(connection, spec)
+        return of_values(spec, read_indexes(connection, spec.heaps)) + planned_indexes(connection, spec)
     heaps = spec.next_heaps
     wanted = wanted_indexes(connection, spec, spec.layout)
     if not spec.next_partitioned:
@@ -116,12 +118,13 @@ def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> l
         about = told[index.name]
         if about["tail"] is None:
             raise NeedsPerson(f"{spec.full_name}: the definition of index {index.name} is not understood. Drop it.")
+        tail = index_of_values(about["tail"], spec.columns)
         if not index.is_unique or about["holds_column"] or not spec.next_partitioned:
-            made.append(Wanted(parent=index, tail=about["tail"], lost=False))
+            made.append(Wanted(parent=index, tail=tail, lost=False))
         elif index.constraint_name is None:
             # If it names the rows for replication, the trial says in the server's words that it no longer can.
             ordinary = replace(index, is_unique=False)
-            made.append(Wanted(parent=ordinary, tail=about["tail"], lost=True))
+            made.append(Wanted(parent=ordinary, tail=tail, lost=True))
         else:
             longer = replace(index, constraint_definition=_longer_constraint(index, about["constraint_tail"]))
             made.append(Wanted(parent=longer, tail=about["index_tail"], lost=True))

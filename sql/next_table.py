@@ -17,6 +17,8 @@ from replank.table_spec import ColumnSpec, Layout, PartitionSpec, Relation, Tabl
 from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, rows, value
 from sql.conversion import type_name
+from sql.enum_checks import EnumCheck, enum_checks, next_check
+from sql.enum_texts import enum_default
 from sql.heirs import create_heir
 from sql.named import query
 
@@ -183,6 +185,12 @@ def _convert(
     """Give an empty copy of a live relation its next types; CHECKs that rows may break come after the swap."""
     for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": relation.oid}):
         connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, sql.Identifier(check["name"])))
+    late: list[EnumCheck] = []
+    for known in enum_checks(connection, relation.oid, spec.columns):
+        if known.valid:
+            gone = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}")
+            connection.execute(gone.format(table, sql.Identifier(known.name)))
+            late.append(known)
     actions: list[sql.Composable] = []
     for column in spec.columns:
         found = live.column(column.name)
@@ -197,6 +205,19 @@ def _convert(
         actions += _changes(column, default)
     if actions:
         connection.execute(sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions)))
+    for known in late:
+        _say_of_enum(connection, spec, table, known)
+
+
+def _say_of_enum(connection: Connection, spec: TableSpec, table: sql.Identifier, check: EnumCheck) -> None:
+    """A CHECK over texts comes back over values, or goes by consent. Raises NeedsPerson without that."""
+    definition = next_check(spec, check)
+    if definition is None:
+        return
+    name = sql.Identifier(check.name)
+    connection.execute(sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(table, name, definition))
+    if check.comment is not None:
+        connection.execute(sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, table, check.comment))
 
 
 def _changes(column: ColumnSpec, default: str | None) -> list[sql.Composable]:
@@ -208,14 +229,20 @@ def _changes(column: ColumnSpec, default: str | None) -> list[sql.Composable]:
         not_null = sql.SQL("NOT NULL" if column.not_null else "")
         return [sql.SQL("ADD COLUMN {} {} {} {}").format(name, new_type, default_given, not_null)]
     if column.converted:
+        # The table is empty: no value has to be right.
         made.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::pg_catalog.text::{1}").format(name, new_type))
     if column.default:
         made.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(column.default)))
     elif column.converted and default is not None:
-        made.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, next_default(default, column.next_type)))
+        made.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, column_default(column, default)))
     if column.not_null:
         made.append(sql.SQL("ALTER COLUMN {} SET NOT NULL").format(name))
     return made
+
+
+def column_default(column: ColumnSpec, default: str) -> sql.Composable:
+    """A live default expression (as the server spells it) as the next one of a converted column."""
+    return enum_default(column, default) if column.enum else next_default(default, column.next_type)
 
 
 def next_default(default: str, next_type: str) -> sql.Composable:

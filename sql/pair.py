@@ -14,6 +14,7 @@ from sql import catalogue
 from sql.change_log import log_keys
 from sql.connection import Connection, value
 from sql.conversion import converted_if_valid, type_name
+from sql.enum_texts import texts_of
 from sql.moving import PAST
 from sql.named import query
 from sql.next_table import live_table, past_table
@@ -25,8 +26,8 @@ from sql.reverse_capture import back_log
 class Pair:
     """`spec` is the table as it was (its oids are those of the past relations), `new` as it is.
 
-    `places` gives each converted column the number of the columns that foreign keys join it with; `spellings` names
-    the set's map of uuids to the texts they were made of.
+    `places` gives each column that became uuid the number of the columns that foreign keys join it with; `spellings`
+    names the set's map of uuids to the texts they were made of.
     """
 
     spec: TableSpec
@@ -161,6 +162,10 @@ def logged_past(connection: Connection, pair: Pair) -> sql.Composable:
             same.append(sql.SQL("{} = {}").format(name, key))
             continue
         spelled = sql.Identifier(f"s{number}")
+        if column.enum:
+            joined.append(sql.SQL("CROSS JOIN LATERAL ({}) AS {}").format(texts_of(column, key), spelled))
+            same.append(sql.SQL("{} = {}.t").format(name, spelled))
+            continue
         joined.append(
             sql.SQL(
                 "CROSS JOIN LATERAL (SELECT {key}::pg_catalog.text::{type} AS t UNION"

@@ -17,6 +17,7 @@ from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys
 from sql.connection import Connection, apply_settings, rows, run
 from sql.conversion import column_list, converted_if_valid, row_hash, type_name
 from sql.draining import Drained
+from sql.enum_texts import enum_text
 from sql.next_table import past_table
 from sql.pair import (
     Pair,
@@ -141,9 +142,11 @@ def _insert(connection: Connection, pair: Pair) -> sql.Composable:
 
 
 def _as_text(pair: Pair, column: ColumnSpec, new: sql.Composable) -> sql.Composable:
-    """A new uuid as its past text. Elements of arrays have no spelling of their own."""
+    """A new value as its past text. Elements of arrays have no spelling of their own."""
     if column.array:
         return sql.SQL("{}::pg_catalog.text[]::{}").format(new, type_name(column.live_type))
+    if column.enum:
+        return enum_text(column, new)
     return spelled(new, pair.places[column.name], pair.spellings)
 
 
@@ -215,7 +218,7 @@ def _too_long(connection: Connection, pair: Pair) -> list[str]:
     """Some texts of logged rows that their past columns have no room for."""
     found: list[str] = []
     for column in (c for c in pair.converted if not c.array):
-        text = spelled(sql.Identifier("new", column.name), pair.places[column.name], pair.spellings)
+        text = _as_text(pair, column, sql.Identifier("new", column.name))
         asked = sql.SQL(
             "SELECT {text} AS text FROM {new} JOIN {logged} ON {same} WHERE pg_catalog.length({text}) >"
             " (SELECT a.atttypmod - 4 FROM pg_attribute a WHERE a.attrelid = {oid}::oid AND a.attname = {name}"

@@ -17,6 +17,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg import sql
 
+from sql.file_change import FileChange
+
 _BLOCK = re.compile(r"^-- \[\] (.+)$", re.MULTILINE)
 
 HEAD = """\
@@ -50,10 +52,18 @@ class Script:
     purpose: str
     lock_timeout_ms: int
     blocks: tuple[Block, ...]
+    change: FileChange | None = None
+    """What it does to a file, where it does nothing in the database: its only block is the diff then."""
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.{'sql' if self.change is None else 'diff'}"
 
     @property
     def text(self) -> str:
-        """The file, as psql runs it."""
+        """The file, as psql runs it, or as `patch` does."""
+        if self.change is not None:
+            return self.change.diff
         head = HEAD.format(name=self.name, purpose=self.purpose, lock_timeout_ms=self.lock_timeout_ms)
         if not self.blocks:
             return head + "\n-- Nothing is to be done: the plan does not ask for this step.\n"

@@ -25,18 +25,13 @@ def map_name(run_id: int, set_no: int) -> str:
 
 
 def places(specs: Sequence[TableSpec], foreign_keys: Iterable[Mapping[str, Any]]) -> dict[Column, tuple[int, int]]:
-    """Each converted column's place, and its rank there.
+    """The place of each column that became uuid, and its rank there.
 
     Columns that foreign keys join share a place, because their texts have to be equal. Rank 0 is for those that
     others refer to and that refer to none: there a text is its row's own.
     """
     table_of = {(relation.schema, relation.name): spec for spec in specs for relation in spec.relations}
-    columns = [
-        (spec.table_no, column.name)
-        for spec in specs
-        for column in spec.columns
-        if column.converted and not column.array
-    ]
+    columns = [(spec.table_no, column.name) for spec in specs for column in spec.columns if column.remembered]
     parent: dict[Column, Column] = {column: column for column in columns}
     referring: set[Column] = set()
 
@@ -90,7 +85,7 @@ def _remember(
             sql.Identifier("past", column.name),
         )
         for column in spec.columns
-        if column.converted and not column.array
+        if column.remembered
     ]
     if not found:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -12,6 +12,7 @@ from sql.autovacuum import autovacuum_statement
 from sql.beside import moved_views
 from sql.connection import Connection, row, rows
 from sql.dependents import Dependents, put_in, taken_out
+from sql.enum_checks import enum_checks, next_check
 from sql.extended_statistics import moved_statistics
 from sql.foreign_keys import add_keys, drop_border_keys
 from sql.inheritance import children_first, stubs_removed
@@ -40,12 +41,12 @@ def swap_script(
     after: list[sql.Composable] = []
     # Where there are other partitions, nothing belongs to a single one: `check` has seen to that.
     ordered = children_first(connection, specs)
-    for relation in (r for spec in ordered for r in (spec.relations if spec.layout is None else (spec,))):
+    for spec, relation in ((s, r) for s in ordered for r in (s.relations if s.layout is None else (s,))):
         detached, attached = carried_sequences(
             connection, relation, built_in=relation.next_schema, gone_to=relation.past_schema
         )
         before += detached
-        after += [*attached, *_late_checks(connection, relation), *_triggers(connection, relation)]
+        after += [*attached, *_late_checks(connection, spec, relation), *_triggers(connection, relation)]
     after += [comment for spec in ordered if spec.kin for comment in _late_comments(connection, spec)]
     after += stubs_removed(connection, specs)
     # Filling switched autovacuum off for the next tables, the cutover for the live ones.
@@ -106,30 +107,39 @@ def carried_sequences(
     return before, after
 
 
-def _late_checks(connection: Connection, spec: Relation) -> list[sql.Composable]:
+def _late_checks(connection: Connection, spec: TableSpec, relation: Relation) -> list[sql.Composable]:
     """CHECKs that old rows may break come only now, as they were: NOT VALID. A parent's come with it.
 
     In classic inheritance a child may have declared one of its parent's itself: then the parent's meets it.
     """
     made: list[sql.Composable] = []
-    kin = isinstance(spec, TableSpec) and spec.kin
-    found = rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid})
-    for check in (check for check in found if not check["inherited"] or (kin and check["local"])):
+    kin = relation is spec and spec.kin
+    for check, definition in _unvalidated(connection, spec, relation):
+        if check["inherited"] and not (kin and check["local"]):
+            continue
         name = sql.Identifier(check["name"])
-        made.append(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                live_table(spec), name, server_text(check["definition"])
-            )
-        )
+        made.append(sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(live_table(relation), name, definition))
         if check["comment"] is not None and not kin:
-            made.append(_comment_on(spec, check))
+            made.append(_comment_on(relation, check))
     return made
 
 
-def _late_comments(connection: Connection, spec: Relation) -> list[sql.Composable]:
+def _unvalidated(
+    connection: Connection, spec: TableSpec, relation: Relation
+) -> Iterator[tuple[Mapping[str, Any], sql.Composable]]:
+    """Each with its definition on the next table; one that goes by consent is left out."""
+    over_enums = {check.name: check for check in enum_checks(connection, relation.oid, spec.columns)}
+    for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": relation.oid}):
+        known = over_enums.get(check["name"])
+        definition = server_text(check["definition"]) if known is None else next_check(spec, known)
+        if definition is not None:
+            yield check, definition
+
+
+def _late_comments(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
     """Of a family, when every table has its late CHECKs, its own and its parents'."""
-    found = rows(connection, query("next_table.unvalidated_checks"), {"oid": spec.oid})
-    return [_comment_on(spec, check) for check in found if check["comment"] is not None]
+    found = _unvalidated(connection, spec, spec)
+    return [_comment_on(spec, check) for check, _ in found if check["comment"] is not None]
 
 
 def _comment_on(spec: Relation, check: Mapping[str, Any]) -> sql.Composable:

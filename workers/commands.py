@@ -44,18 +44,18 @@ def worker(
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     app = build_app(settings, database=_wait_for_database(settings.database()))
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
-    app.worker_main(
-        [
-            "worker",
-            f"--concurrency={concurrency}",
-            f"--queues={queues}",
-            f"--hostname={chosen}",
-            "--pool=prefork",
-            "--loglevel=WARNING",
-            "--without-gossip",
-            "--without-mingle",
-        ]
+    # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
+    running = app.Worker(
+        concurrency=concurrency,
+        queues=queues,
+        hostname=chosen,
+        pool_cls="prefork",
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
     )
+    running.start()
+    raise typer.Exit(running.exitcode or 0)
 
 
 def _wait_for_database(url: str) -> str:

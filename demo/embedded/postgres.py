@@ -18,6 +18,7 @@ from demo.embedded.binaries import has_library, postgres_bin_dir
 from demo.embedded.errors import EmbeddedServerError
 from demo.embedded.hosting import START_DEADLINE_S, HostedServer, discarded_on_failure, launch_on_free_port
 from demo.embedded.leftovers import clean_leftovers
+from demo.embedded.passwords import scram_verifier
 from demo.embedded.processes import run_program
 
 SUPERUSER = "postgres"
@@ -116,7 +117,8 @@ class EmbeddedPostgres:
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database, as a copy of `template` if given; returns its url. Raises psycopg.Error."""
-        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        # Files are copied as they are; the other strategy writes all of the template to the log first.
+        statement = sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name))
         if template is not None:
             statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -158,7 +160,7 @@ class EmbeddedPostgres:
 
     def _make_cluster(self, server: HostedServer) -> None:
         password_file = server.folder.path / "password"
-        write_private(password_file, self.password + "\n", server.account)
+        write_private(password_file, scram_verifier(self.password) + "\n", server.account)
         command: list[str | Path] = [
             self.bin_dir / "initdb",
             *("-D", server.data_dir, "--username", SUPERUSER, "--pwfile", password_file),

@@ -26,6 +26,14 @@ def attempt(connection: Connection, table: str | None, what: str, build: Callabl
             table=table,
             object=what,
         )
+    except errors.UnsafeNewEnumValueUsage:
+        return warning(
+            "trial_unfinished",
+            f"building {what} needs a value that step 05 gives to a type which is there: that cannot be tried yet",
+            hint="`run` tries it when the step has run, and stops there if it cannot be built.",
+            table=table,
+            object=what,
+        )
     except errors.OperationalError:
         # A lost connection or a stopping server is no fault of the plan.
         raise

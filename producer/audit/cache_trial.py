@@ -10,6 +10,7 @@ from producer.audit.attempt import LOCK_TIMEOUT_MS
 from producer.audit.caches import CHANGED_BY_PLAN, is_rebuilt
 from producer.audit.findings import Audited, Finding, blocker, warning
 from producer.cache_resolution import cache_spec
+from producer.enum_types import make_types
 from replank.cache_plan import TableCachePlan
 from replank.cache_spec import CacheSpec
 from replank.errors import NeedsPerson
@@ -31,6 +32,7 @@ def try_caches(connection: Connection, audited: Audited) -> list[Finding]:
         return found
     with connection.transaction(force_rollback=True):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
+        make_types(connection, audited.file.plan)
         specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
         dependents = read_dependents(connection, specs)
         for spec in specs:

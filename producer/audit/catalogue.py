@@ -89,7 +89,8 @@ def _domains(subject: Subject) -> Iterator[Finding]:
     """A column that becomes uuid leaves its domain: NOT NULL and default go with it, CHECKs over text cannot."""
     planned = {column.name: column for column in subject.planned.columns}
     for live in (live for live in subject.live.columns if live.name in planned and live.is_domain):
-        message = f"its type is the domain {live.type}, which it leaves as a plain {planned[live.name].to}"
+        becomes = planned[live.name].type or planned[live.name].to
+        message = f"its type is the domain {live.type}, which it leaves as a plain {becomes}"
         if live.domain_checks and "domain_checks" not in planned[live.name].consent:
             yield blocker(
                 "domain_checks_lost",
@@ -149,10 +150,11 @@ def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
         planned, missing = (child, column), (parent, ref_column)
         if not child_changes:
             planned, missing = missing, planned
+        became = next(c.next_type for s in audited.subjects for c in s.converted if (s.name, c.name) == planned)
         yield blocker(
             "foreign_key_torn",
-            f"foreign key {key.name} of {child} joins {'.'.join(planned)}, which becomes uuid, and "
-            f"{'.'.join(missing)}, which the plan does not name: uuid = text has no operator",
+            f"foreign key {key.name} of {child} joins {'.'.join(planned)}, which becomes {became}, and "
+            f"{'.'.join(missing)}, which the plan does not name: {became} = text has no operator",
             hint=f"Add column {missing[1]} of table {missing[0]} to the plan, or take {'.'.join(planned)} out.",
             table=planned[0],
             column=planned[1],

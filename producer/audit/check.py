@@ -5,6 +5,7 @@ from __future__ import annotations
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
+from producer.audit.enums import audit_enums
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
@@ -28,6 +29,9 @@ from sql import catalogue
 from sql.connection import Connection, connect
 
 REFUSED_BEFORE_TRIAL = (
+    "enum_checks_lost",
+    "enum_partition",
+    "enum_torn",
     "family_partitioned",
     "family_torn",
     "locks_short",
@@ -79,6 +83,7 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_health(connection, subject)
     found += audit_families(connection, subject)
     found += audit_text_casts(subject)
+    found += audit_enums(connection, subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)
     found += audit_policies(subject)

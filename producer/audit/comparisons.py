@@ -23,7 +23,7 @@ def word(name: str) -> str:
 
 
 def compares(function: str, body: str, texts: Sequence[str], subject: Subject) -> Finding | None:
-    """The first such comparison with a column of this table that becomes uuid; `texts` are parameters of text."""
+    """The first such comparison with a column of this table that is converted; `texts` are parameters of text."""
     if re.search(word(subject.live.name), body) is None:
         return None
     for column in subject.converted:
@@ -32,9 +32,11 @@ def compares(function: str, body: str, texts: Sequence[str], subject: Subject) -
                 return warning(
                     "function_compares_text",
                     f"function {function} names table {subject.name} and compares {column.name}, which becomes "
-                    f"{column.next_type}, with {name}, which is text: it will fail, as uuid = text has no operator",
-                    hint=f"Let {name} be uuid, or cast it ({name}::{column.next_type}), in the same deployment as the "
-                    "cutover; `text_casts` in the plan's options bridges the time between.",
+                    f"{column.next_type}, with {name}, which is text: it will fail, as {column.next_type} = text has "
+                    "no operator",
+                    hint=f"Let {name} be {column.next_type}, or cast it ({name}::{column.next_type}), in the same "
+                    "deployment as the cutover"
+                    + ("." if column.enum else "; `text_casts` in the plan's options bridges the time between."),
                     table=subject.name,
                     column=column.name,
                     function=function,

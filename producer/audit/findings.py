@@ -100,6 +100,10 @@ class Subject:
     def converted(self) -> tuple[ColumnSpec, ...]:
         return tuple(column for column in self.spec.columns if column.converted)
 
+    def becomes(self, column: str) -> str:
+        """The type that a column has when the run is done."""
+        return next(c.next_type for c in self.spec.columns if c.name == column)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audited:
@@ -139,7 +143,7 @@ def audited(connection: Connection, file: PlanFile, server: Server, resolved: Re
     subjects = []
     for number, (planned, live) in enumerate(resolved.tables, start=1):
         stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
-        spec = table_spec(connection, planned, stand_in, run_id=0, table_no=number)
+        spec = table_spec(connection, planned, stand_in, run_id=0, table_no=number, enums=resolved.enums)
         subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
     return Audited(
         file=file,

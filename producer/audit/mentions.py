@@ -32,6 +32,7 @@ class _Names:
 
     subject: Subject
     column: str
+    becomes: str
     table: re.Pattern[str]
     breaking: re.Pattern[str]
 
@@ -66,6 +67,7 @@ def _names(subjects: Sequence[Subject]) -> Iterator[_Names]:
             yield _Names(
                 subject=subject,
                 column=column.name,
+                becomes=column.next_type,
                 table=table,
                 breaking=re.compile(rf"{reference}(?i:{_AFTER})|(?i:{_BEFORE}){reference}(?!\s*::)(?![\w\"])"),
             )
@@ -77,8 +79,8 @@ def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | No
             shown = " ".join(statement.split())[:SHOWN_LENGTH]
             return warning(
                 "query_will_break",
-                f"called {calls:,} times, uses a text operator on a column that becomes uuid: {shown}",
-                hint=f"Cast it ({entry.column}::text) or compare whole ids before the cutover.",
+                f"called {calls:,} times, uses a text operator on a column that becomes {entry.becomes}: {shown}",
+                hint=f"Cast it ({entry.column}::text) or compare whole values before the cutover.",
                 table=entry.subject.name,
                 column=entry.column,
                 calls=calls,
@@ -102,17 +104,18 @@ def audit_functions(connection: Connection, audited: Audited) -> list[Finding]:
 
 def _mention(function: str, body: str, trigger_of: Sequence[int], subject: Subject) -> Finding | None:
     names_table = re.search(word(subject.live.name), body) is not None
-    columns = [c.name for c in subject.converted if re.search(word(c.name), body)]
+    named = [c for c in subject.converted if re.search(word(c.name), body)]
+    columns = [c.name for c in named]
     fires_here = subject.live.oid in trigger_of
     if not (names_table or (fires_here and columns)):
         return None
     what = f"names table {subject.name}" if names_table else f"is a trigger function of {subject.name}"
     if columns:
-        what += f" and {', '.join(columns)}, which becomes uuid"
+        what += f" and {', '.join(columns)}, which becomes {', '.join(dict.fromkeys(c.next_type for c in named))}"
     return warning(
         "function_mentions",
         f"function {function} {what}",
-        hint="Variables and parameters declared as text need a cast against uuid: read it, try it on a copy.",
+        hint="Variables and parameters declared as text need a cast against it: read it, try it on a copy.",
         table=subject.name,
         column=columns[0] if columns else None,
         function=function,

@@ -153,8 +153,8 @@ def _counted(connection: Connection, spec: TableSpec) -> Iterator[Finding]:
     details = {"count": aside, "own": own, "rows": rows}
     yield warning(
         "quarantined",
-        f"{aside:,} of {rows:,} rows will be kept aside: {own:,} for a text that is no uuid, {aside - own:,} because "
-        "they refer to such rows",
+        f"{aside:,} of {rows:,} rows will be kept aside: {own:,} for a text that does not convert, {aside - own:,} "
+        "because they refer to such rows",
         hint="They will not be in the new table. `replank quarantine list` shows them, with value and reason.",
         table=spec.full_name,
         **details,

@@ -13,14 +13,14 @@ from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.trial_dependents import try_dependents
 from producer.audit.trial_triggers import try_triggers
+from producer.enum_types import make_types
 from replank.chunk import Axis, Chunk
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, run
-from sql.conversion import type_name
 from sql.copying import copy_statement
 from sql.indexes import build_index
 from sql.next_indexes import next_indexes, stand_on_indexes
-from sql.next_table import create_next, server_text
+from sql.next_table import column_default, create_next
 from sql.on_update import create_on_update
 from sql.sampling import draws_from_sequence
 
@@ -30,6 +30,7 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
     found: list[Finding] = []
     with connection.transaction(force_rollback=True):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
+        make_types(connection, audited.file.plan)
         for subject in audited.subjects:
             found += _defaults(connection, subject)
             if subject.live.oid not in skip:
@@ -74,22 +75,20 @@ def _create(connection: Connection, spec: TableSpec) -> None:
 
 
 def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
-    """Whether each converted column's default gives a uuid. One that draws from a sequence is not tried."""
+    """Whether each converted column's default converts. One that draws from a sequence is not tried."""
     for column in subject.converted:
         live = subject.live.column(column.name)
         default = live.present_default if live else None
         if default is None or column.default or draws_from_sequence(default) or (live and live.generated):
             continue
-        statement = sql.SQL("SELECT ({})::pg_catalog.text::{}").format(
-            server_text(default), type_name(column.next_type)
-        )
+        statement = sql.SQL("SELECT {}").format(column_default(column, default))
         try:
             with connection.transaction():
                 run(connection, statement)
         except errors.DataError as error:
             yield blocker(
                 "default_not_convertible",
-                f"its default {default} is no uuid: {error.diag.message_primary}",
+                f"its default {default} is no {column.next_type}: {error.diag.message_primary}",
                 hint="Change or drop the default, or take the column out of the plan.",
                 table=subject.name,
                 column=column.name,
@@ -101,7 +100,7 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
             yield warning(
                 "default_unknown",
                 f"its default {default} could not be tried: {error.diag.message_primary}",
-                hint="See that it gives a uuid.",
+                hint=f"See that it gives a {column.next_type}.",
                 table=subject.name,
                 column=column.name,
                 default=default,

@@ -131,18 +131,19 @@ def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
             if count.bad:
                 found.append(_not_convertible(subject, column, count))
             if count.odd:
-                found.append(_odd_spelling(subject, column.name, count))
+                found.append((_other_text if column.enum else _odd_spelling)(subject, column.name, count))
     return found
 
 
 def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
+    no = f"no values of {column.next_type}" if column.enum else "no uuids"
     if column.on_invalid != "fail":
         fate = {"null": "they become NULL", "quarantine": "their rows are kept aside"}.get(
             column.on_invalid, "they become uuids made of them"
         )
         return warning(
             "converted_by_policy",
-            f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}; {fate}, as the plan says",
+            f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}; {fate}, as the plan says",
             hint="The past table keeps them as they are until it is dropped.",
             table=subject.name,
             column=column.name,
@@ -151,7 +152,7 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
         )
     return blocker(
         "not_convertible",
-        f"{count.bad:,} values are no uuids, such as {_quoted(count.bad_examples)}",
+        f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}",
         hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
         "what foreign keys join to it) out.",
         table=subject.name,
@@ -168,6 +169,20 @@ def _odd_spelling(subject: Subject, column: str, count: ColumnCount) -> Finding:
         f"{_quoted(count.odd_examples)}",
         hint="After the run they read in lower case with four hyphens; the old spelling is kept in the past table "
         "only. Clients that compare ids as text must not depend on it.",
+        table=subject.name,
+        column=column,
+        count=count.odd,
+        examples=count.odd_examples,
+    )
+
+
+def _other_text(subject: Subject, column: str, count: ColumnCount) -> Finding:
+    return warning(
+        "odd_spelling",
+        f"{count.odd:,} texts share their value with the text that the plan names for it first, such as "
+        f"{_quoted(count.odd_examples)}",
+        hint="A rollback gives them back as they are, where their row was not changed since the cutover and in changed "
+        "rows that keep the value; new rows with it get the first text.",
         table=subject.name,
         column=column,
         count=count.odd,
@@ -201,7 +216,8 @@ def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> li
                 blocker(
                     "collision",
                     f"{collisions.keys:,} keys of unique index {index['name']} ({', '.join(index['columns'])}) would "
-                    f"be in the table twice, because texts become the same uuid: {'; '.join(collisions.examples)}",
+                    f"be in the table twice, because texts become the same {subject.becomes(odd[0])}: "
+                    f"{'; '.join(collisions.examples)}",
                     hint="Decide which of the rows is right and change or remove the others.",
                     table=subject.name,
                     column=odd[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from producer.inspection.few_values import enum_lines
 from producer.inspection.proposal import LeftAlone, Proposal, ProposedTable
 from replank.plan import OptionsPlan
 
@@ -72,6 +73,16 @@ def _lines(proposal: Proposal) -> Iterator[str]:
         yield f"# ---- conversion set {number} ----"
         for table in members:
             yield from _table(table)
+    yield from _enums(proposal)
+
+
+def _enums(proposal: Proposal) -> Iterator[str]:
+    if proposal.enums:
+        yield ""
+        yield "# Texts with few values, as the statistics know them; they could be enums, if no other value will come:"
+    for lines in enum_lines(proposal.enums):
+        for line in lines:
+            yield comment(line)
 
 
 def _options() -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from producer.inspection.evidence import Candidate, Evidence, Node
+from producer.inspection.few_values import ProposedEnum
 from producer.sets import conversion_sets
 from sql.catalogue import ForeignKey, LiveTable
 
@@ -50,6 +51,8 @@ class Proposal:
     tables: tuple[ProposedTable, ...]
     left_alone: tuple[LeftAlone, ...]
     prose_columns: int
+    enums: tuple[ProposedEnum, ...] = ()
+    """Columns that could be enums; comments in the plan."""
 
     @property
     def sets(self) -> dict[int, list[ProposedTable]]:
@@ -80,6 +83,16 @@ class Proposal:
                 for number, members in self.sets.items()
             ],
             "prose_columns": self.prose_columns,
+            "enums": [
+                {
+                    "schema": e.schema,
+                    "table": e.table,
+                    "column": e.column,
+                    "type": ".".join(e.type),
+                    "values": list(e.values),
+                }
+                for e in self.enums
+            ],
         }
 
 

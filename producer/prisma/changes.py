@@ -53,12 +53,28 @@ class SettledColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class ToEnum:
-    """A text column that is an enum now. The enum's block is added where the file has none of that type."""
+    """A text column that is an enum now. The enum's block is added where the file has none of that type.
+
+    `default` is the database's own default as `pg_get_expr` writes it, empty where what the file says stays.
+    """
 
     table: Table
     column: str
     enum: Table
     labels: tuple[str, ...]
+    default: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnumValues:
+    """An enum type with these labels: its block is added where the file has none, and values that it lacks.
+
+    `renamed` holds labels that have another name now, (before, after): neither is a new value.
+    """
+
+    enum: Table
+    labels: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +89,14 @@ class KeyChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class AddedIndex:
-    """An index that came in. `method` is PostgreSQL's name of it."""
+    """An index that came in. `method` is PostgreSQL's name of it; Prisma reads `include` as columns, too."""
 
     table: Table
     name: str
     columns: tuple[str, ...]
     unique: bool = False
     method: str = "btree"
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +138,7 @@ Change = (
     | AddedColumn
     | SettledColumn
     | ToEnum
+    | EnumValues
     | KeyChanged
     | AddedIndex
     | LostForeignKey

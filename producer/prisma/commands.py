@@ -18,7 +18,9 @@ from producer.prisma.migration import migration_script, unchanged
 from producer.prisma.planned_changes import planned_changes, without_model
 from producer.prisma.reader import read_schema
 from producer.prisma.rewrite import rewrite
+from producer.prisma.schema_file import read_text
 from producer.prisma.schema_names import join_tables
+from producer.prisma.step_changes import listed_schemas
 from producer.resolution import PlanFile, read_plan_file, refuse_other_database
 from replank.errors import WrongUse
 from replank.settings import load_settings
@@ -70,26 +72,17 @@ def follow(
             folder = _add_migration(connection, file, migration, changes, apply=apply, schema_name=schema_name)
     _write(schema, out, before, after, diff=diff)
     strangers = _strangers(before, changes, schema_name)
-    _say(before, after, strangers, folder)
+    own = listed_schemas(read_schema(before), file.plan.steps)
+    _say(before, after, strangers, folder, own)
     if as_json:
         print_json(
             {
                 "changed": before != after,
+                "schemas_of_steps": own,
                 "without_model": [{"schema": schema, "table": name} for schema, name in strangers],
                 "migration": None if folder is None else {"path": str(folder.path), "checksum": folder.checksum},
             }
         )
-
-
-def read_text(path: Path) -> str:
-    """A schema file's text. Raises WrongUse."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except OSError as error:
-        raise WrongUse(f"{path}: the schema file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise WrongUse(f"{path}: the schema file is not UTF-8 text") from None
 
 
 def _add_migration(
@@ -137,12 +130,19 @@ def _strangers(before: str, changes: Sequence[Change], schema_name: str) -> list
     return [table for table in without_model(document, changes, schema_name) if table not in joins]
 
 
-def _say(before: str, after: str, strangers: Sequence[tuple[str, str]], folder: Folder | None) -> None:
+def _say(
+    before: str, after: str, strangers: Sequence[tuple[str, str]], folder: Folder | None, own: Sequence[str]
+) -> None:
     console = people()
     changed = [line for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=0) if line[0] in "+-"]
     console.print(f"Lines of the schema file, taken out and put in: {max(0, len(changed) - 2)}.")
     for schema, name in strangers:
         console.print(f"Table {schema}.{name} of the plan has no model in the file.", markup=False)
+    for schema in own:
+        console.print(
+            f"Schema {schema} is that of a step's tables, without models: take it out of the datasource's schemas.",
+            markup=False,
+        )
     if folder is not None:
         console.print(f"Migration {folder.path} {'is written' if folder.new else 'was there already'}.", markup=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from producer.prisma.changes import AddedColumn, RenamedColumn, SettledColumn, ToEnum, ToUuid
@@ -160,9 +161,12 @@ def to_enum(document: Document, block: Block, change: ToEnum, default_schema: st
     made = field.changed(
         type=enum.name, attributes=tuple(one for one in field.attributes if one is not field.native_type)
     )
+    own = default_of(change.default, enum.name, field.arity, enum=True)
     given = field.attribute("default")
     value = given.argument("value", unnamed=True) if given else None
-    if value is not None and value.startswith('"'):
+    if own is not None:
+        made = made.with_attribute(_as_value(own, enum))
+    elif value is not None and value.startswith('"'):
         named = {column_of(one): one.name for one in enum.fields}
         made = made.with_attribute(attribute("default", named.get(unquoted(value), unquoted(value))))
     return document.with_block(block.with_field(made))
@@ -184,17 +188,22 @@ def new_enum(document: Document, enum: Table, labels: tuple[str, ...], *, in_sch
     name = free_name(camel[:1].upper() + camel[1:], (block.name for block in document.blocks))
     values: list[Field] = []
     for label in labels:
-        value = label if _IDENTIFIER.match(label) else re.sub(r"\W", "_", label)
-        if not _IDENTIFIER.match(value):
-            value = "v" + value
-        value = free_name(value, (one.name for one in values))
-        values.append(Field(name=value, type="", attributes=() if value == label else (mapped(label),)))
+        values.append(enum_value(label, [one.name for one in values]))
     made = Block(kind="enum", name=name, head=f"enum {name} {{", members=tuple(values), tail="}")
     if name != enum[1]:
         made = with_block_attribute(made, BlockAttribute(attribute=mapped(enum[1])))
     if in_schemas:
         made = with_block_attribute(made, BlockAttribute(attribute=attribute("schema", quoted(enum[0]))))
     return made
+
+
+def enum_value(label: str, taken: Iterable[str]) -> Field:
+    """A value of an enum, called as its label is where that is a name."""
+    value = label if _IDENTIFIER.match(label) else re.sub(r"\W", "_", label)
+    if not _IDENTIFIER.match(value):
+        value = "v" + value
+    value = free_name(value, taken)
+    return Field(name=value, type="", attributes=() if value == label else (mapped(label),))
 
 
 def renamed_column(document: Document, block: Block, change: RenamedColumn) -> Document:

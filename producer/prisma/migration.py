@@ -6,15 +6,17 @@ as done. It keeps rows too, under locks: a copy for tests may be migrated with i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from psycopg import sql
 
+from producer.enum_types import EnumType, enum_types, make_types
 from producer.prisma.changes import Change, RenamedColumn, RenamedTable
-from producer.prisma.planned_changes import uuid_default
+from producer.prisma.planned_changes import converted_default, is_converted
 from producer.prisma.relayout import Named, relaid
-from producer.prisma.renames import renames_done
+from producer.prisma.renames import renames_done, steps_now
 from producer.prisma.schema_names import Table
+from producer.prisma.step_migration import checks_of_values, step_statements, value_of
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
@@ -56,8 +58,13 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
     with connection.transaction():
         # Definitions then leave the schema away that Prisma's connection leads to.
         apply_settings(connection, {"search_path": quoted(default_schema)}, local=True)
-        statements = [r.as_string(connection) for r in _renamed(renames, named)]
-        statements += _statements(connection, pairs, named)
+        of_steps = list(step_statements(connection, steps_now(plan.steps, found), list(found.values()), named))
+        types = enum_types(connection, plan)
+        with connection.transaction(force_rollback=True):
+            make_types(connection, plan)
+            statements = [r.as_string(connection) for r in _renamed(renames, named)]
+            statements += [s.as_string(connection) for s in of_steps]
+            statements += _statements(connection, pairs, named, types)
     return HEAD + "".join(f"\n{statement};\n" for statement in statements)
 
 
@@ -73,7 +80,12 @@ def _renamed(renames: Iterable[Change], named: Named) -> Iterator[sql.Composable
                 yield sql.SQL("ALTER TABLE {} RENAME TO {}").format(named(*one.table), sql.Identifier(one.to))
 
 
-def _statements(connection: Connection, pairs: Sequence[tuple[TablePlan, LiveTable]], named: Named) -> Iterator[str]:
+def _statements(
+    connection: Connection,
+    pairs: Sequence[tuple[TablePlan, LiveTable]],
+    named: Named,
+    types: Mapping[str, EnumType],
+) -> Iterator[str]:
     oids = [table.oid for _, table in pairs]
     # Views under old names are for clients of the live database.
     ours = {(view.schema, view.name) for view in compatibility_views(connection)}
@@ -89,7 +101,7 @@ def _statements(connection: Connection, pairs: Sequence[tuple[TablePlan, LiveTab
         dropped = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
         composed.append(dropped.format(named(key.schema, key.table_name), sql.Identifier(key.name)))
     for planned, table in pairs:
-        composed += _altered(connection, planned, table, named)
+        composed += _altered(connection, planned, table, named, types)
     for planned, table in pairs:
         if planned.partition is not None:
             composed += relaid(connection, table, named)
@@ -115,14 +127,21 @@ def _touched(key: ForeignKey, pairs: Iterable[tuple[TablePlan, LiveTable]]) -> b
     return False
 
 
-def _altered(connection: Connection, planned: TablePlan, table: LiveTable, named: Named) -> Iterator[sql.Composable]:
+def _altered(
+    connection: Connection, planned: TablePlan, table: LiveTable, named: Named, types: Mapping[str, EnumType]
+) -> Iterator[sql.Composable]:
     """Types, new columns, NOT NULL and defaults of one table, each column in one action after the other."""
     actions: list[sql.Composable] = []
+    checks = checks_of_values(connection, planned, table, types)
+    for check in checks:
+        actions.append(sql.SQL("DROP CONSTRAINT IF EXISTS {}").format(sql.Identifier(check.name)))
     for column in planned.columns:
         name = sql.Identifier(column.name)
+        to = column.to if column.type is None else types[column.type].spelled
+        cast = _cast(column) if column.type is None else value_of(column, types)
         actions.append(sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
-        actions.append(sql.SQL("ALTER COLUMN {} TYPE {} USING {}").format(name, server_text(column.to), _cast(column)))
-        default = uuid_default(connection, table, column)
+        actions.append(sql.SQL("ALTER COLUMN {} TYPE {} USING {}").format(name, server_text(to), cast))
+        default = converted_default(connection, table, column, types)
         if default:
             actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(default)))
     actions += [action for column in planned.add for action in _added(table, column)]
@@ -132,6 +151,8 @@ def _altered(connection: Connection, planned: TablePlan, table: LiveTable, named
             actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(filled.default)))
         if filled.not_null:
             actions.append(sql.SQL("ALTER COLUMN {} SET NOT NULL").format(name))
+    for check in (check for check in checks if check.becomes is not None):
+        actions.append(sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(check.name), check.becomes))
     if actions:
         lines = sql.SQL(",\n  ").join(actions)
         yield sql.SQL("ALTER TABLE {}\n  {}").format(named(table.schema, table.name), lines)
@@ -183,6 +204,7 @@ def unchanged(connection: Connection, plan: Plan) -> list[str]:
     """What of the plan is not in the database yet, e.g. `public.orders.id is still text`."""
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     missing: list[str] = []
+    types = enum_types(connection, plan)
     for planned in plan.tables:
         named: Table = (planned.table_schema, planned.name)
         table = found.get(named)
@@ -191,7 +213,7 @@ def unchanged(connection: Connection, plan: Plan) -> list[str]:
             continue
         for column in planned.columns:
             live = table.column(column.name)
-            if live is None or live.type != column.to:
+            if live is None or not is_converted(live, column, types):
                 missing.append(f"{planned.full_name}.{column.name} is still {live.type if live else 'missing'}")
         missing += [f"{planned.full_name}.{a.name} is not there" for a in planned.add if table.column(a.name) is None]
         if planned.partition is not None and table.partitioned != (planned.partition.by != "none"):

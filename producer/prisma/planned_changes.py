@@ -5,22 +5,26 @@ Everything is asked of the server, which spells types and defaults as Prisma wil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from psycopg import errors
 
-from producer.prisma.changes import AddedColumn, Change, KeyChanged, LostForeignKey, SettledColumn, ToUuid
+from producer.enum_types import EnumType, enum_types, make_types
+from producer.prisma.changes import AddedColumn, Change, KeyChanged, LostForeignKey, SettledColumn, ToEnum, ToUuid
 from producer.prisma.document import Block, Document
-from producer.prisma.renames import file_name, in_names, live_name, renames_of, told
+from producer.prisma.renames import file_name, in_file, in_names, live_name, renames_of, steps_now, told
 from producer.prisma.schema_names import Table, column_of, table_of
+from producer.prisma.step_changes import step_changes
+from producer.resolution import column_spec
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
+from replank.plan_words import split_name
 from sql import prisma
-from sql.catalogue import LiveTable, read_tables
+from sql.catalogue import LiveColumn, LiveTable, read_tables
 from sql.connection import Connection
 from sql.indexes import constraint_name
-from sql.next_table import next_default
+from sql.next_table import column_default
 
 UUIDS = ("uuid", "uuid[]")
 
@@ -29,29 +33,48 @@ def planned_changes(connection: Connection, plan: Plan, document: Document, defa
     """All changes, in the plan's order. Raises WrongUse where the plan does not fit the database."""
     live = {(table.schema, table.name): table for table in read_tables(connection)}
     rule = plan.steps.mappings
-    changes: list[Change] = []
-    for planned in plan.tables:
-        table, present = live_name(rule, live, planned)
-        if table is None:
-            raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
-        in_file, names = file_name(rule, document, planned, default_schema)
-        to_file = {now: names.get(new, new) for new, now in present.items()}
-        for change in table_changes(connection, in_names(planned, table.name, present), table):
-            if isinstance(change, AddedColumn) and change.unique:
-                # Named when the table has its new name.
-                change = replace(change, unique=constraint_name(planned.name, change.column, "key"))
-            changes.append(told(change, in_file, to_file))
-        changes += _lost_relations(in_names(planned, in_file[1], names), document, default_schema)
+    enums = enum_types(connection, plan)
+    changes = [
+        in_file(rule, document, change, default_schema)
+        for change in step_changes(connection, steps_now(plan.steps, live), list(live.values()))
+    ]
+    with connection.transaction(force_rollback=True):
+        # Columns may have types that step 05 is yet to make.
+        make_types(connection, plan)
+        for planned in plan.tables:
+            changes += _of_table(connection, plan, planned, document, default_schema, live, enums)
     return changes + renames_of(rule, document, live, default_schema)
 
 
-def table_changes(connection: Connection, planned: TablePlan, table: LiveTable) -> list[Change]:
+def _of_table(
+    connection: Connection,
+    plan: Plan,
+    planned: TablePlan,
+    document: Document,
+    default_schema: str,
+    live: Mapping[Table, LiveTable],
+    enums: Mapping[str, EnumType],
+) -> Iterator[Change]:
+    """What the plan changes of one table, in the names of the file."""
+    rule = plan.steps.mappings
+    table, present = live_name(rule, live, planned)
+    if table is None:
+        raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
+    named, names = file_name(rule, document, (planned.table_schema, planned.name), default_schema)
+    to_file = {now: names.get(new, new) for new, now in present.items()}
+    for change in table_changes(connection, in_names(planned, table.name, present), table, enums):
+        if isinstance(change, AddedColumn) and change.unique:
+            # Named when the table has its new name.
+            change = replace(change, unique=constraint_name(planned.name, change.column, "key"))
+        yield told(change, named, to_file)
+    yield from _lost_relations(in_names(planned, named[1], names), document, default_schema)
+
+
+def table_changes(
+    connection: Connection, planned: TablePlan, table: LiveTable, enums: Mapping[str, EnumType]
+) -> list[Change]:
     """What the plan changes of one table."""
-    named = (table.schema, table.name)
-    changes: list[Change] = [
-        ToUuid(table=named, column=column.name, default=uuid_default(connection, table, column))
-        for column in planned.columns
-    ]
+    changes = [_converted(connection, table, column, enums) for column in planned.columns]
     if planned.add:
         changes += [_added(connection, table, column) for column in planned.add]
     for filled in planned.fill:
@@ -61,19 +84,35 @@ def table_changes(connection: Connection, planned: TablePlan, table: LiveTable) 
     return changes
 
 
-def uuid_default(connection: Connection, table: LiveTable, column: ColumnPlan) -> str:
-    """The default that the column has as uuid, as the server spells it; empty for none."""
+def _converted(connection: Connection, table: LiveTable, column: ColumnPlan, enums: Mapping[str, EnumType]) -> Change:
+    named, default = (table.schema, table.name), converted_default(connection, table, column, enums)
+    if column.type is None:
+        return ToUuid(table=named, column=column.name, default=default)
+    enum = enums[column.type]
+    return ToEnum(table=named, column=column.name, enum=split_name(column.type), labels=enum.labels, default=default)
+
+
+def converted_default(
+    connection: Connection, table: LiveTable, column: ColumnPlan, enums: Mapping[str, EnumType]
+) -> str:
+    """The default that the column has as what it becomes, as the server spells it; empty for none."""
     live = table.column(column.name)
     if live is None:
         raise WrongUse(f"column {table.full_name}.{column.name} of the plan is not in this database")
-    if live.type in UUIDS:
+    if is_converted(live, column, enums):
         return live.default_expr or ""
-    if column.default is not None:
-        return _settled(connection, f"{table.full_name}.{column.name}", column.to, column.default).default
-    if live.default_expr is None:
+    default = column.default
+    if default is None and live.default_expr is not None:
+        default = column_default(column_spec(live, column, enums), live.default_expr).as_string(connection)
+    if default is None:
         return ""
-    cast = next_default(live.default_expr, column.to).as_string(connection)
-    return _settled(connection, f"{table.full_name}.{column.name}", column.to, cast).default
+    to = column.to if column.type is None else enums[column.type].spelled
+    return _settled(connection, f"{table.full_name}.{column.name}", to, default).default
+
+
+def is_converted(live: LiveColumn, column: ColumnPlan, enums: Mapping[str, EnumType]) -> bool:
+    """Whether the column is what the plan makes of it."""
+    return live.type in (UUIDS if column.type is None else (enums[column.type].spelled,))
 
 
 def _settled(connection: Connection, name: str, column_type: str, default: str) -> prisma.Settled:

@@ -25,6 +25,8 @@ from producer.prisma.document import Document
 from producer.prisma.schema_names import Table, column_of, columns, table_of
 from replank.mappings_plan import MappingsPlan
 from replank.plan import TablePlan
+from replank.plan_words import split_name
+from replank.steps_plan import StepsPlan
 from sql.catalogue import LiveTable
 from sql.compatibility_views import compatibility_views
 from sql.connection import Connection
@@ -79,9 +81,8 @@ def live_name(
     return found, {plan.column_to(*named, column.name): column.name for column in found.columns}
 
 
-def file_name(plan: MappingsPlan | None, document: Document, planned: TablePlan, schema: str) -> tuple[Table, Names]:
-    """What the file calls the plan's table and its columns."""
-    named = (planned.table_schema, planned.name)
+def file_name(plan: MappingsPlan | None, document: Document, named: Table, schema: str) -> tuple[Table, Names]:
+    """What the file calls a table and its columns, given by their names of after step 07."""
     blocks = {table_of(block, schema): block for block in document.of_kind("model", "view")}
     olds = (
         table for table in blocks if plan is not None and table[0] == named[0] and plan.table_to(*table) == named[1]
@@ -91,6 +92,53 @@ def file_name(plan: MappingsPlan | None, document: Document, planned: TablePlan,
         return table, {}
     names = (column_of(field) for field in columns(document, blocks[table]))
     return table, {plan.column_to(*table, name): name for name in names}
+
+
+def steps_now(steps: StepsPlan, live: Mapping[Table, LiveTable]) -> StepsPlan:
+    """Steps 01 and 02 in the names of now: the plan has those of before step 07."""
+    rule = steps.mappings
+    if rule is None:
+        return steps
+
+    def table_now(name: str) -> Table:
+        before = split_name(name)
+        return before if before in live else (before[0], rule.table_to(*before))
+
+    def column_now(name: str, column: str) -> str:
+        there = live.get(table_now(name))
+        return column if there is None or there.column(column) else rule.column_to(*split_name(name), column)
+
+    fields, indexes = steps.uuid_fields, steps.indexes
+    if fields is not None:
+        tables, column = tuple(".".join(table_now(name)) for name in fields.tables), fields.column
+        # Of a field that is not there yet nobody can say whether the table has its new name: its own does.
+        renamed = all(table_now(name) != split_name(name) for name in fields.tables)
+        column = column_now(fields.tables[0], column) if renamed else column
+        fields = fields.model_copy(update={"tables": tables, "column": column})
+    if indexes is not None:
+        only = None if indexes.tables is None else tuple(".".join(table_now(name)) for name in indexes.tables)
+        add = tuple(
+            index.model_copy(
+                update={
+                    "table": ".".join(table_now(index.table)),
+                    "columns": tuple(column_now(index.table, column) for column in index.columns),
+                    "include": tuple(column_now(index.table, column) for column in index.include),
+                }
+            )
+            for index in indexes.add
+        )
+        indexes = indexes.model_copy(update={"tables": only, "add": add})
+    return steps.model_copy(update={"uuid_fields": fields, "indexes": indexes})
+
+
+def in_file(plan: MappingsPlan | None, document: Document, change: Change, schema: str) -> Change:
+    """A change of a step, whose table has its name of now, in the names of the file."""
+    if plan is None or not isinstance(change, AddedColumn | AddedIndex):
+        return change
+    table, names = file_name(plan, document, (change.table[0], plan.table_to(*change.table)), schema)
+    columns = change.columns if isinstance(change, AddedIndex) else (change.column,)
+    to_file = {column: plan.column_to(*change.table, column) for column in columns}
+    return told(change, table, {column: names.get(new, column) for column, new in to_file.items()})
 
 
 def in_names(planned: TablePlan, table: str, names: Names) -> TablePlan:

@@ -9,6 +9,7 @@ from producer.prisma.changes import (
     AddedColumn,
     AddedIndex,
     Change,
+    EnumValues,
     KeyChanged,
     LostForeignKey,
     RenamedColumn,
@@ -19,6 +20,7 @@ from producer.prisma.changes import (
     ToUuid,
 )
 from producer.prisma.document import Block, Document
+from producer.prisma.enum_changes import enum_values
 from producer.prisma.field_order import in_order
 from producer.prisma.reader import read_schema
 from producer.prisma.schema_names import Kind, Table, criteria, name_of, table_of
@@ -26,6 +28,7 @@ from producer.prisma.writer import write_schema
 
 _ORDER: tuple[type[Change], ...] = (
     LostForeignKey,
+    EnumValues,
     AddedColumn,
     ToUuid,
     SettledColumn,
@@ -37,6 +40,20 @@ _ORDER: tuple[type[Change], ...] = (
     RenamedEnum,
 )
 """Columns come before the keys over them, and names last: every change is told in the names from before."""
+
+OfBlock = (
+    ToUuid
+    | AddedColumn
+    | SettledColumn
+    | ToEnum
+    | KeyChanged
+    | AddedIndex
+    | LostForeignKey
+    | RenamedTable
+    | RenamedColumn
+    | RenamedEnum
+)
+"""Changes of a block that the file has."""
 
 _Known = dict[tuple[str, Kind, tuple[str, ...], str], str]
 
@@ -58,7 +75,9 @@ def rewrite(text: str, changes: Sequence[Change], *, ordered: bool = False, defa
     return write_schema(in_order(document) if ordered else document)
 
 
-def _told_by_name(document: Document, names: Sequence[Change], default_schema: str) -> set[str]:
+def _told_by_name(
+    document: Document, names: Sequence[RenamedTable | RenamedColumn | RenamedEnum], default_schema: str
+) -> set[str]:
     """The models whose keys and indexes kept their names, though Prisma would derive others by now."""
     kept: set[str] = set()
     gone: set[str] = set()
@@ -74,6 +93,8 @@ def _place(change: Change) -> int:
 
 
 def _applied(document: Document, change: Change, default_schema: str) -> Document:
+    if isinstance(change, EnumValues):
+        return enum_values(document, change, default_schema)
     block = _block(document, change, default_schema)
     if block is None:
         return document
@@ -100,7 +121,7 @@ def _applied(document: Document, change: Change, default_schema: str) -> Documen
             return table_changes.renamed_enum(document, block, change)
 
 
-def _block(document: Document, change: Change, default_schema: str) -> Block | None:
+def _block(document: Document, change: OfBlock, default_schema: str) -> Block | None:
     """The model (or view, or enum) that the change is about; None where the file has none."""
     if isinstance(change, RenamedEnum):
         return _find(document, change.enum, default_schema, enum=True)

@@ -114,13 +114,14 @@ def _other_end(document: Document, block: Block, field: Field) -> tuple[Block, F
 
 def added_index(document: Document, block: Block, change: AddedIndex) -> Document:
     """`@@index([…], map: "…")`, or `@unique`; nothing where the file has it by its name or by its fields."""
-    over = _field_names(document, block, change.columns)
+    every = (*change.columns, *change.include)
+    over = _field_names(document, block, every)
     kind = "unique" if change.unique else "index"
     known = criteria(block)
     same = any(name_of(block, one) == change.name or (one.kind == kind and one.fields == over) for one in known)
     if over is None or same:
         return document
-    made = _block_attribute(block, kind, over, change.columns, change.name)
+    made = _block_attribute(block, kind, over, every, change.name)
     if change.method in _METHODS:
         made = replace(made, attribute=_with_type(made.attribute, _METHODS[change.method]))
     field = block.field(over[0])

@@ -85,7 +85,7 @@ def default_of(default: str, scalar: str, arity: str = "", *, enum: bool = False
         return attribute("default", "[]" if _EMPTY_ARRAY.match(default) else _generated(default))
     text = _TEXT.match(default)
     if enum and text:
-        return attribute("default", text.group(1))
+        return attribute("default", text.group(1).replace("''", "'"))
     plain = _plain(default, scalar, text)
     return attribute("default", plain if plain is not None else _generated(default))
 

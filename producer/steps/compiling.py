@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from producer.steps import audit_log, clean_indexes, enums, mappings, missing_indexes, permission_cache, uuid_fields
+from producer.steps.schema_file import schema_change
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.steps import BY_NAME, STEPS, Step
 from sql.connection import Connection
-from sql.scripts import Script, render
+from sql.file_change import FileChange
+from sql.scripts import Block, Script, render
 
 MANIFEST = "MANIFEST.json"
+SCHEMA_STEP = 6
 
 PURPOSES = {
     1: "Native uuid columns for tables that have none",
@@ -23,6 +26,7 @@ PURPOSES = {
     3: "Tables for audit logs, and triggers that capture every change",
     4: "A cache of permissions, made stale by triggers",
     5: "Enum types with the values they should have",
+    6: "Prisma's schema file follows the plan",
     7: "Other names for tables and columns; views under the old ones",
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
@@ -41,10 +45,38 @@ class CompiledStep:
         return bool(self.forward.blocks)
 
 
-def compile_steps(connection: Connection, plan: Plan) -> list[CompiledStep]:
-    """The scripts of the steps that are scripts. Raises WrongUse where the plan does not fit the database."""
+def compile_steps(connection: Connection, plan: Plan, folder: Path = Path()) -> list[CompiledStep]:
+    """The scripts of the steps that are scripts. Raises WrongUse where the plan does not fit the database.
+
+    `folder` is that of the plan: names of files in it go from there.
+    """
     found = _facts(connection, plan)
-    return [_compiled(step, plan, found.get(step.number)) for step in STEPS if step.number in PURPOSES]
+    change = schema_change(connection, plan, folder)
+    return [
+        _compiled(step, plan, found.get(step.number)) if step.number != SCHEMA_STEP else _of_file(step, plan, change)
+        for step in STEPS
+        if step.number in PURPOSES
+    ]
+
+
+def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | None) -> CompiledStep:
+    """A step that changes a file. Nothing of it runs in the database."""
+    if change is None:
+        return _compiled(step, plan, None)
+    forward, back = (
+        Script(
+            name=name,
+            purpose=purpose,
+            lock_timeout_ms=plan.options.lock_timeout_ms,
+            blocks=(Block(purpose=f"{each.path} of {each.host}", sql=each.diff),),
+            change=each,
+        )
+        for name, purpose, each in (
+            (step.name, PURPOSES[step.number], change[0]),
+            (step.rollback_name, f"Takes back what {step.name} has done", change[1]),
+        )
+    )
+    return CompiledStep(step=step, forward=forward, back=back)
 
 
 def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]]:
@@ -92,7 +124,7 @@ def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for script in (script for each in compiled for script in (each.forward, each.back)):
-            path = folder / f"{script.name}.sql"
+            path = folder / script.file_name
             path.write_text(script.text, encoding="utf-8")
             written.append(path)
             checksums[path.name] = script.checksum
@@ -106,7 +138,7 @@ def refuse_other_scripts(compiled: Sequence[CompiledStep], folder: Path) -> None
     """What will run must be what was read. Raises WrongUse with the names of files that differ."""
     differ: list[str] = []
     for script in (script for each in compiled for script in (each.forward, each.back)):
-        path = folder / f"{script.name}.sql"
+        path = folder / script.file_name
         try:
             present = path.read_bytes()
         except OSError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from producer.prisma.schema_file import take_back, write_change
 from producer.steps.scripting import ScriptRunner
 from replank.errors import NeedsPerson
 from replank.states import RunState
@@ -55,6 +56,9 @@ class ScriptTurn:
         """Run the script to its end, or until the run is paused or rolled back. Raises NeedsPerson."""
         log.info("step", step=planned.step.name, blocks=len(planned.script.blocks), done=planned.blocks_done)
         scripts.start(self.connection, planned)
+        if planned.script.change is not None:
+            self._end(planned, write_change(planned.script.change))
+            return
         with connect(self.database_url, name="step") as session, ThreadPoolExecutor(1) as pool:
             future = pool.submit(self._run, session, planned)
             try:
@@ -64,11 +68,20 @@ class ScriptTurn:
                 session.cancel_safe(timeout=5)
                 raise
         if ended:
-            with self.connection.transaction():
-                scripts.finish(self.connection, planned)
-                runs.add_event(
-                    self.connection, planned.run_id, actor="coordinator", kind="step", subject=planned.step.name
-                )
+            self._end(planned, "")
+
+    def _end(self, planned: PlannedScript, words: str) -> None:
+        with self.connection.transaction():
+            scripts.note(self.connection, planned, len(planned.script.blocks))
+            scripts.finish(self.connection, planned)
+            runs.add_event(
+                self.connection,
+                planned.run_id,
+                actor="coordinator",
+                kind="step",
+                subject=planned.step.name,
+                message=words,
+            )
 
     def _run(self, session: Connection, planned: PlannedScript) -> bool:
         runner = ScriptRunner(
@@ -107,6 +120,10 @@ def undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[st
     Killed halfway, the same call goes on.
     """
     for planned in (p for p in scripts.back_scripts(connection, run.run_id) if p.step.number > to):
+        if planned.script.change is not None:
+            say(f"step {planned.step.name}: {take_back(planned.script.change)}")
+            scripts.forget(connection, planned)
+            continue
         runner = ScriptRunner(
             connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback"
         )

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from replank.steps import BY_NAME, PHASES, Step
 from sql.connection import Connection, row, rows, value
+from sql.file_change import FileChange
 from sql.named import query
 from sql.scripts import Block, Script
 
@@ -69,7 +70,9 @@ def _planned(found: Iterable[dict[str, Any]]) -> list[PlannedScript]:
 
 
 def _script(document: dict[str, Any]) -> Script:
-    return Script(**{**document, "blocks": tuple(Block(**block) for block in document["blocks"])})
+    blocks = tuple(Block(**block) for block in document["blocks"])
+    change = None if document["change"] is None else FileChange(**document["change"])
+    return Script(**{**document, "blocks": blocks, "change": change})
 
 
 def start(connection: Connection, planned: PlannedScript) -> None:

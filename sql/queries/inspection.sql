@@ -13,3 +13,15 @@ SELECT DISTINCT i.indrelid::bigint AS oid, a.attname AS name
 -- readable_tables: tables whose rows this role may read
 SELECT c.oid::bigint AS oid FROM pg_class c
  WHERE c.relkind IN ('r', 'p') AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT');
+
+
+-- few_values: text columns of the given tables that hold few values, as the statistics know them: all of them, the most frequent ones first
+SELECT c.oid::bigint AS oid, s.attname AS name, s.most_common_vals::text::text[] AS values
+  FROM pg_stats s JOIN pg_namespace n ON n.nspname = s.schemaname
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = s.attname AND a.attgenerated = ''
+  JOIN pg_type t ON t.oid = a.atttypid AND t.typname IN ('text', 'varchar', 'bpchar')
+ WHERE c.oid = ANY (%(oids)s::oid[]) AND s.n_distinct BETWEEN 2 AND %(most)s AND c.reltuples >= %(rows)s
+   AND s.inherited = (c.relkind = 'p') AND cardinality(s.most_common_vals::text::text[]) = s.n_distinct
+   AND (SELECT sum(f) FROM unnest(s.most_common_freqs) AS f) + s.null_frac > 0.999
+ ORDER BY n.nspname, c.relname, a.attnum;

@@ -10,6 +10,15 @@ SELECT conname AS name, pg_get_constraintdef(oid) AS definition, obj_description
        coninhcount > 0 AS inherited, conislocal AS local
   FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname;
 
+-- checks_over: CHECKs over any of the given columns, with those of them that they are over
+SELECT k.conname AS name, pg_get_constraintdef(k.oid) AS definition, k.convalidated AS valid,
+       obj_description(k.oid, 'pg_constraint') AS comment, over.columns
+  FROM pg_constraint k
+ CROSS JOIN LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attnum) AS columns FROM pg_attribute a
+                      WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname = ANY (%(columns)s::text[])) AS over
+ WHERE k.conrelid = %(oid)s::oid AND k.contype = 'c' AND over.columns IS NOT NULL
+ ORDER BY k.conname;
+
 -- dressing_targets: what dressing and granting speak of: the two tables, and their identity sequences in pairs
 WITH RECURSIVE target AS (SELECT %(oid)s::oid AS oid, format('%%I.%%I', %(schema)s::text, %(name)s::text) AS next),
 identities AS (

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from faults.forking import Forked, forker
 from faults.ledger_view import LedgerView
 from faults.waiting import wait_for
 
@@ -38,16 +39,28 @@ class Process:
     """One running Replank process. Its output goes to files, so that no full pipe can stop it."""
 
     def __init__(
-        self, arguments: tuple[str, ...], environment: Mapping[str, str], output: Path, explain: Callable[[], str]
+        self,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        output: Path,
+        explain: Callable[[], str],
+        *,
+        forked: bool,
     ) -> None:
         self._explain = explain
         self._stdout = output.with_suffix(".stdout")
         self._stderr = output.with_suffix(".stderr")
         self._family: dict[int, psutil.Process] = {}
+        self._process = self._forked(arguments, environment) if forked else self._executed(arguments, environment)
+
+    def _executed(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [*COMMAND, *arguments], env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=err
             )
+
+    def _forked(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> Forked:
+        return forker().start(arguments, environment, self._stdout)
 
     @property
     def pid(self) -> int:
@@ -139,6 +152,8 @@ class Site:
             environment,
             self.folder / f"replank-{next(self._numbers)}",
             LedgerView(url=self.database_url).explain,
+            # Celery reads the environment while it is imported.
+            forked="worker" not in arguments[:1],
         )
         self._started.append(process)
         return process

@@ -98,7 +98,7 @@ def test_a_diff_is_written_and_no_file_is_touched(shelf: Replank, tmp_path: Path
     schema, plan = tmp_path / "schema.prisma", str(tmp_path / "plan.toml")
     said = shelf("prisma", plan, "--schema", str(schema), "--out", str(tmp_path / "new.prisma"), "--json")
     assert said.status == 0, said.words
-    assert said.document == {"changed": True, "without_model": [], "migration": None}
+    assert said.document == {"changed": True, "schemas_of_steps": [], "without_model": [], "migration": None}
     assert schema.read_text() == SCHEMA
     new = (tmp_path / "new.prisma").read_text()
     lines = [" ".join(line.split()) for line in new.splitlines()]
