@@ -101,6 +101,8 @@ class PlatformDemonstration:
             with psycopg.connect(url) as connection:
                 counts = fill(connection, rows=self._wishes.rows)
             with psycopg.connect(url, autocommit=True) as connection:
+                # The plan reads some tables into memory after the swap.
+                connection.execute("CREATE EXTENSION pg_prewarm")
                 connection.execute("VACUUM (ANALYZE)")
         self._say(f"the platform has 71 models and {sum(counts.values()):,} rows in {len(counts)} tables")
         return counts
@@ -114,21 +116,21 @@ class PlatformDemonstration:
             self._say(
                 f"`replank inspect` proposed {columns} columns of ids; joined with what people wrote: {plan.name}"
             )
-            product.call("check", plan.name)
+            product.call_quietly("check", plan.name)
             self._say("`replank check` found no blocker")
-            product.call("compile", plan.name, "--out", "scripts")
+            product.call_quietly("compile", plan.name, "--out", "scripts")
         with self._timed("gates"):
-            product.call("gates", plan.name, "backup", "--out", "backups", "--by", BY)
+            product.call_quietly("gates", plan.name, "backup", "--out", "backups", "--by", BY)
             self._say("`replank gates` took a full backup and verified it")
             for gate in ("deployment_ready", "team_notified"):
-                product.call("gates", plan.name, "attest", gate, "--by", BY)
+                product.call_quietly("gates", plan.name, "attest", gate, "--by", BY)
             if self._wishes.rehearse:
                 self._say("`replank rehearse` runs the plan and its way back on a clone")
                 product.call("rehearse", plan.name, "--workers", str(self._wishes.workers), "--by", BY)
             else:
                 self._say(f"not rehearsed, and overridden with the reason: {NO_REHEARSAL}")
                 for gate in ("rehearsed", "rollback_scripts"):
-                    product.call("gates", plan.name, "override", gate, "--by", BY, "--reason", NO_REHEARSAL)
+                    product.call_quietly("gates", plan.name, "override", gate, "--by", BY, "--reason", NO_REHEARSAL)
 
     def _migrate(self, product: Product, application: Application) -> None:
         """Phases 1 to 3, and both styles side by side; there and back if that is wished."""
@@ -140,7 +142,7 @@ class PlatformDemonstration:
             return
         with self._timed("there and back"):
             application.order("withdraw new")
-            product.call("rollback", "--to", LAST_BEFORE_DATA)
+            product.call_quietly("rollback", "--to", LAST_BEFORE_DATA)
             self._say("`replank rollback` brought the text ids back, with every write since")
             time.sleep(self._wishes.traffic_s / 2)
             product.call("run", "plan.toml", "--workers", str(self._wishes.workers))
@@ -181,6 +183,6 @@ class PlatformDemonstration:
         """Phase 4: the old names have no clients any more; those of the new style go on meanwhile."""
         with self._timed("finish"):
             application.order("withdraw old")
-            product.call("finish", "--yes")
+            product.call_quietly("finish", "--yes")
         self._say("`replank finish` is done: past tables and old names are gone, the last indexes are in order")
         time.sleep(min(1.0, self._wishes.traffic_s))

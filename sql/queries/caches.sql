@@ -56,15 +56,15 @@ UPDATE replank.cache SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s
 UPDATE replank.cache SET measured_after = %(measured)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- plan_step: a phase and its step that begin later
-WITH added AS (
-  INSERT INTO replank.phase (run_id, phase, name) VALUES (%(run_id)s, %(phase)s, %(name)s) RETURNING run_id, phase)
-INSERT INTO replank.step (run_id, step, phase, measured) SELECT run_id, %(step)s, phase, %(measured)s FROM added;
+WITH phase AS (
+  INSERT INTO replank.phase (run_id, phase, name) VALUES (%(run_id)s, %(phase)s, %(name)s) ON CONFLICT DO NOTHING)
+INSERT INTO replank.step (run_id, step, phase, measured) VALUES (%(run_id)s, %(step)s, %(phase)s, %(measured)s);
 
 -- start_step: the barrier before it has opened; no row where it had before
 WITH started AS (
   UPDATE replank.step SET started_at = clock_timestamp()
    WHERE run_id = %(run_id)s AND step = %(step)s AND started_at IS NULL RETURNING run_id, phase)
-UPDATE replank.phase p SET started_at = clock_timestamp() FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
+UPDATE replank.phase p SET started_at = coalesce(p.started_at, clock_timestamp()) FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
 RETURNING p.phase;
 
 -- measure_step: what was measured when a step had ended
