@@ -50,6 +50,8 @@ def _head(status: Status) -> RenderableType:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
+    if run.plan.steps.off:
+        words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     words.append(f"\njobs: {counted or 'none yet'}")
     if status.changes_waiting is not None:

@@ -108,6 +108,7 @@ class Status:
             "phase": self.step[1],
             "step": self.step[0],
             "steps": [step.to_json() for step in self.steps],
+            "off": list(run.plan.steps.off),
             "tables": [
                 {
                     "name": table.name,

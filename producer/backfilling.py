@@ -10,15 +10,15 @@ from producer.turn import Turn
 from replank.chunk import Axis
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
-from replank.table_spec import ColumnSpec, TableSpec
+from replank.table_spec import TableSpec
 from sql import backfilling
 from sql.connection import Connection, apply_settings, row, run, value
 from sql.copying import chunks_between, next_bounds
-from sql.indexes import constraint_name, planned_indexes
+from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
+from sql.indexes import planned_indexes
 from sql.ledger import jobs, tables
 from sql.ledger.tables import RunTable
 from sql.named import query
-from sql.next_table import live_table
 from sql.on_update import create_on_update, drop_on_update
 from sql.snapshot import kept_objects
 
@@ -125,14 +125,16 @@ class Backfilling(Turn):
         spec = table.spec
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            checks = [self._add_check(table, column) for column in spec.columns if column.not_null]
+            proved = [column for column in spec.columns if column.not_null]
+            for column in proved:
+                run(self.connection, added_check(spec, column))
             jobs.add_jobs(
                 self.connection,
                 spec,
                 JobKind.VALIDATE,
                 step=self.step,
                 generation=table.generation,
-                details=[{"schema": spec.schema, "table": spec.name, "name": name} for name in checks],
+                details=[{"schema": spec.schema, "table": spec.name, "name": check_name(spec, c)} for c in proved],
             )
             jobs.add_jobs(
                 self.connection,
@@ -145,37 +147,13 @@ class Backfilling(Turn):
             tables.move_table(self.connection, spec, TableState.CONSTRAINING)
         return True
 
-    def _add_check(self, table: RunTable, column: ColumnSpec) -> str:
-        """A CHECK that holds for new rows at once; read through later, it proves NOT NULL without a long lock."""
-        name = _check_name(table, column)
-        run(
-            self.connection,
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID").format(
-                live_table(table.spec), sql.Identifier(name), sql.Identifier(column.name)
-            ),
-        )
-        return name
-
     def finish(self, table: RunTable) -> bool:
         """Everything is proved: constraints take their final form, the trigger goes."""
         spec = table.spec
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            for column in (column for column in spec.columns if column.not_null):
-                run(
-                    self.connection,
-                    sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL, DROP CONSTRAINT {}").format(
-                        live_table(spec), sql.Identifier(column.name), sql.Identifier(_check_name(table, column))
-                    ),
-                )
-            for index in planned_indexes(self.connection, spec):
-                name = sql.Identifier(index.name)
-                run(
-                    self.connection,
-                    sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} UNIQUE USING INDEX {}").format(
-                        live_table(spec), name, name
-                    ),
-                )
+            for statement in final_constraints(self.connection, spec):
+                run(self.connection, statement)
             if self.options.reverse_capture:
                 # What was put into columns that were there stays remembered until `replank finish`.
                 backfilling.drop_trigger(self.connection, spec)
@@ -204,18 +182,14 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
         apply_settings(connection, short, local=True)
         backfilling.drop_trigger(connection, spec)
         drop_on_update(connection, spec, live=True)
-        for column in (column for column in spec.columns if column.not_null):
-            name = sql.Identifier(_check_name(table, column))
-            run(connection, sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(live_table(spec), name))
-            if column.name in nullable:
-                loose = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
-                run(connection, loose.format(live_table(spec), sql.Identifier(column.name)))
+        for statement in loosened(spec, nullable):
+            run(connection, statement)
     with connection.transaction():
         backfilling.give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
     with connection.transaction():
         apply_settings(connection, short, local=True)
-        for column in (column for column in spec.columns if column.added or column.default):
-            run(connection, _without(table, column))
+        for statement in taken_out(spec):
+            run(connection, statement)
         backfilling.finish_backfill(connection, spec)
 
 
@@ -233,21 +207,6 @@ def nullable_before(connection: Connection, spec: TableSpec) -> set[str]:
 def quoted_name(connection: Connection, spec: TableSpec) -> str:
     """As the catalogue's snapshot calls it: `format('%I.%I')`."""
     return str(value(connection, sql.SQL("SELECT format('%I.%I', {}::text, {}::text)").format(spec.schema, spec.name)))
-
-
-def _check_name(table: RunTable, column: ColumnSpec) -> str:
-    return constraint_name(table.spec.name, column.name, f"replank_{table.run_id}_check")
-
-
-def _without(table: RunTable, column: ColumnSpec) -> sql.Composable:
-    """The live column as it was before the run."""
-    name = sql.Identifier(column.name)
-    if column.added:
-        return sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(live_table(table.spec), name)
-    if column.live_default:
-        default = sql.SQL(column.live_default)
-        return sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(live_table(table.spec), name, default)
-    return sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(live_table(table.spec), name)
 
 
 def next_keys(*, seconds: float | None, keys: float | None) -> int:

@@ -136,7 +136,7 @@ def _source(connection: Connection, schema: str, name: str, key: str) -> SourceS
 
 def swapped_names(plan: Plan) -> list[tuple[str, str]]:
     """Every table that the plan replaces, cache tables among them."""
-    names = [(table.table_schema, table.name) for table in plan.tables]
+    names = [(table.table_schema, table.name) for _, table in plan.wanted_tables]
     names += [(cache.table_schema, cache.name) for cache in plan.caches if isinstance(cache, TableCachePlan)]
     return list(dict.fromkeys(names))
 

@@ -20,7 +20,7 @@ from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
 from producer.governor import Governor, Window
-from producer.setup import STEP, plan_tables
+from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
 from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
@@ -95,7 +95,7 @@ class Coordinator:
         script = next_script(self.connection, run.run_id)
         if script is not None:
             return script.step.number > self.until.number
-        return bool(run.plan.tables or run.plan.caches) and self.until.phase < DATA_PHASE
+        return bool(run.plan.wanted_tables or run.plan.caches) and self.until.phase < DATA_PHASE
 
     def _take_script(self, run: Run) -> bool:
         """The next script, or the planning of the tables that comes after the last one. True if there was any."""
@@ -123,7 +123,7 @@ class Coordinator:
         self._sweep(run)
         stages = Stages(
             connection=self.connection,
-            step=STEP,
+            step=run.plan.steps.carrier,
             options=run.plan.options,
             snapshots=snapshots,
             random_source=self.random_source,
@@ -148,7 +148,7 @@ class Coordinator:
     ) -> bool:
         cutting = CuttingOver(
             connection=self.connection,
-            step=STEP,
+            step=run.plan.steps.carrier,
             options=run.plan.options,
             snapshots=snapshots,
             random_source=self.random_source,

@@ -17,6 +17,7 @@ from producer.steps.scripting import ScriptRunner
 from producer.steps.turns import late_scripts, run_script
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
+from replank.steps import BY_NAME, STEPS, Step
 from replank.table_spec import Relation, TableSpec
 from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
@@ -33,6 +34,8 @@ from sql.spellings import map_table
 from sql.text_casts import remove_text_casts, text_casts
 
 COMMAND = "replank finish"
+
+DROP_DEPRECATED = BY_NAME["11-drop-deprecated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,11 @@ class Finishing:
                 what=spec.full_name,
                 command=COMMAND,
             )
+        put_aside_names = [relation.full_name for relation in self._past(run)]
+        self._run_late_scripts(run, DROP_DEPRECATED)
         past = self._past(run)
+        for name in (name for name in put_aside_names if name not in {relation.full_name for relation in past}):
+            self.say(f"{name} is dropped")
         if past:
             patience.until_granted(
                 lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
@@ -128,9 +135,10 @@ class Finishing:
         runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
         return runs.read_run(self.connection, run.run_id)
 
-    def _run_late_scripts(self, run: Run) -> None:
-        """The steps of the last phase. One that fails is tried again by the same command."""
-        for planned in late_scripts(self.connection, run.run_id):
+    def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
+        """The steps of the last phase up to `last`. One that fails is tried again by the same command."""
+        late = late_scripts(self.connection, run.run_id)
+        for planned in (planned for planned in late if planned.step.number <= last.number):
             runner = ScriptRunner(
                 connection=self.connection,
                 attempts=run.plan.options.capture_attempts,

@@ -134,8 +134,11 @@ def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, databas
     with in_words(), ScanScreen(people()) as screen:
         report = audit(settings, file, workers=workers, watch=screen)
     _say_report(report)
+    off = file.plan.steps.off
+    if off:
+        people().print(f"Switched off, and left out: {', '.join(off)}.", markup=False, soft_wrap=True)
     if as_json:
-        print_json(report.to_json())
+        print_json(report.to_json() | {"off": list(off)})
     if report.blockers:
         raise typer.Exit(1)
 

@@ -55,7 +55,7 @@ def keep_partitions(
     live = {(table.schema, table.name): table for table in catalogue.read_tables(connection)}
     busy = _in_open_run(connection)
     kept: list[Kept] = []
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         partition = planned.partition
         if partition is None or partition.every is None:
             continue

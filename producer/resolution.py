@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from producer.done_before import still_to_do
 from producer.enum_types import EnumType, enum_mistakes, enum_types
 from producer.method import OF_A_FAMILY, choose_method, needs_rebuild
 from producer.quarantining import rebuilt_where_aside
@@ -60,7 +61,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     mistakes: list[str] = []
     found: list[tuple[TablePlan, LiveTable]] = []
     enums = enum_types(connection, file.plan)
-    for number, planned in enumerate(file.plan.tables):
+    for number, planned in still_to_do(connection, file.plan):
         table = live.get((planned.table_schema, planned.name))
         if table is None:
             where = file.at("tables", number, "name")

@@ -174,7 +174,7 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
     if not runs.ledger_exists(connection):
         raise WrongUse("No run is open on this database: there is nothing to roll back.")
     run = runs.latest_run(connection) if run_id is None else runs.read_run(connection, run_id)
-    if run is not None and run.state is RunState.DONE and not run.plan.tables:
+    if run is not None and run.state is RunState.DONE and not run.plan.wanted_tables:
         raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
     if run is not None and run.state is RunState.DONE:
         return run

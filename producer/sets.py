@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from producer.repartition import lost_keys
 from replank.table_spec import TableSpec
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
@@ -38,6 +40,22 @@ def conversion_sets(
             parent[root(table)] = root(meets)
     numbers: dict[int, int] = {}
     return {oid: numbers.setdefault(root(oid), len(numbers) + 1) for oid in tables}
+
+
+def planned_sets(
+    connection: Connection, specs: Sequence[TableSpec], keys: Sequence[ForeignKey]
+) -> dict[int, tuple[tuple[TableSpec, ...], list[Mapping[str, Any]]]]:
+    """Set number → its tables, which change places together, and the foreign keys around them as documents."""
+    rebuilt = [spec for spec in specs if spec.method == "rebuild"]
+    numbers = conversion_sets([spec.oid for spec in rebuilt], keys, joined_tables(connection, rebuilt))
+    lost = {each.key.oid for each in lost_keys(specs, keys)}
+    members: dict[int, list[TableSpec]] = defaultdict(list)
+    for spec in rebuilt:
+        members[numbers[spec.oid]].append(spec)
+    return {
+        set_no: (tuple(found), key_documents({spec.oid for spec in found}, keys, lost))
+        for set_no, found in members.items()
+    }
 
 
 def joined_tables(connection: Connection, specs: Sequence[TableSpec]) -> list[tuple[int, int]]:

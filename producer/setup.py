@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from producer.by_hand.compiling import as_kept, compile_pass
+from producer.by_hand.work import work_of
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
-from producer.sets import conversion_sets, joined_tables, key_documents
-from producer.steps.compiling import CompiledStep, compile_steps, refuse_other_scripts
+from producer.sets import planned_sets
+from producer.steps.compiled import CompiledStep
+from producer.steps.compiling import as_stored, compile_steps, stored_step
+from producer.steps.drop_deprecated import STEP as DROP_DEPRECATED
+from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
+from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import PHASES
@@ -24,6 +29,7 @@ from sql.connection import Connection
 from sql.ledger import quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.quarantine import create_quarantine
+from sql.scripts import Script
 from sql.snapshot import keep_objects
 
 STEP = "08-migrate-uuid-types"
@@ -39,10 +45,12 @@ def begin_or_resume(
     hold_cutover: bool,
     before_first_write: Callable[[], None] = lambda: None,
     scripts_in: Path | None = None,
+    with_pass_scripts: bool = True,
 ) -> Run:
     """The open run of this plan, the finished one, or a new one; a new one asks `before_first_write`.
 
-    `scripts_in` is a folder of scripts that a new run must be equal to. Raises WrongUse if a run of another plan
+    `scripts_in` is a folder of scripts that a new run must be equal to; without `with_pass_scripts` nobody will read
+    those of the pass, and they are not composed. Raises WrongUse if a run of another plan
     is open, or if the scripts are others.
     """
     if runs.ledger_exists(connection):
@@ -56,6 +64,8 @@ def begin_or_resume(
                     f"Run {present.run_id} of plan {present.plan_name} is open on this database and its plan says "
                     "something else. Go on with that plan, or `replank rollback` first."
                 )
+            if scripts_in is not None:
+                _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
                 runs.set_flags(connection, present.run_id, hold_cutover=True)
             return present
@@ -63,7 +73,12 @@ def begin_or_resume(
         if done is not None:
             return done
     return _begin(
-        connection, file, hold_cutover=hold_cutover, before_first_write=before_first_write, scripts_in=scripts_in
+        connection,
+        file,
+        hold_cutover=hold_cutover,
+        before_first_write=before_first_write,
+        scripts_in=scripts_in,
+        with_pass_scripts=with_pass_scripts,
     )
 
 
@@ -74,25 +89,35 @@ def _begin(
     hold_cutover: bool,
     before_first_write: Callable[[], None],
     scripts_in: Path | None,
+    with_pass_scripts: bool,
 ) -> Run:
     """Scripts of earlier phases change the catalogue, so tables are planned when these have run.
 
-    The first look is at the names of now, which step 07 may change.
+    The first look is at the names of now, which step 07 may change. Step 11 drops what the pass over the tables leaves
+    behind, so it is planned with them.
     """
     now = named_now(connection, file).file
-    resolved, specs = _look(connection, now)
+    resolved, specs = look(connection, now)
     refuse_unknown(connection, now)
-    compiled = compile_steps(connection, file.plan, Path(file.source).parent)
+    work = work_of(connection, now.plan, resolved, specs)
+    compiled = compile_steps(connection, file.plan, _folder(file))
+    of_pass = compile_pass(connection, work) if with_pass_scripts else []
+    deprecated = compile_deprecated(connection, work)
+    of_pass.append(deprecated)
     if scripts_in is not None:
-        refuse_other_scripts(compiled, scripts_in)
+        refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
         runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")
         _keep_scripts(connection, run_id, compiled)
+        keep_pass(connection, run_id, of_pass, reviewed=scripts_in is not None)
         if not any(each.asked and each.step.phase < PHASE for each in compiled):
-            _write_tables(connection, run_id, resolved, specs)
+            _write_tables(connection, run_id, resolved, specs, step=file.plan.steps.carrier)
+            _keep_scripts(connection, run_id, [deprecated])
+        elif not file.plan.wanted_tables:
+            _keep_scripts(connection, run_id, [deprecated])
         plan_caches(connection, run_id, file.plan, named_now=now.plan)
     return runs.read_run(connection, run_id)
 
@@ -102,15 +127,60 @@ def plan_tables(connection: Connection, run: Run) -> bool:
 
     Raises NeedsPerson or WrongUse where the plan does not fit the database as it is now.
     """
-    if not run.plan.tables or scripts.has_step(connection, run.run_id, STEP):
+    if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
-    resolved, specs = _look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
+    resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
+    work = work_of(connection, run.plan, resolved, specs)
+    deprecated = compile_deprecated(connection, work)
+    of_pass = [*compile_pass(connection, work), deprecated]
+    refuse_unread(connection, run, of_pass)
     with connection.transaction():
-        _write_tables(connection, run.run_id, resolved, specs)
+        keep_pass(connection, run.run_id, of_pass, reviewed=False)
+        _write_tables(connection, run.run_id, resolved, specs, step=run.plan.steps.carrier)
+        _keep_scripts(connection, run.run_id, [deprecated])
     return True
 
 
-def _look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSpec]]:
+def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
+    """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
+    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    if present is None or present.plan_digest != file.plan.digest():
+        made = compile_steps(connection, file.plan, _folder(file)) + _pass_now(connection, file)
+    else:
+        kept = stored(connection, present)
+        made = as_stored(present.plan, kept) + _pass_of(connection, present, file, kept)
+    return sorted(made, key=lambda each: each.step.number)
+
+
+def _pass_now(connection: Connection, file: PlanFile) -> list[CompiledStep]:
+    """The pass over the tables, and what step 11 drops behind it, as they are now."""
+    now = named_now(connection, file).file
+    work = work_of(connection, now.plan, *look(connection, now))
+    return [*compile_pass(connection, work), compile_deprecated(connection, work)]
+
+
+def _pass_of(connection: Connection, run: Run, file: PlanFile, kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """As its tables were planned; before they are, as they would be now."""
+    if scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
+        return [*as_kept(kept), stored_step(DROP_DEPRECATED, run.plan, kept)]
+    return _pass_now(connection, file)
+
+
+def _folder(file: PlanFile) -> Path:
+    """Where names of files in the plan go from."""
+    return Path(file.source).parent
+
+
+def _review(connection: Connection, run: Run, file: PlanFile, folder: Path) -> None:
+    """Before a run goes on with scripts that somebody has read: they are its own. Raises WrongUse."""
+    kept = stored(connection, run)
+    of_pass = _pass_of(connection, run, file, kept)
+    refuse_other_scripts([*as_stored(run.plan, kept), *of_pass], folder)
+    with connection.transaction():
+        keep_pass(connection, run.run_id, of_pass, reviewed=True)
+
+
+def look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSpec]]:
     """The plan's tables in the database. Raises where there is something in the way; nothing is written."""
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
@@ -128,17 +198,15 @@ def _keep_scripts(connection: Connection, run_id: int, compiled: Sequence[Compil
             scripts.add_script(connection, run_id, each.step, "back", each.back)
 
 
-def _write_tables(connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec]) -> None:
+def _write_tables(
+    connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec], *, step: str
+) -> None:
     """Tables, sets and what is given up, in the caller's transaction."""
-    rebuilt = [spec for spec in specs if spec.method == "rebuild"]
-    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=STEP)
-    numbers = conversion_sets([spec.oid for spec in rebuilt], resolved.foreign_keys, joined_tables(connection, rebuilt))
-    members: dict[int, set[int]] = defaultdict(set)
-    for oid, set_no in numbers.items():
-        members[set_no].add(oid)
+    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=step)
+    sets = planned_sets(connection, specs, resolved.foreign_keys)
+    numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     lost = lost_keys(specs, resolved.foreign_keys)
-    for set_no, oids in sorted(members.items()):
-        documents = key_documents(oids, resolved.foreign_keys, {each.key.oid for each in lost})
+    for set_no, (_, documents) in sorted(sets.items()):
         tables.add_set(connection, run_id, set_no, documents)
     for spec, (planned, live) in zip(specs, resolved.tables, strict=True):
         axis, reason = choose_axis(connection, planned, live)

@@ -11,8 +11,9 @@ import typer
 from monitoring.output import people, print_json
 from producer.inspect_commands import in_words
 from producer.resolution import read_plan_file, refuse_other_database
+from producer.setup import compile_all
 from producer.steps.clean_indexes import propose
-from producer.steps.compiling import compile_steps, write_scripts
+from producer.steps.compiling import write_scripts
 from replank.settings import load_settings
 from sql.connection import connect
 
@@ -33,7 +34,7 @@ def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="compile") as connection:
         refuse_other_database(connection, file)
-        compiled = compile_steps(connection, file.plan, plan.parent)
+        compiled = compile_all(connection, file)
     written = write_scripts(compiled, out)
     for each in compiled:
         what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"

@@ -31,14 +31,15 @@ class RenamePlan(Strict):
 class MappingsPlan(Strict):
     """Step 07: names in the database. `tables` are those that get snake_case names, None: all.
 
-    `views` leaves a view under the old names for each renamed table. `reviewed` are trigger functions that name a
-    renamed column and that somebody has made work with both names.
+    `views` leaves a view under the old names for each renamed table; `finish` drops it, unless `keep_views`.
+    `reviewed` are trigger functions that name a renamed column and that somebody has made work with both names.
     """
 
     tables: tuple[TableName, ...] | None = None
     snake_case: bool = True
     rename: tuple[RenamePlan, ...] = ()
     views: bool = True
+    keep_views: bool = False
     reviewed: tuple[TableName, ...] = ()
 
     @field_validator("rename")

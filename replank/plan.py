@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -150,6 +151,21 @@ class TablePlan(Strict):
         _refuse_twice("join", [join.name for join in self.join])
         return self
 
+    def without(self, off: Collection[str]) -> TablePlan:
+        """What is left of it without these steps of the pass."""
+        left_out: dict[str, Any] = {}
+        if "08-migrate-uuid-types" in off:
+            left_out["columns"] = ()
+        if "09-populate-audit-fields" in off:
+            left_out |= {"join": (), "add": (), "fill": ()}
+        if "10-setup-partitioning" in off:
+            left_out["partition"] = None
+        return self.model_copy(update=left_out) if left_out else self
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.columns or self.add or self.fill or self.partition is not None)
+
 
 class Plan(Strict):
     """A whole plan. `version` is the version of this format."""
@@ -180,6 +196,16 @@ class Plan(Strict):
         if not self.tables and not self.caches and not self.steps.asked:
             raise ValueError("nothing to do: name tables, caches or steps")
         return self
+
+    @property
+    def wanted_tables(self) -> tuple[tuple[int, TablePlan], ...]:
+        """The tables with their places in the file, without what belongs to steps that are off.
+
+        One of which nothing is left is not touched. One that said nothing is rebuilt for others' sake: it stays.
+        """
+        left = [(number, said, said.without(self.steps.off)) for number, said in enumerate(self.tables)]
+        kept = [(n, wanted) for n, said, wanted in left if wanted.says_something or not said.says_something]
+        return tuple(kept) if any(wanted.says_something for _, wanted in kept) or not self.steps.off else ()
 
     def digest(self) -> str:
         """A hash of what the plan means: comments, order of keys and layout do not change it."""

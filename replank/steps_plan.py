@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -86,6 +86,12 @@ class EnumPlan(Strict):
         return self
 
 
+class DropPlan(Strict):
+    """Step 11: columns that nobody needs any more, as `table.column` or `schema.table.column`."""
+
+    columns: tuple[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+(\.[^.]+)?$")], ...] = ()
+
+
 class OptimizePlan(Strict):
     """Step 12: indexes that were agreed to go or to be built again, by name. `replank indexes` proposes them."""
 
@@ -93,15 +99,26 @@ class OptimizePlan(Strict):
     reindex: tuple[TableName, ...] = ()
 
 
-class StepsPlan(Strict):
-    """The part of a plan that becomes scripts. A step that is not named does nothing."""
+PassStep = Literal["08-migrate-uuid-types", "09-populate-audit-fields", "10-setup-partitioning"]
 
+
+PASS_STEPS: tuple[PassStep, ...] = get_args(PassStep)
+
+
+class StepsPlan(Strict):
+    """The part of a plan that becomes scripts. A step that is not named does nothing.
+
+    `off` names steps of the pass over the tables that are left out of it, for another run.
+    """
+
+    off: tuple[PassStep, ...] = ()
     uuid_fields: UuidFieldsPlan | None = None
     indexes: IndexesPlan | None = None
     audit_log: AuditLogPlan | None = None
     permission_cache: PermissionCachePlan | None = None
     enums: tuple[EnumPlan, ...] = ()
     mappings: MappingsPlan | None = None
+    drop: DropPlan | None = None
     optimize: OptimizePlan | None = None
 
     @field_validator("enums")
@@ -112,8 +129,20 @@ class StepsPlan(Strict):
             raise ValueError("an enum type is named twice")
         return enums
 
+    @field_validator("off")
+    @classmethod
+    def _off_once(cls, off: tuple[PassStep, ...]) -> tuple[PassStep, ...]:
+        if len(set(off)) < len(off):
+            raise ValueError("a step is named twice")
+        return off
+
+    @property
+    def carrier(self) -> str:
+        """The step of the pass under whose name its work is done: the first that is on."""
+        return next((step for step in PASS_STEPS if step not in self.off), PASS_STEPS[0])
+
     @property
     def asked(self) -> bool:
         """Whether any step is asked for."""
-        scripts = (self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums)
-        return any((*scripts, self.mappings, self.optimize))
+        asked = (self.uuid_fields, self.indexes, self.audit_log, self.permission_cache, self.enums, self.mappings)
+        return any((*asked, self.drop, self.optimize))

@@ -49,12 +49,18 @@ def extend(connection: Connection, spec: TableSpec) -> None:
 
     Nothing here rewrites the table: a default that would is set after its column was added.
     """
+    for statement in extension(connection, spec):
+        run(connection, statement)
+
+
+def extension(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
+    """The statements of `extend`."""
     actions = [action for column in spec.columns for action in _extension(connection, column)]
+    made: list[sql.Composable] = []
     if actions:
-        run(connection, sql.SQL("ALTER TABLE {} {}").format(live_table(spec), sql.SQL(", ").join(actions)))
-    _remember(connection, spec)
-    if filled_columns(spec):
-        _create_trigger(connection, spec)
+        made.append(sql.SQL("ALTER TABLE {} {}").format(live_table(spec), sql.SQL(", ").join(actions)))
+    made += _remembering(spec)
+    return [*made, *_trigger(connection, spec)] if filled_columns(spec) else made
 
 
 def _extension(connection: Connection, column: ColumnSpec) -> list[sql.Composable]:
@@ -85,23 +91,22 @@ def rewrites(connection: Connection, column: ColumnSpec) -> bool:
         return bool(value(connection, query("backfilling.probe")) != before)
 
 
-def _remember(connection: Connection, spec: TableSpec) -> None:
+def _remembering(spec: TableSpec) -> list[sql.Composable]:
     """A table for what is put into columns that were there before."""
     remembered = remembered_columns(spec)
     if not remembered:
-        return
-    run(
-        connection,
+        return []
+    return [
         sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} AS live WITH NO DATA").format(
             filled_table(spec),
             column_list(spec.key_columns, "live"),
             column_list(remembered, "live"),
             live_table(spec),
-        ),
-    )
+        )
+    ]
 
 
-def _create_trigger(connection: Connection, spec: TableSpec) -> None:
+def _trigger(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
     """Rows that come in are filled at once. An expression that fails there leaves NULL: no write may break."""
     branches = sql.SQL(" ").join(
         sql.SQL(
@@ -112,21 +117,17 @@ def _create_trigger(connection: Connection, spec: TableSpec) -> None:
     )
     body = sql.SQL("BEGIN {} RETURN NEW; END").format(branches).as_string(connection)
     function, trigger = fill_function(spec), sql.Identifier(TRIGGER)
-    run(
-        connection,
+    return [
         sql.SQL(
             "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             " SET search_path = pg_catalog, pg_temp AS {}"
         ).format(function, sql.Literal(body)),
-    )
-    run(connection, sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function))
-    run(
-        connection,
+        sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function),
         sql.SQL("CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
             trigger, live_table(spec), function
         ),
-    )
-    run(connection, sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(live_table(spec), trigger))
+        sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(live_table(spec), trigger),
+    ]
 
 
 def backfill_chunk(connection: Connection, spec: TableSpec, chunk: Chunk, *, quiet: bool) -> int:
@@ -141,6 +142,11 @@ def backfill_chunk(connection: Connection, spec: TableSpec, chunk: Chunk, *, qui
 
 def backfill_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
     """Lock the rows first, so that no value is computed from a row that somebody is changing."""
+    return backfill_where(spec, in_chunk(spec, chunk))
+
+
+def backfill_where(spec: TableSpec, where: sql.Composable) -> sql.Composable:
+    """`backfill_statement` for the live rows that a condition on `live` chooses."""
     columns, remembered = filled_columns(spec), remembered_columns(spec)
     empty = [
         sql.SQL("(live.{} IS NULL AND {} IS NOT NULL)").format(sql.Identifier(column.name), fill_value(column))
@@ -166,7 +172,7 @@ def backfill_statement(spec: TableSpec, chunk: Chunk) -> sql.Composable:
         keys=column_list(spec.key_columns, "live"),
         values=sql.SQL(", ").join(values),
         source=joined_source(spec),
-        chunk=in_chunk(spec, chunk),
+        chunk=where,
         empty=sql.SQL(" OR ").join(empty),
         only=only,
         live=live_table(spec),
@@ -217,19 +223,24 @@ def give_back_nulls(connection: Connection, spec: TableSpec, *, quiet: bool) -> 
         return
     if quiet:
         apply_settings(connection, {"session_replication_role": "replica"}, local=True)
+    for statement in given_back(spec):
+        run(connection, statement)
+
+
+def given_back(spec: TableSpec) -> list[sql.Composable]:
+    """The statements of `give_back_nulls`."""
     same = sql.SQL(" AND ").join(sql.SQL("live.{0} = filled.{0}").format(sql.Identifier(name)) for name in spec.key)
-    for column in remembered_columns(spec):
-        run(
-            connection,
-            sql.SQL("UPDATE {} AS live SET {} = NULL FROM {} AS filled WHERE {} AND {} = {}").format(
-                live_table(spec),
-                sql.Identifier(column.name),
-                filled_table(spec),
-                same,
-                sql.Identifier("live", column.name),
-                sql.Identifier("filled", column.name),
-            ),
+    return [
+        sql.SQL("UPDATE {} AS live SET {} = NULL FROM {} AS filled WHERE {} AND {} = {}").format(
+            live_table(spec),
+            sql.Identifier(column.name),
+            filled_table(spec),
+            same,
+            sql.Identifier("live", column.name),
+            sql.Identifier("filled", column.name),
         )
+        for column in remembered_columns(spec)
+    ]
 
 
 def finish_backfill(connection: Connection, spec: TableSpec) -> None:

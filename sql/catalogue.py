@@ -208,8 +208,8 @@ def partition_key(connection: Connection, oid: int) -> str:
 def shape(connection: Connection, oid: int) -> str:
     """A fingerprint of a table's definition with its partitions', a line for it and for each thing that hangs on it."""
     oids = [oid, *(partition.oid for partition in partitions(connection, oid))]
-    defined = [_defined(connection, each) for each in oids]
-    hash_of_all = defined[0] if len(defined) == 1 else hashlib.md5("".join(defined).encode()).hexdigest()
+    hashes = [defined(connection, each) for each in oids]
+    hash_of_all = hashes[0] if len(hashes) == 1 else hashlib.md5("".join(hashes).encode()).hexdigest()
     hangs = _fingerprints(connection, oids)
     lost = not_carried(connection, oid)
     kin = [found["line"] for found in rows(connection, query("inheritance.lines"), {"oid": oid}, prepare=True)]
@@ -217,7 +217,8 @@ def shape(connection: Connection, oid: int) -> str:
     return "\n".join([hash_of_all, *lines])
 
 
-def _defined(connection: Connection, oid: int) -> str:
+def defined(connection: Connection, oid: int) -> str:
+    """The fingerprint of one relation's own definition."""
     (found,) = rows(connection, query("catalogue.shape"), {"oid": oid}, prepare=True)
     return str(found["shape"])
 

@@ -22,17 +22,18 @@ def remember_odd(connection: Connection, spec: TableSpec, live_rows: sql.Composa
 
     `live_rows` is a FROM clause in which the live table is called `live`.
     """
-    run(
-        connection,
-        sql.SQL("INSERT INTO {} SELECT {}, {} FROM {} WHERE {} AND {} ON CONFLICT DO NOTHING").format(
-            odd_table(spec),
-            column_list(spec.key_columns, "live"),
-            _texts(spec, "live", connection.info.server_version),
-            live_rows,
-            where,
-            is_odd(spec.key_columns, "live", connection.info.server_version),
-        ),
-        prepare=True,
+    run(connection, remembered_odd(spec, live_rows, where, connection.info.server_version), prepare=True)
+
+
+def remembered_odd(spec: TableSpec, live_rows: sql.Composable, where: sql.Composable, version: int) -> sql.Composable:
+    """The statement of `remember_odd`."""
+    return sql.SQL("INSERT INTO {} SELECT {}, {} FROM {} WHERE {} AND {} ON CONFLICT DO NOTHING").format(
+        odd_table(spec),
+        column_list(spec.key_columns, "live"),
+        _texts(spec, "live", version),
+        live_rows,
+        where,
+        is_odd(spec.key_columns, "live", version),
     )
 
 
@@ -50,7 +51,11 @@ def log_spellings(connection: Connection, spec: TableSpec) -> None:
     A drain deletes by uuid: without this a twin that came and went would take with it a row that stays. Spellings
     that no verification has seen yet may be missed; that verification finds the row missing.
     """
-    version = connection.info.server_version
+    run(connection, logged_spellings(spec, connection.info.server_version), prepare=True)
+
+
+def logged_spellings(spec: TableSpec, version: int) -> sql.Composable:
+    """The statement of `log_spellings`."""
     keys = [
         (column, sql.SQL("log.{}").format(key)) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)
     ]
@@ -61,24 +66,20 @@ def log_spellings(connection: Connection, spec: TableSpec) -> None:
         for n, value in enumerate(nexts, start=1)
     ]
     comma = sql.SQL(", ")
-    run(
-        connection,
-        sql.SQL(
-            "INSERT INTO {log} ({names})"
-            " SELECT {others} FROM {log} AS log WHERE NOT coalesce(truncated, false)"
-            " AND ({others}) IS NOT NULL AND ROW({others}) IS DISTINCT FROM ROW({keys})"
-            " UNION SELECT {odd_keys} FROM {log} AS log JOIN {odd} AS odd ON {same}"
-            " WHERE NOT coalesce(truncated, false)"
-        ).format(
-            log=log_table(spec),
-            names=comma.join(log_keys(spec)),
-            others=comma.join(others),
-            keys=comma.join(key for _, key in keys),
-            odd_keys=comma.join(sql.SQL("odd.{}").format(key) for key in log_keys(spec)),
-            odd=odd_table(spec),
-            same=sql.SQL(" AND ").join(same),
-        ),
-        prepare=True,
+    return sql.SQL(
+        "INSERT INTO {log} ({names})"
+        " SELECT {others} FROM {log} AS log WHERE NOT coalesce(truncated, false)"
+        " AND ({others}) IS NOT NULL AND ROW({others}) IS DISTINCT FROM ROW({keys})"
+        " UNION SELECT {odd_keys} FROM {log} AS log JOIN {odd} AS odd ON {same}"
+        " WHERE NOT coalesce(truncated, false)"
+    ).format(
+        log=log_table(spec),
+        names=comma.join(log_keys(spec)),
+        others=comma.join(others),
+        keys=comma.join(key for _, key in keys),
+        odd_keys=comma.join(sql.SQL("odd.{}").format(key) for key in log_keys(spec)),
+        odd=odd_table(spec),
+        same=sql.SQL(" AND ").join(same),
     )
 
 
@@ -88,9 +89,23 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
     A twin of a logged key is spelled canonically (found by the live key's own index) or stands among
     the odd spellings, which verification and every drain collect.
     """
-    of_log = sql.SQL("{} JOIN {} ON {}").format(source(spec), logged(spec), same_key(spec, "live"))
-    remember_odd(connection, spec, of_log, sql.SQL("true"))
-    version = connection.info.server_version
+    remember_odd(connection, spec, logged_rows(spec), sql.SQL("true"))
+    twins = run(connection, twins_in_log(spec, connection.info.server_version), prepare=True).fetchall()
+    if twins:
+        raise NeedsPerson(
+            f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+            + "; ".join(str(twin[0]) for twin in twins)
+            + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."
+        )
+
+
+def logged_rows(spec: TableSpec) -> sql.Composable:
+    """A FROM clause: the live rows whose keys are in the log."""
+    return sql.SQL("{} JOIN {} ON {}").format(source(spec), logged(spec), same_key(spec, "live"))
+
+
+def twins_in_log(spec: TableSpec, version: int) -> sql.Composable:
+    """Some spellings, one text for each uuid that a logged key shares with another live row; all odd ones are kept."""
     next_keys = [
         converted_if_valid(column, key, version) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)
     ]
@@ -116,31 +131,21 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
     batch_text = sql.SQL("ROW({})::text").format(
         sql.SQL(", ").join(sql.SQL("batch.{}").format(key) for key in log_keys(spec))
     )
-    twins = run(
-        connection,
-        sql.SQL(
-            "WITH batch AS ({batch}) SELECT string_agg(spelling, ' and ') FROM ("
-            " SELECT {id} AS id, {spelling} AS spelling FROM batch JOIN {live} ON {by_canonical}"
-            " UNION SELECT {id}, {spelling} FROM batch JOIN {odd} AS odd ON {same_c}"
-            " JOIN {live} ON {live_odd}) AS found GROUP BY id HAVING count(*) > 1 LIMIT 3"
-        ).format(
-            batch=batch,
-            id=batch_text,
-            spelling=as_text,
-            live=source(spec),
-            by_canonical=by_canonical,
-            odd=odd_table(spec),
-            same_c=same_c,
-            live_odd=live_odd,
-        ),
-        prepare=True,
-    ).fetchall()
-    if twins:
-        raise NeedsPerson(
-            f"{spec.full_name}: rows that differ in spelling become the same uuid: "
-            + "; ".join(str(twin[0]) for twin in twins)
-            + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."
-        )
+    return sql.SQL(
+        "WITH batch AS ({batch}) SELECT string_agg(spelling, ' and ') FROM ("
+        " SELECT {id} AS id, {spelling} AS spelling FROM batch JOIN {live} ON {by_canonical}"
+        " UNION SELECT {id}, {spelling} FROM batch JOIN {odd} AS odd ON {same_c}"
+        " JOIN {live} ON {live_odd}) AS found GROUP BY id HAVING count(*) > 1 LIMIT 3"
+    ).format(
+        batch=batch,
+        id=batch_text,
+        spelling=as_text,
+        live=source(spec),
+        by_canonical=by_canonical,
+        odd=odd_table(spec),
+        same_c=same_c,
+        live_odd=live_odd,
+    )
 
 
 def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
@@ -148,6 +153,11 @@ def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
 
     One of two twins is always spelled oddly, and a verification of values has kept all odd spellings.
     """
+    return [str(key[0]) for key in run(connection, twins_in_next(spec)).fetchall()]
+
+
+def twins_in_next(spec: TableSpec) -> sql.Composable:
+    """The statement of `twins_of_odd`."""
     same = sql.SQL(" AND ").join(
         sql.SQL("next.{} = odd.{}::{}").format(
             sql.Identifier(column.name), sql.Identifier(f"c{n}"), type_name(column.next_type)
@@ -155,11 +165,7 @@ def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
         for n, column in enumerate(spec.key_columns, start=1)
     )
     keys = column_list(spec.key_columns, "next")
-    found = run(
-        connection,
-        sql.SQL(
-            "SELECT ROW({keys})::text FROM {odd} AS odd JOIN {next} ON {same} GROUP BY {keys}"
-            " HAVING count(DISTINCT (next.tableoid::text, next.ctid::text)) > 1 LIMIT 3"
-        ).format(keys=keys, odd=odd_table(spec), next=next_rows(spec), same=same),
-    ).fetchall()
-    return [str(key[0]) for key in found]
+    return sql.SQL(
+        "SELECT ROW({keys})::text FROM {odd} AS odd JOIN {next} ON {same} GROUP BY {keys}"
+        " HAVING count(DISTINCT (next.tableoid::text, next.ctid::text)) > 1 LIMIT 3"
+    ).format(keys=keys, odd=odd_table(spec), next=next_rows(spec), same=same)

@@ -84,12 +84,17 @@ def copy_chunk(connection: Connection, spec: TableSpec, chunk: Chunk) -> int:
 
 def copy_statement(spec: TableSpec, chunk: Chunk, version: int) -> sql.Composable:
     """One pass: read the chunk, convert, write the next table's rows."""
+    return copy_where(spec, in_chunk(spec, chunk), version)
+
+
+def copy_where(spec: TableSpec, where: sql.Composable, version: int) -> sql.Composable:
+    """`copy_statement` for the live rows that a condition on `live` chooses."""
     return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} WHERE {} AND {}").format(
         next_table(spec),
         column_list(spec.written_columns),
         live_values(spec, version),
         joined_source(spec),
-        in_chunk(spec, chunk),
+        where,
         own_texts_valid(spec, "live", version),
     )
 

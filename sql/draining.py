@@ -67,14 +67,15 @@ def drain(
     if spec.key_converted:
         log_spellings(connection, spec)
         refuse_collisions(connection, spec)
-    run(connection, _delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
-    inserted = run(connection, _insert_into_next(connection, spec), prepare=True).rowcount
+    run(connection, delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
+    inserted = run(connection, insert_into_next(connection, spec), prepare=True).rowcount
     mismatches = count_mismatches(connection, spec) if compare else 0
     run(connection, sql.SQL("DELETE FROM {}").format(log_table(spec)), prepare=True)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
 
 
-def _delete_from_next(connection: Connection, spec: TableSpec, *, everything: bool) -> sql.Composable:
+def delete_from_next(connection: Connection, spec: TableSpec, *, everything: bool) -> sql.Composable:
+    """What is logged goes, or (after a TRUNCATE of a plain table) everything."""
     if everything:
         return sql.SQL("DELETE FROM {}").format(next_rows(spec))
     return sql.SQL("DELETE FROM {} USING {} WHERE {}").format(
@@ -87,7 +88,11 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
 
     Returns how many there are.
     """
-    version = connection.info.server_version
+    return run(connection, logged_vanished(spec, connection.info.server_version)).rowcount
+
+
+def logged_vanished(spec: TableSpec, version: int) -> sql.Composable:
+    """The statement that logs the keys that only next has."""
     same = sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(
             converted_if_valid(column, sql.Identifier("live", column.name), version),
@@ -96,15 +101,13 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
         for column in spec.key_columns
     )
     as_live = sql.SQL(", ").join(canonical(column, sql.Identifier("next", column.name)) for column in spec.key_columns)
-    return run(
-        connection,
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
-            log_table(spec), sql.SQL(", ").join(log_keys(spec)), as_live, next_rows(spec), source(spec), same
-        ),
-    ).rowcount
+    return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
+        log_table(spec), sql.SQL(", ").join(log_keys(spec)), as_live, next_rows(spec), source(spec), same
+    )
 
 
-def _insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable:
+def insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable:
+    """The logged rows come in as they are now."""
     return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {} WHERE {}").format(
         next_table(spec),
         column_list(spec.written_columns),
@@ -118,6 +121,12 @@ def _insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable
 
 def count_mismatches(connection: Connection, spec: TableSpec) -> int:
     """How many of the log's keys differ between live (converted) and next, at this snapshot."""
+    found = run(connection, counted_mismatches(connection, spec), prepare=True).fetchone()
+    return int(found[0]) if found else 0
+
+
+def counted_mismatches(connection: Connection, spec: TableSpec) -> sql.Composable:
+    """The query of `count_mismatches`."""
     keys = log_keys(spec)
     named = sql.SQL(", ").join(keys)
     version = connection.info.server_version
@@ -128,28 +137,23 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
     next_keys = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.Identifier("next", name), key) for name, key in zip(spec.key, keys, strict=True)
     )
-    found = run(
-        connection,
-        sql.SQL(
-            "SELECT count(*) FROM"
-            " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
-            " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
-            " FROM {next} JOIN {converted} ON {next_join}) AS n"
-            " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
-        ).format(
-            live_keys=live_keys,
-            live_hash=row_hash(spec, "live", version, live=True),
-            live=joined_source(spec),
-            logged=logged(spec),
-            live_join=same_key(spec, "live"),
-            kept=not_aside(spec, "live"),
-            next_keys=next_keys,
-            next_hash=row_hash(spec, "next", version, live=False),
-            next=next_rows(spec),
-            converted=logged_converted(connection, spec),
-            next_join=same_key(spec, "next"),
-            named=named,
-        ),
-        prepare=True,
-    ).fetchone()
-    return int(found[0]) if found else 0
+    return sql.SQL(
+        "SELECT count(*) FROM"
+        " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
+        " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
+        " FROM {next} JOIN {converted} ON {next_join}) AS n"
+        " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
+    ).format(
+        live_keys=live_keys,
+        live_hash=row_hash(spec, "live", version, live=True),
+        live=joined_source(spec),
+        logged=logged(spec),
+        live_join=same_key(spec, "live"),
+        kept=not_aside(spec, "live"),
+        next_keys=next_keys,
+        next_hash=row_hash(spec, "next", version, live=False),
+        next=next_rows(spec),
+        converted=logged_converted(connection, spec),
+        next_join=same_key(spec, "next"),
+        named=named,
+    )

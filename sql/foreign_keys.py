@@ -87,8 +87,13 @@ def join_leaves(connection: Connection, key: ForeignKeyDocument) -> None:
         connection, query("foreign_keys.is_there"), {"schema": named[0], "table": named[1], "name": key["name"]}
     )
     if not there:
-        for statement in (_added(key, named, late=False), *_comment(key)):
+        for statement in own_key(key):
             run(connection, statement)
+
+
+def own_key(key: ForeignKeyDocument) -> list[sql.Composable]:
+    """The key of a table whose leaves have theirs already: it takes them in, and reads no row."""
+    return [_added(key, (key["schema"], key["table_name"]), late=False), *_comment(key)]
 
 
 def _added(key: ForeignKeyDocument, named: Name, *, late: bool) -> sql.Composable:

@@ -56,10 +56,9 @@ def drain_back(connection: Connection, pair: Pair) -> Drained:
         apply_settings(connection, {"work_mem": "64MB"}, local=True)
         connection.execute(sql.SQL("ANALYZE {}").format(back_log(pair.spec)))
     # The plan for many keys must not be the one that is kept for the lock.
-    run(connection, _remember(connection, pair), prepare=few)
-    run(connection, _delete(pair), prepare=few)
-    inserted = run(connection, _insert(connection, pair), prepare=few).rowcount
-    mismatches = _count_mismatches(connection, pair, prepare=few)
+    inserted = [run(connection, statement, prepare=few).rowcount for statement in taken_back(connection, pair)][-1]
+    found = run(connection, counted_mismatches(connection, pair), prepare=few).fetchone()
+    mismatches = int(found[0]) if found else 0
     run(connection, sql.SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
     run(connection, sql.SQL("DELETE FROM {}").format(back_log(pair.spec)), prepare=few)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
@@ -67,23 +66,30 @@ def drain_back(connection: Connection, pair: Pair) -> Drained:
 
 def _log_vanished(connection: Connection, pair: Pair) -> int:
     """TRUNCATE logs no keys: every key that only the past table has is logged. Returns how many there are."""
+    return run(connection, logged_vanished(connection, pair)).rowcount
+
+
+def logged_vanished(connection: Connection, pair: Pair) -> sql.Composable:
+    """The statement that logs the keys that only the past table has."""
     keys = past_keys(connection, pair)
-    return run(
-        connection,
-        sql.SQL(
-            "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT EXISTS (SELECT FROM {} WHERE {})"
-            " AND ROW({}) IS NOT NULL"
-        ).format(
-            back_log(pair.spec),
-            sql.SQL(", ").join(log_keys(pair.spec)),
-            sql.SQL(", ").join(keys),
-            past_rows(pair),
-            taken_over(pair),
-            new_rows(pair),
-            equal(of_new(pair), keys),
-            sql.SQL(", ").join(keys),
-        ),
-    ).rowcount
+    return sql.SQL(
+        "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT EXISTS (SELECT FROM {} WHERE {})"
+        " AND ROW({}) IS NOT NULL"
+    ).format(
+        back_log(pair.spec),
+        sql.SQL(", ").join(log_keys(pair.spec)),
+        sql.SQL(", ").join(keys),
+        past_rows(pair),
+        taken_over(pair),
+        new_rows(pair),
+        equal(of_new(pair), keys),
+        sql.SQL(", ").join(keys),
+    )
+
+
+def taken_back(connection: Connection, pair: Pair) -> list[sql.Composable]:
+    """The statements of a drain, in their order: past rows are remembered, deleted, and come in as they are now."""
+    return [_remember(connection, pair), _delete(pair), _insert(connection, pair)]
 
 
 def _remember(connection: Connection, pair: Pair) -> sql.Composable:
@@ -174,29 +180,24 @@ def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> sql.
     return sql.SQL("({})").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
 
 
-def _count_mismatches(connection: Connection, pair: Pair, *, prepare: bool) -> int:
-    """How many of the log's keys differ between past (converted) and new, at this snapshot."""
+def counted_mismatches(connection: Connection, pair: Pair) -> sql.Composable:
+    """The query for how many of the log's keys differ between past (converted) and new, at this snapshot."""
     version = connection.info.server_version
     named = sql.SQL(", ").join(log_keys(pair.spec))
-    found = run(
-        connection,
-        sql.SQL(
-            "SELECT count(*) FROM (SELECT {keys}, {past_hash} AS hash FROM {past}) AS p"
-            " FULL JOIN (SELECT {keys}, {new_hash} AS hash FROM {new} JOIN {logged} ON {same}) AS n"
-            " USING ({named}) WHERE p.hash IS DISTINCT FROM n.hash"
-        ).format(
-            keys=sql.SQL(", ").join(of_log(pair)),
-            past_hash=row_hash(pair.everything, "past", version, live=True),
-            past=logged_past(connection, pair),
-            new_hash=row_hash(pair.everything, "new", version, live=False),
-            new=new_rows(pair),
-            logged=logged(pair),
-            same=equal(of_new(pair), of_log(pair)),
-            named=named,
-        ),
-        prepare=prepare,
-    ).fetchone()
-    return int(found[0]) if found else 0
+    return sql.SQL(
+        "SELECT count(*) FROM (SELECT {keys}, {past_hash} AS hash FROM {past}) AS p"
+        " FULL JOIN (SELECT {keys}, {new_hash} AS hash FROM {new} JOIN {logged} ON {same}) AS n"
+        " USING ({named}) WHERE p.hash IS DISTINCT FROM n.hash"
+    ).format(
+        keys=sql.SQL(", ").join(of_log(pair)),
+        past_hash=row_hash(pair.everything, "past", version, live=True),
+        past=logged_past(connection, pair),
+        new_hash=row_hash(pair.everything, "new", version, live=False),
+        new=new_rows(pair),
+        logged=logged(pair),
+        same=equal(of_new(pair), of_log(pair)),
+        named=named,
+    )
 
 
 Misfit = errors.DataError | errors.IntegrityError

@@ -20,7 +20,7 @@ def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> lis
     In the caller's REPEATABLE READ transaction. Spellings are compared first: that is ten times cheaper.
     """
     logged = int(value(connection, sql.SQL("SELECT count(*) FROM {}").format(back_log(pair.spec))))
-    past_left, new_left = _left(connection, pair) if logged else (taken_over(pair), sql.SQL("true"))
+    past_left, new_left = not_in_log(connection, pair) if logged else (taken_over(pair), sql.SQL("true"))
     for space in (Space.SPELLINGS, Space.VALUES):
         if _sums(connection, pair, space, past_left, new_left):
             return []
@@ -29,13 +29,13 @@ def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> lis
 
 def compared(connection: Connection, pair: Pair) -> tuple[int, int, int]:
     """Rows of the past and of the new table, and how many keys differ, in the caller's REPEATABLE READ transaction."""
-    left = _left(connection, pair)
+    left = not_in_log(connection, pair)
     past, new = (_sum(connection, pair, Space.VALUES, side, left) for side in ("past", "new"))
     differing = 0 if past == new else len(_examples(connection, pair, *left, limit=None))
     return past[0], new[0], differing
 
 
-def _left(connection: Connection, pair: Pair) -> tuple[sql.Composable, sql.Composable]:
+def not_in_log(connection: Connection, pair: Pair) -> tuple[sql.Composable, sql.Composable]:
     """Conditions on `past` and `new`: the row's key is not in the log."""
     log = sql.SQL("{} AS log").format(back_log(pair.spec))
     conditions = [
@@ -57,12 +57,18 @@ def _sum(
     connection: Connection, pair: Pair, space: Space, side: str, left: tuple[sql.Composable, sql.Composable]
 ) -> tuple[int, str]:
     """Count and sum of the hashes of one side's rows."""
-    table, kept = (past_rows(pair), left[0]) if side == "past" else (new_rows(pair), left[1])
-    hashed = row_hash(pair.unchanged, side, connection.info.server_version, live=side == "past", space=space)
-    statement = sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {}").format(hashed, table, kept)
-    found = run(connection, statement).fetchone()
+    found = run(connection, summed(pair, space, side, left, connection.info.server_version)).fetchone()
     assert found is not None
     return found[0], found[1]
+
+
+def summed(
+    pair: Pair, space: Space, side: str, left: tuple[sql.Composable, sql.Composable], version: int
+) -> sql.Composable:
+    """The query for it: one row, the sum as text."""
+    table, kept = (past_rows(pair), left[0]) if side == "past" else (new_rows(pair), left[1])
+    hashed = row_hash(pair.unchanged, side, version, live=side == "past", space=space)
+    return sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {}").format(hashed, table, kept)
 
 
 def _examples(

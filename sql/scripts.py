@@ -23,11 +23,15 @@ _BLOCK = re.compile(r"^-- \[\] (.+)$", re.MULTILINE)
 
 HEAD = """\
 -- Replank: {name}. {purpose}
--- Every block may be run again: what is done already is left as it is.
+-- {again}
 SET lock_timeout = '{lock_timeout_ms}ms';
 SET statement_timeout = 0;
 SET search_path = pg_catalog;
 """
+
+
+AGAIN = "Every block may be run again: what is done already is left as it is."
+ONCE = "For psql, from its top to its end, once; the first error ends it. Its rollback takes back whatever is done."
 
 
 class Quoted(str):
@@ -54,6 +58,9 @@ class Script:
     blocks: tuple[Block, ...]
     change: FileChange | None = None
     """What it does to a file, where it does nothing in the database: its only block is the diff then."""
+    once: bool = False
+    """Whether it is for psql alone: a run does the same by jobs, with its coordinator looking on."""
+    why_nothing: str = "the plan does not ask for this step"
 
     @property
     def file_name(self) -> str:
@@ -64,9 +71,16 @@ class Script:
         """The file, as psql runs it, or as `patch` does."""
         if self.change is not None:
             return self.change.diff
-        head = HEAD.format(name=self.name, purpose=self.purpose, lock_timeout_ms=self.lock_timeout_ms)
+        head = HEAD.format(
+            name=self.name,
+            purpose=self.purpose,
+            lock_timeout_ms=self.lock_timeout_ms,
+            again=ONCE if self.once else AGAIN,
+        )
         if not self.blocks:
-            return head + "\n-- Nothing is to be done: the plan does not ask for this step.\n"
+            return head + f"\n-- Nothing is to be done: {self.why_nothing}.\n"
+        if self.once:
+            head += "\\set ON_ERROR_STOP on\n"
         numbered = (f"-- [{n}] {block.purpose}\n{block.sql}" for n, block in enumerate(self.blocks, start=1))
         return head + "\n" + "\n\n".join(numbered) + "\n"
 

@@ -104,7 +104,7 @@ def _prepare(
     present = _present(connection, sorted(names | pasts))
     return Prepared(
         lock=lock_script(connection, new.views, present),
-        swap=_script(connection, back, past, new, keys),
+        swap=swap_back_script(connection, back, past, new, keys),
         oids=[*table_oids(connection, present), *(view.oid for view in new.views)],
         functions=[function.oid for function in new.functions],
     )
@@ -115,9 +115,16 @@ def _present(connection: Connection, names: Sequence[tuple[str, str]]) -> list[t
     return [name for name in names if table_oids(connection, [name])]
 
 
-def _script(
-    connection: Connection, back: SetBack, past: Hanging, new: Hanging, keys: Sequence[ForeignKey]
+def swap_back_script(
+    connection: Connection,
+    back: SetBack,
+    past: Hanging,
+    new: Hanging,
+    keys: Sequence[ForeignKey],
+    *,
+    before_swap: bool = False,
 ) -> sql.Composable:
+    """New to undone, past to live, and what was taken from the past tables. `before_swap` composes it beforehand."""
     members = {pair.new.oid for pair in back.pairs}
     made: list[sql.Composable] = [
         sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
@@ -133,7 +140,11 @@ def _script(
     for pair in back.pairs:
         root = Relation(oid=pair.new.oid, schema=pair.spec.schema, name=pair.spec.name)
         detached, attached = carried_sequences(
-            connection, root, built_in=pair.spec.past_schema, gone_to=pair.spec.undone_schema
+            connection,
+            root,
+            built_in=pair.spec.past_schema,
+            gone_to=pair.spec.undone_schema,
+            named_alike=before_swap,
         )
         made += [*detached, *_on_update_away(pair)]
         after += attached
@@ -229,6 +240,12 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
 
 def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
     """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
+    counted = counted_orphans(back, key)
+    return 0 if counted is None else int(value(connection, counted))
+
+
+def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> sql.Composable | None:
+    """The query of `count_orphans`; None where the key leads out of the set."""
     # A foreign key means the rows of the table itself, and of its partitions.
     heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}
     past = {
@@ -240,7 +257,7 @@ def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any])
     child = past.get((key["schema"], key["table_name"]))
     parent = past.get((key["ref_schema"], key["ref_table"]))
     if child is None or parent is None:
-        return 0
+        return None
     pairs = [
         (sql.Identifier("child", name), sql.Identifier("parent", ref))
         for name, ref in zip(key["columns"], key["ref_columns"], strict=True)
@@ -249,4 +266,4 @@ def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any])
     asked = sql.SQL("SELECT count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})")
     there = both.join(sql.SQL("{} IS NOT NULL").format(name) for name, _ in pairs)
     same = both.join(sql.SQL("{} = {}").format(name, ref) for name, ref in pairs)
-    return int(value(connection, asked.format(child, there, parent, same)))
+    return asked.format(child, there, parent, same)

@@ -71,12 +71,13 @@ def moved(table: sql.Identifier, schema: str) -> sql.Composable:
 
 
 def carried_sequences(
-    connection: Connection, spec: Relation, *, built_in: str, gone_to: str
+    connection: Connection, spec: Relation, *, built_in: str, gone_to: str, named_alike: bool = False
 ) -> tuple[list[sql.Composable], list[sql.Composable]]:
     """A serial's sequence changes its owner; an identity's gets the old one's place and name, and goes on counting.
 
     `spec` goes to the schema `gone_to`, what takes its place comes from `built_in`. An owned sequence follows its
-    table into another schema, so it is let go first.
+    table into another schema, so it is let go first. `named_alike` says that what takes the place of an identity's
+    sequence has its name, and need not be there yet.
     """
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
@@ -87,11 +88,8 @@ def carried_sequences(
             before.append(sql.SQL("ALTER SEQUENCE {} OWNED BY NONE").format(name))
             after.append(sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(name, column))
             continue
-        new = row(
-            connection,
-            query("cutover.next_sequence"),
-            {"schema": built_in, "table": spec.name, "column": sequence["column"]},
-        )
+        wanted = {"schema": built_in, "table": spec.name, "column": sequence["column"]}
+        new = sequence if named_alike else row(connection, query("cutover.next_sequence"), wanted)
         assert new is not None
         moved, past = (
             sql.Identifier(spec.schema, new["name"]),

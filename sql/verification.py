@@ -56,24 +56,24 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk,
         ),
     )
     assert log is not None
-    left_out = sql.SQL("true") if log["keys"] == 0 else _not_logged(connection, spec, side)
-    version = connection.info.server_version
-    table = joined_source(spec) if side == "live" else next_rows(spec)
-    found = run(
-        connection,
-        sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {} AND {}").format(
-            row_hash(spec, side, version, live=side == "live", space=space),
-            table,
-            in_chunk(spec, chunk, side),
-            left_out,
-            not_aside(spec, "live") if side == "live" else sql.SQL("true"),
-        ),
-    ).fetchone()
+    left_out = sql.SQL("true") if log["keys"] == 0 else not_logged(connection, spec, side)
+    where = sql.SQL("{} AND {}").format(in_chunk(spec, chunk, side), left_out)
+    found = run(connection, summed(spec, side, where, space, connection.info.server_version)).fetchone()
     assert found is not None
     if side == "live" and space is Space.VALUES and spec.key_converted:
         remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
     return Sums(
         rows=found[0], total=int(found[1]), truncated=log["truncated"], aside=_aside(connection, spec, side, chunk)
+    )
+
+
+def summed(spec: TableSpec, side: Side, where: sql.Composable, space: Space, version: int) -> sql.Composable:
+    """The query for count and sum of the hashes of one side's rows: one row, the sum as text."""
+    return sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {}").format(
+        row_hash(spec, side, version, live=side == "live", space=space),
+        joined_source(spec) if side == "live" else next_rows(spec),
+        where,
+        not_aside(spec, "live") if side == "live" else sql.SQL("true"),
     )
 
 
@@ -85,7 +85,8 @@ def _aside(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) ->
     return kept_rows(connection, spec) if chunk.lower in (None, ("0",)) else None
 
 
-def _not_logged(connection: Connection, spec: TableSpec, side: Side) -> sql.Composable:
+def not_logged(connection: Connection, spec: TableSpec, side: Side) -> sql.Composable:
+    """The condition that a side's row is none whose key is in the log."""
     if side == "live":
         logged: sql.Composable = sql.SQL("{} AS log").format(log_table(spec))
     else:
@@ -129,12 +130,12 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             as_converted=as_converted,
             live_hash=row_hash(spec, "live", version, live=True),
             live=joined_source(spec),
-            live_left=_not_logged(connection, spec, "live"),
+            live_left=not_logged(connection, spec, "live"),
             kept=not_aside(spec, "live"),
             nexts=nexts,
             next_hash=row_hash(spec, "next", version, live=False),
             next=next_rows(spec),
-            next_left=_not_logged(connection, spec, "next"),
+            next_left=not_logged(connection, spec, "next"),
         )
     )
     return found.rowcount + aside

@@ -49,7 +49,7 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
     renames = renames_done(connection, [c for c in changes if isinstance(c, RenamedTable | RenamedColumn)])
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     pairs: list[tuple[TablePlan, LiveTable]] = []
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         table = found.get((planned.table_schema, planned.name))
         if table is None:
             raise WrongUse(f"table {planned.full_name} of the plan is not in this database")
@@ -205,7 +205,7 @@ def unchanged(connection: Connection, plan: Plan) -> list[str]:
     found = {(table.schema, table.name): table for table in read_tables(connection)}
     missing: list[str] = []
     types = enum_types(connection, plan)
-    for planned in plan.tables:
+    for _, planned in plan.wanted_tables:
         named: Table = (planned.table_schema, planned.name)
         table = found.get(named)
         if table is None:

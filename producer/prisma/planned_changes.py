@@ -41,7 +41,7 @@ def planned_changes(connection: Connection, plan: Plan, document: Document, defa
     with connection.transaction(force_rollback=True):
         # Columns may have types that step 05 is yet to make.
         make_types(connection, plan)
-        for planned in plan.tables:
+        for _, planned in plan.wanted_tables:
             changes += _of_table(connection, plan, planned, document, default_schema, live, enums)
     return changes + renames_of(rule, document, live, default_schema)
 

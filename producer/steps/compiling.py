@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from producer.steps import audit_log, clean_indexes, enums, mappings, missing_indexes, permission_cache, uuid_fields
+from producer.steps.compiled import CompiledStep
 from producer.steps.schema_file import schema_change
 from replank.errors import WrongUse
 from replank.plan import Plan
@@ -28,21 +28,12 @@ PURPOSES = {
     5: "Enum types with the values they should have",
     6: "Prisma's schema file follows the plan",
     7: "Other names for tables and columns; views under the old ones",
+    11: "Past tables and what is deprecated go; afterwards there is no way back",
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
 
-
-@dataclass(frozen=True, kw_only=True)
-class CompiledStep:
-    """A step's two scripts."""
-
-    step: Step
-    forward: Script
-    back: Script
-
-    @property
-    def asked(self) -> bool:
-        return bool(self.forward.blocks)
+OF_TABLES = (11,)
+"""What is compiled with the pass over the tables (`producer.steps.drop_deprecated`)."""
 
 
 def compile_steps(connection: Connection, plan: Plan, folder: Path = Path()) -> list[CompiledStep]:
@@ -53,16 +44,18 @@ def compile_steps(connection: Connection, plan: Plan, folder: Path = Path()) -> 
     found = _facts(connection, plan)
     change = schema_change(connection, plan, folder)
     return [
-        _compiled(step, plan, found.get(step.number)) if step.number != SCHEMA_STEP else _of_file(step, plan, change)
+        _of_file(step, plan, change)
+        if step.number == SCHEMA_STEP
+        else compiled_step(step, plan, found.get(step.number))
         for step in STEPS
-        if step.number in PURPOSES
+        if step.number in PURPOSES and step.number not in OF_TABLES
     ]
 
 
 def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | None) -> CompiledStep:
     """A step that changes a file. Nothing of it runs in the database."""
     if change is None:
-        return _compiled(step, plan, None)
+        return compiled_step(step, plan, None)
     forward, back = (
         Script(
             name=name,
@@ -77,6 +70,22 @@ def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | Non
         )
     )
     return CompiledStep(step=step, forward=forward, back=back)
+
+
+def as_stored(plan: Plan, kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """The steps of a run that has begun, by the scripts that it keeps; those it does not keep were not asked for."""
+    steps = [step for step in STEPS if step.number in PURPOSES and step.number not in OF_TABLES]
+    return [stored_step(step, plan, kept) for step in steps]
+
+
+def stored_step(step: Step, plan: Plan, kept: Mapping[str, Script]) -> CompiledStep:
+    """One step by the scripts that a run keeps of it, or with nothing to do."""
+    empty = compiled_step(step, plan, None)
+    return CompiledStep(
+        step=step,
+        forward=kept.get(step.name, empty.forward),
+        back=kept.get(step.rollback_name, empty.back),
+    )
 
 
 def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]]:
@@ -101,7 +110,8 @@ def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]
     return found
 
 
-def _compiled(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+def compiled_step(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+    """A step's scripts from its templates; without facts they have nothing to do."""
     forward, back = (
         Script(
             name=name,
@@ -132,24 +142,6 @@ def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
     except OSError as error:
         raise WrongUse(f"{folder}: the scripts cannot be written: {error.strerror}") from None
     return written
-
-
-def refuse_other_scripts(compiled: Sequence[CompiledStep], folder: Path) -> None:
-    """What will run must be what was read. Raises WrongUse with the names of files that differ."""
-    differ: list[str] = []
-    for script in (script for each in compiled for script in (each.forward, each.back)):
-        path = folder / script.file_name
-        try:
-            present = path.read_bytes()
-        except OSError as error:
-            raise WrongUse(f"{path}: the script cannot be read: {error.strerror}") from None
-        if present != script.text.encode():
-            differ.append(path.name)
-    if differ:
-        raise WrongUse(
-            f"{folder}: {', '.join(differ)} is not what this plan and this database give now. Either the file was "
-            "changed (put the change into the plan), or the database was: `replank compile` again, and read it again."
-        )
 
 
 def step_named(name: str) -> Step:

@@ -74,6 +74,11 @@ class ScriptRunner:
         )
 
     def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
+        if isinstance(error, errors.DependentObjectsStillExist):
+            return (
+                f"{script.name}, block {number} ({block.purpose}): others depend on it: {error.diag.message_detail}. "
+                f"Drop these, then `{self.command}`: it goes on."
+            )
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         return (
             f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "

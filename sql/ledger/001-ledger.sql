@@ -56,6 +56,17 @@ CREATE TABLE replank.script (
     FOREIGN KEY (run_id, step) REFERENCES replank.step ON DELETE CASCADE
 );
 
+-- The pass over the tables as it was compiled when they were planned; jobs say the same. `reviewed`: read by a person.
+CREATE TABLE replank.pass_script (
+    run_id    bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    step      text NOT NULL,
+    direction text NOT NULL CHECK (direction IN ('forward', 'back')),
+    document  jsonb NOT NULL,
+    checksum  text NOT NULL,
+    reviewed  boolean NOT NULL,
+    PRIMARY KEY (run_id, step, direction)
+);
+
 CREATE TABLE replank.run_table (
     run_id           bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     table_no         integer NOT NULL,

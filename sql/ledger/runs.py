@@ -131,6 +131,12 @@ def done_runs(connection: Connection) -> list[Run]:
     return [run for found in rows(connection, query("ledger.done_runs")) if (run := _run(found)) is not None]
 
 
+def runs_with_steps_off(connection: Connection, plan_name: str) -> list[Run]:
+    """Runs of plans of this name that have ended well, though steps were switched off in them."""
+    found = rows(connection, query("ledger.runs_with_steps_off"), {"plan_name": plan_name})
+    return [run for each in found if (run := _run(each)) is not None]
+
+
 def finished_run_of(connection: Connection, plan: Plan) -> Run | None:
     return _run(row(connection, query("ledger.finished_run_of_plan"), {"plan_digest": plan.digest()}))
 

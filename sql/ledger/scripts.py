@@ -55,6 +55,42 @@ def back_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     return _planned(rows(connection, query("scripts.back"), {"run_id": run_id}))
 
 
+def all_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
+    """Forward and back, whether or not they have begun."""
+    return _planned(rows(connection, query("scripts.all"), {"run_id": run_id}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassScript:
+    """A script of the pass. `reviewed` says that it was compared with what somebody had read."""
+
+    script: Script
+    reviewed: bool
+
+
+def keep_pass_script(
+    connection: Connection, run_id: int, step: Step, direction: Direction, script: Script, *, reviewed: bool
+) -> None:
+    connection.execute(
+        query("scripts.keep_pass"),
+        {
+            "run_id": run_id,
+            "step": step.name,
+            "direction": direction,
+            "document": Jsonb(asdict(script)),
+            "checksum": script.checksum,
+            "reviewed": reviewed,
+        },
+    )
+
+
+def pass_scripts(connection: Connection, run_id: int) -> dict[str, PassScript]:
+    """By their names."""
+    found = rows(connection, query("scripts.pass"), {"run_id": run_id})
+    made = [PassScript(script=_script(r["document"]), reviewed=r["reviewed"]) for r in found]
+    return {each.script.name: each for each in made}
+
+
 def _planned(found: Iterable[dict[str, Any]]) -> list[PlannedScript]:
     return [
         PlannedScript(

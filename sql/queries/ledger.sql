@@ -39,6 +39,10 @@ SELECT * FROM replank.run ORDER BY run_id DESC LIMIT 1;
 -- finished_run_of_plan: a run of the same plan that is done
 SELECT * FROM replank.run WHERE plan_digest = %(plan_digest)s AND state IN ('done', 'finished') ORDER BY run_id DESC LIMIT 1;
 
+-- runs_with_steps_off: runs of plans of one name that have ended well, though steps were switched off in them
+SELECT * FROM replank.run
+ WHERE plan_name = %(plan_name)s AND state IN ('done', 'finished') AND jsonb_array_length(plan #> '{steps,off}') > 0 ORDER BY run_id;
+
 -- run_by_id: one run
 SELECT * FROM replank.run WHERE run_id = %(run_id)s;
 

@@ -14,6 +14,19 @@ SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN repl
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'back' AND t.started_at IS NOT NULL ORDER BY s.step DESC;
 
+-- all: the scripts of a run, forward and back
+SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
+ WHERE s.run_id = %(run_id)s ORDER BY s.step, s.direction DESC;
+
+-- keep_pass: the pass as it is compiled now; what was read before stays marked until it is another one
+INSERT INTO replank.pass_script (run_id, step, direction, document, checksum, reviewed)
+VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(reviewed)s)
+ON CONFLICT (run_id, step, direction) DO UPDATE SET document = excluded.document, checksum = excluded.checksum,
+  reviewed = excluded.reviewed OR (pass_script.reviewed AND pass_script.checksum = excluded.checksum);
+
+-- pass: the scripts of the pass
+SELECT * FROM replank.pass_script WHERE run_id = %(run_id)s ORDER BY step, direction DESC;
+
 -- start: a step begins, and its phase with it
 WITH phase AS (
   UPDATE replank.phase SET started_at = clock_timestamp()

@@ -65,3 +65,16 @@ SELECT n.nspname AS schema, ic.relname AS name, c.relname AS table_name, i.index
   LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'replank%%'
    AND c.relkind IN ('r', 'p', 'm') ORDER BY 1, 2;
+
+-- column_uses: what stands on a column of a table: views, keys, generated columns, policies, triggers, and functions whose text names both
+SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS what
+  FROM pg_attribute a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+ WHERE a.attrelid = %(oid)s::oid AND a.attname = %(column)s
+   AND (d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass)
+        OR (d.classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint k WHERE k.oid = d.objid AND k.contype IN ('p', 'u', 'f', 'x')))
+        OR (d.classid = 'pg_attrdef'::regclass AND EXISTS (SELECT FROM pg_attrdef f WHERE f.oid = d.objid AND f.adnum <> a.attnum)))
+UNION
+SELECT 'function ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'replank%%'
+   AND strpos(lower(p.prosrc), lower(%(column)s)) > 0 AND strpos(lower(p.prosrc), lower(%(table)s)) > 0
+ ORDER BY 1;

@@ -98,7 +98,8 @@ class Rebuild:
             tables=tuple(one.planned for one in planned),
         )
         with connection:
-            begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=True)
+            file = PlanFile(plan=plan, source="plan.toml", text="")
+            begin_or_resume(connection, file, hold_cutover=True, with_pass_scripts=False)
         return cls.attach(url)
 
     @classmethod

@@ -8,10 +8,13 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
-from producer.steps.compiling import CompiledStep, compile_steps
+from producer.steps.compiled import CompiledStep
+from producer.steps.compiling import compile_steps
 from producer.steps.scripting import ScriptRunner
 from replank.plan import Plan
 from sql.connection import connect
+
+from .hand_shop import SHOP, execute
 
 _numbers = itertools.count(1)
 
@@ -78,3 +81,32 @@ def compiled(database: str) -> Compile:
 def runner(database: str) -> Iterator[ScriptRunner]:
     with connect(database, name="test") as connection:
         yield ScriptRunner(connection=connection, attempts=20)
+
+
+@pytest.fixture(scope="package")
+def hand_shop(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A filled shop that databases are copied from."""
+    url = postgres.create_database("hand_shop")
+    execute(url, SHOP)
+    yield "hand_shop"
+    postgres.drop_database("hand_shop")
+
+
+@pytest.fixture
+def shops(postgres: EmbeddedPostgres, hand_shop: str) -> Iterator[tuple[str, str]]:
+    """Two databases with the same contents."""
+    names = [f"hand_{next(_numbers)}" for _ in range(2)]
+    yield (
+        postgres.create_database(names[0], template=hand_shop),
+        postgres.create_database(names[1], template=hand_shop),
+    )
+    for name in names:
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+def shop(postgres: EmbeddedPostgres, hand_shop: str) -> Iterator[str]:
+    """One of them."""
+    name = f"hand_{next(_numbers)}"
+    yield postgres.create_database(name, template=hand_shop)
+    postgres.drop_database(name)

@@ -14,9 +14,13 @@ def programs(url: str) -> Path:
     return Path(found[0])
 
 
-def dump(url: str) -> str:
-    """Definitions and rows of the whole database, in pg_dump's order; rows of a table sorted."""
+def dump(url: str, *, without: str | None = None) -> str:
+    """Definitions and rows of the whole database, in pg_dump's order; rows of a table sorted.
+
+    Schemas that match the pattern `without` are left out.
+    """
     command = [str(programs(url) / "pg_dump"), "--dbname", url, "--inserts"]
+    command += [] if without is None else ["--exclude-schema", without]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     # Newer versions guard a dump by a random word.
     lines = [line for line in done.stdout.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
@@ -37,6 +41,10 @@ def _sorted_rows(lines: list[str]) -> list[str]:
 
 def psql(url: str, file: Path) -> None:
     """Run a file as a person would; the first error ends it."""
-    command = [str(programs(url) / "psql"), "--dbname", url, "-v", "ON_ERROR_STOP=1", "-q", "-f", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = try_psql(url, file)
     assert done.returncode == 0, done.stderr
+
+
+def try_psql(url: str, file: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(programs(url) / "psql"), "--dbname", url, "-v", "ON_ERROR_STOP=1", "-q", "-f", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)

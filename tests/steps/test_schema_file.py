@@ -13,8 +13,8 @@ from protocol.harness import Rebuild
 from monitoring.status import read_status
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back
-from producer.setup import begin_or_resume
-from producer.steps.compiling import compile_steps, write_scripts
+from producer.setup import begin_or_resume, compile_all
+from producer.steps.compiling import write_scripts
 from replank.errors import WrongUse
 from replank.states import RunState
 from replank.steps import BY_NAME
@@ -89,7 +89,7 @@ class Site:
 
     def compile(self) -> Path:
         with connect(self.url, name="test") as connection:
-            write_scripts(compile_steps(connection, read_plan_file(self.plan).plan, self.folder), self.folder / "out")
+            write_scripts(compile_all(connection, read_plan_file(self.plan)), self.folder / "out")
         return self.folder / "out"
 
     def back(self, to: str | None = None) -> list[str]:

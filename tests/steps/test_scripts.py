@@ -6,7 +6,9 @@ import psycopg
 import pytest
 
 from producer.steps.clean_indexes import propose
-from producer.steps.compiling import CompiledStep, refuse_other_scripts, write_scripts
+from producer.steps.compiled import CompiledStep
+from producer.steps.compiling import write_scripts
+from producer.steps.reviewing import refuse_other_scripts
 from producer.steps.scripting import ScriptRunner
 from replank.errors import NeedsPerson, WrongUse
 from sql.scripts import Quoted, name, render, text

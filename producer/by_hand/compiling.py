@@ -1,0 +1,186 @@
+"""Steps 08, 09 and 10 as scripts. One pass does them; it stands in the first of them that has something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from psycopg import errors, sql
+
+from producer.by_hand.building import built
+from producer.by_hand.filling import emptied, filled
+from producer.by_hand.proving import told
+from producer.by_hand.returning import returned, taken_away
+from producer.by_hand.swapping import swapped, unchanged
+from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
+from producer.enum_types import make_types
+from producer.steps.compiled import CompiledStep
+from replank.errors import NeedsPerson
+from replank.steps import STEPS, Step
+from replank.table_spec import Relation
+from sql.by_hand import as_shape, dropped_if_empty, lines, refuse_if
+from sql.catalogue import read_tables
+from sql.connection import SESSION, Connection
+from sql.named import query
+from sql.next_table import next_table, past_table
+from sql.scripts import Block, Script
+
+PURPOSES = {
+    8: "Texts become uuid: each table is built anew beside the live one, and swapped",
+    9: "Audit fields: columns are added and filled",
+    10: "Partitions: rows go to where they belong",
+}
+
+ALREADY = "was begun by hand, or by a run: its next or past table is there. Take that back, or finish it, first."
+NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
+
+
+def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
+    """The scripts of the three steps. What they are read from is built, empty, in a transaction that is rolled back.
+
+    What the product cannot do by a script refuses in the script itself.
+    """
+    forward: tuple[Block, ...] = ()
+    back: tuple[Block, ...] = ()
+    reasons = why_not_by_hand(work)
+    if not reasons and work.specs:
+        try:
+            with connection.transaction(force_rollback=True):
+                forward, back = _both(connection, work)
+        except errors.OperationalError:
+            raise
+        except (errors.DatabaseError, NeedsPerson) as error:
+            reasons = [str(error).splitlines()[0]]
+    if reasons:
+        forward = back = (_refusal(reasons),)
+    asked = steps_asked(work)
+    return [_step(work, step, asked, forward, back, refused=bool(reasons)) for step in _steps()]
+
+
+def as_kept(kept: Mapping[str, Script]) -> list[CompiledStep]:
+    """The three steps as a run keeps them, by the names of their scripts."""
+    return [CompiledStep(step=s, forward=kept[s.name], back=kept[s.rollback_name]) for s in _steps()]
+
+
+def _steps() -> list[Step]:
+    return [step for step in STEPS if step.number in PASS_STEPS]
+
+
+def _step(
+    work: Work, step: Step, asked: Sequence[int], forward: tuple[Block, ...], back: tuple[Block, ...], *, refused: bool
+) -> CompiledStep:
+    nothing = "the plan does not ask for this step"
+    if step.name in work.plan.steps.off:
+        nothing = "the plan has switched this step off"
+    there, again = forward, back
+    if step.number not in asked:
+        there = again = ()
+    elif step.number != asked[0] and not refused:
+        carrier = next(each for each in _steps() if each.number == asked[0])
+        there, again = tuple(told(work, step.number, carrier.name)), ()
+        nothing = f"{carrier.rollback_name} takes back the whole pass"
+    made = [
+        Script(
+            name=name,
+            purpose=purpose,
+            lock_timeout_ms=work.options.lock_timeout_ms,
+            blocks=blocks,
+            once=True,
+            why_nothing=nothing,
+        )
+        for name, purpose, blocks in (
+            (step.name, PURPOSES[step.number], there),
+            (step.rollback_name, f"Takes back what {step.name} has done", again),
+        )
+    ]
+    return CompiledStep(step=step, forward=made[0], back=made[1])
+
+
+def _refusal(reasons: Sequence[str]) -> Block:
+    """A script that would do it by halves does nothing."""
+    words = "Not by hand, but by `replank run` alone: " + "; ".join(reasons)
+    return Block(purpose="what only a run can do", sql=refuse_if(sql.SQL("true"), words))
+
+
+def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+    """Forward and back. The ways back are composed before anything is built: both begin from the live tables."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
+    # Next tables may have types that step 05 is yet to make.
+    make_types(connection, work.plan)
+    back = tuple(_back(connection, work))
+    return tuple(_forward(connection, work)), back
+
+
+def _session(work: Work) -> Block:
+    settings: list[sql.Composable | str] = [
+        sql.SQL("SET {} TO {}").format(sql.Identifier(name), value)
+        for name, value in SESSION.items()
+        if name not in NEEDLESS
+    ]
+    short = f"\\set short {work.options.lock_timeout_ms}ms\n"
+    return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
+
+
+def _forward(connection: Connection, work: Work) -> Iterator[Block]:
+    yield _session(work)
+    yield Block(
+        purpose="where logs are kept, and how a definition is told",
+        sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + as_shape(query("catalogue.shape")),
+    )
+    checks = [
+        refuse_if(
+            sql.SQL("to_regclass({}) IS NOT NULL OR to_regclass({}) IS NOT NULL").format(
+                next_table(spec).as_string(None), past_table(spec).as_string(None)
+            ),
+            f"{spec.full_name} {ALREADY}",
+        )
+        for spec in work.rebuilt
+    ]
+    checks += [unchanged(connection, spec) for spec in work.specs]
+    yield Block(purpose="the tables are what they were when this was compiled", sql="\n".join(checks))
+    for spec in work.filled:
+        yield from filled(connection, work, spec)
+    for spec in work.rebuilt:
+        yield from built(connection, work, spec)
+    for one in work.sets:
+        yield from swapped(connection, work, one)
+
+
+def _back(connection: Connection, work: Work) -> Iterator[Block]:
+    yield _session(work)
+    begun = refuse_if(
+        sql.SQL("to_regprocedure('replank.defined(regclass)') IS NULL"),
+        "No pass by psql is there to be taken back: none was begun, or it is finished. A run is taken back by itself.",
+    )
+    yield Block(purpose="only what psql has begun", sql=begun)
+    for one in reversed(work.sets):
+        yield from _set_back(connection, work, one)
+    for spec in work.filled:
+        (live,) = read_tables(connection, [spec.oid])
+        nullable = {column.name for column in live.columns if not column.not_null}
+        yield from emptied(connection, work, spec, nullable=nullable)
+    gone = "DROP FUNCTION IF EXISTS replank.defined(regclass);\n" + dropped_if_empty(["replank"])
+    yield Block(purpose="nothing is left", sql=gone)
+
+
+def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """How far the pass has come is asked when the script runs."""
+    past = past_table(one.members[0]).as_string(None)
+    name = f"swapped_{one.set_no}"
+    found = sql.SQL("SELECT to_regclass({}) IS NOT NULL AS {}").format(past, sql.Identifier(name)).as_string(None)
+    whole = list(returned(connection, work, one)) if work.options.reverse_capture else [_no_way_back(one.members[0])]
+    whole[0] = _after(whole[0], f"{found} \\gset\n\\if :{name}\n")
+    early = list(taken_away(connection, work, one))
+    early[0] = _after(early[0], "\\else\n")
+    early[-1] = Block(purpose=early[-1].purpose, sql=early[-1].sql + "\n\\endif")
+    yield from [*whole, *early]
+
+
+def _after(first: Block, words: str) -> Block:
+    return Block(purpose=first.purpose, sql=words + first.sql)
+
+
+def _no_way_back(spec: Relation) -> Block:
+    words = (
+        f"{spec.full_name} is swapped, and the plan says reverse_capture = false: there is no way back without loss."
+    )
+    return Block(purpose="after the swap there is no way back", sql=refuse_if(sql.SQL("true"), words))

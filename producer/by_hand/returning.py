@@ -1,0 +1,248 @@
+"""The way back by hand: from wherever the pass was left, until what was kept for it is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from psycopg import sql
+
+from producer.by_hand.building import RR
+from producer.by_hand.swapping import proved_key
+from producer.by_hand.work import SwapSet, Work, label
+from replank.table_spec import TableSpec
+from sql import capture, foreign_keys
+from sql.autovacuum import autovacuum_settings
+from sql.beside import lock_script
+from sql.by_hand import (
+    block,
+    dropped_if_empty,
+    lines,
+    lock_patiently,
+    refuse_count,
+    refuse_unequal,
+    said,
+    transaction,
+)
+from sql.connection import Connection, rows
+from sql.conversion import Space
+from sql.extended_statistics import read_statistics
+from sql.moving import Hanging, away
+from sql.named import query
+from sql.next_table import next_table, past_table, server_text
+from sql.on_update import drop_on_update, function_name
+from sql.pair import Pair, create_was, was_table
+from sql.recording import recording
+from sql.reverse_capture import back_log, published, remove_capture
+from sql.reverse_drain import counted_mismatches, logged_vanished, taken_back
+from sql.reverse_verification import not_in_log, summed
+from sql.scripts import Block
+from sql.spellings import build_map, map_table, places
+from sql.swap_back import SetBack, counted_orphans, swap_back_script
+
+
+def set_back(connection: Connection, one: SwapSet) -> SetBack:
+    """The set as it will be after its swap, known before it."""
+    where = places(one.members, one.foreign_keys)
+    return SetBack(
+        pairs=tuple(
+            Pair(
+                spec=spec,
+                new=_as_new(spec),
+                places={name: place for (number, name), (place, _) in where.items() if number == spec.table_no},
+                spellings=map_table(spec.run_id, one.set_no),
+            )
+            for spec in one.members
+        ),
+        foreign_keys=[{name: said_ for name, said_ in key.items() if name != "lost"} for key in one.foreign_keys],
+        published=published(connection, one.members),
+        switched=_switched(connection, one),
+        autovacuum_before=autovacuum_settings(connection, one.members),
+        autovacuum_of_new=None,
+    )
+
+
+def _as_new(spec: TableSpec) -> TableSpec:
+    """What stands in the table's place after the swap. Its oid is the live one's: what hangs on it is the same."""
+    if spec.layout is None:
+        return spec
+    parts = tuple(replace(partition, oid=0) for partition in spec.layout.partitions)
+    return replace(spec, partitioned_by=spec.layout.partitioned_by, partitions=parts, layout=None)
+
+
+def _switched(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
+    """What fires on the tables, by the places it will have in the past."""
+    found = rows(
+        connection, query("going_back.switched"), {"oids": [r.oid for spec in one.members for r in spec.relations]}
+    )
+    past = {relation.schema: relation.past_schema for spec in one.members for relation in spec.relations}
+    return [{**each, "schema": past[each["schema"]]} for each in found]
+
+
+def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """From after the swap: everything that was written since comes along. Nothing of it is executed here."""
+    back = set_back(connection, one)
+    yield _laid_open(connection, work, one, back)
+    with recording(connection, dry=True) as made:
+        build_map(connection, one.members, places(one.members, back.foreign_keys), set_no=one.set_no)
+    name = map_table(0, one.set_no)
+    gone = sql.SQL("DROP TABLE IF EXISTS {}").format(name)
+    yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
+    for pair in back.pairs:
+        drained = transaction(*_drained(connection, pair), isolation=RR)
+        yield label(pair.spec, "what was written since the swap goes into the past table", drained)
+        yield _verified(connection, pair)
+    yield from _orphans(back, one)
+    yield from _refreshed(connection, back, one)
+    yield _swap_back(connection, work, one, back)
+    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
+    purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
+    yield Block(purpose=purpose, sql=_gone(connection, one, back))
+
+
+def _laid_open(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
+    """Nothing of the past tables may act on what is written into them."""
+    with recording(connection, dry=True) as made:
+        for pair in back.pairs:
+            capture.remove(connection, pair.spec)
+            create_was(connection, pair)
+    past = {(r.schema, r.name): past_table(r) for r in back.past_relations}
+    dropped = [
+        sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(table, sql.Identifier(key["name"]))
+        for key in back.foreign_keys
+        if (table := past.get((key["schema"], key["table_name"]))) is not None
+    ]
+    off = [
+        sql.SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
+            sql.Identifier(each["schema"], each["name"]), server_text(each["kind"]), sql.Identifier(each["object"])
+        )
+        for each in back.switched
+    ]
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(past.values()))
+    patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+    body = transaction(patient, lines([*made, *dropped, *off]))
+    return Block(purpose=f"set {one.set_no}: triggers and keys of the past tables are let go", sql=body)
+
+
+def _drained(connection: Connection, pair: Pair) -> list[str]:
+    truncated = sql.SQL("EXISTS (SELECT FROM {} WHERE truncated)").format(back_log(pair.spec)).as_string(None)
+    return [
+        block(f"  IF {truncated} THEN\n    {said(logged_vanished(connection, pair))}\n  END IF;"),
+        lines(taken_back(connection, pair)),
+        refuse_count(counted_mismatches(connection, pair), f" rows of {pair.spec.full_name} differ after their drain"),
+        lines(sql.SQL("DELETE FROM {}").format(name) for name in (was_table(pair.spec), back_log(pair.spec))),
+    ]
+
+
+def _verified(connection: Connection, pair: Pair) -> Block:
+    left, version = not_in_log(connection, pair), connection.info.server_version
+    past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
+    words = f"{pair.spec.full_name}: past and new are not the same: "
+    return label(pair.spec, "past and new say the same", transaction(refuse_unequal(past, new, words), isolation=RR))
+
+
+def _orphans(back: SetBack, one: SwapSet) -> Iterator[Block]:
+    counted = {key["name"]: counted_orphans(back, key) for key in back.foreign_keys if key["validated"]}
+    checks = [
+        refuse_count(found, f" rows would break foreign key {name} of the past tables")
+        for name, found in counted.items()
+        if found is not None
+    ]
+    if checks:
+        yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql="\n".join(checks))
+
+
+def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+    views = [view for view in one.dependents.views if view.materialized and view.populated]
+    if views:
+        drains = [part for pair in back.pairs for part in _drained(connection, pair)]
+        refresh = lines(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
+        body = transaction(*drains, refresh, isolation=RR)
+        yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
+
+
+def _swap_back(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
+    views, statistics = one.dependents.views, read_statistics(connection, one.dependents.succeeded)
+    new = Hanging(views=views, functions=(), statistics=tuple(statistics))
+    past = Hanging(
+        views=tuple(replace(view, schema=view.past_schema) for view in views),
+        functions=(),
+        statistics=tuple(replace(each, schema=each.past_schema) for each in statistics),
+    )
+    members = {spec.oid for spec in one.members}
+    standing = [k for k in work.keys if k.table_oid in members or k.ref_oid in members]
+    lost = {key["name"] for key in one.foreign_keys if key.get("lost")}
+    keys = [key for key in standing if key.name not in lost]
+    schemas = sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations})
+    made = [sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)) for schema in schemas]
+    script = swap_back_script(connection, back, past, new, keys, before_swap=True)
+    names = {(r.schema, r.name) for r in back.new_relations} | {(r.past_schema, r.name) for r in back.past_relations}
+    for key in keys:
+        names |= {(key.schema, key.table_name), (key.ref_schema, key.ref_table)}
+    lock = lock_script(connection, views, sorted(names))
+    inner = lock if not views else sql.SQL("EXECUTE {}").format(sql.Literal(lock.as_string(None)))
+    body = transaction(
+        lock_patiently(inner, attempts=work.options.cutover_attempts),
+        *(part for pair in back.pairs for part in _drained(connection, pair)),
+        said(script),
+    )
+    tables = ", ".join(spec.full_name for spec in one.members)
+    purpose = f"set {one.set_no}: the past tables are live again: {tables}"
+    return Block(purpose=purpose, sql="\n".join([lines(made), body]))
+
+
+def _validated(connection: Connection, work: Work, back: SetBack) -> str:
+    keys = [key for key in back.foreign_keys if key["validated"]]
+    return "\n".join(
+        proved_key(connection, work, key, foreign_keys.leaves_of(connection, (key["schema"], key["table_name"])))
+        for key in keys
+    )
+
+
+def _gone(connection: Connection, one: SwapSet, back: SetBack) -> str:
+    """All of a set's new tables at once: what binds them to each other goes with them, and nothing of others'."""
+    made: list[sql.Composable | str] = [
+        sql.SQL("DROP {} IF EXISTS {}").format(
+            sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW"),
+            sql.Identifier(away(view.schema), view.name),
+        )
+        for view in reversed(one.dependents.views)
+    ]
+    undone = sql.SQL(", ").join(sql.Identifier(spec.undone_schema, spec.name) for spec in one.members)
+    made.append(sql.SQL("DROP TABLE IF EXISTS {}").format(undone))
+    for pair in back.pairs:
+        spec = pair.spec
+        if any(column.on_update for column in spec.columns):
+            function = sql.Identifier(spec.undone_schema, function_name(spec))
+            made.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(function))
+        with recording(connection, dry=True) as removed:
+            remove_capture(connection, spec)
+        made += [*removed, sql.SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
+    made.append(sql.SQL("DROP TABLE IF EXISTS {}").format(map_table(0, one.set_no)))
+    schemas = {name for r in one.dependents.replaced for name in (r.undone_schema, r.past_schema, r.next_schema)}
+    return "\n".join([lines(made), dropped_if_empty(sorted(schemas))])
+
+
+def taken_away(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """From before the swap: the live tables were never changed, so what stands beside them goes."""
+    for spec in one.members:
+        with recording(connection, dry=True) as made:
+            capture.remove(connection, spec)
+            remove_capture(connection, spec)
+        lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(spec.schema, spec.name))
+        patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+        yield label(spec, "its capture goes", transaction(patient, lines(made)))
+    dropped: list[sql.Composable | str] = [
+        sql.SQL("DROP {} IF EXISTS {}").format(
+            sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW"), next_table(view)
+        )
+        for view in reversed(one.dependents.views)
+    ]
+    tables = sql.SQL(", ").join(next_table(spec) for spec in one.members)
+    dropped.append(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))
+    with recording(connection, dry=True) as made:
+        for spec in one.members:
+            drop_on_update(connection, spec)
+    schemas = sorted({name for r in one.dependents.replaced for name in (r.next_schema, r.past_schema)})
+    body = "\n".join([lines([*dropped, *made]), dropped_if_empty(schemas)])
+    yield Block(purpose=f"set {one.set_no}: the next tables go", sql=body)

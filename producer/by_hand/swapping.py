@@ -1,0 +1,133 @@
+"""A conversion set by hand: what hangs on its tables is built beside, and all of it changes places at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from psycopg import sql
+
+from producer.by_hand.building import RR, drained
+from producer.by_hand.work import SwapSet, Work, label
+from replank.table_spec import TableSpec
+from sql import capture, catalogue, foreign_keys
+from sql.autovacuum import autovacuum_settings
+from sql.beside import build_beside, lock_script, make_schemas
+from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction, waiting
+from sql.connection import Connection, apply_settings
+from sql.cutover import locked_tables
+from sql.next_table import live_table
+from sql.recording import recording
+from sql.reverse_capture import prepare_capture, switched_on
+from sql.scripts import Block
+from sql.swap_script import swap_script
+from sql.text_casts import create_text_casts
+
+
+def swapped(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """The blocks of one set whose next tables stand, in the transaction that has built them."""
+    captured = one.members if work.options.reverse_capture else ()
+    for spec in captured:
+        with recording(connection, dry=True) as made:
+            prepare_capture(connection, spec, lock_timeout_ms=work.options.lock_timeout_ms)
+        yield label(spec, "triggers for the way back, which do nothing yet", transaction(lines(made)))
+    yield from _beside(connection, one)
+    yield _swap(connection, work, one, captured)
+    yield from _validated(connection, work, one)
+    for spec in one.members:
+        with recording(connection, dry=True) as made:
+            capture.remove(connection, spec)
+        lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(
+            sql.Identifier(spec.past_schema, spec.name)
+        )
+        patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+        yield label(spec, "its capture has done its work", transaction(patient, lines(made)))
+    names = ", ".join(spec.full_name for spec in one.members)
+    schemas = sorted({relation.next_schema for relation in one.dependents.replaced})
+    yield Block(purpose=f"set {one.set_no} ({names}): what is empty goes", sql=dropped_if_empty(schemas))
+
+
+def _beside(connection: Connection, one: SwapSet) -> Iterator[Block]:
+    with recording(connection) as made:
+        make_schemas(connection, one.dependents)
+    yield Block(purpose=f"set {one.set_no}: schemas for what goes to the past", sql=lines(made))
+    if not one.dependents.views:
+        return
+    with recording(connection) as made:
+        build_beside(connection, one.dependents)
+    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
+    names = ", ".join(view.full_name for view in one.dependents.views)
+    drains = [part for spec in one.members for part in drained(connection, spec, compare=True)]
+    yield Block(
+        purpose=f"set {one.set_no}: {names}, built over the next tables at one moment of them all",
+        sql=transaction(*drains, lines(made), isolation=RR),
+    )
+
+
+def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[TableSpec]) -> Block:
+    names = locked_tables(one.members, one.foreign_keys)
+    lock = lock_script(connection, one.dependents.views, names)
+    # Views are locked within a DO block there: here they stand in one themselves.
+    inner = lock if not one.dependents.views else _unpacked(lock)
+    before = autovacuum_settings(connection, one.members)
+    script = swap_script(connection, one.members, one.foreign_keys, before, one.dependents)
+    casts: list[str] = []
+    if work.options.text_casts:
+        with recording(connection, dry=True) as casts:
+            create_text_casts(connection)
+    body = transaction(
+        lock_patiently(inner, attempts=work.options.cutover_attempts),
+        *(unchanged(connection, spec) for spec in one.members),
+        *(part for spec in one.members for part in drained(connection, spec, compare=True)),
+        said(script),
+        lines(switched_on(connection, spec) for spec in captured),
+        lines(casts),
+    )
+    tables = ", ".join(spec.full_name for spec in one.members)
+    return Block(purpose=f"set {one.set_no}: {tables} change places, in one transaction under one lock", sql=body)
+
+
+def _unpacked(lock: sql.Composable) -> sql.Composable:
+    """`EXECUTE '…'` of what a DO block's literal holds."""
+    return sql.SQL("EXECUTE {}").format(sql.Literal(lock.as_string(None)))
+
+
+def unchanged(connection: Connection, spec: TableSpec) -> str:
+    """Ends the script where a definition is not the one that the script was made for."""
+    checks = [
+        sql.SQL("replank.defined({}) <> {}").format(
+            sql.SQL(regclass(live_table(relation))), catalogue.defined(connection, relation.oid)
+        )
+        for relation in spec.relations
+    ]
+    words = f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again."
+    return refuse_if(sql.SQL(" OR ").join(checks), words)
+
+
+def _validated(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """Where leaves got a key first, the table's own takes them in when all are validated."""
+    laid_out = {(s.schema, s.name): s for s in one.members}
+    for key in (key for key in one.foreign_keys if key["validated"] and not key.get("lost")):
+        named = (key["schema"], key["table_name"])
+        spec = laid_out.get(named)
+        leaves = [(h.schema, h.name) for h in spec.next_heaps] if spec is not None and spec.next_partitioned else []
+        if spec is None:
+            leaves = foreign_keys.leaves_of(connection, named)
+        said_of = f"set {one.set_no}: foreign key {key['name']} of {key['schema']}.{key['table_name']} holds"
+        yield Block(purpose=" ".join(said_of.split()), sql=proved_key(connection, work, key, leaves))
+
+
+def proved_key(
+    connection: Connection, work: Work, key: foreign_keys.ForeignKeyDocument, leaves: Sequence[foreign_keys.Name]
+) -> str:
+    """A foreign key's rows are read while everybody writes; a table whose leaves had theirs first takes them in."""
+    named = (key["schema"], key["table_name"])
+    late = foreign_keys.needs_leaves(connection, leaves)
+    validate = sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
+    name = sql.Identifier(key["name"])
+    proved = waiting(validate.format(sql.Identifier(*table), name) for table in (leaves if late else [named]))
+    if not late:
+        return proved
+    both = sql.SQL(", ").join([sql.Identifier(*named), sql.Identifier(key["ref_schema"], key["ref_table"])])
+    lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(both)
+    patient = lock_patiently(lock, attempts=work.options.cutover_attempts)
+    return "\n".join([proved, transaction(patient, lines(foreign_keys.own_key(key)))])

@@ -1,0 +1,158 @@
+"""What psql runs where the coordinator would decide: locks that are asked for again, loops over chunks, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg import sql
+
+from replank.table_spec import Relation
+
+TAG = "$by_hand$"
+
+LOWER, UPPER = sql.SQL("replank_lower"), sql.SQL("replank_upper")
+"""A chunk's bounds in a loop: from this row's place on, up to that one's."""
+
+
+def said(statement: sql.Composable | str) -> str:
+    """A statement with its semicolon."""
+    text = statement if isinstance(statement, str) else statement.as_string(None)
+    return text.rstrip().rstrip(";") + ";"
+
+
+def lines(statements: Iterable[sql.Composable | str]) -> str:
+    return "\n".join(said(statement) for statement in statements)
+
+
+def waiting(statements: Iterable[sql.Composable | str]) -> str:
+    """Statements whose locks keep no reader or writer out: they wait as long as it takes."""
+    return lines(["SET lock_timeout = 0", *statements, "SET lock_timeout = :'short'"])
+
+
+def transaction(*parts: str, isolation: str = "") -> str:
+    """One transaction of complete statements."""
+    begin = f"BEGIN{f' ISOLATION LEVEL {isolation}' if isolation else ''};"
+    return "\n".join([begin, *(part for part in parts if part), "COMMIT;"])
+
+
+def block(body: str, *, declare: str = "") -> str:
+    """A DO block of complete PL/pgSQL statements."""
+    declared = f"DECLARE\n{declare}\n" if declare else ""
+    return f"DO {TAG}\n{declared}BEGIN\n{body}\nEND\n{TAG};"
+
+
+def lock_patiently(lock: sql.Composable, *, attempts: int) -> str:
+    """A lock within a transaction, asked for again and again: each wait is as short as lock_timeout says.
+
+    A missed attempt lets go of what it had been granted, so nobody queues behind it for longer.
+    """
+    return block(
+        "  LOOP\n    BEGIN\n"
+        f"      {said(lock)}\n      EXIT;\n"
+        "    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN\n"
+        "      replank_attempt := replank_attempt + 1;\n"
+        f"      IF replank_attempt >= {int(attempts)} THEN RAISE; END IF;\n"
+        "      PERFORM pg_sleep(0.1 + random() * least(0.1 * replank_attempt, 2));\n"
+        "    END;\n  END LOOP;",
+        declare="  replank_attempt int := 0;",
+    )
+
+
+def refuse_if(condition: sql.Composable, words: str) -> str:
+    """Ends the script with these words where the condition holds."""
+    message = sql.Literal(words.replace("%", "%%")).as_string(None)
+    return block(f"  IF {condition.as_string(None)} THEN\n    RAISE EXCEPTION USING MESSAGE = {message};\n  END IF;")
+
+
+def refuse_rows(found: sql.Composable, words: str) -> str:
+    """Ends the script where the query finds a row; its first column, a text, is told after the words."""
+    message = sql.Literal(words).as_string(None)
+    return block(
+        f"  FOR replank_found IN {said(found).rstrip(';')} LOOP\n"
+        f"    RAISE EXCEPTION USING MESSAGE = {message} || replank_found;\n  END LOOP;",
+        declare="  replank_found text;",
+    )
+
+
+def refuse_count(counted: sql.Composable, words: str) -> str:
+    """Ends the script where the query does not count 0."""
+    message = sql.Literal(words).as_string(None)
+    return block(
+        f"  {said(counted).rstrip(';')} INTO replank_count;\n"
+        f"  IF replank_count <> 0 THEN\n    RAISE EXCEPTION USING MESSAGE = replank_count || {message};\n  END IF;",
+        declare="  replank_count bigint;",
+    )
+
+
+def refuse_unequal(one: sql.Composable, other: sql.Composable, words: str) -> str:
+    """Ends the script where two queries for (count, sum) do not say the same. One statement is one snapshot."""
+    body = sql.SQL(
+        "  SELECT a.n, a.total, b.n, b.total INTO replank_n, replank_total, replank_m, replank_sum\n"
+        "    FROM ({one}) AS a (n, total),\n         ({other}) AS b (n, total);\n"
+        "  IF (replank_n, replank_total) IS DISTINCT FROM (replank_m, replank_sum) THEN\n"
+        "    RAISE EXCEPTION USING MESSAGE = {words} || replank_n || ' and ' || replank_m || ' rows';\n"
+        "  END IF;\n"
+        "  RAISE NOTICE '% rows, counts and sums are equal', replank_n;"
+    ).format(one=one, other=other, words=words)
+    return block(
+        body.as_string(None),
+        declare="  replank_n bigint;\n  replank_m bigint;\n  replank_total text;\n  replank_sum text;",
+    )
+
+
+def regclass(table: sql.Identifier) -> str:
+    """`'"public"."orders"'::regclass`"""
+    return sql.Literal(table.as_string(None)).as_string(None) + "::regclass"
+
+
+def over_blocks(heaps: Sequence[Relation], pinned: str, body: str, *, blocks: int, declare: str = "") -> str:
+    """A loop over the blocks of these heaps, a transaction for each `blocks` of them.
+
+    `body` is complete PL/pgSQL over `replank_lower` and `replank_upper`; `pinned` holds the heaps' files. A table
+    that is rewritten meanwhile ends the script: its rows have other places then.
+    """
+    names = [regclass(sql.Identifier(heap.schema, heap.name)) for heap in heaps]
+    files = " || ' ' || ".join(f"pg_relation_filenode({name})" for name in names)
+    longest = f"greatest({', '.join(f'pg_relation_size({name})' for name in names)})"
+    return block(
+        f"  FOR replank_block IN 0 .. {longest} / current_setting('block_size')::int BY {int(blocks)} LOOP\n"
+        "    replank_lower := format('(%s,0)', replank_block)::tid;\n"
+        f"    replank_upper := format('(%s,0)', replank_block + {int(blocks)})::tid;\n"
+        f"    {pinned}\n"
+        f"    IF concat({files}) <> replank_files THEN\n"
+        "      RAISE EXCEPTION 'the table was rewritten (VACUUM FULL, CLUSTER, TRUNCATE): go back and begin again';\n"
+        "    END IF;\n"
+        f"{body}\n    COMMIT;\n  END LOOP;",
+        declare=f"  replank_files text := concat({files});\n  replank_lower tid;\n  replank_upper tid;{declare}",
+    )
+
+
+def in_loop(alias: str = "live") -> sql.Composable:
+    """The condition that a row lies in the loop's chunk."""
+    ctid = sql.Identifier(alias, "ctid")
+    return sql.SQL("{} >= {} AND {} < {}").format(ctid, LOWER, ctid, UPPER)
+
+
+def dropped_if_empty(schemas: Iterable[str]) -> str:
+    """Schemas that were made for the pass; one that holds something stays."""
+    return "\n".join(
+        block(
+            f"  DROP SCHEMA IF EXISTS {sql.Identifier(schema).as_string(None)};\n"
+            "EXCEPTION WHEN dependent_objects_still_exist THEN NULL;"
+        )
+        for schema in schemas
+    )
+
+
+def comment(text: str) -> str:
+    """Every line behind `-- `."""
+    return "\n".join(f"-- {line}".rstrip() for line in text.splitlines())
+
+
+def as_shape(query: sql.SQL) -> str:
+    """The function that says how a table is defined, from the product's own query over an oid."""
+    text = query.as_string(None).replace("%(oid)s::oid", "$1").replace("%%", "%")
+    return (
+        "CREATE OR REPLACE FUNCTION replank.defined(regclass) RETURNS text LANGUAGE sql STABLE\n"
+        f"SET search_path = pg_catalog AS {TAG}\n{text}\n{TAG};"
+    )

@@ -1,0 +1,184 @@
+"""Steps 08, 09 and 10 by psql: the same database as by a run, and back to where it began."""
+
+import re
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from producer.resolution import PlanFile
+from producer.setup import look
+from replank.chunk import Axis, Chunk
+from sql.connection import connect
+from sql.copying import copy_statement
+
+from .dumps import dump, psql, try_psql
+from .hand_shop import (
+    AUDIT,
+    BY_DATE,
+    PARTS,
+    UUIDS,
+    compile_by_hand,
+    execute,
+    name_of,
+    plan_of,
+    run_to_its_end,
+    type_of,
+    written,
+)
+
+pytestmark = pytest.mark.catalogue
+
+OURS = "replank*"
+
+
+def _numberless(url: str) -> str:
+    """The database without our own schemas. Functions of reverse capture bear the number of their run."""
+    return re.sub(r"capture_back_\d+_", "capture_back_N_", dump(url, without=OURS))
+
+
+@pytest.mark.parametrize(
+    "parts", [[UUIDS], [AUDIT], [PARTS, BY_DATE], [UUIDS, AUDIT, PARTS]], ids=["uuids", "audit", "partitions", "all"]
+)
+def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, other = shops
+    before = dump(hand)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), *parts)), tmp_path)
+    assert dump(hand) == before, "to compile has left something"
+
+    for file in files[:3]:
+        psql(hand, file)
+    run_to_its_end(other, plan_of(name_of(other), *parts)).close()
+    assert _numberless(hand) == _numberless(other)
+
+    for file in files[3:]:
+        psql(hand, file)
+    assert dump(hand) == before
+    assert "No pass by psql" in "".join(try_psql(hand, file).stderr for file in files[3:])
+
+
+def test_what_was_written_after_the_swap_comes_back_with_its_spelling(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, other = shops
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS, PARTS)), tmp_path)
+    for file in files[:3]:
+        psql(hand, file)
+    for url in shops:
+        execute(url, WRITES)
+    for file in files[3:]:
+        psql(hand, file)
+    # The same was written into the other one, which was never migrated.
+    assert dump(hand) == dump(other)
+
+
+WRITES = """
+UPDATE person SET "Name" = 'changed' WHERE no = 7;
+DELETE FROM person WHERE no = 8;
+INSERT INTO person (id, "Name") VALUES ('00000000-0000-4000-8000-0000000000ab', 'new');
+INSERT INTO orders (id, person_id, at, total)
+  SELECT '00000000-0000-4000-8000-0000000000cd', id, timestamptz '2026-02-02', 7 FROM person WHERE no = 9;
+REFRESH MATERIALIZED VIEW totals
+"""
+
+
+def test_a_pass_that_stopped_halfway_is_taken_back(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    before = dump(hand)
+    steps = compile_by_hand(hand, plan_of(name_of(hand), UUIDS))
+    files = written(steps, tmp_path)
+    # Two spellings of one uuid: the next table's key finds them.
+    twin = "INSERT INTO person (id, \"Name\") SELECT lower(id), 'twin' FROM person WHERE no = 3"
+    execute(hand, twin)
+    stopped = try_psql(hand, files[0])
+    assert stopped.returncode != 0
+    assert "is duplicated" in stopped.stderr
+    execute(hand, "DELETE FROM person WHERE \"Name\" = 'twin'")
+    assert "was begun by hand" in try_psql(hand, files[0]).stderr
+    psql(hand, files[5])
+    execute(hand, "SELECT setval(pg_get_serial_sequence('person', 'no'), 40)")
+    assert dump(hand) == before
+    psql(hand, files[0])
+    assert type_of(hand, "person") == "uuid"
+
+
+def test_another_definition_than_the_compiled_one_is_refused(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
+    execute(hand, "ALTER TABLE person ADD nick text")
+    assert "its definition is not the one" in try_psql(hand, files[0]).stderr
+    assert type_of(hand, "person") == "text"
+
+
+def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_path: Path) -> None:
+    hand, _ = shops
+    aside = {
+        "person": {"columns": [{"name": "id", "to": "uuid", "on_invalid": "quarantine"}]},
+        "orders": {"columns": [{**column, "on_invalid": "quarantine"} for column in UUIDS["orders"]["columns"]]},
+    }
+    before = dump(hand)
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), aside)), tmp_path)
+    for file in (files[0], files[5]):
+        refused = try_psql(hand, file)
+        assert refused.returncode != 0
+        assert "`replank run` alone" in refused.stderr
+        assert "quarantine" in refused.stderr
+    assert dump(hand) == before
+
+
+def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> None:
+    hand, _ = shops
+    plan = plan_of(name_of(hand), UUIDS, AUDIT, PARTS)
+    pass_, audit, parts = compile_by_hand(hand, plan)
+    with connect(hand, name="test") as connection:
+        _, specs = look(connection, PlanFile(plan=plan, source="plan.toml", text=""))
+        for spec in (spec for spec in specs if spec.method == "rebuild"):
+            chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
+            job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)
+            bounds = {"'(0,0)'::tid": "replank_lower", "'(9,0)'::tid": "replank_upper"}
+            for bound, name in bounds.items():
+                job = job.replace(bound, name)
+            assert job in pass_.forward.text
+    # The others say what is theirs, and prove it.
+    assert "created_by text, for the rows that were there: who.actor" in audit.forward.text
+    assert 'partitioned by HASH ("id")' in parts.forward.text
+    assert "fused" in audit.forward.text
+    assert not audit.back.blocks
+
+
+def test_nothing_that_is_written_meanwhile_is_lost(shop: str, tmp_path: Path) -> None:
+    files = written(compile_by_hand(shop, plan_of(name_of(shop), UUIDS, PARTS)), tmp_path)
+    stop = threading.Event()
+    acknowledged: dict[str, int] = {}
+
+    def write() -> None:
+        with psycopg.connect(shop, autocommit=True, prepare_threshold=None) as session:
+            person = session.execute("SELECT id FROM person WHERE no = 1").fetchone()
+            assert person is not None
+            number = 0
+            while not stop.is_set():
+                number += 1
+                name = str(uuid.uuid4())
+                session.execute(
+                    "INSERT INTO orders (id, person_id, at, total) VALUES (%s, %s, '2026-03-03', 0)", [name, person[0]]
+                )
+                session.execute("UPDATE orders SET total = %s WHERE id = %s", [number % 1000, name])
+                acknowledged[name] = number % 1000
+                if number % 3 == 0:
+                    session.execute("DELETE FROM orders WHERE id = %s", [name])
+                    del acknowledged[name]
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        psql(shop, files[0])
+    finally:
+        stop.set()
+        writer.join()
+    with psycopg.connect(shop) as session:
+        found = session.execute("SELECT id::text, total::int FROM orders WHERE at = '2026-03-03'").fetchall()
+        moved = session.execute("SELECT count(*) FROM replank_past.orders WHERE at = '2026-03-03'").fetchone()
+    assert dict(found) == acknowledged
+    assert moved is not None
+    assert moved[0] > 0, "nothing was written before the swap"
