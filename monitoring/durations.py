@@ -30,13 +30,17 @@ def stage_seconds(connection: Connection, run_id: int) -> dict[str, float]:
 
 def stages_of(history: Iterable[Mapping[str, Any]], began: datetime) -> dict[str, float]:
     """The same from the history itself: rows of `state` and `at`, in time order."""
+    spans = spans_of(history, began)
+    return {stage: round((end - start).total_seconds(), 3) for stage, (start, end) in spans.items()}
+
+
+def spans_of(history: Iterable[Mapping[str, Any]], began: datetime) -> dict[str, tuple[datetime, datetime]]:
+    """When each stage began and ended; one that has not ended is left out."""
     first: dict[str, datetime] = {str(TableState.PLANNED): began}
     last: dict[str, datetime] = {}
     for entry in history:
         first.setdefault(entry["state"], entry["at"])
         last[entry["state"]] = entry["at"]
     return {
-        stage: round((last[end] - first[start]).total_seconds(), 3)
-        for stage, (start, end) in STAGES.items()
-        if start in first and end in last
+        stage: (first[start], last[end]) for stage, (start, end) in STAGES.items() if start in first and end in last
     }

@@ -23,7 +23,15 @@ COLOUR = {
 
 def render(status: Status) -> RenderableType:
     """One screen."""
-    return Group(_head(status), *_steps(status), _tables(status), *_aside(status), *_caches(status), *_problems(status))
+    return Group(
+        _head(status),
+        *_gates(status),
+        *_steps(status),
+        _tables(status),
+        *_aside(status),
+        *_caches(status),
+        *_problems(status),
+    )
 
 
 def seconds(value: float) -> str:
@@ -54,6 +62,8 @@ def _head(status: Status) -> RenderableType:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     words.append(f"\njobs: {counted or 'none yet'}")
+    if status.cutover_window is not None and status.cutover_window.reason:
+        words.append(f"\ncutover held: {status.cutover_window.reason}", style="magenta")
     if status.changes_waiting is not None:
         words.append(f"\nreverse capture: {status.changes_waiting:,} changes waiting")
     return words
@@ -81,6 +91,15 @@ def _tables(status: Status) -> RenderableType:
     total = sum(t.rows_total for t in status.tables)
     table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
     return table
+
+
+def _gates(status: Status) -> list[RenderableType]:
+    """A line for each gate that is open, or that a person went past."""
+    return [
+        Text(f"gate {gate.name} {gate.state}: {f'by {gate.by}, ' if gate.by else ''}{gate.reason}", style="magenta")
+        for gate in status.gates
+        if gate.state != "passed"
+    ]
 
 
 def _steps(status: Status) -> list[RenderableType]:

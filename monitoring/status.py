@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.caches import CachesProgress, read_caches
+from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from replank.errors import WrongUse
-from replank.states import JobState, RunState, TableState
+from replank.states import OPEN_RUNS, JobState, RunState, TableState
 from sql.connection import Connection
 from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
+from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.reverse_capture import waiting_changes
@@ -91,6 +93,10 @@ class Status:
     steps: tuple[StepProgress, ...] = ()
     changes_waiting: int | None = None
     """What reverse capture has logged since the cutover; None where there is no way back."""
+    gates: tuple[Gate, ...] = ()
+    """As they stood when they were looked at last."""
+    cutover_window: CutoverWindow | None = None
+    """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -109,6 +115,8 @@ class Status:
             "step": self.step[0],
             "steps": [step.to_json() for step in self.steps],
             "off": list(run.plan.steps.off),
+            "gates": [gate.to_json() for gate in self.gates],
+            "cutover_window": None if self.cutover_window is None else self.cutover_window.to_json(),
             "tables": [
                 {
                     "name": table.name,
@@ -163,6 +171,8 @@ def read_status(connection: Connection) -> Status:
             for planned in scripts.forward_scripts(connection, run.run_id)
         ),
         changes_waiting=_changes_waiting(connection, run, sets),
+        gates=tuple(read_gates(connection, run.plan)),
+        cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         sets=tuple(
             {
                 "set": s.set_no,

@@ -31,8 +31,8 @@ REBUILT = (CacheState.SWAPPED, CacheState.DONE)
 
 
 def differs_in_caches(run: Run, plan: Plan) -> bool:
-    """Whether the plan says of everything but caches what the run's plan says."""
-    without = {"caches": ()}
+    """Whether the plan says of everything but caches what the run's plan says; its gates may be others too."""
+    without = {"caches": (), "gates": None}
     return run.plan.model_copy(update=without) == plan.model_copy(update=without)
 
 

@@ -14,6 +14,7 @@ from psycopg import errors, sql
 
 from producer.cache_order import may_begin
 from producer.cache_resolution import cache_spec, measure, swapped_names
+from producer.gates.holding import Window, anytime, closing
 from producer.sets import key_documents
 from producer.turn import Turn
 from replank.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
@@ -52,6 +53,7 @@ class Caching(Turn):
     """Tables that this run has swapped: a cache among them finds its name taken among the past tables."""
     held: bool
     """The swap of cache tables waits for `replank cutover`."""
+    window: Window = anytime
 
     def advance(self, cache: Cache, everyone: Sequence[Cache], unfinished: Unfinished | None) -> bool:
         """Do the cache's next step if its barrier is open. True if anything was done."""
@@ -145,6 +147,11 @@ class Caching(Turn):
     def _swap(self, cache: Cache) -> bool:
         if self.held:
             return False
+        window = self.window()
+        if window is not None and window.reason:
+            self._wait_for_window(cache, window.reason)
+            return False
+        has_closed = closing(window)
         spec = self._unchanged(cache)
         if count_marks(self.connection, spec) > self.options.cutover_log_rows or everything_marked(
             self.connection, spec
@@ -167,14 +174,27 @@ class Caching(Turn):
                 max_log_rows=self.options.cutover_log_rows,
             ),
             autovacuum_before=before,
-            write_ledger=lambda: self._write_ledger(cache),
+            write_ledger=lambda: self._write_ledger(cache, has_closed),
         )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
         self._tell(cache, f"swapped; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms")
         return True
 
-    def _write_ledger(self, cache: Cache) -> None:
+    def _wait_for_window(self, cache: Cache, reason: str) -> None:
+        """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
+        problem = f"cache {cache.name}: {reason}"
+        if cache.problem == problem:
+            return
+        if cache.autovacuum_before is not None and cache.built is not None:
+            restore_autovacuum(self.connection, [cache.built], cache.autovacuum_before)
+            caches.set_autovacuum_before(self.connection, cache, None)
+        caches.hold_cache(self.connection, cache, problem)
+        self._tell(cache, f"its swap waits: {reason}")
+
+    def _write_ledger(self, cache: Cache, has_closed: Callable[[], bool]) -> None:
         """In the swap's own transaction: its word, and the jobs that come after it."""
+        if has_closed():
+            raise TryAgain("the window closed during the attempt")
         if not caches.set_swapped(self.connection, cache):
             raise OutcomeUnknown("this cache was swapped before, or the run is being rolled back")
         keys = [key for key in cache.foreign_keys if key["validated"]]

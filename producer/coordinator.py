@@ -19,7 +19,10 @@ from producer.cache_resolution import measure_tables
 from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
+from producer.gates.barrier import why_closed
+from producer.gates.holding import window_now
 from producer.governor import Governor, Window
+from producer.measuring import measure_after
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
@@ -30,7 +33,7 @@ from replank.states import CacheState, RunState, TableState
 from replank.steps import STEPS, Step
 from sql.beside import building_schemas
 from sql.connection import Connection, apply_settings
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, gates, jobs, measurements, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import ConversionSet, RunTable
@@ -43,6 +46,8 @@ TICK_S = 0.5
 AFTER_NEWS_S = 0.02
 
 SWEEP_S = 1.0
+
+MEASURE_S = 5.0
 
 
 @dataclass(kw_only=True)
@@ -59,6 +64,8 @@ class Coordinator:
     until: Step = STEPS[-1]
     """The last step to take; what comes after it waits for another `run`."""
     _last_sweep: float = 0.0
+    _last_measure: float = 0.0
+    _past_gates: bool = False
 
     def drive(self) -> Run:
         """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
@@ -78,17 +85,36 @@ class Coordinator:
         finally:
             snapshots.close()
 
+    def _advance(self, run: Run, snapshots: SnapshotKeeper, present: Window) -> bool:
+        """The next script, the gates, or a turn of the data migration. True if anything moved.
+
+        No script begins while the governor's window is closed.
+        """
+        if present.now == 0 and next_script(self.connection, run.run_id) is not None:
+            return False
+        return self._take_script(run) or self._stop_at_gates(run) or self._turn(run, snapshots)
+
+    def _stop_at_gates(self, run: Run) -> bool:
+        """The barrier before the data migration: nothing of it is begun while a gate is open. True if it stops."""
+        if not self._past_gates:
+            reason = why_closed(self.connection, run)
+            if reason:
+                self._call_a_person(run, reason)
+                return True
+            self._past_gates = True
+        self._measure(run)
+        return False
+
+    def _measure(self, run: Run) -> None:
+        if time.monotonic() - self._last_measure > MEASURE_S:
+            self._last_measure = time.monotonic()
+            gates.measure(self.connection, run.run_id)
+
     def _rest(self) -> None:
         """Until a worker has news, or the tick is over; several news are one waking."""
         for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
             # The worker that has just finished gets its next job first: both may need the same core.
             time.sleep(AFTER_NEWS_S)
-
-    def _advance(self, run: Run, snapshots: SnapshotKeeper, present: Window) -> bool:
-        """The next script, or the next of the tables. A script begins nothing while the window is closed."""
-        if present.now == 0 and next_script(self.connection, run.run_id) is not None:
-            return False
-        return self._take_script(run) or self._turn(run, snapshots)
 
     def _is_far_enough(self, run: Run) -> bool:
         """Whether what comes next lies behind the step that was asked for."""
@@ -152,6 +178,7 @@ class Coordinator:
             options=run.plan.options,
             snapshots=snapshots,
             random_source=self.random_source,
+            window=lambda: window_now(self.connection, run),
         )
         for conversion_set in tables.read_sets(self.connection, run.run_id):
             members = [table for table in present if table.set_no == conversion_set.set_no]
@@ -178,6 +205,7 @@ class Coordinator:
             plan=run.plan,
             rebuilt=frozenset(table.spec.full_name for table in present if table.spec.method == "rebuild"),
             held=run.hold_cutover,
+            window=lambda: window_now(self.connection, run),
         )
         everyone = caches.read_caches(self.connection, run.run_id)
         unfinished = caches.unfinished(self.connection, run.run_id)
@@ -233,9 +261,14 @@ class Coordinator:
         of_caches = caches.unfinished(self.connection, run.run_id) if everyone else {}
         if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
             measured = measure_tables(self.connection, run.plan) if everyone else {}
+            after = measure_after(self.connection, run, lambda: still_running(self.connection, run))
+            if after is None:
+                return
             with self.connection.transaction():
                 apply_settings(self.connection, {"synchronous_commit": "on"}, local=True)
                 caches.measure_step(self.connection, run.run_id, {"after": measured})
+                measurements.keep(self.connection, run.run_id, "after", after)
+                gates.measure(self.connection, run.run_id)
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
                 drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
@@ -257,6 +290,12 @@ def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:
         ).fetchone()
         if held is None:
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+
+
+def still_running(connection: Connection, run: Run) -> bool:
+    """Whether nobody has paused the run or asked to go back."""
+    present = runs.read_run(connection, run.run_id)
+    return present.state is RunState.RUNNING and not present.paused
 
 
 def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:

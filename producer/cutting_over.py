@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 
 import psycopg
 import structlog
 from psycopg import errors, sql
 
+from producer.gates.holding import Window, anytime, closing
 from producer.turn import Turn
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.states import TableState
@@ -35,8 +37,11 @@ PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCancele
 LONGEST_WAIT_S = 30.0
 
 
+@dataclass(frozen=True, kw_only=True)
 class CuttingOver(Turn):
-    """Cuts sets over, one at a time."""
+    """Cuts sets over, one at a time, while `window` says that they may."""
+
+    window: Window = anytime
 
     def advance(
         self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Container[int], *, held: bool
@@ -52,8 +57,25 @@ class CuttingOver(Turn):
         if not conversion_set.due or any(m.table_no in busy for m in members):
             # No further drain jobs now: among many tables one would always be busy.
             return False
-        self._attempt(conversion_set, members)
+        window = self.window()
+        if window is not None and window.reason:
+            self._wait_for_window(conversion_set, members, window.reason)
+            return self._keep_up(members, busy)
+        self._attempt(conversion_set, members, closing(window))
         return True
+
+    def _wait_for_window(self, conversion_set: ConversionSet, members: Sequence[RunTable], reason: str) -> None:
+        """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
+        if conversion_set.problem == reason:
+            return
+        if conversion_set.autovacuum_before is not None:
+            try:
+                restore_autovacuum(self.connection, [m.spec for m in members], conversion_set.autovacuum_before)
+            except PASSING:
+                return  # The next turn tries again.
+            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        tables.hold_set(self.connection, conversion_set, reason)
+        self._say(conversion_set, f"the cutover waits: {reason}")
 
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
         """Tables that wait for their set are drained now and then."""
@@ -68,9 +90,11 @@ class CuttingOver(Turn):
             tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
         return drained
 
-    def _attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
+    def _attempt(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], has_closed: Callable[[], bool]
+    ) -> None:
         try:
-            times = self._swap(conversion_set, members)
+            times = self._swap(conversion_set, members, has_closed)
         except TryAgain as error:
             self._later(conversion_set, members, str(error))
         except PASSING as error:
@@ -102,7 +126,9 @@ class CuttingOver(Turn):
             words = f"{aside[member.table_no]} rows are kept aside in replank.{member.spec.quarantine_name}"
             self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
-    def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
+    def _swap(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], has_closed: Callable[[], bool]
+    ) -> CutoverTimes:
         specs = [member.spec for member in members]
         _refuse_gone(self.connection, specs)
         before = conversion_set.autovacuum_before
@@ -124,12 +150,20 @@ class CuttingOver(Turn):
                 max_log_rows=self.options.cutover_log_rows,
             ),
             autovacuum_before=before,
-            write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained),
+            write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
             reverse_capture=self.options.reverse_capture,
         )
 
-    def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
+    def _write_ledger(
+        self,
+        conversion_set: ConversionSet,
+        members: Sequence[RunTable],
+        drained: int,
+        has_closed: Callable[[], bool],
+    ) -> None:
         """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
+        if has_closed():
+            raise TryAgain("the window closed during the attempt")
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
             raise OutcomeUnknown("this set was swapped before, or the run is being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):

@@ -41,6 +41,8 @@ class PlanFile:
 
 def read_plan_file(path: Path) -> PlanFile:
     plan = load_plan(path)
+    if plan.gates is not None:
+        plan = plan.model_copy(update={"gates": plan.gates.seen_from(path.parent)})
     return PlanFile(plan=plan, source=str(path), text=path.read_text(encoding="utf-8"))
 
 

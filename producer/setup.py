@@ -10,6 +10,8 @@ from producer.by_hand.compiling import as_kept, compile_pass
 from producer.by_hand.work import work_of
 from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
+from producer.gates.barrier import go_on_at_barrier
+from producer.measuring import measure_before
 from producer.preflight import refuse_blockers
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
@@ -22,11 +24,12 @@ from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
+from replank.plan import Plan
 from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
 from sql.connection import Connection
-from sql.ledger import quarantines, runs, scripts, tables
+from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.quarantine import create_quarantine
 from sql.scripts import Script
@@ -68,7 +71,7 @@ def begin_or_resume(
                 _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
                 runs.set_flags(connection, present.run_id, hold_cutover=True)
-            return present
+            return go_on_at_barrier(connection, _with_limits(connection, present, file.plan), file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
             return done
@@ -80,6 +83,17 @@ def begin_or_resume(
         scripts_in=scripts_in,
         with_pass_scripts=with_pass_scripts,
     )
+
+
+def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
+    """The open run with the governor's limits that the plan has now."""
+    if run.plan.governor == plan.governor:
+        return run
+    with connection.transaction():
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"governor": plan.governor}))
+        words = "the governor's limits were changed"
+        runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
+    return runs.read_run(connection, run.run_id)
 
 
 def _begin(
@@ -107,6 +121,7 @@ def _begin(
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     before_first_write()
+    measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
@@ -119,6 +134,7 @@ def _begin(
         elif not file.plan.wanted_tables:
             _keep_scripts(connection, run_id, [deprecated])
         plan_caches(connection, run_id, file.plan, named_now=now.plan)
+        measurements.keep(connection, run_id, "before", measured)
     return runs.read_run(connection, run_id)
 
 

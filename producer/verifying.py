@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 from psycopg import sql
 
 from producer import chunker
@@ -19,6 +15,7 @@ from sql.copying import HeapExtent, extent_of, heap_extent
 from sql.ledger import jobs, tables
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
+from sql.sides import Sides, add_up
 
 MOST_ROUNDS = 3
 """After so many repairs that did not help, a person has to look."""
@@ -30,18 +27,6 @@ VERIFY_CHUNK_FACTOR = 2
 
 WHOLE_HEAP_BLOCKS = 4_294_967_295
 """More blocks than a PostgreSQL table can have: one range over everything."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sides:
-    """What all verify jobs of one round saw together."""
-
-    rows_live: int
-    rows_next: int
-    equal: bool
-    stale: bool
-    rows_aside: int = 0
-    """Live rows that are not in next, because they are in quarantine; `rows_live` counts them too."""
 
 
 class Verifying(Turn):
@@ -190,32 +175,3 @@ def _aside(sides: Sides) -> str:
     if not sides.rows_aside:
         return ""
     return f"; {sides.rows_next} of them in the next table, {sides.rows_aside} kept aside in quarantine"
-
-
-def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
-    """Add the jobs' sums for each side. Stale: a snapshot was lost, or a TRUNCATE waits in the log."""
-    rows = {"live": 0, "next": 0}
-    totals = {"live": 0, "next": 0}
-    aside = {"live": (0, 0), "next": (0, 0)}
-    stale = not results
-    for result in results:
-        document = result["result"]
-        if "snapshot_lost" in document:
-            stale = True
-            continue
-        for side in ("live", "next"):
-            if side in document:
-                rows[side] += document[side]["rows"]
-                totals[side] += int(document[side]["total"])
-                stale = stale or document[side]["truncated"]
-                count, total = aside[side]
-                more = document[side]
-                aside[side] = (count + more.get("aside", 0), total + int(more.get("aside_total", 0)))
-    same = rows["live"] == rows["next"] and totals["live"] == totals["next"]
-    return Sides(
-        rows_live=rows["live"] + aside["live"][0],
-        rows_next=rows["next"],
-        equal=same and aside["live"] == aside["next"],
-        stale=stale,
-        rows_aside=aside["live"][0],
-    )

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
+from replank.gates_plan import GatesPlan
 from replank.governor_plan import GovernorPlan
 from replank.mappings_plan import TableName
 from replank.partition_plan import PartitionPlan
@@ -19,6 +20,7 @@ from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
 from replank.prisma_plan import PrismaPlan
 from replank.steps_plan import StepsPlan
+from replank.success_plan import SuccessPlan
 
 
 class DatabasePlan(Strict):
@@ -179,6 +181,9 @@ class Plan(Strict):
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
     prisma: PrismaPlan | None = None
+    success: SuccessPlan = SuccessPlan()
+    gates: GatesPlan | None = None
+    """What must be so before the data migration; without the section nothing is asked for."""
 
     @field_validator("tables")
     @classmethod
@@ -208,8 +213,13 @@ class Plan(Strict):
         return tuple(kept) if any(wanted.says_something for _, wanted in kept) or not self.steps.off else ()
 
     def digest(self) -> str:
-        """A hash of what the plan means: comments, order of keys and layout do not change it."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+        """A hash of what becomes of the database: comments, order of keys and layout do not change it.
+
+        Nor do gates and the governor's limits: a window may be moved while a run waits for it, a signal's limit raised
+        while a run is held back by it, and what was rehearsed stays what will run.
+        """
+        left_out = {"gates", "governor"}
+        return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=left_out).encode()).hexdigest()
 
 
 _T = TypeVar("_T")

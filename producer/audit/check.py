@@ -9,6 +9,7 @@ from producer.audit.enums import audit_enums
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
@@ -56,6 +57,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found = _structure(connection, subject)
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
+    found += audit_gates(subject)
     found += audit_values(subject, scanned)
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.

@@ -250,3 +250,56 @@ CREATE TABLE replank.catalogue_before (
     definition text NOT NULL
 );
 CREATE INDEX ON replank.catalogue_before (run_id);
+
+-- What was measured before the run wrote anything, and when all tables were swapped.
+CREATE TABLE replank.measurement (
+    run_id   bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    moment   text NOT NULL CHECK (moment IN ('before', 'after')),
+    document jsonb NOT NULL,
+    PRIMARY KEY (run_id, moment)
+);
+
+-- What people, webhooks and the tool itself have said of a plan's gates. Rows are added, never changed.
+CREATE TABLE replank.gate_word (
+    word_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_digest text NOT NULL,
+    gate        text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('attested', 'overridden', 'backup', 'verified', 'rehearsed')),
+    by_whom     text NOT NULL,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    words       text NOT NULL DEFAULT '',
+    evidence    jsonb NOT NULL DEFAULT '{}'
+);
+
+-- How each gate of a plan stood when it was looked at last.
+CREATE TABLE replank.gate (
+    plan_digest text NOT NULL,
+    gate        text NOT NULL,
+    position    integer NOT NULL,
+    state       text NOT NULL CHECK (state IN ('open', 'passed', 'overridden')),
+    by_whom     text NOT NULL DEFAULT '',
+    at          timestamptz,
+    reason      text NOT NULL DEFAULT '',
+    remedy      text NOT NULL DEFAULT '',
+    evidence    jsonb NOT NULL DEFAULT '{}',
+    looked_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (plan_digest, gate)
+);
+
+-- The barrier before the data migration: what the gates said when it opened, or why it has not.
+CREATE TABLE replank.gate_barrier (
+    run_id    bigint PRIMARY KEY REFERENCES replank.run ON DELETE CASCADE,
+    passed_at timestamptz,
+    gates     jsonb NOT NULL DEFAULT '[]'
+);
+
+-- What a run costs: WAL of the whole server and the size of this database, from its data migration's beginning on.
+CREATE TABLE replank.run_measure (
+    run_id      bigint PRIMARY KEY REFERENCES replank.run ON DELETE CASCADE,
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    wal_start   pg_lsn NOT NULL,
+    bytes_start bigint NOT NULL,
+    bytes_peak  bigint NOT NULL,
+    wal_now     pg_lsn NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);

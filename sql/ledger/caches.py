@@ -131,6 +131,11 @@ def postpone_cache(connection: Connection, cache: Cache, *, delay_s: float, prob
     return 0 if found is None else int(found["attempts"])
 
 
+def hold_cache(connection: Connection, cache: Cache, reason: str) -> None:
+    """Why its swap does not come yet."""
+    connection.execute(query("caches.hold_cache"), {**_id(cache), "problem": reason})
+
+
 def block_cache(connection: Connection, cache: Cache, problem: str) -> None:
     """Only a person can let this cache go on."""
     connection.execute(query("caches.block_cache"), {**_id(cache), "problem": problem})

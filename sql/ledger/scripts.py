@@ -50,14 +50,14 @@ def forward_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     return _planned(rows(connection, query("scripts.forward"), {"run_id": run_id}))
 
 
+def all_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
+    """Every script of the run and its rollback."""
+    return _planned(rows(connection, query("scripts.both"), {"run_id": run_id}))
+
+
 def back_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     """The rollbacks of what has begun, the last step first."""
     return _planned(rows(connection, query("scripts.back"), {"run_id": run_id}))
-
-
-def all_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
-    """Forward and back, whether or not they have begun."""
-    return _planned(rows(connection, query("scripts.all"), {"run_id": run_id}))
 
 
 @dataclass(frozen=True, kw_only=True)

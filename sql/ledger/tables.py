@@ -237,6 +237,14 @@ def postpone_set(connection: Connection, conversion_set: ConversionSet, *, delay
     return 0 if found is None else int(found["attempts"])
 
 
+def hold_set(connection: Connection, conversion_set: ConversionSet, reason: str) -> None:
+    """Why its cutover does not come yet."""
+    connection.execute(
+        query("ledger.hold_set"),
+        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": reason},
+    )
+
+
 def block_set(connection: Connection, conversion_set: ConversionSet, problem: str) -> None:
     """Only a person can let this cutover go on."""
     connection.execute(

@@ -39,6 +39,9 @@ UPDATE replank.cache SET attempts = attempts + 1, problem = %(problem)s,
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING attempts;
 
+-- hold_cache: why its swap does not come yet; nobody has to do anything
+UPDATE replank.cache SET problem = %(problem)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
 -- block_cache: only a person can let this cache go on
 UPDATE replank.cache SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 

@@ -59,6 +59,9 @@ UPDATE replank.run SET back_to = %(step)s WHERE run_id = %(run_id)s;
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
      caches AS (DELETE FROM replank.cache WHERE run_id = %(run_id)s),
      objects AS (DELETE FROM replank.catalogue_before WHERE run_id = %(run_id)s),
+     measurements AS (DELETE FROM replank.measurement WHERE run_id = %(run_id)s AND moment = 'after'),
+     barrier AS (DELETE FROM replank.gate_barrier WHERE run_id = %(run_id)s),
+     measured AS (DELETE FROM replank.run_measure WHERE run_id = %(run_id)s),
      tables AS (DELETE FROM replank.run_table WHERE run_id = %(run_id)s),
      steps AS (DELETE FROM replank.step s WHERE s.run_id = %(run_id)s
                 AND NOT EXISTS (SELECT FROM replank.script c WHERE c.run_id = s.run_id AND c.step = s.step)
@@ -164,6 +167,9 @@ SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
 UPDATE replank.conversion_set SET attempts = attempts + 1, problem = %(problem)s,
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s RETURNING attempts;
+
+-- hold_set: why its cutover does not come yet; nobody has to do anything
+UPDATE replank.conversion_set SET problem = %(problem)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- block_set: only a person can let this cutover go on
 UPDATE replank.conversion_set SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND set_no = %(set_no)s;

@@ -4,19 +4,22 @@ WITH phase AS (
 step AS (
   INSERT INTO replank.step (run_id, step, phase) VALUES (%(run_id)s, %(step)s, %(phase)s) ON CONFLICT DO NOTHING)
 INSERT INTO replank.script (run_id, step, direction, document, checksum, blocks)
-VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(blocks)s);
+VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(blocks)s)
+-- Step 11 is compiled anew with the tables, when these are planned again after a rollback.
+ON CONFLICT (run_id, step, direction) DO UPDATE SET document = EXCLUDED.document, checksum = EXCLUDED.checksum, blocks = EXCLUDED.blocks
+ WHERE script.blocks_done = 0;
 
 -- forward: the scripts of a run in their order, with their phases
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'forward' ORDER BY s.step;
 
+-- both: the scripts of a run in both directions, with their phases
+SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
+ WHERE s.run_id = %(run_id)s ORDER BY s.step, s.direction;
+
 -- back: the rollbacks of steps that have begun, the last step first
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'back' AND t.started_at IS NOT NULL ORDER BY s.step DESC;
-
--- all: the scripts of a run, forward and back
-SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
- WHERE s.run_id = %(run_id)s ORDER BY s.step, s.direction DESC;
 
 -- keep_pass: the pass as it is compiled now; what was read before stays marked until it is another one
 INSERT INTO replank.pass_script (run_id, step, direction, document, checksum, reviewed)

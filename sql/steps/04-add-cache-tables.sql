@@ -66,8 +66,9 @@ CREATE TABLE IF NOT EXISTS {{ schema }}.configuration (
 INSERT INTO {{ schema }}.configuration (expires_after) VALUES ({{ expires_after }}::interval) ON CONFLICT DO NOTHING;
 
 -- [] What everybody may do, as the plan's query has it
+-- A cast from text to text would be dropped, and these columns would become uuids together with the application's ids.
 CREATE OR REPLACE VIEW {{ schema }}.computed AS
-SELECT q.user_id::text AS user_id, q.tenant_id::text AS tenant_id, q.permissions::jsonb AS permissions, q.roles::jsonb AS roles
+SELECT q.user_id::varchar::text AS user_id, q.tenant_id::varchar::text AS tenant_id, q.permissions::jsonb AS permissions, q.roles::jsonb AS roles
   FROM ({{ query }}) AS q;
 
 -- [] What a user may do in a tenant: from the cache, or computed and kept

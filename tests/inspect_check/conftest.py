@@ -114,8 +114,8 @@ def reasons(proposal: Proposal) -> dict[str, str]:
 
 
 def codes(findings: Sequence[Finding]) -> list[str]:
-    """The codes, without those that only say what this machine cannot know."""
-    return [f.code for f in findings if f.code != "disk_unknown"]
+    """The codes, without those that only say what this machine cannot know, or that no plan here has gates."""
+    return [f.code for f in findings if f.code not in ("disk_unknown", "no_gates")]
 
 
 def only(findings: Sequence[Finding], code: str) -> Finding:

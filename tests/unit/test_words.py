@@ -12,13 +12,13 @@ from monitoring.screen import seconds
 from monitoring.suggestions import suggestion
 from producer.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
 from producer.sets import conversion_sets
-from producer.verifying import add_up
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TableRewritten, TryAgain, WrongUse
 from replank.settings import load_settings, without_password
 from replank.table_spec import ColumnSpec, TableSpec, building_schema
 from sql.catalogue import ForeignKey
 from sql.copying import chunks_between
+from sql.sides import add_up
 from workers.failures import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s, judge
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,251 @@
+"""The six success criteria, each with its figure, its target, how it was measured, and whether it is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monitoring.report.facts import Facts
+from monitoring.report.loss import zero_data_loss
+from monitoring.report.speed import Speed
+from monitoring.report.verdict import Criterion, number, percent
+from replank.measurement import MeasuredTable
+from replank.states import RunState
+
+FEWEST_LOOKUPS = 100
+"""Below this, a hit rate says nothing."""
+
+MET_WORDS = {True: "met", False: "not met", None: "undecided"}
+
+NOT_MODELS = "_prisma_migrations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """All criteria, and what the page says of them first."""
+
+    criteria: tuple[Criterion, ...]
+
+    @property
+    def sentence(self) -> str:
+        met = sum(c.met is True for c in self.criteria)
+        missed = sum(c.met is False for c in self.criteria)
+        unknown = len(self.criteria) - met - missed
+        parts = [f"{met} of {len(self.criteria)} success criteria are met"]
+        if missed:
+            parts.append(f"{missed} {'is' if missed == 1 else 'are'} not met")
+        if unknown:
+            parts.append(f"{unknown} could not be decided")
+        return ", ".join(parts)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [criterion.to_json() for criterion in self.criteria]
+
+
+def judge(facts: Facts) -> Verdict:
+    return Verdict(
+        criteria=(
+            uuid_fields(facts),
+            zero_data_loss(facts),
+            performance(facts),
+            audit_trail(facts),
+            cache_hits(facts),
+            application_errors(facts),
+        )
+    )
+
+
+def is_model(table: MeasuredTable) -> bool:
+    """Whether a table counts: not Prisma's own history, not a join table that has no model."""
+    return table.name != NOT_MODELS and not table.joins
+
+
+def uuid_fields(facts: Facts) -> Criterion:
+    """Counted in the catalogue as it is now."""
+    made = {facts.run.plan.steps.audit_log, facts.run.plan.steps.permission_cache} - {None}
+    ours = {step.table_schema for step in made if step is not None} - {t.table_schema for t in facts.run.plan.tables}
+    models = [table for table in facts.tables if is_model(table) and table.schema not in ours]
+    without = [table.full_name for table in models if not table.uuid_key]
+    wanted = facts.run.plan.success.models or len(models)
+    having = len(models) - len(without)
+    more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+    missing = f"; without one: {', '.join(without[:5])}{more}" if without else ""
+    other = f"; the plan expects {wanted} tables, the database has {len(models)}" if wanted != len(models) else ""
+    return Criterion(
+        criterion=f"All {wanted} models have uuid fields",
+        measured=having,
+        shown=f"{having} of {len(models)} tables{other}{missing}",
+        target=wanted,
+        target_shown=f"all {wanted}",
+        met=bool(models) and not without and wanted == len(models),
+        how=(
+            "Tables of the plan's schemas with a native uuid column that is NOT NULL and tells each row apart: by a "
+            "unique index of its own (in a partitioned table together with the partition key), or as a primary key "
+            "of uuids only. Join tables without a model (`_AToB` with columns A and B) and `_prisma_migrations` do "
+            "not count. Read from the catalogue when this report was made."
+        ),
+        names=tuple(without),
+    )
+
+
+def performance(facts: Facts) -> Criterion:
+    """The median over the named queries of how much less time each takes."""
+    target = facts.run.plan.success.faster
+    speed = facts.speed
+    met: bool | None = None
+    if not speed.timed:
+        shown = "no query is named in the plan" if facts.before else "nothing was measured before the run"
+    elif facts.after is None:
+        shown = facts.not_yet
+    elif speed.median_faster is None and not speed.failures:
+        shown = "no query could be timed before the run"
+    else:
+        met = speed.median_faster is not None and speed.median_faster > target and not speed.failures
+        shown = _speed_words(speed)
+    return Criterion(
+        criterion=f"Performance improves by more than {percent(target)}",
+        measured=speed.median_faster if facts.after else None,
+        shown=shown,
+        target=target,
+        target_shown=f"more than {percent(target)} less time",
+        met=met,
+        how=(
+            f"Each query of the plan was executed {facts.run.plan.success.repeat} times before the first write of the "
+            "run and again when all tables were swapped, in rounds over all queries, after a round that only warms "
+            "up, in read-only transactions. A query's time is planning and execution as the server counts them, "
+            "without network and client; its figure is 1 - median after / median before. The criterion is the median "
+            "of these figures. A query that fails, or that found rows before and finds none now, is a failure, and "
+            "then the criterion is not met. New tables are also freshly packed: part of a gain can be that."
+        ),
+        names=tuple(f"{query.name}: {query.failure}" for query in speed.failures),
+    )
+
+
+def _speed_words(speed: Speed) -> str:
+    before, after = speed.total_ms
+    words = []
+    if speed.median_faster is not None and speed.total_faster is not None:
+        words.append(
+            f"median of {len([q for q in speed.timed if q.faster is not None])} queries: {_less(speed.median_faster)}; "
+            f"all together {before:.1f} ms before, {after:.1f} ms after ({_less(speed.total_faster)})"
+        )
+    scattered = [query for query in speed.timed if query.faster is not None and query.scattered]
+    if scattered:
+        words.append(f"{len(scattered)} of them scatter so much that their difference may be chance")
+    if speed.failures:
+        words.append(f"{len(speed.failures)} no longer work: {', '.join(q.name for q in speed.failures)}")
+    left_out = [query.name for query in speed.timed if query.no_figure]
+    if left_out:
+        words.append(f"without a figure before the run: {', '.join(left_out)}")
+    return "; ".join(words)
+
+
+def _less(share: float) -> str:
+    return f"{percent(share)} less time" if share >= 0 else f"{percent(-share)} more time"
+
+
+def audit_trail(facts: Facts) -> Criterion:
+    """Every table that has to be audited, by what the log saw of its probe writes."""
+    asked = facts.run.plan.steps.audit_log
+    title = "The audit trail captures all changes"
+    how = (
+        "When all tables were swapped, each audited table got an update that changes nothing, an insert of a copy of "
+        "one of its rows, and a delete of that copy, in a transaction that was rolled back. The log had to show each "
+        "with its old and new row, actor and request id. That TRUNCATE is captured is read from the catalogue, and "
+        "so is whether every trigger is still switched on now. Not captured by design: writes that go straight to a "
+        "partition, and those of sessions with session_replication_role = replica."
+    )
+    if asked is None:
+        return _unknown(title, "the plan asks for no audit log (step 03)", how)
+    probes = None if facts.after is None else facts.after.audit
+    if probes is None:
+        shown = facts.not_yet if facts.after is None else "the plan says probe_audit = false"
+        return _unknown(title, shown, how)
+    off = [f"{table}: {what}" for table, what in facts.audit_gaps]
+    missing = [f"{probe.table}: {gap}" for probe in probes for gap in probe.missing]
+    gone = {table for table, _ in facts.audit_gaps}
+    proved = [probe for probe in probes if probe.proved and probe.table not in gone]
+    wanted = len({probe.table for probe in probes} | gone)
+    return Criterion(
+        criterion=title,
+        measured=len(proved),
+        shown=f"proved in {len(proved)} of {wanted} tables"
+        + (f"; {len(missing) + len(off)} gaps: " + "; ".join((missing + off)[:5]) if missing or off else ""),
+        target=wanted,
+        target_shown=f"all {wanted} audited tables",
+        met=bool(probes) and len(proved) == wanted,
+        how=how,
+        names=tuple(missing + off),
+    )
+
+
+def cache_hits(facts: Facts) -> Criterion:
+    """The caches' own counters; blocks of tables where there are none."""
+    target = facts.run.plan.success.hit_rate
+    title = f"Cache hit rate above {percent(target)}"
+    counted = [hits for hits in facts.hits if hits.counts]
+    source = counted or facts.hits
+    how = (
+        "The permission cache's own counters since it was made, and the counters that the plan names for its caches. "
+        if counted
+        else "No cache has counters of its own, so this is the share of the swapped tables' blocks that were found in "
+        "the server's memory. It holds what the rebuild itself read: a floor. "
+    ) + f"Where there are several, the lowest counts. Fewer than {FEWEST_LOOKUPS} lookups decide nothing."
+    rated = [hits for hits in source if hits.rate is not None]
+    shown = "; ".join(f"{h.name}: {percent(h.rate or 0)} of {number(h.lookups)} lookups" for h in rated)
+    if not rated:
+        return _unknown(title, "no cache has counted anything", how, target=target)
+    lowest = min(rated, key=lambda hits: hits.rate or 0)
+    enough = all(hits.lookups >= FEWEST_LOOKUPS for hits in rated)
+    return Criterion(
+        criterion=title,
+        measured=lowest.rate,
+        shown=shown if enough else f"{shown}: too few lookups",
+        target=target,
+        target_shown=f"above {percent(target)}",
+        met=(lowest.rate or 0) > target if enough else None,
+        how=how,
+    )
+
+
+def application_errors(facts: Facts) -> Criterion:
+    """What the application says; the server's counters are shown beside it and decide nothing."""
+    said = facts.errors
+    evidence = facts.activity_words
+    how = (
+        "As the application, or whoever watches it, says in the file that was given with --errors. The server's own "
+        "counters since the run began are evidence only: its rollbacks are also those of Replank's own probes and of "
+        "attempts that were taken back, and an error in the application need not reach the database."
+    )
+    if said is None or said.checked == 0:
+        why = "not measured: no file was given with --errors" if said is None else "the file says that 0 were checked"
+        return _unknown("No application errors", f"{why}. {evidence}".strip(), how, target=0)
+    source = f" ({said.source})" if said.source else ""
+    return Criterion(
+        criterion="No application errors",
+        measured=said.count,
+        shown=f"{number(said.count)} errors in {number(said.checked)} requests{source}. {evidence}".strip(),
+        target=0,
+        target_shown="0",
+        met=said.count == 0,
+        how=how,
+        names=said.sentences,
+    )
+
+
+def _unknown(criterion: str, shown: str, how: str, target: float | None = None) -> Criterion:
+    return Criterion(criterion=criterion, measured=None, shown=shown, target=target, target_shown="", met=None, how=how)
+
+
+def headline(facts: Facts, verdict: Verdict) -> str:
+    """The report in one sentence."""
+    run = facts.run
+    states = {
+        RunState.RUNNING: "is under way",
+        RunState.NEEDS_PERSON: "has stopped and needs a person",
+        RunState.DONE: "is done; going back without loss is still possible",
+        RunState.FINISHED: "is finished",
+        RunState.ROLLING_BACK: "is being rolled back",
+        RunState.ROLLED_BACK: "was rolled back",
+    }
+    return f"The migration {states[run.state]}: {verdict.sentence}."

@@ -1,0 +1,53 @@
+"""The barrier before the data migration, and a run that was stopped at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from producer.gates.looking import look
+from replank.plan import Plan
+from replank.states import RunState
+from sql.connection import Connection
+from sql.ledger import gates, runs
+from sql.ledger.gates import Gate
+from sql.ledger.runs import Run
+
+
+def why_closed(connection: Connection, run: Run) -> str:
+    """Why the data migration may not begin; empty where it may. Once it was let begin, nothing is asked any more."""
+    if not (run.plan.wanted_tables or run.plan.caches):
+        return ""
+    present = gates.read_barrier(connection, run.run_id)
+    if present is not None and present.passed_at is not None:
+        return ""
+    found = look(connection, run.plan)
+    still_open = [gate for gate in found if gate.is_open]
+    with connection.transaction():
+        gates.set_barrier(connection, run.run_id, passed=not still_open, gates=found)
+        if not still_open:
+            gates.measure(connection, run.run_id)
+        if found and not still_open:
+            words = ", ".join(f"{gate.name} {gate.state}" for gate in found)
+            runs.add_event(connection, run.run_id, actor="coordinator", kind="gates", message=words)
+    return _words(still_open) if still_open else ""
+
+
+def _words(still_open: Sequence[Gate]) -> str:
+    told = "; ".join(f"{gate.name}: {gate.reason.rstrip('.')} ({gate.remedy})" for gate in still_open)
+    return (
+        f"the data migration does not begin, gates are open. {told}. Then `replank run PLAN` again; it looks at them "
+        "anew. `replank gates PLAN override NAME --by WHO --reason TEXT` goes past one."
+    )
+
+
+def go_on_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
+    """A run that `replank run` is called for again: with the gates that the plan has now, and past its stop at them."""
+    if run.plan.gates != plan.gates:
+        with connection.transaction():
+            gates.set_gates(connection, run.run_id, plan.gates)
+            words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were taken out"
+            runs.add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
+    barrier = gates.read_barrier(connection, run.run_id)
+    if run.state is RunState.NEEDS_PERSON and barrier is not None and barrier.passed_at is None:
+        runs.set_run_state(connection, run.run_id, RunState.RUNNING)
+    return runs.read_run(connection, run.run_id)

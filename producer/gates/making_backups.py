@@ -1,0 +1,55 @@
+"""Backups that the tool makes, verified before they count."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from producer.gates.backups import Backup, read_backup
+from producer.gates.programs import program_for, run_program
+from producer.gates.verifying_backups import verify, write_sums
+from replank.errors import NeedsPerson, WrongUse
+from sql.backups import Place, read_place
+from sql.connection import Connection
+from sql.ledger import gates
+
+DUMP_JOBS = 2
+
+Method = Literal["base", "dump"]
+
+
+def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path, method: Method, by: str) -> Backup:
+    """Take a backup into a new folder in `out`, verify it and write it down. Raises NeedsPerson, WrongUse."""
+    place = read_place(connection)
+    target = out.absolute() / f"{place.database}-{method}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    if target.exists():
+        raise WrongUse(f"{target} is there already; wait a second and try again.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(f"{out}: the folder cannot be made: {error.strerror}") from None
+    _take(url, target, method, place)
+    backup = read_backup(target, place)
+    if method == "dump":
+        write_sums(backup)
+    how = verify(backup, read_place(connection))
+    evidence = {"path": str(target), "kind": method, "verified": how, "taken_at": backup.taken_at.isoformat()}
+    gates.add_word(connection, plan_digest, "backup", "backup", by=by, evidence=evidence)
+    known = {"path": str(target), "fingerprint": backup.fingerprint, "how": how}
+    gates.add_word(connection, plan_digest, "backup", "verified", by=by, evidence=known)
+    return backup
+
+
+def _take(url: str, target: Path, method: Method, place: Place) -> None:
+    """Run the server's own tool. A newer one would do too, an older one would not."""
+    name = "pg_basebackup" if method == "base" else "pg_dump"
+    tool = program_for(name, place.major)
+    if method == "base":
+        arguments = ["--pgdata", str(target), "--checkpoint", "fast", "--wal-method", "stream", "--label", "replank"]
+    else:
+        arguments = ["--format", "directory", "--jobs", str(DUMP_JOBS), "--file", str(target)]
+    done = run_program(tool, *arguments, "--no-password", url=url)
+    if not done.good:
+        hint = " `--kind dump` needs no right to replicate." if method == "base" else ""
+        raise NeedsPerson(f"No backup was made; {tool.words} says: {done.last_words}.{hint}")

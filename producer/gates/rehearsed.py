@@ -1,0 +1,66 @@
+"""Two gates that only a rehearsal opens: the plan was rehearsed, and so were the rollback scripts that would run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from producer.gates.ages import in_words
+from producer.steps.compiling import compile_steps
+from replank.errors import WrongUse
+from replank.gates_plan import RehearsalGatePlan, age_of
+from replank.plan import Plan
+from sql.connection import Connection
+from sql.ledger import gates, runs, scripts
+from sql.ledger.gates import Gate
+
+REMEDY = "`replank rehearse PLAN`"
+
+
+def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
+    """The newest rehearsal of exactly this plan has to be a good one, and not too old."""
+    word = gates.newest_word(connection, "rehearsed", plan_digest=plan.digest())
+    if word is None:
+        other = gates.newest_word(connection, "rehearsed", plan_digest=None)
+        also = "" if other is None else "; the last rehearsal was of a plan that says something else"
+        return _open("rehearsed", f"this plan was not rehearsed{also}")
+    if not word.evidence["passed"]:
+        return _open("rehearsed", f"the last rehearsal failed: {word.words}", word.evidence)
+    if word.age > age_of(asked.max_age):
+        return _open("rehearsed", f"rehearsed {word.age.days} days ago; the plan allows {asked.max_age}", word.evidence)
+    reason = f"{in_words(word.age)} ago: {word.words}"
+    return Gate(name="rehearsed", state="passed", by=word.by, at=word.at, reason=reason, evidence=word.evidence)
+
+
+def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
+    """The rollbacks that would run are those that ran in the rehearsal, and came back to the beginning there."""
+    word = gates.newest_word(connection, "rehearsed", plan_digest=plan.digest())
+    if word is None or not word.evidence["passed"]:
+        return _open("rollback_scripts", "the way back was not rehearsed with this plan")
+    if "same" not in word.evidence:
+        return _open("rollback_scripts", "this plan has no way back after the cutover, so none was rehearsed")
+    try:
+        present = present_scripts(connection, plan)
+    except WrongUse as error:
+        return _open("rollback_scripts", f"the scripts cannot be compiled: {error}")
+    differ = sorted(name for name, checksum in present.items() if word.evidence["scripts"].get(name) != checksum)
+    if differ:
+        return _open("rollback_scripts", f"not what was rehearsed: {', '.join(differ)}", {"differ": differ})
+    words = f"{len(present) // 2} rollback scripts and the data's way back, as rehearsed"
+    return Gate(
+        name="rollback_scripts", state="passed", by=word.by, at=word.at, reason=words, evidence={"scripts": present}
+    )
+
+
+def _open(name: str, reason: str, evidence: Mapping[str, Any] | None = None) -> Gate:
+    return Gate(name=name, state="open", reason=reason, remedy=REMEDY, evidence=evidence or {})
+
+
+def present_scripts(connection: Connection, plan: Plan) -> dict[str, str]:
+    """Checksums by name of the scripts that the open run has, or that a new one would get. Raises WrongUse."""
+    run = runs.open_run(connection)
+    if run is not None and run.plan_digest == plan.digest():
+        of_run = scripts.all_scripts(connection, run.run_id)
+        return {each.script.name: each.script.checksum for each in of_run}
+    asked = [each for each in compile_steps(connection, plan) if each.asked]
+    return {script.name: script.checksum for each in asked for script in (each.forward, each.back)}

@@ -1,0 +1,1 @@
+"""The rehearsal: the whole plan, and its way back, on a clone."""

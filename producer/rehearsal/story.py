@@ -1,0 +1,163 @@
+"""The rehearsal, told in order: clone, picture, forward, verification, back, the same picture, and forward again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from producer.gates.rehearsed import present_scripts
+from producer.rehearsal.clone_plan import clone_plan, has_way_back, rebuilt_caches
+from producer.rehearsal.cloning import Clone, cloned
+from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
+from producer.rehearsal.sameness import Picture, differences, take_picture
+from producer.resolution import PlanFile, refuse_other_database
+from replank.errors import NeedsPerson, WrongUse
+from replank.plan import Plan
+from replank.settings import Settings, load_settings
+from replank.states import TableState
+from replank.steps import Step
+from sql.connection import Connection, connect
+from sql.ledger import gates, runs, scripts, tables
+from sql.ledger.gates import Word
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """How to rehearse. `server` is the URL of any database of the server that the clone is made on."""
+
+    server: str
+    by: str
+    again: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """One rehearsal. What was found by now stands in `evidence`, so that one that fails is told of too."""
+
+    file: PlanFile
+    settings: Settings
+    wishes: Wishes
+    forward: Forward
+    say: Callable[[str], None]
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def rehearse(self) -> Word:
+        """All of it; good or bad, it is written to the ledger of the real database.
+
+        Raises WrongUse where it cannot begin: then nothing is written.
+        """
+        self.evidence.update(
+            {"plan": self.file.plan.name, "plan_digest": self.file.plan.digest(), "scripts": self._begin()}
+        )
+        started = time.monotonic()
+        problem = ""
+        try:
+            with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
+                self._on(clone)
+        except NeedsPerson as error:
+            problem = str(error)
+        self.evidence.update({"passed": not problem, "seconds": round(time.monotonic() - started, 1)})
+        return self._write_down(problem or self._summary())
+
+    def _begin(self) -> dict[str, str]:
+        """The checksums of the scripts that are rehearsed."""
+        self.settings.broker()
+        with connect(self.settings.database(), name="rehearsal") as connection:
+            refuse_other_database(connection, self.file)
+            gates.refuse_standby(connection)
+            runs.ensure_ledger(connection)
+            refuse_begun(connection)
+            return present_scripts(connection, self.file.plan)
+
+    def _on(self, clone: Clone) -> None:
+        self.say(f"the clone {clone.database} is made, in {clone.seconds:.0f} s")
+        plan, left_out = clone_plan(self.file.plan, clone.database)
+        if not (plan.tables or plan.caches or plan.steps.asked):
+            raise NeedsPerson("nothing of this plan can be rehearsed: keys of a Redis are the application's own")
+        of_clone = {"bytes": clone.bytes, "seconds": round(clone.seconds, 1), "same_server": clone.same_server}
+        self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
+        file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
+        settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
+        before = take_picture(clone.url, clone.major)
+        if plan.tables:
+            self._go_forward(file, settings, END)
+        elif plan.steps.asked:
+            # Without tables a run that is done has nothing to go back from.
+            self._go_forward(file, settings, BEFORE_DATA)
+        if has_way_back(plan):
+            self._go_back(plan, settings, clone, before)
+        if self.wishes.again or not plan.tables:
+            self._go_forward(file, settings, END)
+        if self.wishes.again:
+            self.evidence["finish"] = finish(settings)
+            self.say("finished")
+
+    def _go_forward(self, file: PlanFile, settings: Settings, until: Step) -> None:
+        done = go_forward(self.forward, file, settings, until)
+        differ = sorted(
+            name for name, checksum in done.scripts.items() if self.evidence["scripts"].get(name) != checksum
+        )
+        if differ:
+            raise NeedsPerson(f"the clone gives other scripts than the database does: {', '.join(differ)}")
+        if until is END:
+            # The first of two is the one that is predicted from: nothing was in memory yet.
+            self.evidence.setdefault("figures", done.figures)
+            self.evidence.setdefault("compared", done.compared)
+        self.say(f"forward; {done.rows:,} rows of past tables are equal to the new ones")
+
+    def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
+        self.evidence["back"] = go_back(settings, plan)
+        told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
+        if told:
+            self.evidence["differences"] = told
+            raise NeedsPerson(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
+        self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
+        self.say(f"back; the catalogue and {before.contents.rows:,} rows are what they were")
+
+    def _summary(self) -> str:
+        figures = self.evidence.get("figures", {})
+        words = [f"forward in {figures.get('seconds') or 0:.0f} s, {figures.get('wal_bytes') or 0:,} bytes of WAL"]
+        if figures.get("lock_hold_ms") is not None:
+            words.append(f"lock held {figures['lock_hold_ms']:.0f} ms")
+        if "same" in self.evidence:
+            words.append(f"back in {self.evidence['back']['seconds']:.0f} s, then the same as before")
+        else:
+            words.append("there is no way back in this plan")
+        return ", ".join(words)
+
+    def _write_down(self, words: str) -> Word:
+        with connect(self.settings.database(), name="rehearsal") as connection:
+            runs.ensure_ledger(connection)
+            return gates.add_word(
+                connection,
+                self.file.plan.digest(),
+                "rehearsed",
+                "rehearsed",
+                by=self.wishes.by,
+                words=words,
+                evidence=self.evidence,
+            )
+
+
+def refuse_begun(connection: Connection) -> None:
+    """A clone is made of a database as it was before the run. Raises WrongUse where it is no more."""
+    run = runs.open_run(connection)
+    done = runs.done_runs(connection)
+    if run is not None:
+        begun = any(s.blocks_done or s.finished for s in scripts.forward_scripts(connection, run.run_id))
+        begun |= any(t.state is not TableState.PLANNED for t in tables.read_tables(connection, run.run_id))
+        if begun:
+            raise WrongUse(
+                f"Run {run.run_id} has begun to change this database, so a clone would rehearse something else. "
+                "Rehearse before the run; or `replank rollback` first."
+            )
+    elif done:
+        raise WrongUse(
+            f"Run {done[0].run_id} is done and its way back is open: its triggers write to the ledger, which is not "
+            "cloned. `replank finish` or `replank rollback` first."
+        )

@@ -1,0 +1,52 @@
+"""What the verify jobs of one round saw together: both sides of a table, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """What all verify jobs of one round saw together. The hashes are sums over the rows."""
+
+    rows_live: int
+    rows_next: int
+    equal: bool
+    stale: bool
+    rows_aside: int = 0
+    """Live rows that are not in next, because they are in quarantine; `rows_live` counts them too."""
+    hash_live: int = 0
+    hash_next: int = 0
+
+
+def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
+    """Add the jobs' sums for each side. Stale: a snapshot was lost, or a TRUNCATE waits in the log."""
+    rows = {"live": 0, "next": 0}
+    totals = {"live": 0, "next": 0}
+    aside = {"live": (0, 0), "next": (0, 0)}
+    stale = not results
+    for result in results:
+        document = result["result"]
+        if "snapshot_lost" in document:
+            stale = True
+            continue
+        for side in ("live", "next"):
+            if side in document:
+                rows[side] += document[side]["rows"]
+                totals[side] += int(document[side]["total"])
+                stale = stale or document[side]["truncated"]
+                count, total = aside[side]
+                more = document[side]
+                aside[side] = (count + more.get("aside", 0), total + int(more.get("aside_total", 0)))
+    same = rows["live"] == rows["next"] and totals["live"] == totals["next"]
+    return Sides(
+        rows_live=rows["live"] + aside["live"][0],
+        rows_next=rows["next"],
+        equal=same and aside["live"] == aside["next"],
+        stale=stale,
+        rows_aside=aside["live"][0],
+        hash_live=totals["live"],
+        hash_next=totals["next"],
+    )

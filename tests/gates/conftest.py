@@ -1,0 +1,113 @@
+"""A server of these tests' own, a small shop in a fresh database, and runs driven in this process."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from demo.embedded import EmbeddedPostgres
+from producer.coordinator import Coordinator
+from producer.dispatcher import Dispatcher
+from producer.resolution import PlanFile
+from producer.setup import begin_or_resume
+from replank.plan import Plan
+from replank.settings import Settings
+from replank.steps import STEPS, Step
+from sql.connection import connect
+from sql.ledger.jobs import Sendable
+from sql.ledger.runs import Run
+from workers.executor import Executor
+
+_numbers = itertools.count(1)
+
+SHOP = """
+CREATE TABLE customer (id text PRIMARY KEY, name text);
+CREATE TABLE orders (id text PRIMARY KEY, customer_id text NOT NULL REFERENCES customer, number serial, note text);
+CREATE INDEX ON orders (note);
+CREATE VIEW open_orders AS SELECT o.id, c.name FROM orders o JOIN customer c ON c.id = o.customer_id;
+INSERT INTO customer SELECT upper(md5('c' || g)::uuid::text), 'Customer ' || g FROM generate_series(1, 50) AS g;
+INSERT INTO orders (id, customer_id, note) SELECT md5('o' || g)::uuid::text, upper(md5('c' || 1 + g % 50)::uuid::text),
+  repeat(md5(g::text), 4) FROM generate_series(1, 2000) AS g;
+"""
+
+TABLES: list[dict[str, Any]] = [
+    {"name": "customer", "columns": [{"name": "id", "to": "uuid"}]},
+    {"name": "orders", "columns": [{"name": "id", "to": "uuid"}, {"name": "customer_id", "to": "uuid"}]},
+]
+
+NOTHING_LOOKED_AT = ["backup", "rehearsed", "rollback_scripts", "monitoring", "window"]
+
+
+@pytest.fixture(scope="package")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(durable=False) as server:
+        server.create_database("gates_shop")
+        with psycopg.connect(server.url("gates_shop"), autocommit=True) as connection:
+            connection.execute(SHOP)
+        yield server
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    name = f"gates_{next(_numbers)}"
+    yield postgres.create_database(name, template="gates_shop")
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def app(database: str) -> Iterator[psycopg.Connection]:
+    """The application's session, in autocommit."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def planned(url: str, *, tables: Sequence[Mapping[str, Any]] = TABLES, **more: Any) -> PlanFile:
+    """A plan for the shop; `gates={}` asks for all of them."""
+    with connect(url, name="test") as connection:
+        plan = Plan.model_validate({"database": {"name": connection.info.dbname}, "tables": tables, **more})
+    return PlanFile(plan=plan, source="plan.toml", text="")
+
+
+class Inline(Dispatcher):
+    """Executes what it is told to send, at once."""
+
+    def __init__(self, worker: Executor) -> None:
+        self._worker = worker
+
+    def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:  # noqa: ARG002
+        for job in sendables:
+            self._worker.execute(run_id=run_id, job_id=job.job_id)
+        return []
+
+
+def drive(
+    file: PlanFile,
+    settings: Settings,
+    until: Step = STEPS[-1],
+    *,
+    between_turns: Callable[[Coordinator], None] = lambda _: None,
+) -> Run:
+    """What `replank run` does, in this process and without a queue: until it is done or a person is needed."""
+    url = settings.database()
+    with connect(url, name="coordinator") as connection, connect(url, name="worker") as session:
+        run = begin_or_resume(connection, file, hold_cutover=False)
+        worker = Executor(connection=session, worker="w", settings=settings, random_source=random.Random(1))
+        coordinator = Coordinator(
+            connection=connection,
+            settings=settings,
+            run_id=run.run_id,
+            dispatcher=Inline(worker),
+            random_source=random.Random(1),
+            until=until,
+        )
+        coordinator.between_turns = lambda: between_turns(coordinator)
+        return coordinator.drive()
+
+
+def settings_of(url: str) -> Settings:
+    """With a broker that nobody is to talk to."""
+    return Settings(database_url=SecretStr(url), broker_url=SecretStr("redis://127.0.0.1:9/0"))
