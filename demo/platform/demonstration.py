@@ -20,12 +20,16 @@ from demo.platform.fill import fill
 from demo.platform.planning import compose_plan
 from demo.platform.result import Migration, PlatformResult, judge, read_migration
 from demo.product import Product
+from replank.partition_plan import Every
 
 BY = "the demonstration"
 
 NOT_REHEARSED = ("rehearsed", "rollback_scripts")
 
 NO_REHEARSAL = "A rehearsal is the whole plan twice more: `replank demo --rehearse` does it."
+
+WORTH_MONTHS = 50_000
+"""With fewer rows, a partition for each month of two years would be a table for some dozen rows."""
 
 LAST_BEFORE_DATA = "07-add-table-mappings"
 
@@ -110,17 +114,18 @@ class PlatformDemonstration:
         return counts
 
     def _prepare(self, product: Product, plan: Path) -> None:
-        """inspect, the plan, check, compile, and the gates."""
+        """inspect, the plan, check, and the gates."""
         with self._timed("prepare"):
             proposed = product.ask("inspect", "--out", "proposed.toml", "--prisma", "schema.prisma")
-            plan.write_text(compose_plan(proposed["tables"], database="platform"), encoding="utf-8")
+            every: Every = "month" if self._wishes.rows >= WORTH_MONTHS else "year"
+            text = compose_plan(proposed["tables"], database="platform", every=every)
+            plan.write_text(text, encoding="utf-8")
             columns = sum(len(table["columns"]) for table in proposed["tables"])
             self._say(
                 f"`replank inspect` proposed {columns} columns of ids; joined with what people wrote: {plan.name}"
             )
             product.call_quietly("check", plan.name)
             self._say("`replank check` found no blocker")
-            product.call_quietly("compile", plan.name, "--out", "scripts")
         if self._wishes.rehearse:
             with self._timed("rehearsal"):
                 self._say("`replank rehearse` runs the plan and its way back on a clone")

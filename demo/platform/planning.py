@@ -10,19 +10,21 @@ from string import Template
 from typing import Any
 
 from replank.mappings_plan import MappingsPlan
+from replank.partition_plan import Every
 
 _SECTION = re.compile(r"^\[\[tables\]\]\n", re.MULTILINE)
 
 
-def compose_plan(proposed: Sequence[Mapping[str, Any]], *, database: str) -> str:
-    """The whole plan as TOML. `proposed` are the tables that `inspect --json` gives, by their present names.
+def compose_plan(proposed: Sequence[Mapping[str, Any]], *, database: str, every: Every = "month") -> str:
+    """The whole plan as TOML. `proposed` are the tables that `inspect --json` gives, by their present names; `every`
+    is how much time a partition of the two large tables holds.
 
     Tables behind step 07 are named as it leaves them, so the proposals are translated.
     """
     head = Template(_read("plan.toml")).substitute(database=database)
     mappings = MappingsPlan.model_validate(tomllib.loads(head)["steps"]["mappings"])
     columns = dict(_translated(proposed, mappings))
-    by_hand = dict(_sections(_read("tables.toml")))
+    by_hand = dict(_sections(Template(_read("tables.toml")).substitute(every=every)))
     written = [text + "".join(columns.pop(name, ())) for name, text in by_hand.items()]
     written += [f'\n[[tables]]\nname = "{name}"\n' + "".join(texts) for name, texts in columns.items()]
     return head + "".join(written)
