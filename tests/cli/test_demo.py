@@ -1,7 +1,7 @@
 """The demonstration as `make demo` calls it: the whole migration plan on the platform of 71 models.
 
-Seventy tables cost minutes of processor time however few rows they have, so this is for `make long`. What is short is in
-`demo_parts`: the plan, its first phases, and both styles of clients on what comes of it.
+Seventy tables cost minutes of processor time however few rows they have, so this is for `make long`. What is short is
+in `demo_parts`: the plan, its first phases, and both styles of clients on what comes of it.
 """
 
 import pytest
