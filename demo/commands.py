@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from demo.outcome import Outcome
 from monitoring.output import people, print_json
+from replank.errors import WrongUse
+
+ROWS = 300_000
+ROWS_OF_THE_SHOP = 400_000
 
 
 def register(app: typer.Typer) -> None:
@@ -14,21 +21,54 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    rows: Annotated[int, typer.Option(min=1_000, help="Rows in the sample database, all tables together.")] = 400_000,
+    rows: Annotated[
+        int | None, typer.Option(min=1_000, help="Rows in the sample database, all tables together.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Local workers.")] = 2,
-    rate: Annotated[float, typer.Option(min=1, help="The application's transactions per second.")] = 200,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="The application's transactions per second, of each style of clients.")
+    ] = None,
+    shop: Annotated[
+        bool, typer.Option("--shop", help="A small shop: only the ids, compared with the same job offline.")
+    ] = False,
+    rehearse: Annotated[bool, typer.Option("--rehearse", help="Rehearse the plan on a clone before.")] = False,
+    there_and_back: Annotated[
+        bool, typer.Option("--there-and-back", help="After the swap: roll back with all writes, and forward again.")
+    ] = False,
+    traffic: Annotated[float, typer.Option(min=0.5, help="Seconds of traffic on old and new clients.")] = 10,
+    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("replank-demo.html"),
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on the last line of standard output.")
     ] = False,
 ) -> None:
-    """The main job on embedded servers, under live writes, and the same job offline for comparison."""
-    # Only this command needs the embedded servers' packages; the others work without them.
-    from demo.demonstration import Demonstration
-
+    """A whole migration on embedded servers, under live writes: a platform of 71 models, all four phases."""
+    if shop and (rehearse or there_and_back):
+        raise WrongUse("--rehearse and --there-and-back are for the platform; leave --shop away.")
     console = people()
-    result = Demonstration(rows=rows, workers=workers, rate=rate, console=console).run()
+    if shop:
+        result: Outcome = _shop(rows or ROWS_OF_THE_SHOP, workers, rate or 200, console)
+    else:
+        # Only this command needs the embedded servers' packages; the others work without them.
+        from demo.platform.demonstration import PlatformDemonstration, Wishes
+
+        wishes = Wishes(
+            rows=rows or ROWS,
+            workers=workers,
+            rate=rate or 40,
+            traffic_s=traffic,
+            rehearse=rehearse,
+            there_and_back=there_and_back,
+            out=out,
+        )
+        result = PlatformDemonstration(wishes=wishes, console=console).run()
     result.show(console)
     if as_json:
         print_json(result.to_json())
     if not result.good:
         raise typer.Exit(1)
+
+
+def _shop(rows: int, workers: int, rate: float, console: Console) -> Outcome:
+    from demo.demonstration import Demonstration
+
+    return Demonstration(rows=rows, workers=workers, rate=rate, console=console).run()

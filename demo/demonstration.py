@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -16,11 +12,11 @@ from rich.console import Console
 from demo.application import Application
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from demo.offline import OfflineResult, offline_alter
+from demo.product import Product
 from demo.result import DemoResult
 from demo.sample import create_sample, uuid_columns
 from monitoring.durations import stage_seconds
 from monitoring.status import read_status
-from replank.errors import NeedsPerson
 from sql.connection import connect
 from sql.ledger import runs, tables
 
@@ -57,32 +53,23 @@ class Demonstration:
 
     def _convert(self, url: str, broker: str, plan: Path) -> Application:
         """inspect, check and run, while the application writes."""
-        environment = {**os.environ, "REPLANK_DATABASE_URL": url, "REPLANK_BROKER_URL": broker}
-        self._command(environment, "inspect", "--out", str(plan))
+        product = Product(database_url=url, broker_url=broker)
+        product.call("inspect", "--out", str(plan))
         self._say("`replank inspect` wrote a plan")
         application = Application(url=url, clients=4, rate=self._rate)
         application.start()
         try:
             time.sleep(SETTLE_S)
             self._say(f"the application writes, {self._rate:.0f} transactions a second")
-            self._command(environment, "check", str(plan))
+            product.call("check", str(plan))
             self._say("`replank check` found no blocker")
-            self._command(environment, "run", str(plan), "--workers", str(self._workers))
+            product.call("run", str(plan), "--workers", str(self._workers))
             self._say("`replank run` is done; the application still writes")
             time.sleep(SETTLE_S)
         except BaseException:
             application.stop()
             raise
         return application
-
-    def _command(self, environment: Mapping[str, str], *arguments: str) -> None:
-        """One command of the product, its words on standard error. Raises NeedsPerson if it fails."""
-        program = [sys.executable, "-c", "from replank.cli import main; main()"]
-        done = subprocess.run(
-            [*program, *arguments], env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False
-        )
-        if done.returncode:
-            raise NeedsPerson(f"`replank {arguments[0]}` ended with {done.returncode}; its words are above.")
 
     def _result(self, url: str, rows: int, application: Application, offline: OfflineResult) -> DemoResult:
         report = application.stop()

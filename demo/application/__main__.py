@@ -1,12 +1,12 @@
 """`python -m demo.application`: the application as a process of its own.
 
 The database's URL comes through the environment, because everybody may read a process's arguments.
-Says "ready" on standard output when it writes, and its result as one JSON object when it is done: on
-SIGTERM, or when its standard input is closed.
+Says "ready" on standard output when it writes. Lines on its standard input are orders (`Writers.obey`), each
+answered with "done", or with what went wrong. Ends on SIGTERM, or when its standard input is closed; then journal
+and result are in the folder.
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -14,16 +14,18 @@ import threading
 from pathlib import Path
 
 from demo.application.live import URL_VARIABLE
-from demo.application.writers import run_clients
+from demo.application.worlds import WORLDS
+from demo.application.writers import Writers, run_clients
 
 
 def main() -> int:
-    """Run until told to stop. Exit code 0: the result was printed; 2: no URL."""
+    """Run until told to stop. Exit code 0: journal and result are written; 2: no URL."""
     parser = argparse.ArgumentParser(prog="python -m demo.application", description=__doc__)
-    parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=400.0, help="transactions per second in all")
+    parser.add_argument("--world", choices=WORLDS, default="shop")
+    parser.add_argument("--clients", type=int, default=4, help="of each style")
+    parser.add_argument("--rate", type=float, default=400.0, help="transactions per second of each style")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--journal", type=Path, required=True, help="file for what must be found again")
+    parser.add_argument("--folder", type=Path, required=True, help="for what must be found again, and the result")
     options = parser.parse_args()
     url = os.environ.get(URL_VARIABLE)
     if not url:
@@ -33,25 +35,37 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # Ctrl-C in a terminal reaches the whole group; the parent decides when the application ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_wait_for_closed_stdin, args=(stop,), daemon=True).start()
-    result = run_clients(
+
+    def ready(writers: Writers) -> None:
+        threading.Thread(target=_obey, args=(writers, stop), daemon=True).start()
+        print("ready", flush=True)
+
+    run_clients(
         url,
+        world=options.world,
         clients=options.clients,
         rate=options.rate,
         seed=options.seed,
-        journal=options.journal,
+        folder=options.folder,
         stop=stop,
-        ready=lambda: print("ready", flush=True),
+        ready=ready,
     )
-    print(json.dumps(result), flush=True)
     return 0
 
 
-def _wait_for_closed_stdin(stop: threading.Event) -> None:
+def _obey(writers: Writers, stop: threading.Event) -> None:
     """The parent holds our standard input open; when it ends, however it ends, so do we."""
     # The bare descriptor: a thread waiting in sys.stdin would hold its lock at the interpreter's exit.
-    while os.read(0, 4096):
-        pass
+    waiting = b""
+    while more := os.read(0, 4096):
+        *orders, waiting = (waiting + more).split(b"\n")
+        for order in orders:
+            try:
+                writers.obey(order.decode())
+            except (LookupError, ValueError, TimeoutError) as error:
+                print(f"refused: {error}", flush=True)
+            else:
+                print("done", flush=True)
     stop.set()
 
 

@@ -8,8 +8,9 @@ from psycopg import sql
 
 from demo.application.journal import Journal
 from demo.application.model import Key, Row
-from demo.application.shop import TABLES, Table
-from demo.sample.columns import uuid_columns
+from demo.application.names import Names
+from demo.application.tables import Table, Tables, plain_spelling
+from demo.application.worlds import find_world
 
 _PRESENT = sql.Identifier("must be present")
 
@@ -23,22 +24,26 @@ class JournalCheck:
 
 
 def check_journal(url: str, journal: Journal) -> JournalCheck:
-    """Look for every row, absence, counter and total of the journal, at one snapshot.
+    """Look for every row, absence, counter and total of the journal, at one snapshot, by the names that hold now.
 
-    Ids are compared as text in lower case: a uuid column prints what a text column was given.
+    Ids are compared as texts in one spelling: a uuid column prints what a text column was given.
     """
+    world = find_world(journal.world)
     wrong: list[str] = []
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        for name, table in TABLES.items():
-            wrong += _check_rows(connection, table, journal.rows[name], journal.gone[name])
-        wrong += _check_counters(connection, journal)
-        totals = _check_totals(connection, journal)
+        names = world.names_now(connection)
+        for name, table in world.tables.by_name.items():
+            wrong += _check_rows(connection, table, names, journal.rows[name], journal.gone[name])
+        wrong += _check_counters(connection, world.tables, names, journal)
+        totals = _check_totals(connection, world.tables, names, journal)
         connection.rollback()
     return JournalCheck(found_again=journal.entries() - len(wrong), lost=wrong + totals)
 
 
-def _check_rows(connection: psycopg.Connection, table: Table, rows: Iterable[Row], gone: Iterable[Key]) -> list[str]:
+def _check_rows(
+    connection: psycopg.Connection, table: Table, names: Names, rows: Iterable[Row], gone: Iterable[Key]
+) -> list[str]:
     """One sentence for each row of the table that is lost, altered or back from the dead."""
     expected = sql.Identifier("pg_temp", f"expected {table.name}")
     columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in table.columns)
@@ -52,22 +57,20 @@ def _check_rows(connection: psycopg.Connection, table: Table, rows: Iterable[Row
             copy.write_row((True, *(row[column] for column in table.columns)))
         for key in gone:
             copy.write_row((False, *key, *missing))
-    found = connection.execute(_comparison(table, expected)).fetchall()
+    found = connection.execute(_comparison(table, names, expected)).fetchall()
     return [
         f"{table.schema}.{table.name} {', '.join(key)}: {_verdict(present, there, altered)}"
         for key, present, there, altered in found
     ]
 
 
-def _comparison(table: Table, expected: sql.Identifier) -> sql.Composed:
+def _comparison(table: Table, names: Names, expected: sql.Identifier) -> sql.Composed:
     """Rows that are not as expected: (key, must be present, is there, altered columns)."""
-    key = [sql.Identifier(name) for name in table.key]
-    ids = uuid_columns()[table.schema, table.name]
     altered = sql.SQL(", ").join(
-        sql.SQL("CASE WHEN {} THEN {} END").format(_differs(name, name in ids), sql.Literal(name))
+        sql.SQL("CASE WHEN {} IS DISTINCT FROM {} THEN {} END").format(*_both(table, names, name), sql.Literal(name))
         for name in table.columns
     )
-    same_key = sql.SQL(" AND ").join(sql.SQL("lower(t.{0}::text) = lower(e.{0})").format(column) for column in key)
+    same_key = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(*_both(table, names, name)) for name in table.key)
     return sql.SQL(
         "SELECT found.key, found.present, found.there, found.altered FROM ("
         "SELECT ARRAY[{key}] AS key, e.{present} AS present, t.{first} IS NOT NULL AS there,"
@@ -76,21 +79,21 @@ def _comparison(table: Table, expected: sql.Identifier) -> sql.Composed:
         ") AS found WHERE found.present <> found.there OR (found.present AND found.altered <> '{{}}')"
         " ORDER BY 1"
     ).format(
-        key=sql.SQL(", ").join(sql.SQL("e.{}").format(column) for column in key),
+        key=sql.SQL(", ").join(sql.SQL("e.{}").format(sql.Identifier(name)) for name in table.key),
         present=_PRESENT,
-        first=key[0],
+        first=names.column(table, table.key[0]),
         altered=altered,
         expected=expected,
-        live=sql.Identifier(table.schema, table.name),
+        live=names.relation(table),
         same_key=same_key,
     )
 
 
-def _differs(column: str, is_id: bool) -> sql.Composed:
-    name = sql.Identifier(column)
-    if is_id:
-        return sql.SQL("lower(t.{0}::text) IS DISTINCT FROM lower(e.{0})").format(name)
-    return sql.SQL("t.{0}::text IS DISTINCT FROM e.{0}").format(name)
+def _both(table: Table, names: Names, column: str) -> tuple[sql.Composed, sql.Composed]:
+    """A column's value in the table and in the journal, as texts that can be compared."""
+    form = sql.SQL("lower(replace({}::text, '-', ''))" if column in table.ids | table.id_lists else "{}::text")
+    live = sql.SQL("t.{}").format(names.column(table, column))
+    return form.format(live), form.format(sql.SQL("e.{}").format(sql.Identifier(column)))
 
 
 def _verdict(present: bool, there: bool, altered: list[str]) -> str:
@@ -101,14 +104,15 @@ def _verdict(present: bool, there: bool, altered: list[str]) -> str:
     return f"altered: {', '.join(altered)}"
 
 
-def _check_counters(connection: psycopg.Connection, journal: Journal) -> list[str]:
+def _check_counters(connection: psycopg.Connection, tables: Tables, names: Names, journal: Journal) -> list[str]:
     """One sentence for each shared counter that differs from the acknowledged increments."""
     wrong: list[str] = []
     for name, column in sorted({(name, column) for name, column, _, _ in journal.counters}):
-        table = TABLES[name]
-        wanted = {i.lower(): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
-        query = sql.SQL("SELECT lower(id::text), {} FROM {} WHERE lower(id::text) = ANY(%s)").format(
-            sql.Identifier(column), sql.Identifier(table.schema, table.name)
+        table = tables[name]
+        wanted = {plain_spelling(i): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
+        key = sql.SQL("lower(replace({}::text, '-', ''))").format(names.column(table, table.key[0]))
+        query = sql.SQL("SELECT {0}, {1} FROM {2} WHERE {0} = ANY(%s)").format(
+            key, names.column(table, column), names.relation(table)
         )
         found: dict[str, int] = dict(connection.execute(query, [list(wanted)]).fetchall())
         wrong += [
@@ -119,12 +123,12 @@ def _check_counters(connection: psycopg.Connection, journal: Journal) -> list[st
     return wrong
 
 
-def _check_totals(connection: psycopg.Connection, journal: Journal) -> list[str]:
+def _check_totals(connection: psycopg.Connection, tables: Tables, names: Names, journal: Journal) -> list[str]:
     """One sentence for each table with more or fewer rows than the journal accounts for."""
     wrong: list[str] = []
     for name, expected in journal.totals.items():
-        table = TABLES[name]
-        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table.schema, table.name))
+        table = tables[name]
+        query = sql.SQL("SELECT count(*) FROM {}").format(names.relation(table))
         (number,) = connection.execute(query).fetchone() or (0,)
         if number != expected:
             wrong.append(f"{table.schema}.{name}: {number} rows in all, not {expected}")

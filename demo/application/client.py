@@ -2,16 +2,19 @@
 
 import contextlib
 import random
-import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic
 
 import psycopg
 
-from demo.application.actor import Actor
+from demo.application.deployment import Deployment
+from demo.application.hiring import Hiring
+from demo.application.kind import A, Kind
 from demo.application.model import Model
-from demo.application.operations import KINDS, Kind
+from demo.application.statement import Statement
 from demo.application.transaction import Surprise, Transaction
 
 MOST_RETRIES = 5
@@ -41,28 +44,46 @@ class OutcomeUnknown(Exception):
     """The connection was lost while COMMIT was under way."""
 
 
-class Client:
-    """Runs transactions at `rate` per second until `stop` is set."""
+class Client(Generic[A]):
+    """Runs transactions at its share of the rate, while its deployment is open, until `stop` is set."""
 
-    def __init__(self, *, url: str, actor: Actor, model: Model, rate: float, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        *,
+        hiring: Hiring,
+        actor: A,
+        model: Model,
+        statements: Mapping[str, Statement],
+        kinds: Mapping[str, Kind[A]],
+        deployment: Deployment,
+        style: str,
+        rng: random.Random,
+    ) -> None:
         self.model = model
+        self.style = style
         self.tally = Tally()
-        self._url = url
+        self._url = hiring.url
+        self._interval_s = hiring.clients / hiring.rate
+        self._stop = hiring.stop
         self._actor = actor
-        self._rng: random.Random = actor.rng
-        self._interval_s = 1.0 / rate
-        self._stop = stop
+        self._statements = statements
+        self._kinds = kinds
+        self._deployment = deployment
+        self._rng = rng
         self._connection: psycopg.Connection | None = None
         self._statement = "connect"
         # Every kind once, then by weight: a short run has seen them all too.
-        self._first = self._rng.sample(sorted(KINDS), k=len(KINDS))
+        self._first = rng.sample(sorted(kinds), k=len(kinds))
 
     def run(self) -> None:
         """The client's life; returns soon after `stop` is set, between two transactions."""
         due = time.monotonic()
         try:
-            while not self._stop.is_set():
-                self._transact(self._next_kind())
+            while self._deployment.enter(self._stop):
+                try:
+                    self._transact(self._next_kind())
+                finally:
+                    self._deployment.leave()
                 due = max(due + self._interval_s, time.monotonic() - _MOST_BACKLOG_S)
                 self._stop.wait(max(0.0, due - time.monotonic()))
         finally:
@@ -71,15 +92,15 @@ class Client:
     def _next_kind(self) -> str:
         if self._first:
             return self._first.pop()
-        names = list(KINDS)
-        return self._rng.choices(names, weights=[KINDS[name].weight for name in names])[0]
+        names = list(self._kinds)
+        return self._rng.choices(names, weights=[self._kinds[name].weight for name in names])[0]
 
     def _transact(self, name: str) -> None:
         """One transaction, tried again as often as an application would."""
         started = time.monotonic()
         for attempt in range(MOST_RETRIES + 1):
             try:
-                writes = self._attempt(KINDS[name])
+                writes = self._attempt(self._kinds[name])
             except OutcomeUnknown:
                 self.tally.unknown += 1
                 return
@@ -94,15 +115,15 @@ class Client:
                 self._note(error, name)
                 return
             else:
-                self.tally.latencies.append(time.monotonic() - started - KINDS[name].pause_s)
+                self.tally.latencies.append(time.monotonic() - started - self._kinds[name].pause_s)
                 self.tally.by_kind[name] += 1
                 self.tally.writes += writes
                 return
 
-    def _attempt(self, kind: Kind) -> int:
+    def _attempt(self, kind: Kind[A]) -> int:
         """Run the transaction once; returns its row changes. On an error nothing of it remains."""
         connection = self._connect()
-        tx = Transaction(connection, self.model, self._rng)
+        tx = Transaction(connection, self.model, self._statements, self._rng)
         self._statement = tx.statement
         try:
             kind.run(tx, self._actor)
@@ -144,7 +165,7 @@ class Client:
         while self._connection is None:
             try:
                 self._connection = psycopg.connect(
-                    self._url, prepare_threshold=None, application_name="shop", connect_timeout=10
+                    self._url, prepare_threshold=None, application_name=self.style, connect_timeout=10
                 )
             except psycopg.OperationalError:
                 if self._stop.is_set():

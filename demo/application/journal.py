@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.application.adoption import Adoption
+from demo.application.beginning import Beginning
 from demo.application.model import Key, Model, Row
-from demo.application.shop import TABLES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
     """The expected final content.
 
-    rows: table -> rows that must be there, with these columns as the server prints them; gone: table ->
-    keys that must not be there; counters: (table, column, id, value); totals: table -> number of all
-    its rows, for tables where no transaction's outcome is unknown.
+    world: whose tables these are; rows: table -> rows that must be there, with these columns as the
+    server prints them; gone: table -> keys that must not be there; counters: (table, column, id, value);
+    totals: table -> number of all its rows, for tables where no transaction's outcome is unknown.
     """
 
+    world: str
     rows: dict[str, list[Row]]
     gone: dict[str, list[Key]]
     counters: list[tuple[str, str, str, int]]
@@ -38,6 +38,7 @@ class Journal:
         """Read what `save` wrote."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         return cls(
+            world=stored["world"],
             rows=stored["rows"],
             gone={table: [tuple(key) for key in keys] for table, keys in stored["gone"].items()},
             counters=[(table, column, row_id, value) for table, column, row_id, value in stored["counters"]],
@@ -45,12 +46,13 @@ class Journal:
         )
 
 
-def write_journal(models: Sequence[Model], adoption: Adoption) -> Journal:
-    """All clients' models together."""
-    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    gone: dict[str, list[Key]] = {name: [] for name in TABLES}
+def write_journal(world: str, models: Sequence[Model], beginning: Beginning) -> Journal:
+    """All clients' models together. None of them may be in a transaction."""
+    names = list(beginning.totals)
+    rows: dict[str, list[Row]] = {name: [] for name in names}
+    gone: dict[str, list[Key]] = {name: [] for name in names}
     uncertain: set[str] = set()
-    counters = dict(adoption.counters)
+    counters = dict(beginning.counters)
     for model in models:
         uncertain.update(table for table, _ in model.unknown)
         for table, by_key in model.rows.items():
@@ -63,8 +65,9 @@ def write_journal(models: Sequence[Model], adoption: Adoption) -> Journal:
         for counter in model.unknown_counters:
             counters.pop(counter, None)
     return Journal(
+        world=world,
         rows=rows,
         gone=gone,
         counters=[(*counter, value) for counter, value in counters.items()],
-        totals={name: adoption.totals[name] + len(rows[name]) for name in TABLES if name not in uncertain},
+        totals={name: beginning.totals[name] + len(rows[name]) for name in names if name not in uncertain},
     )

@@ -18,6 +18,7 @@ URL_VARIABLE = "SHOP_DATABASE_URL"
 
 _START_S = 60.0
 _STOP_S = 60.0
+_ORDER_S = 90.0
 
 
 class ApplicationFailed(RuntimeError):
@@ -33,8 +34,8 @@ class ApplicationReport:
     few rows; errors: SQLSTATE, message and statement, with how often; retries: transactions tried again
     after a deadlock, a lock timeout, a serialization failure or a lost connection; unknown: transactions
     whose COMMIT got no answer (what they wrote is not judged); latencies: of whole transactions, with
-    their retries, without their deliberate pauses; by_kind: acknowledged transactions; writes: their row
-    changes, cascades included.
+    their retries, without their deliberate pauses; by_kind, by_style: acknowledged transactions by what they
+    do, and by whose they are; writes: their row changes, cascades included.
     """
 
     acknowledged: int
@@ -47,6 +48,7 @@ class ApplicationReport:
     max_latency_ms: float
     p99_latency_ms: float
     by_kind: dict[str, int]
+    by_style: dict[str, int]
     seconds: float
 
     @property
@@ -54,18 +56,26 @@ class ApplicationReport:
         """Acknowledged transactions, those that rolled back on purpose included."""
         return sum(self.by_kind.values())
 
+    def write_statements(self, journal: Path, errors: Path) -> None:
+        """What `replank report --journal … --errors …` reads."""
+        said = {"source": "the sample application's own clients"}
+        journal.write_text(json.dumps({"checked": self.acknowledged, "lost": self.lost, **said}), encoding="utf-8")
+        asked = self.transactions + len(self.errors)
+        errors.write_text(json.dumps({"checked": asked, "errors": self.errors, **said}), encoding="utf-8")
+
 
 class Application:
     """Live writers in a process of their own: `clients` connections, `rate` transactions a second in all.
 
     A context manager: leaving it ends the process, whatever happened. Only one application at a time
-    may write to a database, and nothing else may change the shop's content meanwhile.
+    may write to a database, and nothing else may change its content meanwhile. Of the platform there are
+    clients of two styles, `old` and `new`, so many of each.
     """
 
-    def __init__(self, *, url: str, clients: int = 4, rate: float = 400, seed: int = 1) -> None:
+    def __init__(self, *, url: str, world: str = "shop", clients: int = 4, rate: float = 400, seed: int = 1) -> None:
         self.journal: Journal | None = None
         self._url = url
-        self._options = ["--clients", str(clients), "--rate", str(rate), "--seed", str(seed)]
+        self._options = ["--world", world, "--clients", str(clients), "--rate", str(rate), "--seed", str(seed)]
         self._process: subprocess.Popen[str] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -74,8 +84,8 @@ class Application:
         root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, URL_VARIABLE: self._url, "PYTHONPATH": os.pathsep.join(paths)}
-        self._folder = tempfile.TemporaryDirectory(prefix="shop-")
-        command = [sys.executable, "-m", "demo.application", "--journal", str(self._file("journal.json"))]
+        self._folder = tempfile.TemporaryDirectory(prefix="application-")
+        command = [sys.executable, "-m", "demo.application", "--folder", self._folder.name]
         with self._file("stderr.txt").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*command, *self._options],
@@ -85,12 +95,23 @@ class Application:
                 stderr=stderr,
                 text=True,
             )
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            answered = bool(selector.select(_START_S))
-        if not answered or self._process.stdout.readline() != "ready\n":
+        if self._answer(_START_S) != "ready":
             self._end("it did not start")
+
+    def order(self, words: str) -> None:
+        """Give an order (`withdraw old`, `deploy new`, `deployed new`) and wait until it is done."""
+        assert self._process is not None
+        assert self._process.stdin is not None, "start() comes first"
+        self._process.stdin.write(f"{words}\n")
+        self._process.stdin.flush()
+        answer = self._answer(_ORDER_S)
+        if answer != "done":
+            self._end(f"{words}: {answer or 'no answer'}")
+
+    def look(self) -> ApplicationReport:
+        """Hold all clients between two transactions and look for all they wrote. `deploy` lets them go on."""
+        self.order("look")
+        return self._report()
 
     def stop(self) -> ApplicationReport:
         """Let the clients finish their transactions, then look for all they wrote.
@@ -100,18 +121,14 @@ class Application:
         assert self._process is not None, "start() comes first"
         try:
             # Closes its standard input, which ends it, and waits.
-            printed, _ = self._process.communicate(timeout=_STOP_S)
+            self._process.communicate(timeout=_STOP_S)
         except subprocess.TimeoutExpired:
             self._end(f"it did not stop within {_STOP_S:.0f} s")
         if self._process.returncode != 0:
             self._end(f"it ended with code {self._process.returncode}")
-        result = json.loads(printed)
-        self.journal = Journal.load(self._file("journal.json"))
-        check = check_journal(self._url, self.journal)
+        report = self._report()
         self._close()
-        return ApplicationReport(
-            acknowledged=self.journal.entries(), found_again=check.found_again, lost=check.lost, **result
-        )
+        return report
 
     def __enter__(self) -> Self:
         self.start()
@@ -121,6 +138,23 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+
+    def _report(self) -> ApplicationReport:
+        result = json.loads(self._file("result.json").read_text(encoding="utf-8"))
+        self.journal = Journal.load(self._file("journal.json"))
+        check = check_journal(self._url, self.journal)
+        return ApplicationReport(
+            acknowledged=self.journal.entries(), found_again=check.found_again, lost=check.lost, **result
+        )
+
+    def _answer(self, deadline_s: float) -> str:
+        """The next line that the process says; empty when there is none in time."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            answered = bool(selector.select(deadline_s))
+        return self._process.stdout.readline().strip() if answered else ""
 
     def _file(self, name: str) -> Path:
         assert self._folder is not None, "start() comes first"

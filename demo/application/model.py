@@ -8,7 +8,7 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from demo.application.shop import REFERENCES, REFERENCES_OF, REFERENCES_TO, TABLES, OnDelete, Reference
+from demo.application.tables import OnDelete, Reference, Tables
 
 Row = dict[str, str | None]
 Key = tuple[str, ...]
@@ -35,8 +35,9 @@ class Model:
     row shared with other clients) -> acknowledged increments.
     """
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rows: dict[str, dict[Key, Row]] = {name: {} for name in TABLES}
+    def __init__(self, tables: Tables, rng: random.Random) -> None:
+        self.tables = tables
+        self.rows: dict[str, dict[Key, Row]] = {name: {} for name in tables.by_name}
         self.gone: set[tuple[str, Key]] = set()
         self.unknown: set[tuple[str, Key]] = set()
         self.unknown_counters: set[tuple[str, str, str]] = set()
@@ -44,13 +45,15 @@ class Model:
         self._rng = rng
         self._changes: list[Change] = []
         self._increments: list[tuple[tuple[str, str, str], int]] = []
-        self._children: dict[Reference, dict[Key, set[Key]]] = {reference: defaultdict(set) for reference in REFERENCES}
+        self._children: dict[Reference, dict[Key, set[Key]]] = {
+            reference: defaultdict(set) for reference in tables.references
+        }
         # Keys to draw from at random; one whose row is gone is thrown out when it is drawn.
-        self._urn: dict[str, list[Key]] = {name: [] for name in TABLES}
+        self._urn: dict[str, list[Key]] = {name: [] for name in tables.by_name}
 
     def put(self, table: str, row: Row) -> Key:
         """Insert or replace a row; returns its key."""
-        key = _values(row, TABLES[table].key)
+        key = _values(row, self.tables[table].key)
         assert key is not None, f"a row of {table} without a key"
         self._set(table, key, row)
         return key
@@ -61,7 +64,7 @@ class Model:
         after = {**before, **values}
         if self.put(table, after) != key:
             self._set(table, key, None)
-            for reference in REFERENCES_TO[table]:
+            for reference in self.tables.references_to[table]:
                 old = _values(before, reference.parent_columns)
                 for child in self.children(reference, old):
                     moved = {
@@ -74,7 +77,7 @@ class Model:
         """Delete a row and do to its children what the foreign keys say. Raises StillReferenced."""
         row = self.rows[table][key]
         self._set(table, key, None)
-        for reference in REFERENCES_TO[table]:
+        for reference in self.tables.references_to[table]:
             for child in self.children(reference, _values(row, reference.parent_columns)):
                 if reference.on_delete is OnDelete.RESTRICT:
                     raise StillReferenced(f"{table} {key} by {reference.child} {child}")
@@ -92,7 +95,7 @@ class Model:
         """Keys of the own rows of table `child` that point at this row of `parent_table`."""
         return [
             key
-            for reference in REFERENCES_TO[parent_table]
+            for reference in self.tables.references_to[parent_table]
             if reference.child == child
             for key in self.children(reference, parent)
         ]
@@ -156,7 +159,7 @@ class Model:
     def _apply(self, table: str, key: Key, row: Row | None) -> None:
         """Put the row (None: none) in place and keep the index of children right."""
         before = self.rows[table].pop(key, None)
-        for reference in REFERENCES_OF[table]:
+        for reference in self.tables.references_of[table]:
             if before is not None and (parent := _values(before, reference.columns)) is not None:
                 self._children[reference][parent].discard(key)
             if row is not None and (parent := _values(row, reference.columns)) is not None:

@@ -1,29 +1,13 @@
 """What the application does, kind by kind: each operation is one transaction's content."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from demo.application import refusals
 from demo.application.actor import Actor
+from demo.application.kind import Kind
 from demo.application.model import Row
 from demo.application.transaction import Surprise, Transaction
-
-Operation = Callable[[Transaction, Actor], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A sort of transaction.
-
-    weight: how often, against the others; pause_s: seconds to think before COMMIT; rollback: whether
-    the application changes its mind at the end.
-    """
-
-    run: Operation
-    weight: float
-    pause_s: float = 0.0
-    rollback: bool = False
 
 
 def insert(tx: Transaction, actor: Actor) -> None:
@@ -208,7 +192,7 @@ def several(tx: Transaction, actor: Actor) -> None:
     delete(tx, actor)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, Kind[Actor]] = MappingProxyType(
     {
         "insert": Kind(run=insert, weight=14),
         "insert_with_default_id": Kind(run=insert_with_default_id, weight=4),

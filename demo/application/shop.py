@@ -1,49 +1,13 @@
-"""What the application knows about its tables: keys, the columns it follows, and the foreign keys.
+"""The shop's tables as its application knows them."""
 
-Written by hand on purpose, not read from the catalogue: it is what the application expects, before and
-after its database was rebuilt.
-"""
-
-from dataclasses import dataclass
-from enum import Enum
-
-
-class OnDelete(Enum):
-    """What the database does with a child when its parent goes."""
-
-    CASCADE = "cascade"
-    SET_NULL = "set null"
-    RESTRICT = "restrict"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table as the application sees it.
-
-    key: the columns that name a row; columns: those the application writes and later compares, the key
-    included; defaults, triggers and sequences fill the others.
-    """
-
-    schema: str
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """A foreign key. Every one of the shop's is ON UPDATE CASCADE."""
-
-    child: str
-    columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
-    on_delete: OnDelete
+from demo.application.tables import OnDelete, Reference, Table, Tables
+from demo.sample.columns import uuid_columns
 
 
 def _table(name: str, key: str, columns: str = "", schema: str = "public") -> Table:
     names = (*key.split(), *columns.split())
-    return Table(schema=schema, name=name, key=tuple(key.split()), columns=names)
+    ids = frozenset(uuid_columns().get((schema, name), ())) & set(names)
+    return Table(schema=schema, name=name, key=tuple(key.split()), columns=names, ids=ids)
 
 
 TABLES: dict[str, Table] = {
@@ -95,11 +59,4 @@ REFERENCES: tuple[Reference, ...] = (
     _reference("payments", "invoice_id", "invoices", OnDelete.CASCADE),
 )
 
-# Parent table -> the foreign keys that point at it.
-REFERENCES_TO: dict[str, tuple[Reference, ...]] = {
-    name: tuple(reference for reference in REFERENCES if reference.parent == name) for name in TABLES
-}
-# Child table -> its own foreign keys.
-REFERENCES_OF: dict[str, tuple[Reference, ...]] = {
-    name: tuple(reference for reference in REFERENCES if reference.child == name) for name in TABLES
-}
+SHOP = Tables(TABLES.values(), REFERENCES)

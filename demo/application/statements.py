@@ -1,14 +1,8 @@
-"""The application's statements, each built once.
+"""The shop's statements, each built once. No parameter carries a type."""
 
-Parameters carry no type (psycopg sends text as `unknown`), as the statements of most drivers and ORMs
-do: the server takes them for what the column is, text before the conversion and uuid after it.
-"""
-
-from collections.abc import Iterator, Sequence
-
-from psycopg import sql
-
-from demo.application.shop import TABLES, Table
+from demo.application.names import AS_WRITTEN
+from demo.application.shop import TABLES
+from demo.application.statement import Statement, Style
 
 # Which columns of which tables the application updates together.
 _UPDATES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -63,47 +57,13 @@ _WRITTEN_OUT: dict[str, str] = {
 }
 
 
-def _joined(columns: Sequence[str], form: str, separator: str) -> sql.Composed:
-    """The columns, each quoted and put into `form`, for instance '{} = %s'."""
-    return sql.SQL(separator).join(sql.SQL(form).format(sql.Identifier(column)) for column in columns)
-
-
-def _generic(table: Table) -> Iterator[tuple[str, sql.Composed]]:
-    """Insert all columns, delete by key, select by key."""
-    name = sql.Identifier(table.schema, table.name)
-    key = _joined(table.key, "{} = %s", " AND ")
-    values = sql.SQL(", ").join([sql.Placeholder()] * len(table.columns))
-    columns = _joined(table.columns, "{}", ", ")
-    yield (
-        f"insert {table.name}",
-        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(name, columns, values),
-    )
-    yield f"delete {table.name}", sql.SQL("DELETE FROM {} WHERE {}").format(name, key)
-    texts = _joined(table.columns, "{}::text", ", ")
-    yield f"select {table.name}", sql.SQL("SELECT {} FROM {} WHERE {}").format(texts, name, key)
-
-
-def _update(table: Table, columns: Sequence[str]) -> sql.Composed:
-    return sql.SQL("UPDATE {} SET {} WHERE {}").format(
-        sql.Identifier(table.schema, table.name),
-        _joined(columns, "{} = %s", ", "),
-        _joined(table.key, "{} = %s", " AND "),
-    )
-
-
-def _build() -> dict[str, bytes]:
-    built = {name: text.encode() for name, text in _WRITTEN_OUT.items()}
+def _build() -> dict[str, Statement]:
+    style = Style(names=AS_WRITTEN)
+    built = {name: Statement(text=text.encode()) for name, text in _WRITTEN_OUT.items()}
     for table in TABLES.values():
-        built.update({name: statement.as_bytes(None) for name, statement in _generic(table)})
-    for name, columns in _UPDATES:
-        built[update_name(name, columns)] = _update(TABLES[name], columns).as_bytes(None)
+        built.update(style.each(table))
+    built.update(style.update(TABLES[name], columns) for name, columns in _UPDATES)
     return built
 
 
-def update_name(table: str, columns: Sequence[str]) -> str:
-    """The name of the statement that sets these columns of one row of the table."""
-    return f"update {table} {', '.join(columns)}"
-
-
-# Name -> statement with %s placeholders.
-STATEMENTS: dict[str, bytes] = _build()
+STATEMENTS: dict[str, Statement] = _build()

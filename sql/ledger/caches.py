@@ -14,13 +14,14 @@ from replank.cache_plan import CachePlan
 from replank.cache_spec import CacheSpec
 from replank.errors import NeedsPerson
 from replank.states import CacheState, JobState, sources
+from replank.steps import PHASES
 from sql.connection import Connection, row, rows
 from sql.ledger.jobs import Unfinished
 from sql.named import query
 
 STEP = "10-rebuild-caches"
-PHASE = 4
-PHASE_NAME = "caches"
+PHASE = 3
+"""Behind the tables, in the same phase."""
 
 _PLANS: TypeAdapter[CachePlan] = TypeAdapter(CachePlan)
 
@@ -178,7 +179,7 @@ def progress(connection: Connection, run_id: int) -> dict[int, dict[str, int]]:
 
 def plan_step(connection: Connection, run_id: int, measured: Mapping[str, Any]) -> None:
     """The step of the caches begins later; `measured` is how well the tables are hit now."""
-    named = {"run_id": run_id, "phase": PHASE, "name": PHASE_NAME, "step": STEP, "measured": Jsonb(dict(measured))}
+    named = {"run_id": run_id, "phase": PHASE, "name": PHASES[PHASE], "step": STEP, "measured": Jsonb(dict(measured))}
     connection.execute(query("caches.plan_step"), named)
 
 

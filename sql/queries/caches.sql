@@ -67,7 +67,7 @@ INSERT INTO replank.step (run_id, step, phase, measured) VALUES (%(run_id)s, %(s
 WITH started AS (
   UPDATE replank.step SET started_at = clock_timestamp()
    WHERE run_id = %(run_id)s AND step = %(step)s AND started_at IS NULL RETURNING run_id, phase)
-UPDATE replank.phase p SET started_at = clock_timestamp() FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
+UPDATE replank.phase p SET started_at = coalesce(p.started_at, clock_timestamp()) FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
 RETURNING p.phase;
 
 -- measure_step: what was measured when a step had ended

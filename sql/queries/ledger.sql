@@ -9,9 +9,9 @@ INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_now,
 VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_now)s, %(window_max)s)
 RETURNING run_id;
 
--- add_phase: the phase and its step
+-- add_phase: the phase and its step; caches may have made it before
 INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp())
-ON CONFLICT DO NOTHING;
+ON CONFLICT (run_id, phase) DO UPDATE SET started_at = coalesce(phase.started_at, excluded.started_at);
 
 -- add_step: a step of a phase
 INSERT INTO replank.step (run_id, step, phase, started_at) VALUES (%(run_id)s, %(step)s, %(phase)s, clock_timestamp());

@@ -48,7 +48,7 @@ def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
 
 def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
     site = make_site(None)
-    shown = site.call("demo", "--rows", "3000", "--json", deadline_s=120)
+    shown = site.call("demo", "--shop", "--rows", "3000", "--json", deadline_s=240)
     assert shown.exit_code == 0, shown.stderr
     told = document_of(shown)
     assert isinstance(told, dict)

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from demo.application.model import Model, Row, StillReferenced
+from demo.application.shop import SHOP
 
 pytestmark = pytest.mark.unit
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def model() -> Model:
     """A user with an order, of a product and with an invoice, and an event; all committed."""
-    model = Model(random.Random(1))
+    model = Model(SHOP, random.Random(1))
     rows: list[tuple[str, Row]] = [
         ("User", {"id": "u", "tenantId": "t"}),
         ("products", {"id": "p", "category_id": None}),

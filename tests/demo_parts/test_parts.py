@@ -247,7 +247,7 @@ def wait_for_commits(url: str, number: int) -> None:
 def test_application_that_cannot_start_says_why(server: EmbeddedPostgres) -> None:
     empty = server.create_database("no_shop")
 
-    with pytest.raises(ApplicationFailed, match='relation "User" does not exist'):
+    with pytest.raises(ApplicationFailed, match=r'relation "public\.User" does not exist'):
         Application(url=empty).start()
 
 
