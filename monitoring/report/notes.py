@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.figures import ComparedFigure, compare_with_rehearsal
@@ -35,7 +36,10 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
 
 
 def _gate(gate: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(gate.get(name) or "") for name in ("name", "state", "by", "at", "reason"))
+    at = gate.get("at")
+    when = f"{datetime.fromisoformat(str(at)).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+    name, state, by, reason = (str(gate.get(part) or "") for part in ("name", "state", "by", "reason"))
+    return name.replace("_", " "), state, by, when, reason
 
 
 def rehearsal_note(connection: Connection, run: Run) -> tuple[Note, ...]:

@@ -32,7 +32,7 @@ def of_time(facts: Facts) -> Markup | str:
         if step.started_at is None or step.started_at > facts.ended_at:
             continue
         spans.append(_span(facts, f"{step.name}, phase {step.phase}", "step", step.started_at, step.finished_at))
-        if step.phase == 3:
+        if step.name == facts.run.plan.steps.carrier:
             spans += [_span(facts, f"· {name}", "stage", *found) for name, found in facts.stages.items()]
     if not spans:
         return ""

@@ -83,6 +83,19 @@ def test_the_page_is_whole_by_itself(database: str, tmp_path: Path) -> None:
     assert "not compared again" in document.words
 
 
+def test_stages_stand_under_the_step_of_the_pass_alone(database: str, app: psycopg.Connection, tmp_path: Path) -> None:
+    app.execute(
+        "INSERT INTO replank.step (run_id, step, phase, started_at, finished_at)"
+        " SELECT run_id, '10-rebuild-caches', 3, finished_at - interval '1 second', finished_at FROM replank.step"
+        "  WHERE step = '08-migrate-uuid-types'"
+    )
+    page = tmp_path / "report.html"
+    report(out=page, compare=False, database_url=database)
+    words = Document(page.read_text()).words
+    assert "10-rebuild-caches" in words
+    assert words.count("· copy") == 1
+
+
 def test_the_governors_decisions_are_shown_where_the_ledger_keeps_them(
     database: str, app: psycopg.Connection, tmp_path: Path
 ) -> None:
