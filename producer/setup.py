@@ -116,7 +116,7 @@ def _begin(
     work = work_of(connection, now.plan, resolved, specs)
     compiled = compile_steps(connection, file.plan, _folder(file))
     at_once = not any(each.asked and each.step.phase < PHASE for each in compiled)
-    # Composing the pass takes a tenth of a second for each table; before the scripts of earlier phases it is for readers.
+    # Composing the pass takes a tenth of a second a table; before the scripts of earlier phases only readers need it.
     of_pass = compile_pass(connection, work) if with_pass_scripts and (at_once or scripts_in is not None) else []
     deprecated = compile_deprecated(connection, work)
     of_pass.append(deprecated)
