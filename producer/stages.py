@@ -164,7 +164,10 @@ class Stages(Turn):
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
-        found = self._indexes(table)
+        # Some are built already where a person has corrected rows that a unique one of them met.
+        done = jobs.results(self.connection, table.spec, JobKind.INDEX, table.generation)
+        built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
+        missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,
@@ -172,7 +175,7 @@ class Stages(Turn):
                 JobKind.INDEX,
                 step=self.step,
                 generation=table.generation,
-                details=[asdict(index) for index in found],
+                details=[asdict(index) for index in missing],
             )
             tables.move_table(self.connection, table.spec, TableState.INDEXING)
         return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from psycopg.errors import UniqueViolation
 
 from monitoring.output import people
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from replank.states import RunState
+from replank.states import JobKind, RunState, TableState
 from sql.connection import Connection, connect
 from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
@@ -89,9 +90,33 @@ def retry(database_url: DatabaseUrl = None) -> None:
         if present.state is RunState.ROLLING_BACK:
             raise WrongUse(f"Run {present.run_id} is being rolled back; `replank rollback` again goes on with that.")
         with connection.transaction():
-            count = jobs.retry_failed(connection, present.run_id)
+            count = _drain_corrected(connection, present) + jobs.retry_failed(connection, present.run_id)
             tables.clear_problems(connection, present.run_id)
             runs.set_run_state(connection, present.run_id, RunState.RUNNING, "")
             runs.add_event(connection, present.run_id, actor="operator", kind="retry", message=f"{count} jobs")
             jobs.wake_up(connection)
     people().print(f"Run {present.run_id}: {count} jobs wait again. Go on with `replank run PLAN`.")
+
+
+def _drain_corrected(connection: Connection, run: Run) -> int:
+    """Where a unique index met rows that became one uuid: the corrected rows come in before it is built. How many."""
+    failures = jobs.read_failures(connection, run.run_id)
+    collided = {
+        f["table"] for f in failures if f["kind"] == JobKind.INDEX and f["sqlstate"] == UniqueViolation.sqlstate
+    }
+    waiting = 0
+    for table in tables.read_tables(connection, run.run_id):
+        if table.spec.full_name not in collided or table.state is not TableState.INDEXING:
+            continue
+        waiting += sum(1 for f in failures if f["table"] == table.spec.full_name)
+        jobs.cancel(connection, table.spec)
+        jobs.add_jobs(
+            connection,
+            table.spec,
+            JobKind.DRAIN,
+            step=run.plan.steps.carrier,
+            generation=table.generation,
+            details=[{"compare": False, "by_index": False}],
+        )
+        tables.move_table(connection, table.spec, TableState.FIRST_DRAIN)
+    return waiting

@@ -92,6 +92,7 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.COPYING, TableState.CAPTURED): "the table's file was rewritten: its copy starts again",
     (TableState.COPYING, TableState.FIRST_DRAIN): "cutting has finished and no copy job is unfinished",
     (TableState.FIRST_DRAIN, TableState.INDEXING): "next equals live as of the drain's snapshot",
+    (TableState.INDEXING, TableState.FIRST_DRAIN): "rows that became one uuid were corrected: drained before the index",
     (TableState.INDEXING, TableState.CATCHING_UP): "every index is built and every constraint attached",
     (TableState.CATCHING_UP, TableState.VERIFYING): "the log is short: compare both sides at one snapshot",
     (TableState.VERIFYING, TableState.CATCHING_UP): "the snapshot was lost with its session: compare anew",

@@ -66,7 +66,8 @@ def build_map(
         return
     with connection.transaction():
         connection.execute(
-            sql.SQL('CREATE TABLE {} (value uuid, place int, rank int, spelling text COLLATE "C")').format(name)
+            # No collation of its own: it would win over the past key's, whose index could not be used then.
+            sql.SQL("CREATE TABLE {} (value uuid, place int, rank int, spelling text)").format(name)
         )
         for spec in specs:
             _remember(connection, spec, where, name)
@@ -103,5 +104,5 @@ def spelled(reference: sql.Composable, place: int, name: sql.Identifier) -> sql.
     """A uuid as text: as its place spelled it, or else as any other did, or else as PostgreSQL does."""
     return sql.SQL(
         "coalesce((SELECT map.spelling FROM {name} AS map WHERE map.value = {reference}"
-        " ORDER BY map.place <> {place}, map.rank, map.spelling LIMIT 1), {reference}::pg_catalog.text)"
+        ' ORDER BY map.place <> {place}, map.rank, map.spelling COLLATE "C" LIMIT 1), {reference}::pg_catalog.text)'
     ).format(name=name, reference=reference, place=place)

@@ -115,3 +115,24 @@ def test_run_refuses_what_it_cannot_carry_over(site: Site, statement: LiteralStr
     refused(site.run(workers=1).wait(), "nothing was changed", *words, exit_code=1)
     assert look(site.database_url) == before
     assert traces(site.database_url) == []
+
+
+def test_rows_that_become_one_uuid_are_corrected_and_go_on(site: Site) -> None:
+    # Given a row whose key is another one's in capitals
+    _change(
+        site,
+        "INSERT INTO orders (id, customer_id, number) SELECT upper(id), customer_id, 900001 FROM orders"
+        " WHERE id ~ '[a-f]' ORDER BY number LIMIT 1",
+    )
+    stopped = site.run().wait()
+    assert stopped.exit_code == 1
+    assert "values collide" in site.call("failures").stderr
+
+    # When one of them is gone, as the words say
+    _change(site, "DELETE FROM orders WHERE number = 900001")
+    assert site.call("retry").exit_code == 0
+
+    # Then the same command ends well: what was corrected came in before the index
+    finished = site.run().wait()
+    assert finished.exit_code == 0, finished.stderr
+    assert differences(site.database_url) == []
