@@ -71,7 +71,7 @@ def _head(status: Status) -> RenderableType:
 
 def _tables(status: Status) -> RenderableType:
     table = Table(box=None, pad_edge=False, expand=False)
-    for heading in ("table", "state", "rows", ""):
+    for heading in ("table", "state", "rows", "", "why so"):
         table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=True)
     unfinished = [t for t in status.tables if t.state != "done"]
     finished = [t for t in status.tables if t.state == "done"]
@@ -81,6 +81,7 @@ def _tables(status: Status) -> RenderableType:
             Text(entry.state, style=COLOUR.get(entry.state, "white")),
             f"{entry.rows_done:,}/{entry.rows_total:,}",
             ProgressBar(total=1.0, completed=entry.share, width=30),
+            Text(entry.why, style="dim"),
         )
     if len(status.tables) > SHOWN_TABLES:
         table.add_row(f"… and {len(status.tables) - SHOWN_TABLES} more", "", "", "")

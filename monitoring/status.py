@@ -59,6 +59,8 @@ class TableProgress:
     rows_total: int
     share: float
     problem: str
+    why: str = ""
+    """Why the table is rebuilt or filled in place, and along which axis it is cut."""
     rows_quarantined: int = 0
     """Rows that are not in the next table, because they are kept aside."""
 
@@ -127,6 +129,7 @@ class Status:
                     "share": round(table.share, 4),
                     "problem": table.problem,
                     "rows_quarantined": table.rows_quarantined,
+                    "why": table.why,
                 }
                 for table in self.tables
             ],
@@ -205,7 +208,11 @@ def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ..
         by_table[found["table_no"]][found["kind"], found["generation"]] = found
     aside = quarantines.rows_aside(connection, run.run_id)
     return tuple(
-        replace(_progress_of(table, by_table[table.table_no]), rows_quarantined=aside.get(table.table_no, 0))
+        replace(
+            _progress_of(table, by_table[table.table_no]),
+            rows_quarantined=aside.get(table.table_no, 0),
+            why=f"{table.spec.method}: {table.axis_reason}",
+        )
         for table in tables.read_tables(connection, run.run_id)
     )
 

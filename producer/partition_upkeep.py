@@ -213,6 +213,11 @@ class Upkeep:
                 "`replank run`, or move them by hand."
             )
         noticing = partition_upkeep.notices_moves(self.connection, self.root, rest)
+        if noticing and all(trigger.startswith("trigger replank_capture_back") for trigger in noticing):
+            return (
+                f"{rest.full_name} holds {waiting} rows of its range, and the way back of a run that is not finished "
+                "would take moving them for deleting them. `replank finish`, then the same command again."
+            )
         if noticing:
             return (
                 f"{rest.full_name} holds {waiting} rows of its range, and moving them would look like deleting them to "

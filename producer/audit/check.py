@@ -13,6 +13,7 @@ from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
+from producer.audit.new_writes import audit_new_writes
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
@@ -89,6 +90,7 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)
     found += audit_policies(subject)
+    found += audit_new_writes(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
     found += audit_by_trial(connection, subject, skip=skip)

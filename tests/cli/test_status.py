@@ -12,7 +12,7 @@ from cli.evidence import document_of, refused
 pytestmark = pytest.mark.cli
 
 CONTRACT = {"run_id", "state", "phase", "step", "tables", "jobs", "rate_rows_s", "eta_s", "window"}
-TABLE = {"name", "state", "rows_done", "rows_total"}
+TABLE = {"name", "state", "rows_done", "rows_total", "why"}
 JOBS = {"waiting", "leased", "done", "failed", "quarantined"}
 
 

@@ -154,6 +154,16 @@ def test_rows_that_cannot_move_unseen_are_left_to_a_person(app: psycopg.Connecti
     assert one(app, "SELECT count(*) FROM event_default") == 1
 
 
+def test_the_way_back_of_a_run_stands_in_the_way_until_it_is_finished(app: psycopg.Connection, keep: Keep) -> None:
+    _event(app, 0, 1, rest=True)
+    app.execute("INSERT INTO event VALUES (7, %s, 7)", [_start(app, 2)])
+    app.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$")
+    named = "CREATE TRIGGER replank_capture_back_row AFTER DELETE ON event FOR EACH ROW EXECUTE FUNCTION f()"
+    app.execute(named)
+    told = _answer(keep("ahead = 3"), code=1)
+    assert "`replank finish`, then the same command again" in told["problems"][0]
+
+
 def test_many_rows_are_left_to_a_person(app: psycopg.Connection, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep_sql, "MOVED_AT_ONCE", 3)
     monkeypatch.setattr(partition_upkeep, "MOVED_AT_ONCE", 3)

@@ -1,0 +1,49 @@
+"""Columns that may not be NULL and that no default fills: the application's own INSERTs would fail in them."""
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from producer.audit.check import audit
+from producer.resolution import PlanFile
+from replank.plan import parse_plan
+from replank.settings import Settings
+
+from .conftest import Counting, Database
+
+pytestmark = pytest.mark.catalogue
+
+PLAN = """
+database = {{ name = "{name}" }}
+[[tables]]
+name = "x"
+[[tables.fill]]
+name = "a"
+value = "live.b"
+not_null = true
+[[tables.fill]]
+name = "written"
+value = "live.b"
+not_null = true
+[[tables.add]]
+name = "by_whom"
+type = "text"
+value = "'nobody'"
+not_null = true
+[[tables.add]]
+name = "made_at"
+type = "timestamptz"
+default = "now()"
+not_null = true
+"""
+
+
+def test_new_rows_would_fail_in_them(database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE x (id text PRIMARY KEY, a text, b text, written text NOT NULL)")
+    text = PLAN.format(name=database.name)
+    file = PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
+    report = audit(Settings(database_url=SecretStr(database.url)), file, workers=1, watch=Counting())
+    assert report.blockers == ()
+    warned = [f.column for f in report.warnings if f.code == "not_null_without_default"]
+    assert warned == ["by_whom", "a"]
