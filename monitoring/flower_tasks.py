@@ -1,0 +1,31 @@
+"""How a message reads in Flower: the kind of job, the chunk, what became of it."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+COLUMNS = "name,uuid,state,kwargs,result,received,started,runtime,worker"
+
+
+def format_task(task: Any) -> Any:
+    """Flower's hook, called with a copy: `{'job': 5, 'what': 'copy public.Booking heap [0, 16384)'}` as words.
+
+    Only what is shown changes; Flower's search goes on finding `kwargs:job=5`.
+    """
+    said = _dictionary(getattr(task, "kwargs", None))
+    if {"job", "what"} <= said.keys():
+        task.kwargs = f"{said['what']} (job {said['job']})"
+    result = getattr(task, "result", None)
+    if isinstance(result, str) and len(result) > 1 and result[0] == result[-1] == "'":
+        task.result = result[1:-1]
+    return task
+
+
+def _dictionary(shown: object) -> dict[str, object]:
+    """What `kwargsrepr` said, if it is whole: events carry it cut off where it is long."""
+    try:
+        found = ast.literal_eval(shown) if isinstance(shown, str) else None
+    except (ValueError, SyntaxError):
+        found = None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,159 @@
+"""What an operator should know first and do next: the top of the page, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from monitoring.status import Status
+from replank.states import RunState, TableState
+
+UNCLAIMED_S = 15.0
+"""Messages are sent again after five seconds; three rounds without a taker mean that there is none."""
+
+Weight = Literal["bad", "look", "good"]
+
+IN_WORDS = {
+    TableState.PLANNED: "planned",
+    TableState.CAPTURED: "captured",
+    TableState.COPYING: "copying",
+    TableState.FIRST_DRAIN: "drained for the first time",
+    TableState.INDEXING: "indexed",
+    TableState.CATCHING_UP: "catching up",
+    TableState.VERIFYING: "verified",
+    TableState.REPAIRING: "repaired",
+    TableState.READY: "ready for the cutover",
+    TableState.VALIDATING: "having foreign keys validated",
+    TableState.BACKFILLING: "filled in place",
+    TableState.CONSTRAINING: "constrained",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One thing to know, why it is so, and the button that changes it (or the command, where there is no button)."""
+
+    weight: Weight
+    words: str
+    why: str = ""
+    button: str = ""
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the advice looks at beside the status."""
+
+    led: bool
+    sent: int
+    oldest_s: float
+    causes: Sequence[Mapping[str, Any]]
+    workers: int | None
+    """Workers that answer, None where nobody asked them."""
+
+
+def advise(status: Status, around: Surroundings) -> list[Advice]:
+    """The most urgent first; the first one is the page's headline. Never empty."""
+    found = list(_bad(status, around)) + list(_look(status, around))
+    return [*found, _state(status)] if found and found[0].weight != "bad" else found or [_state(status)]
+
+
+def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
+    run = status.run
+    failed = status.jobs.get("failed", 0)
+    if run.state is RunState.NEEDS_PERSON:
+        yield Advice(
+            weight="bad",
+            words="The run has stopped and needs a person",
+            why=run.reason,
+            button="retry",
+            command="replank retry, then replank run PLAN",
+        )
+    if failed:
+        causes = len(around.causes)
+        of = "one cause" if causes == 1 else f"{causes} causes"
+        yield Advice(
+            weight="bad",
+            words=f"{'One job has' if failed == 1 else f'{failed:,} jobs have'} failed, of {of}",
+            why=f"{around.causes[0]['class']}: {around.causes[0]['message']}" if around.causes else "",
+            button="failures",
+        )
+    if run.state in (RunState.RUNNING, RunState.ROLLING_BACK) and not around.led:
+        what = "replank run PLAN" if run.state is RunState.RUNNING else "replank rollback"
+        yield Advice(
+            weight="bad",
+            words="No coordinator is at work: nothing new begins",
+            why="Whoever led has ended; the ledger has what was done.",
+            command=what,
+        )
+    if run.state is RunState.RUNNING and around.sent and around.oldest_s > UNCLAIMED_S and not run.paused:
+        nobody = around.workers == 0
+        yield Advice(
+            weight="bad",
+            words="No worker is there" if nobody else "Workers take no messages",
+            why=f"{around.sent:,} sent, the oldest waits for {around.oldest_s:.0f} s.",
+            command="replank worker",
+        )
+
+
+def _look(status: Status, around: Surroundings) -> Iterator[Advice]:
+    run = status.run
+    if run.state is not RunState.RUNNING:
+        return
+    if run.paused:
+        yield Advice(weight="look", words="Paused by an operator", why="Capture goes on.", button="resume")
+    elif run.window_now == 0 and around.led:
+        yield Advice(weight="look", words="The governor lets nothing begin", why=run.window_reason)
+    open_gates = [gate for gate in status.gates if gate.is_open]
+    if open_gates and all(table.state == str(TableState.PLANNED) for table in status.tables):
+        reasons = "; ".join(f"{gate.name}: {gate.reason}" for gate in open_gates)
+        yield Advice(weight="look", words="The data migration waits for its gates", why=reasons)
+    ready = [table for table in status.tables if table.state == str(TableState.READY)]
+    if run.hold_cutover and ready:
+        yield Advice(
+            weight="look",
+            words=f"{len(ready)} of {len(status.tables)} tables wait for your word to cut over",
+            why="They are verified, and kept in step until then.",
+            button="release",
+        )
+    elif status.cutover_window is not None and status.cutover_window.reason and ready:
+        yield Advice(weight="look", words="The cutover waits for its window", why=status.cutover_window.reason)
+    problems = [s for s in status.sets if s["problem"] and not s["swapped"]]
+    for one in problems[:3]:
+        tried = f"after {one['attempts']} attempts" if one["attempts"] else "not tried yet"
+        yield Advice(weight="look", words=f"The cutover of set {one['set']} waits ({tried})", why=one["problem"])
+
+
+def _state(status: Status) -> Advice:
+    """One sentence for a run that nothing is wrong with."""
+    run = status.run
+    said = {
+        RunState.NEEDS_PERSON: ("bad", "The run needs a person", run.reason),
+        RunState.DONE: ("good", "Done: the new tables are live", "The past ones are kept until `replank finish`."),
+        RunState.FINISHED: ("good", "Finished: the past tables are gone", ""),
+        RunState.ROLLING_BACK: ("look", "Rolling back", run.reason),
+        RunState.ROLLED_BACK: ("good", "Rolled back: nothing of the run is left", run.reason),
+    }
+    if run.state in said:
+        weight, words, why = said[run.state]
+        return Advice(weight=weight, words=words, why=why)  # type: ignore[arg-type]
+    return Advice(weight="good", words=f"Running: {_doing(status)}", why="")
+
+
+def _doing(status: Status) -> str:
+    """What most of the unfinished tables are at."""
+    counted: dict[TableState, int] = {}
+    for table in status.tables:
+        state = TableState(table.state)
+        if state in IN_WORDS and state is not TableState.PLANNED:
+            counted[state] = counted.get(state, 0) + 1
+    if counted:
+        parts = (f"{n} {'table is' if n == 1 else 'tables are'} {IN_WORDS[state]}" for state, n in counted.items())
+        return ", ".join(parts)
+    if status.caches.under_way:
+        return "caches are built again"
+    return f"step {status.step[0]}"

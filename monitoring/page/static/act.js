@@ -1,0 +1,84 @@
+// What a person asks for: a button, a question where it matters, one request, and the answer in words.
+
+import { byId, h, say, show } from './dom.js';
+
+const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
+const THERE = new Set(meta('actions').split(' '));
+
+let run = null;
+let afterwards = () => {};
+
+export function steerRun(number) { run = number; }
+export function onDone(callback) { afterwards = callback; }
+export const can = (action) => THERE.has(action);
+
+// A button for `action`, or null where the server has none. `fields` is what to send, or a function that says it.
+// `ask` opens a question first: {title, words, yes, field: {label, name, required, type}}.
+export function button(label, action, { fields = {}, ask = null, quiet = false, danger = false } = {}) {
+  if (!can(action)) return null;
+  const style = danger ? 'danger' : quiet ? 'quiet' : null;
+  return h('button', { type: 'button', class: style, 'data-action': action, onclick: async (event) => {
+    const given = typeof fields === 'function' ? fields() : fields;
+    const answer = ask ? await question(ask) : {};
+    if (answer) await send(action, { ...given, ...answer }, event.target);
+  } }, label);
+}
+
+async function send(action, fields, pressed) {
+  pressed.disabled = true;
+  try {
+    const answer = await fetch(`run/do/${action}`, {
+      method: 'POST',
+      credentials: 'same-origin',
+      headers: { 'Content-Type': 'application/json', 'X-XSRFToken': meta('token') },
+      body: JSON.stringify({ ...fields, run }),
+    });
+    const words = await answer.json().catch(() => ({ problem: `The server answered ${answer.status}.` }));
+    tell(words.said || words.problem, answer.ok);
+  } catch {
+    tell('The server does not answer. Look at the log below before you ask again: it may have been done.', false);
+  } finally {
+    pressed.disabled = false;
+  }
+  afterwards();
+}
+
+let hiding = 0;
+
+function tell(words, good) {
+  const said = byId('said');
+  said.className = good ? 'notice good' : 'notice';
+  say(said, words);
+  show(said, true);
+  clearTimeout(hiding);
+  if (good) hiding = setTimeout(() => show(said, false), 15000);
+}
+
+// The question's answer: the field's value by its name, {} where there is none, null where it was left.
+function question({ title, words, yes, field = null, danger = false }) {
+  const dialog = byId('ask');
+  say(byId('ask-title'), title);
+  say(byId('ask-words'), words);
+  const confirm = byId('ask-yes');
+  say(confirm, yes);
+  confirm.className = danger ? 'danger' : '';
+  const label = byId('ask-field');
+  const input = label.querySelector('input');
+  show(label, field !== null);
+  input.required = Boolean(field && field.required);
+  input.type = (field && field.type) || 'text';
+  input.min = '1';
+  input.value = '';
+  if (field) say(label.querySelector('span'), field.label);
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  // Leaving must not be hindered by an empty field.
+  dialog.querySelector('[value="no"]').formNoValidate = true;
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => {
+      if (dialog.returnValue !== 'yes') resolve(null);
+      else if (!field) resolve({});
+      else resolve({ [field.name]: input.type === 'number' ? Number(input.value) : input.value.trim() });
+    }, { once: true });
+  });
+}

@@ -1,0 +1,84 @@
+// The jobs behind a cell: asked for when somebody points at it or opens it.
+
+import { button } from './act.js';
+import { byId, duration, h, number, plural, say, show } from './dom.js';
+
+const SKIP = { title: 'Leave this job out for good?', yes: 'Skip it', danger: true,
+  words: 'Its rows will not be in the new table. The reason stays in the log.', field: { label: 'Reason', name: 'reason', required: true } };
+
+let run = null;
+let pointing = 0;
+
+export function chunksOfRun(number) { run = number; }
+
+// `cell`: {title, kind, object: "table:3" or "cache:1", first, last}
+async function jobsOf(cell) {
+  const [what, no] = cell.object.split(':');
+  const query = new URLSearchParams({ run, kind: cell.kind, first: cell.first, last: cell.last, [what]: no });
+  const answer = await fetch(`run/cell?${query}`, { credentials: 'same-origin' });
+  if (!answer.ok) throw new Error((await answer.json()).problem);
+  return (await answer.json()).jobs;
+}
+
+export async function openCell(cell) {
+  const dialog = byId('chunks');
+  say(byId('chunks-title'), cell.title);
+  say(byId('chunks-sum'), 'asking …');
+  byId('chunks-list').replaceChildren();
+  if (!dialog.open) dialog.showModal();
+  try {
+    const jobs = await jobsOf(cell);
+    const total = jobs.length ? jobs[0].total : 0;
+    say(byId('chunks-sum'), total > jobs.length ? `${number(jobs.length)} of ${plural(total, 'job')}, what went wrong first` : plural(total, 'job'));
+    byId('chunks-list').replaceChildren(...jobs.map(card));
+  } catch (error) {
+    say(byId('chunks-sum'), error.message);
+  }
+}
+
+function card(job) {
+  const facts = [job.worker && `worker ${job.worker}`, job.attempt ? plural(job.attempt, 'attempt') : 'not tried yet',
+    job.seconds !== null && duration10(job.seconds), `${number(job.rows)} rows`].filter(Boolean).join(' · ');
+  return h('article', { class: `job ${stateOf(job)}` },
+    h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job)),
+    h('p', { class: 'soft' }, facts),
+    job.message ? h('p', { class: 'message' }, `${job.error_class || ''}${job.sqlstate ? ` (${job.sqlstate})` : ''}: ${job.message}`) : null,
+    job.state === 'failed' ? h('p', { class: 'buttons' },
+      button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
+      button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
+      button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })) : null);
+}
+
+const stateOf = (job) => (job.state === 'leased' ? 'running' : job.state === 'waiting' && job.attempt ? 'again' : job.state);
+const detailOf = (job) => (job.detail && (job.detail.name || job.detail.index) ? ` ${job.detail.name || job.detail.index}` : '');
+const duration10 = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
+
+// The tip beside a cell: its counts at once, the range and the rest when the pointer stays.
+export function point(element, cell, words) {
+  const tip = byId('tip');
+  clearTimeout(pointing);
+  tip.replaceChildren(h('p', {}, words));
+  place(tip, element);
+  pointing = setTimeout(async () => {
+    try {
+      const jobs = await jobsOf(cell);
+      if (tip.hidden) return;
+      tip.replaceChildren(h('p', {}, words), ...jobs.slice(0, 4).map(card));
+      tip.querySelectorAll('.buttons').forEach((buttons) => buttons.remove());
+      place(tip, element);
+    } catch { /* The banner says that the server does not answer. */ }
+  }, 120);
+}
+
+export function pointAway() {
+  clearTimeout(pointing);
+  show(byId('tip'), false);
+}
+
+function place(tip, element) {
+  show(tip, true);
+  const at = element.getBoundingClientRect();
+  const size = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
+  tip.style.top = `${at.bottom + size.height + 6 < innerHeight ? at.bottom + 4 : Math.max(4, at.top - size.height - 4)}px`;
+}

@@ -1,0 +1,155 @@
+"""One look at the ledger for all who watch: nobody's page costs the database more than another's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import IsolationLevel
+
+from replank.errors import CannotConnect, ReplankError
+from sql.connection import Connection, connect
+
+T = TypeVar("T")
+
+Reading = Callable[[Connection], dict[str, Any]]
+"""Called in the reader's thread."""
+
+AT_MOST_EVERY_S = 1.0
+SHARE_OF_TIME = 0.05
+"""Of a database's time; where a look takes long, the looks are further apart."""
+
+SESSION = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10s",
+    "lock_timeout": "2s",
+    # The page's figures may be rough; the run's rows need the processors.
+    "max_parallel_workers_per_gather": "0",
+}
+
+
+class Reader:
+    """One read-only session in one thread of its own, so that a slow database stops no page and no event."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page-reader")
+
+    async def read(self, reading: Callable[[Connection], T]) -> T:
+        """What `reading` says, of one moment. Raises psycopg.Error or ReplankError; the next call connects anew."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, reading)
+
+    def _read(self, reading: Callable[[Connection], T]) -> T:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url, name="page", settings=SESSION)
+            self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+        try:
+            with self._connection.transaction():
+                return reading(self._connection)
+        except psycopg.OperationalError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """End the session when the present reading is over; the thread goes with it."""
+
+        def end() -> None:
+            if self._connection is not None:
+                self._connection.close()
+
+        self._thread.submit(end)
+        self._thread.shutdown(wait=False)
+
+
+@dataclass(kw_only=True)
+class Watcher:
+    """The sections as they were seen last, each with the number of the look that changed it.
+
+    Numbers count from 1 for each server process; `epoch` tells one process from the next.
+    """
+
+    reader: Reader
+    prepare: Callable[[], Reading]
+    """Called in the event loop before each look: what only the loop's thread may read goes into the reading."""
+    clock: Callable[[], float] = time.monotonic
+    at_most_every_s: float = AT_MOST_EVERY_S
+    epoch: str = field(default_factory=lambda: secrets.token_hex(4))
+    _texts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _looks: int = 0
+    _due: float = float("-inf")
+    _problem: str = ""
+    _read_at: str | None = None
+    _look: asyncio.Task[None] | None = None
+
+    async def news(self, epoch: str, since: int) -> str:
+        """JSON: `epoch`, `look`, `read_at`, `problem`, and the `sections` that changed after the look `since`.
+
+        Where the database does not answer, `problem` says so, and what was seen last stays.
+        """
+        await self._fresh()
+        after = since if epoch == self.epoch else 0
+        changed = {name: text for name, (look, text) in self._texts.items() if look > after}
+        head = {
+            "epoch": self.epoch,
+            "look": self._looks,
+            "read_at": self._read_at,
+            "problem": self._problem,
+        }
+        sections = ",".join(f"{json.dumps(name)}:{text}" for name, text in changed.items())
+        return f'{json.dumps(head)[:-1]},"sections":{{{sections}}}}}'
+
+    def look_again(self) -> None:
+        """Something was changed by an action: whoever asks next shall see it."""
+        self._due = float("-inf")
+
+    async def _fresh(self) -> None:
+        if self._look is None:
+            if self.clock() < self._due:
+                return
+            self._look = asyncio.create_task(self._take_a_look())
+        # A viewer who goes away must not end the look that others wait for.
+        await asyncio.shield(self._look)
+
+    async def _take_a_look(self) -> None:
+        began = self.clock()
+        try:
+            found = await self.reader.read(self.prepare())
+        except (psycopg.OperationalError, CannotConnect) as error:
+            self._problem = f"The database does not answer: {_first_line(error)}"
+        except (psycopg.Error, ReplankError) as error:
+            self._problem = f"The ledger cannot be read: {_first_line(error)}"
+        else:
+            self._keep(found)
+        finally:
+            took = self.clock() - began
+            self._due = began + took + max(self.at_most_every_s, took * (1 / SHARE_OF_TIME - 1))
+            self._look = None
+
+    def _keep(self, found: dict[str, Any]) -> None:
+        self._problem = ""
+        self._looks += 1
+        self._read_at = datetime.now(UTC).isoformat()
+        texts = {name: json.dumps(section, separators=(",", ":"), default=str) for name, section in found.items()}
+        # What is gone (tables that a rollback took from the ledger) is told as null, and kept as such.
+        texts |= {name: "null" for name in self._texts if name not in texts}
+        for name, text in texts.items():
+            if self._texts.get(name, (0, ""))[1] != text:
+                self._texts[name] = (self._looks, text)
+
+
+def _first_line(error: Exception) -> str:
+    said = ""
+    with suppress(IndexError):
+        said = str(error).strip().splitlines()[0]
+    return said or type(error).__name__

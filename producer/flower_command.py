@@ -1,0 +1,148 @@
+"""`replank flower`: Flower and the run page in one server, behind one login."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from monitoring.flower_gate import LOOPBACK, Gate
+from monitoring.flower_logins import HOW, Logins, load_logins
+from monitoring.flower_pools import Pools
+from monitoring.flower_server import Place, build_flower, private_file, serve
+from monitoring.output import people
+from monitoring.page.handlers import Action, Seat, rules
+from monitoring.page.sections import read_sections
+from monitoring.page.watcher import Reader, Reading, Watcher
+from producer.page_actions import page_actions
+from replank.errors import CannotConnect, WrongUse
+from replank.settings import Settings, load_settings
+from sql.identity import identity_of
+
+log = structlog.get_logger()
+
+DATABASE_WAIT_S = 60.0
+ACTIONS_AT_ONCE = 4
+
+
+def register(app: typer.Typer) -> None:
+    app.command("flower")(flower)
+
+
+def flower(
+    address: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one and says which.")] = 5555,
+    url_prefix: Annotated[str, typer.Option(help="Where a proxy serves it, e.g. /replank.")] = "",
+    state: Annotated[
+        Path | None, typer.Option(help="The file that keeps what Flower saw; its folder must be yours alone.")
+    ] = None,
+    open_on_loopback: Annotated[
+        bool, typer.Option("--open-on-loopback", help="Ask for no login; only with an address of this machine itself.")
+    ] = False,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; then the server speaks HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
+    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
+) -> None:
+    """Serve the run page and Flower. Names and passwords come from REPLANK_FLOWER_LOGINS or a file it names."""
+    settings = load_settings(database_url=database_url, broker_url=broker_url)
+    place = Place(address=address, port=port, prefix=_prefix(url_prefix), certificate=tls_certificate, key=tls_key)
+    place.tls()
+    logins = _logins(place, open_on_loopback=open_on_loopback)
+    settings.broker()
+    database = _wait_for_database(settings.database())
+    kept = private_file(state if state is not None else default_state(database))
+    asyncio.run(_serve(settings, database=database, logins=logins, place=place, state=kept))
+
+
+def default_state(database: str) -> Path:
+    """One for each database: a broker may serve several."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "replank" / f"flower-{database.replace('/', '-').replace(':', '-')}"
+
+
+def _prefix(text: str) -> str:
+    bare = text.strip("/")
+    if any(not (c.isascii() and (c.isalnum() or c in "-_/")) for c in bare):
+        raise WrongUse("--url-prefix holds letters, digits, - and _ between slashes.")
+    return f"/{bare}" if bare else ""
+
+
+def _logins(place: Place, *, open_on_loopback: bool) -> Logins:
+    if not open_on_loopback:
+        logins = load_logins()
+        if place.certificate is None and not _is_loopback(place.address):
+            log.warning("passwords travel readable: give --tls-certificate, or put a proxy with HTTPS before this")
+        return logins
+    if os.environ.get("REPLANK_FLOWER_LOGINS") or os.environ.get("REPLANK_FLOWER_LOGINS_FILE"):
+        raise WrongUse("--open-on-loopback asks for no login, but logins are set. Leave one of both out.")
+    if not _is_loopback(place.address):
+        raise WrongUse(f"--open-on-loopback would let everybody in who reaches {place.address}. {HOW}")
+    return Logins.nobody("somebody on this machine")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address in LOOPBACK
+
+
+def _wait_for_database(url: str) -> str:
+    """The database's identity, which messages bear. Asked again for a minute: all may be starting together."""
+    deadline = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return identity_of(url)
+        except CannotConnect as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting for the database", reason=str(error))
+            time.sleep(1.0)
+
+
+async def _serve(settings: Settings, *, database: str, logins: Logins, place: Place, state: Path) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    reader = Reader(settings.database())
+    threads = ThreadPoolExecutor(max_workers=ACTIONS_AT_ONCE, thread_name_prefix="page-action")
+    pools: list[Pools] = []
+
+    def prepare() -> Reading:
+        return partial(read_sections, pools=pools[0]() if pools else None)
+
+    actions: Mapping[str, Action] = page_actions(settings, database=database)
+    seat = Seat(
+        logins=logins,
+        watcher=Watcher(reader=reader, prepare=prepare),
+        reader=reader,
+        actions=actions,
+        threads=threads,
+        prefix=place.prefix,
+    )
+    application = build_flower(settings, database=database, logins=logins, state=state, place=place, rules=rules(seat))
+    pools.append(Pools(application=application))
+
+    async def until_stopped(port: int) -> None:
+        scheme = "http" if place.certificate is None else "https"
+        shown = f"[{place.address}]" if ":" in place.address else place.address
+        people().print(f"The run page is at {scheme}://{shown}:{port}{place.prefix}/run", markup=False, soft_wrap=True)
+        await stopped.wait()
+
+    try:
+        await serve(application, Gate(application, logins, prefix=place.prefix), place, ready=until_stopped)
+    finally:
+        reader.close()
+        threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,82 @@
+"""What the run page reads of the ledger beside the status: bounded answers, however many jobs there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sql.connection import Connection, row, rows, value
+from sql.ledger.jobs import range_of
+from sql.ledger.runs import LEADER_LOCK
+from sql.named import query
+
+Found = dict[str, Any]
+
+
+def read_cells(connection: Connection, run_id: int, *, most: int) -> list[Found]:
+    """Jobs of the newest generation by table, cache and kind, at most `most` cells for each, in the order of cutting.
+
+    `first` and `last` are job ids; the counts are `jobs, done, running, failed, quarantined, again, retried`:
+    `again` waits after an attempt, `retried` is done and took more than one.
+    """
+    return rows(connection, query("page.cells"), {"run_id": run_id, "cells": most})
+
+
+def read_chunks(
+    connection: Connection,
+    run_id: int,
+    *,
+    kind: str,
+    table_no: int | None,
+    cache_no: int | None,
+    first: int,
+    last: int,
+    limit: int,
+) -> list[Found]:
+    """The jobs of one cell with `range`, `seconds` and the words of their last error, what went wrong first."""
+    named: Mapping[str, Any] = {
+        "run_id": run_id,
+        "kind": kind,
+        "table_no": table_no,
+        "cache_no": cache_no,
+        "first": first,
+        "last": last,
+        "limit": limit,
+    }
+    return [_with_range(found) for found in rows(connection, query("page.chunks"), named)]
+
+
+def read_causes(connection: Connection, run_id: int, *, limit: int) -> list[Found]:
+    """Failed jobs by step, table, kind, class and SQLSTATE: how many, and the first one as the example."""
+    return [_with_range(found) for found in rows(connection, query("page.causes"), {"run_id": run_id, "limit": limit})]
+
+
+def read_present_jobs(connection: Connection, run_id: int, *, limit: int) -> list[Found]:
+    """Leased jobs with their worker, range, attempt, and seconds since they began."""
+    return [
+        _with_range(found) for found in rows(connection, query("page.present_jobs"), {"run_id": run_id, "limit": limit})
+    ]
+
+
+def read_queue(connection: Connection, run_id: int) -> tuple[int, float]:
+    """Messages that no worker has taken (counted up to 1000), and how many seconds the oldest has been waiting."""
+    found = row(connection, query("page.queue"), {"run_id": run_id}) or {"sent": 0, "oldest_s": 0.0}
+    return found["sent"], found["oldest_s"]
+
+
+def is_led(connection: Connection) -> bool:
+    """Whether a coordinator is there."""
+    halves = {"high": LEADER_LOCK >> 32, "low": LEADER_LOCK & 0xFFFF_FFFF}
+    return bool(value(connection, query("page.leads"), halves))
+
+
+def read_window_lately(connection: Connection, run_id: int, *, limit: int) -> list[Found]:
+    """The newest decisions of the governor, oldest first: `at`, `now`, `maximum`, `reason`."""
+    return rows(connection, query("page.window_lately"), {"run_id": run_id, "limit": limit})
+
+
+def _with_range(found: Found) -> Found:
+    found["range"] = range_of(found)
+    for name in ("axis", "lower", "upper"):
+        del found[name]
+    return found
