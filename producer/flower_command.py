@@ -123,7 +123,7 @@ async def _serve(settings: Settings, *, database: str, logins: Logins, place: Pl
     def prepare() -> Reading:
         return partial(read_sections, pools=pools[0]() if pools else None)
 
-    actions: Mapping[str, Action] = page_actions(settings, database=database)
+    actions: Mapping[str, Action] = page_actions(settings)
     seat = Seat(
         logins=logins,
         watcher=Watcher(reader=reader, prepare=prepare),

@@ -2,12 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from monitoring.page.handlers import Action
+from producer.operating.holding_cutover import hold_cutover, release_cutover
+from producer.operating.operator import Operator
+from producer.operating.panicking import panic
+from producer.operating.pausing import pause, resume, throttle
+from producer.operating.retrying import Selection, chosen, retry
+from producer.operating.saying import open_run
+from producer.operating.scope import Scope, scope_of
+from producer.operating.skipping import skip
+from replank.errors import WrongUse
 from replank.settings import Settings
+from sql.connection import Connection, connect
+from sql.ledger.runs import Run
+
+Text = Annotated[str, StringConstraints(max_length=300)]
+
+Does = Callable[[Connection, Run, Operator, "Asked"], str]
 
 
-def page_actions(settings: Settings, *, database: str) -> Mapping[str, Action]:
-    """Every action of the page by its word."""
-    return {}
+class Asked(BaseModel):
+    """What a button sends; each action looks at its own fields. Anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    phase: int | None = None
+    table: Text | None = None
+    reason: Text = ""
+    limit: int | None = None
+    jobs: list[int] = Field(default=[], max_length=1000)
+    step: Text | None = None
+    cause: Text | None = None
+    smaller: bool = False
+
+    def scope(self, connection: Connection, run: Run) -> Scope:
+        return scope_of(connection, run, phase=self.phase, table=self.table)
+
+    def selection(self) -> Selection:
+        return Selection(job_ids=tuple(self.jobs), table=self.table, step=self.step, cause=self.cause)
+
+
+def _skip(connection: Connection, run: Run, by: Operator, asked: Asked) -> str:
+    which = asked.selection()
+    if which.is_everything:
+        raise WrongUse("Say which jobs: not everything that failed can be meant.")
+    found = chosen(connection, run, which)
+    return skip(connection, run, [job.job_id for job in found], asked.reason, by=by)
+
+
+ACTIONS: Mapping[str, Does] = {
+    "pause": lambda c, run, by, asked: pause(c, run, asked.scope(c, run), by=by, reason=asked.reason),
+    "resume": lambda c, run, by, asked: resume(c, run, asked.scope(c, run), by=by),
+    "throttle": lambda c, run, by, asked: throttle(
+        c, run, asked.scope(c, run), asked.limit, by=by, reason=asked.reason
+    ),
+    "panic": lambda c, run, by, asked: panic(c, run, by=by, reason=asked.reason),
+    "hold": lambda c, run, by, asked: hold_cutover(c, run, by=by, reason=asked.reason),
+    "release": lambda c, run, by, _: release_cutover(c, run, by=by),
+    "retry": lambda c, run, by, asked: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
+    "skip": _skip,
+}
+
+
+def page_actions(settings: Settings) -> Mapping[str, Action]:
+    """Every action of the page by its word. Each opens a session of its own and ends it."""
+    return {name: partial(_act, settings.database(), name, does) for name, does in ACTIONS.items()}
+
+
+def _act(url: str, name: str, does: Does, who: str, run_id: int, fields: Mapping[str, Any]) -> str:
+    """Raises WrongUse where another run is open than the one the person looked at."""
+    try:
+        asked = Asked.model_validate(dict(fields))
+    except ValidationError as error:
+        wrong = ", ".join(str(one["loc"][0]) for one in error.errors() if one["loc"])
+        raise WrongUse(f"The page asked for something that cannot be understood: {wrong}.") from None
+    with connect(url, name=f"page {name}") as connection:
+        run = open_run(connection)
+        if run.run_id != run_id:
+            raise WrongUse(f"Run {run.run_id} is open now, and you looked at run {run_id}. Look again first.")
+        return does(connection, run, Operator(name=who, via="page"), asked)

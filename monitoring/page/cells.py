@@ -11,11 +11,14 @@ ALL_CELLS = 4_000
 
 FEWEST, MOST = 12, 160
 
-COUNTS = ("jobs", "done", "running", "failed", "quarantined", "again", "retried")
+COUNTS = ("jobs", "done", "running", "failed", "quarantined", "skipped", "again", "split", "retried")
 """What a cell counts, in the order in which the page gets it, after its first and last job."""
 
-WORST_FIRST = ("failed", "quarantined", "running", "again", "waiting", "retried", "done")
+WORST_FIRST = ("failed", "quarantined", "skipped", "running", "again", "waiting", "split", "retried", "done")
 """A cell bears the first of these that any of its jobs is in; `waiting` and `again` are told apart by an attempt."""
+
+STATES = ("done", "running", "failed", "quarantined", "skipped", "again", "split")
+"""Every job is in one of these, or waits for its first attempt."""
 
 ORDER = ("copy", "backfill", "drain", "index", "vacuum", "verify", "repair", "validate", "cache")
 
@@ -31,7 +34,7 @@ def cells_for(bands: int) -> int:
 def worst(cell: Mapping[str, Any]) -> str:
     """The state that a cell is drawn in."""
     counts = dict(cell)
-    counts["waiting"] = cell["jobs"] - sum(cell[name] for name in COUNTS[1:6])
+    counts["waiting"] = cell["jobs"] - sum(cell[name] for name in STATES)
     return next((name for name in WORST_FIRST if counts[name]), "done")
 
 

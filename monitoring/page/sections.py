@@ -13,7 +13,7 @@ from monitoring.status import Status, read_status
 from monitoring.suggestions import suggestion
 from replank.states import OPEN_RUNS
 from sql.connection import Connection
-from sql.ledger import caches, gates, history, jobs, page, runs, tables
+from sql.ledger import caches, gates, history, jobs, page, restraints, runs, tables
 from sql.ledger.runs import Run
 
 SHOWN_CAUSES = 50
@@ -49,6 +49,7 @@ def read_sections(connection: Connection, *, pools: Sequence[Mapping[str, Any]] 
         "tables": _tables(connection, status),
         "caches": _caches(connection, status),
         "sets": list(status.sets),
+        "restraints": [one.to_json() for one in restraints.in_force(connection, run.run_id)],
         "speed": _speed(connection, run, at),
         "window": _window(connection, run),
         "causes": causes,

@@ -77,11 +77,6 @@ def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
     )
 
 
-def range_of(found: Mapping[str, Any]) -> str:
-    """The range of a job's row as `Chunk` writes it; empty where it has none."""
-    return str(_chunk(found) or "")
-
-
 def add_jobs(
     connection: Connection,
     table: TableSpec,

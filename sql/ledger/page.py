@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sql.connection import Connection, row, rows, value
-from sql.ledger.jobs import range_of
+from sql.ledger.jobs import chunk_of
 from sql.ledger.runs import LEADER_LOCK
 from sql.named import query
 
@@ -16,8 +16,8 @@ Found = dict[str, Any]
 def read_cells(connection: Connection, run_id: int, *, most: int) -> list[Found]:
     """Jobs of the newest generation by table, cache and kind, at most `most` cells for each, in the order of cutting.
 
-    `first` and `last` are job ids; the counts are `jobs, done, running, failed, quarantined, again, retried`:
-    `again` waits after an attempt, `retried` is done and took more than one.
+    `first` and `last` are job ids, where halves count as the job that they come from; `again` waits after an
+    attempt, `retried` is done and took more than one. `jobs` counts the split ones too.
     """
     return rows(connection, query("page.cells"), {"run_id": run_id, "cells": most})
 
@@ -47,7 +47,10 @@ def read_chunks(
 
 
 def read_causes(connection: Connection, run_id: int, *, limit: int) -> list[Found]:
-    """Failed jobs by step, table, kind, class and SQLSTATE: how many, and the first one as the example."""
+    """Failed jobs by class and SQLSTATE: how many, the first one as the example, and `places`.
+
+    Places are documents of `table, object, kind, jobs`, where `object` is `table:3` or `cache:1`.
+    """
     return [_with_range(found) for found in rows(connection, query("page.causes"), {"run_id": run_id, "limit": limit})]
 
 
@@ -76,7 +79,7 @@ def read_window_lately(connection: Connection, run_id: int, *, limit: int) -> li
 
 
 def _with_range(found: Found) -> Found:
-    found["range"] = range_of(found)
+    found["range"] = str(chunk_of(found) or "")
     for name in ("axis", "lower", "upper"):
         del found[name]
     return found

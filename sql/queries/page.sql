@@ -1,7 +1,8 @@
 -- cells: every table's and cache's jobs of the newest generation, by kind, as at most so many cells; their order is that of cutting
 WITH numbered AS (
   SELECT j.table_no, j.cache_no, j.kind, j.job_id, j.state, j.attempt,
-         row_number() OVER (PARTITION BY j.table_no, j.cache_no, j.kind ORDER BY j.job_id) - 1 AS place,
+         coalesce(j.parent, j.job_id) AS origin,
+         row_number() OVER (PARTITION BY j.table_no, j.cache_no, j.kind ORDER BY coalesce(j.parent, j.job_id), j.job_id) - 1 AS place,
          count(*) OVER (PARTITION BY j.table_no, j.cache_no, j.kind) AS jobs
     FROM replank.job j
     JOIN (SELECT table_no, cache_no, kind, max(generation) AS generation FROM replank.job
@@ -9,30 +10,40 @@ WITH numbered AS (
       ON newest.kind = j.kind AND newest.generation = j.generation
      AND newest.table_no IS NOT DISTINCT FROM j.table_no AND newest.cache_no IS NOT DISTINCT FROM j.cache_no
    WHERE j.run_id = %(run_id)s AND j.state <> 'cancelled')
-SELECT table_no, cache_no, kind, place * least(%(cells)s, jobs) / jobs AS cell, min(job_id) AS first, max(job_id) AS last,
-       count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'leased') AS running,
+SELECT table_no, cache_no, kind, place * least(%(cells)s, jobs) / jobs AS cell, min(origin) AS first, max(origin) AS last, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'leased') AS running,
        count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
-       count(*) FILTER (WHERE state = 'waiting' AND attempt > 0) AS again,
-       count(*) FILTER (WHERE state = 'done' AND attempt > 1) AS retried
-  FROM numbered GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, min(job_id);
+       count(*) FILTER (WHERE state = 'skipped') AS skipped, count(*) FILTER (WHERE state = 'waiting' AND attempt > 0) AS again,
+       count(*) FILTER (WHERE state = 'split') AS split, count(*) FILTER (WHERE state = 'done' AND attempt > 1) AS retried
+  FROM numbered GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 
 -- chunks: the jobs of one cell, what went wrong first; `total` counts those beyond the limit too
 SELECT j.job_id, j.kind, j.state, j.axis, j.lower, j.upper, j.attempt, j.rows, j.worker, j.error_class, j.sqlstate, j.message,
-       j.detail, j.started_at, extract(epoch FROM coalesce(j.finished_at, CASE WHEN j.state = 'leased' THEN clock_timestamp() END)
+       j.detail, j.result -> 'row' AS row_key, j.parent, extract(epoch FROM coalesce(j.finished_at, CASE WHEN j.state = 'leased' THEN clock_timestamp() END)
                                        - j.started_at)::float8 AS seconds, count(*) OVER () AS total
   FROM replank.job j
  WHERE j.run_id = %(run_id)s AND j.kind = %(kind)s AND j.table_no IS NOT DISTINCT FROM %(table_no)s::int
-   AND j.cache_no IS NOT DISTINCT FROM %(cache_no)s::int AND j.job_id BETWEEN %(first)s AND %(last)s AND j.state <> 'cancelled'
- ORDER BY array_position(ARRAY['failed', 'quarantined', 'leased', 'waiting'], j.state) NULLS LAST, j.job_id LIMIT %(limit)s;
+   AND j.cache_no IS NOT DISTINCT FROM %(cache_no)s::int AND coalesce(j.parent, j.job_id) BETWEEN %(first)s AND %(last)s AND j.state <> 'cancelled'
+   AND j.generation = (SELECT max(n.generation) FROM replank.job n WHERE n.run_id = j.run_id AND n.kind = j.kind
+                          AND n.table_no IS NOT DISTINCT FROM j.table_no AND n.cache_no IS NOT DISTINCT FROM j.cache_no)
+ ORDER BY array_position(ARRAY['failed', 'quarantined', 'skipped', 'leased', 'waiting', 'split'], j.state) NULLS LAST, j.job_id LIMIT %(limit)s;
 
--- causes: what failed, by table, kind and class of error, with the first job of each as its example
-SELECT c.*, e.axis, e.lower, e.upper, e.message, e.attempt AS attempts
-  FROM (SELECT j.step, coalesce(t.schema_name || '.' || t.table_name, k.name) AS "table", j.kind, coalesce(j.error_class, '') AS class,
-               coalesce(j.sqlstate, '') AS sqlstate, count(*) AS jobs, min(j.job_id) AS job, max(j.finished_at) AS last_at
-          FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache k USING (run_id, cache_no)
-         WHERE j.run_id = %(run_id)s AND j.state = 'failed' GROUP BY 1, 2, 3, 4, 5
-         ORDER BY max(j.finished_at) DESC NULLS LAST LIMIT %(limit)s) AS c
-  JOIN replank.job e ON e.job_id = c.job ORDER BY c.last_at DESC NULLS LAST, c.job;
+-- causes: what failed, by class of error, with the first job of each as its example and the tables it befell
+WITH places AS (
+  SELECT coalesce(j.error_class, '') AS class, coalesce(j.sqlstate, '') AS sqlstate, j.kind,
+         coalesce(t.schema_name || '.' || t.table_name, k.name) AS "table",
+         coalesce('table:' || j.table_no, 'cache:' || j.cache_no) AS object,
+         count(*) AS jobs, min(j.job_id) AS job, max(j.finished_at) AS last_at
+    FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache k USING (run_id, cache_no)
+   WHERE j.run_id = %(run_id)s AND j.state = 'failed' GROUP BY 1, 2, 3, 4, 5),
+causes AS (
+  SELECT class, sqlstate, sum(jobs)::bigint AS jobs, min(job) AS job, max(last_at) AS last_at, count(*) AS objects,
+         (array_agg(jsonb_build_object('table', "table", 'object', object, 'kind', kind, 'jobs', jobs) ORDER BY jobs DESC, job))[:20] AS places
+    FROM places GROUP BY 1, 2 ORDER BY max(last_at) DESC NULLS LAST LIMIT %(limit)s)
+SELECT c.*, e.kind, coalesce(t.schema_name || '.' || t.table_name, k.name) AS "table", e.axis, e.lower, e.upper, e.message,
+       e.attempt AS attempts, e.result -> 'row' AS row_key
+  FROM causes c JOIN replank.job e ON e.job_id = c.job
+  LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache k USING (run_id, cache_no)
+ ORDER BY c.last_at DESC NULLS LAST, c.job;
 
 -- present_jobs: what every worker does now
 SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.axis, j.lower, j.upper,

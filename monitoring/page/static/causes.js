@@ -1,20 +1,18 @@
 // What failed, grouped by cause: what it is, one example, what to do, and the buttons for it.
 
 import { button } from './act.js';
-import { byId, clock, h, keyed, plural, say, show } from './dom.js';
-import { openCell } from './chunks.js';
-
-const SKIP = { title: 'Leave this out for good?', yes: 'Skip it', danger: true,
-  words: 'The rows of these jobs will not be in the new table. The reason stays in the log.',
-  field: { label: 'Reason', name: 'reason', required: true } };
+import { byId, clock, h, keyed, number, plural, say, show } from './dom.js';
+import { openCell, SKIPPED_KINDS, SKIP } from './chunks.js';
 
 export function drawCauses(causes) {
   show(byId('causes-section'), causes.length > 0);
-  keyed(byId('causes'), causes, (cause) => JSON.stringify([cause.step, cause.table, cause.kind, cause.class, cause.sqlstate]), make, update);
+  keyed(byId('causes'), causes, (cause) => JSON.stringify([cause.class, cause.sqlstate, cause.places.every(maySkip)]), make, update);
 }
 
+const maySkip = (place) => SKIPPED_KINDS.includes(place.kind);
+
 function make(cause) {
-  const which = { table: cause.table, step: cause.step, class: cause.class, sqlstate: cause.sqlstate, kind: cause.kind };
+  const which = { cause: cause.class || cause.sqlstate || null };
   return h('article', { class: 'cause' },
     h('h3', {}),
     h('p', { class: 'message' }),
@@ -23,15 +21,21 @@ function make(cause) {
     h('p', { class: 'buttons' },
       button('Try again', 'retry', { fields: which }),
       button('Try again in smaller chunks', 'retry', { fields: { ...which, smaller: true }, quiet: true }),
-      button('Skip …', 'skip', { fields: which, ask: SKIP, quiet: true }),
-      h('button', { type: 'button', class: 'quiet', onclick: () => openCell({ title: `${cause.table}: ${cause.kind}`, kind: cause.kind,
-        object: cause.object, first: 0, last: Number.MAX_SAFE_INTEGER }) }, 'See the jobs'),
-    ));
+      cause.places.every(maySkip) && button('Skip …', 'skip', { fields: which, ask: SKIP, quiet: true })),
+    h('ul', { class: 'places' }));
 }
 
 function update(card, cause) {
-  say(card.querySelector('h3'), `${plural(cause.jobs, 'job')} · ${cause.kind} ${cause.table} · ${cause.class || 'failed'}${cause.sqlstate ? ` (${cause.sqlstate})` : ''}`);
+  const where = cause.objects === 1 ? `${cause.kind} ${cause.table}` : `${number(cause.objects)} tables`;
+  say(card.querySelector('h3'), `${cause.class || 'failed'}${cause.sqlstate ? ` (${cause.sqlstate})` : ''} · ${plural(cause.jobs, 'job')} · ${where}`);
   say(card.querySelector('.message'), cause.message || '');
-  say(card.querySelector('.example'), `E.g. job ${cause.job}${cause.range ? `, ${cause.range}` : ''}, ${plural(cause.attempts, 'attempt')}${cause.last_at ? `, at ${clock(cause.last_at)}` : ''}`);
-  say(card.querySelector('.next'), `Next: ${cause.suggestion}`);
+  const row = cause.row_key ? `, the row ${Object.entries(cause.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : '';
+  say(card.querySelector('.example'), `E.g. job ${cause.job}: ${cause.kind} ${cause.table}${cause.range ? ` ${cause.range}` : ''}${row}, ${plural(cause.attempts, 'attempt')}${cause.last_at ? `, at ${clock(cause.last_at)}` : ''}`);
+  say(card.querySelector('.next'), `Next: ${cause.suggestion.replaceAll('`', '')}`);
+  keyed(card.querySelector('.places'), cause.places, (place) => place.object + place.kind, (place) => h('li', {},
+    h('button', { type: 'button', class: 'link', onclick: () => openCell({ title: `${place.table}: ${place.kind}`, kind: place.kind, object: place.object,
+      first: 0, last: Number.MAX_SAFE_INTEGER }) }, ''), h('span', { class: 'soft' })), (line, place) => {
+    say(line.querySelector('button'), `${place.kind} ${place.table}`);
+    say(line.querySelector('span'), ` ${plural(place.jobs, 'job')}`);
+  });
 }

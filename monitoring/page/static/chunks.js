@@ -3,8 +3,11 @@
 import { button } from './act.js';
 import { byId, duration, h, number, plural, say, show } from './dom.js';
 
-const SKIP = { title: 'Leave this job out for good?', yes: 'Skip it', danger: true,
-  words: 'Its rows will not be in the new table. The reason stays in the log.', field: { label: 'Reason', name: 'reason', required: true } };
+// The server says why where even these may not be.
+export const SKIPPED_KINDS = ['vacuum', 'validate', 'cache'];
+
+export const SKIP = { title: 'Leave this out for good?', yes: 'Skip it', danger: true,
+  words: 'The run goes on without it. The reason stays in the log and in the report.', field: { label: 'Reason', name: 'reason', required: true } };
 
 let run = null;
 let pointing = 0;
@@ -40,13 +43,13 @@ function card(job) {
   const facts = [job.worker && `worker ${job.worker}`, job.attempt ? plural(job.attempt, 'attempt') : 'not tried yet',
     job.seconds !== null && duration10(job.seconds), `${number(job.rows)} rows`].filter(Boolean).join(' · ');
   return h('article', { class: `job ${stateOf(job)}` },
-    h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job)),
+    h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job), job.row_key ? ` · row ${Object.entries(job.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : ''),
     h('p', { class: 'soft' }, facts),
     job.message ? h('p', { class: 'message' }, `${job.error_class || ''}${job.sqlstate ? ` (${job.sqlstate})` : ''}: ${job.message}`) : null,
     job.state === 'failed' ? h('p', { class: 'buttons' },
       button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
       button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
-      button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })) : null);
+      SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })) : null);
 }
 
 const stateOf = (job) => (job.state === 'leased' ? 'running' : job.state === 'waiting' && job.attempt ? 'again' : job.state);

@@ -61,6 +61,14 @@ export function drawFacts(run, sections) {
   });
 }
 
+// What holds back only a part of the run, with the button that frees it.
+function free(one) {
+  const where = one.table ? { table: one.table } : { phase: one.phase };
+  const what = one.kind === 'pause' ? `${one.scope} is paused` : `${one.scope}: at most ${one.max_jobs} at once`;
+  return h('span', { class: 'restraint', title: `${one.by}: ${one.reason}` }, `${what} `,
+    one.kind === 'pause' ? button('Go on', 'resume', { fields: where, quiet: true }) : button('Lift', 'throttle', { fields: { ...where, limit: null }, quiet: true }));
+}
+
 export function drawSteering(run, restraints) {
   if (!run) return;
   const going = run.state === 'running' || run.state === 'needs_person';
@@ -73,9 +81,7 @@ export function drawSteering(run, restraints) {
     ['scale', () => button('Scale …', 'scale', { ask: SCALE, quiet: true })],
     ['panic', () => button('Stop everything', 'panic', { ask: PANIC, danger: true })],
   ] : [];
-  const parts = restraints.filter((one) => one.scope.table || one.scope.phase);
-  const rest = parts.map((one) => [`free ${one.words}`, () => h('span', { class: 'restraint' }, `${one.words} `,
-    button(one.kind === 'pause' ? 'Go on' : 'Lift', one.kind === 'pause' ? 'resume' : 'throttle', { fields: one.kind === 'pause' ? one.scope : { ...one.scope, limit: null }, quiet: true }))]);
+  const rest = restraints.filter((one) => one.table || one.phase).map((one) => [`free ${one.kind} ${one.scope} ${one.max_jobs}`, () => free(one)]);
   const there = [...wanted.filter(Boolean).filter(([name]) => can(name === 'unthrottle' ? 'throttle' : name)), ...rest];
   keyed(byId('steer'), there, ([name]) => name + (name === 'unthrottle' ? run.window.limit : ''), ([, make]) => make(), () => {});
 }
