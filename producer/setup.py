@@ -70,7 +70,7 @@ def begin_or_resume(
             if scripts_in is not None:
                 _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
-                runs.set_flags(connection, present.run_id, hold_cutover=True)
+                runs.set_hold(connection, present.run_id, hold_cutover=True)
             return go_on_at_barrier(connection, _with_limits(connection, present, file.plan), file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
