@@ -13,6 +13,7 @@ from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobState, RunState, TableState
 from sql.connection import Connection
+from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
 from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
@@ -99,6 +100,8 @@ class Status:
     """As they stood when they were looked at last."""
     cutover_window: CutoverWindow | None = None
     """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
+    leader: Leader | None = None
+    """Who drives the run now; None where nobody does."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -137,6 +140,7 @@ class Status:
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
             "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
+            "coordinator": leader_json(self.leader),
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -176,6 +180,7 @@ def read_status(connection: Connection) -> Status:
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
+        leader=read_leader(connection),
         sets=tuple(
             {
                 "set": s.set_no,

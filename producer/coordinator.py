@@ -292,6 +292,8 @@ class Coordinator:
                 gates.measure(self.connection, run.run_id)
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
+                words = "every table and cache is done, every step is proved"
+                runs.add_event(self.connection, run.run_id, actor="coordinator", kind="done", message=words)
                 drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
             return
         sets = tables.read_sets(self.connection, run.run_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from psycopg import sql
 
 from sql.connection import Connection, value
-from sql.ledger.runs import LEADER_LOCK
+from sql.leadership import LEADER_LOCK
 
 
 def try_to_lead(connection: Connection) -> bool:

@@ -39,7 +39,7 @@ def read_sections(connection: Connection, *, pools: Sequence[Mapping[str, Any]] 
     at = gates.server_now(connection)
     causes = _causes(connection, run)
     sent, oldest_s = page.read_queue(connection, run.run_id)
-    led = page.is_led(connection)
+    led = status.leader is not None
     workers = None if pools is None else sum(1 for pool in pools if pool["alive"])
     around = Surroundings(led=led, sent=sent, oldest_s=oldest_s, causes=causes, workers=workers)
     return {

@@ -279,6 +279,26 @@ CREATE TABLE replank.event (
 );
 CREATE INDEX ON replank.event (run_id, event_id);
 
+-- What receivers of notifications have had of the events. A receiver is named by a hash: its address may hold a secret.
+CREATE TABLE replank.delivery (
+    event_id bigint NOT NULL REFERENCES replank.event ON DELETE CASCADE,
+    receiver text NOT NULL,
+    state    text NOT NULL CHECK (state IN ('trying', 'delivered', 'given_up')),
+    attempts integer NOT NULL,
+    problem  text NOT NULL DEFAULT '',
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (event_id, receiver)
+);
+
+-- How many processes an operator wants a worker to have. A local worker that is started again begins with so many.
+CREATE TABLE replank.pool_wish (
+    run_id    bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    worker    text NOT NULL,
+    processes integer NOT NULL CHECK (processes > 0),
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, worker)
+);
+
 -- What the governor decided, and when. Figures of the reason are those of the moment.
 CREATE TABLE replank.window_change (
     run_id  bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sql.connection import Connection, row, rows, value
+from sql.connection import Connection, row, rows
 from sql.ledger.jobs import chunk_of
-from sql.ledger.runs import LEADER_LOCK
 from sql.named import query
 
 Found = dict[str, Any]
@@ -65,12 +64,6 @@ def read_queue(connection: Connection, run_id: int) -> tuple[int, float]:
     """Messages that no worker has taken (counted up to 1000), and how many seconds the oldest has been waiting."""
     found = row(connection, query("page.queue"), {"run_id": run_id}) or {"sent": 0, "oldest_s": 0.0}
     return found["sent"], found["oldest_s"]
-
-
-def is_led(connection: Connection) -> bool:
-    """Whether a coordinator is there."""
-    halves = {"high": LEADER_LOCK >> 32, "low": LEADER_LOCK & 0xFFFF_FFFF}
-    return bool(value(connection, query("page.leads"), halves))
 
 
 def read_window_lately(connection: Connection, run_id: int, *, limit: int) -> list[Found]:

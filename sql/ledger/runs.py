@@ -21,9 +21,6 @@ WAKE_UP = "replank_ledger"
 FIRST_WINDOW = 8
 """Jobs in flight when a run begins; the governor raises it while every signal is good."""
 
-LEADER_LOCK = 0x7265_706C_0002
-"""Advisory lock of the one coordinator that leads a database; monitors look whether somebody holds it."""
-
 _UPGRADE_LOCK = 0x7265_706C_0001
 """Advisory lock: two processes must not upgrade the ledger at once."""
 

@@ -56,11 +56,6 @@ SELECT count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
        coalesce(extract(epoch FROM clock_timestamp() - min(sent_at)), 0)::float8 AS oldest_s
   FROM (SELECT sent_at FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL LIMIT 1000) AS q;
 
--- leads: whether a coordinator of this database lives, which holds the leaders' lock
-SELECT EXISTS (SELECT FROM pg_locks
-                WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = %(high)s AND objid::bigint = %(low)s
-                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS leads;
-
 -- window_lately: the governor's newest decisions, oldest first
 SELECT * FROM (SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT %(limit)s) AS newest
  ORDER BY at;
