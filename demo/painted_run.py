@@ -19,7 +19,8 @@ JOBS = """
 INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, state, attempt, sent_at, worker,
                          started_at, finished_at, rows, error_class, sqlstate, message)
 SELECT %(run)s, '08-migrate-uuid-types', %(table)s, %(kind)s, 1, 'heap', jsonb_build_array((n * 512)::text),
-       jsonb_build_array(((n + 1) * 512)::text), s.state, CASE WHEN s.state = 'waiting' AND n %% 211 <> 0 THEN 0 WHEN n %% 97 = 0 THEN 3 ELSE 1 END,
+       jsonb_build_array(((n + 1) * 512)::text), s.state, CASE WHEN s.state = 'waiting' AND n %% 211 <> 0 THEN 0
+                                                      WHEN n %% 97 = 0 THEN 3 ELSE 1 END,
        CASE WHEN s.state = 'leased' THEN clock_timestamp() END, 'host-' || n %% 4 || ':' || 4000 + n %% 16,
        clock_timestamp() - (%(jobs)s - n) * interval '0.9 second' * 600 / %(jobs)s - interval '1 second',
        CASE WHEN s.state = 'done' THEN clock_timestamp() - (%(jobs)s - n) * interval '0.9 second' * 600 / %(jobs)s END,
@@ -35,7 +36,7 @@ SELECT %(run)s, '08-migrate-uuid-types', %(table)s, %(kind)s, 1, 'heap', jsonb_b
 
 
 def paint_run(url: str, *, jobs: int, names: Sequence[str] = NAMES) -> int:
-    """A run over the named tables with about so many jobs: some done, some under way, one failed. Returns its number."""
+    """A run over the named tables with about so many jobs, and some of them in every state. Returns its number."""
     with connect(url, name="painter") as connection:
         runs.ensure_ledger(connection)
         wanted = [{"name": name, "columns": [{"name": "id", "to": "uuid"}]} for name in names]

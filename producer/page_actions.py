@@ -64,7 +64,7 @@ ACTIONS: Mapping[str, Does] = {
     ),
     "panic": lambda c, run, by, asked: panic(c, run, by=by, reason=asked.reason),
     "hold": lambda c, run, by, asked: hold_cutover(c, run, by=by, reason=asked.reason),
-    "release": lambda c, run, by, _: release_cutover(c, run, by=by),
+    "release": lambda c, run, by, _asked: release_cutover(c, run, by=by),
     "retry": lambda c, run, by, asked: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
     "skip": _skip,
 }

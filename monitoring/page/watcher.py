@@ -84,6 +84,7 @@ class Watcher:
     """Called in the event loop before each look: what only the loop's thread may read goes into the reading."""
     clock: Callable[[], float] = time.monotonic
     at_most_every_s: float = AT_MOST_EVERY_S
+    share_of_time: float = SHARE_OF_TIME
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     _texts: dict[str, tuple[int, str]] = field(default_factory=dict)
     _looks: int = 0
@@ -133,7 +134,7 @@ class Watcher:
             self._keep(found)
         finally:
             took = self.clock() - began
-            self._due = began + took + max(self.at_most_every_s, took * (1 / SHARE_OF_TIME - 1))
+            self._due = began + took + max(self.at_most_every_s, took * (1 / self.share_of_time - 1))
             self._look = None
 
     def _keep(self, found: dict[str, Any]) -> None:

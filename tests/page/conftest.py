@@ -1,0 +1,62 @@
+"""One server for all tests of the page, a fresh database for each."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.embedded import EmbeddedPostgres
+from demo.painted_run import paint_run
+
+from .serving import Served
+
+_numbers = itertools.count(1)
+
+Serve = Callable[..., Served]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here asks a real server over HTTP."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not any(
+            item.get_closest_marker(name) for name in ("browser", "unit", "slow")
+        ):
+            item.add_marker(pytest.mark.protocol)
+
+
+@pytest.fixture(scope="package")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(durable=False) as server:
+        paint_run(server.create_database("painted"), jobs=320)
+        yield server
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = f"page_{next(_numbers)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def painted(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a database whose ledger has jobs in every state."""
+    name = f"page_{next(_numbers)}"
+    yield postgres.create_database(name, template="painted")
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    begun: list[Served] = []
+
+    def start(url: str, **given: Any) -> Served:
+        begun.append(Served(url=url, **given).start())
+        return begun[-1]
+
+    yield start
+    for served in begun:
+        served.stop()
