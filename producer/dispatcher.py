@@ -44,6 +44,8 @@ class Dispatcher:
                     kwargs={"run_id": run_id, "job_id": job.job_id},
                     queue=QUEUE_OF[job.kind],
                     kwargsrepr=repr({"job": job.job_id, "what": words}),
+                    # The name that monitors show. Few names: each is a series of Flower's metrics.
+                    shadow=f"replank.{job.kind}",
                     ignore_result=True,
                     retry=True,
                     retry_policy=RETRY,

@@ -56,7 +56,9 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> str:
         try:
-            return str(child.executor().execute(run_id=run_id, job_id=job_id))
+            executor = child.executor()
+            outcome = executor.execute(run_id=run_id, job_id=job_id)
+            return f"{outcome}: {executor.words['last']}" if executor.words else str(outcome)
         except (psycopg.Error, ReplankError) as error:
             # The ledger was not told, so the sweeper sends the job again; this child reconnects.
             log.info("delivery ended early", run=run_id, job=job_id, reason=str(error).strip())

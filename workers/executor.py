@@ -40,6 +40,8 @@ class Executor:
     random_source: random.Random
     _limits: dict[int, Limits] = field(default_factory=dict)
     """By run: its plan does not change."""
+    words: dict[str, str] = field(default_factory=dict)
+    """`last`: what became of the last delivery, as monitors show it. No values of rows: it travels over the broker."""
 
     def execute(self, *, run_id: int, job_id: int) -> Outcome:
         """Claim the job and do it. A delivery that comes second or late changes nothing.
@@ -54,18 +56,21 @@ class Executor:
             lease_s=self.settings.lease_s,
         )
         if job is None:
+            self.words["last"] = "nothing to do: done already, in other hands, or the run rests"
             return Outcome.NOTHING
         bound = log.bind(run=run_id, job=job_id, kind=str(job.kind), attempt=job.attempt)
         try:
             done = self._perform(job)
         except LeaseLost as error:
             bound.info("lease lost", reason=str(error))
+            self.words["last"] = "overtaken: its lease was lost, nothing was changed"
             return Outcome.NOTHING
         except (psycopg.Error, ReplankError) as error:
             if self.connection.closed:
                 raise
             return self._give_up(job, error)
         bound.info("job done", rows=done.rows)
+        self.words["last"] = f"{done.rows:,} rows, attempt {job.attempt}"
         return Outcome.DONE
 
     def _perform(self, job: Job) -> Done:
@@ -91,6 +96,7 @@ class Executor:
         if verdict is None:
             raise NeedsPerson(f"job {job.job_id}: {error}") from error
         failure = verdict.failure
+        self.words["last"] = f"attempt {job.attempt}: {failure.error_class} {failure.sqlstate}".strip()
         bound = log.bind(run=job.run_id, job=job.job_id, sqlstate=failure.sqlstate, reason=failure.message)
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)

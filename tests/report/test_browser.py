@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from equipment.chromium import find_chromium
 from playwright.sync_api import Browser, sync_playwright
 
 from producer.report_commands import report
 
-from .browser import find_chromium
 from .documents import Document
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
