@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check unit bench bench-fused bench-audit long versions clean
+.PHONY: demo test check unit bench bench-fused bench-audit bench-page long versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
@@ -28,6 +28,9 @@ bench: $(VENV)/installed
 
 bench-fused: $(VENV)/installed
 	$(BIN)/python -m benchmarks.fused $(ARGS)
+
+bench-page: $(VENV)/installed
+	$(BIN)/python -m benchmarks.page $(ARGS)
 
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m benchmarks.audit $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-COLUMNS = "name,uuid,state,kwargs,result,received,started,runtime,worker"
+COLUMNS = "name,kwargs,state,result,runtime,worker,received,uuid"
 
 
 def format_task(task: Any) -> Any:
@@ -15,7 +15,7 @@ def format_task(task: Any) -> Any:
     """
     said = _dictionary(getattr(task, "kwargs", None))
     if {"job", "what"} <= said.keys():
-        task.kwargs = f"{said['what']} (job {said['job']})"
+        task.kwargs = f"{said['what']}, job {said['job']}"
     result = getattr(task, "result", None)
     if isinstance(result, str) and len(result) > 1 and result[0] == result[-1] == "'":
         task.result = result[1:-1]

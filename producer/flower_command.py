@@ -23,6 +23,7 @@ from monitoring.flower_server import Place, build_flower, private_file, serve
 from monitoring.output import people
 from monitoring.page.handlers import Action, Seat, rules
 from monitoring.page.sections import read_sections
+from monitoring.page.speed import Speed
 from monitoring.page.watcher import Reader, Reading, Watcher
 from producer.page_actions import page_actions
 from replank.errors import CannotConnect, WrongUse
@@ -119,9 +120,10 @@ async def _serve(settings: Settings, *, database: str, logins: Logins, place: Pl
     reader = Reader(settings.database())
     threads = ThreadPoolExecutor(max_workers=ACTIONS_AT_ONCE, thread_name_prefix="page-action")
     pools: list[Pools] = []
+    speed = Speed()
 
     def prepare() -> Reading:
-        return partial(read_sections, pools=pools[0]() if pools else None)
+        return partial(read_sections, speed=speed, pools=pools[0]() if pools else None)
 
     actions: Mapping[str, Action] = page_actions(settings)
     seat = Seat(

@@ -58,8 +58,7 @@ class Surroundings:
 
 def advise(status: Status, around: Surroundings) -> list[Advice]:
     """The most urgent first; the first one is the page's headline. Never empty."""
-    found = list(_bad(status, around)) + list(_look(status, around))
-    return [*found, _state(status)] if found and found[0].weight != "bad" else found or [_state(status)]
+    return [*_bad(status, around), *_look(status, around)] or [_state(status)]
 
 
 def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:

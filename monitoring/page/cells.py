@@ -3,64 +3,74 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-ALL_CELLS = 4_000
+from sql.ledger.page import CellKey
+
+ALL_CELLS = 2_400
 """About so many cells on one page, however many tables there are."""
 
-FEWEST, MOST = 12, 160
+MOST = 400
+"""So many at the most in one band, even where the ids of several tables alternate."""
 
 COUNTS = ("jobs", "done", "running", "failed", "quarantined", "skipped", "again", "split", "retried")
 """What a cell counts, in the order in which the page gets it, after its first and last job."""
 
 WORST_FIRST = ("failed", "quarantined", "skipped", "running", "again", "waiting", "split", "retried", "done")
-"""A cell bears the first of these that any of its jobs is in; `waiting` and `again` are told apart by an attempt."""
-
-STATES = ("done", "running", "failed", "quarantined", "skipped", "again", "split")
-"""Every job is in one of these, or waits for its first attempt."""
+"""A cell bears the first of these that any of its jobs is in; `waiting` is what has had no attempt."""
 
 ORDER = ("copy", "backfill", "drain", "index", "vacuum", "verify", "repair", "validate", "cache")
+
+Cell = tuple[int, ...]
+"""First and last job, then `COUNTS`."""
 
 Key = tuple[str, int]
 """`("table", number)` or `("cache", number)`."""
 
 
-def cells_for(bands: int) -> int:
-    """How many cells each of so many bands gets."""
-    return max(FEWEST, min(MOST, ALL_CELLS // max(bands, 1)))
+def width_for(jobs: int) -> int:
+    """How many ids share a cell. A run's ids follow each other, so there are about as many cells as wanted."""
+    return max(1, -(-jobs // ALL_CELLS))
 
 
-def worst(cell: Mapping[str, Any]) -> str:
+def worst(cell: Cell) -> str:
     """The state that a cell is drawn in."""
-    counts = dict(cell)
-    counts["waiting"] = cell["jobs"] - sum(cell[name] for name in STATES)
-    return next((name for name in WORST_FIRST if counts[name]), "done")
+    _, _, jobs, done, running, failed, quarantined, skipped, again, split, retried = cell
+    if done == jobs:
+        return "retried" if retried else "done"
+    waiting = jobs - done - running - failed - quarantined - skipped - again - split
+    counted = (failed, quarantined, skipped, running, again, waiting, split)
+    return next(state for state, count in zip(WORST_FIRST, counted, strict=False) if count)
 
 
-def bands(found: Iterable[Mapping[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
-    """Rows of `sql.ledger.page.read_cells` as bands: `kind`, sums, and `cells` of numbers with the state's name last.
+def bands(found: Mapping[CellKey, Sequence[Cell]]) -> dict[Key, list[dict[str, Any]]]:
+    """Tables and caches with their bands: `kind`, sums, and `cells` of numbers with the state's name last.
 
-    Numbers instead of names, because there may be thousands: first and last job, then `COUNTS`.
+    Of each kind only the newest generation is shown: chunks of an older one were cut anew.
     """
-    grouped: dict[Key, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for cell in found:
-        key = ("cache", cell["cache_no"]) if cell["table_no"] is None else ("table", cell["table_no"])
-        grouped[key][cell["kind"]].append(cell)
-    return {
-        key: [
-            {
-                "kind": kind,
-                **{name: sum(cell[name] for cell in of_kind[kind]) for name in COUNTS},
-                "cells": [
-                    [cell["first"], cell["last"], *(cell[name] for name in COUNTS), worst(cell)]
-                    for cell in of_kind[kind]
-                ],
-            }
-            for kind in sorted(of_kind, key=_place)
-        ]
-        for key, of_kind in grouped.items()
-    }
+    newest: dict[tuple[int, str], int] = {}
+    for key in found:
+        newest[key.object, key.kind] = max(key.generation, newest.get((key.object, key.kind), 0))
+    drawn: dict[Key, list[dict[str, Any]]] = defaultdict(list)
+    for key in sorted(found, key=lambda key: (key.object, _place(key.kind))):
+        if key.generation == newest[key.object, key.kind]:
+            owner = ("table", key.object) if key.object >= 0 else ("cache", -1 - key.object)
+            drawn[owner].append(_band(key.kind, found[key]))
+    return drawn
+
+
+def _band(kind: str, cells: Sequence[Cell]) -> dict[str, Any]:
+    together = -(-len(cells) // MOST)
+    few = cells if together == 1 else [_joined(cells[at : at + together]) for at in range(0, len(cells), together)]
+    sums = dict(zip(COUNTS, _joined(cells)[2:], strict=True))
+    return {"kind": kind, **sums, "cells": [[*cell, worst(cell)] for cell in few]}
+
+
+def _joined(cells: Sequence[Cell]) -> Cell:
+    """Neighbours as one cell."""
+    firsts, lasts, *counts = zip(*cells, strict=True)
+    return (min(firsts), max(lasts), *map(sum, counts))
 
 
 def _place(kind: str) -> int:

@@ -7,30 +7,32 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.page.advice import Surroundings, advise
-from monitoring.page.cells import bands, cells_for
+from monitoring.page.cells import bands, width_for
+from monitoring.page.speed import Speed
 from monitoring.page.steps import phases
 from monitoring.status import Status, read_status
 from monitoring.suggestions import suggestion
 from replank.states import OPEN_RUNS
 from sql.connection import Connection
-from sql.ledger import caches, gates, history, jobs, page, restraints, runs, tables
+from sql.ledger import caches, gates, jobs, page, restraints, runs, tables
 from sql.ledger.runs import Run
 
 SHOWN_CAUSES = 50
 SHOWN_WORKERS = 200
 SHOWN_EVENTS = 100
 SHOWN_WINDOWS = 240
-SPEED_SPAN_S = 10
-SPEED_SPANS = 60
 
 Sections = dict[str, Any]
 """Name → what is shown there. A name that begins with `cells:` is one table's or cache's heat map."""
 
 
-def read_sections(connection: Connection, *, pools: Sequence[Mapping[str, Any]] | None = None) -> Sections:
+def read_sections(
+    connection: Connection, speed: Speed, *, pools: Sequence[Mapping[str, Any]] | None = None
+) -> Sections:
     """Everything the page shows of the newest run; only `run` with None where there has never been one.
 
-    `pools` are workers as they answered last, if anybody asked them: at least `alive`.
+    `speed` is what was seen at the looks before. `pools` are workers as they answered last, at least `alive`, if
+    anybody asked them.
     """
     run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
     if run is None:
@@ -50,13 +52,13 @@ def read_sections(connection: Connection, *, pools: Sequence[Mapping[str, Any]] 
         "caches": _caches(connection, status),
         "sets": list(status.sets),
         "restraints": [one.to_json() for one in restraints.in_force(connection, run.run_id)],
-        "speed": _speed(connection, run, at),
+        "speed": speed.read(connection, run, at),
         "window": _window(connection, run),
         "causes": causes,
         "workers": _workers(connection, run, sent),
         "pools": None if pools is None else list(pools),
         "events": _events(connection, run),
-        **_cells(connection, run, len(status.tables) + len(status.caches.caches)),
+        **_cells(connection, status),
     }
 
 
@@ -113,19 +115,6 @@ def _caches(connection: Connection, status: Status) -> list[dict[str, Any]]:
     return [cache.to_json() | {"no": numbers[cache.name]} for cache in status.caches.caches if cache.name in numbers]
 
 
-def _speed(connection: Connection, run: Run, at: datetime) -> dict[str, Any]:
-    """Rows by kind in spans of ten seconds, the last ten minutes; the newest span is not over yet."""
-    # On whole spans, so that finished ones do not change from look to look.
-    newest = int((run.finished_at or at).timestamp()) // SPEED_SPAN_S
-    since = datetime.fromtimestamp((newest - SPEED_SPANS + 1) * SPEED_SPAN_S, tz=at.tzinfo)
-    found = history.rows_over_time(connection, run.run_id, since=since, span_s=SPEED_SPAN_S)
-    rows = {kind: [0] * SPEED_SPANS for kind, _, _ in found}
-    for kind, span, count in found:
-        if 0 <= span < SPEED_SPANS:
-            rows[kind][span] = count
-    return {"since": since.isoformat(), "span_s": SPEED_SPAN_S, "rows": rows}
-
-
 def _window(connection: Connection, run: Run) -> list[list[Any]]:
     found = page.read_window_lately(connection, run.run_id, limit=SHOWN_WINDOWS)
     return [[change["at"].isoformat(), change["now"], change["maximum"], change["reason"]] for change in found]
@@ -157,10 +146,9 @@ def _events(connection: Connection, run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _cells(connection: Connection, run: Run, objects: int) -> Sections:
-    # A rebuilt table has some five kinds of jobs, of which three may be many.
-    most = cells_for(3 * objects)
-    drawn: Mapping[tuple[str, int], Sequence[Any]] = bands(page.read_cells(connection, run.run_id, most=most))
+def _cells(connection: Connection, status: Status) -> Sections:
+    width = width_for(sum(status.jobs.values()))
+    drawn = bands(page.read_cells(connection, status.run.run_id, width=width))
     return {f"cells:{what}:{number}": found for (what, number), found in drawn.items()}
 
 

@@ -34,6 +34,8 @@ SESSION = {
     "lock_timeout": "2s",
     # The page's figures may be rough; the run's rows need the processors.
     "max_parallel_workers_per_gather": "0",
+    # Groups of a hundred thousand jobs fit.
+    "work_mem": "32MB",
 }
 
 

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sql.connection import Connection, row, rows
+from sql.connection import Connection, row, rows, run
 from sql.ledger.jobs import chunk_of
 from sql.named import query
 
 Found = dict[str, Any]
 
 
-def read_cells(connection: Connection, run_id: int, *, most: int) -> list[Found]:
-    """Jobs of the newest generation by table, cache and kind, at most `most` cells for each, in the order of cutting.
+@dataclass(frozen=True, slots=True)
+class CellKey:
+    """Which heat map a cell belongs to. `object` is the number of a table, or minus one minus that of a cache."""
 
-    `first` and `last` are job ids, where halves count as the job that they come from; `again` waits after an
-    attempt, `retried` is done and took more than one. `jobs` counts the split ones too.
+    object: int
+    kind: str
+    generation: int
+
+
+def read_cells(connection: Connection, run_id: int, *, width: int) -> dict[CellKey, list[tuple[int, ...]]]:
+    """Jobs in cells of `width` ids each, in the order of cutting.
+
+    Each is first and last job (halves count as the job that they come from), then `jobs, done, running, failed,
+    quarantined, skipped, again, split, retried`: `again` waits after an attempt, `retried` is done and took more than
+    one, `jobs` counts the split ones too. Plain tuples: there are thousands.
     """
-    return rows(connection, query("page.cells"), {"run_id": run_id, "cells": most})
+    found: dict[CellKey, list[tuple[int, ...]]] = {}
+    asked = run(connection, query("page.cells"), {"run_id": run_id, "width": width}).fetchall()
+    for object_no, kind, generation, *counts in sorted(asked, key=itemgetter(0, 1, 2, 3, 4)):
+        # The number of the cell and its own job were for the order only.
+        found.setdefault(CellKey(object_no, kind, generation), []).append(tuple(counts[2:]))
+    return found
 
 
 def read_chunks(

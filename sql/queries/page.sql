@@ -1,30 +1,24 @@
--- cells: every table's and cache's jobs of the newest generation, by kind, as at most so many cells; their order is that of cutting
-WITH numbered AS (
-  SELECT j.table_no, j.cache_no, j.kind, j.job_id, j.state, j.attempt,
-         coalesce(j.parent, j.job_id) AS origin,
-         row_number() OVER (PARTITION BY j.table_no, j.cache_no, j.kind ORDER BY coalesce(j.parent, j.job_id), j.job_id) - 1 AS place,
-         count(*) OVER (PARTITION BY j.table_no, j.cache_no, j.kind) AS jobs
-    FROM replank.job j
-    JOIN (SELECT table_no, cache_no, kind, max(generation) AS generation FROM replank.job
-           WHERE run_id = %(run_id)s GROUP BY 1, 2, 3) AS newest
-      ON newest.kind = j.kind AND newest.generation = j.generation
-     AND newest.table_no IS NOT DISTINCT FROM j.table_no AND newest.cache_no IS NOT DISTINCT FROM j.cache_no
-   WHERE j.run_id = %(run_id)s AND j.state <> 'cancelled')
-SELECT table_no, cache_no, kind, place * least(%(cells)s, jobs) / jobs AS cell, min(origin) AS first, max(origin) AS last, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'leased') AS running,
+-- cells: jobs by object (a table's number, or -1 - that of a cache), kind, generation and range of ids: one pass, nothing joined or sorted
+SELECT coalesce(table_no, -1 - cache_no) AS object, kind, generation, coalesce(parent, job_id) / %(width)s AS cell,
+       -- Where each job has a cell of its own, halves stand behind the job that they come from.
+       CASE WHEN %(width)s = 1 THEN job_id ELSE 0 END AS own, min(coalesce(parent, job_id)) AS first, max(coalesce(parent, job_id)) AS last,
+       count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'leased') AS running,
        count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
        count(*) FILTER (WHERE state = 'skipped') AS skipped, count(*) FILTER (WHERE state = 'waiting' AND attempt > 0) AS again,
        count(*) FILTER (WHERE state = 'split') AS split, count(*) FILTER (WHERE state = 'done' AND attempt > 1) AS retried
-  FROM numbered GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+  FROM replank.job WHERE run_id = %(run_id)s AND state <> 'cancelled' GROUP BY 1, 2, 3, 4, 5;
 
 -- chunks: the jobs of one cell, what went wrong first; `total` counts those beyond the limit too
 SELECT j.job_id, j.kind, j.state, j.axis, j.lower, j.upper, j.attempt, j.rows, j.worker, j.error_class, j.sqlstate, j.message,
-       j.detail, j.result -> 'row' AS row_key, j.parent, extract(epoch FROM coalesce(j.finished_at, CASE WHEN j.state = 'leased' THEN clock_timestamp() END)
-                                       - j.started_at)::float8 AS seconds, count(*) OVER () AS total
+       j.detail, j.result -> 'row' AS row_key, j.parent,
+       extract(epoch FROM coalesce(j.finished_at, CASE WHEN j.state = 'leased' THEN clock_timestamp() END) - j.started_at)::float8 AS seconds,
+       count(*) OVER () AS total
   FROM replank.job j
- WHERE j.run_id = %(run_id)s AND j.kind = %(kind)s AND j.table_no IS NOT DISTINCT FROM %(table_no)s::int
-   AND j.cache_no IS NOT DISTINCT FROM %(cache_no)s::int AND coalesce(j.parent, j.job_id) BETWEEN %(first)s AND %(last)s AND j.state <> 'cancelled'
-   AND j.generation = (SELECT max(n.generation) FROM replank.job n WHERE n.run_id = j.run_id AND n.kind = j.kind
-                          AND n.table_no IS NOT DISTINCT FROM j.table_no AND n.cache_no IS NOT DISTINCT FROM j.cache_no)
+ WHERE j.run_id = %(run_id)s AND j.kind = %(kind)s AND j.state <> 'cancelled'
+   AND (%(table_no)s::int IS NULL OR j.table_no = %(table_no)s) AND (%(cache_no)s::int IS NULL OR j.cache_no = %(cache_no)s)
+   AND coalesce(j.parent, j.job_id) BETWEEN %(first)s AND %(last)s
+   AND j.generation = (SELECT max(n.generation) FROM replank.job n WHERE n.run_id = %(run_id)s AND n.kind = %(kind)s AND n.state <> 'cancelled'
+                          AND (%(table_no)s::int IS NULL OR n.table_no = %(table_no)s) AND (%(cache_no)s::int IS NULL OR n.cache_no = %(cache_no)s))
  ORDER BY array_position(ARRAY['failed', 'quarantined', 'skipped', 'leased', 'waiting', 'split'], j.state) NULLS LAST, j.job_id LIMIT %(limit)s;
 
 -- causes: what failed, by class of error, with the first job of each as its example and the tables it befell

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def postgres() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(durable=False) as server:
-        paint_run(server.create_database("painted"), jobs=320)
+        paint_run(server.create_database("painted"), jobs=160)
         yield server
 
 

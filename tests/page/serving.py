@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -20,6 +21,7 @@ from monitoring.flower_gate import Gate
 from monitoring.flower_logins import Logins
 from monitoring.page.handlers import Action, Seat, rules
 from monitoring.page.sections import read_sections
+from monitoring.page.speed import Speed
 from monitoring.page.watcher import Reader, Watcher
 
 ALICE = "alice:wonderland"
@@ -61,12 +63,17 @@ class Served:
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        reader = Reader(self.url)
+        reader, reading = Reader(self.url), partial(read_sections, speed=Speed())
         threads = ThreadPoolExecutor(max_workers=2)
         seat = Seat(
             logins=self.logins,
             # Each question is a look of its own
-            watcher=Watcher(reader=reader, prepare=lambda: read_sections, at_most_every_s=0.0, share_of_time=1.0),
+            watcher=Watcher(
+                reader=reader,
+                prepare=lambda: reading,
+                at_most_every_s=0.0,
+                share_of_time=1.0,
+            ),
             reader=reader,
             actions=self.actions,
             threads=threads,

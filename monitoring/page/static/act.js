@@ -1,6 +1,6 @@
 // What a person asks for: a button, a question where it matters, one request, and the answer in words.
 
-import { byId, h, say, show } from './dom.js';
+import { byId, h, say, show, tell as put } from './dom.js';
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const THERE = new Set(meta('actions').split(' '));
@@ -48,7 +48,7 @@ let hiding = 0;
 function tell(words, good) {
   const said = byId('said');
   said.className = good ? 'notice good' : 'notice';
-  say(said, words);
+  put(said, words);
   show(said, true);
   clearTimeout(hiding);
   if (good) hiding = setTimeout(() => show(said, false), 15000);

@@ -1,7 +1,7 @@
 // What failed, grouped by cause: what it is, one example, what to do, and the buttons for it.
 
 import { button } from './act.js';
-import { byId, clock, h, keyed, number, plural, say, show } from './dom.js';
+import { byId, clock, h, keyed, number, plural, say, show, tell } from './dom.js';
 import { openCell, SKIPPED_KINDS, SKIP } from './chunks.js';
 
 export function drawCauses(causes) {
@@ -31,7 +31,7 @@ function update(card, cause) {
   say(card.querySelector('.message'), cause.message || '');
   const row = cause.row_key ? `, the row ${Object.entries(cause.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : '';
   say(card.querySelector('.example'), `E.g. job ${cause.job}: ${cause.kind} ${cause.table}${cause.range ? ` ${cause.range}` : ''}${row}, ${plural(cause.attempts, 'attempt')}${cause.last_at ? `, at ${clock(cause.last_at)}` : ''}`);
-  say(card.querySelector('.next'), `Next: ${cause.suggestion.replaceAll('`', '')}`);
+  tell(card.querySelector('.next'), `Next: ${cause.suggestion}`);
   keyed(card.querySelector('.places'), cause.places, (place) => place.object + place.kind, (place) => h('li', {},
     h('button', { type: 'button', class: 'link', onclick: () => openCell({ title: `${place.table}: ${place.kind}`, kind: place.kind, object: place.object,
       first: 0, last: Number.MAX_SAFE_INTEGER }) }, ''), h('span', { class: 'soft' })), (line, place) => {

@@ -28,6 +28,13 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// The same for sentences that name `commands`: these become code.
+export function tell(element, text) {
+  if (element.said === text) return;
+  element.said = text;
+  element.replaceChildren(...text.split('`').map((part, index) => (index % 2 ? h('code', {}, part) : part)).filter((part) => part !== ''));
+}
+
 export function show(element, visible) {
   if (element.hidden === visible) element.hidden = !visible;
 }

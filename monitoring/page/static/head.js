@@ -1,7 +1,7 @@
 // The top of the page: what to know in ten seconds, and the steering.
 
 import { button, can } from './act.js';
-import { byId, duration, h, keyed, number, plural, say } from './dom.js';
+import { byId, duration, h, keyed, number, plural, say, tell } from './dom.js';
 
 const SIGNS = { bad: '!', look: 'i', good: '✓' };
 
@@ -34,7 +34,7 @@ export function drawAdvice(advice) {
     h('p', { class: 'do' }, BUTTONS[one.button] ? BUTTONS[one.button]() : null, one.command ? h('code', {}, one.command) : null),
   ), (card, one) => {
     say(card.querySelector('h1'), one.words);
-    say(card.querySelector('.why'), one.why);
+    tell(card.querySelector('.why'), one.why);
   });
 }
 

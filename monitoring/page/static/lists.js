@@ -1,6 +1,6 @@
 // Phases with their barriers, the cutover, workers, the log.
 
-import { byId, clock, duration, h, keyed, number, plural, say, show } from './dom.js';
+import { byId, clock, duration, h, keyed, number, plural, say, show, tell } from './dom.js';
 
 const SIGN = { done: '✓', running: '▸', waiting: '○', open: '✓', closed: '▮' };
 
@@ -30,7 +30,7 @@ export function drawSets(sets, run) {
     say(card.querySelector('h3'), `Set ${one.set}: ${state}`);
     card.className = `set ${one.swapped ? 'good' : one.problem ? 'look' : ''}`;
     const locks = one.lock_hold_ms !== null ? `locks waited for ${ms(one.lock_wait_ms)}, held ${ms(one.lock_hold_ms)}` : '';
-    say(card.querySelector('p'), [one.swapped ? '' : held, one.problem, locks].filter(Boolean).join(' · '));
+    tell(card.querySelector('p'), [one.swapped ? '' : held, one.problem, locks].filter(Boolean).join(' · '));
   });
 }
 

@@ -1,6 +1,6 @@
 // Tables with their heat maps. A cell bears the worst state of its jobs; how full it is says how many are done.
 
-import { byId, h, keyed, number, plural, say, show } from './dom.js';
+import { byId, h, keyed, number, plural, say, show, tell } from './dom.js';
 import { chunksOfRun, openCell, point, pointAway } from './chunks.js';
 
 // After the first and last job of a cell.
@@ -63,8 +63,8 @@ function head(box, one) {
   box.querySelector('progress').value = one.share;
   box.querySelector('progress').setAttribute('aria-label', `${one.name} done`);
   say(box.querySelector('.rows'), one.object.startsWith('cache') ? `${number(one.jobs_done)} of ${number(one.jobs_total)} jobs` : `${number(one.rows[0])} of ${number(one.rows[1])} rows`);
-  say(box.querySelector('.problem'), one.problem || '');
-  say(box.querySelector('.aside'), one.quarantined ? `${plural(one.quarantined, 'row')} kept aside: replank quarantine list` : '');
+  tell(box.querySelector('.problem'), one.problem || '');
+  tell(box.querySelector('.aside'), one.quarantined ? `${plural(one.quarantined, 'row')} kept aside: \`replank quarantine list\`` : '');
   say(box.querySelector('.why'), one.why || '');
 }
 
@@ -73,6 +73,7 @@ function bands(box, one) {
   keyed(box.querySelector('.bands'), one.bands, (band) => band.kind, () => h('div', { class: 'band' },
     h('button', { type: 'button', class: 'link' }), h('span', { class: 'soft' }), h('div', { class: 'cells', role: 'img' })), (row, band) => {
     const whole = { title: `${one.name}: ${band.kind}`, kind: band.kind, object: one.object, first: 0, last: Number.MAX_SAFE_INTEGER };
+    row.className = band.cells.length <= 12 ? 'band small' : 'band';
     const label = row.querySelector('button');
     say(label, band.kind);
     label.onclick = () => openCell(whole);

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.page`: how long the run page's answers take where the ledger holds 100,000 jobs.
+
+Each answer is asked for over HTTP of the page's own server, on a ledger that is painted, not run. Every question is a
+look of its own: in use one look a second at most serves all who watch, and looks take a twentieth of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import statistics
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from demo.embedded import EmbeddedPostgres
+from demo.painted_run import paint_run
+from monitoring.flower_gate import Gate
+from monitoring.flower_logins import Logins
+from monitoring.page.handlers import Seat, rules
+from monitoring.page.sections import read_sections
+from monitoring.page.speed import Speed
+from monitoring.page.watcher import Reader, Watcher
+from monitoring.status import read_status
+from sql.connection import connect
+
+MOST_MS = 200.0
+LOGIN = "bench:benchmark"
+TOUCH = (
+    "UPDATE replank.job SET state = 'done', rows = 1, finished_at = clock_timestamp()"
+    " WHERE job_id = (SELECT min(job_id) FROM replank.job WHERE state = 'waiting')"
+)
+
+Ask = Callable[[str], Awaitable[tuple[float, int, str]]]
+
+
+async def measure(url: str, *, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each kind of answer, and the kilobytes on the wire."""
+    reader, reading, logins = Reader(url), partial(read_sections, speed=Speed()), Logins.parse(LOGIN)
+    watcher = Watcher(reader=reader, prepare=lambda: reading, at_most_every_s=0.0, share_of_time=1.0)
+    seat = Seat(logins=logins, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
+    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), logins))
+    sockets = bind_sockets(0, address="127.0.0.1")
+    server.add_sockets(sockets)
+    root = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    found: dict[str, list[float]] = {
+        name: [] for name in ("everything", "what changed", "cell", "everything_kb", "what changed_kb")
+    }
+    client = AsyncHTTPClient()
+
+    async def ask(path: str) -> tuple[float, int, str]:
+        headers = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}", "Accept-Encoding": "gzip"}
+        began = time.perf_counter()
+        answer = await client.fetch(HTTPRequest(root + path, headers=headers, decompress_response=False))
+        took = (time.perf_counter() - began) * 1000
+        body = answer.body
+        text = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
+        return took, len(body), text.decode()
+
+    news = json.loads((await ask("/run/now"))[2])
+    cell = news["sections"]["cells:table:0"][0]["cells"][7]
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(rounds):
+            took, size, _ = await ask("/run/now")
+            found["everything"].append(took)
+            found["everything_kb"].append(size / 1024)
+            connection.execute(TOUCH)
+            took, size, text = await ask(f"/run/now?epoch={news['epoch']}&since={news['look']}")
+            news = json.loads(text)
+            found["what changed"].append(took)
+            found["what changed_kb"].append(size / 1024)
+            took, _, _ = await ask(f"/run/cell?run=1&kind=copy&table=0&first={cell[0]}&last={cell[1]}")
+            found["cell"].append(took)
+    server.stop()
+    reader.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--tables", type=int, default=71)
+    asked = parser.parse_args()
+    with EmbeddedPostgres() as server:
+        url = server.create_database("page")
+        paint_run(url, jobs=asked.jobs, names=[f"Table{n}" for n in range(asked.tables)])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE replank.job")
+        found = asyncio.run(measure(url, rounds=asked.rounds))
+        with connect(url, name="status") as session:
+            found["status"] = []
+            for _ in range(asked.rounds):
+                began = time.perf_counter()
+                read_status(session)
+                found["status"].append((time.perf_counter() - began) * 1000)
+    told = {name: {"median": round(statistics.median(v), 1), "most": round(max(v), 1)} for name, v in found.items()}
+    late = [name for name, v in told.items() if not name.endswith("_kb") and v["median"] > MOST_MS]
+    for name, v in told.items():
+        unit = "KB" if name.endswith("_kb") else "ms"
+        print(
+            f"{name.removesuffix('_kb'):>14}  median {v['median']:8.1f} {unit}  most {v['most']:8.1f} {unit}",
+            file=sys.stderr,
+        )
+    print(json.dumps({"jobs": asked.jobs, "tables": asked.tables, "answers": told, "within_ms": MOST_MS, "late": late}))
+    raise SystemExit(1 if late else 0)
+
+
+if __name__ == "__main__":
+    main()
