@@ -86,12 +86,13 @@ def begin_or_resume(
 
 
 def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
-    """The open run with the governor's limits that the plan has now."""
-    if run.plan.governor == plan.governor:
+    """The open run with the limits of governor and breaker that the plan has now."""
+    if (run.plan.governor, run.plan.breaker) == (plan.governor, plan.breaker):
         return run
     with connection.transaction():
-        runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"governor": plan.governor}))
-        words = "the governor's limits were changed"
+        limits = {"governor": plan.governor, "breaker": plan.breaker}
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update=limits))
+        words = "the limits of governor or breaker were changed"
         runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
     return runs.read_run(connection, run.run_id)
 
