@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ import structlog
 
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
+from replank.states import FINISHED_JOBS
 from sql.connection import Connection
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
@@ -21,6 +23,11 @@ from workers.smaller import Smaller, may_split, split
 from workers.work import Done, Limits, perform
 
 log = structlog.get_logger()
+
+
+LOOKS = 20
+LOOK_S = 0.1
+"""How often a worker that lost its session looks whether the old one has ended: the server sees to that in a second."""
 
 
 class Outcome(StrEnum):
@@ -70,6 +77,36 @@ class Executor:
             return self._give_up(job, error)
         bound.info("job done", rows=done.rows)
         return Outcome.DONE
+
+    def settle(
+        self, job_id: int, error: BaseException, *, sleep: Callable[[float], None] = time.sleep
+    ) -> Outcome | None:
+        """What became of a job whose delivery ended with a lost session: this one is a new one of the same worker.
+
+        A COMMIT whose reply was lost may have happened: the ledger knows, once the old session has ended. None where
+        that still lives, or another worker has the job: then the sweeper sees to it.
+        """
+        if isinstance(error, SystemExit):
+            failure, costs = Failure(error_class="shutdown", sqlstate="", message="the worker was stopped"), False
+        else:
+            verdict = judge(error) if isinstance(error, Exception) else None
+            if verdict is None:
+                return None
+            failure, costs = verdict.failure, not verdict.stopped
+        for _ in range(LOOKS):
+            found = jobs.settle_lost(
+                self.connection,
+                job_id=job_id,
+                worker=self.worker,
+                failure=failure,
+                delay_s=delay_s(1, self.random_source) if costs else 0.0,
+                costs_attempt=costs,
+            )
+            if found is not None:
+                log.info("the ledger says what became of it", job=job_id, state=str(found))
+                return Outcome.DONE if found in FINISHED_JOBS else Outcome.AGAIN
+            sleep(LOOK_S)
+        return None
 
     def _perform(self, job: Job) -> Done:
         if job.cache_no is not None:

@@ -145,6 +145,10 @@ class Rebuild:
     def run(self) -> Run:
         return runs.read_run(self.connection, self.run_id)
 
+    def run_as(self, connection: Connection) -> Run:
+        """The run, read in another session."""
+        return runs.read_run(connection, self.run_id)
+
     @property
     def tables(self) -> list[RunTable]:
         return tables.read_tables(self.connection, self.run_id)
