@@ -16,7 +16,7 @@ from sql.connection import connect
 from workers.executor import Executor
 
 from .harness import Rebuild, eventually, table
-from .oracle import built, count, differences, live, one, past
+from .oracle import built, column_type, count, differences, live, on, one, past
 
 pytestmark = pytest.mark.protocol
 
@@ -32,15 +32,15 @@ ACTIVE = (
 def rebuild(app: psycopg.Connection, begin: Begin) -> Rebuild:
     """Two tables whose copy takes an hour: each row sleeps."""
     for name in ("a", "b"):
-        app.execute(f"CREATE TABLE {name} (id text PRIMARY KEY, n int)")
-        app.execute(f"INSERT INTO {name} SELECT gen_random_uuid()::text, g FROM generate_series(1, 50) AS g".encode())
+        on(app, name, "CREATE TABLE {t} (id text PRIMARY KEY, n int)")
+        on(app, name, "INSERT INTO {t} SELECT gen_random_uuid()::text, g FROM generate_series(1, 50) AS g")
     made = begin(table("a", "id"), table("b", "id"))
     made.until(TableState.COPYING)
     app.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$"
     )
     for name in ("a", "b"):
-        app.execute(f"CREATE TRIGGER slow BEFORE INSERT ON replank_next.{name} FOR EACH ROW EXECUTE FUNCTION slow()")
+        on(app, built(name), "CREATE TRIGGER slow BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION slow()")
     return made
 
 
@@ -137,12 +137,8 @@ def test_a_cutover_under_way_is_taken_back(app: psycopg.Connection, begin: Begin
     )
     swap = threading.Thread(target=lambda: _swallow(rebuild.try_to_swap))
     swap.start()
-    eventually(
-        lambda: bool(
-            one(app, "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND mode = 'AccessExclusiveLock'")
-        ),
-        "the cutover's lock",
-    )
+    held = "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND mode = 'AccessExclusiveLock'"
+    eventually(lambda: one(app, held) == 1, "the cutover's lock")
     # When
     with connect(database, name="panic") as operator:
         began = time.monotonic()
@@ -152,10 +148,7 @@ def test_a_cutover_under_way_is_taken_back(app: psycopg.Connection, begin: Begin
     # Then the live table is the old one, and free
     app.execute("SET lock_timeout = '2s'")
     app.execute("UPDATE t SET n = 0 WHERE n = 1")
-    assert (
-        one(app, "SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'id'")
-        == "text"
-    )
+    assert column_type(app, live("t"), "id") == "text"
     # And resumed, it swaps
     app.execute("DROP FUNCTION slow() CASCADE")
     rebuild.restart_coordinator()
