@@ -8,10 +8,12 @@ import socket
 import threading
 import time
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import structlog
 import typer
+from celery.signals import heartbeat_sent
 
 from replank.errors import CannotConnect, WrongUse
 from replank.messages import QUEUES
@@ -49,6 +51,8 @@ def worker(
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     bounds = None if autoscale is None else _bounds(autoscale)
     app = build_app(settings, database=_wait_for_database(settings.database()))
+    if settings.heartbeat_file is not None:
+        _beat(settings.heartbeat_file)
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
@@ -64,6 +68,14 @@ def worker(
     )
     running.start()
     raise typer.Exit(running.exitcode or 0)
+
+
+def _beat(file: Path) -> None:
+    """Touch the file with each of Celery's own heartbeats: an event loop that hangs sends none."""
+
+    @heartbeat_sent.connect(weak=False)  # type: ignore[untyped-decorator]
+    def touch(**_: Any) -> None:
+        file.touch()
 
 
 def _bounds(words: str) -> tuple[int, int]:
