@@ -1,7 +1,8 @@
 """What stands before every page of the server, Flower's own as well as ours: login, same origin, headers.
 
-It is one router around the application, so that no handler can be forgotten: `/metrics`, static files and
-what is not there at all ask for the login like everything else. `/healthcheck` alone is open; it says OK.
+It is one router around the application, so that no handler can be forgotten: static files and what is not there
+at all ask for the login like everything else. `/healthcheck` alone is open; it says OK. So may `/metrics` be, where
+the operator says so: it has names of workers and kinds of jobs.
 """
 
 from __future__ import annotations
@@ -74,10 +75,12 @@ class SecurityHeaders(OutputTransform):
 class Gate(Router):
     """Lets a request through to the application, or refuses it."""
 
-    def __init__(self, application: Application, logins: Logins, *, prefix: str = "") -> None:
+    def __init__(
+        self, application: Application, logins: Logins, *, prefix: str = "", open_metrics: bool = False
+    ) -> None:
         self._application = application
         self._logins = logins
-        self._health = f"{prefix}/healthcheck"
+        self._open = {f"{prefix}/healthcheck"} | ({f"{prefix}/metrics"} if open_metrics else set())
         application.add_transform(SecurityHeaders)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
@@ -92,7 +95,7 @@ class Gate(Router):
         if self._logins.open and host_of(request.host) not in LOOPBACK:
             # Another site's name that leads to this machine would make its pages same-origin with ours.
             return 403, "This server answers to the names of its own machine only."
-        if request.method == "GET" and request.path == self._health:
+        if request.method == "GET" and request.path in self._open:
             return None
         who = self._logins.who(request.headers.get("Authorization"))
         if who is None:

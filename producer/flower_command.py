@@ -50,6 +50,9 @@ def flower(
     open_on_loopback: Annotated[
         bool, typer.Option("--open-on-loopback", help="Ask for no login; only with an address of this machine itself.")
     ] = False,
+    open_metrics: Annotated[
+        bool, typer.Option("--open-metrics", help="/metrics without the login, for a Prometheus in a closed network.")
+    ] = False,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; then the server speaks HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
@@ -63,7 +66,7 @@ def flower(
     settings.broker()
     database = _wait_for_database(settings.database())
     kept = private_file(state if state is not None else default_state(database))
-    asyncio.run(_serve(settings, database=database, logins=logins, place=place, state=kept))
+    asyncio.run(_serve(settings, database=database, logins=logins, place=place, state=kept, open_metrics=open_metrics))
 
 
 def default_state(database: str) -> Path:
@@ -112,7 +115,9 @@ def _wait_for_database(url: str) -> str:
             time.sleep(1.0)
 
 
-async def _serve(settings: Settings, *, database: str, logins: Logins, place: Place, state: Path) -> None:
+async def _serve(
+    settings: Settings, *, database: str, logins: Logins, place: Place, state: Path, open_metrics: bool
+) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,7 +130,7 @@ async def _serve(settings: Settings, *, database: str, logins: Logins, place: Pl
     def prepare() -> Reading:
         return partial(read_sections, speed=speed, pools=pools[0]() if pools else None)
 
-    actions: Mapping[str, Action] = page_actions(settings)
+    actions: Mapping[str, Action] = page_actions(settings, database=database)
     seat = Seat(
         logins=logins,
         watcher=Watcher(reader=reader, prepare=prepare),
@@ -144,7 +149,8 @@ async def _serve(settings: Settings, *, database: str, logins: Logins, place: Pl
         await stopped.wait()
 
     try:
-        await serve(application, Gate(application, logins, prefix=place.prefix), place, ready=until_stopped)
+        gate = Gate(application, logins, prefix=place.prefix, open_metrics=open_metrics)
+        await serve(application, gate, place, ready=until_stopped)
     finally:
         reader.close()
         threads.shutdown(wait=False, cancel_futures=True)

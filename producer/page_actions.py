@@ -13,8 +13,10 @@ from producer.operating.holding_cutover import hold_cutover, release_cutover
 from producer.operating.operator import Operator
 from producer.operating.panicking import panic
 from producer.operating.pausing import pause, resume, throttle
+from producer.operating.pools import Pools
 from producer.operating.retrying import Selection, chosen, retry
 from producer.operating.saying import open_run
+from producer.operating.scaling import scale
 from producer.operating.scope import Scope, scope_of
 from producer.operating.skipping import skip
 from replank.errors import WrongUse
@@ -24,7 +26,10 @@ from sql.ledger.runs import Run
 
 Text = Annotated[str, StringConstraints(max_length=300)]
 
-Does = Callable[[Connection, Run, Operator, "Asked"], str]
+MakePools = Callable[[], Pools]
+"""Remote control of the workers, opened for one action."""
+
+Does = Callable[[Connection, Run, Operator, "Asked", MakePools], str]
 
 
 class Asked(BaseModel):
@@ -36,6 +41,8 @@ class Asked(BaseModel):
     table: Text | None = None
     reason: Text = ""
     limit: int | None = None
+    processes: int = 0
+    worker: Text | None = None
     jobs: list[int] = Field(default=[], max_length=1000)
     step: Text | None = None
     cause: Text | None = None
@@ -48,7 +55,7 @@ class Asked(BaseModel):
         return Selection(job_ids=tuple(self.jobs), table=self.table, step=self.step, cause=self.cause)
 
 
-def _skip(connection: Connection, run: Run, by: Operator, asked: Asked) -> str:
+def _skip(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
     which = asked.selection()
     if which.is_everything:
         raise WrongUse("Say which jobs: not everything that failed can be meant.")
@@ -56,26 +63,39 @@ def _skip(connection: Connection, run: Run, by: Operator, asked: Asked) -> str:
     return skip(connection, run, [job.job_id for job in found], asked.reason, by=by)
 
 
+def _scale(connection: Connection, run: Run, by: Operator, asked: Asked, make_pools: MakePools) -> str:
+    with make_pools() as pools:
+        return scale(connection, run, pools, asked.processes, by=by, worker=asked.worker)
+
+
 ACTIONS: Mapping[str, Does] = {
-    "pause": lambda c, run, by, asked: pause(c, run, asked.scope(c, run), by=by, reason=asked.reason),
-    "resume": lambda c, run, by, asked: resume(c, run, asked.scope(c, run), by=by),
-    "throttle": lambda c, run, by, asked: throttle(
+    "pause": lambda c, run, by, asked, _: pause(c, run, asked.scope(c, run), by=by, reason=asked.reason),
+    "resume": lambda c, run, by, asked, _: resume(c, run, asked.scope(c, run), by=by),
+    "throttle": lambda c, run, by, asked, _: throttle(
         c, run, asked.scope(c, run), asked.limit, by=by, reason=asked.reason
     ),
-    "panic": lambda c, run, by, asked: panic(c, run, by=by, reason=asked.reason),
-    "hold": lambda c, run, by, asked: hold_cutover(c, run, by=by, reason=asked.reason),
-    "release": lambda c, run, by, _asked: release_cutover(c, run, by=by),
-    "retry": lambda c, run, by, asked: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
+    "panic": lambda c, run, by, asked, _: panic(c, run, by=by, reason=asked.reason),
+    "hold": lambda c, run, by, asked, _: hold_cutover(c, run, by=by, reason=asked.reason),
+    "release": lambda c, run, by, _asked, _: release_cutover(c, run, by=by),
+    "retry": lambda c, run, by, asked, _: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
     "skip": _skip,
+    "scale": _scale,
 }
 
 
-def page_actions(settings: Settings) -> Mapping[str, Action]:
-    """Every action of the page by its word. Each opens a session of its own and ends it."""
-    return {name: partial(_act, settings.database(), name, does) for name, does in ACTIONS.items()}
+def page_actions(settings: Settings, *, database: str) -> Mapping[str, Action]:
+    """Every action of the page by its word. Each opens sessions of its own and ends them."""
+
+    def make_pools() -> Pools:
+        return Pools(settings, database=database)
+
+    url = settings.database()
+    return {name: partial(_act, url, make_pools, name, does) for name, does in ACTIONS.items()}
 
 
-def _act(url: str, name: str, does: Does, who: str, run_id: int, fields: Mapping[str, Any]) -> str:
+def _act(
+    url: str, make_pools: MakePools, name: str, does: Does, who: str, run_id: int, fields: Mapping[str, Any]
+) -> str:
     """Raises WrongUse where another run is open than the one the person looked at."""
     try:
         asked = Asked.model_validate(dict(fields))
@@ -86,4 +106,4 @@ def _act(url: str, name: str, does: Does, who: str, run_id: int, fields: Mapping
         run = open_run(connection)
         if run.run_id != run_id:
             raise WrongUse(f"Run {run.run_id} is open now, and you looked at run {run_id}. Look again first.")
-        return does(connection, run, Operator(name=who, via="page"), asked)
+        return does(connection, run, Operator(name=who, via="page"), asked, make_pools)

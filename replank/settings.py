@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -15,7 +17,7 @@ BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 class Settings(BaseSettings):
     """What every process of Replank needs to know. Names carry their unit."""
 
-    model_config = SettingsConfigDict(env_prefix="REPLANK_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="REPLANK_", env_ignore_empty=True, extra="ignore")
 
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
@@ -24,6 +26,7 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=270_000, ge=1)
     lock_timeout_ms: int = Field(default=5_000, ge=1)
     soft_shutdown_s: float = Field(default=30.0, ge=0, description="what a stopped worker's present jobs may take")
+    heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs a person")
 
     def database(self) -> str:
@@ -50,11 +53,21 @@ class Settings(BaseSettings):
 
 def load_settings(*, database_url: str | None = None, broker_url: str | None = None) -> Settings:
     """Settings from the environment, overridden by what the command line names."""
-    named = {"database_url": database_url, "broker_url": broker_url}
+    named = {name: SecretStr(url) for name, url in (("database_url", database_url), ("broker_url", broker_url)) if url}
     try:
-        return Settings(**{name: SecretStr(url) for name, url in named.items() if url})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
         raise WrongUse("; ".join(f"REPLANK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())) from None
+
+
+def _secrets_dir() -> Path | None:
+    """A folder whose files are settings by their names (`replank_database_url`), as containers are handed secrets."""
+    named = os.environ.get("REPLANK_SECRETS_DIR")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise WrongUse(f"REPLANK_SECRETS_DIR: there is no folder {named}.")
+    return Path(named)
 
 
 def without_password(url: str) -> str:

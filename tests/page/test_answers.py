@@ -166,7 +166,10 @@ def test_a_lost_database_is_said_and_what_was_seen_stays(serve: Serve) -> None:
     with EmbeddedPostgres(durable=False) as server:
         url = server.create_database("lost")
         paint_run(url, jobs=64)
-        served = serve(url, actions=page_actions(load_settings(database_url=url, broker_url="redis://127.0.0.1:1/0")))
+        served = serve(
+            url,
+            actions=page_actions(load_settings(database_url=url, broker_url="redis://127.0.0.1:1/0"), database="page"),
+        )
         before = served.ask("/run/now").document
         server.stop(mode="immediate")
         lost = served.ask(f"/run/now?epoch={before['epoch']}&since={before['look']}").document
@@ -191,7 +194,7 @@ def test_the_session_can_only_read(painted: str) -> None:
 
 def test_each_button_is_an_event_with_who_and_how(serve: Serve, painted: str) -> None:
     settings = load_settings(database_url=painted, broker_url="redis://127.0.0.1:1/0")
-    served = serve(painted, actions=page_actions(settings))
+    served = serve(painted, actions=page_actions(settings, database="page"))
     job = rows(painted, "SELECT min(job_id) FROM replank.job WHERE state = 'failed'")[0][0]
     asked: list[tuple[str, dict[str, Any]]] = [
         ("pause", {"reason": "tea"}),
@@ -218,7 +221,7 @@ def test_each_button_is_an_event_with_who_and_how(serve: Serve, painted: str) ->
 
 def test_what_cannot_be_done_is_refused_with_what_to_do_instead(serve: Serve, painted: str) -> None:
     settings = load_settings(database_url=painted, broker_url="redis://127.0.0.1:1/0")
-    served: Served = serve(painted, actions=page_actions(settings))
+    served: Served = serve(painted, actions=page_actions(settings, database="page"))
     for name, fields, words in (
         ("pause", {"run": 2}, "Look again first"),
         ("pause", {"run": 1, "table": "public.nothing"}, "has no table"),
