@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
-from .looking import Looking, headline, too_wide
+from .looking import PATIENCE_MS, Looking, headline, too_wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -102,6 +103,7 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     headline(page, "2 of 2 tables wait for your word to cut over")
     expect(page.locator("#workers-sum")).to_contain_text("1 worker with 1 process")
     looking.keep(page, "4-held")
+    _grow_the_pool(page, looking)
     page.locator("#advice").get_by_role("button", name="Cut over now").click()
     page.locator("#ask-yes").click()
     headline(page, "Done: the new tables are live")
@@ -110,11 +112,11 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     assert differences(site.database_url) == []
 
     # Then the log has each click with the name
-    for words in ("pause", "resume", "retry", "release cutover"):
+    for words in ("pause", "resume", "retry", "scale", "release cutover"):
         expect(page.locator("#events li").filter(has_text=words).filter(has_text="alice").first).to_be_visible()
     expect(page.locator("#events")).to_contain_text("<b>tea</b>")
 
-    _see_flower_itself(looking)
+    _see_flower_itself(looking, site)
     assert [words for words in looking.said if "401" not in words] == []
     _stops_and_remembers(site, flower, browser)
     assert worker.running
@@ -153,7 +155,20 @@ def _see_it_on_a_phone(looking: Looking) -> None:
         page.context.close()
 
 
-def _see_flower_itself(looking: Looking) -> None:
+def _grow_the_pool(page: Page, looking: Looking) -> None:
+    """With the page's button, then with Flower's own."""
+    page.locator("#steer").get_by_role("button", name="Scale").click()
+    page.locator("#ask input").fill("2")
+    page.locator("#ask-yes").click()
+    expect(page.locator("#said")).to_contain_text("first@here 1 → 2", timeout=PATIENCE_MS)
+    expect(page.locator("#workers-sum")).to_contain_text("2 processes", timeout=PATIENCE_MS)
+    flower = looking.open("/worker/first@here")
+    flower.locator("#worker-pool-grow").click()
+    expect(page.locator("#workers-sum")).to_contain_text("3 processes", timeout=PATIENCE_MS)
+    flower.context.close()
+
+
+def _see_flower_itself(looking: Looking, site: Site) -> None:
     """Messages read as chunks, with what became of them; the address of the server leads back to the run."""
     page = looking.open("/tasks")
     table = page.locator("#tasks-table")
@@ -164,6 +179,13 @@ def _see_flower_itself(looking: Looking) -> None:
     page.locator("input[type=search]").fill("public.customers")
     expect(table.locator("tbody tr").filter(has_text="public.orders")).to_have_count(0)
     expect(table).to_contain_text("public.customers")
+    # No page of it has a secret: neither the worker's configuration nor the broker's address
+    for path in ("/worker/first@here", "/broker", "/tasks", "/workers", "/metrics"):
+        page.goto(looking.root + path)
+        text = page.content()
+        for secret in (LOGIN[1], urlsplit(site.database_url).password, urlsplit(site.broker_url).password):
+            assert secret, "a server without a password proves nothing"
+            assert secret not in text, path
     page.goto(f"{looking.root}/workers")
     expect(page.locator("body")).to_contain_text("first@here")
     looking.keep(page, "6-flower-workers", whole=False)
