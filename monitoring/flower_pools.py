@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-ASK_EVERY_S = 10.0
+ASK_EVERY_S = 5.0
 SHOWN_POOLS = 200
 
 
@@ -29,10 +29,12 @@ class Pools:
 
     def _pool(self, name: str, worker: Any, said: dict[str, Any]) -> dict[str, Any]:
         pool = said.get("stats", {}).get("pool", {})
+        # Not the concurrency it was started with: the pool may have grown since.
+        processes = pool.get("processes")
         return {
             "name": name,
             "alive": bool(worker.alive),
-            "processes": pool.get("max-concurrency"),
+            "processes": len(processes) if isinstance(processes, list) else None,
             "active": getattr(worker, "active", None) or 0,
             "queues": sorted(queue["name"] for queue in said.get("active_queues", [])),
         }

@@ -91,7 +91,14 @@ def build_flower(settings: Settings, *, database: str, logins: Logins, state: Pa
         "purge_offline_workers": FORGET_WORKERS_S,
         "debug": False,
     }
-    own = {**flower_settings, "debug": False, "autoreload": False, "cookie_secret": os.urandom(32)}
+    own = {
+        **flower_settings,
+        "debug": False,
+        "autoreload": False,
+        "compress_response": True,
+        "cookie_secret": os.urandom(32),
+        "xsrf_cookie_kwargs": {"samesite": "Strict", "secure": place.certificate is not None},
+    }
     for name in ("login_url", "static_url_prefix"):
         own[name] = place.prefix + own[name]
     application = Flower(options=SimpleNamespace(**{**default_options.as_dict(), **options}), capp=capp, **own)

@@ -28,6 +28,9 @@ AT_MOST_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
 """Of a database's time; where a look takes long, the looks are further apart."""
 
+PATIENCE_S = 4.0
+"""Then a viewer is told what was seen last, and that there is no answer."""
+
 SESSION = {
     "default_transaction_read_only": "on",
     "statement_timeout": "10s",
@@ -87,6 +90,7 @@ class Watcher:
     clock: Callable[[], float] = time.monotonic
     at_most_every_s: float = AT_MOST_EVERY_S
     share_of_time: float = SHARE_OF_TIME
+    patience_s: float = PATIENCE_S
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     _texts: dict[str, tuple[int, str]] = field(default_factory=dict)
     _looks: int = 0
@@ -121,8 +125,13 @@ class Watcher:
             if self.clock() < self._due:
                 return
             self._look = asyncio.create_task(self._take_a_look())
-        # A viewer who goes away must not end the look that others wait for.
-        await asyncio.shield(self._look)
+        look = self._look
+        # A viewer who goes away does not end the look that others wait for, and nobody waits for a frozen database.
+        done, _ = await asyncio.wait({look}, timeout=self.patience_s)
+        if done:
+            look.result()
+        else:
+            self._problem = f"The database has not answered for {self.patience_s:.0f} s."
 
     async def _take_a_look(self) -> None:
         began = self.clock()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,9 +12,10 @@ import pytest
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import NAMES, paint_run
 from monitoring.page.cells import COUNTS, MOST
-from monitoring.page.watcher import Reader
+from monitoring.page.watcher import Reader, Watcher
 from producer.page_actions import page_actions
 from replank.settings import load_settings
+from sql.connection import Connection
 
 from .conftest import Serve
 from .serving import Served
@@ -239,3 +242,32 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(serve: Serve, pa
         painted, "SELECT count(*) FROM replank.event WHERE message LIKE '%through the page%' AND actor = 'alice'"
     ) == [(4,)]
     assert served.act("pause", run="1").status == 400
+
+
+def test_a_frozen_database_stops_nobody_and_many_viewers_are_one_look() -> None:
+    async def watch() -> None:
+        looks: list[threading.Event] = []
+
+        def slow(_: Connection) -> dict[str, Any]:
+            looks.append(threading.Event())
+            assert looks[-1].wait(20)
+            return {"run": None}
+
+        class Direct(Reader):
+            async def read(self, reading: Callable[[Connection], Any]) -> Any:
+                return await asyncio.get_running_loop().run_in_executor(None, reading, None)
+
+        watcher = Watcher(reader=Direct(""), prepare=lambda: slow, patience_s=0.05)
+        answers = await asyncio.gather(*(watcher.news("", 0) for _ in range(20)))
+        assert len(looks) == 1
+        assert all("has not answered" in answer for answer in answers)
+        # When it answers after all, everybody sees it
+        looks[0].set()
+        watcher.patience_s = 10.0
+        told = json.loads(await watcher.news("", 0))
+        assert (told["problem"], told["sections"], told["look"]) == ("", {"run": None}, 1)
+        # Within the same second nobody looks again, unless a button was pressed
+        await watcher.news(watcher.epoch, 1)
+        assert len(looks) == 1
+
+    asyncio.run(watch())

@@ -12,13 +12,14 @@ export function drawCauses(causes) {
 const maySkip = (place) => SKIPPED_KINDS.includes(place.kind);
 
 function make(cause) {
-  const which = { cause: cause.class || cause.sqlstate || null };
+  // What has no name cannot be chosen as one: its jobs have buttons of their own.
+  const which = { cause: cause.class || cause.sqlstate };
   return h('article', { class: 'cause' },
     h('h3', {}),
     h('p', { class: 'message' }),
     h('p', { class: 'example soft' }),
     h('p', { class: 'next' }),
-    h('p', { class: 'buttons' },
+    which.cause && h('p', { class: 'buttons' },
       button('Try again', 'retry', { fields: which }),
       button('Try again in smaller chunks', 'retry', { fields: { ...which, smaller: true }, quiet: true }),
       cause.places.every(maySkip) && button('Skip …', 'skip', { fields: which, ask: SKIP, quiet: true })),

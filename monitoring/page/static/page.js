@@ -11,6 +11,7 @@ import { drawSpeed, drawWindow } from './pictures.js';
 const EVERY_MS = 1000;
 const HIDDEN_MS = 15000;
 const LOST_MS = 3000;
+const ANSWER_MS = 10000;
 
 const seen = { epoch: '', look: 0, readAt: null, heardAt: 0 };
 const sections = {};
@@ -36,13 +37,13 @@ async function ask() {
   asking = true;
   let wait = EVERY_MS;
   try {
-    const answer = await fetch(`run/now?epoch=${seen.epoch}&since=${seen.look}`, { credentials: 'same-origin' });
+    const answer = await fetch(`run/now?epoch=${seen.epoch}&since=${seen.look}`, { credentials: 'same-origin', signal: AbortSignal.timeout(ANSWER_MS) });
     if (answer.status === 401) throw new Error('You are not logged in any more: load the page again.');
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     hear(await answer.json());
   } catch (error) {
     wait = LOST_MS;
-    trouble(error instanceof TypeError ? 'This page\'s server does not answer.' : error.message);
+    trouble(error instanceof TypeError || error.name === 'TimeoutError' ? 'This page\'s server does not answer.' : error.message);
   } finally {
     asking = false;
     clearTimeout(timer);
@@ -76,7 +77,7 @@ function drawRun(run) {
   }
   steerRun(run.run_id);
   say(byId('which'), `run ${run.run_id}, plan ${run.plan}`);
-  document.title = `${run.failed ? '! ' : ''}${Math.floor(100 * run.share)} % ${run.state.replace('_', ' ')}, run ${run.run_id}`;
+  document.title = `${run.jobs.failed ? '! ' : ''}${Math.floor(100 * run.share)} % ${run.state.replace('_', ' ')}, run ${run.run_id}`;
   drawFacts(run, sections);
   drawSteering(run, sections.restraints || []);
   drawSets(sections.sets || [], run);
