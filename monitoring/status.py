@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from monitoring.advice import Advice, read_advice
 from monitoring.caches import CachesProgress, read_caches
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from replank.errors import WrongUse
@@ -107,6 +108,8 @@ class Status:
     """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
     leader: Leader | None = None
     """Who drives the run now; None where nobody does."""
+    workers: Advice | None = None
+    """How many worker processes are there and how many would be right; None where no run is open."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -148,6 +151,7 @@ class Status:
             "hits": {"before": self.caches.before, "after": self.caches.after},
             "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
             "coordinator": leader_json(self.leader),
+            "workers": None if self.workers is None else self.workers.to_json(),
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -190,6 +194,7 @@ def read_status(connection: Connection) -> Status:
         left_out=tuple(failed.left_out(connection, run.run_id)),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
+        workers=read_advice(connection, run, waiting=counts["waiting"], leased=counts["leased"]),
         sets=tuple(
             {
                 "set": s.set_no,
