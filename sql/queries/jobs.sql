@@ -205,7 +205,7 @@ UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, se
 
 -- failures: jobs that need a person
 SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
-       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message
+       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message, j.result -> 'row' AS "row"
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'failed' ORDER BY j.job_id;
 
