@@ -9,15 +9,15 @@ import typer
 from rich.live import Live
 
 from monitoring.catalogue_diff import catalogue_changes, render_changes
+from monitoring.failures import read_failures, render_failures
 from monitoring.output import people, print_json
 from monitoring.screen import render
 from monitoring.status import read_status
-from monitoring.suggestions import suggestion
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
 from sql.connection import Connection, connect
-from sql.ledger import jobs, runs
+from sql.ledger import runs
 
 WATCH_S = 0.5
 
@@ -76,23 +76,14 @@ def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) ->
 
 
 def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Jobs that need a person: what happened, to which table and range, what to do next."""
+    """Jobs that need a person, by cause: how many, one example with its table and range, what to do next."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="failures") as connection:
         run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
         if run is None:
             raise WrongUse("There is no run on this database.")
-        found = [
-            {**failure, "suggestion": suggestion(failure["class"])}
-            for failure in jobs.read_failures(connection, run.run_id)
-        ]
+        found = read_failures(connection, run)
     if as_json:
         print_json(found)
         return
-    console = people()
-    for failure in found:
-        console.print(f"[bold]job {failure['job']}[/] {failure['kind']} {failure['table']} {failure['range']}")
-        console.print(f"  {failure['class']} {failure['sqlstate'] or ''}: {failure['message']}", markup=False)
-        console.print(f"  next: {failure['suggestion']}")
-    if not found:
-        console.print("No job needs a person.")
+    render_failures(found)
