@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.caches import CachesProgress, read_caches
+from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
+from monitoring.outlook import read_moment
 from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import caches, jobs, quarantines, runs, scripts, tables
+from sql.ledger import caches, jobs, quarantines, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.work import Tally
 from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
@@ -88,6 +90,7 @@ class Status:
     jobs: dict[str, int]
     rate_rows_s: float
     eta_s: tuple[float, float] | None
+    """Seconds of work that are left, pauses not counted; None where the run is not open or nothing is known yet."""
     sets: tuple[dict[str, Any], ...]
     caches: CachesProgress = field(default_factory=CachesProgress)
     step: tuple[str, int] = DATA_STEP
@@ -149,16 +152,17 @@ def read_status(connection: Connection) -> Status:
     run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
     if run is None:
         raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
-    progress = _table_progress(connection, run)
+    tallies = work.read_tallies(connection, run.run_id)
+    progress = _table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    counts = jobs.count_by_state(connection, run.run_id)
+    left = estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
     return Status(
         run=run,
         tables=progress,
-        jobs={state: counts[state] for state in map(str, JobState)},
+        jobs={state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)},
         rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
-        eta_s=_eta(run, progress),
+        eta_s=None if left is None else (left.low, left.high),
         caches=of_caches,
         step=(caches.STEP, caches.PHASE)
         if of_caches.under_way
@@ -202,10 +206,14 @@ def _changes_waiting(connection: Connection, run: Run, sets: Sequence[Conversion
     return waiting_changes(connection, found)
 
 
-def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ...]:
+def _table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
-    for found in jobs.progress(connection, run.run_id):
-        by_table[found["table_no"]][found["kind"], found["generation"]] = found
+    for found in sorted((t for t in tallies if t.table_no is not None), key=lambda t: t.generation):
+        nothing = {"jobs": 0, "done": 0, "rows": 0, "keys": 0}
+        entry = by_table[found.table_no or 0].setdefault((found.kind, found.generation), nothing)
+        entry["jobs"] += found.jobs
+        if found.state == "done":
+            entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
     aside = quarantines.rows_aside(connection, run.run_id)
     return tuple(
         replace(
@@ -258,22 +266,3 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         share=min(share, 1.0),
         problem=table.problem,
     )
-
-
-def _eta(run: Run, progress: tuple[TableProgress, ...]) -> tuple[float, float] | None:
-    """Seconds left as an interval: the pace so far, with what paces are known to vary by.
-
-    None where there is no pace yet (nothing done, paused, or needs a person).
-    """
-    if run.state is not RunState.RUNNING or run.paused:
-        return None
-    if all(table.state == str(TableState.DONE) for table in progress):
-        # What is left are caches: their jobs are not alike, so there is no pace.
-        return None
-    weights = [max(table.rows_total, 1) for table in progress]
-    done = sum(table.share * weight for table, weight in zip(progress, weights, strict=True)) / sum(weights)
-    elapsed = (datetime.now(UTC) - run.created_at).total_seconds()
-    if done < 0.02 or elapsed < 1.0:
-        return None
-    left = elapsed * (1 - done) / done
-    return 0.6 * left, 1.8 * left

@@ -1,0 +1,213 @@
+"""How long a run still works: an interval, from what its jobs took so far. Pure.
+
+What every stage of every table will take is put together from seconds per row, and workers are sent through it as the
+coordinator would send them: so the last large table's indexes and verification count as what they are, time in which
+most workers wait. The interval's ends are the same with every pace at the quick and at the slow end of what is
+plausible. Pauses and closed windows are no part of it, as nobody knows how long they last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from monitoring.moment import CacheMoment, Moment, TableMoment, Work
+from monitoring.pace import Pace
+from monitoring.schedule import Chain, Stage, makespan
+
+TURN_S = 0.04
+"""What the coordinator needs to move a table on, where it is not measured yet."""
+
+HANDOVER_S = 0.06
+"""From a barrier that opens to the first job behind it."""
+
+SCRIPT_BLOCK_S = 0.1
+PLANNING_S = 0.15
+"""What planning one table takes."""
+
+CACHE_JOB_S = 1.0
+ENDING_S = 0.4
+"""From the last table to the run's own word."""
+
+Z = 1.3
+"""Spreads between the middle and an end."""
+
+SMALLEST_S = 0.3
+"""An end is never nearer to the middle: turns of the coordinator and commits are not told more exactly."""
+
+_REBUILD = ("copying", "first_drain", "indexing", "catching_up", "verifying", "ready", "validating")
+_STANDS_BEFORE = {"planned": "copying", "captured": "copying", "repairing": "catching_up", "swapped": "validating"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eta:
+    """Seconds of work that are left."""
+
+    low: float
+    middle: float
+    high: float
+
+
+def estimate(moment: Moment) -> Eta | None:
+    """The time left; None where nothing can be told: the run is not open, or nothing of it is known yet."""
+    if not moment.open:
+        return None
+    pace = Pace(moment.tables)
+    if not (pace.measured_jobs or moment.scripts.done or any(c.work.done for c in moment.caches)):
+        return None
+    low, middle, high = (_seconds(moment, pace, z) for z in (-Z, 0.0, Z))
+    return Eta(low=max(min(low, middle - SMALLEST_S), 0.0), middle=middle, high=max(high, middle + SMALLEST_S))
+
+
+def _seconds(moment: Moment, pace: Pace, z: float) -> float:
+    """All that is left, with paces `z` spreads from the middle."""
+    slower = math.exp(z * 0.3)
+    workers = max(moment.workers, 1)
+    turn_s = (TURN_S * pace.machine if moment.turn_s is None else moment.turn_s) * slower
+    plan = _Left(pace=pace, workers=workers, z=z)
+    scripts = _of_scripts(moment, slower)
+    tables = makespan(
+        [
+            plan.chain(number, table)
+            for number, table in enumerate((*moment.tables, *_unplanned(moment)))
+            if table.state != "done"
+        ],
+        workers=workers,
+        turn_s=turn_s,
+        handover_s=HANDOVER_S * slower,
+    )
+    caches = _of_caches(moment, workers, slower)
+    return scripts + tables + caches + (ENDING_S + moment.measuring_s) * slower
+
+
+def _of_scripts(moment: Moment, slower: float) -> float:
+    found = moment.scripts
+    each = (SCRIPT_BLOCK_S * 5 + found.seconds) / (5 + found.done)
+    return (found.left * each + moment.unplanned * PLANNING_S) * slower**2
+
+
+def _unplanned(moment: Moment) -> Iterator[TableMoment]:
+    """Tables of the plan that the ledger does not know yet: what is known of all, spread evenly."""
+    for _ in range(moment.unplanned):
+        yield TableMoment(
+            set_no=-1,
+            state="planned",
+            method="rebuild",
+            rows=moment.unplanned_rows // moment.unplanned,
+            heaps=1,
+            indexes=2,
+            keys=1,
+            cut=False,
+        )
+
+
+def _of_caches(moment: Moment, workers: int, slower: float) -> float:
+    """Caches come when all tables are done. Their jobs are not alike: this is the weakest part of it."""
+    done = sum(cache.work.done for cache in moment.caches)
+    seconds = sum(cache.work.seconds for cache in moment.caches)
+    each = (CACHE_JOB_S + seconds) / (1 + done)
+    unfinished = [cache for cache in moment.caches if cache.state != "done"]
+    left = sum(_cache_jobs(cache) for cache in unfinished) * each
+    under_way = sum(min(age, each) for cache in unfinished for age in cache.work.running)
+    return (max(left - under_way, 0.0) / min(workers, max(len(unfinished), 1)) + 0.2 * len(unfinished)) * slower**2
+
+
+def _cache_jobs(cache: CacheMoment) -> int:
+    """At least one where none is known yet: filling, or an index."""
+    return cache.work.left or (1 if cache.state in ("planned", "building") else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Left:
+    """What is left of tables, stage by stage."""
+
+    pace: Pace
+    workers: int
+    z: float
+
+    def chain(self, number: int, table: TableMoment) -> Chain:
+        if table.method == "backfill":
+            # It swaps nothing, so it waits for nobody.
+            return Chain(set_no=-2 - number, before=tuple(self._backfill(table)))
+        stages: dict[str, Callable[[TableMoment, bool], Stage]] = {
+            "copying": self._copy,
+            "first_drain": lambda t, now: self._jobs(t, "drain", 1, now),
+            "indexing": lambda t, now: self._jobs(t, "index", t.indexes, now),
+            "catching_up": lambda t, now: self._jobs(t, "drain", 1, now),
+            "verifying": self._verify,
+            "ready": lambda t, now: self._jobs(t, "drain", 0, now),
+            "validating": lambda t, now: self._jobs(t, "validate", t.keys, now),
+        }
+        present = _STANDS_BEFORE.get(table.state, table.state)
+        begun = present == table.state
+        at = _REBUILD.index(present)
+        left = [stages[name](table, begun and name == present) for name in _REBUILD[at:]]
+        swap = max(_REBUILD.index("validating") - at, 0)
+        return Chain(set_no=table.set_no, before=tuple(left[:swap]), after=tuple(left[swap:]))
+
+    def _jobs(self, table: TableMoment, kind: str, count: int, begun: bool) -> Stage:
+        """Jobs that each go over the whole table. Where their stage has begun, the ledger knows how many are left."""
+        each = self.pace.fixed_s + table.rows_of_one(kind) * self.pace.per_row_s(kind, table, self.z)
+        work = table.of(kind)
+        if not begun:
+            return self._stage(each * count, count, math.ceil(count / max(self.workers, 1)) * each)
+        longest = [_rest(each, age) for age in work.running] + [each] * work.waiting
+        return self._stage(sum(longest), len(longest), max(longest, default=0.0))
+
+    def _copy(self, table: TableMoment, begun: bool) -> Stage:
+        rows = table.rows
+        if begun:
+            rows = _rows_left(table, table.of("copy"))
+        return self._chunks(table, "copy", rows, begun=begun)
+
+    def _verify(self, table: TableMoment, begun: bool) -> Stage:
+        """Both sides, with VACUUM and ANALYZE beside it."""
+        work = table.of("verify")
+        rows = 2 * table.rows
+        if begun:
+            rows = round(rows * work.left / max(work.left + work.done_now, 1))
+        chunks = self._chunks(table, "verify", rows, begun=begun)
+        vacuum = self._jobs(table, "vacuum", 1, begun)
+        return Stage(
+            seconds=chunks.seconds + vacuum.seconds,
+            width=chunks.width + vacuum.width,
+            least=max(chunks.least, vacuum.least),
+        )
+
+    def _chunks(self, table: TableMoment, kind: str, rows: int, *, begun: bool) -> Stage:
+        work = table.of(kind)
+        count = max(work.left, 1) if begun else max(1, min(16, rows // 20_000))
+        if begun and not table.cut:
+            count = max(count, self.workers)
+        each = self.pace.fixed_s + rows / count * self.pace.per_row_s(kind, table, self.z)
+        under_way = sum(min(age, 0.7 * each) for age in work.running) if begun else 0.0
+        return self._stage(max(count * each - under_way, 0.0), count, 0.3 * each)
+
+    def _backfill(self, table: TableMoment) -> Iterator[Stage]:
+        """A round that fills, one that finds nothing more, then what proves NOT NULL and uniqueness."""
+        if table.state in ("planned", "extended", "backfilling"):
+            looked_at = table.of("backfill").rows_now if table.state == "backfilling" else 0
+            rows = max(table.rows - looked_at, table.rows // 50)
+            yield self._chunks(table, "backfill", rows, begun=table.state == "backfilling")
+            if table.rounds == 0:
+                yield self._chunks(table, "backfill", table.rows // 4, begun=False)
+        begun = table.state == "constraining"
+        yield self._jobs(table, "validate", 1, begun)
+        yield self._jobs(table, "index", 0, begun)
+
+    @staticmethod
+    def _stage(seconds: float, width: int, least: float) -> Stage:
+        return Stage(seconds=seconds, width=max(width, 1), least=least)
+
+
+def _rows_left(table: TableMoment, work: Work) -> int:
+    """Of a copy that has begun: by its jobs where all are cut, else by the rows that are expected."""
+    if not table.cut:
+        return max(table.rows - work.rows_now, table.rows // 20)
+    return round(table.rows * work.left / max(work.left + work.done_now, 1))
+
+
+def _rest(each: float, age: float) -> float:
+    """What is left of a job that should take so long; one that is late may take a third of its age more."""
+    return max(each - age, age / 3)
