@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+EPSILON_S = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class _Active:
     width: int
     least: float
     chain: int
-    ends_at: float | None = None
+    ends_at: float = math.nan
 
 
 class _Coordinator:
@@ -91,43 +94,39 @@ def makespan(
 
     for number in range(len(chains)):
         go_on(number, 0.0)
-    now, active = 0.0, [*_begun(pending, 0.0)]
+    now = 0.0
+    # Those that nobody has come to yet wait in their order, and are not looked at.
+    active: dict[int, _Active] = {}
     while pending or active:
-        ends = [_end(one, share, now) for one, share in _shares(active, workers, now)]
-        nearest = min(ends, default=float("inf"))
-        then = min(nearest, pending[0][0] if pending else float("inf"))
-        for one, share in _shares(active, workers, now):
+        while pending and pending[0][0] <= now + EPSILON_S:
+            _, place, begun = heapq.heappop(pending)
+            active[place] = begun
+        served = _served(active, workers, now)
+        then = min((_end(one, share, now) for _, one, share in served), default=math.inf)
+        then = min(then, pending[0][0] if pending else math.inf)
+        for place, one, share in served:
             one.seconds = max(one.seconds - share * (then - now), 0.0)
+            if one.seconds <= EPSILON_S and one.ends_at <= then + EPSILON_S:
+                del active[place]
+                go_on(one.chain, then)
         now = then
-        finished = [
-            one for one in active if one.ends_at is not None and one.seconds <= 1e-9 and one.ends_at <= now + 1e-9
-        ]
-        active = [one for one in active if one not in finished]
-        for one in finished:
-            go_on(one.chain, now)
-        active += _begun(pending, now)
     return last
 
 
-def _begun(pending: list[tuple[float, int, _Active]], now: float) -> Iterator[_Active]:
-    while pending and pending[0][0] <= now + 1e-12:
-        yield heapq.heappop(pending)[2]
-
-
-def _shares(active: Sequence[_Active], workers: int, now: float) -> list[tuple[_Active, int]]:
-    """How many workers each stage has, first come first served; one that only waits for its longest job keeps one."""
-    free, found = workers, []
-    for one in active:
+def _served(active: Mapping[int, _Active], workers: int, now: float) -> list[tuple[int, _Active, int]]:
+    """Place, stage and its workers, first come first served; one that waits for its longest job keeps one worker."""
+    free = workers
+    found: list[tuple[int, _Active, int]] = []
+    for place, one in active.items():
         if free <= 0:
             break
-        share = min(one.width if one.seconds > 1e-9 else 1, free)
-        if one.ends_at is None:
+        share = min(one.width if one.seconds > EPSILON_S else 1, free)
+        if math.isnan(one.ends_at):
             one.ends_at = now + one.least
         free -= share
-        found.append((one, share))
+        found.append((place, one, share))
     return found
 
 
 def _end(one: _Active, share: int, now: float) -> float:
-    assert one.ends_at is not None
     return max(now + one.seconds / share, one.ends_at)
