@@ -11,17 +11,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import redis
 
-from benchmarks.eta_worlds import World, mixed
+from benchmarks.eta_worlds import Platform, World, mixed
 from benchmarks.recordings import Recording, write_recording
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from monitoring.moment import Moment
 from monitoring.outlook import closed_seconds, read_moment
+from producer.local_workers import LocalWorkers
+from replank.settings import Settings, load_settings
 from replank.states import RunState
 from sql.connection import Connection, connect
 from sql.ledger import history, runs, work
@@ -62,39 +66,43 @@ class Shape:
     """What is recorded: a world, how many workers, how often it is looked at, and what is done meanwhile."""
 
     what: str
-    world: World
+    world: World | Platform
     workers: int = 2
     every_s: float = 0.25
+    standing: bool = True
+    """Whether the workers are there before the run, as on hosts of their own; else `run --workers` starts them."""
     meddle: Meddling = leave_alone
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
-LARGE = {"large": 300_000, "small": 500}
+LARGE = {"large": 600_000, "small": 500}
 
 SHAPES: dict[str, Shape] = {
-    "one-large": Shape(what="one table of 300,000 rows", world=World(rows=LARGE)),
+    "one-large": Shape(what="one table of 600,000 rows", world=World(rows=LARGE), standing=False),
     "one-large-throttled": Shape(
-        what="one table of 300,000 rows, one job at a time",
+        what="one table of 600,000 rows, one job at a time",
         world=World(rows=LARGE, indexes=("parent_id", "at", "n"), chunk_mb=2),
         meddle=throttle_between(0, 1e9, 1),
     ),
     "two-large-by-key": Shape(
         what="two tables of 120,000 rows, cut along the key",
         world=World(rows={"a": 120_000, "b": 120_000}, axis="primary_key"),
+        every_s=0.15,
     ),
     "large-among-small": Shape(
         what="250,000 rows in the last of eight tables", world=World(rows={**mixed((500,) * 7), "z": 250_000})
     ),
-    "twenty-mixed": Shape(what="nineteen tables of mixed size", world=World(rows=mixed())),
+    "twenty-mixed": Shape(what="nineteen tables of mixed size", world=World(rows=mixed()), every_s=0.4),
     "twenty-mixed-paused": Shape(
         what="nineteen tables of mixed size, paused for four seconds",
         world=World(rows=mixed()),
+        every_s=0.5,
         meddle=pause_between(2.5, 6.5),
     ),
     "twenty-mixed-one-worker": Shape(
         what="nineteen tables of mixed size, one worker, throttled for a while",
         world=World(rows=mixed((90_000, *((30_000, 5_000, 900, 50) * 4)))),
         workers=1,
+        every_s=0.6,
         meddle=throttle_between(2.0, 5.0, 1),
     ),
     "backfill": Shape(
@@ -104,8 +112,14 @@ SHAPES: dict[str, Shape] = {
     "caches": Shape(
         what="80,000 rows, and two caches of them",
         world=World(rows={"a": 80_000, "b": 30_000}, caches=("a", "b")),
+        every_s=0.15,
     ),
-    "four-workers": Shape(what="nineteen tables of mixed size, four workers", world=World(rows=mixed()), workers=4),
+    "platform": Shape(
+        what="the demonstration's platform of 71 models, with an audit log", world=Platform(rows=4_000), every_s=1.5
+    ),
+    "four-workers": Shape(
+        what="nineteen tables of mixed size, four workers", world=World(rows=mixed()), workers=4, every_s=0.5
+    ),
 }
 
 
@@ -118,25 +132,39 @@ def record(name: str, shape: Shape, postgres: EmbeddedPostgres, valkey: Embedded
         connection.execute("CHECKPOINT")
     with tempfile.TemporaryDirectory(prefix="replank-record-") as folder:
         plan = Path(folder) / "plan.toml"
-        plan.write_text(shape.world.plan_text(database), encoding="utf-8")
-        process = start_run(plan, url, valkey.url(), workers=shape.workers)
-        try:
+        settings = load_settings(database_url=url, broker_url=valkey.url())
+        shape.world.write_plan(plan, url)
+        with ExitStack() as stack:
+            if shape.standing:
+                stack.enter_context(LocalWorkers(settings, count=shape.workers))
+                wait_for_workers(valkey.url())
+            process = start_run(plan, settings, workers=0 if shape.standing else shape.workers)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
             moments, end_s = watch(url, process, every_s=shape.every_s, meddle=shape.meddle)
-        finally:
-            process.terminate()
-            process.wait()
     postgres.drop_database(database)
     return Recording(name=name, what=shape.what, moments=tuple(moments), end_s=end_s)
 
 
-def start_run(plan: Path, database_url: str, broker_url: str, *, workers: int) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "REPLANK_DATABASE_URL": database_url, "REPLANK_BROKER_URL": broker_url}
+def start_run(plan: Path, settings: Settings, *, workers: int) -> subprocess.Popen[bytes]:
+    urls = {"REPLANK_DATABASE_URL": settings.database(), "REPLANK_BROKER_URL": settings.broker()}
     return subprocess.Popen(
         [*COMMAND, "run", str(plan), "--workers", str(workers), "--quiet"],
-        env=environment,
+        env={**os.environ, **urls},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
+
+
+def wait_for_workers(broker_url: str) -> None:
+    """Until a worker waits for messages."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    with redis.Redis.from_url(broker_url) as broker:
+        while not any(client["cmd"] == "brpop" for client in broker.client_list()):
+            if time.monotonic() > give_up_at:
+                raise RuntimeError("no worker has come")
+            time.sleep(0.1)
 
 
 def watch(

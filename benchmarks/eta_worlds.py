@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
+
+from demo.platform.create import create_platform
+from demo.platform.fill import fill
+from demo.product import Product
 
 MIXED_ROWS = (
     60_000,
@@ -61,8 +66,11 @@ class World:
                 connection.execute(statement)
             connection.execute("VACUUM (ANALYZE)")
 
-    def plan_text(self, database: str) -> str:
+    def write_plan(self, path: Path, url: str) -> None:
         """As a person would write it."""
+        path.write_text(self._plan_text(url.rpartition("/")[2]), encoding="utf-8")
+
+    def _plan_text(self, database: str) -> str:
         lines = ["version = 1", "[database]", f'name = "{database}"']
         if self.chunk_mb is not None:
             lines += ["[options]", f"chunk_mb = {self.chunk_mb}"]
@@ -80,6 +88,24 @@ class World:
             lines += ["[[caches]]", f'name = "{name}_summary"', 'kind = "table"', f'query = "{query}"']
             lines += ['chunk_by = "bucket"', "chunks = 12"]
         return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """The demonstration's platform with so many rows; the plan is what `replank inspect` proposes, and an audit log."""
+
+    rows: int
+
+    def create(self, url: str) -> None:
+        create_platform(url)
+        with psycopg.connect(url) as connection:
+            fill(connection, rows=self.rows)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+
+    def write_plan(self, path: Path, url: str) -> None:
+        Product(database_url=url, broker_url="redis://127.0.0.1/0").call_quietly("inspect", "--out", str(path))
+        path.write_text(path.read_text(encoding="utf-8") + "\n[steps.audit_log]\n", encoding="utf-8")
 
 
 def mixed(rows: Sequence[int] = MIXED_ROWS) -> dict[str, int]:

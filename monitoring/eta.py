@@ -9,31 +9,50 @@ plausible. Pauses and closed windows are no part of it, as nobody knows how long
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from monitoring.moment import CacheMoment, Moment, TableMoment, Work
 from monitoring.pace import Pace
 from monitoring.schedule import Chain, Stage, makespan
 
-TURN_S = 0.04
-"""What the coordinator needs to move a table on, where it is not measured yet."""
+TURN_S = {
+    "captured": 0.04,
+    "copying": 0.005,
+    "first_drain": 0.005,
+    "indexing": 0.02,
+    "catching_up": 0.02,
+    "verifying": 0.01,
+    "ready": 0.01,
+    "swapped": 0.08,
+    "validating": 0.01,
+    "done": 0.02,
+    "extended": 0.04,
+    "backfilling": 0.02,
+    "constraining": 0.02,
+}
+"""What the coordinator needs to move a table into a state: known beforehand, and worth `KNOWN_TURNS` of this run."""
+
+KNOWN_TURNS = 3
 
 HANDOVER_S = 0.06
 """From a barrier that opens to the first job behind it."""
+
+IDLE_S = 0.015
+"""Between two jobs of a worker, where it is not measured yet."""
 
 SCRIPT_BLOCK_S = 0.1
 PLANNING_S = 0.15
 """What planning one table takes."""
 
 CACHE_JOB_S = 1.0
-ENDING_S = 0.4
+ENDING_S = 0.1
 """From the last table to the run's own word."""
 
 Z = 1.3
 """Spreads between the middle and an end."""
 
-SMALLEST_S = 0.3
+SMALLEST_S = 0.5
 """An end is never nearer to the middle: turns of the coordinator and commits are not told more exactly."""
 
 _REBUILD = ("copying", "first_drain", "indexing", "catching_up", "verifying", "ready", "validating")
@@ -54,7 +73,8 @@ def estimate(moment: Moment) -> Eta | None:
     if not moment.open:
         return None
     pace = Pace(moment.tables)
-    if not (pace.measured_jobs or moment.scripts.done or any(c.work.done for c in moment.caches)):
+    if not (moment.workers or moment.scripts.done):
+        # Nobody works yet: whether two or twenty will come, nobody knows.
         return None
     low, middle, high = (_seconds(moment, pace, z) for z in (-Z, 0.0, Z))
     return Eta(low=max(min(low, middle - SMALLEST_S), 0.0), middle=middle, high=max(high, middle + SMALLEST_S))
@@ -64,8 +84,8 @@ def _seconds(moment: Moment, pace: Pace, z: float) -> float:
     """All that is left, with paces `z` spreads from the middle."""
     slower = math.exp(z * 0.3)
     workers = max(moment.workers, 1)
-    turn_s = (TURN_S * pace.machine if moment.turn_s is None else moment.turn_s) * slower
-    plan = _Left(pace=pace, workers=workers, z=z)
+    idle_s = IDLE_S if moment.idle_s is None else moment.idle_s
+    plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, pace, slower), fixed_s=pace.fixed_s + idle_s)
     scripts = _of_scripts(moment, slower)
     tables = makespan(
         [
@@ -74,11 +94,20 @@ def _seconds(moment: Moment, pace: Pace, z: float) -> float:
             if table.state != "done"
         ],
         workers=workers,
-        turn_s=turn_s,
         handover_s=HANDOVER_S * slower,
     )
     caches = _of_caches(moment, workers, slower)
     return scripts + tables + caches + (ENDING_S + moment.measuring_s) * slower
+
+
+def _turns(moment: Moment, pace: Pace, slower: float) -> dict[str, float]:
+    """By the state that a table is moved into, what the coordinator needs for it."""
+    found: dict[str, float] = {}
+    for state, known in TURN_S.items():
+        count, seconds = moment.turns.get(state, (0, 0.0))
+        middle = (known * pace.machine * KNOWN_TURNS + seconds * count) / (KNOWN_TURNS + count)
+        found[state] = middle * slower
+    return found
 
 
 def _of_scripts(moment: Moment, slower: float) -> float:
@@ -125,11 +154,14 @@ class _Left:
     pace: Pace
     workers: int
     z: float
+    turns: Mapping[str, float]
+    fixed_s: float
+    """What a job takes beside its rows, with the time until its place has the next one."""
 
     def chain(self, number: int, table: TableMoment) -> Chain:
         if table.method == "backfill":
             # It swaps nothing, so it waits for nobody.
-            return Chain(set_no=-2 - number, before=tuple(self._backfill(table)))
+            return Chain(set_no=-2 - number, before=tuple(self._backfill(table)), done_s=self.turns["done"])
         stages: dict[str, Callable[[TableMoment, bool], Stage]] = {
             "copying": self._copy,
             "first_drain": lambda t, now: self._jobs(t, "drain", 1, now),
@@ -142,13 +174,24 @@ class _Left:
         present = _STANDS_BEFORE.get(table.state, table.state)
         begun = present == table.state
         at = _REBUILD.index(present)
-        left = [stages[name](table, begun and name == present) for name in _REBUILD[at:]]
+        left = [
+            replace(stages[name](table, begun and name == present), turn_s=0.0 if name == present else self.turns[name])
+            for name in _REBUILD[at:]
+        ]
+        if table.state == "planned":
+            left[0] = replace(left[0], turn_s=self.turns["captured"] + self.turns["copying"])
         swap = max(_REBUILD.index("validating") - at, 0)
-        return Chain(set_no=table.set_no, before=tuple(left[:swap]), after=tuple(left[swap:]))
+        return Chain(
+            set_no=table.set_no,
+            before=tuple(left[:swap]),
+            after=tuple(left[swap:]),
+            swap_s=self.turns["swapped"] if swap else 0.0,
+            done_s=self.turns["done"],
+        )
 
     def _jobs(self, table: TableMoment, kind: str, count: int, begun: bool) -> Stage:
         """Jobs that each go over the whole table. Where their stage has begun, the ledger knows how many are left."""
-        each = self.pace.fixed_s + table.rows_of_one(kind) * self.pace.per_row_s(kind, table, self.z)
+        each = self.fixed_s + table.rows_of_one(kind) * self.pace.per_row_s(kind, table, self.z)
         work = table.of(kind)
         if not begun:
             return self._stage(each * count, count, math.ceil(count / max(self.workers, 1)) * each)
@@ -180,7 +223,7 @@ class _Left:
         count = max(work.left, 1) if begun else max(1, min(16, rows // 20_000))
         if begun and not table.cut:
             count = max(count, self.workers)
-        each = self.pace.fixed_s + rows / count * self.pace.per_row_s(kind, table, self.z)
+        each = self.fixed_s + rows / count * self.pace.per_row_s(kind, table, self.z)
         under_way = sum(min(age, 0.7 * each) for age in work.running) if begun else 0.0
         return self._stage(max(count * each - under_way, 0.0), count, 0.3 * each)
 

@@ -131,9 +131,10 @@ class Moment:
     """A run at one moment. `at_s` is since it began.
 
     `workers` are those that had jobs lately, at most as many as the last open window allowed. `unplanned` are tables
-    of the plan that the ledger does not know yet, with the rows that the catalogue says they have. `turn_s` is what
-    the coordinator needs to move one table on; None where that cannot be told yet. `measuring_s` is what measuring
-    took before the run began: it is done once more at its end.
+    of the plan that the ledger does not know yet, with the rows that the catalogue says they have. `turns` is what the
+    coordinator needed to move a table into a state: how often it was seen, and the median of the seconds since it had
+    moved another one. `measuring_s` is what measuring took before the run began: it is done once more at its end.
+    `idle_s` is for how long a place for a job stood empty between two jobs; None where too few have ended.
     """
 
     at_s: float
@@ -142,33 +143,36 @@ class Moment:
     workers: int
     unplanned: int = 0
     unplanned_rows: int = 0
-    turn_s: float | None = None
+    turns: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     measuring_s: float = 0.0
+    idle_s: float | None = None
     scripts: ScriptsMoment = field(default_factory=ScriptsMoment)
     tables: tuple[TableMoment, ...] = ()
     caches: tuple[CacheMoment, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Short, for recordings: what changes at every moment comes first."""
-        turn = None if self.turn_s is None else round(self.turn_s, 4)
-        head = [round(self.at_s, 2), int(self.open), self.workers, self.unplanned, self.unplanned_rows, turn]
+        idle = None if self.idle_s is None else round(self.idle_s, 4)
+        head = [round(self.at_s, 2), int(self.open), self.workers, self.unplanned, self.unplanned_rows, idle]
         return {
             "head": [*head, round(self.measuring_s, 3), self.scripts.to_json()],
+            "turns": {state: [count, round(seconds, 4)] for state, (count, seconds) in self.turns.items()},
             "tables": [table.to_json() for table in self.tables],
             "caches": [cache.to_json() for cache in self.caches],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Moment:
-        at_s, is_open, workers, unplanned, unplanned_rows, turn_s, measuring_s, scripts = document["head"]
+        at_s, is_open, workers, unplanned, unplanned_rows, idle_s, measuring_s, scripts = document["head"]
         return cls(
             at_s=at_s,
             open=bool(is_open),
             workers=workers,
             unplanned=unplanned,
             unplanned_rows=unplanned_rows,
-            turn_s=turn_s,
+            turns={state: (count, seconds) for state, (count, seconds) in document["turns"].items()},
             measuring_s=measuring_s,
+            idle_s=idle_s,
             scripts=ScriptsMoment.from_json(scripts),
             tables=tuple(TableMoment.from_json(table) for table in document["tables"]),
             caches=tuple(CacheMoment.from_json(cache) for cache in document["caches"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -14,12 +13,12 @@ from sql.ledger import caches, history, scripts, tables, work
 from sql.ledger.history import WindowChange
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
-from sql.ledger.work import Age, Tally
+from sql.ledger.work import Age, Rhythm, Tally
 
 DATA_PHASE = 3
 UNFINISHED = ("waiting", "failed")
-LONGEST_TURN_S = 1.0
-"""Between two moves of tables: longer ones were spent waiting for workers."""
+FEW_JOBS = 4
+LONGEST_IDLE_S = 1.0
 
 _Of = tuple[int | None, int | None, str]
 
@@ -32,14 +31,16 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
     done = _work(tallies, work.read_ages(connection, run_id))
     blocks = work.script_blocks(connection, run_id, before_phase=DATA_PHASE)
     planned = bool(found) or scripts.has_step(connection, run_id, run.plan.steps.carrier)
+    workers = min(work.workers_lately(connection, run_id), last_open(windows, run))
     wanted = [] if planned else [(t.table_schema, t.name) for _, t in run.plan.wanted_tables]
     return Moment(
         at_s=work.seconds_since_begin(connection, run_id) - closed_seconds(windows, until=None),
         open=run.state is RunState.RUNNING,
-        workers=min(work.workers_lately(connection, run_id), last_open(windows, run)),
+        workers=workers,
         unplanned=len(wanted),
         unplanned_rows=work.rows_of_tables(connection, wanted) if wanted else 0,
-        turn_s=turn_seconds(work.turns(connection, run_id)),
+        turns=work.turns(connection, run_id),
+        idle_s=idle_seconds(work.read_rhythm(connection, run_id), workers),
         measuring_s=work.measuring_seconds(connection, run_id),
         scripts=ScriptsMoment(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
         tables=_tables(connection, run_id, found, done),
@@ -53,7 +54,7 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
 def closed_seconds(windows: Sequence[WindowChange], *, until: datetime | None) -> float:
     """For how long the window was closed: paused, or by a signal. `until` ends one that is still closed; None: now."""
     total = timedelta()
-    for change, following in zip(windows, [*windows[1:], None], strict=True):
+    for change, following in zip(windows, [*windows[1:], None], strict=False):
         if change.now == 0:
             end = until if following is None else following.at
             total += (end or datetime.now(change.at.tzinfo)) - change.at
@@ -67,12 +68,11 @@ def last_open(windows: Sequence[WindowChange], run: Run) -> int:
     return next((change.now for change in reversed(windows) if change.now), 1)
 
 
-def turn_seconds(moved: Sequence[datetime]) -> float | None:
-    """What the coordinator needs to move a table on: the quicker moves, when it did not wait. None before ten."""
-    apart = sorted((later - at).total_seconds() for at, later in itertools.pairwise(moved))
-    # A whole set that changes places is written down at once.
-    turns = [seconds for seconds in apart if 0.001 < seconds < LONGEST_TURN_S]
-    return turns[len(turns) // 3] if len(turns) >= 10 else None
+def idle_seconds(rhythm: Rhythm, workers: int) -> float | None:
+    """For how long one of as many places stood empty between two jobs. A pause is longer than the median sees."""
+    if rhythm.jobs < FEW_JOBS:
+        return None
+    return min(max(rhythm.apart * workers - rhythm.took, 0.0), LONGEST_IDLE_S)
 
 
 def _work(tallies: Iterable[Tally], ages: Iterable[Age]) -> dict[_Of, Work]:

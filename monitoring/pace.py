@@ -23,6 +23,10 @@ PER_ROW_S = {
 }
 """Known beforehand, for rows of 200 bytes on one core of a present machine. A verification reads both sides."""
 
+SMALL_ROWS = 1_000
+KNOWN_JOBS = 5
+"""A job of few rows is all fixed; what is known beforehand counts as much as so many jobs."""
+
 KNOWN_ROWS = 30_000
 """What was known beforehand counts as much as so many rows of this run."""
 
@@ -42,22 +46,42 @@ class _Measured:
     """Beside what its jobs take whatever their size."""
 
 
-def _measured(kind: str, table: TableMoment, work: Work) -> _Measured:
+def _rows(kind: str, table: TableMoment, work: Work) -> int:
     """Of what was done on a table. Index jobs and the like report no rows: they go over all of the table's."""
-    rows = work.rows if kind in ("copy", "verify", "backfill") else work.done * table.rows_of_one(kind)
-    return _Measured(rows=rows, seconds=max(work.seconds - FIXED_S * work.done, 0.2 * work.seconds))
+    return work.rows if kind in ("copy", "verify", "backfill") else work.done * table.rows_of_one(kind)
+
+
+def _fixed(tables: Sequence[TableMoment]) -> float:
+    """What jobs of few rows took; all of it is what any job takes beside its rows."""
+    small = [
+        work
+        for table in tables
+        for kind, work in table.work.items()
+        if work.done and _rows(kind, table, work) <= SMALL_ROWS * work.done
+    ]
+    jobs, seconds = sum(work.done for work in small), sum(work.seconds for work in small)
+    return (FIXED_S * KNOWN_JOBS + seconds) / (KNOWN_JOBS + jobs)
 
 
 class Pace:
     """Seconds per row of each kind of job, with its spread: of all tables, and of each."""
 
     def __init__(self, tables: Sequence[TableMoment]) -> None:
-        self._sums = {kind: _add([_measured(kind, t, t.of(kind)) for t in tables]) for kind in PER_ROW_S}
+        self.fixed_s = _fixed(tables)
+        self._sums = {kind: _add([self._measured(kind, table) for table in tables]) for kind in PER_ROW_S}
         self.machine = self._machine()
         self._of_all = {
             kind: (self.machine * PER_ROW_S[kind] * KNOWN_ROWS + found.seconds) / (KNOWN_ROWS + found.rows)
             for kind, found in self._sums.items()
         }
+
+    def _measured(self, kind: str, table: TableMoment) -> _Measured:
+        work = table.of(kind)
+        rows = _rows(kind, table, work)
+        if rows <= SMALL_ROWS * work.done:
+            # Its seconds say nothing about rows.
+            return _Measured(rows=0, seconds=0.0)
+        return _Measured(rows=rows, seconds=max(work.seconds - self.fixed_s * work.done, 0.2 * work.seconds))
 
     def _machine(self) -> float:
         """How much slower than known beforehand everything is here."""
@@ -71,7 +95,7 @@ class Pace:
 
     def per_row_s(self, kind: str, table: TableMoment, z: float) -> float:
         """Seconds per row, `z` spreads above the middle."""
-        own = _measured(kind, table, table.of(kind))
+        own = self._measured(kind, table)
         middle = (self._of_all[kind] * KNOWN_ROWS + own.seconds) / (KNOWN_ROWS + own.rows)
         return middle * math.exp(z * self.spread(kind, own.rows))
 
@@ -80,15 +104,6 @@ class Pace:
         known = SPREAD_KNOWN**2 * KNOWN_ROWS / (KNOWN_ROWS + self._sums[kind].rows)
         of_table = SPREAD_OF_TABLE**2 * KNOWN_ROWS / (KNOWN_ROWS + own_rows)
         return math.sqrt(SPREAD_ALWAYS**2 + known + of_table)
-
-    @property
-    def fixed_s(self) -> float:
-        return FIXED_S * self.machine
-
-    @property
-    def measured_jobs(self) -> bool:
-        """Whether there is any base for a pace of this run's own."""
-        return any(found.rows for found in self._sums.values())
 
 
 def _add(found: Sequence[_Measured]) -> _Measured:

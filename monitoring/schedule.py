@@ -16,21 +16,28 @@ EPSILON_S = 1e-9
 class Stage:
     """Work between two barriers of one table: `seconds` of one worker, which at most `width` may share.
 
-    `least` is how long it takes however many share it: its longest job.
+    `least` is how long it takes however many share it: its longest job. `turn_s` is what the coordinator does first.
     """
 
     seconds: float
     width: int = 1
     least: float = 0.0
+    turn_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """The stages of one table, one after the other. Those `after` come when all tables of its set have come so far."""
+    """The stages of one table, one after the other.
+
+    Those `after` come when all tables of its set have come so far, and the coordinator has spent `swap_s` on it.
+    """
 
     set_no: int
     before: tuple[Stage, ...]
     after: tuple[Stage, ...] = ()
+    swap_s: float = 0.0
+    done_s: float = 0.0
+    """The coordinator's last word on the table."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -47,27 +54,23 @@ class _Active:
 class _Coordinator:
     """Does one thing after the other: each stage begins with a turn of its."""
 
-    def __init__(self, turn_s: float, handover_s: float) -> None:
+    def __init__(self) -> None:
         self._free_at = 0.0
-        self._turn_s = turn_s
-        self._handover_s = handover_s
 
-    def after(self, now: float, turns: float = 1.0) -> float:
-        """When workers can begin what it sets about now."""
-        self._free_at = max(self._free_at, now) + turns * self._turn_s
-        return self._free_at + self._handover_s
+    def after(self, now: float, seconds: float) -> float:
+        """When it is through with what it sets about now."""
+        self._free_at = max(self._free_at, now) + seconds
+        return self._free_at
 
 
-def makespan(
-    chains: Sequence[Chain], *, workers: int, turn_s: float, handover_s: float, swap_turns: float = 4.0
-) -> float:
+def makespan(chains: Sequence[Chain], *, workers: int, handover_s: float) -> float:
     """Seconds until all chains are through. Workers take the stages in the order in which these begin."""
-    coordinator = _Coordinator(turn_s, handover_s)
+    coordinator = _Coordinator()
     stages = [iter(chain.before) for chain in chains]
-    swapped: set[int] = set()
-    waiting_for = defaultdict(set)
+    members: dict[int, list[int]] = defaultdict(list)
     for number, chain in enumerate(chains):
-        waiting_for[chain.set_no].add(number)
+        members[chain.set_no].append(number)
+    missing = {set_no: len(found) for set_no, found in members.items()}
     pending: list[tuple[float, int, _Active]] = []
     order = itertools.count()
     last = 0.0
@@ -75,22 +78,21 @@ def makespan(
     def go_on(number: int, now: float) -> None:
         """The next stage of a chain; at the end of its first part, its set's swap."""
         nonlocal last
-        stage = next(stages[number], None)
+        stage, set_no = next(stages[number], None), chains[number].set_no
         if stage is not None:
             active = _Active(seconds=stage.seconds, width=stage.width, least=stage.least, chain=number)
-            heapq.heappush(pending, (coordinator.after(now), next(order), active))
-            return
-        last = max(last, now)
-        set_no = chains[number].set_no
-        waiting_for[set_no].discard(number)
-        if set_no in swapped or waiting_for[set_no]:
-            return
-        swapped.add(set_no)
-        done_at = coordinator.after(now, swap_turns)
-        last = max(last, done_at)
-        for other in (n for n, chain in enumerate(chains) if chain.set_no == set_no):
-            stages[other] = iter(chains[other].after)
-            go_on(other, done_at)
+            begins = coordinator.after(now, stage.turn_s) + handover_s
+            heapq.heappush(pending, (begins, next(order), active))
+        elif missing[set_no] > 1:
+            missing[set_no] -= 1
+        elif missing[set_no] == 1:
+            missing[set_no] = 0
+            last = max(last, swapped_at := coordinator.after(now, sum(chains[n].swap_s for n in members[set_no])))
+            for member in members[set_no]:
+                stages[member] = iter(chains[member].after)
+                go_on(member, swapped_at)
+        else:
+            last = max(last, coordinator.after(now, chains[number].done_s))
 
     for number in range(len(chains)):
         go_on(number, 0.0)

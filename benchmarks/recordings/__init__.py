@@ -26,10 +26,12 @@ class Recording:
 def write_recording(recording: Recording, folder: Path = FOLDER) -> Path:
     """Each moment says only what is not as it was in the one before."""
     moments: list[dict[str, Any]] = []
-    before: dict[str, Any] = {"tables": [], "caches": []}
+    before: dict[str, Any] = {"turns": {}, "tables": [], "caches": []}
     for moment in recording.moments:
         document = moment.to_json()
         said: dict[str, Any] = {"head": document["head"]}
+        if document["turns"] != before["turns"]:
+            said["turns"] = document["turns"]
         for part in ("tables", "caches"):
             changed = _changed(before[part], document[part])
             if changed:
@@ -59,12 +61,13 @@ def read_recording(path: Path) -> Recording:
 
 def _moments(said: Sequence[dict[str, Any]]) -> Iterator[Moment]:
     parts: dict[str, dict[int, Any]] = {"tables": {}, "caches": {}}
+    turns: dict[str, Any] = {}
     for document in said:
+        turns = document.get("turns", turns)
         for part, known in parts.items():
             known.update({int(n): found for n, found in document.get(part, {}).items()})
-        yield Moment.from_json(
-            {"head": document["head"], **{part: [known[n] for n in sorted(known)] for part, known in parts.items()}}
-        )
+        rest = {part: [known[n] for n in sorted(known)] for part, known in parts.items()}
+        yield Moment.from_json({"head": document["head"], "turns": turns, **rest})
 
 
 def read_recordings(folder: Path = FOLDER) -> list[Recording]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
@@ -74,9 +73,24 @@ def indexes_before(connection: Connection, run_id: int) -> dict[tuple[str, str],
     return {(r["relation"][0], r["relation"][1]): r["n"] for r in found}
 
 
-def turns(connection: Connection, run_id: int) -> list[datetime]:
-    """The newest moments at which tables were moved on, in time order."""
-    return [r["at"] for r in rows(connection, query("work.turns"), {"run_id": run_id})][::-1]
+def turns(connection: Connection, run_id: int) -> dict[str, tuple[int, float]]:
+    """State → how often a table was moved into it right after another move, and the median of the seconds between."""
+    return {r["state"]: (r["n"], r["seconds"]) for r in rows(connection, query("work.turns"), {"run_id": run_id})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """Of the newest chunks that followed another one of their table: `apart` seconds at the median, taking `took`."""
+
+    jobs: int
+    apart: float
+    took: float
+
+
+def read_rhythm(connection: Connection, run_id: int) -> Rhythm:
+    found = row(connection, query("work.rhythm"), {"run_id": run_id})
+    assert found is not None
+    return Rhythm(**found)
 
 
 def workers_lately(connection: Connection, run_id: int) -> int:

@@ -24,8 +24,12 @@ SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds FRO
 SELECT parse_ident(relation) AS relation, count(*)::int AS n FROM replank.catalogue_before
  WHERE run_id = %(run_id)s AND what = 'index' GROUP BY catalogue_before.relation;
 
--- turns: the moments at which tables were moved on, the newest first
-SELECT at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT 200;
+-- turns: how long after another one a table was moved on, by the state it came to. What changes places together is one move,
+-- and half a second without any was spent waiting for workers: so the quicker moves count
+SELECT state, count(*)::int AS n, percentile_cont(0.3) WITHIN GROUP (ORDER BY apart)::float8 AS seconds FROM (
+  SELECT state, extract(epoch FROM at - lag(at) OVER (ORDER BY at))::float8 AS apart
+    FROM (SELECT state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT 1000) AS newest) AS moves
+ WHERE apart > 0.001 AND apart < 0.5 GROUP BY state;
 
 -- workers_lately: who finished the newest jobs, within a minute of the newest; and who works now
 WITH newest AS (
@@ -41,3 +45,12 @@ WITH RECURSIVE named AS (
 tree (oid, reltuples) AS (
   SELECT oid, reltuples FROM named UNION SELECT i.inhrelid, c.reltuples FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid)
 SELECT coalesce(sum(greatest(t.reltuples, 0)), 0)::bigint AS rows FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind = 'r';
+
+-- rhythm: of the newest chunks that followed another one of their table, how long after it each ended, and how long it took
+SELECT count(*)::int AS jobs, coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY apart), 0)::float8 AS apart, coalesce(avg(took), 0)::float8 AS took FROM (
+  SELECT extract(epoch FROM finished_at - lag(finished_at) OVER (PARTITION BY table_no, kind ORDER BY finished_at)) AS apart,
+         extract(epoch FROM finished_at - started_at) AS took
+    FROM (SELECT table_no, kind, started_at, finished_at FROM replank.job
+           WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 60) AS newest
+   WHERE kind IN ('copy', 'verify', 'backfill')) AS chunks
+ WHERE apart IS NOT NULL;
