@@ -57,6 +57,8 @@ def _head(status: Status) -> RenderableType:
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
+    if run.state == "running" and status.leader is None:
+        words.append("\nnobody drives this run: `replank run PLAN` goes on with it", style="red")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")

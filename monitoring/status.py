@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.outlook import read_moment
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobState, RunState, TableState
+from replank.states import OPEN_RUNS, JobKind, JobState, RunState, TableState
 from sql.connection import Connection
+from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, jobs, quarantines, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
@@ -45,6 +46,19 @@ BEHIND = {
     TableState.RETURNED: 1.0,
     TableState.RESTORED: 1.0,
 }
+CHUNKS_OF = {
+    TableState.PLANNED: JobKind.COPY,
+    TableState.CAPTURED: JobKind.COPY,
+    TableState.COPYING: JobKind.COPY,
+    TableState.FIRST_DRAIN: JobKind.COPY,
+    TableState.INDEXING: JobKind.INDEX,
+    TableState.CATCHING_UP: JobKind.INDEX,
+    TableState.EXTENDED: JobKind.BACKFILL,
+    TableState.BACKFILLING: JobKind.BACKFILL,
+    TableState.CONSTRAINING: JobKind.BACKFILL,
+}
+"""What a table's chunks are while it is in a state; from its verification on, those that were compared."""
+
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
 BACKFILL_SHARE = 0.89
@@ -65,6 +79,8 @@ class TableProgress:
     """Why the table is rebuilt or filled in place, and along which axis it is cut."""
     rows_quarantined: int = 0
     """Rows that are not in the next table, because they are kept aside."""
+    chunks: Mapping[str, int] = field(default_factory=dict)
+    """Jobs of the present stage by state; where a stage has no chunks, those of the last one that had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +118,8 @@ class Status:
     """As they stood when they were looked at last."""
     cutover_window: CutoverWindow | None = None
     """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
+    leader: Leader | None = None
+    """Who drives the run now; None where nobody does."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -133,6 +151,7 @@ class Status:
                     "problem": table.problem,
                     "rows_quarantined": table.rows_quarantined,
                     "why": table.why,
+                    "chunks": dict(table.chunks),
                 }
                 for table in self.tables
             ],
@@ -140,6 +159,7 @@ class Status:
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
             "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
+            "coordinator": leader_json(self.leader),
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -180,6 +200,7 @@ def read_status(connection: Connection) -> Status:
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
+        leader=read_leader(connection),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -208,8 +229,10 @@ def _changes_waiting(connection: Connection, run: Run, sets: Sequence[Conversion
 
 def _table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
-    for found in sorted((t for t in tallies if t.table_no is not None), key=lambda t: t.generation):
-        nothing = {"jobs": 0, "done": 0, "rows": 0, "keys": 0}
+    # Of a chunk that was split, its halves count.
+    counted = (t for t in tallies if t.table_no is not None and t.state != JobState.SPLIT)
+    for found in sorted(counted, key=lambda t: t.generation):
+        nothing: dict[str, Any] = {"jobs": 0, "done": 0, "rows": 0, "keys": 0}
         entry = by_table[found.table_no or 0].setdefault((found.kind, found.generation), nothing)
         entry["jobs"] += found.jobs
         if found.state == "done":
@@ -218,11 +241,20 @@ def _table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) 
     return tuple(
         replace(
             _progress_of(table, by_table[table.table_no]),
+            chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
             rows_quarantined=aside.get(table.table_no, 0),
             why=f"{table.spec.method}: {table.axis_reason}",
         )
         for table in tables.read_tables(connection, run.run_id)
     )
+
+
+def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:
+    """Jobs of the table's present stage by state; of its newest chunks where it has none of its own."""
+    kind = CHUNKS_OF.get(table.state, JobKind.VERIFY)
+    mine = [t for t in tallies if t.kind == kind and t.state != JobState.SPLIT]
+    newest = max((t.generation for t in mine), default=0)
+    return {t.state: t.jobs for t in mine if t.generation == newest}
 
 
 def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:

@@ -48,7 +48,7 @@ def read_view(connection: Connection) -> View:
         steps=history.read_steps(connection, run_id),
         workers=jobs.leases(connection, run_id),
         causes=failed.causes(connection, run_id),
-        restraints=restraints.read_restraints(connection, run_id),
+        restraints=restraints.in_force(connection, run_id),
         events=runs.read_events(connection, run_id, limit=SHOWN_EVENTS),
     )
 
@@ -121,7 +121,9 @@ def _problems(view: View) -> list[Text]:
         f"{cause['jobs']:,} × {cause['class'] or 'unknown'} ({cause['sqlstate'] or '-'}): {suggestion(cause['class'])}"
         for cause in view.causes
     ]
-    said += [gate_words for gate in status.gates if gate.state == "open" for gate_words in (_gate(gate.name, gate.reason),)]
+    said += [
+        gate_words for gate in status.gates if gate.state == "open" for gate_words in (_gate(gate.name, gate.reason),)
+    ]
     said += [table.problem for table in status.tables if table.problem]
     said += [one["problem"] for one in status.sets if one["problem"]]
     said += [cache.problem for cache in status.caches.caches if cache.problem]
@@ -169,7 +171,11 @@ def _events(view: View, height: int) -> list[Text]:
     """The newest first: what there is room for."""
     return [
         Text(
-            " ".join(filter(None, (f"{event['at']:%H:%M:%S}", event["actor"], event["kind"], event["subject"], event["message"]))),
+            " ".join(
+                filter(
+                    None, (f"{event['at']:%H:%M:%S}", event["actor"], event["kind"], event["subject"], event["message"])
+                )
+            ),
             style="dim",
         )
         for event in list(view.events)[::-1][:height]

@@ -10,6 +10,7 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
+from producer.notifying.telling import notifier_for, rolled_back
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
@@ -111,11 +112,18 @@ def rollback(
     """Undo the run and remove every trace. After the cutover, past tables come back with all later changes."""
     settings = load_settings(database_url=database_url)
     console = people()
-    done = roll_back_through(
-        lambda: connect(settings.database(), name="rollback"),
-        say=lambda words: console.print(words, markup=False, soft_wrap=True),
-        run_id=run_id,
-        to=None if to is None else step_named(to),
-    )
+
+    def say(words: str) -> None:
+        console.print(words, markup=False, soft_wrap=True)
+
+    with notifier_for(settings.database(), run_id, say) as notifier:
+        done = roll_back_through(
+            lambda: connect(settings.database(), name="rollback"),
+            say=say,
+            run_id=run_id,
+            to=None if to is None else step_named(to),
+        )
+        if to is None and done.back_to is None:
+            notifier.tell_last(rolled_back(done))
     if to is None and done.back_to is None:
         console.print(f"Run {done.run_id} is rolled back.")

@@ -22,10 +22,11 @@ from producer.gates.barrier import why_closed
 from producer.gates.holding import window_now
 from producer.governor import Governor, Window
 from producer.measuring import measure_after
+from producer.resting import Resting
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
-from producer.standstill import can_go_on, why_stopped
+from producer.standstill import can_go_on, how_freed, why_stopped
 from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings
@@ -33,8 +34,9 @@ from replank.states import CacheState, RunState, TableState
 from replank.steps import STEPS, Step
 from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings
-from sql.ledger import caches, gates, jobs, measurements, runs, tables
+from sql.ledger import caches, gates, jobs, measurements, restraints, runs, tables
 from sql.ledger.jobs import Unfinished
+from sql.ledger.restraints import FREED_BY, Restraint
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import RunTable
 
@@ -90,9 +92,15 @@ class Coordinator:
 
         No script begins while the governor's window is closed.
         """
-        if present.now == 0 and next_script(self.connection, run.run_id) is not None:
+        script = next_script(self.connection, run.run_id)
+        if present.now == 0 and script is not None:
             return False
-        return self._take_script(run) or self._stop_at_gates(run) or self._turn(run, snapshots)
+        held_back = restraints.in_force(self.connection, run.run_id)
+        if restraints.pause_of(held_back, phase=script.step.phase if script else DATA_PHASE):
+            # What was leased before may have lost its worker meanwhile.
+            self._sweep(run)
+            return False
+        return self._take_script(run) or self._stop_at_gates(run) or self._turn(run, snapshots, held_back)
 
     def _stop_at_gates(self, run: Run) -> bool:
         """The barrier before the data migration: nothing of it is begun while a gate is open. True if it stops."""
@@ -144,9 +152,12 @@ class Coordinator:
         runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
         runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
-    def _turn(self, run: Run, snapshots: SnapshotKeeper) -> bool:
+    def _turn(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None = None) -> bool:
         """Sweep, advance every table and set once. True if anything moved."""
         self._sweep(run)
+        if held_back is None:
+            held_back = restraints.in_force(self.connection, run.run_id)
+        rest = Resting(connection=self.connection, run_id=run.run_id, held_back=held_back)
         stages = Stages(
             connection=self.connection,
             step=run.plan.steps.carrier,
@@ -157,12 +168,12 @@ class Coordinator:
         unfinished = jobs.unfinished(self.connection, run.run_id)
         present = tables.read_tables(self.connection, run.run_id)
         moved = False
-        for table in present:
+        for table in rest.going_on(present):
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
-        moved = self._cut_over(run, snapshots, present, unfinished) or moved
-        moved = self._rebuild_caches(run, snapshots, present) or moved
+        moved = self._cut_over(run, snapshots, present, unfinished, rest) or moved
+        moved = self._rebuild_caches(run, snapshots, present, rest) or moved
         if not moved:
-            self._look_for_the_end(run, present, unfinished)
+            self._look_for_the_end(run, present, unfinished, rest)
         return moved
 
     def _cut_over(
@@ -171,6 +182,7 @@ class Coordinator:
         snapshots: SnapshotKeeper,
         present: Sequence[RunTable],
         unfinished: Mapping[int, Unfinished],
+        rest: Resting,
     ) -> bool:
         cutting = CuttingOver(
             connection=self.connection,
@@ -182,8 +194,14 @@ class Coordinator:
         )
         for conversion_set in tables.read_sets(self.connection, run.run_id):
             members = [table for table in present if table.set_no == conversion_set.set_no]
+            resting = rest.why_set(members)
+            if resting:
+                cutting.wait(conversion_set, members, resting)
+                members = rest.going_on(members)
+            elif FREED_BY in conversion_set.problem:
+                tables.hold_set(self.connection, conversion_set, "")
             try:
-                if cutting.advance(conversion_set, members, unfinished, held=run.hold_cutover):
+                if cutting.advance(conversion_set, members, unfinished, held=run.hold_cutover or bool(resting)):
                     return True
             except OutcomeUnknown as error:
                 # The ledger knows: the next turn reads whether the swap committed.
@@ -191,7 +209,7 @@ class Coordinator:
                 return True
         return False
 
-    def _rebuild_caches(self, run: Run, snapshots: SnapshotKeeper, present: Sequence[RunTable]) -> bool:
+    def _rebuild_caches(self, run: Run, snapshots: SnapshotKeeper, present: Sequence[RunTable], rest: Resting) -> bool:
         """The barrier: nothing of a cache is touched before every table of the run is done."""
         if not run.plan.caches or not all(table.state is TableState.DONE for table in present):
             return False
@@ -210,7 +228,8 @@ class Coordinator:
         everyone = caches.read_caches(self.connection, run.run_id)
         unfinished = caches.unfinished(self.connection, run.run_id)
         # Each of them has its turn, whatever the others do.
-        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in everyone])
+        going_on = rest.caches_going_on(everyone)
+        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in going_on])
 
     def _sweep(self, run: Run) -> None:
         """Jobs whose worker is gone wait again; those that only kill their workers stop."""
@@ -255,7 +274,9 @@ class Coordinator:
         if late:
             jobs.unsend(self.connection, late)
 
-    def _look_for_the_end(self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished]) -> None:
+    def _look_for_the_end(
+        self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished], rest: Resting
+    ) -> None:
         tables_done = all(table.state is TableState.DONE for table in present)
         everyone = caches.read_caches(self.connection, run.run_id) if run.plan.caches else []
         of_caches = caches.unfinished(self.connection, run.run_id) if everyone else {}
@@ -271,13 +292,22 @@ class Coordinator:
                 gates.measure(self.connection, run.run_id)
                 runs.finish_steps(self.connection, run.run_id)
                 runs.set_run_state(self.connection, run.run_id, RunState.DONE)
+                words = "every table and cache is done, every step is proved"
+                runs.add_event(self.connection, run.run_id, actor="coordinator", kind="done", message=words)
                 drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
             return
         sets = tables.read_sets(self.connection, run.run_id)
-        if can_go_on(present, sets, unfinished):
+        if can_go_on(rest.tables_as_they_stand(present), sets, rest.unfinished_as_it_stands(unfinished)):
             return
-        if not caches_can_go_on(everyone, of_caches, tables_done=tables_done):
-            self._call_a_person(run, why_stopped(present, sets, unfinished, why_caches_stopped(everyone, of_caches)))
+        going_on = rest.caches_going_on(everyone)
+        if caches_can_go_on(going_on, rest.of_caches_as_it_stands(of_caches), tables_done=tables_done):
+            return
+        of_people = why_stopped(
+            present, sets, unfinished, [*why_caches_stopped(everyone, of_caches), *rest.stopped_by_breaker]
+        )
+        if of_people or not rest.waits_for_operator:
+            freed = how_freed(self.connection, run.run_id, rest.held_back)
+            self._call_a_person(run, f"{of_people or 'nothing can go on'}{freed}")
 
 
 def still_running(connection: Connection, run: Run) -> bool:

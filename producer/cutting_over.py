@@ -59,14 +59,14 @@ class CuttingOver(Turn):
             return False
         window = self.window()
         if window is not None and window.reason:
-            self._wait_for_window(conversion_set, members, window.reason)
+            self.wait(conversion_set, members, window.reason)
             return self._keep_up(members, busy)
         self._attempt(conversion_set, members, closing(window))
         return True
 
-    def _wait_for_window(self, conversion_set: ConversionSet, members: Sequence[RunTable], reason: str) -> None:
+    def wait(self, conversion_set: ConversionSet, members: Sequence[RunTable], reason: str) -> None:
         """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
-        if conversion_set.problem == reason:
+        if conversion_set.problem == reason or conversion_set.swapped_at is not None or conversion_set.blocked:
             return
         if conversion_set.autovacuum_before is not None:
             try:
@@ -165,7 +165,7 @@ class CuttingOver(Turn):
         if has_closed():
             raise TryAgain("the window closed during the attempt")
         if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
-            raise OutcomeUnknown("this set was swapped before, or the run is being rolled back")
+            raise OutcomeUnknown("this set was swapped before, or the run is paused or being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
         if self.options.text_casts:

@@ -11,6 +11,7 @@ import typer
 
 from monitoring.output import people, print_json
 from producer.finishing import Finishing, Leftover, total_bytes
+from producer.notifying.telling import notifier_for
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
@@ -46,7 +47,8 @@ def finish(
         if found and not yes:
             _ask(run, found)
         already = run.state is RunState.FINISHED and not found
-        done = run if already else finishing.finish(run)
+        with notifier_for(settings.database(), run.run_id, finishing.say):
+            done = run if already else finishing.finish(run)
     if as_json:
         document = {"run_id": done.run_id, "state": str(done.state), "dropped": [each.to_json() for each in found]}
         print_json({**document, "bytes": total_bytes(found)})

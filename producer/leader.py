@@ -7,8 +7,7 @@ from collections.abc import Callable
 from psycopg import sql
 
 from sql.connection import Connection, value
-
-LEADER_LOCK = 0x7265_706C_0002
+from sql.leadership import LEADER_LOCK
 
 
 def try_to_lead(connection: Connection) -> bool:

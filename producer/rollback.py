@@ -50,7 +50,9 @@ def roll_back(
     if run.state is not RunState.DONE:
         with connection.transaction():
             # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
-            runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
+            began = "an operator rolls back"
+            if runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, began):
+                runs.add_event(connection, run.run_id, actor="operator", kind="rollback", message=began)
             _refuse_without_capture(connection, run)
     _wait_for_leadership(connection, sleep)
     _end_jobs(connection, run, say, sleep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
 from producer.leader import wait_to_lead
 from producer.local_workers import LocalWorkers
+from producer.notifying.following import Notifier
+from producer.notifying.receivers import receivers_of
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
 from replank.errors import ReplankError
@@ -102,6 +105,7 @@ class RunOptions:
 
 def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    receivers = receivers_of(file.plan.notifications, os.environ)
     with connect(settings.database(), name="setup") as connection:
         dispatcher = Dispatcher(settings, database=database_identity(connection))
         run = begin_or_resume(
@@ -114,6 +118,7 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
     if run.state is not RunState.RUNNING:
         return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
+        stack.enter_context(Notifier(settings.database(), run.run_id, file.plan.notifications, receivers))
         stack.enter_context(_stop_on_sigterm())
         local = stack.enter_context(LocalWorkers(settings, count=options.workers)) if options.workers else None
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))

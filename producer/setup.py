@@ -70,7 +70,7 @@ def begin_or_resume(
             if scripts_in is not None:
                 _review(connection, present, file, scripts_in)
             if hold_cutover and not present.hold_cutover:
-                runs.set_flags(connection, present.run_id, hold_cutover=True)
+                runs.set_hold(connection, present.run_id, hold_cutover=True)
             return go_on_at_barrier(connection, _with_limits(connection, present, file.plan), file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
@@ -86,12 +86,13 @@ def begin_or_resume(
 
 
 def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
-    """The open run with the governor's limits that the plan has now."""
-    if run.plan.governor == plan.governor:
+    """The open run with the governor's limits and the receivers of notifications that the plan has now."""
+    if (run.plan.governor, run.plan.notifications) == (plan.governor, plan.notifications):
         return run
     with connection.transaction():
-        runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"governor": plan.governor}))
-        words = "the governor's limits were changed"
+        changed = {"governor": plan.governor, "notifications": plan.notifications}
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update=changed))
+        words = "the governor's limits or the notifications were changed"
         runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
     return runs.read_run(connection, run.run_id)
 

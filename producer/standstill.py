@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from replank.states import TableState
+from sql.connection import Connection
+from sql.ledger import failed
 from sql.ledger.jobs import Unfinished
+from sql.ledger.restraints import Restraint
 from sql.ledger.tables import ConversionSet, RunTable
 
 
@@ -47,4 +51,20 @@ def why_stopped(
     ]
     reasons += [s.problem for s in sets if s.blocked]
     reasons += of_caches
-    return "; ".join(reasons) or "nothing can go on"
+    return "; ".join(reasons)
+
+
+def how_freed(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> str:
+    """Exactly which commands free the run, cause by cause."""
+    said = [f"`{command}`" for command in commands_that_free(connection, run_id, held_back)]
+    return f". What frees it: {', '.join(said)}, then `replank run PLAN`" if said else ""
+
+
+def commands_that_free(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> list[str]:
+    """One `retry` for each cause of failed jobs, one for what else is blocked, one `resume` for each pause."""
+    found = [
+        f"replank retry --cause {cause['sqlstate'] or shlex.quote(cause['class'])}"
+        for cause in failed.causes(connection, run_id)
+        if cause["class"] or cause["sqlstate"]
+    ]
+    return [*(found or ["replank retry"]), *(r.freed_by for r in held_back if r.kind == "pause")]

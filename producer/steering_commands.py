@@ -1,122 +1,142 @@
-"""`replank cutover`, `pause`, `resume`, `throttle` and `retry`: what an operator says to a run that is under way."""
+"""`replank cutover`, `pause`, `resume`, `throttle`, `panic`, `retry`, `skip`: what an operator says to a run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from psycopg.errors import UniqueViolation
 
 from monitoring.output import people
+from producer.operating.holding_cutover import hold_cutover, release_cutover
+from producer.operating.operator import Operator, operator_of_shell
+from producer.operating.panicking import panic
+from producer.operating.pausing import MOST_JOBS, pause, resume, throttle
+from producer.operating.retrying import Selection, retry
+from producer.operating.saying import open_run
+from producer.operating.scope import scope_of
+from producer.operating.skipping import skip
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from replank.states import JobKind, RunState, TableState
 from sql.connection import Connection, connect
-from sql.ledger import jobs, runs, tables
 from sql.ledger.runs import Run
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you are; the login name otherwise.")]
+Reason = Annotated[str, typer.Option(help="Why; it is shown and kept.")]
+Phase = Annotated[int | None, typer.Option(help="Only this phase, 1 to 4.")]
+Table = Annotated[str | None, typer.Option(help="Only this table or cache, e.g. public.orders.")]
+
+Action = Callable[[Connection, Run, Operator], str]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("cutover")(cutover)
-    app.command("retry")(retry)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-    app.command("throttle")(throttle)
+    app.command("cutover")(cutover_command)
+    app.command("retry")(retry_command)
+    app.command("pause")(pause_command)
+    app.command("resume")(resume_command)
+    app.command("throttle")(throttle_command)
+    app.command("panic")(panic_command)
+    app.command("skip")(skip_command)
 
 
-def cutover(database_url: DatabaseUrl = None) -> None:
+def act(name: str, database_url: str | None, by: str | None, action: Action) -> None:
+    """Find the open run, act, and tell the person what was done."""
+    operator = operator_of_shell(by)
+    settings = load_settings(database_url=database_url)
+    with connect(settings.database(), name=name) as connection:
+        said = action(connection, open_run(connection), operator)
+    people().print(said, markup=False, soft_wrap=True)
+
+
+def cutover_command(
+    hold: Annotated[bool, typer.Option("--hold", help="Hold it instead, from now on.")] = False,
+    reason: Reason = "",
+    by: As = None,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Let a run that was started with --hold-cutover swap its tables as soon as they are ready."""
-    _change("cutover", database_url, hold_cutover=False)
+    if hold:
+        act("cutover", database_url, by, lambda c, run, who: hold_cutover(c, run, by=who, reason=reason))
+    else:
+        act("cutover", database_url, by, lambda c, run, who: release_cutover(c, run, by=who))
 
 
-def pause(database_url: DatabaseUrl = None) -> None:
-    """Start no further job. Jobs under way end; capture goes on."""
-    _change("pause", database_url, paused=True)
+def pause_command(
+    phase: Phase = None, table: Table = None, reason: Reason = "", by: As = None, database_url: DatabaseUrl = None
+) -> None:
+    """Start no further job of the run, a phase or a table. Jobs under way end; capture goes on."""
+    act(
+        "pause",
+        database_url,
+        by,
+        lambda c, run, who: pause(c, run, scope_of(c, run, phase=phase, table=table), by=who, reason=reason),
+    )
 
 
-def resume(database_url: DatabaseUrl = None) -> None:
-    """Go on after `replank pause`."""
-    _change("resume", database_url, paused=False)
+def resume_command(phase: Phase = None, table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:
+    """Go on after `replank pause` or `replank panic`, in the same scope."""
+    act(
+        "resume",
+        database_url,
+        by,
+        lambda c, run, who: resume(c, run, scope_of(c, run, phase=phase, table=table), by=who),
+    )
 
 
-def throttle(
+def throttle_command(
     max_window: Annotated[
-        int | None, typer.Option(min=1, max=1_000, help="The most jobs in flight, in place of the plan's limit.")
+        int | None, typer.Option(min=1, max=MOST_JOBS, help="The most jobs in flight, in place of the plan's limit.")
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="The plan's limit holds again.")] = False,
+    phase: Phase = None,
+    table: Table = None,
+    reason: Reason = "",
+    by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Change the most jobs in flight while the run goes on. The governor still lowers it where a signal asks."""
     if (max_window is None) is not reset:
         raise WrongUse("Say either --max-window N or --reset.")
-    settings = load_settings(database_url=database_url)
-    limit = "the plan's limit" if max_window is None else f"at most {max_window} jobs in flight"
-    with connect(settings.database(), name="throttle") as connection:
-        present = _open_run(connection)
-        with connection.transaction():
-            runs.set_limit(connection, present.run_id, max_window)
-            runs.add_event(connection, present.run_id, actor="operator", kind="throttle", message=limit)
-            jobs.wake_up(connection)
-    people().print(f"Run {present.run_id}: {limit}.", markup=False)
+    act(
+        "throttle",
+        database_url,
+        by,
+        lambda c, run, who: throttle(
+            c, run, scope_of(c, run, phase=phase, table=table), max_window, by=who, reason=reason
+        ),
+    )
 
 
-def _change(
-    what: str, database_url: str | None, *, paused: bool | None = None, hold_cutover: bool | None = None
+def retry_command(
+    jobs: Annotated[
+        list[int] | None, typer.Argument(metavar="[JOB]...", help="Job ids, as `failures` shows them.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Failed jobs of this table or cache.")] = None,
+    step: Annotated[str | None, typer.Option(help="Of this step, or of this kind: copy, index, verify …")] = None,
+    cause: Annotated[str | None, typer.Option(help="Of this class of errors, or this SQLSTATE.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that failed; so does naming nothing.")] = False,
+    smaller: Annotated[bool, typer.Option("--smaller", help="Halve each chunk first.")] = False,
+    by: As = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
-    settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name=what) as connection:
-        present = _open_run(connection)
-        with connection.transaction():
-            runs.set_flags(connection, present.run_id, paused=paused, hold_cutover=hold_cutover)
-            runs.add_event(connection, present.run_id, actor="operator", kind=what)
-            jobs.wake_up(connection)
-    people().print(f"Run {present.run_id}: {what} is noted.")
+    """Have what failed tried again by the next `replank run PLAN` (or the one under way)."""
+    which = Selection(job_ids=tuple(jobs or ()), table=table, step=step, cause=cause)
+    if everything and not which.is_everything:
+        raise WrongUse("Say either --all, or which: job ids, --table, --step, --cause.")
+    act("retry", database_url, by, lambda c, run, who: retry(c, run, which, by=who, smaller=smaller))
 
 
-def _open_run(connection: Connection) -> Run:
-    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
-    if present is None:
-        raise WrongUse("No run is open on this database.")
-    return present
+def panic_command(reason: Reason = "", by: As = None, database_url: DatabaseUrl = None) -> None:
+    """Stop everything of the run now: nothing is left half done, `replank resume` goes on."""
+    act("panic", database_url, by, lambda c, run, who: panic(c, run, by=who, reason=reason))
 
 
-def retry(database_url: DatabaseUrl = None) -> None:
-    """Have everything that failed tried again by the next `replank run PLAN` (or the one under way)."""
-    settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="retry") as connection:
-        present = _open_run(connection)
-        if present.state is RunState.ROLLING_BACK:
-            raise WrongUse(f"Run {present.run_id} is being rolled back; `replank rollback` again goes on with that.")
-        with connection.transaction():
-            count = _drain_corrected(connection, present) + jobs.retry_failed(connection, present.run_id)
-            tables.clear_problems(connection, present.run_id)
-            runs.set_run_state(connection, present.run_id, RunState.RUNNING, "")
-            runs.add_event(connection, present.run_id, actor="operator", kind="retry", message=f"{count} jobs")
-            jobs.wake_up(connection)
-    people().print(f"Run {present.run_id}: {count} jobs wait again. Go on with `replank run PLAN`.")
-
-
-def _drain_corrected(connection: Connection, run: Run) -> int:
-    """Where a unique index met rows that became one uuid: the corrected rows come in before it is built. How many."""
-    failures = jobs.read_failures(connection, run.run_id)
-    collided = {
-        f["table"] for f in failures if f["kind"] == JobKind.INDEX and f["sqlstate"] == UniqueViolation.sqlstate
-    }
-    waiting = 0
-    for table in tables.read_tables(connection, run.run_id):
-        if table.spec.full_name not in collided or table.state is not TableState.INDEXING:
-            continue
-        waiting += sum(1 for f in failures if f["table"] == table.spec.full_name)
-        jobs.cancel(connection, table.spec)
-        jobs.add_jobs(
-            connection,
-            table.spec,
-            JobKind.DRAIN,
-            step=run.plan.steps.carrier,
-            generation=table.generation,
-            details=[{"compare": False, "by_index": False}],
-        )
-        tables.move_table(connection, table.spec, TableState.FIRST_DRAIN)
-    return waiting
+def skip_command(
+    jobs: Annotated[list[int], typer.Argument(metavar="JOB...", help="Job ids, as `failures` shows them.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
+    by: As = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Leave failed jobs out for good, where that loses nothing."""
+    act("skip", database_url, by, lambda c, run, who: skip(c, run, jobs, reason, by=who))

@@ -20,9 +20,10 @@ class Axis(StrEnum):
 class Chunk:
     """The half-open range `[lower, upper)` of one table along `axis`.
 
-    On the heap axis the bounds are block numbers. On the primary-key axis they are key rows, compared
-    as rows in the key's own collation; `None` means unbounded, so that the first and the last chunk
-    also hold keys that did not exist when the table was cut.
+    On the heap axis the bounds are block numbers; where a chunk is a part of one block, a row's number in it follows,
+    and where several partitions have a row in that place, the partition's oid. On the primary-key axis they are
+    key rows, compared as rows in the key's own collation; `None` means unbounded, so that the first and the last
+    chunk also hold keys that did not exist when the table was cut.
     """
 
     axis: Axis

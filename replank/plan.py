@@ -15,6 +15,7 @@ from replank.errors import WrongUse
 from replank.gates_plan import GatesPlan
 from replank.governor_plan import GovernorPlan
 from replank.mappings_plan import TableName
+from replank.notifications_plan import NotificationsPlan
 from replank.partition_plan import PartitionPlan
 from replank.plan_lines import line_of
 from replank.plan_words import Name, Strict
@@ -184,6 +185,8 @@ class Plan(Strict):
     success: SuccessPlan = SuccessPlan()
     gates: GatesPlan | None = None
     """What must be so before the data migration; without the section nothing is asked for."""
+    notifications: NotificationsPlan | None = None
+    """Who is told of the run's events; without the section nobody."""
 
     @field_validator("tables")
     @classmethod
@@ -215,10 +218,10 @@ class Plan(Strict):
     def digest(self) -> str:
         """A hash of what becomes of the database: comments, order of keys and layout do not change it.
 
-        Nor do gates and the governor's limits: a window may be moved while a run waits for it, a signal's limit raised
-        while a run is held back by it, and what was rehearsed stays what will run.
+        Nor do gates, notifications and the governor's limits: a window may be moved while a run waits for it, a
+        signal's limit raised while a run is held back by it, and what was rehearsed stays what will run.
         """
-        left_out = {"gates", "governor"}
+        left_out = {"gates", "governor", "notifications"}
         return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=left_out).encode()).hexdigest()
 
 

@@ -55,6 +55,8 @@ class JobState(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     CANCELLED = "cancelled"
+    SPLIT = "split"
+    SKIPPED = "skipped"
 
 
 class JobKind(StrEnum):
@@ -68,6 +70,9 @@ class JobKind(StrEnum):
     BACKFILL = "backfill"
     CACHE = "cache"
 
+
+SPLITTING_KINDS = frozenset({JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY})
+"""Their chunks are ranges of rows that may be halved; drains and indexes are of a whole table."""
 
 Transitions = Mapping[tuple[StrEnum, StrEnum], str]
 
@@ -134,9 +139,13 @@ JOB_TRANSITIONS: Transitions = {
     (JobState.FAILED, JobState.WAITING): "an operator asked for another try",
     (JobState.WAITING, JobState.CANCELLED): "the chunk no longer exists: its table was rewritten",
     (JobState.FAILED, JobState.CANCELLED): "the chunk no longer exists: its table was rewritten",
+    (JobState.LEASED, JobState.SPLIT): "the chunk failed: two halves of its range go on in its place",
+    (JobState.FAILED, JobState.SPLIT): "an operator asked for smaller chunks: its halves go on in its place",
+    (JobState.FAILED, JobState.SKIPPED): "an operator left it out, with a reason; it stays out for good",
+    (JobState.FAILED, JobState.QUARANTINED): "an operator had its single row kept aside, with the reason",
 }
 
-FINISHED_JOBS = (JobState.DONE, JobState.QUARANTINED, JobState.CANCELLED)
+FINISHED_JOBS = (JobState.DONE, JobState.QUARANTINED, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED)
 """A barrier opens only when every job is in one of these."""
 
 OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)

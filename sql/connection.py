@@ -33,14 +33,21 @@ SESSION: Mapping[str, str] = {
 KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
-def connect(url: str, *, name: str, settings: Mapping[str, str] | None = None, autocommit: bool = True) -> Connection:
+def connect(
+    url: str,
+    *,
+    name: str,
+    settings: Mapping[str, str] | None = None,
+    autocommit: bool = True,
+    connect_timeout_s: int = 10,
+) -> Connection:
     """Open a connection called `replank NAME`. Raises WrongUse, without the password, if that fails."""
     try:
         connection = psycopg.connect(
             url,
             autocommit=autocommit,
             application_name=f"replank {name}",
-            connect_timeout=10,
+            connect_timeout=connect_timeout_s,
             prepare_threshold=None,
             **KEEPALIVE,  # type: ignore[arg-type]
         )

@@ -33,10 +33,12 @@ def in_chunk(spec: TableSpec, chunk: Chunk, alias: str = "live") -> sql.Composab
     """The condition that a row of `alias` lies in the chunk's half-open range."""
     bounds: list[sql.Composable]
     if chunk.axis is Axis.HEAP:
-        ctid = sql.Identifier(alias, "ctid")
         bounds = [
-            sql.SQL("{} {} {}::tid").format(ctid, operator, f"({bound[0]},0)")
-            for operator, bound in ((sql.SQL(">="), chunk.lower), (sql.SQL("<"), chunk.upper))
+            _place_comparison(operator, within, bound, alias)
+            for operator, within, bound in (
+                (sql.SQL(">="), sql.SQL(">="), chunk.lower),
+                (sql.SQL("<"), sql.SQL("<="), chunk.upper),
+            )
             if bound is not None
         ]
     else:
@@ -46,6 +48,18 @@ def in_chunk(spec: TableSpec, chunk: Chunk, alias: str = "live") -> sql.Composab
             if bound is not None
         ]
     return sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("true")
+
+
+def _place_comparison(operator: sql.SQL, within: sql.SQL, bound: Bound, alias: str) -> sql.Composable:
+    """Compare a row's place with a bound: a block, a row of a block, or that row of one partition."""
+    ctid = sql.Identifier(alias, "ctid")
+    place = f"({bound[0]},{bound[1] if len(bound) > 1 else 0})"
+    if len(bound) < 3:
+        return sql.SQL("{} {} {}::pg_catalog.tid").format(ctid, operator, place)
+    # The first condition keeps the scan to the range; the second is the exact one.
+    return sql.SQL("{0} {1} {2}::pg_catalog.tid AND ({0}, {3}) {4} ({2}::pg_catalog.tid, {5}::pg_catalog.oid)").format(
+        ctid, within, place, sql.Identifier(alias, "tableoid"), operator, bound[2]
+    )
 
 
 def key_comparison(spec: TableSpec, operator: sql.SQL, bound: Bound, alias: str) -> sql.Composable:

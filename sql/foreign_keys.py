@@ -78,6 +78,11 @@ def to_validate(connection: Connection, key: ForeignKeyDocument) -> list[dict[st
     return [{"schema": schema, "table": table, "name": key["name"]} for schema, table in tables]
 
 
+def is_partition(connection: Connection, schema: str, table: str) -> bool:
+    """Whether the table is a partition of another."""
+    return bool(value(connection, query("foreign_keys.is_partition"), {"schema": schema, "table": table}))
+
+
 def join_leaves(connection: Connection, key: ForeignKeyDocument) -> None:
     """After validation: the partitioned table's own key, where its leaves had to be first."""
     named = (key["schema"], key["table_name"])

@@ -28,7 +28,8 @@ class Reading:
     """One signal. `strain` is 1.0 at its limit; `words` give value and limit for people.
 
     `backlog`: it only goes down when less is written, so nothing at all may be written while it is over. `problem`:
-    why it could not be read; then nothing else of it counts.
+    why it could not be read; then nothing else of it counts. `value` and `limit` have the signal's own unit: bytes,
+    sessions, transactions or milliseconds.
     """
 
     signal: str
@@ -36,6 +37,8 @@ class Reading:
     words: str = ""
     backlog: bool = False
     problem: str = ""
+    value: float = 0.0
+    limit: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def _backends(connection: Connection, plan: GovernorPlan, machine: Machine) -> I
         return
     active, limit = value(connection, query("health.active_backends")), plan.active_backends_per_cpu * cpus
     words = f"{active:.0f} statements of the application run (limit {limit})"
-    yield Reading(signal="active_backends", strain=active / limit, words=words)
+    yield Reading(signal="active_backends", strain=active / limit, words=words, value=active, limit=limit)
 
 
 def _locks(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
@@ -106,7 +109,8 @@ def _locks(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[R
         return
     waiting = value(connection, query("health.waiting_locks"))
     words = f"{waiting:.0f} sessions wait for locks (limit {plan.waiting_locks})"
-    yield Reading(signal="waiting_locks", strain=waiting / plan.waiting_locks, words=words)
+    limit = plan.waiting_locks
+    yield Reading(signal="waiting_locks", strain=waiting / limit, words=words, value=waiting, limit=limit)
 
 
 def _xmin(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
@@ -117,7 +121,8 @@ def _xmin(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Re
     if oldest is None:
         return
     words = f"{oldest['subject']} is {oldest['age']:,.0f} transactions behind (limit {plan.xmin_age:,})"
-    yield Reading(signal="xmin_age", strain=oldest["age"] / plan.xmin_age, words=words, backlog=True)
+    age, limit = oldest["age"], plan.xmin_age
+    yield Reading(signal="xmin_age", strain=age / limit, words=words, backlog=True, value=age, limit=limit)
 
 
 def _disk(_: Connection, plan: GovernorPlan, machine: Machine) -> Iterator[Reading]:
@@ -128,7 +133,8 @@ def _disk(_: Connection, plan: GovernorPlan, machine: Machine) -> Iterator[Readi
         yield Reading(signal="free_disk", problem=f"{machine.data_directory} cannot be looked at any more")
         return
     words = f"{free / MB:,.0f} MB are free on the server's disk (limit {plan.free_disk_mb:,} MB)"
-    yield Reading(signal="free_disk", strain=plan.free_disk_mb * MB / max(free, 1), words=words, backlog=True)
+    limit = plan.free_disk_mb * MB
+    yield Reading(signal="free_disk", strain=limit / max(free, 1), words=words, backlog=True, value=free, limit=limit)
 
 
 def _probe(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
@@ -144,14 +150,14 @@ def _probe(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[R
     except errors.QueryCanceled:
         pass  # that it took too long is what the figure says
     ms = (time.monotonic() - began) * 1000
-    yield Reading(
-        signal="probe", strain=ms / plan.probe_ms, words=f"the probe took {ms:.0f} ms (limit {plan.probe_ms})"
-    )
+    words, limit = f"the probe took {ms:.0f} ms (limit {plan.probe_ms})", plan.probe_ms
+    yield Reading(signal="probe", strain=ms / limit, words=words, value=ms, limit=limit)
 
 
 def _bytes(signal: str, who: str, found: float, limit_mb: float, what: str) -> Reading:
     words = f"{who} {found / MB:,.0f} MB {what} (limit {limit_mb:,.0f} MB)"
-    return Reading(signal=signal, strain=found / (limit_mb * MB), words=words, backlog=True)
+    limit = limit_mb * MB
+    return Reading(signal=signal, strain=found / limit, words=words, backlog=True, value=found, limit=limit)
 
 
 def _hidden(signal: str, role: str) -> Reading:

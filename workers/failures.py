@@ -1,4 +1,4 @@
-"""What an error means: again, or a person. Classified by SQLSTATE, never by the message's words.
+"""What an error means: again, smaller, or a person. Classified by SQLSTATE, never by the message's words.
 
 SQLSTATE classes: PostgreSQL manual, appendix A.
 """
@@ -28,17 +28,41 @@ PASSING = {
     "53300": "too many connections",
 }
 
+TOO_MUCH = ("57014", "53200")
+"""Passing, and yet more of the same where the chunk is too large: after `TRIES_WHOLE` it is halved."""
+
+TRIES_WHOLE = 2
+
+STOPPED = ("57P01", "57P02", "57P03")
+"""The session was ended from outside: it says nothing about the job, so it costs no attempt."""
+
 LASTING = {
     "22P02": "value does not convert",
     "23505": "values collide",
     "23514": "check violated",
     "23502": "null where none may be",
     "23503": "orphan",
+    "23P01": "exclusion violated",
+    "P0001": "refused by a trigger or function",
     "42P01": "table is gone",
     "42703": "column is gone",
     "42501": "no privilege",
     "53100": "disk full",
 }
+
+OF_ROWS = {
+    "21": "more than one value",
+    "22": "data error",
+    "23": "constraint violated",
+    "38": "function failed",
+    "39": "function failed",
+    "44": "check option violated",
+    "54": "too large",
+    "P0": "refused by a trigger or function",
+    "XX001": "data corrupted",
+    "XX002": "index corrupted",
+}
+"""Classes of errors that some row of a chunk makes: all others of it can be done without that one."""
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 30.0
@@ -46,10 +70,15 @@ LONGEST_DELAY_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`again`: the same job may simply be tried again. `rewritten`: its chunk no longer exists."""
+    """`again`: the same job may simply be tried again. `smaller`: the halves of its range may do better.
+
+    Both: at first again, then smaller. `rewritten`: its chunk no longer exists. `stopped`: it costs no attempt.
+    """
 
     again: bool
+    smaller: bool
     rewritten: bool
+    stopped: bool
     failure: Failure
 
 
@@ -72,15 +101,26 @@ def _of_database(error: psycopg.Error) -> Verdict:
     if error.diag.message_detail:
         words = f"{words} ({error.diag.message_detail})"
     if state in PASSING:
-        return _verdict(PASSING[state], state, words, again=True)
+        return _verdict(PASSING[state], state, words, again=True, smaller=state in TOO_MUCH, stopped=state in STOPPED)
     if state.startswith("08") or (not state and isinstance(error, psycopg.OperationalError)):
         return _verdict("connection lost", state, words, again=True)
-    return _verdict(LASTING.get(state, "database error"), state, words, again=False)
+    of_row = next((name for start, name in OF_ROWS.items() if state.startswith(start)), None)
+    name = LASTING.get(state, of_row or "database error")
+    return _verdict(name, state, words, again=False, smaller=of_row is not None)
 
 
-def _verdict(name: str, state: str, message: str, *, again: bool, rewritten: bool = False) -> Verdict:
+def _verdict(
+    name: str,
+    state: str,
+    message: str,
+    *,
+    again: bool,
+    smaller: bool = False,
+    rewritten: bool = False,
+    stopped: bool = False,
+) -> Verdict:
     failure = Failure(error_class=name, sqlstate=state, message=message[:2_000])
-    return Verdict(again=again, rewritten=rewritten, failure=failure)
+    return Verdict(again=again, smaller=smaller, rewritten=rewritten, stopped=stopped, failure=failure)
 
 
 def delay_s(attempt: int, random_source: random.Random) -> float:

@@ -9,11 +9,9 @@ CREATE TABLE replank.run (
                   CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back', 'finished')),
     reason        text NOT NULL DEFAULT '',
     back_to       text,
-    paused        boolean NOT NULL DEFAULT false,
     hold_cutover  boolean NOT NULL DEFAULT false,
     window_now    integer NOT NULL,
     window_max    integer NOT NULL,
-    window_limit  integer CHECK (window_limit > 0),  -- an operator's, in place of the plan's
     window_cause  text NOT NULL DEFAULT '',
     window_reason text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -93,6 +91,7 @@ CREATE TABLE replank.run_table (
     not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),
     problem          text NOT NULL DEFAULT '',
     blocked          boolean NOT NULL DEFAULT false,
+    errors_from      timestamptz NOT NULL DEFAULT clock_timestamp(),  -- the breaker looks at none before this
     PRIMARY KEY (run_id, table_no),
     UNIQUE (run_id, schema_name, table_name)
 );
@@ -172,8 +171,38 @@ CREATE TABLE replank.cache (
     UNIQUE (run_id, name)
 );
 
+-- What holds a run back, or one phase, table or cache of it: a pause (no job begins) or a throttle (so many at once).
+-- The only truth about it: workers look here when they claim a job, the coordinator before it does anything.
+CREATE TABLE replank.restraint (
+    restraint_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id       bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    kind         text NOT NULL CHECK (kind IN ('pause', 'throttle')),
+    phase        integer CHECK (phase BETWEEN 1 AND 4),
+    table_no     integer,
+    cache_no     integer,
+    max_jobs     integer NOT NULL CHECK ((kind = 'pause') = (max_jobs = 0) AND max_jobs >= 0),
+    cause        text NOT NULL CHECK (cause IN ('operator', 'panic', 'breaker')),
+    by_whom      text NOT NULL,
+    reason       text NOT NULL DEFAULT '',
+    since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE,
+    FOREIGN KEY (run_id, cache_no) REFERENCES replank.cache ON DELETE CASCADE,
+    CHECK (num_nonnulls(phase, table_no, cache_no) <= 1),
+    CONSTRAINT one_of_each_kind UNIQUE NULLS NOT DISTINCT (run_id, kind, phase, table_no, cache_no)
+);
+
+-- A run with what is in force for the whole of it.
+CREATE VIEW replank.run_in_force AS
+SELECT r.*,
+       EXISTS (SELECT FROM replank.restraint p WHERE p.run_id = r.run_id AND p.kind = 'pause'
+                  AND num_nonnulls(p.phase, p.table_no, p.cache_no) = 0) AS paused,
+       (SELECT t.max_jobs FROM replank.restraint t WHERE t.run_id = r.run_id AND t.kind = 'throttle'
+           AND num_nonnulls(t.phase, t.table_no, t.cache_no) = 0) AS window_limit
+  FROM replank.run r;
+
 CREATE TABLE replank.job (
     job_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    parent        bigint,  -- the job whose range this one has a half of
     run_id        bigint NOT NULL,
     step          text NOT NULL,
     table_no      integer,
@@ -186,7 +215,7 @@ CREATE TABLE replank.job (
     upper         jsonb,
     detail        jsonb NOT NULL DEFAULT '{}',
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN (
-        'waiting', 'leased', 'done', 'failed', 'quarantined', 'cancelled')),
+        'waiting', 'leased', 'done', 'failed', 'quarantined', 'cancelled', 'split', 'skipped')),
     attempt       integer NOT NULL DEFAULT 0,  -- the fence: it only ever grows
     forgiven      integer NOT NULL DEFAULT 0,  -- attempts that do not count against the limit
     not_before    timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -220,6 +249,25 @@ CREATE INDEX job_in_flight ON replank.job (run_id) WHERE state = 'leased' OR (st
 -- Progress sums what is done by table and kind.
 CREATE INDEX job_by_table ON replank.job (run_id, table_no, kind, generation) INCLUDE (state, rows);
 
+-- Attempts that did not end well. What went well at once has no row here, so the good path pays nothing.
+CREATE TABLE replank.job_attempt (
+    job_id      bigint NOT NULL REFERENCES replank.job ON DELETE CASCADE,
+    attempt     integer NOT NULL,
+    run_id      bigint NOT NULL,
+    table_no    integer,
+    worker      text,
+    started     timestamptz,
+    ended       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    outcome     text NOT NULL CHECK (outcome IN ('again', 'split', 'quarantined', 'failed', 'lost', 'stopped')),
+    counts      boolean NOT NULL,  -- against the limit of attempts
+    error_class text NOT NULL,
+    sqlstate    text NOT NULL,
+    message     text NOT NULL,
+    PRIMARY KEY (job_id, attempt)
+);
+-- The breaker looks at a table's latest ones.
+CREATE INDEX ON replank.job_attempt (run_id, table_no, ended);
+
 CREATE TABLE replank.event (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id   bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
@@ -230,6 +278,26 @@ CREATE TABLE replank.event (
     message  text NOT NULL DEFAULT ''
 );
 CREATE INDEX ON replank.event (run_id, event_id);
+
+-- What receivers of notifications have had of the events. A receiver is named by a hash: its address may hold a secret.
+CREATE TABLE replank.delivery (
+    event_id bigint NOT NULL REFERENCES replank.event ON DELETE CASCADE,
+    receiver text NOT NULL,
+    state    text NOT NULL CHECK (state IN ('trying', 'delivered', 'given_up')),
+    attempts integer NOT NULL,
+    problem  text NOT NULL DEFAULT '',
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (event_id, receiver)
+);
+
+-- How many processes an operator wants a worker to have. A local worker that is started again begins with so many.
+CREATE TABLE replank.pool_wish (
+    run_id    bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    worker    text NOT NULL,
+    processes integer NOT NULL CHECK (processes > 0),
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, worker)
+);
 
 -- What the governor decided, and when. Figures of the reason are those of the moment.
 CREATE TABLE replank.window_change (

@@ -65,7 +65,8 @@ class Failure:
     message: str
 
 
-def _chunk(found: Mapping[str, Any]) -> Chunk | None:
+def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
+    """The chunk of a row of the ledger; None where the job has none."""
     if found["axis"] is None:
         return None
     lower, upper = found["lower"], found["upper"]
@@ -89,13 +90,7 @@ def add_jobs(
 ) -> None:
     """Add one job per chunk (each with `chunk_detail`), or one per detail."""
     documents: list[dict[str, Any]] = [
-        {
-            "axis": str(chunk.axis),
-            "lower": None if chunk.lower is None else list(chunk.lower),
-            "upper": None if chunk.upper is None else list(chunk.upper),
-            "detail": dict(chunk_detail or {}),
-        }
-        for chunk in chunks
+        {"axis": str(chunk.axis), **_bounds(chunk), "detail": dict(chunk_detail or {})} for chunk in chunks
     ]
     documents += [{"detail": dict(detail)} for detail in details]
     connection.execute(
@@ -200,7 +195,7 @@ def take_for_sending(connection: Connection, run_id: int, *, window: int, resend
             job_id=r["job_id"],
             kind=JobKind(r["kind"]),
             table_no=r["table_no"] or 0,
-            chunk=_chunk(r),
+            chunk=chunk_of(r),
             cache=r["cache"],
         )
         for r in sorted(found, key=lambda r: int(r["job_id"]))
@@ -241,7 +236,7 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
         generation=found["generation"],
         attempt=found["attempt"],
         counted=found["attempt"] - found["forgiven"],
-        chunk=_chunk(found),
+        chunk=chunk_of(found),
         detail=found["detail"],
     )
 
@@ -290,10 +285,48 @@ def give_back(
     wake_up(connection)
 
 
-def fail(connection: Connection, job: Job, failure: Failure) -> None:
-    """The error will not pass by itself."""
-    connection.execute(query("jobs.fail"), _ended(job, failure, JobState.FAILED))
+def fail(connection: Connection, job: Job, failure: Failure, *, row_key: Mapping[str, str] | None = None) -> None:
+    """The error will not pass by itself. `row_key` names the single row that the job has come down to."""
+    result = None if row_key is None else Jsonb({"row": dict(row_key)})
+    connection.execute(query("jobs.fail"), {**_ended(job, failure, JobState.FAILED), "result": result})
     wake_up(connection)
+
+
+def split(
+    connection: Connection,
+    *,
+    job_id: int,
+    attempt: int,
+    state: JobState,
+    failure: Failure | None,
+    halves: Sequence[Chunk],
+) -> list[int]:
+    """The halves go on in the job's place, in one statement with its end. Returns their ids.
+
+    None where the job is not in `state` any more, or was overtaken. `failure` is why; None keeps what is known.
+    """
+    found = rows(
+        connection,
+        query("jobs.split"),
+        {
+            "job_id": job_id,
+            "attempt": attempt,
+            "state": str(state),
+            "sources": sources(JobState.SPLIT),
+            "error_class": None if failure is None else failure.error_class,
+            "sqlstate": None if failure is None else failure.sqlstate,
+            "message": None if failure is None else failure.message,
+            "halves": Jsonb([_bounds(chunk) for chunk in halves]),
+        },
+    )
+    return [r["job_id"] for r in found]
+
+
+def _bounds(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "lower": None if chunk.lower is None else list(chunk.lower),
+        "upper": None if chunk.upper is None else list(chunk.upper),
+    }
 
 
 def _ended(job: Job, failure: Failure, state: JobState) -> dict[str, Any]:
@@ -312,9 +345,37 @@ def wake_up(connection: Connection) -> None:
     connection.execute(sql.SQL("SELECT pg_notify({}, '')").format(WAKE_UP))
 
 
-def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+def take_back_orphans(connection: Connection, run_id: int, *, costs_attempt: bool = True) -> list[dict[str, Any]]:
     """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`."""
-    return rows(connection, query("jobs.take_back_orphans"), {"run_id": run_id, "sources": sources(JobState.WAITING)})
+    named = {"run_id": run_id, "sources": sources(JobState.WAITING), "costs_attempt": costs_attempt}
+    return rows(connection, query("jobs.take_back_orphans"), named)
+
+
+def settle_lost(
+    connection: Connection, *, job_id: int, worker: str, failure: Failure, delay_s: float, costs_attempt: bool
+) -> JobState | None:
+    """What became of a job whose worker lost its session: the state that was found, leased ones wait again.
+
+    None where another worker has it, or where the old session still lives: then the sweeper sees to it.
+    """
+    found = row(
+        connection,
+        query("jobs.settle_lost"),
+        {
+            "job_id": job_id,
+            "worker": worker,
+            "error_class": failure.error_class,
+            "sqlstate": failure.sqlstate,
+            "message": failure.message,
+            "delay_s": delay_s,
+            "costs_attempt": costs_attempt,
+            "sources": sources(JobState.WAITING),
+        },
+    )
+    if found is None or (found["alive"] and found["state"] == JobState.LEASED):
+        return None
+    wake_up(connection)
+    return JobState(found["state"])
 
 
 def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int:
@@ -340,7 +401,7 @@ def read_failures(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """Jobs that need a person, with class, SQLSTATE, message, and the range as `Chunk` writes it."""
     found = rows(connection, query("jobs.failures"), {"run_id": run_id})
     for failure in found:
-        failure["range"] = str(_chunk(failure) or "")
+        failure["range"] = str(chunk_of(failure) or "")
         for name in ("axis", "lower", "upper"):
             del failure[name]
     return found

@@ -184,10 +184,9 @@ def set_plan(connection: Connection, run_id: int, plan: Plan) -> None:
     connection.execute(query("ledger.set_plan"), {"run_id": run_id, "plan": document, "plan_digest": plan.digest()})
 
 
-def set_flags(
-    connection: Connection, run_id: int, *, paused: bool | None = None, hold_cutover: bool | None = None
-) -> None:
-    connection.execute(query("ledger.set_flags"), {"run_id": run_id, "paused": paused, "hold_cutover": hold_cutover})
+def set_hold(connection: Connection, run_id: int, *, hold_cutover: bool) -> None:
+    """Whether the cutovers wait for an operator's word."""
+    connection.execute(query("ledger.set_hold"), {"run_id": run_id, "hold_cutover": hold_cutover})
 
 
 def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, cause: str, reason: str) -> None:
@@ -199,11 +198,6 @@ def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, c
 def window_changes(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """Every window the run had: `at`, `now`, `maximum`, `reason`, in time order."""
     return rows(connection, query("ledger.window_changes"), {"run_id": run_id})
-
-
-def set_limit(connection: Connection, run_id: int, limit: int | None) -> None:
-    """An operator's limit in place of the plan's; None gives the plan's back."""
-    connection.execute(query("ledger.set_limit"), {"run_id": run_id, "limit": limit})
 
 
 def add_event(

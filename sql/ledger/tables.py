@@ -78,7 +78,7 @@ class ConversionSet:
 def _run_table(found: dict[str, Any]) -> RunTable:
     spec = TableSpec.from_json(found["spec"])
     cut_to = None if found["cut_to"] is None else tuple(found["cut_to"])
-    values = {name: found[name] for name in found if name not in ("schema_name", "table_name")}
+    values = {name: found[name] for name in found if name not in ("schema_name", "table_name", "errors_from")}
     return RunTable(
         **{
             **values,

@@ -11,3 +11,7 @@ SELECT n.nspname AS schema, c.relname AS name
 -- is_there: whether a table has a constraint of this name
 SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = %(name)s
                   AND conrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))) AS there;
+
+-- is_partition: whether a table is a partition of another; false where it is gone
+SELECT coalesce((SELECT c.relispartition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = %(schema)s AND c.relname = %(table)s), false) AS is_partition;

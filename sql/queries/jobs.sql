@@ -37,20 +37,39 @@ SELECT job_id, rows, detail, result FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
  ORDER BY job_id;
 
--- take_for_sending: waiting jobs up to the window, marked sent; one that was sent before waits twice as long each time
+-- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time
 WITH in_flight AS (
   SELECT count(*) AS n FROM replank.job
    WHERE run_id = %(run_id)s AND (state = 'leased' OR (state = 'waiting' AND sent_at IS NOT NULL))
      AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(sends - 1, 6)) * interval '1 second')),
+-- Every job is one of phase 3. What holds the whole run back is in its window already.
+room AS MATERIALIZED (
+  SELECT p.phase, p.table_no, p.cache_no, p.max_jobs - CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
+           SELECT count(*) FROM replank.job f
+            WHERE f.run_id = %(run_id)s AND (f.state = 'leased' OR (f.state = 'waiting' AND f.sent_at IS NOT NULL))
+              AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END AS jobs
+    FROM replank.restraint p
+   WHERE p.run_id = %(run_id)s AND (p.phase = 3 OR p.table_no IS NOT NULL OR p.cache_no IS NOT NULL)),
 due AS (
-  SELECT j.job_id FROM replank.job j
+  SELECT j.job_id, j.table_no, j.cache_no FROM replank.job j
    WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp()
      AND (j.sent_at IS NULL
           OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * power(2, least(j.sends - 1, 6)) * interval '1 second')
+     AND NOT EXISTS (SELECT FROM room r WHERE r.jobs <= 0 AND r.phase = 3)
+     AND coalesce(j.table_no <> ALL (ARRAY(SELECT r.table_no FROM room r WHERE r.jobs <= 0 AND r.table_no IS NOT NULL)), true)
+     AND coalesce(j.cache_no <> ALL (ARRAY(SELECT r.cache_no FROM room r WHERE r.jobs <= 0 AND r.cache_no IS NOT NULL)), true)
    ORDER BY j.job_id
    LIMIT greatest(%(window)s - (SELECT n FROM in_flight), 0)
-   FOR UPDATE SKIP LOCKED)
-UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM due WHERE j.job_id = due.job_id
+   FOR UPDATE SKIP LOCKED),
+fitting AS (
+  SELECT d.job_id FROM due d
+   WHERE NOT EXISTS (
+     SELECT FROM room r
+      WHERE (r.table_no IS NULL OR r.table_no = d.table_no) AND (r.cache_no IS NULL OR r.cache_no = d.cache_no)
+        AND r.jobs < (SELECT count(*) FROM due e
+                       WHERE e.job_id <= d.job_id AND (r.table_no IS NULL OR r.table_no = e.table_no)
+                         AND (r.cache_no IS NULL OR r.cache_no = e.cache_no))))
+UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM fitting f WHERE j.job_id = f.job_id
 RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper,
           (SELECT c.name FROM replank.cache c WHERE c.run_id = j.run_id AND c.cache_no = j.cache_no) AS cache;
 
@@ -64,14 +83,22 @@ surplus AS (
    ORDER BY job_id OFFSET greatest(%(window)s - (SELECT n FROM leased), 0) FOR UPDATE SKIP LOCKED)
 UPDATE replank.job j SET sent_at = NULL, sends = 0 FROM surplus WHERE j.job_id = surplus.job_id;
 
--- claim: commit a lease; the attempt is its fence. No row where another delivery was first, the run rests or the window is full
+-- claim: commit a lease; the attempt is its fence. No row where another delivery was first, something holds it back or the window is full
 UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(worker)s, backend_pid = pg_backend_pid(),
        backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second', started_at = clock_timestamp(),
        error_class = NULL, sqlstate = NULL, message = NULL
   FROM replank.run r
  WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s AND j.state = ANY (%(sources)s) AND j.not_before <= clock_timestamp()
-   AND r.run_id = j.run_id AND r.state = 'running' AND NOT r.paused
+   AND r.run_id = j.run_id AND r.state = 'running'
+   AND NOT EXISTS (
+     SELECT FROM replank.restraint p
+      WHERE p.run_id = j.run_id AND (p.phase IS NULL OR p.phase = 3)
+        AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no)
+        AND p.max_jobs <= CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
+              SELECT count(*) FROM replank.job f
+               WHERE f.run_id = p.run_id AND f.state = 'leased'
+                 AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END)
    AND (SELECT count(*) FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'leased') < r.window_now
 RETURNING j.*;
 
@@ -88,27 +115,74 @@ UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %
 UPDATE replank.job SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
  WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s RETURNING job_id;
 
--- give_back: a passing error: wait, then again. A worker's own shutdown costs no attempt
-UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
-       sends = 0, forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END,
-       error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
- WHERE job_id = %(job_id)s AND state = 'leased' AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+-- give_back: a passing error: wait, then again. What a worker's own shutdown ends costs no attempt
+WITH given AS (
+  UPDATE replank.job SET state = 'waiting', sent_at = NULL, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
+         sends = 0, forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END,
+         error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
+   WHERE job_id = %(job_id)s AND state = 'leased' AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING *)
+INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'again' ELSE 'stopped' END,
+       %(costs_attempt)s, error_class, sqlstate, message FROM given RETURNING job_id;
 
 -- fail: a person has to look
-UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
-       error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
- WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id;
+WITH failed AS (
+  UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(), result = %(result)s,
+         error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
+   WHERE job_id = %(job_id)s AND state = 'leased' AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING *)
+INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+SELECT job_id, attempt, run_id, table_no, worker, started_at, 'failed', true, error_class, sqlstate, message FROM failed RETURNING job_id;
+
+-- split: the job's halves go on in its place, in the statement that ends it; none of them where it is not in that state or overtaken
+WITH parent AS (
+  UPDATE replank.job SET state = 'split', finished_at = clock_timestamp(),
+         error_class = coalesce(%(error_class)s, error_class), sqlstate = coalesce(%(sqlstate)s, sqlstate),
+         message = coalesce(%(message)s, message)
+   WHERE job_id = %(job_id)s AND state = %(state)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING *),
+history AS (
+  INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+  SELECT job_id, attempt, run_id, table_no, worker, started_at, 'split', true, coalesce(error_class, ''), coalesce(sqlstate, ''),
+         coalesce(message, '') FROM parent
+  ON CONFLICT (job_id, attempt) DO UPDATE SET outcome = 'split')
+INSERT INTO replank.job (parent, run_id, step, table_no, kind, generation, axis, lower, upper, detail)
+SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nullif(j -> 'lower', 'null'), nullif(j -> 'upper', 'null'),
+       CASE WHEN p.detail ? 'keys' THEN jsonb_set(p.detail, '{keys}', to_jsonb(greatest((p.detail ->> 'keys')::int / 2, 1))) ELSE p.detail END
+  FROM parent p, jsonb_array_elements(%(halves)s) WITH ORDINALITY AS h (j, n) ORDER BY h.n
+RETURNING job_id;
 
 -- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again
-UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, error_class = 'worker lost',
-       message = 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing'
- WHERE j.job_id IN (
-   SELECT o.job_id FROM replank.job o
-     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
-    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
-      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
-    FOR UPDATE OF o SKIP LOCKED)
-RETURNING j.job_id, j.worker, j.attempt;
+WITH taken AS (
+  UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, error_class = 'worker lost', sqlstate = NULL,
+         message = 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing',
+         forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END
+   WHERE j.job_id IN (
+     SELECT o.job_id FROM replank.job o
+       LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
+      WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
+        AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+      FOR UPDATE OF o SKIP LOCKED)
+  RETURNING j.*),
+history AS (
+  INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+  SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'lost' ELSE 'stopped' END,
+         %(costs_attempt)s, error_class, '', message FROM taken)
+SELECT job_id, worker, attempt FROM taken;
+
+-- settle_lost: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
+WITH mine AS (
+  SELECT j.job_id, j.state, a.pid IS NOT NULL AS alive FROM replank.job j
+    LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start
+   WHERE j.job_id = %(job_id)s AND j.worker = %(worker)s FOR UPDATE OF j),
+given AS (
+  UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
+         forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END,
+         error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
+    FROM mine m WHERE j.job_id = m.job_id AND m.state = 'leased' AND NOT m.alive AND m.state = ANY (%(sources)s) RETURNING j.*),
+history AS (
+  INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+  SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'again' ELSE 'stopped' END,
+         %(costs_attempt)s, error_class, sqlstate, message FROM given)
+SELECT m.state, m.alive FROM mine m;
 
 -- exhausted: waiting jobs that have used up their attempts become a person's
 UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
@@ -136,7 +210,7 @@ SELECT state, count(*) AS n FROM replank.job WHERE run_id = %(run_id)s GROUP BY 
 SELECT table_no, kind, generation, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done,
        coalesce(sum(rows) FILTER (WHERE state = 'done'), 0)::bigint AS rows,
        coalesce(sum((detail ->> 'keys')::int) FILTER (WHERE state = 'done'), 0)::bigint AS keys
-  FROM replank.job WHERE run_id = %(run_id)s GROUP BY table_no, kind, generation;
+  FROM replank.job WHERE run_id = %(run_id)s AND state <> 'split' GROUP BY table_no, kind, generation;
 
 -- leases: what every worker does now
 SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds

@@ -31,20 +31,20 @@ VALUES (%(run_id)s, %(table_no)s, %(schema_name)s, %(table_name)s, %(set_no)s, %
 INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys) VALUES (%(run_id)s, %(set_no)s, %(foreign_keys)s);
 
 -- open_run: the run that is not finished, if any
-SELECT * FROM replank.run WHERE state = ANY (%(open_states)s) ORDER BY run_id DESC LIMIT 1;
+SELECT * FROM replank.run_in_force WHERE state = ANY (%(open_states)s) ORDER BY run_id DESC LIMIT 1;
 
 -- latest_run: the newest run, open or not
-SELECT * FROM replank.run ORDER BY run_id DESC LIMIT 1;
+SELECT * FROM replank.run_in_force ORDER BY run_id DESC LIMIT 1;
 
 -- finished_run_of_plan: a run of the same plan that is done
-SELECT * FROM replank.run WHERE plan_digest = %(plan_digest)s AND state IN ('done', 'finished') ORDER BY run_id DESC LIMIT 1;
+SELECT * FROM replank.run_in_force WHERE plan_digest = %(plan_digest)s AND state IN ('done', 'finished') ORDER BY run_id DESC LIMIT 1;
 
 -- runs_with_steps_off: runs of plans of one name that have ended well, though steps were switched off in them
-SELECT * FROM replank.run
+SELECT * FROM replank.run_in_force
  WHERE plan_name = %(plan_name)s AND state IN ('done', 'finished') AND jsonb_array_length(plan #> '{steps,off}') > 0 ORDER BY run_id;
 
 -- run_by_id: one run
-SELECT * FROM replank.run WHERE run_id = %(run_id)s;
+SELECT * FROM replank.run_in_force WHERE run_id = %(run_id)s;
 
 -- set_run_state: a transition that replank/states.py allows, or no row
 UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
@@ -73,9 +73,8 @@ DELETE FROM replank.phase p WHERE p.run_id = %(run_id)s AND p.phase IN (SELECT p
 -- set_plan: the plan of a run whose caches were corrected
 UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_id = %(run_id)s;
 
--- set_flags: pause and hold, where given
-UPDATE replank.run SET paused = coalesce(%(paused)s, paused), hold_cutover = coalesce(%(hold_cutover)s, hold_cutover)
- WHERE run_id = %(run_id)s RETURNING run_id;
+-- set_hold: whether the cutovers wait for an operator
+UPDATE replank.run SET hold_cutover = %(hold_cutover)s WHERE run_id = %(run_id)s RETURNING run_id;
 
 -- set_window: how many jobs may be in flight now, and why; kept with its time when it is another window, or for another cause
 WITH before AS (SELECT window_now, window_max, window_cause FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE),
@@ -88,9 +87,6 @@ SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
 
 -- window_changes: what the governor decided, in time order
 SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at;
-
--- set_limit: an operator's limit of the window; NULL: the plan's again
-UPDATE replank.run SET window_limit = %(limit)s WHERE run_id = %(run_id)s;
 
 -- add_event: what happened, who did it
 INSERT INTO replank.event (run_id, actor, kind, subject, message)
@@ -177,9 +173,13 @@ UPDATE replank.conversion_set SET problem = %(problem)s, blocked = true WHERE ru
 -- set_autovacuum_before: what autovacuum_enabled was on the live tables before the cutover
 UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- set_swapped: the cutover's own word, in its own transaction; none if a rollback was asked for meanwhile
+-- set_swapped: the cutover's own word, in its own transaction; none if a rollback or a pause was asked for meanwhile
 WITH still_running AS (
-  SELECT run_id FROM replank.run WHERE run_id = %(run_id)s AND state = 'running' FOR SHARE)
+  SELECT run_id FROM replank.run r WHERE run_id = %(run_id)s AND state = 'running'
+     AND NOT EXISTS (SELECT FROM replank.restraint p LEFT JOIN replank.run_table t USING (run_id, table_no)
+                      WHERE p.run_id = r.run_id AND p.kind = 'pause' AND p.cache_no IS NULL
+                        AND (p.phase IS NULL OR p.phase = 3) AND (p.table_no IS NULL OR t.set_no = %(set_no)s))
+     FOR SHARE)
 UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
   FROM still_running r
  WHERE s.run_id = r.run_id AND s.set_no = %(set_no)s AND s.swapped_at IS NULL RETURNING s.set_no;
@@ -202,4 +202,4 @@ UPDATE replank.conversion_set SET returned_at = clock_timestamp(), problem = ''
 UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- done_runs: runs that are done and whose way back is still open, the newest first
-SELECT * FROM replank.run WHERE state = 'done' ORDER BY run_id DESC;
+SELECT * FROM replank.run_in_force WHERE state = 'done' ORDER BY run_id DESC;

@@ -61,7 +61,7 @@ def test_a_held_cutover_waits_until_it_is_released(
 
     # Then it swaps and ends
     assert released.exit_code == 0, released.stderr
-    assert "cutover is noted" in released.stderr
+    assert "the cutover is released" in released.stderr
     finished = run.wait()
     assert finished.exit_code == 0, finished.stderr
     assert id_types(site.database_url) == UUID

@@ -7,7 +7,7 @@ import psycopg
 from faults.waiting import wait_for
 
 _EXPLANATION = (
-    "SELECT state, reason, paused, hold_cutover FROM replank.run",
+    "SELECT state, reason, paused, hold_cutover FROM replank.run_in_force",
     "SELECT table_name, state, blocked, problem, not_before - now() FROM replank.run_table",
     "SELECT set_no, attempts, problem, blocked, swapped_at, not_before - now() FROM replank.conversion_set",
     "SELECT job_id, kind, state, attempt, now() - sent_at, not_before - now(), worker, backend_pid, message"

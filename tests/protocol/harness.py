@@ -283,7 +283,7 @@ class Rebuild:
 
     def settle(self) -> Run:
         """Work and turn until the run is done or needs a person."""
-        runs.set_flags(self.connection, self.run_id, hold_cutover=False)
+        runs.set_hold(self.connection, self.run_id, hold_cutover=False)
         for _ in range(MOST_TURNS):
             run = self.run
             if run.state is not RunState.RUNNING:
@@ -295,7 +295,7 @@ class Rebuild:
 
     def try_to_swap(self) -> bool:
         """One attempt at the cutover of every set that is ready. True if all are swapped."""
-        runs.set_flags(self.connection, self.run_id, hold_cutover=False)
+        runs.set_hold(self.connection, self.run_id, hold_cutover=False)
         self.pass_time()
         before = [one.attempts for one in self.sets]
         for _ in range(MOST_TURNS):
@@ -311,7 +311,7 @@ class Rebuild:
 
     def swap(self) -> None:
         """Cut every set over, and do nothing of what comes after."""
-        runs.set_flags(self.connection, self.run_id, hold_cutover=False)
+        runs.set_hold(self.connection, self.run_id, hold_cutover=False)
         for _ in range(MOST_TURNS):
             if all(one.swapped_at is not None for one in self.sets):
                 return

@@ -242,7 +242,7 @@ def test_odd_names_and_columns_and_a_partitioned_source(start: Begin, shop: psyc
 
 def test_the_swap_of_a_cache_waits_for_its_word(start: Begin, shop: psycopg.Connection) -> None:
     rebuild = start(CACHE)
-    runs.set_flags(rebuild.connection, rebuild.run_id, hold_cutover=True)
+    runs.set_hold(rebuild.connection, rebuild.run_id, hold_cutover=True)
     until(rebuild, "ready")
     rebuild.work()
     for _ in range(5):

@@ -134,7 +134,7 @@ class World:
         self.seen: set[int] = set()
         self.rebuild = Rebuild.attach(url)
         self._impatient()
-        runs.set_flags(self.rebuild.connection, self.rebuild.run_id, hold_cutover=False)
+        runs.set_hold(self.rebuild.connection, self.rebuild.run_id, hold_cutover=False)
         self.sessions = [
             psycopg.connect(url, options="-c lock_timeout=20ms -c statement_timeout=2s") for _ in range(SESSIONS)
         ]

@@ -26,8 +26,7 @@ ALL: list[tuple[type[StrEnum], Transitions, StrEnum, set[StrEnum]]] = [
     (RunState, RUN_TRANSITIONS, RunState.RUNNING, set()),
     (TableState, TABLE_TRANSITIONS, TableState.PLANNED, set()),
     (CacheState, CACHE_TRANSITIONS, CacheState.PLANNED, set()),
-    # Nothing is quarantined yet: the word is reserved for values that a policy sets aside.
-    (JobState, JOB_TRANSITIONS, JobState.WAITING, {JobState.QUARANTINED}),
+    (JobState, JOB_TRANSITIONS, JobState.WAITING, set()),
 ]
 
 
@@ -53,7 +52,7 @@ def test_sources_are_what_an_update_may_start_from() -> None:
 
 
 def test_what_is_final_stays_final() -> None:
-    for final in (JobState.DONE, JobState.CANCELLED):
+    for final in (JobState.DONE, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED, JobState.QUARANTINED):
         assert final in FINISHED_JOBS
         assert not [after for before, after in JOB_TRANSITIONS if before is final]
     for done in (RunState.FINISHED, RunState.ROLLED_BACK):

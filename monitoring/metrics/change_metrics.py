@@ -1,0 +1,74 @@
+"""What the run leaves behind on its way: change logs, WAL, disk, the locks of cutovers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import Metric
+
+from monitoring.metrics.families import counter, gauge, one
+from sql.connection import Connection
+from sql.ledger import metrics
+from sql.ledger.metrics import MOST_COUNTED
+from sql.ledger.runs import Run
+from sql.ledger.tables import ConversionSet, RunTable
+
+COUNTED = f"counted up to {MOST_COUNTED}"
+
+
+def of_changes(connection: Connection, tables: Sequence[RunTable]) -> Iterator[Metric]:
+    """Logs of both directions; one that is not there has no sample."""
+    forward = metrics.read_logs(connection, {t.spec.full_name: t.spec.log_name for t in tables})
+    back = metrics.read_logs(connection, {t.spec.full_name: f"back_log_{t.run_id}_{t.table_no}" for t in tables})
+    for direction, words, logs in (
+        ("change_log", "the log of changes that wait to be drained", forward),
+        ("back_log", "the log of changes since the cutover, which a rollback would take along", back),
+    ):
+        yield gauge(
+            f"replank_{direction}_rows",
+            f"Rows in {words}, by table; {COUNTED}.",
+            ["table"],
+            [((log.table,), log.rows) for log in logs],
+        )
+        yield gauge(
+            f"replank_{direction}_bytes",
+            f"Bytes of {words}, by table.",
+            ["table"],
+            [((log.table,), log.bytes) for log in logs],
+        )
+
+
+def of_writing(connection: Connection, run: Run, tables: Sequence[RunTable]) -> Iterator[Metric]:
+    """WAL of the whole server, growth of the database, and the next tables."""
+    written = metrics.written(connection, run.run_id)
+    wal, added = written.get("wal_bytes"), written.get("added_bytes")
+    yield counter(
+        "replank_wal_bytes_total",
+        "WAL that the whole server has written since the run's data migration began.",
+        [],
+        [] if wal is None else [((), wal)],
+    )
+    yield one("replank_database_added_bytes", "What the database had grown by at the most.", added)
+    sizes = metrics.next_bytes(connection, [t.spec for t in tables if t.spec.method == "rebuild"])
+    yield gauge(
+        "replank_next_table_bytes",
+        "Bytes of a table that is being built, with indexes; no sample once it took the live one's place.",
+        ["table"],
+        [((name,), size) for name, size in sizes.items()],
+    )
+
+
+def of_cutovers(sets: Sequence[ConversionSet]) -> Iterator[Metric]:
+    """Conversion sets: whether they are swapped, attempts, and what their locks cost everybody else."""
+    swapped = [((str(s.set_no),), float(s.swapped_at is not None)) for s in sets]
+    yield gauge("replank_cutover_done", "Whether a conversion set has changed places.", ["set"], swapped)
+    attempts = [((str(s.set_no),), s.attempts) for s in sets]
+    yield gauge("replank_cutover_attempts", "Attempts at the cutover that missed so far.", ["set"], attempts)
+    for what, words in (("wait", "waited for"), ("hold", "held")):
+        found = [(str(s.set_no), s.lock_wait_ms if what == "wait" else s.lock_hold_ms) for s in sets]
+        yield gauge(
+            f"replank_cutover_lock_{what}_seconds",
+            f"How long the cutover {words} its locks; no sample before it.",
+            ["set"],
+            [((number,), ms / 1000) for number, ms in found if ms is not None],
+        )

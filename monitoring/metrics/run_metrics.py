@@ -1,0 +1,124 @@
+"""The run as a whole: its state, who drives it, the governor's window, what is left to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import Metric
+
+from monitoring.metrics.families import counter, gauge, moment, one
+from monitoring.status import Status
+from replank.governor_plan import GovernorPlan
+from replank.states import RunState
+from sql.catalogue import read_server
+from sql.connection import Connection
+from sql.health import Machine, Reading, read_health
+from sql.leadership import read_leader
+from sql.ledger import metrics
+from sql.ledger.runs import Run
+from sql.server_machine import local_data_directory
+
+
+def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
+    """State, flags, times and the time left."""
+    run = status.run
+    yield gauge(
+        "replank_run_info",
+        "The newest run of this database; the value is always 1.",
+        ["run", "plan"],
+        [((str(run.run_id), run.plan_name), 1)],
+    )
+    states = [((str(state),), float(state is run.state)) for state in RunState]
+    yield gauge("replank_run_state", "1 for the run's present state, 0 for all others.", ["state"], states)
+    needs_person = run.state is RunState.NEEDS_PERSON
+    yield one("replank_run_needs_person", "Whether the run has stopped until a person has looked.", needs_person)
+    yield one("replank_run_paused", "Whether an operator has paused the run.", run.paused)
+    yield one("replank_run_cutover_held", "Whether an operator holds the cutover.", run.hold_cutover)
+    yield moment("replank_run_start_timestamp_seconds", "When the run began.", run.created_at)
+    yield moment("replank_run_end_timestamp_seconds", "When the run ended; no sample before.", run.finished_at)
+    bounds = () if status.eta_s is None else zip(("low", "high"), status.eta_s, strict=True)
+    yield gauge(
+        "replank_eta_seconds",
+        "Seconds that are left, as an interval; no sample while there is no pace.",
+        ["bound"],
+        [((bound,), found) for bound, found in bounds],
+    )
+    still_open = sum(gate.is_open for gate in status.gates)
+    yield one("replank_gates_open", "Gates of the plan that were open when they were looked at last.", still_open)
+    words = "Events of the run, by kind."
+    events = metrics.count_events(connection, run.run_id)
+    yield counter("replank_events_total", words, ["kind"], [((kind,), count) for kind, count in events.items()])
+
+
+def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:
+    """Whether anybody drives the run, how many children work, and when anything moved last."""
+    alive = read_leader(connection) is not None
+    yield one("replank_coordinator_alive", "Whether a coordinator (or rollback) drives this database's run.", alive)
+    sessions = metrics.worker_sessions(connection)
+    yield one("replank_worker_processes", "Worker processes that are connected to the database.", sessions)
+    pulse = metrics.read_pulse(connection, run.run_id)
+    yield moment(
+        "replank_last_progress_timestamp_seconds",
+        "When a job was done, a table changed its state, or an event was written last.",
+        pulse.moved_at,
+    )
+    oldest = 0.0 if pulse.oldest_lease is None else (pulse.now - pulse.oldest_lease).total_seconds()
+    yield one("replank_oldest_lease_seconds", "How long the oldest job under way has taken so far.", oldest)
+    yield moment("replank_window_change_timestamp_seconds", "When the window moved last.", pulse.window_changed_at)
+
+
+def of_governor(connection: Connection, run: Run) -> Iterator[Metric]:
+    """The window, and each signal against its limit, read at this moment: also when no coordinator lives."""
+    yield one("replank_window_jobs", "Jobs that may be in flight now.", run.window_now)
+    yield one("replank_window_max_jobs", "The most jobs that the plan or an operator allows.", run.window_max)
+    cause = run.window_cause or "none"
+    words = "Why the window is what it is; the value is always 1."
+    yield gauge("replank_window_cause_info", words, ["cause"], [((cause,), 1)])
+    worst = _worst(read_health(connection, _without_probe(run.plan.governor), _machine(connection)))
+    yield gauge(
+        "replank_signal_readable",
+        "Whether a signal of the database's health can be read; 0 closes the window.",
+        ["signal"],
+        [((one.signal,), float(not one.problem)) for one in worst],
+    )
+    readable = [one for one in worst if not one.problem]
+    yield gauge(
+        "replank_signal_strain_ratio",
+        "A signal as a share of its limit; over 1 the window is halved.",
+        ["signal"],
+        [((one.signal,), one.strain) for one in readable],
+    )
+    unit = "bytes for replay_lag, slot_retained, archive_waiting and free_disk, otherwise sessions or transactions"
+    yield gauge(
+        "replank_signal_value",
+        f"A signal of the database's health in its own unit: {unit}.",
+        ["signal"],
+        [((one.signal,), one.value) for one in readable],
+    )
+    yield gauge(
+        "replank_signal_limit",
+        f"The limit of a signal, from the plan, in the same unit: {unit}.",
+        ["signal"],
+        [((one.signal,), one.limit) for one in readable],
+    )
+
+
+def _without_probe(plan: GovernorPlan) -> GovernorPlan:
+    """The application's own probe query is the coordinator's to ask, not once more with every scrape."""
+    return plan.model_copy(update={"off": (*plan.off, "probe")})
+
+
+def _machine(connection: Connection) -> Machine:
+    directory = local_data_directory(connection, read_server(connection).system_identifier)
+    return Machine(cpus=os.cpu_count() if directory else None, data_directory=directory)
+
+
+def _worst(readings: Sequence[Reading]) -> list[Reading]:
+    """Of several replicas or slots, the one that decides."""
+    found: dict[str, Reading] = {}
+    for reading in readings:
+        present = found.get(reading.signal)
+        if present is None or reading.problem or reading.strain > present.strain:
+            found[reading.signal] = reading
+    return list(found.values())

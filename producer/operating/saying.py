@@ -1,0 +1,30 @@
+"""What all actions share: the run they are for, and the event they leave."""
+
+from __future__ import annotations
+
+from producer.operating.operator import Operator
+from replank.errors import WrongUse
+from replank.states import RunState
+from sql.connection import Connection
+from sql.ledger import jobs, runs
+from sql.ledger.runs import Run
+
+
+def open_run(connection: Connection) -> Run:
+    """The run that is under way. Raises WrongUse where there is none."""
+    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    if present is None:
+        raise WrongUse("No run is open on this database.")
+    return present
+
+
+def refuse_going_back(run: Run) -> None:
+    if run.state is RunState.ROLLING_BACK:
+        raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
+
+
+def note(connection: Connection, run: Run, by: Operator, kind: str, *, subject: str = "", message: str = "") -> None:
+    """In the action's own transaction: the event, and a hint to the coordinator that there is news."""
+    said = f"{message} (through the {by.via})" if message else f"through the {by.via}"
+    runs.add_event(connection, run.run_id, actor=by.name, kind=kind, subject=subject, message=said)
+    jobs.wake_up(connection)

@@ -1,0 +1,49 @@
+-- leader: the session of this database that holds the leader's lock
+SELECT l.pid, coalesce(a.application_name, '') AS name, a.backend_start AS since
+  FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid = %(high)s::bigint::oid AND l.objid = %(low)s::bigint::oid
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- work: all jobs of a run in one pass: how many, their rows, how often they were tried again, and how long the done ones took.
+-- `bucket` is the place of the seconds among the bounds; NULL for what is not done
+SELECT kind, state, table_no, bucket, count(*) AS jobs, sum(rows)::bigint AS rows, sum(greatest(attempt - 1, 0))::bigint AS retries,
+       sum(seconds)::float8 AS seconds FROM (
+  SELECT kind, state, table_no, rows, attempt, seconds, width_bucket(seconds, %(bounds)s::float8[]) AS bucket
+    FROM (SELECT kind, state, table_no, rows, attempt,
+                 CASE WHEN state = 'done' THEN extract(epoch FROM finished_at - started_at)::float8 END AS seconds
+            FROM replank.job WHERE run_id = %(run_id)s) AS timed) AS placed
+ GROUP BY 1, 2, 3, 4;
+
+-- pulse: when the run moved last, and since when its oldest job has been under way
+SELECT greatest((SELECT max(finished_at) FROM replank.job WHERE run_id = %(run_id)s AND state = 'done'),
+                (SELECT max(at) FROM replank.table_history WHERE run_id = %(run_id)s),
+                (SELECT max(at) FROM replank.event WHERE run_id = %(run_id)s),
+                (SELECT created_at FROM replank.run WHERE run_id = %(run_id)s)) AS moved_at,
+       (SELECT min(started_at) FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS oldest_lease,
+       (SELECT count(*) FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL) AS sent,
+       (SELECT max(at) FROM replank.window_change WHERE run_id = %(run_id)s) AS window_changed_at,
+       clock_timestamp() AS now;
+
+-- worker_sessions: children of workers that are connected to this database
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, 'replank worker ');
+
+-- wal: what the server has written since the run's data migration began; no row before that
+SELECT greatest(pg_wal_lsn_diff(CASE WHEN r.state IN ('running', 'needs_person', 'rolling_back') AND NOT pg_is_in_recovery()
+                                     THEN pg_current_wal_insert_lsn() ELSE m.wal_now END, m.wal_start), 0)::float8 AS wal_bytes,
+       (m.bytes_peak - m.bytes_start)::float8 AS added_bytes
+  FROM replank.run_measure m JOIN replank.run r USING (run_id) WHERE m.run_id = %(run_id)s;
+
+-- events: how often each kind of event was written
+SELECT kind, count(*) AS events FROM replank.event WHERE run_id = %(run_id)s GROUP BY kind;
+
+-- log_lengths: rows of change logs, counted no further than a bound, and their bytes; logs that are not there are left out
+SELECT t.name, t.log, pg_relation_size(c.oid)::float8 AS bytes FROM unnest(%(names)s::text[], %(logs)s::text[]) AS t (name, log)
+  JOIN pg_class c ON c.relname = t.log AND c.relnamespace = to_regnamespace('replank');
+
+-- log_rows: rows of one log, counted no further than a bound
+SELECT count(*) FROM (SELECT FROM {log} LIMIT {most}) AS first_ones;
+
+-- next_sizes: bytes of next tables with their partitions, indexes and TOAST
+SELECT t.name, (SELECT sum(pg_total_relation_size(p.relid))::float8 FROM pg_partition_tree(to_regclass(t.next)) AS p WHERE p.isleaf) AS tree,
+       pg_total_relation_size(to_regclass(t.next))::float8 AS plain
+  FROM unnest(%(names)s::text[], %(nexts)s::text[]) AS t (name, next) WHERE to_regclass(t.next) IS NOT NULL;

@@ -1,0 +1,98 @@
+"""Halving a chunk: where its rows lie on both sides of a point, asked of the table itself.
+
+On the primary-key axis the point is the middle row's key, in the key's own order and collation. On the heap axis it is
+the middle block, then within one block the middle row by its place, then among rows that have one place in
+several partitions the middle partition. So every chunk comes down to a single row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from psycopg import sql
+
+from replank.chunk import Axis, Bound, Chunk
+from replank.table_spec import TableSpec
+from sql.connection import Connection, run
+from sql.conversion import column_list
+from sql.copying import in_chunk, source
+from sql.next_table import next_rows
+from sql.verification import Side
+
+MOST_OF_A_BLOCK = 10_000
+"""More than one block has rows, in as many partitions as anybody has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halves:
+    """Two chunks that are the whole of the one; or none, because it holds `rows` (0 or 1) rows."""
+
+    chunks: tuple[Chunk, ...] = ()
+    rows: int = 0
+    key: tuple[str, ...] | None = None
+    """The single row's key as texts, in the order of the key's columns."""
+
+
+def halve(connection: Connection, spec: TableSpec, chunk: Chunk, side: Side = "live") -> Halves:
+    """Where to cut the chunk in two. Nothing is changed."""
+    blocks = _whole_blocks(chunk)
+    if blocks is not None and blocks[1] - blocks[0] > 1:
+        return _at(chunk, (str((blocks[0] + blocks[1]) // 2),))
+    return (
+        _by_key(connection, spec, chunk) if chunk.axis is Axis.PRIMARY_KEY else _in_block(connection, spec, chunk, side)
+    )
+
+
+def _at(chunk: Chunk, point: Bound) -> Halves:
+    return Halves(chunks=(replace(chunk, upper=point), replace(chunk, lower=point)))
+
+
+def _whole_blocks(chunk: Chunk) -> tuple[int, int] | None:
+    """The blocks of a heap chunk that begins and ends with a block."""
+    if chunk.axis is not Axis.HEAP or chunk.lower is None or chunk.upper is None:
+        return None
+    if len(chunk.lower) > 1 or len(chunk.upper) > 1:
+        return None
+    return int(chunk.lower[0]), int(chunk.upper[0])
+
+
+def _by_key(connection: Connection, spec: TableSpec, chunk: Chunk) -> Halves:
+    where, rows_of = in_chunk(spec, chunk), source(spec)
+    texts = sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text").format(sql.Identifier("live", name)) for name in spec.key)
+    found = run(
+        connection,
+        sql.SQL(
+            "WITH counted AS MATERIALIZED (SELECT count(*) AS n FROM {rows_of} WHERE {where})"
+            " SELECT (SELECT n FROM counted), {texts} FROM {rows_of} WHERE {where}"
+            " ORDER BY {key} OFFSET (SELECT n / 2 FROM counted) LIMIT 1"
+        ).format(rows_of=rows_of, where=where, texts=texts, key=column_list(spec.key_columns, "live")),
+    ).fetchone()
+    if found is None:
+        return Halves()
+    key = tuple(str(text) for text in found[1:])
+    return Halves(rows=1, key=key) if found[0] == 1 else _at(chunk, key)
+
+
+def _in_block(connection: Connection, spec: TableSpec, chunk: Chunk, side: Side) -> Halves:
+    """The places of the rows are read; there are few."""
+    relation = source(spec) if side == "live" else next_rows(spec)
+    found = run(
+        connection,
+        sql.SQL(
+            "SELECT {alias}.ctid::pg_catalog.text, {alias}.tableoid::pg_catalog.text, {key} FROM {relation}"
+            " WHERE {where} ORDER BY {alias}.ctid, {alias}.tableoid LIMIT {most}"
+        ).format(
+            alias=sql.Identifier(side),
+            key=sql.SQL(", ").join(
+                sql.SQL("{}::pg_catalog.text").format(sql.Identifier(side, name)) for name in spec.key
+            ),
+            relation=relation,
+            where=in_chunk(spec, chunk, side),
+            most=MOST_OF_A_BLOCK,
+        ),
+    ).fetchall()
+    if len(found) <= 1:
+        return Halves(rows=len(found), key=tuple(str(text) for text in found[0][2:]) if found else None)
+    middle, before = found[len(found) // 2], found[len(found) // 2 - 1]
+    block, item = str(middle[0]).strip("()").split(",")
+    return _at(chunk, (block, item) if middle[0] != before[0] else (block, item, str(middle[1])))
