@@ -25,6 +25,7 @@ def render(status: Status) -> RenderableType:
     """One screen."""
     return Group(
         _head(status),
+        *_restraints(status),
         *_gates(status),
         *_steps(status),
         _tables(status),
@@ -94,6 +95,16 @@ def _tables(status: Status) -> RenderableType:
     total = sum(t.rows_total for t in status.tables)
     table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
     return table
+
+
+def _restraints(status: Status) -> list[RenderableType]:
+    """A line for each pause and limit, with the command that takes it away, and for each job that was left out."""
+    shown: list[RenderableType] = [Text(f"{r.words}  (`{r.freed_by}`)", style="magenta") for r in status.restraints]
+    for job in status.left_out[:SHOWN_TABLES]:
+        shown.append(
+            Text(f"left out: job {job['job']}, {job['kind']} of {job['table']}: {job['reason']}", style="yellow")
+        )
+    return shown
 
 
 def _gates(status: Status) -> list[RenderableType]:

@@ -15,8 +15,9 @@ from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobKind, JobState, RunState, TableState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
-from sql.ledger import caches, jobs, quarantines, runs, scripts, tables, work
+from sql.ledger import caches, failed, jobs, quarantines, runs, scripts, tables, work
 from sql.ledger.gates import Gate
+from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.ledger.work import Tally
@@ -116,6 +117,10 @@ class Status:
     """What reverse capture has logged since the cutover; None where there is no way back."""
     gates: tuple[Gate, ...] = ()
     """As they stood when they were looked at last."""
+    restraints: tuple[Restraint, ...] = ()
+    """What holds the run back, or a phase or table of it: who, since when, why."""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """Jobs that an operator has left out for good, with the reasons."""
     cutover_window: CutoverWindow | None = None
     """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
     leader: Leader | None = None
@@ -134,6 +139,8 @@ class Status:
             "reason": run.reason,
             "paused": run.paused,
             "hold_cutover": run.hold_cutover,
+            "restraints": [restraint.to_json() for restraint in self.restraints],
+            "left_out": list(self.left_out),
             "phase": self.step[1],
             "step": self.step[0],
             "steps": [step.to_json() for step in self.steps],
@@ -199,6 +206,8 @@ def read_status(connection: Connection) -> Status:
         ),
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
+        restraints=tuple(in_force(connection, run.run_id)),
+        left_out=tuple(failed.left_out(connection, run.run_id)),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
         sets=tuple(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 from psycopg import sql
 
+from producer import breaker
 from producer.cache_order import caches_can_go_on, why_caches_stopped
 from producer.cache_resolution import measure_tables
 from producer.caching import Caching
@@ -241,6 +242,7 @@ class Coordinator:
         exhausted = jobs.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
         if exhausted:
             log.error("jobs used up their attempts", jobs=exhausted)
+        breaker.look(self.connection, run)
 
     def _govern(self, run: Run) -> Window:
         """The window of this turn, written down where it is another one; what is sent beyond it is called back."""

@@ -23,7 +23,7 @@ from sql.backfilling import filled_table
 from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings, value
 from sql.dropping import drop_hanging, drop_table, put_aside
-from sql.ledger import caches, quarantines, runs, tables
+from sql.ledger import caches, quarantines, restraints, runs, tables
 from sql.ledger.runs import Run
 from sql.moving import PAST
 from sql.named import query
@@ -71,6 +71,9 @@ class Finishing:
         latest = done[0] if done else runs.latest_run(self.connection)
         if latest is None or latest.state not in (RunState.DONE, RunState.FINISHED):
             raise WrongUse("No run on this database is done: there is nothing to finish.")
+        paused = restraints.pause_of(restraints.in_force(self.connection, latest.run_id), phase=STEPS[-1].phase)
+        if paused is not None:
+            raise NeedsPerson(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then this command again.")
         return latest
 
     def leftovers(self, run: Run) -> list[Leftover]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -32,6 +34,7 @@ class LocalWorkers:
             "REMAP_SIGTERM": "SIGQUIT",
         }
         self._count = count
+        self.name = f"replank-local-{os.getpid()}@{socket.gethostname()}"
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -51,6 +54,7 @@ class LocalWorkers:
                     "worker",
                     f"--concurrency={self._count}",
                     f"--parent={os.getpid()}",
+                    f"--name={self.name}",
                 ],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -59,12 +63,13 @@ class LocalWorkers:
                 start_new_session=True,
             )
 
-    def watch(self) -> None:
-        """Start the worker again if it died."""
+    def watch(self, wished: Callable[[], int | None] = lambda: None) -> None:
+        """Start the worker again if it died, with as many children as an operator wished for meanwhile."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at >= AT_LEAST_APART_S:
             log.info("the local worker died and is started again", exit_code=self._process.returncode)
+            self._count = wished() or self._count
             self.start()
 
     def stop(self) -> None:

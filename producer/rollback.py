@@ -22,7 +22,7 @@ from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection, value
 from sql.inheritance import unlink_next
-from sql.ledger import caches, jobs, runs, tables
+from sql.ledger import caches, jobs, restraints, runs, tables
 from sql.ledger.runs import Run
 from sql.text_casts import remove_text_casts
 
@@ -54,6 +54,8 @@ def roll_back(
             if runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, began):
                 runs.add_event(connection, run.run_id, actor="operator", kind="rollback", message=began)
             _refuse_without_capture(connection, run)
+            # A pause was for the way forward; one that comes from now on stops this.
+            restraints.lift_all(connection, run.run_id)
     _wait_for_leadership(connection, sleep)
     _end_jobs(connection, run, say, sleep)
     going_back = GoingBack(connection=connection, run=run, say=say, sleep=sleep, random_source=random_source)
@@ -136,6 +138,10 @@ def roll_back_through(
             with open_connection() as connection:
                 if begun is not None and _is_rolled_back(connection, begun):
                     return begun
+                if begun is not None and runs.read_run(connection, begun.run_id).paused:
+                    raise NeedsPerson(
+                        "The rollback was stopped by `replank panic`; `replank rollback` goes on with it."
+                    )
                 begun = _the_run(connection, run_id)
                 lost_since = None
                 return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to)

@@ -33,6 +33,7 @@ from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
 from sql.identity import database_identity
 from sql.ledger.runs import Run
+from sql.ledger.wishes import wished
 
 log = structlog.get_logger()
 
@@ -130,7 +131,7 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, local, None if options.quiet else progress),
+                between_turns=_each_turn(connection, run.run_id, local, None if options.quiet else progress),
                 until=options.until,
             ),
             patience_s=PATIENCE_S,
@@ -144,10 +145,12 @@ def _lead(settings: Settings) -> Connection:
     return connection
 
 
-def _each_turn(connection: Connection, local: LocalWorkers | None, progress: Progress | None) -> Callable[[], None]:
+def _each_turn(
+    connection: Connection, run_id: int, local: LocalWorkers | None, progress: Progress | None
+) -> Callable[[], None]:
     def turn() -> None:
         if local is not None:
-            local.watch()
+            local.watch(lambda: wished(connection, run_id, local.name))
         if progress is not None:
             progress.show(connection)
 

@@ -86,13 +86,14 @@ def begin_or_resume(
 
 
 def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
-    """The open run with the governor's limits and the receivers of notifications that the plan has now."""
-    if (run.plan.governor, run.plan.notifications) == (plan.governor, plan.notifications):
+    """The open run with the limits of governor and breaker, and the notifications, that the plan has now."""
+    taken_over = ("governor", "breaker", "notifications")
+    changes = {name: getattr(plan, name) for name in taken_over if getattr(plan, name) != getattr(run.plan, name)}
+    if not changes:
         return run
     with connection.transaction():
-        changed = {"governor": plan.governor, "notifications": plan.notifications}
-        runs.set_plan(connection, run.run_id, run.plan.model_copy(update=changed))
-        words = "the governor's limits or the notifications were changed"
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update=changes))
+        words = f"changed in the plan: {', '.join(changes)}"
         runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
     return runs.read_run(connection, run.run_id)
 

@@ -13,7 +13,7 @@ from producer.operating.operator import Operator, operator_of_shell
 from producer.operating.panicking import panic
 from producer.operating.pausing import MOST_JOBS, pause, resume, throttle
 from producer.operating.retrying import Selection, retry
-from producer.operating.saying import open_run
+from producer.operating.saying import open_run, present_run
 from producer.operating.scope import scope_of
 from producer.operating.skipping import skip
 from replank.errors import WrongUse
@@ -40,12 +40,19 @@ def register(app: typer.Typer) -> None:
     app.command("skip")(skip_command)
 
 
-def act(name: str, database_url: str | None, by: str | None, action: Action) -> None:
-    """Find the open run, act, and tell the person what was done."""
+def act(
+    name: str,
+    database_url: str | None,
+    by: str | None,
+    action: Action,
+    *,
+    find: Callable[[Connection], Run] = open_run,
+) -> None:
+    """Find the run, act, and tell the person what was done."""
     operator = operator_of_shell(by)
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name=name) as connection:
-        said = action(connection, open_run(connection), operator)
+        said = action(connection, find(connection), operator)
     people().print(said, markup=False, soft_wrap=True)
 
 
@@ -71,6 +78,7 @@ def pause_command(
         database_url,
         by,
         lambda c, run, who: pause(c, run, scope_of(c, run, phase=phase, table=table), by=who, reason=reason),
+        find=present_run,
     )
 
 
@@ -81,6 +89,7 @@ def resume_command(phase: Phase = None, table: Table = None, by: As = None, data
         database_url,
         by,
         lambda c, run, who: resume(c, run, scope_of(c, run, phase=phase, table=table), by=who),
+        find=present_run,
     )
 
 
@@ -129,7 +138,7 @@ def retry_command(
 
 def panic_command(reason: Reason = "", by: As = None, database_url: DatabaseUrl = None) -> None:
     """Stop everything of the run now: nothing is left half done, `replank resume` goes on."""
-    act("panic", database_url, by, lambda c, run, who: panic(c, run, by=who, reason=reason))
+    act("panic", database_url, by, lambda c, run, who: panic(c, run, by=who, reason=reason), find=present_run)
 
 
 def skip_command(

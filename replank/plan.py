@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from replank.breaker_plan import BreakerPlan
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
 from replank.gates_plan import GatesPlan
@@ -178,6 +179,7 @@ class Plan(Strict):
     database: DatabasePlan
     options: OptionsPlan = OptionsPlan()
     governor: GovernorPlan = GovernorPlan()
+    breaker: BreakerPlan = BreakerPlan()
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
     steps: StepsPlan = StepsPlan()
@@ -218,10 +220,10 @@ class Plan(Strict):
     def digest(self) -> str:
         """A hash of what becomes of the database: comments, order of keys and layout do not change it.
 
-        Nor do gates, notifications and the governor's limits: a window may be moved while a run waits for it, a
-        signal's limit raised while a run is held back by it, and what was rehearsed stays what will run.
+        Nor do gates, notifications and the limits of governor and breaker: a window may be moved while a run waits for
+        it, a signal's limit raised while a run is held back by it, and what was rehearsed stays what will run.
         """
-        left_out = {"gates", "governor", "notifications"}
+        left_out = {"gates", "governor", "breaker", "notifications"}
         return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=left_out).encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -17,8 +18,13 @@ from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
 from workers.executor import Executor
+from workers.stopping import stops_politely
 
 log = structlog.get_logger()
+
+LOST = "lost"
+
+CANCEL_S = 2.0
 
 SESSION = {"synchronous_commit": "off"}
 """No commit of a worker waits for the disk: a crash loses lease, data and "done" together or not at all."""
@@ -42,6 +48,23 @@ class Child:
             )
         return self._executor
 
+    def settle(self, job_id: int, error: BaseException) -> str:
+        """A delivery ended early: a new session reads in the ledger what became of it. "lost" where nobody knows."""
+        log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
+        try:
+            return str(self.executor().settle(job_id, error) or LOST)
+        except (psycopg.Error, ReplankError) as later:
+            # The ledger was not told, so the sweeper sends the job again.
+            log.info("the ledger does not answer", job=job_id, reason=str(later).strip())
+            return LOST
+
+    def interrupt(self) -> None:
+        """End what this child does on the server, and its session."""
+        if self._executor is not None and not self._executor.connection.closed:
+            with suppress(psycopg.Error):
+                self._executor.connection.cancel_safe(timeout=CANCEL_S)
+            self._executor.connection.close()
+
     def close(self) -> None:
         if self._executor is not None:
             self._executor.connection.close()
@@ -56,11 +79,15 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> str:
         try:
-            return str(child.executor().execute(run_id=run_id, job_id=job_id))
+            with stops_politely():
+                return str(child.executor().execute(run_id=run_id, job_id=job_id))
         except (psycopg.Error, ReplankError) as error:
-            # The ledger was not told, so the sweeper sends the job again; this child reconnects.
-            log.info("delivery ended early", run=run_id, job=job_id, reason=str(error).strip())
-            return "lost"
+            return child.settle(job_id, error)
+        except SystemExit as stopped:
+            # This worker is being stopped in the middle of a job: it says so itself, and that costs no attempt.
+            child.interrupt()
+            child.settle(job_id, stopped)
+            raise
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def open_early(**_: Any) -> None:

@@ -7,16 +7,18 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import Annotated
 
 import structlog
 import typer
 
-from replank.errors import CannotConnect
+from replank.errors import CannotConnect, WrongUse
 from replank.messages import QUEUES
 from replank.settings import load_settings
 from sql.identity import identity_of
 from workers.celery_app import build_app
+from workers.window_autoscaler import WindowAutoscaler
 
 log = structlog.get_logger()
 
@@ -33,6 +35,9 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="How many jobs at once (child processes).")] = 2,
     queues: Annotated[str, typer.Option(help="Comma-separated queues; all by default.")] = ",".join(QUEUES),
     name: Annotated[str, typer.Option(help="Name of this worker, unique in its fleet.")] = "",
+    autoscale: Annotated[
+        str | None, typer.Option(metavar="MIN,MAX", help="Follow the governor's window between these bounds.")
+    ] = None,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
     parent: Annotated[int | None, typer.Option(help="Stop when this process, which started it, has ended.")] = None,
@@ -42,11 +47,14 @@ def worker(
     settings.broker()
     if parent is not None:
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
+    bounds = None if autoscale is None else _bounds(autoscale)
     app = build_app(settings, database=_wait_for_database(settings.database()))
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
-        concurrency=concurrency,
+        concurrency=concurrency if bounds is None else bounds[0],
+        autoscale=None if bounds is None else f"{bounds[1]},{bounds[0]}",
+        autoscaler_cls=partial(WindowAutoscaler, settings.database()),
         queues=queues,
         hostname=chosen,
         pool_cls="prefork",
@@ -56,6 +64,14 @@ def worker(
     )
     running.start()
     raise typer.Exit(running.exitcode or 0)
+
+
+def _bounds(words: str) -> tuple[int, int]:
+    """`2,8` as least and most processes."""
+    least, comma, most = words.partition(",")
+    if not (comma and least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most)):
+        raise WrongUse(f"--autoscale {words}: write the least and the most processes, e.g. 2,8.")
+    return int(least), int(most)
 
 
 def _wait_for_database(url: str) -> str:

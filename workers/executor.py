@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import psycopg
@@ -11,14 +13,21 @@ import structlog
 
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
+from replank.states import FINISHED_JOBS
 from sql.connection import Connection
 from sql.ledger import caches, jobs, runs, tables
-from sql.ledger.jobs import Job
+from sql.ledger.jobs import Failure, Job
 from workers.cache_work import perform_on_cache
-from workers.failures import delay_s, judge
+from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
+from workers.smaller import Smaller, may_split, split
 from workers.work import Done, Limits, perform
 
 log = structlog.get_logger()
+
+
+LOOKS = 20
+LOOK_S = 0.1
+"""How often a worker that lost its session looks whether the old one has ended: the server sees to that in a second."""
 
 
 class Outcome(StrEnum):
@@ -27,6 +36,7 @@ class Outcome(StrEnum):
     DONE = "done"
     NOTHING = "nothing"
     AGAIN = "again"
+    SPLIT = "split"
     FAILED = "failed"
 
 
@@ -68,6 +78,36 @@ class Executor:
         bound.info("job done", rows=done.rows)
         return Outcome.DONE
 
+    def settle(
+        self, job_id: int, error: BaseException, *, sleep: Callable[[float], None] = time.sleep
+    ) -> Outcome | None:
+        """What became of a job whose delivery ended with a lost session: this one is a new one of the same worker.
+
+        A COMMIT whose reply was lost may have happened: the ledger knows, once the old session has ended. None where
+        that still lives, or another worker has the job: then the sweeper sees to it.
+        """
+        if isinstance(error, SystemExit):
+            failure, costs = Failure(error_class="shutdown", sqlstate="", message="the worker was stopped"), False
+        else:
+            verdict = judge(error) if isinstance(error, Exception) else None
+            if verdict is None:
+                return None
+            failure, costs = verdict.failure, not verdict.stopped
+        for _ in range(LOOKS):
+            found = jobs.settle_lost(
+                self.connection,
+                job_id=job_id,
+                worker=self.worker,
+                failure=failure,
+                delay_s=delay_s(1, self.random_source) if costs else 0.0,
+                costs_attempt=costs,
+            )
+            if found is not None:
+                log.info("the ledger says what became of it", job=job_id, state=str(found))
+                return Outcome.DONE if found in FINISHED_JOBS else Outcome.AGAIN
+            sleep(LOOK_S)
+        return None
+
     def _perform(self, job: Job) -> Done:
         if job.cache_no is not None:
             cache = caches.read_cache(self.connection, job.run_id, job.cache_no)
@@ -95,11 +135,35 @@ class Executor:
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)
             tables.mark_rewritten(self.connection, table.spec)
-        if verdict.again and job.counted < self.settings.job_attempts:
-            wait = delay_s(job.counted, self.random_source)
-            jobs.give_back(self.connection, job, failure, delay_s=wait)
-            bound.info("job waits", error_class=failure.error_class, seconds=round(wait, 2))
-            return Outcome.AGAIN
-        jobs.fail(self.connection, job, failure)
+        smaller = verdict.smaller and may_split(job)
+        tries = TRIES_WHOLE if smaller else self.settings.job_attempts
+        if verdict.again and (verdict.stopped or job.counted < tries):
+            return self._again(job, verdict)
+        row_key = None
+        if smaller:
+            try:
+                came_to, row_key = split(self.connection, job, failure, self._limits_of(job.run_id))
+            except LeaseLost:
+                return Outcome.NOTHING
+            if came_to is Smaller.SPLIT:
+                return Outcome.SPLIT
+            may_pass = verdict.again or came_to is not Smaller.ONE_ROW
+            if may_pass and job.counted < self.settings.job_attempts:
+                return self._again(job, verdict)
+        jobs.fail(self.connection, job, _naming(failure, row_key), row_key=row_key)
         bound.error("job needs a person", error_class=failure.error_class)
         return Outcome.FAILED
+
+    def _again(self, job: Job, verdict: Verdict) -> Outcome:
+        wait = delay_s(job.counted, self.random_source)
+        jobs.give_back(self.connection, job, verdict.failure, delay_s=wait, costs_attempt=not verdict.stopped)
+        log.info("job waits", run=job.run_id, job=job.job_id, error_class=verdict.failure.error_class, s=round(wait, 2))
+        return Outcome.AGAIN
+
+
+def _naming(failure: Failure, row_key: Mapping[str, str] | None) -> Failure:
+    """The failure with the single row that it came down to."""
+    if row_key is None:
+        return failure
+    named = ", ".join(f"{column} = {text!r}" for column, text in row_key.items())
+    return replace(failure, message=f"{failure.message}; the row with {named}")

@@ -15,7 +15,7 @@ from sql.catalogue import read_server
 from sql.connection import Connection
 from sql.health import Machine, Reading, read_health
 from sql.leadership import read_leader
-from sql.ledger import metrics
+from sql.ledger import deliveries, metrics
 from sql.ledger.runs import Run
 from sql.server_machine import local_data_directory
 
@@ -49,6 +49,9 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     words = "Events of the run, by kind."
     events = metrics.count_events(connection, run.run_id)
     yield counter("replank_events_total", words, ["kind"], [((kind,), count) for kind, count in events.items()])
+    told = deliveries.count_by_state(connection, run.run_id)
+    words = "Notifications of events to receivers; `trying` ones were not taken yet, `given_up` ones never will be."
+    yield gauge("replank_notifications", words, ["state"], [((state,), count) for state, count in told.items()])
 
 
 def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:

@@ -18,6 +18,15 @@ def open_run(connection: Connection) -> Run:
     return present
 
 
+def present_run(connection: Connection) -> Run:
+    """The run that is under way, or else the newest one, which may be about to be finished."""
+    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    latest = present or (runs.latest_run(connection) if runs.ledger_exists(connection) else None)
+    if latest is None or latest.state is RunState.ROLLED_BACK:
+        return open_run(connection)
+    return latest
+
+
 def refuse_going_back(run: Run) -> None:
     if run.state is RunState.ROLLING_BACK:
         raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")

@@ -14,7 +14,7 @@ from producer.steps.scripting import ScriptRunner
 from replank.errors import NeedsPerson
 from replank.states import RunState
 from sql.connection import Connection, connect
-from sql.ledger import runs, scripts
+from sql.ledger import restraints, runs, scripts
 from sql.ledger.runs import Run
 from sql.ledger.scripts import PlannedScript
 
@@ -91,7 +91,7 @@ class ScriptTurn:
             planned.script,
             done=planned.blocks_done,
             note=lambda done: scripts.note(session, planned, done),
-            go_on=lambda: _goes_on(runs.read_run(session, planned.run_id)),
+            go_on=lambda: _goes_on(session, planned),
         )
 
     def _watch(self, session: Connection, future: Future[bool]) -> bool:
@@ -105,13 +105,18 @@ class ScriptTurn:
         try:
             return future.result()
         except NeedsPerson:
-            if cancelled:
+            # A panic cancels the block: it may be run again.
+            if cancelled or runs.read_run(self.connection, self.run.run_id).paused:
                 return False
             raise
 
 
-def _goes_on(run: Run) -> bool:
-    return run.state is RunState.RUNNING and not run.paused
+def _goes_on(session: Connection, planned: PlannedScript) -> bool:
+    """Between two blocks: nobody has paused the run or this phase of it, or rolls it back."""
+    if runs.read_run(session, planned.run_id).state is not RunState.RUNNING:
+        return False
+    held_back = restraints.in_force(session, planned.run_id)
+    return restraints.pause_of(held_back, phase=planned.step.phase) is None
 
 
 def undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[str], None]) -> None:

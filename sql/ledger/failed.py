@@ -136,3 +136,13 @@ def clear_problems_of(
     named = {"run_id": run_id, "table_nos": list(table_nos), "cache_nos": list(cache_nos)}
     for name in ("failed.clear_tables", "failed.clear_sets_of", "failed.clear_caches"):
         connection.execute(query(name), named)
+
+
+def tables_with_equal_errors(connection: Connection, run_id: int, *, in_a_row: int) -> list[dict[str, Any]]:
+    """Tables whose last `in_a_row` endings were one error, with nothing done in between, and which are not paused."""
+    return rows(connection, query("breaker.equal_errors"), {"run_id": run_id, "in_a_row": in_a_row})
+
+
+def tables_over_share(connection: Connection, run_id: int, *, at_least: int, share: float) -> list[dict[str, Any]]:
+    """Tables of whose jobs of one kind more than `share` failed, of `at_least` that ended; not paused yet."""
+    return rows(connection, query("breaker.failed_share"), {"run_id": run_id, "at_least": at_least, "share": share})

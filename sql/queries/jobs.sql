@@ -181,7 +181,13 @@ given AS (
 history AS (
   INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
   SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'again' ELSE 'stopped' END,
-         %(costs_attempt)s, error_class, sqlstate, message FROM given)
+         %(costs_attempt)s, error_class, sqlstate, message FROM given),
+-- The sweeper may have been quicker, and could not know that it was a shutdown.
+forgiven AS (
+  UPDATE replank.job j SET forgiven = j.forgiven + 1 FROM mine m
+   WHERE j.job_id = m.job_id AND m.state = 'waiting' AND j.error_class = 'worker lost' AND NOT %(costs_attempt)s RETURNING j.job_id, j.attempt),
+history_forgiven AS (
+  UPDATE replank.job_attempt a SET outcome = 'stopped', counts = false FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
 SELECT m.state, m.alive FROM mine m;
 
 -- exhausted: waiting jobs that have used up their attempts become a person's

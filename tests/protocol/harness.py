@@ -145,6 +145,10 @@ class Rebuild:
     def run(self) -> Run:
         return runs.read_run(self.connection, self.run_id)
 
+    def run_as(self, connection: Connection) -> Run:
+        """The run, read in another session."""
+        return runs.read_run(connection, self.run_id)
+
     @property
     def tables(self) -> list[RunTable]:
         return tables.read_tables(self.connection, self.run_id)
@@ -292,6 +296,15 @@ class Rebuild:
                 self.pass_time()
                 self.work()
         raise AssertionError(f"the run does not settle: {[(t.spec.name, t.state, t.problem) for t in self.tables]}")
+
+    def try_for_a_while(self) -> RunState:
+        """Turn and work for as long as a run usually needs, whatever comes of it."""
+        runs.set_hold(self.connection, self.run_id, hold_cutover=False)
+        for _ in range(30):
+            if not self.turn():
+                self.pass_time()
+                self.work()
+        return self.run.state
 
     def try_to_swap(self) -> bool:
         """One attempt at the cutover of every set that is ready. True if all are swapped."""

@@ -1,0 +1,78 @@
+"""How many processes work: running pools are changed, and the wish is kept for workers that are started again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from producer.operating.operator import Operator
+from producer.operating.pools import Pool, Pools
+from producer.operating.saying import note
+from replank.errors import WrongUse
+from sql.connection import Connection
+from sql.ledger import wishes
+from sql.ledger.runs import Run
+
+MOST_PROCESSES = 1_000
+
+
+def scale(
+    connection: Connection, run: Run, pools: Pools, processes: int, *, by: Operator, worker: str | None = None
+) -> str:
+    """Have `processes` work in all, or in one `worker`. Returns what was done, worker by worker.
+
+    Raises WrongUse where no worker answers, where there are more workers than processes, and for workers that follow
+    the window by themselves.
+    """
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise WrongUse(f"Say a number of processes from 1 to {MOST_PROCESSES}; `replank pause` stops work altogether.")
+    answering = pools.look()
+    targets = targets_of(answering, processes, worker=worker)
+    with connection.transaction():
+        for name, wanted in targets.items():
+            wishes.keep(connection, run.run_id, worker=name, processes=wanted)
+    done = []
+    for pool in (pool for pool in answering if pool.worker in targets):
+        target = targets[pool.worker]
+        problem = pools.change(pool, target) if target != pool.processes else ""
+        done.append(f"{pool.worker} {pool.processes} → {target}" + (f" (not reached: {problem})" if problem else ""))
+    left_alone = [pool for pool in answering if pool.follows_window]
+    aside = f"; {', '.join(p.worker for p in left_alone)} follows the window and is not counted" if left_alone else ""
+    words = f"{processes} processes{'' if worker is None else f' in {worker}'}: {', '.join(done)}{aside}"
+    with connection.transaction():
+        note(connection, run, by, "scale", subject=worker or "", message=words)
+    return f"Run {run.run_id}: {words}."
+
+
+def targets_of(answering: Sequence[Pool], processes: int, *, worker: str | None) -> dict[str, int]:
+    """How many processes each worker shall have. Sizes keep their proportions, because hosts differ."""
+    if not answering:
+        raise WrongUse("No worker answers. Start one with `replank worker --concurrency N`.")
+    names = ", ".join(pool.worker for pool in answering)
+    if worker is not None and worker not in [pool.worker for pool in answering]:
+        raise WrongUse(f"No worker is called {worker}. These answer: {names}.")
+    if worker is not None:
+        answering = [pool for pool in answering if pool.worker == worker]
+    fixed = [pool for pool in answering if not pool.follows_window]
+    if not fixed:
+        raise WrongUse(
+            f"{', '.join(p.worker for p in answering)} was started with --autoscale: its pool follows the governor's "
+            "window, and Celery refuses to change it. Change the window (`replank throttle`), or start the worker anew "
+            "with other bounds, or without."
+        )
+    if processes < len(fixed):
+        raise WrongUse(
+            f"{len(fixed)} workers answer, and each keeps one process at least. Say {len(fixed)} or more, stop "
+            "workers, or `replank pause`."
+        )
+    return _in_proportion({pool.worker: max(pool.processes, 1) for pool in fixed}, processes)
+
+
+def _in_proportion(present: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """One each, and the rest by largest remainders; of equals the first by name is first."""
+    rest, total = wanted - len(present), sum(present.values())
+    shares = {name: rest * size / total for name, size in present.items()}
+    given = {name: int(share) for name, share in shares.items()}
+    left = rest - sum(given.values())
+    for name in sorted(shares, key=lambda name: (given[name] - shares[name], name))[:left]:
+        given[name] += 1
+    return {name: 1 + more for name, more in given.items()}

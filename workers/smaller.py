@@ -1,0 +1,66 @@
+"""The ladder's second rung: a chunk that failed is halved, so that all of its rows but the culprit get done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import psycopg
+import structlog
+
+from replank.states import SPLITTING_KINDS, JobKind, JobState
+from sql.connection import Connection
+from sql.ledger import jobs, tables
+from sql.ledger.jobs import Failure, Job
+from sql.splitting import halve
+from workers.work import Limits, fenced
+
+log = structlog.get_logger()
+
+
+class Smaller(StrEnum):
+    """What halving came to."""
+
+    SPLIT = "split"
+    ONE_ROW = "one row"
+    EMPTY = "empty"
+    MISSED = "missed"
+
+
+def may_split(job: Job) -> bool:
+    """Chunks of rows. A small table's verification has one snapshot for both sides: its halves would have two."""
+    if job.kind is JobKind.VERIFY and job.detail.get("snapshot") is None:
+        return False
+    return job.kind in SPLITTING_KINDS and job.chunk is not None
+
+
+def split(connection: Connection, job: Job, failure: Failure, limits: Limits) -> tuple[Smaller, dict[str, str] | None]:
+    """Put the job's halves in its place, in one transaction that holds its lease.
+
+    The key of the row where it has come down to one. Raises LeaseLost if another attempt owns the job,
+    psycopg.OperationalError if the connection is lost.
+    """
+    assert job.chunk is not None
+    try:
+        with fenced(connection, job, limits):
+            spec = tables.read_table(connection, job.run_id, job.table_no).spec
+            halves = halve(connection, spec, job.chunk, job.detail.get("side", "live"))
+            if not halves.chunks:
+                key = None if halves.key is None else dict(zip(spec.key, halves.key, strict=True))
+                return (Smaller.ONE_ROW if halves.rows else Smaller.EMPTY), key
+            children = jobs.split(
+                connection,
+                job_id=job.job_id,
+                attempt=job.attempt,
+                state=JobState.LEASED,
+                failure=failure,
+                halves=halves.chunks,
+            )
+        jobs.wake_up(connection)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        # The table is locked, or even counting its rows takes too long: the whole chunk is tried again.
+        log.info("a chunk could not be halved", run=job.run_id, job=job.job_id, reason=str(error).strip())
+        return Smaller.MISSED, None
+    log.info("job split", run=job.run_id, job=job.job_id, halves=children, reason=failure.message)
+    return Smaller.SPLIT, None
