@@ -25,6 +25,9 @@ from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from monitoring.moment import Moment
 from monitoring.outlook import closed_seconds, read_moment
 from producer.local_workers import LocalWorkers
+from producer.operating.operator import Operator
+from producer.operating.pausing import pause, resume, throttle
+from producer.operating.scope import WHOLE_RUN
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from sql.connection import Connection, connect
@@ -33,6 +36,7 @@ from sql.ledger.runs import Run
 
 DEADLINE_S = 300.0
 COMMAND = (sys.executable, "-c", "from replank.cli import main; main()")
+RECORDER = Operator(name="recorder", via="command line")
 SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 Meddling = Callable[[Connection, Run, float], None]
@@ -47,7 +51,7 @@ def pause_between(begin_s: float, end_s: float) -> Meddling:
     def meddle(connection: Connection, run: Run, at_s: float) -> None:
         wanted = begin_s <= at_s < end_s
         if run.paused is not wanted and run.state is RunState.RUNNING:
-            runs.set_flags(connection, run.run_id, paused=wanted)
+            (pause if wanted else resume)(connection, run, WHOLE_RUN, by=RECORDER)
 
     return meddle
 
@@ -56,7 +60,7 @@ def throttle_between(begin_s: float, end_s: float, limit: int) -> Meddling:
     def meddle(connection: Connection, run: Run, at_s: float) -> None:
         wanted = limit if begin_s <= at_s < end_s else None
         if run.window_limit != wanted:
-            runs.set_limit(connection, run.run_id, wanted)
+            throttle(connection, run, WHOLE_RUN, wanted, by=RECORDER)
 
     return meddle
 
@@ -95,7 +99,7 @@ SHAPES: dict[str, Shape] = {
     "twenty-mixed-paused": Shape(
         what="nineteen tables of mixed size, paused for four seconds",
         world=World(rows=mixed()),
-        every_s=0.5,
+        every_s=0.7,
         meddle=pause_between(2.5, 6.5),
     ),
     "twenty-mixed-one-worker": Shape(
@@ -115,10 +119,10 @@ SHAPES: dict[str, Shape] = {
         every_s=0.15,
     ),
     "platform": Shape(
-        what="the demonstration's platform of 71 models, with an audit log", world=Platform(rows=4_000), every_s=1.5
+        what="the demonstration's platform of 71 models, with an audit log", world=Platform(rows=4_000), every_s=3.0
     ),
     "four-workers": Shape(
-        what="nineteen tables of mixed size, four workers", world=World(rows=mixed()), workers=4, every_s=0.5
+        what="nineteen tables of mixed size, four workers", world=World(rows=mixed()), workers=4, every_s=0.7
     ),
 }
 

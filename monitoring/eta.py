@@ -34,6 +34,7 @@ TURN_S = {
 """What the coordinator needs to move a table into a state: known beforehand, and worth `KNOWN_TURNS` of this run."""
 
 KNOWN_TURNS = 3
+MOST_TURNS = 10
 
 HANDOVER_S = 0.06
 """From a barrier that opens to the first job behind it."""
@@ -85,7 +86,7 @@ def _seconds(moment: Moment, pace: Pace, z: float) -> float:
     slower = math.exp(z * 0.3)
     workers = max(moment.workers, 1)
     idle_s = IDLE_S if moment.idle_s is None else moment.idle_s
-    plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, pace, slower), fixed_s=pace.fixed_s + idle_s)
+    plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, slower), fixed_s=pace.fixed_s + idle_s)
     scripts = _of_scripts(moment, slower)
     tables = makespan(
         [
@@ -97,23 +98,36 @@ def _seconds(moment: Moment, pace: Pace, z: float) -> float:
         handover_s=HANDOVER_S * slower,
     )
     caches = _of_caches(moment, workers, slower)
-    return scripts + tables + caches + (ENDING_S + moment.measuring_s) * slower
+    return scripts + _of_tables(moment, tables) + caches + (ENDING_S + moment.measuring_s) * slower
 
 
-def _turns(moment: Moment, pace: Pace, slower: float) -> dict[str, float]:
+def _turns(moment: Moment, slower: float) -> dict[str, float]:
     """By the state that a table is moved into, what the coordinator needs for it."""
+    seen = {state: (count, seconds) for state, (count, seconds) in moment.turns.items() if state in TURN_S}
+    weights = {state: min(count, MOST_TURNS) for state, (count, _) in seen.items()}
+    slow = sum(weights[state] * math.log(seconds / TURN_S[state]) for state, (_, seconds) in seen.items())
+    machine = math.exp(slow / (KNOWN_TURNS + sum(weights.values())))
     found: dict[str, float] = {}
     for state, known in TURN_S.items():
-        count, seconds = moment.turns.get(state, (0, 0.0))
-        middle = (known * pace.machine * KNOWN_TURNS + seconds * count) / (KNOWN_TURNS + count)
-        found[state] = middle * slower
+        count, seconds = seen.get(state, (0, 0.0))
+        found[state] = slower * (known * machine * KNOWN_TURNS + seconds * count) / (KNOWN_TURNS + count)
     return found
 
 
 def _of_scripts(moment: Moment, slower: float) -> float:
+    """The scripts, then the planning of the tables, which is one long turn of the coordinator."""
     found = moment.scripts
     each = (SCRIPT_BLOCK_S * 5 + found.seconds) / (5 + found.done)
-    return (found.left * each + moment.unplanned * PLANNING_S) * slower**2
+    under_way = max(moment.at_s - found.seconds, 0.0) if moment.unplanned and not found.left else 0.0
+    planning = _rest(moment.unplanned * PLANNING_S, under_way) if moment.unplanned else 0.0
+    return (found.left * each + planning) * slower**2
+
+
+def _of_tables(moment: Moment, seconds: float) -> float:
+    """Where no job is left to wait for, the coordinator has been at something for as long as nothing moved."""
+    if any(work.left for table in moment.tables for work in table.work.values()):
+        return seconds
+    return max(seconds - moment.quiet_s, 0.3 * seconds, min(moment.quiet_s, seconds * 3) / 3)
 
 
 def _unplanned(moment: Moment) -> Iterator[TableMoment]:

@@ -134,7 +134,8 @@ class Moment:
     of the plan that the ledger does not know yet, with the rows that the catalogue says they have. `turns` is what the
     coordinator needed to move a table into a state: how often it was seen, and the median of the seconds since it had
     moved another one. `measuring_s` is what measuring took before the run began: it is done once more at its end.
-    `idle_s` is for how long a place for a job stood empty between two jobs; None where too few have ended.
+    `idle_s` is for how long a place for a job stood empty between two jobs; None where too few have ended. No table has
+    been moved for `quiet_s`.
     """
 
     at_s: float
@@ -146,6 +147,7 @@ class Moment:
     turns: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     measuring_s: float = 0.0
     idle_s: float | None = None
+    quiet_s: float = 0.0
     scripts: ScriptsMoment = field(default_factory=ScriptsMoment)
     tables: tuple[TableMoment, ...] = ()
     caches: tuple[CacheMoment, ...] = ()
@@ -155,7 +157,7 @@ class Moment:
         idle = None if self.idle_s is None else round(self.idle_s, 4)
         head = [round(self.at_s, 2), int(self.open), self.workers, self.unplanned, self.unplanned_rows, idle]
         return {
-            "head": [*head, round(self.measuring_s, 3), self.scripts.to_json()],
+            "head": [*head, round(self.quiet_s, 2), round(self.measuring_s, 3), self.scripts.to_json()],
             "turns": {state: [count, round(seconds, 4)] for state, (count, seconds) in self.turns.items()},
             "tables": [table.to_json() for table in self.tables],
             "caches": [cache.to_json() for cache in self.caches],
@@ -163,7 +165,7 @@ class Moment:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Moment:
-        at_s, is_open, workers, unplanned, unplanned_rows, idle_s, measuring_s, scripts = document["head"]
+        at_s, is_open, workers, unplanned, unplanned_rows, idle_s, quiet_s, measuring_s, scripts = document["head"]
         return cls(
             at_s=at_s,
             open=bool(is_open),
@@ -173,6 +175,7 @@ class Moment:
             turns={state: (count, seconds) for state, (count, seconds) in document["turns"].items()},
             measuring_s=measuring_s,
             idle_s=idle_s,
+            quiet_s=quiet_s,
             scripts=ScriptsMoment.from_json(scripts),
             tables=tuple(TableMoment.from_json(table) for table in document["tables"]),
             caches=tuple(CacheMoment.from_json(cache) for cache in document["caches"]),

@@ -17,7 +17,7 @@ from sql.ledger.work import Age, Rhythm, Tally
 
 DATA_PHASE = 3
 UNFINISHED = ("waiting", "failed")
-FEW_JOBS = 4
+FEW_JOBS = 8
 LONGEST_IDLE_S = 1.0
 
 _Of = tuple[int | None, int | None, str]
@@ -32,6 +32,7 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
     blocks = work.script_blocks(connection, run_id, before_phase=DATA_PHASE)
     planned = bool(found) or scripts.has_step(connection, run_id, run.plan.steps.carrier)
     workers = min(work.workers_lately(connection, run_id), last_open(windows, run))
+    rhythm = work.read_rhythm(connection, run_id)
     wanted = [] if planned else [(t.table_schema, t.name) for _, t in run.plan.wanted_tables]
     return Moment(
         at_s=work.seconds_since_begin(connection, run_id) - closed_seconds(windows, until=None),
@@ -40,7 +41,8 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
         unplanned=len(wanted),
         unplanned_rows=work.rows_of_tables(connection, wanted) if wanted else 0,
         turns=work.turns(connection, run_id),
-        idle_s=idle_seconds(work.read_rhythm(connection, run_id), workers),
+        idle_s=idle_seconds(rhythm, workers),
+        quiet_s=rhythm.quiet,
         measuring_s=work.measuring_seconds(connection, run_id),
         scripts=ScriptsMoment(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
         tables=_tables(connection, run_id, found, done),

@@ -15,9 +15,8 @@ from monitoring.strip import strip
 from monitoring.suggestions import suggestion
 from replank.states import RunState
 from sql.connection import Connection
-from sql.ledger import failed, history, jobs, restraints, runs
+from sql.ledger import failed, history, jobs, runs
 from sql.ledger.history import StepTimes
-from sql.ledger.restraints import Restraint
 
 SHOWN_EVENTS = 40
 SMALLEST_NAME = 16
@@ -35,7 +34,6 @@ class View:
     steps: Sequence[StepTimes]
     workers: Sequence[dict[str, Any]]
     causes: Sequence[dict[str, Any]]
-    restraints: Sequence[Restraint]
     events: Sequence[dict[str, Any]]
 
 
@@ -48,7 +46,6 @@ def read_view(connection: Connection) -> View:
         steps=history.read_steps(connection, run_id),
         workers=jobs.leases(connection, run_id),
         causes=failed.causes(connection, run_id),
-        restraints=restraints.in_force(connection, run_id),
         events=runs.read_events(connection, run_id, limit=SHOWN_EVENTS),
     )
 
@@ -91,7 +88,7 @@ def _head(view: View) -> list[Text]:
         lines.append(Text("nobody drives this run: `replank run PLAN` goes on with it", style="red"))
     if status.cutover_window is not None and status.cutover_window.reason:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
-    lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in view.restraints]
+    lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]
     lines += [_steps(view.steps), Text(f"jobs: {counted or 'none yet'}")]
     if status.changes_waiting is not None:
         lines.append(Text(f"reverse capture: {status.changes_waiting:,} changes waiting"))

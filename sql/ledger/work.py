@@ -80,11 +80,15 @@ def turns(connection: Connection, run_id: int) -> dict[str, tuple[int, float]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
-    """Of the newest chunks that followed another one of their table: `apart` seconds at the median, taking `took`."""
+    """The newest short jobs ended `apart` seconds after each other at the median, and took `took` at the mean.
+
+    No table has been moved for `quiet` seconds.
+    """
 
     jobs: int
     apart: float
     took: float
+    quiet: float
 
 
 def read_rhythm(connection: Connection, run_id: int) -> Rhythm:

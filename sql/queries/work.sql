@@ -46,11 +46,15 @@ tree (oid, reltuples) AS (
   SELECT oid, reltuples FROM named UNION SELECT i.inhrelid, c.reltuples FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid)
 SELECT coalesce(sum(greatest(t.reltuples, 0)), 0)::bigint AS rows FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind = 'r';
 
--- rhythm: of the newest chunks that followed another one of their table, how long after it each ended, and how long it took
-SELECT count(*)::int AS jobs, coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY apart), 0)::float8 AS apart, coalesce(avg(took), 0)::float8 AS took FROM (
-  SELECT extract(epoch FROM finished_at - lag(finished_at) OVER (PARTITION BY table_no, kind ORDER BY finished_at)) AS apart,
+-- rhythm: of the newest short jobs, how long after the one before each ended, and how long it took; and since when no table has
+-- been moved
+SELECT count(*)::int AS jobs, coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY apart), 0)::float8 AS apart,
+       coalesce(avg(took), 0)::float8 AS took,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM replank.table_history WHERE run_id = %(run_id)s), 0)::float8 AS quiet
+  FROM (
+  SELECT extract(epoch FROM finished_at - lag(finished_at) OVER (ORDER BY finished_at)) AS apart,
          extract(epoch FROM finished_at - started_at) AS took
-    FROM (SELECT table_no, kind, started_at, finished_at FROM replank.job
+    FROM (SELECT started_at, finished_at FROM replank.job
            WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 60) AS newest
-   WHERE kind IN ('copy', 'verify', 'backfill')) AS chunks
+   WHERE finished_at - started_at < interval '1 second') AS short_ones
  WHERE apart IS NOT NULL;
