@@ -9,7 +9,7 @@ plausible. Pauses and closed windows are no part of it, as nobody knows how long
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from monitoring.moment import CacheMoment, Moment, TableMoment, Work
@@ -50,11 +50,22 @@ CACHE_JOB_S = 1.0
 ENDING_S = 0.1
 """From the last table to the run's own word."""
 
-Z = 1.3
+DAMPING_S = 2.0
+MOST_OFF = 3.0
+TRUST = 0.5
+"""How far what is left follows what is done: seconds of doubt, the most it may be off, and the power of it."""
+
+SPREAD_OF_TURNS = 0.35
+"""Of the logarithm of what the coordinator needs, and of what is told from few cases."""
+
+Z = 1.5
 """Spreads between the middle and an end."""
 
 SMALLEST_S = 0.5
 """An end is never nearer to the middle: turns of the coordinator and commits are not told more exactly."""
+
+_BEGINNING = {"rebuild": "captured", "backfill": "extended"}
+"""Where a table stands when its first job begins."""
 
 _REBUILD = ("copying", "first_drain", "indexing", "catching_up", "verifying", "ready", "validating")
 _STANDS_BEFORE = {"planned": "copying", "captured": "copying", "repairing": "catching_up", "swapped": "validating"}
@@ -83,22 +94,24 @@ def estimate(moment: Moment) -> Eta | None:
 
 def _seconds(moment: Moment, pace: Pace, z: float) -> float:
     """All that is left, with paces `z` spreads from the middle."""
-    slower = math.exp(z * 0.3)
+    slower = math.exp(z * SPREAD_OF_TURNS)
     workers = max(moment.workers, 1)
     idle_s = IDLE_S if moment.idle_s is None else moment.idle_s
     plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, slower), fixed_s=pace.fixed_s + idle_s)
     scripts = _of_scripts(moment, slower)
-    tables = makespan(
-        [
-            plan.chain(number, table)
-            for number, table in enumerate((*moment.tables, *_unplanned(moment)))
-            if table.state != "done"
-        ],
-        workers=workers,
-        handover_s=HANDOVER_S * slower,
-    )
+    left = [*moment.tables, *_unplanned(moment)]
+    tables = plan.seconds(left)
+    if moment.working_s is not None:
+        whole = plan.seconds([replace(table, state=_BEGINNING[table.method]) for table in left])
+        tables *= _correction(moment.working_s, (whole - tables) / slower)
     caches = _of_caches(moment, workers, slower)
     return scripts + _of_tables(moment, tables) + caches + (ENDING_S + moment.measuring_s) * slower
+
+
+def _correction(taken_s: float, told_s: float) -> float:
+    """What was done so far took `taken_s`, and is told to have taken `told_s`: what is left will be off likewise."""
+    off = (taken_s + DAMPING_S) / (max(told_s, 0.0) + DAMPING_S)
+    return float(min(max(off, 1 / MOST_OFF), MOST_OFF) ** TRUST)
 
 
 def _turns(moment: Moment, slower: float) -> dict[str, float]:
@@ -106,7 +119,7 @@ def _turns(moment: Moment, slower: float) -> dict[str, float]:
     seen = {state: (count, seconds) for state, (count, seconds) in moment.turns.items() if state in TURN_S}
     weights = {state: min(count, MOST_TURNS) for state, (count, _) in seen.items()}
     slow = sum(weights[state] * math.log(seconds / TURN_S[state]) for state, (_, seconds) in seen.items())
-    machine = math.exp(slow / (KNOWN_TURNS + sum(weights.values())))
+    machine = math.exp(TRUST * slow / (KNOWN_TURNS + sum(weights.values())))
     found: dict[str, float] = {}
     for state, known in TURN_S.items():
         count, seconds = seen.get(state, (0, 0.0))
@@ -171,6 +184,11 @@ class _Left:
     turns: Mapping[str, float]
     fixed_s: float
     """What a job takes beside its rows, with the time until its place has the next one."""
+
+    def seconds(self, tables: Sequence[TableMoment]) -> float:
+        """Until all of them are done."""
+        chains = [self.chain(number, table) for number, table in enumerate(tables) if table.state != "done"]
+        return makespan(chains, workers=self.workers, handover_s=HANDOVER_S * math.exp(self.z * SPREAD_OF_TURNS))
 
     def chain(self, number: int, table: TableMoment) -> Chain:
         if table.method == "backfill":

@@ -135,7 +135,7 @@ class Moment:
     coordinator needed to move a table into a state: how often it was seen, and the median of the seconds since it had
     moved another one. `measuring_s` is what measuring took before the run began: it is done once more at its end.
     `idle_s` is for how long a place for a job stood empty between two jobs; None where too few have ended. No table has
-    been moved for `quiet_s`.
+    been moved for `quiet_s`; the first job began `working_s` ago, None where none is done.
     """
 
     at_s: float
@@ -148,16 +148,18 @@ class Moment:
     measuring_s: float = 0.0
     idle_s: float | None = None
     quiet_s: float = 0.0
+    working_s: float | None = None
     scripts: ScriptsMoment = field(default_factory=ScriptsMoment)
     tables: tuple[TableMoment, ...] = ()
     caches: tuple[CacheMoment, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Short, for recordings: what changes at every moment comes first."""
+        working = None if self.working_s is None else round(self.working_s, 2)
         idle = None if self.idle_s is None else round(self.idle_s, 4)
         head = [round(self.at_s, 2), int(self.open), self.workers, self.unplanned, self.unplanned_rows, idle]
         return {
-            "head": [*head, round(self.quiet_s, 2), round(self.measuring_s, 3), self.scripts.to_json()],
+            "head": [*head, round(self.quiet_s, 2), working, round(self.measuring_s, 3), self.scripts.to_json()],
             "turns": {state: [count, round(seconds, 4)] for state, (count, seconds) in self.turns.items()},
             "tables": [table.to_json() for table in self.tables],
             "caches": [cache.to_json() for cache in self.caches],
@@ -165,7 +167,9 @@ class Moment:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Moment:
-        at_s, is_open, workers, unplanned, unplanned_rows, idle_s, quiet_s, measuring_s, scripts = document["head"]
+        at_s, is_open, workers, unplanned, unplanned_rows, idle_s, quiet_s, working_s, measuring_s, scripts = document[
+            "head"
+        ]
         return cls(
             at_s=at_s,
             open=bool(is_open),
@@ -176,6 +180,7 @@ class Moment:
             measuring_s=measuring_s,
             idle_s=idle_s,
             quiet_s=quiet_s,
+            working_s=working_s,
             scripts=ScriptsMoment.from_json(scripts),
             tables=tuple(TableMoment.from_json(table) for table in document["tables"]),
             caches=tuple(CacheMoment.from_json(cache) for cache in document["caches"]),

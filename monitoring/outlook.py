@@ -32,10 +32,11 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
     blocks = work.script_blocks(connection, run_id, before_phase=DATA_PHASE)
     planned = bool(found) or scripts.has_step(connection, run_id, run.plan.steps.carrier)
     workers = min(work.workers_lately(connection, run_id), last_open(windows, run))
+    closed = closed_seconds(windows, until=None)
     rhythm = work.read_rhythm(connection, run_id)
     wanted = [] if planned else [(t.table_schema, t.name) for _, t in run.plan.wanted_tables]
     return Moment(
-        at_s=work.seconds_since_begin(connection, run_id) - closed_seconds(windows, until=None),
+        at_s=work.seconds_since_begin(connection, run_id) - closed,
         open=run.state is RunState.RUNNING,
         workers=workers,
         unplanned=len(wanted),
@@ -43,6 +44,7 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
         turns=work.turns(connection, run_id),
         idle_s=idle_seconds(rhythm, workers),
         quiet_s=rhythm.quiet,
+        working_s=None if rhythm.working is None else max(rhythm.working - closed, 0.0),
         measuring_s=work.measuring_seconds(connection, run_id),
         scripts=ScriptsMoment(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
         tables=_tables(connection, run_id, found, done),

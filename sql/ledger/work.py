@@ -82,13 +82,14 @@ def turns(connection: Connection, run_id: int) -> dict[str, tuple[int, float]]:
 class Rhythm:
     """The newest short jobs ended `apart` seconds after each other at the median, and took `took` at the mean.
 
-    No table has been moved for `quiet` seconds.
+    No table has been moved for `quiet` seconds; the first job began `working` seconds ago, None where none is done.
     """
 
     jobs: int
     apart: float
     took: float
     quiet: float
+    working: float | None
 
 
 def read_rhythm(connection: Connection, run_id: int) -> Rhythm:

@@ -46,11 +46,13 @@ tree (oid, reltuples) AS (
   SELECT oid, reltuples FROM named UNION SELECT i.inhrelid, c.reltuples FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid)
 SELECT coalesce(sum(greatest(t.reltuples, 0)), 0)::bigint AS rows FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind = 'r';
 
--- rhythm: of the newest short jobs, how long after the one before each ended, and how long it took; and since when no table has
--- been moved
+-- rhythm: of the newest short jobs, how long after the one before each ended, and how long it took; how long ago a table
+-- was moved, and how long ago the first job began
 SELECT count(*)::int AS jobs, coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY apart), 0)::float8 AS apart,
        coalesce(avg(took), 0)::float8 AS took,
-       coalesce((SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM replank.table_history WHERE run_id = %(run_id)s), 0)::float8 AS quiet
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM replank.table_history WHERE run_id = %(run_id)s), 0)::float8 AS quiet,
+       (SELECT extract(epoch FROM clock_timestamp() - min(started_at)) FROM replank.job WHERE run_id = %(run_id)s AND job_id = (
+          SELECT min(job_id) FROM replank.job WHERE run_id = %(run_id)s AND state = 'done'))::float8 AS working
   FROM (
   SELECT extract(epoch FROM finished_at - lag(finished_at) OVER (ORDER BY finished_at)) AS apart,
          extract(epoch FROM finished_at - started_at) AS took
