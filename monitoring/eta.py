@@ -23,10 +23,10 @@ TURN_S = {
     "indexing": 0.02,
     "catching_up": 0.02,
     "verifying": 0.01,
-    "ready": 0.01,
-    "swapped": 0.08,
+    "ready": 0.02,
+    "swapped": 0.12,
     "validating": 0.01,
-    "done": 0.02,
+    "done": 0.03,
     "extended": 0.04,
     "backfilling": 0.02,
     "constraining": 0.02,
@@ -55,7 +55,7 @@ MOST_OFF = 3.0
 TRUST = 0.5
 """How far what is left follows what is done: seconds of doubt, the most it may be off, and the power of it."""
 
-SPREAD_OF_TURNS = 0.35
+SPREAD_OF_TURNS = 0.45
 """Of the logarithm of what the coordinator needs, and of what is told from few cases."""
 
 Z = 1.5

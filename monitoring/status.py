@@ -207,7 +207,7 @@ def read_status(connection: Connection) -> Status:
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
         restraints=tuple(in_force(connection, run.run_id)),
-        left_out=tuple(failed.left_out(connection, run.run_id)),
+        left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
         sets=tuple(
@@ -225,6 +225,11 @@ def read_status(connection: Connection) -> Status:
             for s in sets
         ),
     )
+
+
+def _any_left_out(tallies: Sequence[Tally]) -> bool:
+    """Whether it is worth looking for them among all jobs."""
+    return any(tally.state in (JobState.SKIPPED, JobState.QUARANTINED) for tally in tallies)
 
 
 def _changes_waiting(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> int | None:
