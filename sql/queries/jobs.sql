@@ -225,10 +225,10 @@ SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker;
 
--- rate: rows that jobs of one run finished within the last seconds, and how long that was
+-- rate: rows that jobs of one run finished within the last seconds. An index does not serve a clock that changes meanwhile
 SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
  WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify', 'backfill')
-   AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second';
+   AND finished_at > statement_timestamp() - %(seconds)s * interval '1 second';
 
 -- own_backends: sessions that leased jobs of a run and still live
 SELECT a.pid FROM replank.job j JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start
