@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check unit bench bench-fused bench-audit bench-page long versions clean
+.PHONY: demo test check unit bench bench-fused bench-audit bench-eta bench-status bench-page long versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
@@ -34,6 +34,14 @@ bench-page: $(VENV)/installed
 
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m benchmarks.audit $(ARGS)
+
+# How honest the time left is, by recordings of real runs; seconds, and no server.
+bench-eta: $(VENV)/installed
+	$(BIN)/python -m benchmarks.eta $(ARGS)
+
+# How long `status` takes with a hundred thousand jobs in the ledger.
+bench-status: $(VENV)/installed
+	$(BIN)/python -m benchmarks.status_load $(ARGS)
 
 # The long forms: a million rows of the real schema, many interleavings, larger faults.
 long: $(VENV)/installed

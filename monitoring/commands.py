@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
 from monitoring.catalogue_diff import catalogue_changes, render_changes
+from monitoring.failures import read_failures, render_failures
+from monitoring.following import follow, follow_json
 from monitoring.output import people, print_json
 from monitoring.screen import render
 from monitoring.status import read_status
-from monitoring.suggestions import suggestion
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from replank.states import RunState
-from sql.connection import Connection, connect
-from sql.ledger import jobs, runs
-
-WATCH_S = 0.5
+from sql.connection import connect
+from sql.ledger import runs
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
@@ -32,30 +28,23 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    watch: Annotated[bool, typer.Option(help="Stay and follow the run until it ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option(help="Stay and follow the run until it ends; exit 1 if it needs a person.")
+    ] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """What the run does now: rows, rate, time left, jobs, problems."""
+    """What the run does now: rows, rate, time left, jobs, problems. With --watch --json, an object on each line."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="status") as connection:
         if watch:
-            _watch(connection)
+            code = follow_json(connection) if as_json else follow(connection, people())
+            raise typer.Exit(code)
         present = read_status(connection)
         if as_json:
             print_json(present.to_json())
-        elif not watch:
+        else:
             people().print(render(present))
-
-
-def _watch(connection: Connection) -> None:
-    with Live(console=people(), auto_refresh=False) as live:
-        while True:
-            present = read_status(connection)
-            live.update(render(present), refresh=True)
-            if present.run.state is not RunState.RUNNING:
-                return
-            time.sleep(WATCH_S)
 
 
 def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
@@ -76,23 +65,14 @@ def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) ->
 
 
 def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Jobs that need a person: what happened, to which table and range, what to do next."""
+    """Jobs that need a person, by cause: how many, one example with its table and range, what to do next."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="failures") as connection:
         run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
         if run is None:
             raise WrongUse("There is no run on this database.")
-        found = [
-            {**failure, "suggestion": suggestion(failure["class"])}
-            for failure in jobs.read_failures(connection, run.run_id)
-        ]
+        found = read_failures(connection, run)
     if as_json:
         print_json(found)
         return
-    console = people()
-    for failure in found:
-        console.print(f"[bold]job {failure['job']}[/] {failure['kind']} {failure['table']} {failure['range']}")
-        console.print(f"  {failure['class']} {failure['sqlstate'] or ''}: {failure['message']}", markup=False)
-        console.print(f"  next: {failure['suggestion']}")
-    if not found:
-        console.print("No job needs a person.")
+    render_failures(found)

@@ -1,4 +1,4 @@
-"""`replank quarantine list` and `replank quarantine export`."""
+"""`replank quarantine list` and `replank quarantine export`; `producer.quarantine_commands` has the group."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ Source = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 Out = Annotated[Path, typer.Option(help="The CSV file to write.")]
-
-
-def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Rows that are kept aside, because they cannot be converted.", no_args_is_help=True)
-    group.command("list")(list_rows)
-    group.command("export")(export)
-    app.add_typer(group, name="quarantine")
 
 
 @contextmanager

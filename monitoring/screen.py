@@ -61,6 +61,9 @@ def _head(status: Status) -> RenderableType:
     if run.state == "running" and status.leader is None:
         words.append("\nnobody drives this run: `replank run PLAN` goes on with it", style="red")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
+    if status.workers is not None:
+        words.append(f"\nworkers: {status.workers.processes}, recommended {status.workers.recommended}: ")
+        words.append(status.workers.reason)
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)

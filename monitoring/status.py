@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from monitoring.advice import Advice, read_advice
 from monitoring.caches import CachesProgress, read_caches
+from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
+from monitoring.outlook import read_moment
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobState, RunState, TableState
+from replank.states import OPEN_RUNS, JobKind, JobState, RunState, TableState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
-from sql.ledger import caches, failed, jobs, quarantines, runs, scripts, tables
+from sql.ledger import caches, failed, jobs, quarantines, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.work import Tally
 from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
@@ -45,6 +48,19 @@ BEHIND = {
     TableState.RETURNED: 1.0,
     TableState.RESTORED: 1.0,
 }
+CHUNKS_OF = {
+    TableState.PLANNED: JobKind.COPY,
+    TableState.CAPTURED: JobKind.COPY,
+    TableState.COPYING: JobKind.COPY,
+    TableState.FIRST_DRAIN: JobKind.COPY,
+    TableState.INDEXING: JobKind.INDEX,
+    TableState.CATCHING_UP: JobKind.INDEX,
+    TableState.EXTENDED: JobKind.BACKFILL,
+    TableState.BACKFILLING: JobKind.BACKFILL,
+    TableState.CONSTRAINING: JobKind.BACKFILL,
+}
+"""What a table's chunks are while it is in a state; from its verification on, those that were compared."""
+
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
 BACKFILL_SHARE = 0.89
@@ -65,6 +81,8 @@ class TableProgress:
     """Why the table is rebuilt or filled in place, and along which axis it is cut."""
     rows_quarantined: int = 0
     """Rows that are not in the next table, because they are kept aside."""
+    chunks: Mapping[str, int] = field(default_factory=dict)
+    """Jobs of the present stage by state; where a stage has no chunks, those of the last one that had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +108,7 @@ class Status:
     jobs: dict[str, int]
     rate_rows_s: float
     eta_s: tuple[float, float] | None
+    """Seconds of work that are left, pauses not counted; None where the run is not open or nothing is known yet."""
     sets: tuple[dict[str, Any], ...]
     caches: CachesProgress = field(default_factory=CachesProgress)
     step: tuple[str, int] = DATA_STEP
@@ -107,6 +126,8 @@ class Status:
     """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
     leader: Leader | None = None
     """Who drives the run now; None where nobody does."""
+    workers: Advice | None = None
+    """How many worker processes are there and how many would be right; None where no run is open."""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:
@@ -140,6 +161,7 @@ class Status:
                     "problem": table.problem,
                     "rows_quarantined": table.rows_quarantined,
                     "why": table.why,
+                    "chunks": dict(table.chunks),
                 }
                 for table in self.tables
             ],
@@ -148,6 +170,7 @@ class Status:
             "hits": {"before": self.caches.before, "after": self.caches.after},
             "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
             "coordinator": leader_json(self.leader),
+            "workers": None if self.workers is None else self.workers.to_json(),
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -160,16 +183,18 @@ def read_status(connection: Connection) -> Status:
     run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
     if run is None:
         raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
-    progress = _table_progress(connection, run)
+    tallies = work.read_tallies(connection, run.run_id)
+    progress = _table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    counts = jobs.count_by_state(connection, run.run_id)
+    left = estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
+    counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(
         run=run,
         tables=progress,
-        jobs={state: counts[state] for state in map(str, JobState)},
+        jobs=counts,
         rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
-        eta_s=_eta(run, progress),
+        eta_s=None if left is None else (left.low, left.high),
         caches=of_caches,
         step=(caches.STEP, caches.PHASE)
         if of_caches.under_way
@@ -187,9 +212,10 @@ def read_status(connection: Connection) -> Status:
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
         restraints=tuple(in_force(connection, run.run_id)),
-        left_out=tuple(failed.left_out(connection, run.run_id)),
+        left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
+        workers=read_advice(connection, run, waiting=counts["waiting"], leased=counts["leased"]),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -207,6 +233,11 @@ def read_status(connection: Connection) -> Status:
     )
 
 
+def _any_left_out(tallies: Sequence[Tally]) -> bool:
+    """Whether it is worth looking for them among all jobs."""
+    return any(tally.state in (JobState.SKIPPED, JobState.QUARANTINED) for tally in tallies)
+
+
 def _changes_waiting(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> int | None:
     """Rows in the logs of the sets that are swapped and have not gone back."""
     swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
@@ -216,19 +247,34 @@ def _changes_waiting(connection: Connection, run: Run, sets: Sequence[Conversion
     return waiting_changes(connection, found)
 
 
-def _table_progress(connection: Connection, run: Run) -> tuple[TableProgress, ...]:
+def _table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
-    for found in jobs.progress(connection, run.run_id):
-        by_table[found["table_no"]][found["kind"], found["generation"]] = found
+    # Of a chunk that was split, its halves count.
+    counted = (t for t in tallies if t.table_no is not None and t.state != JobState.SPLIT)
+    for found in sorted(counted, key=lambda t: t.generation):
+        nothing: dict[str, Any] = {"jobs": 0, "done": 0, "rows": 0, "keys": 0}
+        entry = by_table[found.table_no or 0].setdefault((found.kind, found.generation), nothing)
+        entry["jobs"] += found.jobs
+        if found.state == "done":
+            entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
     aside = quarantines.rows_aside(connection, run.run_id)
     return tuple(
         replace(
             _progress_of(table, by_table[table.table_no]),
+            chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
             rows_quarantined=aside.get(table.table_no, 0),
             why=f"{table.spec.method}: {table.axis_reason}",
         )
         for table in tables.read_tables(connection, run.run_id)
     )
+
+
+def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:
+    """Jobs of the table's present stage by state; of its newest chunks where it has none of its own."""
+    kind = CHUNKS_OF.get(table.state, JobKind.VERIFY)
+    mine = [t for t in tallies if t.kind == kind and t.state != JobState.SPLIT]
+    newest = max((t.generation for t in mine), default=0)
+    return {t.state: t.jobs for t in mine if t.generation == newest}
 
 
 def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
@@ -272,22 +318,3 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         share=min(share, 1.0),
         problem=table.problem,
     )
-
-
-def _eta(run: Run, progress: tuple[TableProgress, ...]) -> tuple[float, float] | None:
-    """Seconds left as an interval: the pace so far, with what paces are known to vary by.
-
-    None where there is no pace yet (nothing done, paused, or needs a person).
-    """
-    if run.state is not RunState.RUNNING or run.paused:
-        return None
-    if all(table.state == str(TableState.DONE) for table in progress):
-        # What is left are caches: their jobs are not alike, so there is no pace.
-        return None
-    weights = [max(table.rows_total, 1) for table in progress]
-    done = sum(table.share * weight for table, weight in zip(progress, weights, strict=True)) / sum(weights)
-    elapsed = (datetime.now(UTC) - run.created_at).total_seconds()
-    if done < 0.02 or elapsed < 1.0:
-        return None
-    left = elapsed * (1 - done) / done
-    return 0.6 * left, 1.8 * left

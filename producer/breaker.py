@@ -47,6 +47,9 @@ def _trips(connection: Connection, run_id: int, limits: BreakerPlan) -> Iterator
     for found in failed.tables_over_share(connection, run_id, at_least=limits.at_least_jobs, share=share):
         words = f"{found['failed']} of {found['ended']} {found['kind']} jobs failed (limit {limits.failed_percent} %)"
         yield Trip(table_no=found["table_no"], name=found["name"], reason=words)
+    for found in failed.tables_with_many_failed(connection, run_id, most=limits.failed_jobs):
+        words = f"{found['failed']} of its jobs need a person (limit {limits.failed_jobs})"
+        yield Trip(table_no=found["table_no"], name=found["name"], reason=words)
     for found in failed.tables_with_equal_errors(connection, run_id, in_a_row=limits.equal_errors):
         cause = f"{found['class']} {found['sqlstate']}".strip()
         message = found["message"][:LONGEST_MESSAGE]

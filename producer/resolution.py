@@ -23,6 +23,9 @@ from sql.catalogue import ForeignKey, LiveColumn, LiveTable
 from sql.connection import Connection
 from sql.conversion import type_name
 
+ANY_DATABASE = "*"
+"""What a plan for many databases says in place of one's name."""
+
 CORRELATED_FROM = 0.5
 """From this correlation on, a key range is also a range of the heap (prototype: 5 times slower below)."""
 
@@ -126,7 +129,7 @@ def _why_not(column: ColumnPlan) -> str:
 def refuse_other_database(connection: Connection, file: PlanFile) -> None:
     server = catalogue.read_server(connection)
     wanted = file.plan.database
-    if wanted.name != server.database:
+    if wanted.name not in (server.database, ANY_DATABASE):
         raise WrongUse(
             f"{file.at('database', 'name')}: this plan is for database {wanted.name}, the connection leads to "
             f"{server.database}. Check the URL, or make a plan for this database with `replank inspect`."

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 import structlog
 from rich.live import Live
 
 from monitoring.output import people
 from monitoring.screen import render
 from monitoring.status import Status, read_status
+from monitoring.tracing import Tracing, traces_wanted, tracing_from
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
@@ -106,6 +108,7 @@ class RunOptions:
 
 def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
     with connect(settings.database(), name="setup") as connection:
         dispatcher = Dispatcher(settings, database=database_identity(connection))
@@ -136,7 +139,20 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
             ),
             patience_s=PATIENCE_S,
         )
+    _trace(settings, tracing, run)
     return run, False
+
+
+def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
+    """When the run has come to rest. The ledger may be gone by then, and nobody is kept from going on by that."""
+    if not traces_wanted(os.environ):
+        return
+    try:
+        with connect(settings.database(), name="tracing") as connection:
+            tracing.run_settled(connection, run.run_id)
+    except (psycopg.Error, ReplankError) as error:
+        log.info("the run is not traced", reason=str(error).strip())
+    tracing.close()
 
 
 def _lead(settings: Settings) -> Connection:

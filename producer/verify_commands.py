@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Compare every row of both sides now, beside the running application; exit 1 where any differs."""
+    """Compare every row of both sides now, beside the running application.
+
+    Exit 1 where any differs, 2 where nothing can be compared.
+    """
     settings = load_settings(database_url=database_url)
     with in_words(), connect(settings.database(), name="verify") as connection:
         run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
@@ -36,6 +39,9 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         print_json({"run_id": run.run_id, "tables": [one.to_json() for one in found]})
     if any(one.mismatches for one in found):
         raise typer.Exit(1)
+    if all(one.mismatches is None for one in found):
+        # Nothing that was compared is no proof that everything is equal.
+        raise WrongUse("Nothing could be compared, so nothing is proved.")
 
 
 def _words(one: Comparison) -> str:

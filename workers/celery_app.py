@@ -13,6 +13,7 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from monitoring.tracing import Tracing, tracing_from
 from replank.errors import ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
@@ -36,15 +37,19 @@ class Child:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._executor: Executor | None = None
+        self._tracing: Tracing | None = None
 
     def executor(self) -> Executor:
         if self._executor is None or self._executor.connection.closed:
+            # Not before the fork: what sends spans is a thread.
+            self._tracing = self._tracing or tracing_from(os.environ)
             name = f"{socket.gethostname()}:{os.getpid()}"
             self._executor = Executor(
                 connection=connect(self._settings.database(), name=f"worker {name}", settings=SESSION),
                 worker=name,
                 settings=self._settings,
                 random_source=random.Random(),
+                tracing=self._tracing,
             )
         return self._executor
 
@@ -68,6 +73,8 @@ class Child:
     def close(self) -> None:
         if self._executor is not None:
             self._executor.connection.close()
+        if self._tracing is not None:
+            self._tracing.close()
 
 
 def build_app(settings: Settings, *, database: str) -> Celery:

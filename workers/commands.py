@@ -15,6 +15,7 @@ import structlog
 import typer
 from celery.signals import heartbeat_sent
 
+from monitoring.tracing import traces_wanted
 from replank.errors import CannotConnect, WrongUse
 from replank.messages import QUEUES
 from replank.settings import load_settings
@@ -47,6 +48,7 @@ def worker(
     """Execute jobs until stopped. Start as many of these, on as many hosts, as you like."""
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
+    traces_wanted(os.environ)
     if parent is not None:
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     bounds = None if autoscale is None else _bounds(autoscale)

@@ -11,6 +11,7 @@ from enum import StrEnum
 import psycopg
 import structlog
 
+from monitoring.tracing import NoTracing, Tracing
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
 from replank.states import FINISHED_JOBS
@@ -48,6 +49,7 @@ class Executor:
     worker: str
     settings: Settings
     random_source: random.Random
+    tracing: Tracing = field(default_factory=NoTracing)
     _limits: dict[int, Limits] = field(default_factory=dict)
     """By run: its plan does not change."""
     words: dict[str, str] = field(default_factory=dict)
@@ -68,7 +70,13 @@ class Executor:
         if job is None:
             self.words["last"] = "nothing to do: done already, in other hands, or the run rests"
             return Outcome.NOTHING
-        bound = log.bind(run=run_id, job=job_id, kind=str(job.kind), attempt=job.attempt)
+        with self.tracing.job(self.connection, job) as note:
+            outcome = self._carry_out(job)
+            note(str(outcome))
+        return outcome
+
+    def _carry_out(self, job: Job) -> Outcome:
+        bound = log.bind(run=job.run_id, job=job.job_id, kind=str(job.kind), attempt=job.attempt)
         try:
             done = self._perform(job)
         except LeaseLost as error:

@@ -44,6 +44,8 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
         ["bound"],
         [((bound,), found) for bound, found in bounds],
     )
+    advice = None if status.workers is None else status.workers.recommended
+    yield one("replank_recommended_processes", "Worker processes that would be right now; `status` says why.", advice)
     still_open = sum(gate.is_open for gate in status.gates)
     yield one("replank_gates_open", "Gates of the plan that were open when they were looked at last.", still_open)
     words = "Events of the run, by kind."

@@ -7,11 +7,22 @@ from collections.abc import Iterator
 from producer.audit.findings import Audited, Finding, Subject, warning
 
 HINT = "Give it a default, or see that every client writes it before the run begins."
+NAMED_HINT = "Let every client make uuids (or leave the column to its default) by the time of the cutover."
 
 
 def audit_new_writes(audited: Audited) -> list[Finding]:
-    """Columns that may not be NULL and that no default fills: rows that are there get a value, new ones get none."""
-    return [finding for subject in audited.subjects for finding in _of_table(subject)]
+    """Columns that new rows cannot fill: NOT NULL without a default, or a uuid where clients make other texts."""
+    return [finding for subject in audited.subjects for finding in (*_of_table(subject), *_of_made_ids(subject))]
+
+
+def _of_made_ids(subject: Subject) -> Iterator[Finding]:
+    """Only where the ids are made: a column that refers to another table's gets what was read there."""
+    for column in subject.planned.columns:
+        if column.on_invalid == "name_based" and subject.live.key == (column.name,):
+            words = (
+                "rows that are there get uuids made of their texts; afterwards an INSERT of such a text (a cuid) fails"
+            )
+            yield warning("new_ids_must_be_uuids", words, hint=NAMED_HINT, table=subject.name, column=column.name)
 
 
 def _of_table(subject: Subject) -> Iterator[Finding]:

@@ -240,6 +240,9 @@ CREATE TABLE replank.job (
 -- The barriers ask only for what is unfinished, and for what failed.
 CREATE INDEX job_unfinished ON replank.job (run_id, table_no, kind) WHERE state IN ('waiting', 'leased');
 CREATE INDEX job_failed ON replank.job (run_id, table_no) WHERE state = 'failed';
+CREATE INDEX job_left_out ON replank.job (run_id) WHERE state IN ('skipped', 'quarantined');
+-- The halves of a job that was split.
+CREATE INDEX job_halves ON replank.job (parent) WHERE parent IS NOT NULL;
 -- The rate looks at the last seconds only.
 CREATE INDEX job_finished ON replank.job (run_id, finished_at) INCLUDE (kind, rows) WHERE state = 'done';
 -- The dispatcher takes the oldest waiting ones, however many are done already.

@@ -146,3 +146,8 @@ def tables_with_equal_errors(connection: Connection, run_id: int, *, in_a_row: i
 def tables_over_share(connection: Connection, run_id: int, *, at_least: int, share: float) -> list[dict[str, Any]]:
     """Tables of whose jobs of one kind more than `share` failed, of `at_least` that ended; not paused yet."""
     return rows(connection, query("breaker.failed_share"), {"run_id": run_id, "at_least": at_least, "share": share})
+
+
+def tables_with_many_failed(connection: Connection, run_id: int, *, most: int) -> list[dict[str, Any]]:
+    """Tables of which more than `most` jobs need a person while others wait; not paused yet."""
+    return rows(connection, query("breaker.many_failed"), {"run_id": run_id, "most": most})

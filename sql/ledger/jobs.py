@@ -35,6 +35,7 @@ class Job:
     detail: Mapping[str, Any]
     cache_no: int | None = None
     """The cache that the job works for, where it works for none of the tables."""
+    step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +239,7 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
         counted=found["attempt"] - found["forgiven"],
         chunk=chunk_of(found),
         detail=found["detail"],
+        step=found["step"],
     )
 
 

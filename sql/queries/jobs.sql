@@ -185,7 +185,9 @@ history AS (
 -- The sweeper may have been quicker, and could not know that it was a shutdown.
 forgiven AS (
   UPDATE replank.job j SET forgiven = j.forgiven + 1 FROM mine m
-   WHERE j.job_id = m.job_id AND m.state = 'waiting' AND j.error_class = 'worker lost' AND NOT %(costs_attempt)s RETURNING j.job_id, j.attempt),
+   WHERE j.job_id = m.job_id AND m.state = 'waiting' AND j.error_class = 'worker lost' AND NOT %(costs_attempt)s
+     AND EXISTS (SELECT FROM replank.job_attempt a WHERE a.job_id = j.job_id AND a.attempt = j.attempt AND a.counts)
+  RETURNING j.job_id, j.attempt),
 history_forgiven AS (
   UPDATE replank.job_attempt a SET outcome = 'stopped', counts = false FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
 SELECT m.state, m.alive FROM mine m;
@@ -205,7 +207,7 @@ UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, se
 
 -- failures: jobs that need a person
 SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
-       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message
+       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message, j.result -> 'row' AS "row"
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'failed' ORDER BY j.job_id;
 
@@ -223,10 +225,10 @@ SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker;
 
--- rate: rows that jobs of one run finished within the last seconds, and how long that was
+-- rate: rows that jobs of one run finished within the last seconds. An index does not serve a clock that changes meanwhile
 SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
  WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify', 'backfill')
-   AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second';
+   AND finished_at > statement_timestamp() - %(seconds)s * interval '1 second';
 
 -- own_backends: sessions that leased jobs of a run and still live
 SELECT a.pid FROM replank.job j JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start

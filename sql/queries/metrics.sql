@@ -47,3 +47,8 @@ SELECT count(*) FROM (SELECT FROM {log} LIMIT {most}) AS first_ones;
 SELECT t.name, (SELECT sum(pg_total_relation_size(p.relid))::float8 FROM pg_partition_tree(to_regclass(t.next)) AS p WHERE p.isleaf) AS tree,
        pg_total_relation_size(to_regclass(t.next))::float8 AS plain
   FROM unnest(%(names)s::text[], %(nexts)s::text[]) AS t (name, next) WHERE to_regclass(t.next) IS NOT NULL;
+
+-- lately: how long the last jobs took that were done
+SELECT avg(seconds)::float8 AS seconds FROM (
+  SELECT extract(epoch FROM finished_at - started_at) AS seconds FROM replank.job
+   WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 20) AS last_ones;

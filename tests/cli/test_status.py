@@ -1,5 +1,6 @@
 """`status` and `failures`: the fields that programs count on, at every moment of a run."""
 
+import json
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ def test_status_has_its_fields_at_every_moment(site: Site, ledger: LedgerView) -
     site.worker("--concurrency=1")
     ledger.wait_for_states({"ready"})
     watching = site.start("status", "--watch")
+    following = site.start("status", "--watch", "--json")
     held = _status(site)
     assert held["hold_cutover"] is True
     assert [(t["rows_done"], t["rows_total"]) for t in held["tables"]] == [(200, 200), (400, 400)]
@@ -53,6 +55,12 @@ def test_status_has_its_fields_at_every_moment(site: Site, ledger: LedgerView) -
     assert watched.exit_code == 0, watched.stderr
     assert watched.stdout == ""
     assert "done" in watched.stderr
+    # Programs have got an object on each line
+    followed = following.wait(deadline_s=20)
+    assert followed.exit_code == 0, followed.stderr
+    documents = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert {document["state"] for document in documents[:-1]} == {"running"}
+    assert documents[-1]["state"] == "done"
     last = _status(site)
     assert last["state"] == "done"
     assert {t["state"] for t in last["tables"]} == {"done"}

@@ -47,3 +47,27 @@ def test_new_rows_would_fail_in_them(database: Database) -> None:
     assert report.blockers == ()
     warned = [f.column for f in report.warnings if f.code == "not_null_without_default"]
     assert warned == ["by_whom", "a"]
+
+
+NAMED = """
+database = {{ name = "{name}" }}
+[[tables]]
+name = "x"
+columns = [{{ name = "id", to = "uuid", on_invalid = "name_based" }}]
+[[tables]]
+name = "y"
+columns = [{{ name = "x_id", to = "uuid", on_invalid = "name_based" }}]
+"""
+
+
+def test_clients_must_stop_making_other_texts(database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE x (id text PRIMARY KEY)")
+        connection.execute("CREATE TABLE y (id int PRIMARY KEY, x_id text REFERENCES x)")
+        connection.execute("INSERT INTO x VALUES ('ckx1')")
+    text = NAMED.format(name=database.name)
+    file = PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
+    report = audit(Settings(database_url=SecretStr(database.url)), file, workers=1, watch=Counting())
+    assert report.blockers == ()
+    warned = [(f.table, f.column) for f in report.warnings if f.code == "new_ids_must_be_uuids"]
+    assert warned == [("public.x", "id")]

@@ -1,0 +1,64 @@
+"""`python -m benchmarks.status_load`: how long `status` takes where the ledger holds a hundred thousand jobs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.big_ledger import fill_ledger
+from demo.embedded import EmbeddedPostgres
+from monitoring.eta import estimate
+from monitoring.outlook import read_moment
+from monitoring.status import read_status
+from sql.connection import connect
+from sql.ledger import runs, work
+
+TARGET_MS = 200.0
+
+
+def median_ms(what: Callable[[], object], *, times: int) -> float:
+    """After one call that does not count."""
+    what()
+    taken: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter()
+        what()
+        taken.append((time.perf_counter() - began) * 1000)
+    return statistics.median(taken)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, show, and say whether the target was met (exit code 0) or not (1)."""
+    parser = argparse.ArgumentParser(prog="benchmarks.status_load", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=21)
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line of standard output")
+    options = parser.parse_args(arguments)
+    with EmbeddedPostgres(durable=False) as server:
+        url = server.create_database("load")
+        run_id = fill_ledger(url, jobs=options.jobs)
+        with connect(url, name="load") as connection:
+            run = runs.read_run(connection, run_id)
+            tallies = work.read_tallies(connection, run_id)
+            moment = read_moment(connection, run, tallies)
+            found = {
+                "status": median_ms(lambda: read_status(connection), times=options.times),
+                "tallies": median_ms(lambda: work.read_tallies(connection, run_id), times=options.times),
+                "moment": median_ms(lambda: read_moment(connection, run, tallies), times=options.times),
+                "estimate": median_ms(lambda: estimate(moment), times=options.times),
+            }
+    for name, taken in found.items():
+        print(f"{name:<10} {taken:8.1f} ms at the median of {options.times}", file=sys.stderr)
+    met = found["status"] <= TARGET_MS
+    print(f"target: {TARGET_MS:.0f} ms, {'met' if met else 'missed'}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"jobs": options.jobs, "median_ms": found, "target_ms": TARGET_MS, "met": met}))
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

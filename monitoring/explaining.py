@@ -1,0 +1,140 @@
+"""`explain JOB`: what a job is, its SQL as a worker would send it, the server's plan for it, and its history.
+
+Nothing is executed: EXPLAIN without ANALYZE, in a transaction that is read only and rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from monitoring.suggestions import suggestion
+from replank.errors import WrongUse
+from replank.states import JobKind, JobState
+from replank.table_spec import TableSpec
+from sql.backfilling import backfill_statement
+from sql.connection import Connection, apply_settings, run
+from sql.conversion import Space
+from sql.copying import copy_statement, in_chunk
+from sql.indexes import IndexSpec
+from sql.ledger import failed, runs, tables
+from sql.ledger.failed import JobStory
+from sql.ledger.runs import Run
+from sql.next_table import live_table, next_table
+from sql.verification import summed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """`statements` are empty for work that is no single statement; `plan` is empty where the server gave none."""
+
+    job: JobStory
+    statements: tuple[str, ...]
+    plan: tuple[str, ...]
+    why_no_plan: str
+    attempts: tuple[dict[str, Any], ...]
+    halves: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        job = self.job
+        return {
+            "job": job.job_id,
+            "parent": job.parent,
+            "halves": list(self.halves),
+            "step": job.step,
+            "table": job.name,
+            "kind": str(job.kind),
+            "state": str(job.state),
+            "range": str(job.chunk or ""),
+            "axis": None if job.chunk is None else str(job.chunk.axis),
+            "lower": None if job.chunk is None else job.chunk.lower,
+            "upper": None if job.chunk is None else job.chunk.upper,
+            "row": job.row_key,
+            "attempts": [
+                {**each, "started": _iso(each["started"]), "ended": _iso(each["ended"])} for each in self.attempts
+            ],
+            "class": job.error_class,
+            "sqlstate": job.sqlstate,
+            "message": job.message,
+            "suggestion": self.next_step,
+            "sql": list(self.statements),
+            "plan": list(self.plan),
+            "why_no_plan": self.why_no_plan,
+        }
+
+    @property
+    def next_step(self) -> str:
+        if self.job.state is not JobState.FAILED:
+            return ""
+        return suggestion(self.job.error_class, job=self.job.job_id, row=self.job.row_key)
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else str(moment.isoformat())
+
+
+def explain_job(connection: Connection, present: Run, job_id: int) -> Explanation:
+    """Raises WrongUse where the run has no such job."""
+    job = failed.read_job(connection, present.run_id, job_id)
+    if job is None:
+        raise WrongUse(f"Run {present.run_id} has no job {job_id}; `replank failures` shows those that need a person.")
+    statements: tuple[sql.Composable, ...] = ()
+    if job.table_no is not None:
+        spec = tables.read_table(connection, present.run_id, job.table_no).spec
+        statements = _statements(connection, job, spec)
+    plan, why_not = _plan(connection, statements, job)
+    return Explanation(
+        job=job,
+        statements=tuple(statement.as_string(connection) for statement in statements),
+        plan=tuple(plan),
+        why_no_plan=why_not,
+        attempts=tuple(failed.attempts(connection, job_id)),
+        halves=tuple(failed.halves(connection, job_id)),
+    )
+
+
+def _statements(connection: Connection, job: JobStory, spec: TableSpec) -> tuple[sql.Composable, ...]:
+    version, chunk = connection.info.server_version, job.chunk
+    if job.kind is JobKind.COPY and chunk is not None:
+        return (copy_statement(spec, chunk, version),)
+    if job.kind is JobKind.BACKFILL and chunk is not None:
+        return (backfill_statement(spec, chunk),)
+    if job.kind is JobKind.VERIFY and chunk is not None:
+        side = job.detail["side"]
+        return (summed(spec, side, in_chunk(spec, chunk, side), Space(job.detail["space"]), version),)
+    if job.kind is JobKind.INDEX:
+        return (sql.SQL("{}").format(sql.SQL(IndexSpec(**job.detail).definition)),)
+    if job.kind is JobKind.VALIDATE:
+        named = sql.Identifier(job.detail["schema"], job.detail["table"])
+        return (sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(named, sql.Identifier(job.detail["name"])),)
+    if job.kind is JobKind.VACUUM:
+        table = live_table(spec) if spec.method == "backfill" else next_table(spec)
+        return (sql.SQL("VACUUM (ANALYZE) {}").format(table),)
+    return ()
+
+
+def _plan(connection: Connection, statements: Sequence[sql.Composable], job: JobStory) -> tuple[list[str], str]:
+    """The server's plan with estimates only, or why there is none."""
+    if job.kind not in (JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY) or not statements:
+        return [], f"a {job.kind} job is no single statement that can be explained"
+    try:
+        with connection.transaction(force_rollback=True):
+            apply_settings(connection, {"transaction_read_only": "on", "statement_timeout": "5s"}, local=True)
+            apply_settings(connection, {"max_parallel_workers_per_gather": "0"}, local=True)
+            found = run(connection, sql.SQL("EXPLAIN {}").format(statements[0])).fetchall()
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        return [], f"the server does not plan it now: {error.diag.message_primary or error}"
+    return [str(line[0]) for line in found], ""
+
+
+def newest_run(connection: Connection) -> Run:
+    present = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    if present is None:
+        raise WrongUse("There is no run on this database.")
+    return present

@@ -1,0 +1,132 @@
+"""How one plan stands on many databases: each target's own ledger is asked, and nothing else is kept anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from monitoring.status import Status, read_status
+from replank.errors import ReplankError
+from replank.states import RunState
+from replank.targets import Target
+from sql.connection import connect
+from sql.ledger import runs
+
+LOOKING_AT_ONCE = 8
+"""Connections that looking opens at a time; each is closed before the next one of its place."""
+
+WAITING = "waiting"
+UNREACHABLE = "unreachable"
+OVER = (str(RunState.DONE), str(RunState.FINISHED))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetStatus:
+    """One database: its newest run. `state` is a run's, or `waiting` (none yet), or `unreachable`.
+
+    `share` is of all its rows' work, 0 to 1; `eta_s` an interval of seconds of work that are left.
+    """
+
+    name: str
+    host: str
+    state: str
+    run_id: int | None = None
+    plan_digest: str = ""
+    share: float = 0.0
+    rate_rows_s: float = 0.0
+    eta_s: tuple[float, float] | None = None
+    paused: bool = False
+    verified: bool = False
+    """Whether every row of every rebuilt table was compared, and nothing is left to do."""
+    problem: str = ""
+
+    @property
+    def needs_person(self) -> bool:
+        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE)
+
+    def to_json(self) -> dict[str, Any]:
+        left = self.eta_s
+        return {
+            "name": self.name,
+            "host": self.host,
+            "state": self.state,
+            "run_id": self.run_id,
+            "share": round(self.share, 4),
+            "rate_rows_s": round(self.rate_rows_s, 1),
+            "eta_s": None if left is None else {"low": round(left[0], 1), "high": round(left[1], 1)},
+            "paused": self.paused,
+            "verified": self.verified,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetStatus:
+    """All targets, in the order of their file."""
+
+    targets: tuple[TargetStatus, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(target.state for target in self.targets))
+
+    @property
+    def done(self) -> bool:
+        return all(target.state in OVER for target in self.targets)
+
+    @property
+    def share(self) -> float:
+        """Each database counts as much as any other."""
+        return sum(1.0 if t.state in OVER else t.share for t in self.targets) / max(len(self.targets), 1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "share": round(self.share, 4),
+            "counts": self.counts,
+            "done": self.done,
+            "targets": [target.to_json() for target in self.targets],
+        }
+
+
+def read_fleet(targets: Sequence[Target]) -> FleetStatus:
+    """Ask every target's ledger. One that does not answer is `unreachable`, with the reason, without its password."""
+    with ThreadPoolExecutor(max_workers=LOOKING_AT_ONCE, thread_name_prefix="fleet") as pool:
+        return FleetStatus(targets=tuple(pool.map(read_target, targets)))
+
+
+def read_target(target: Target) -> TargetStatus:
+    """The newest run of one target."""
+    try:
+        with connect(target.url, name="fleet") as connection:
+            if not runs.ledger_exists(connection) or runs.latest_run(connection) is None:
+                return TargetStatus(name=target.name, host=target.host, state=WAITING)
+            return _of_run(target, read_status(connection))
+    except (ReplankError, psycopg.Error) as error:
+        return TargetStatus(name=target.name, host=target.host, state=UNREACHABLE, problem=str(error).strip())
+
+
+def _of_run(target: Target, status: Status) -> TargetStatus:
+    run = status.run
+    weights = [max(table.rows_total, 1) for table in status.tables]
+    done = sum(table.share * weight for table, weight in zip(status.tables, weights, strict=True))
+    problems = [table.problem for table in status.tables if table.problem]
+    over = run.state in (RunState.DONE, RunState.FINISHED)
+    return TargetStatus(
+        name=target.name,
+        host=target.host,
+        state=str(run.state),
+        run_id=run.run_id,
+        plan_digest=run.plan_digest,
+        share=1.0 if over else done / max(sum(weights), 1),
+        rate_rows_s=status.rate_rows_s,
+        eta_s=status.eta_s,
+        paused=run.paused,
+        # A table is done only after its comparison, and the run only after all of its tables.
+        verified=over and all(table.state == "done" for table in status.tables),
+        problem=run.reason or (problems[0] if problems else ""),
+    )

@@ -1,0 +1,154 @@
+"""Corrected values for rows that are kept aside, and rows that are to be looked at again.
+
+Both go the normal way: an UPDATE of the live table is captured like any of the application's, and the next drain takes
+the row out of quarantine, with all that were there for its sake.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from producer.operating.operator import Operator
+from producer.operating.saying import note, refuse_going_back
+from producer.operating.scope import Scope
+from replank.errors import NeedsPerson, WrongUse
+from replank.states import RunState, TableState
+from replank.table_spec import TableSpec
+from sql.connection import Connection
+from sql.ledger import quarantines, tables
+from sql.ledger.runs import Run
+from sql.quarantine_return import Corrected, correct, kept_value, look_again
+
+NEEDED = ("table", "key", "column", "value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the file: the value that a column of a row shall have."""
+
+    number: int
+    table: str
+    key: tuple[str, ...]
+    column: str
+    value: str
+
+
+def fix(connection: Connection, run: Run, path: Path, *, by: Operator) -> str:
+    """Write corrected values, from a file as `quarantine export` writes it, into the live tables: all or none.
+
+    Lines whose value is the one that was kept are left alone. Raises WrongUse with the line that is not usable.
+    """
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    lines = list(_read(path))
+    changed = same = 0
+    try:
+        with connection.transaction():
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            # The application's triggers fire, as on its own writes, and find what they name.
+            connection.execute("SET LOCAL search_path TO DEFAULT")
+            for line in lines:
+                if _fix_line(connection, specs, line):
+                    changed += 1
+                else:
+                    same += 1
+            note(connection, run, by, "quarantine", subject=path.name, message=f"{changed} values corrected")
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        raise WrongUse(
+            f"{path}: nothing was changed: {error.diag.message_primary or error}{detail}. A key that others refer to "
+            "can be changed here where their foreign key says ON UPDATE CASCADE or is deferrable; else do it by hand."
+        ) from None
+    return (
+        f"Run {run.run_id}: {changed} values are corrected in the live tables, {same} lines were as before. The next "
+        "drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
+    )
+
+
+def _fix_line(connection: Connection, specs: dict[str, TableSpec], line: Line) -> bool:
+    where = f"line {line.number} ({line.table} {', '.join(line.key)})"
+    spec = specs.get(line.table)
+    if spec is None:
+        raise WrongUse(f"{where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
+    if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
+        raise WrongUse(f"{where}: the table has no column {line.column}, or the key is another one.")
+    kept, before = kept_value(connection, spec, line.key, line.column)
+    if not kept:
+        raise WrongUse(f"{where}: this row is not kept aside any more. Export again.")
+    if line.value == (before or ""):
+        return False
+    match correct(connection, spec, line.key, line.column, before=before, value=line.value):
+        case Corrected.NOT_THERE:
+            raise WrongUse(f"{where}: the live row has changed meanwhile. Export again; nothing was changed.")
+        case Corrected.STILL_INVALID:
+            raise WrongUse(f"{where}: {line.value!r} does not convert either; nothing was changed.")
+        case _:
+            return True
+
+
+def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
+    """Have the next drain look again at what is kept aside: who belongs there no more comes back."""
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    chosen = [spec for name, spec in specs.items() if scope.name in (None, name)]
+    if not chosen:
+        raise WrongUse(f"No row of {scope.words} is kept aside; there are rows of {', '.join(specs) or 'no table'}.")
+    with connection.transaction():
+        count = sum(look_again(connection, spec) for spec in chosen)
+        note(connection, run, by, "quarantine", subject=scope.words, message=f"{count} rows are looked at again")
+    return (
+        f"Run {run.run_id}: {count} rows of {', '.join(spec.full_name for spec in chosen)} are in the change log: the "
+        "next drain looks at them again, and puts back whoever converts by now."
+    )
+
+
+def _open_tables(connection: Connection, run: Run) -> dict[str, TableSpec]:
+    """Tables with rows aside whose way back is still the change log. Raises NeedsPerson after the cutover."""
+    if run.state not in (RunState.RUNNING, RunState.NEEDS_PERSON):
+        raise _too_late(run)
+    aside = quarantines.rows_aside(connection, run.run_id)
+    found = [t for t in tables.read_tables(connection, run.run_id) if aside.get(t.table_no)]
+    if any(t.state in (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE) for t in found):
+        raise _too_late(run)
+    return {t.spec.full_name: t.spec for t in found}
+
+
+def _too_late(run: Run) -> NeedsPerson:
+    return NeedsPerson(
+        f"Run {run.run_id} has swapped its tables: the change log, which is the way back, is gone. Nothing was "
+        "changed. The rows are in the past tables (schema replank_past) and in `replank quarantine export`: insert "
+        "them, corrected, into the new tables by hand."
+    )
+
+
+def _read(path: Path) -> Iterator[Line]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise WrongUse(
+                    f"{path}: the column {', '.join(missing)} is missing; write it as `quarantine export` does."
+                )
+            for found in reader:
+                yield _line(path, reader.line_num, found)
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise WrongUse(f"{path}: the file cannot be read: {error}") from None
+
+
+def _line(path: Path, number: int, found: dict[str, str]) -> Line:
+    try:
+        key = json.loads(found["key"])
+    except (TypeError, ValueError):
+        key = None
+    if not isinstance(key, list) or not all(isinstance(part, str) for part in key) or None in found.values():
+        raise WrongUse(f"{path}, line {number}: the key is no JSON array of texts, or a field is missing.")
+    return Line(number=number, table=found["table"], key=tuple(key), column=found["column"], value=found["value"])

@@ -1,0 +1,114 @@
+"""`status --watch` on screens of several sizes, over a ledger of a run in its middle; and the questions it asks."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from benchmarks.big_ledger import fill_ledger
+from demo.embedded import EmbeddedPostgres
+from monitoring.following import follow, views
+from monitoring.status import read_status
+from monitoring.watching import View, draw, exit_code, read_view
+from sql.connection import Connection, connect
+
+JOBS = 4_000
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[str]:
+    with EmbeddedPostgres(durable=False) as server:
+        url = server.create_database("watched")
+        fill_ledger(url, jobs=JOBS)
+        yield url
+
+
+@pytest.fixture
+def connection(ledger: str) -> Iterator[Connection]:
+    with connect(ledger, name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def view(connection: Connection) -> View:
+    return read_view(connection)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 10), (30, 5)])
+def test_it_fits_and_never_wraps(view: View, width: int, height: int) -> None:
+    lines = draw(view, width=width, height=height)
+    assert len(lines) <= height
+    assert all(line.cell_len <= width and "\n" not in line.plain for line in lines)
+
+
+def test_eighty_by_twenty_four_says_what_matters(view: View) -> None:
+    lines = [line.plain for line in draw(view, width=80, height=24)]
+    shown = "\n".join(lines)
+    for words in ("run 1 running", "rows/s", "left:", "window 8/16", "nobody drives this run", "steps", "jobs:"):
+        assert words in shown, words
+    # The nine failed jobs are one cause, with what to do
+    assert sum(line.startswith("! 9 × value does not convert (22P02)") for line in lines) == 1
+    # A copying table's strip shows failures however few they are
+    copying = next(line for line in lines if " copying " in line)
+    assert "█" in copying
+    assert "!" in copying
+    assert "·" in copying
+    # Who works on what, and what happened last
+    assert sum("worker-" in line and "copy public.table_" in line for line in lines) >= 2
+    assert "verification" in lines[-1] or "older events" in lines[-1]
+
+
+def test_more_room_shows_more(view: View) -> None:
+    wide = [line.plain for line in draw(view, width=200, height=60)]
+    assert sum("public.table_" in line and "%" in line for line in wide) == 8
+    assert any("/5,000,000" in line for line in wide)
+    assert len(wide) > len(draw(view, width=80, height=24))
+
+
+def test_counts_are_those_of_plain_sql(ledger: str, connection: Connection) -> None:
+    status = read_status(connection)
+    with psycopg.connect(ledger) as plain:
+        counts = dict(plain.execute("SELECT state, count(*) FROM replank.job GROUP BY 1").fetchall())
+        chunks = dict(
+            plain.execute(
+                "SELECT state, count(*) FROM replank.job WHERE table_no = 5 AND kind = 'copy' GROUP BY 1"
+            ).fetchall()
+        )
+        rows = dict(
+            plain.execute(
+                "SELECT t.table_name, sum(j.rows) FROM replank.job j JOIN replank.run_table t USING (run_id, table_no)"
+                " WHERE j.kind = 'copy' AND j.state = 'done' GROUP BY 1"
+            ).fetchall()
+        )
+    assert {state: count for state, count in status.jobs.items() if count} == counts
+    assert dict(next(t for t in status.tables if t.name == "public.table_5").chunks) == chunks
+    assert {t.name.removeprefix("public."): t.rows_done for t in status.tables if t.rows_done} == rows
+    assert status.eta_s is not None
+    assert 0 < status.eta_s[0] < status.eta_s[1]
+
+
+def test_the_rate_uses_its_index(connection: Connection) -> None:
+    connection.execute("SET enable_seqscan = off")
+    plan = connection.execute(
+        "EXPLAIN SELECT sum(rows) FROM replank.job WHERE run_id = 1 AND state = 'done' AND kind IN ('copy', 'verify')"
+        " AND finished_at > statement_timestamp() - interval '10 seconds'"
+    ).fetchall()
+    assert any("finished_at >" in line and "Index Cond" in line for (line,) in plan)
+
+
+def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str, connection: Connection) -> None:
+    def end_the_run(_seconds: float) -> None:
+        with psycopg.connect(ledger) as other:
+            other.execute("UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'")
+
+    seen = list(views(connection, sleep=end_the_run))
+    try:
+        assert [str(one.status.run.state) for one in seen] == ["running", "needs_person"]
+        assert exit_code(seen[-1]) == 1
+        console = Console(width=80, record=True, force_terminal=False)
+        assert follow(connection, console) == 1
+        assert "! nine jobs have failed" in console.export_text()
+    finally:
+        with psycopg.connect(ledger) as other:
+            other.execute("UPDATE replank.run SET state = 'running', reason = ''")
