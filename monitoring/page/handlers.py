@@ -16,9 +16,10 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
+from monitoring.explaining import explain_job, newest_run
 from monitoring.flower_logins import Logins
 from monitoring.page.watcher import Reader, Watcher
-from replank.errors import ReplankError
+from replank.errors import ReplankError, WrongUse
 from replank.states import JobKind
 from sql.connection import Connection
 from sql.ledger import page
@@ -142,6 +143,28 @@ class Cell(Handler):
         self.finish(json.dumps({"jobs": found}, default=str))
 
 
+class Explain(Handler):
+    """What a job is: its SQL, the server's plan for it, and every attempt that did not end well."""
+
+    async def get(self) -> None:
+        job_id = self.number("job")
+        if job_id is None:
+            raise HTTPError(400, reason="which job")
+
+        def read(connection: Connection) -> dict[str, Any]:
+            return explain_job(connection, newest_run(connection), job_id).to_json()
+
+        try:
+            found = await self.seat.reader.read(read)
+        except WrongUse as error:
+            self.set_status(404)
+            found = {"problem": str(error)}
+        except (psycopg.Error, ReplankError):
+            raise HTTPError(503, reason="The database does not answer") from None
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(found, default=str))
+
+
 class Act(Handler):
     """What a person asks for. The request must come from the page itself, and name the run it was drawn of."""
 
@@ -201,6 +224,7 @@ def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
         (r"/run", RunPage, shared),
         (r"/run/now", Now, shared),
         (r"/run/cell", Cell, shared),
+        (r"/run/job", Explain, shared),
         (r"/run/do/([a-z_]{1,40})", Act, shared),
         (r"/run/static/([a-z]+\.(?:js|css|svg))", Static, {"path": str(FOLDER / "static")}),
     ]

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitoring.page.advice import Surroundings, advise
 from monitoring.page.cells import bands, width_for
+from monitoring.page.headlines import Surroundings, headlines
 from monitoring.page.speed import Speed
 from monitoring.page.steps import phases
 from monitoring.status import Status, read_status
 from monitoring.suggestions import suggestion
 from replank.states import OPEN_RUNS
 from sql.connection import Connection
-from sql.ledger import caches, gates, jobs, page, restraints, runs, tables
+from sql.ledger import caches, gates, jobs, page, runs, tables
 from sql.ledger.runs import Run
 
 SHOWN_CAUSES = 50
@@ -46,16 +46,16 @@ def read_sections(
     around = Surroundings(led=led, sent=sent, oldest_s=oldest_s, causes=causes, workers=workers)
     return {
         "run": _run(status, at, led=led),
-        "advice": [advice.to_json() for advice in advise(status, around)],
+        "headlines": [one.to_json() for one in headlines(status, around)],
         "phases": phases(connection, status),
         "tables": _tables(connection, status),
         "caches": _caches(connection, status),
         "sets": list(status.sets),
-        "restraints": [one.to_json() for one in restraints.in_force(connection, run.run_id)],
+        "restraints": [one.to_json() for one in status.restraints],
         "speed": speed.read(connection, run, at),
         "window": _window(connection, run),
         "causes": causes,
-        "workers": _workers(connection, run, sent),
+        "workers": _workers(connection, status, sent),
         "pools": None if pools is None else list(pools),
         "events": _events(connection, run),
         **_cells(connection, status),
@@ -123,14 +123,19 @@ def _window(connection: Connection, run: Run) -> list[list[Any]]:
 def _causes(connection: Connection, run: Run) -> list[dict[str, Any]]:
     found = page.read_causes(connection, run.run_id, limit=SHOWN_CAUSES)
     return [
-        {**cause, "last_at": _moment(cause["last_at"]), "suggestion": suggestion(cause["class"] or None)}
+        {
+            **cause,
+            "last_at": _moment(cause["last_at"]),
+            "suggestion": suggestion(cause["class"] or None, job=cause["job"], row=cause["row_key"]),
+        }
         for cause in found
     ]
 
 
-def _workers(connection: Connection, run: Run, sent: int) -> dict[str, Any]:
-    found = page.read_present_jobs(connection, run.run_id, limit=SHOWN_WORKERS)
-    return {"sent": sent, "jobs": [{**job, "seconds": round(job["seconds"])} for job in found]}
+def _workers(connection: Connection, status: Status, sent: int) -> dict[str, Any]:
+    found = page.read_present_jobs(connection, status.run.run_id, limit=SHOWN_WORKERS)
+    wanted = None if status.workers is None else status.workers.to_json()
+    return {"sent": sent, "wanted": wanted, "jobs": [{**job, "seconds": round(job["seconds"])} for job in found]}
 
 
 def _events(connection: Connection, run: Run) -> list[dict[str, Any]]:

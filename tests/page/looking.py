@@ -48,7 +48,7 @@ class Looking:
 
 def headline(page: Page, words: str) -> None:
     """The page says so at its top, sooner or later, without being loaded again."""
-    expect(page.locator("#advice h1").filter(has_text=words)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#headlines h1").filter(has_text=words)).to_be_visible(timeout=PATIENCE_MS)
 
 
 def too_wide(page: Page) -> int:

@@ -71,7 +71,7 @@ def test_only_what_changed_is_sent_again(serve: Serve, painted: str) -> None:
     first = served.ask("/run/now").document
     second = served.ask(f"/run/now?epoch={first['epoch']}&since={first['look']}").document
     # Durations and the speed of the moment go on; nothing else has changed
-    assert set(second["sections"]) <= {"run", "workers", "speed", "advice"}
+    assert set(second["sections"]) <= {"run", "workers", "speed", "headlines"}
 
     change(
         painted,
@@ -116,7 +116,7 @@ def test_failures_are_grouped_by_cause_with_an_example_and_a_next_step(serve: Se
     }
     assert "legacy-" in cause["message"]
     assert "correct or delete the row" in cause["suggestion"]
-    first = served.sections()["advice"][0]
+    first = served.sections()["headlines"][0]
     assert (first["weight"], first["words"]) == ("bad", "4 jobs have failed, of one cause")
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_has_ended_says_so(serve: Serve, painted: str, state: str, wo
     change(painted, "UPDATE replank.job SET state = 'done'")
     change(painted, "UPDATE replank.run SET finished_at = now(), state = %s", state)
     sections = serve(painted).sections()
-    assert [one["words"] for one in sections["advice"]] == [words]
+    assert [one["words"] for one in sections["headlines"]] == [words]
     assert sections["run"]["open"] is False
 
 

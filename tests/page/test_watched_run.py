@@ -97,14 +97,14 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     second = site.run("--hold-cutover", workers=0)
     headline(page, "Paused by an operator")
     looking.keep(page, "3-paused")
-    page.locator("#advice").get_by_role("button", name="Go on").click()
+    page.locator("#headlines").get_by_role("button", name="Go on").click()
 
     # Then it is ready, and waits for a person's word
     headline(page, "2 of 2 tables wait for your word to cut over")
     expect(page.locator("#workers-sum")).to_contain_text("1 worker with 1 process")
     looking.keep(page, "4-held")
     _grow_the_pool(page, looking)
-    page.locator("#advice").get_by_role("button", name="Cut over now").click()
+    page.locator("#headlines").get_by_role("button", name="Cut over now").click()
     page.locator("#ask-yes").click()
     headline(page, "Done: the new tables are live")
     looking.keep(page, "5-done")
@@ -133,6 +133,9 @@ def _see_the_failed_job(page: Page, looking: Looking) -> None:
     cell.click()
     dialog = page.locator("#chunks")
     expect(dialog.locator(".job.failed")).to_contain_text(BAD)
+    dialog.locator(".job.failed .explain").click()
+    expect(dialog.locator(".explained")).to_contain_text("INSERT INTO")
+    expect(dialog.locator(".explained li").first).to_contain_text("value does not convert")
     looking.keep(page, "2-failed-job", whole=False)
     dialog.get_by_role("button", name="Close").click()
 
@@ -144,7 +147,7 @@ def _see_it_on_a_phone(looking: Looking) -> None:
         expect(page.locator(".cells .cell.failed").first).to_be_visible()
         assert too_wide(page) <= 0
         # What a person must know and do is on the first screen
-        button = page.locator("#advice button").first.bounding_box()
+        button = page.locator("#headlines button").first.bounding_box()
         assert button is not None
         assert button["y"] + button["height"] < 740
         assert button["height"] >= 36

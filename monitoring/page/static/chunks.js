@@ -46,10 +46,22 @@ function card(job) {
     h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job), job.row_key ? ` · row ${Object.entries(job.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : ''),
     h('p', { class: 'soft' }, facts),
     job.message ? h('p', { class: 'message' }, `${job.error_class || ''}${job.sqlstate ? ` (${job.sqlstate})` : ''}: ${job.message}`) : null,
-    job.state === 'failed' ? h('p', { class: 'buttons' },
+    h('p', { class: 'buttons' }, job.state !== 'failed' ? null : [
       button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
       button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
-      SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })) : null);
+      SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })],
+      h('button', { type: 'button', class: 'link explain', onclick: (event) => explain(job.job_id, event.target) }, 'Explain')));
+}
+
+// Its attempts, its SQL and the server's plan, below its card.
+async function explain(number, pressed) {
+  const answer = await fetch(`run/job?job=${number}`, { credentials: 'same-origin' }).then((got) => got.json()).catch(() => ({ problem: 'The server does not answer.' }));
+  const attempts = (answer.attempts || []).map((one) => h('li', {}, `attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.error_class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
+  const parts = answer.problem ? [h('p', {}, answer.problem)] : [
+    h('h3', {}, attempts.length ? 'Attempts that did not end well' : 'No attempt of it has gone wrong'), attempts.length ? h('ol', {}, attempts) : null,
+    answer.sql.length ? h('h3', {}, 'SQL') : null, ...answer.sql.map((text) => h('pre', {}, text)),
+    h('h3', {}, 'Plan'), h('pre', {}, answer.plan.length ? answer.plan.join('\n') : answer.why_no_plan)];
+  pressed.replaceWith(h('div', { class: 'explained' }, parts));
 }
 
 const stateOf = (job) => (job.state === 'leased' ? 'running' : job.state === 'waiting' && job.attempt ? 'again' : job.state);

@@ -27,8 +27,8 @@ const LIMIT = { title: 'Limit the jobs in flight', yes: 'Limit', words: 'The gov
 const SCALE = { title: 'How many worker processes?', yes: 'Scale', words: 'Running pools grow or shrink; jobs under way end first.',
   field: { label: 'Processes', name: 'processes', type: 'number', required: true } };
 
-export function drawAdvice(advice) {
-  keyed(byId('advice'), advice, (one) => one.words.replace(/[\d,]+/g, '#') + one.button, (one) => h('article', { class: `advice ${one.weight}` },
+export function drawHeadlines(headlines) {
+  keyed(byId('headlines'), headlines, (one) => one.words.replace(/[\d,]+/g, '#') + one.button, (one) => h('article', { class: `headline ${one.weight}` },
     h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[one.weight]),
     h('div', {}, h('h1', {}), h('p', { class: 'why' })),
     h('p', { class: 'do' }, BUTTONS[one.button] ? BUTTONS[one.button]() : null, one.command ? h('code', {}, one.command) : null),
@@ -45,7 +45,7 @@ export function drawFacts(run, sections) {
   const facts = [
     ['Done', `${(100 * run.share).toFixed(run.share < 0.1 ? 1 : 0)} %`, `${number(run.rows_done)} of ${number(run.rows_total)} rows`, run.share],
     ['Speed', `${number(run.rate_rows_s)} rows/s`, 'the last ten seconds'],
-    ['Left', eta, `began ${duration(run.seconds)} ago`],
+    ['Left', eta, run.paused ? 'of work; the pause is not counted' : `began ${duration(run.seconds)} ago`],
     ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
     ['Failed', number(failed), failed ? plural((sections.causes || []).length, 'cause') : `${number(run.jobs.waiting || 0)} wait, ${number(run.jobs.done || 0)} done`, null, failed ? 'bad' : ''],
   ];

@@ -42,6 +42,8 @@ export function drawWorkers(workers, pools) {
   const processes = alive.reduce((sum, pool) => sum + (pool.processes || 0), 0);
   say(byId('workers-sum'), [pools ? `${plural(alive.length, 'worker')} with ${plural(processes, 'process', 'processes')}` : '', `${number(workers.jobs.length)} at work`,
     workers.sent ? `${number(workers.sent)} messages not taken yet` : ''].filter(Boolean).join(', '));
+  const { wanted } = workers;
+  say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
     line.className = `pool ${pool.alive ? '' : 'gone'}`;
     say(line.querySelector('.name'), `${pool.alive ? '●' : '○'} ${pool.name}`);

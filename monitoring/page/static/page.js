@@ -2,7 +2,7 @@
 
 import { onDone, steerRun } from './act.js';
 import { byId, clock, duration, say, show } from './dom.js';
-import { drawAdvice, drawFacts, drawSteering } from './head.js';
+import { drawHeadlines, drawFacts, drawSteering } from './head.js';
 import { drawCauses } from './causes.js';
 import { drawTables, drawLegend } from './tables.js';
 import { drawEvents, drawPhases, drawSets, drawWorkers } from './lists.js';
@@ -19,7 +19,7 @@ let timer = 0;
 let asking = false;
 
 const DRAW = {
-  advice: () => drawAdvice(sections.advice || []),
+  headlines: () => drawHeadlines(sections.headlines || []),
   run: () => { drawRun(sections.run); },
   causes: () => drawCauses(sections.causes || []),
   phases: () => drawPhases(sections.phases || []),
@@ -60,7 +60,7 @@ function hear(news) {
   for (const name of changed) if (DRAW[name]) DRAW[name]();
   const cells = changed.filter((name) => name.startsWith('cells:'));
   if (cells.length || changed.includes('tables') || changed.includes('caches')) drawTables(sections, cells);
-  if (sections.run === null) drawAdvice([{ weight: 'look', words: 'There is no run on this database',
+  if (sections.run === null) drawHeadlines([{ weight: 'look', words: 'There is no run on this database',
     why: 'As soon as one begins, it is shown here.', button: '', command: 'replank run PLAN' }]);
   if (news.problem) trouble(news.problem);
   else {

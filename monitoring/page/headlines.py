@@ -31,7 +31,7 @@ IN_WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advice:
+class Headline:
     """One thing to know, why it is so, and the button that changes it (or the command, where there is no button)."""
 
     weight: Weight
@@ -46,7 +46,7 @@ class Advice:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the advice looks at beside the status."""
+    """What the headlines look at beside the status."""
 
     led: bool
     sent: int
@@ -56,16 +56,16 @@ class Surroundings:
     """Workers that answer, None where nobody asked them."""
 
 
-def advise(status: Status, around: Surroundings) -> list[Advice]:
+def headlines(status: Status, around: Surroundings) -> list[Headline]:
     """The most urgent first; the first one is the page's headline. Never empty."""
     return [*_bad(status, around), *_look(status, around)] or [_state(status)]
 
 
-def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
+def _bad(status: Status, around: Surroundings) -> Iterator[Headline]:
     run = status.run
     failed = status.jobs.get("failed", 0)
     if run.state is RunState.NEEDS_PERSON:
-        yield Advice(
+        yield Headline(
             weight="bad",
             words="The run has stopped and needs a person",
             why=run.reason,
@@ -75,7 +75,7 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
     if failed:
         causes = len(around.causes)
         of = "one cause" if causes == 1 else f"{causes} causes"
-        yield Advice(
+        yield Headline(
             weight="bad",
             words=f"{'One job has' if failed == 1 else f'{failed:,} jobs have'} failed, of {of}",
             why=f"{around.causes[0]['class']}: {around.causes[0]['message']}" if around.causes else "",
@@ -83,7 +83,7 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
         )
     if run.state in (RunState.RUNNING, RunState.ROLLING_BACK) and not around.led:
         what = "replank run PLAN" if run.state is RunState.RUNNING else "replank rollback"
-        yield Advice(
+        yield Headline(
             weight="bad",
             words="No coordinator is at work: nothing new begins",
             why="Whoever led has ended; the ledger has what was done.",
@@ -91,7 +91,7 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
         )
     if run.state is RunState.RUNNING and around.sent and around.oldest_s > UNCLAIMED_S and not run.paused:
         nobody = around.workers == 0
-        yield Advice(
+        yield Headline(
             weight="bad",
             words="No worker is there" if nobody else "Workers take no messages",
             why=f"{around.sent:,} sent, the oldest waits for {around.oldest_s:.0f} s.",
@@ -99,35 +99,35 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Advice]:
         )
 
 
-def _look(status: Status, around: Surroundings) -> Iterator[Advice]:
+def _look(status: Status, around: Surroundings) -> Iterator[Headline]:
     run = status.run
     if run.state is not RunState.RUNNING:
         return
     if run.paused:
-        yield Advice(weight="look", words="Paused by an operator", why="Capture goes on.", button="resume")
+        yield Headline(weight="look", words="Paused by an operator", why="Capture goes on.", button="resume")
     elif run.window_now == 0 and around.led:
-        yield Advice(weight="look", words="The governor lets nothing begin", why=run.window_reason)
+        yield Headline(weight="look", words="The governor lets nothing begin", why=run.window_reason)
     open_gates = [gate for gate in status.gates if gate.is_open]
     if open_gates and all(table.state == str(TableState.PLANNED) for table in status.tables):
         reasons = "; ".join(f"{gate.name}: {gate.reason}" for gate in open_gates)
-        yield Advice(weight="look", words="The data migration waits for its gates", why=reasons)
+        yield Headline(weight="look", words="The data migration waits for its gates", why=reasons)
     ready = [table for table in status.tables if table.state == str(TableState.READY)]
     if run.hold_cutover and ready:
-        yield Advice(
+        yield Headline(
             weight="look",
             words=f"{len(ready)} of {len(status.tables)} tables wait for your word to cut over",
             why="They are verified, and kept in step until then.",
             button="release",
         )
     elif status.cutover_window is not None and status.cutover_window.reason and ready:
-        yield Advice(weight="look", words="The cutover waits for its window", why=status.cutover_window.reason)
+        yield Headline(weight="look", words="The cutover waits for its window", why=status.cutover_window.reason)
     problems = [s for s in status.sets if s["problem"] and not s["swapped"]]
     for one in problems[:3]:
         tried = f"after {one['attempts']} attempts" if one["attempts"] else "not tried yet"
-        yield Advice(weight="look", words=f"The cutover of set {one['set']} waits ({tried})", why=one["problem"])
+        yield Headline(weight="look", words=f"The cutover of set {one['set']} waits ({tried})", why=one["problem"])
 
 
-def _state(status: Status) -> Advice:
+def _state(status: Status) -> Headline:
     """One sentence for a run that nothing is wrong with."""
     run = status.run
     said = {
@@ -139,8 +139,8 @@ def _state(status: Status) -> Advice:
     }
     if run.state in said:
         weight, words, why = said[run.state]
-        return Advice(weight=weight, words=words, why=why)  # type: ignore[arg-type]
-    return Advice(weight="good", words=f"Running: {_doing(status)}", why="")
+        return Headline(weight=weight, words=words, why=why)  # type: ignore[arg-type]
+    return Headline(weight="good", words=f"Running: {_doing(status)}", why="")
 
 
 def _doing(status: Status) -> str:
