@@ -56,7 +56,7 @@ function card(job) {
 // Its attempts, its SQL and the server's plan, below its card.
 async function explain(number, pressed) {
   const answer = await fetch(`run/job?job=${number}`, { credentials: 'same-origin' }).then((got) => got.json()).catch(() => ({ problem: 'The server does not answer.' }));
-  const attempts = (answer.attempts || []).map((one) => h('li', {}, `attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.error_class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
+  const attempts = (answer.attempts || []).map((one) => h('li', {}, `attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
   const parts = answer.problem ? [h('p', {}, answer.problem)] : [
     h('h3', {}, attempts.length ? 'Attempts that did not end well' : 'No attempt of it has gone wrong'), attempts.length ? h('ol', {}, attempts) : null,
     answer.sql.length ? h('h3', {}, 'SQL') : null, ...answer.sql.map((text) => h('pre', {}, text)),
