@@ -47,17 +47,24 @@ class ScriptRunner:
         """
         self.connection.execute(f"SET lock_timeout = {script.lock_timeout_ms}")
         self.connection.execute("SET statement_timeout = 0")
-        for number, block in enumerate(script.blocks[done:], start=done + 1):
-            if not go_on():
+        # What was ended in the middle of a build may have left half an index: the block before takes it away.
+        first = done - 1 if 0 < done < len(script.blocks) else done
+        for number, block in enumerate(script.blocks[first:], start=first + 1):
+            if not self._run_block(script, number, block, go_on):
                 return False
-            self._run_block(script, number, block)
             note(number)
         return True
 
-    def _run_block(self, script: Script, number: int, block: Block) -> None:
+    def _run_block(self, script: Script, number: int, block: Block, go_on: Callable[[], bool]) -> bool:
+        """False if `go_on` said no before it had run."""
+        before = script.blocks[number - 2 : number - 1] if number > 1 else ()
         for attempt in range(1, self.attempts + 1):
+            if not go_on():
+                return False
             try:
-                self.connection.execute(block.sql.encode())
+                # A build that missed its lock has left half an index, too.
+                for each in (*(before if attempt > 1 else ()), block):
+                    self.connection.execute(each.sql.encode())
             except MISSED as error:
                 reason = str(error.diag.message_primary)
                 log.info("a lock was missed", script=script.name, block=number, attempt=attempt, reason=reason)
@@ -67,7 +74,7 @@ class ScriptRunner:
                     raise
                 raise NeedsPerson(self._said(script, number, block, error)) from None
             else:
-                return
+                return True
         raise NeedsPerson(
             f"{script.name}, block {number} ({block.purpose}): the lock was missed {self.attempts} times. End the "
             f"transactions that hold the table, then `{self.command}`."

@@ -148,6 +148,39 @@ def test_errors_are_judged_by_sqlstate() -> None:
     assert lost.again
 
 
+@pytest.mark.parametrize(
+    ("error", "again", "smaller", "stopped"),
+    [
+        (psycopg.errors.SerializationFailure, True, False, False),
+        (psycopg.errors.LockNotAvailable, True, False, False),
+        (psycopg.errors.QueryCanceled, True, True, False),
+        (psycopg.errors.OutOfMemory, True, True, False),
+        (psycopg.errors.AdminShutdown, True, False, True),
+        (psycopg.errors.TooManyConnections, True, False, False),
+        (psycopg.errors.InvalidTextRepresentation, False, True, False),
+        (psycopg.errors.CheckViolation, False, True, False),
+        (psycopg.errors.RaiseException, False, True, False),
+        (psycopg.errors.ProgramLimitExceeded, False, True, False),
+        (psycopg.errors.DataCorrupted, False, True, False),
+        (psycopg.errors.UndefinedTable, False, False, False),
+        (psycopg.errors.InsufficientPrivilege, False, False, False),
+        (psycopg.errors.DiskFull, False, False, False),
+    ],
+)
+def test_the_rungs_of_the_ladder(error: type[psycopg.Error], again: bool, smaller: bool, stopped: bool) -> None:
+    verdict = judge(error("x"))
+    assert verdict is not None
+    assert (verdict.again, verdict.smaller, verdict.stopped) == (again, smaller, stopped)
+    assert verdict.failure.sqlstate == error.sqlstate
+    assert verdict.failure.error_class != "database error"
+
+
+def test_a_suggestion_names_the_job_and_the_row() -> None:
+    said = suggestion("value does not convert", job=7, row={"id": "x'y"})
+    assert "`replank retry 7`" in said
+    assert """id = "x'y\"""" in said
+
+
 def test_our_own_errors_say_which_family_they_are() -> None:
     assert [
         (v.again, v.rewritten) for v in map(judge, (TryAgain("x"), NeedsPerson("x"), TableRewritten("x"))) if v
