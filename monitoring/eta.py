@@ -39,11 +39,11 @@ MOST_TURNS = 10
 HANDOVER_S = 0.06
 """From a barrier that opens to the first job behind it."""
 
-IDLE_S = 0.015
+IDLE_S = 0.03
 """Between two jobs of a worker, where it is not measured yet."""
 
 SCRIPT_BLOCK_S = 0.1
-PLANNING_S = 0.15
+PLANNING_S = 0.2
 """What planning one table takes."""
 
 CACHE_JOB_S = 1.0
@@ -55,6 +55,7 @@ MOST_OFF = 3.0
 TRUST = 0.5
 """How far what is left follows what is done: seconds of doubt, the most it may be off, and the power of it."""
 
+SPREAD_UNPLANNED = 0.25
 SPREAD_OF_TURNS = 0.45
 """Of the logarithm of what the coordinator needs, and of what is told from few cases."""
 
@@ -94,13 +95,15 @@ def estimate(moment: Moment) -> Eta | None:
 
 def _seconds(moment: Moment, pace: Pace, z: float) -> float:
     """All that is left, with paces `z` spreads from the middle."""
-    slower = math.exp(z * SPREAD_OF_TURNS)
+    slower = math.exp(z * (SPREAD_OF_TURNS + (SPREAD_UNPLANNED if moment.unplanned else 0.0)))
     workers = max(moment.workers, 1)
     idle_s = IDLE_S if moment.idle_s is None else moment.idle_s
-    plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, slower), fixed_s=pace.fixed_s + idle_s)
+    plan = _Left(pace=pace, workers=workers, z=z, turns=_turns(moment, slower), idle_s=idle_s)
     scripts = _of_scripts(moment, slower)
     left = [*moment.tables, *_unplanned(moment)]
     tables = plan.seconds(left)
+    if moment.unplanned:
+        tables *= max(_planning_age(moment) / (moment.unplanned * PLANNING_S), 1.0) ** TRUST
     if moment.working_s is not None:
         whole = plan.seconds([replace(table, state=_BEGINNING[table.method]) for table in left])
         tables *= _correction(moment.working_s, (whole - tables) / slower)
@@ -131,9 +134,13 @@ def _of_scripts(moment: Moment, slower: float) -> float:
     """The scripts, then the planning of the tables, which is one long turn of the coordinator."""
     found = moment.scripts
     each = (SCRIPT_BLOCK_S * 5 + found.seconds) / (5 + found.done)
-    under_way = max(moment.at_s - found.seconds, 0.0) if moment.unplanned and not found.left else 0.0
-    planning = _rest(moment.unplanned * PLANNING_S, under_way) if moment.unplanned else 0.0
+    planning = _rest(moment.unplanned * PLANNING_S, _planning_age(moment)) if moment.unplanned else 0.0
     return (found.left * each + planning) * slower**2
+
+
+def _planning_age(moment: Moment) -> float:
+    """For how long the coordinator has been planning tables: since the last script ended."""
+    return 0.0 if moment.scripts.left else max(moment.at_s - moment.scripts.seconds, 0.0)
 
 
 def _of_tables(moment: Moment, seconds: float) -> float:
@@ -182,8 +189,13 @@ class _Left:
     workers: int
     z: float
     turns: Mapping[str, float]
-    fixed_s: float
-    """What a job takes beside its rows, with the time until its place has the next one."""
+    idle_s: float
+    """The time until a job's place has the next one."""
+
+    @property
+    def fixed_s(self) -> float:
+        """What a job takes beside its rows."""
+        return self.pace.fixed_s + self.idle_s
 
     def seconds(self, tables: Sequence[TableMoment]) -> float:
         """Until all of them are done."""
@@ -255,7 +267,11 @@ class _Left:
         count = max(work.left, 1) if begun else max(1, min(16, rows // 20_000))
         if begun and not table.cut:
             count = max(count, self.workers)
-        each = self.fixed_s + rows / count * self.pace.per_row_s(kind, table, self.z)
+        fixed_s = self.fixed_s
+        if kind == "backfill":
+            count = max(count, rows * work.done // work.rows if work.rows else 0)
+            fixed_s = self.idle_s
+        each = fixed_s + rows / count * self.pace.per_row_s(kind, table, self.z)
         under_way = sum(min(age, 0.7 * each) for age in work.running) if begun else 0.0
         return self._stage(max(count * each - under_way, 0.0), count, 0.3 * each)
 

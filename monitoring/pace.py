@@ -35,7 +35,7 @@ KNOWN_S = 0.5
 
 SPREAD_KNOWN = 0.7
 SPREAD_OF_TABLE = 0.35
-SPREAD_ALWAYS = 0.15
+SPREAD_ALWAYS = 0.25
 """Spreads of the logarithm: of what is known beforehand, of one table against all, of anything."""
 
 
@@ -57,7 +57,7 @@ def _fixed(tables: Sequence[TableMoment]) -> float:
         work
         for table in tables
         for kind, work in table.work.items()
-        if work.done and _rows(kind, table, work) <= SMALL_ROWS * work.done
+        if kind != "backfill" and work.done and _rows(kind, table, work) <= SMALL_ROWS * work.done
     ]
     jobs, seconds = sum(work.done for work in small), sum(work.seconds for work in small)
     return (FIXED_S * KNOWN_JOBS + seconds) / (KNOWN_JOBS + jobs)
@@ -78,6 +78,9 @@ class Pace:
     def _measured(self, kind: str, table: TableMoment) -> _Measured:
         work = table.of(kind)
         rows = _rows(kind, table, work)
+        if kind == "backfill":
+            # Its chunks are small and end with a commit each: all of it counts as its rows'.
+            return _Measured(rows=rows, seconds=work.seconds)
         if rows <= SMALL_ROWS * work.done:
             # Its seconds say nothing about rows.
             return _Measured(rows=0, seconds=0.0)

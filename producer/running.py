@@ -13,12 +13,13 @@ from types import FrameType
 
 import psycopg
 import structlog
+from rich.console import Group
 from rich.live import Live
 
 from monitoring.output import people
-from monitoring.screen import render
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
+from monitoring.watching import draw, read_view
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
@@ -76,11 +77,12 @@ class Progress:
         if time.monotonic() - self._last < wait:
             return
         self._last = time.monotonic()
-        status = read_status(connection)
-        if self._live is not None:
-            self._live.update(render(status), refresh=True)
-        else:
-            _say_line(status)
+        if self._live is None:
+            _say_line(read_status(connection))
+            return
+        console = self._live.console
+        lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
+        self._live.update(Group(*lines), refresh=True)
 
 
 def _say_line(status: Status) -> None:

@@ -42,12 +42,12 @@ def test_a_moment_survives_its_recording() -> None:
 
 
 def test_more_workers_are_quicker_but_not_through_the_last_index() -> None:
-    one, four = (_middle(replace(MOMENT, workers=n)) for n in (1, 4))
+    one, four = (_middle(replace(MOMENT, workers=n, working_s=None)) for n in (1, 4))
     assert four < 0.7 * one
     indexing = replace(
         LARGE, state="indexing", work={"copy": COPIED, "index": Work(done=2, seconds=30.0, running=(2.0,))}
     )
-    alone = [_middle(replace(MOMENT, tables=(indexing,), workers=n)) for n in (1, 16)]
+    alone = [_middle(replace(MOMENT, tables=(indexing,), workers=n, working_s=None)) for n in (1, 16)]
     # Some 13 s of the index are left, whoever waits
     assert alone[1] > 11
     assert alone[0] > alone[1]

@@ -100,3 +100,25 @@ def test_pause_holds_all_open_runs_and_rollback_takes_all_back(tenants: Tenants)
     assert back.exit_code == 0, back.stderr
     assert not any(tenants.has_ledger(name) for name in names)
     assert {tenants.id_type(name) for name in names} == {"text"}
+
+
+def test_wrong_use_is_said_before_anything_begins(tenants: Tenants) -> None:
+    (name,) = tenants.make(1)
+    one_only = tenants.site.folder / "one.toml"
+    one_only.write_text(tenants.site.plan.read_text(encoding="utf-8").replace('"*"', '"shop"'), encoding="utf-8")
+    refused = tenants.site.call("fleet", str(one_only), "--targets", str(tenants.file))
+    assert refused.exit_code == 2
+    assert 'name = "*"' in refused.stderr
+    missing = tenants.site.call("fleet", "run", str(tenants.site.plan), "--targets", "not-there")
+    assert missing.exit_code == 2
+    assert "cannot be read" in missing.stderr
+    # A server that does not answer is one that needs a person, and no password is said
+    gone = tenants.site.folder / "gone"
+    gone.touch(0o600)
+    gone.write_text("lost postgresql://app:s3cret@127.0.0.1:1/lost\n", encoding="utf-8")
+    status = tenants.site.call("fleet", "status", "--targets", str(gone), "--json")
+    assert status.exit_code == 1
+    (lost,) = status.document["targets"]
+    assert lost["state"] == "unreachable"
+    assert "s3cret" not in status.stdout + status.stderr
+    assert not tenants.has_ledger(name)

@@ -1,16 +1,19 @@
 """`status --watch` on screens of several sizes, over a ledger of a run in its middle; and the questions it asks."""
 
+import io
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.following import follow, views
 from monitoring.status import read_status
 from monitoring.watching import View, draw, exit_code, read_view
+from producer.running import Progress
 from sql.connection import Connection, connect
 
 JOBS = 4_000
@@ -112,3 +115,14 @@ def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str, conn
     finally:
         with psycopg.connect(ledger) as other:
             other.execute("UPDATE replank.run SET state = 'running', reason = ''")
+
+
+def test_a_run_draws_the_same_screen(connection: Connection) -> None:
+    drawn = io.StringIO()
+    live = Live(console=Console(file=drawn, force_terminal=True, width=80, height=24), auto_refresh=False)
+    progress = Progress(every_s=0.0)
+    progress._live = live
+    with live:
+        progress.show(connection)
+    assert "window 8/16" in drawn.getvalue()
+    assert "9 × value does not convert" in drawn.getvalue()
