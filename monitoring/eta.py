@@ -59,7 +59,7 @@ SPREAD_UNPLANNED = 0.25
 SPREAD_OF_TURNS = 0.45
 """Of the logarithm of what the coordinator needs, and of what is told from few cases."""
 
-Z = 1.5
+Z = 1.8
 """Spreads between the middle and an end."""
 
 SMALLEST_S = 0.5

@@ -10,7 +10,7 @@ from monitoring.eta import estimate
 
 pytestmark = pytest.mark.unit
 
-MOST_BYTES = 300_000
+MOST_BYTES = 400_000
 
 
 def test_the_interval_holds_the_truth() -> None:
