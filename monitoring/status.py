@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from monitoring.advice import Advice, read_advice
@@ -12,77 +11,21 @@ from monitoring.caches import CachesProgress, read_caches
 from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.outlook import read_moment
+from monitoring.table_progress import TableProgress, read_table_progress
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobKind, JobState, RunState, TableState
+from replank.states import OPEN_RUNS, JobState, RunState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
-from sql.ledger import caches, failed, jobs, quarantines, runs, scripts, tables, work
+from sql.ledger import caches, failed, jobs, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.runs import Run
-from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.tables import ConversionSet
 from sql.ledger.work import Tally
 from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
 DATA_STEP = ("08-migrate-uuid-types", 3)
-
-# How much of a table's work lies behind it when it enters a state, copying itself counted by its rows.
-# Weights are the prototype's seconds: copy 1.8, indexes 1.9, verification 1.2 of 5.
-BEHIND = {
-    TableState.PLANNED: 0.0,
-    TableState.CAPTURED: 0.0,
-    TableState.COPYING: 0.0,
-    TableState.FIRST_DRAIN: 0.36,
-    TableState.INDEXING: 0.38,
-    TableState.CATCHING_UP: 0.74,
-    TableState.VERIFYING: 0.76,
-    TableState.REPAIRING: 0.8,
-    TableState.READY: 0.98,
-    TableState.SWAPPED: 0.99,
-    TableState.VALIDATING: 0.99,
-    TableState.EXTENDED: 0.01,
-    TableState.BACKFILLING: 0.01,
-    TableState.CONSTRAINING: 0.9,
-    TableState.DONE: 1.0,
-    TableState.RETURNED: 1.0,
-    TableState.RESTORED: 1.0,
-}
-CHUNKS_OF = {
-    TableState.PLANNED: JobKind.COPY,
-    TableState.CAPTURED: JobKind.COPY,
-    TableState.COPYING: JobKind.COPY,
-    TableState.FIRST_DRAIN: JobKind.COPY,
-    TableState.INDEXING: JobKind.INDEX,
-    TableState.CATCHING_UP: JobKind.INDEX,
-    TableState.EXTENDED: JobKind.BACKFILL,
-    TableState.BACKFILLING: JobKind.BACKFILL,
-    TableState.CONSTRAINING: JobKind.BACKFILL,
-}
-"""What a table's chunks are while it is in a state; from its verification on, those that were compared."""
-
-COPY_SHARE = 0.36
-VERIFY_SHARE = 0.22
-BACKFILL_SHARE = 0.89
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableProgress:
-    """Rows copied of rows expected; `share` of the table's whole work, 0 to 1."""
-
-    name: str
-    set_no: int
-    state: str
-    rows_done: int
-    rows_total: int
-    share: float
-    problem: str
-    why: str = ""
-    """Why the table is rebuilt or filled in place, and along which axis it is cut."""
-    rows_quarantined: int = 0
-    """Rows that are not in the next table, because they are kept aside."""
-    chunks: Mapping[str, int] = field(default_factory=dict)
-    """Jobs of the present stage by state; where a stage has no chunks, those of the last one that had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +127,7 @@ def read_status(connection: Connection) -> Status:
     if run is None:
         raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
     tallies = work.read_tallies(connection, run.run_id)
-    progress = _table_progress(connection, run, tallies)
+    progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
     left = estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
@@ -245,76 +188,3 @@ def _changes_waiting(connection: Connection, run: Run, sets: Sequence[Conversion
         return None
     found = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
     return waiting_changes(connection, found)
-
-
-def _table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
-    by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
-    # Of a chunk that was split, its halves count.
-    counted = (t for t in tallies if t.table_no is not None and t.state != JobState.SPLIT)
-    for found in sorted(counted, key=lambda t: t.generation):
-        nothing: dict[str, Any] = {"jobs": 0, "done": 0, "rows": 0, "keys": 0}
-        entry = by_table[found.table_no or 0].setdefault((found.kind, found.generation), nothing)
-        entry["jobs"] += found.jobs
-        if found.state == "done":
-            entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
-    aside = quarantines.rows_aside(connection, run.run_id)
-    return tuple(
-        replace(
-            _progress_of(table, by_table[table.table_no]),
-            chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
-            rows_quarantined=aside.get(table.table_no, 0),
-            why=f"{table.spec.method}: {table.axis_reason}",
-        )
-        for table in tables.read_tables(connection, run.run_id)
-    )
-
-
-def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:
-    """Jobs of the table's present stage by state; of its newest chunks where it has none of its own."""
-    kind = CHUNKS_OF.get(table.state, JobKind.VERIFY)
-    mine = [t for t in tallies if t.kind == kind and t.state != JobState.SPLIT]
-    newest = max((t.generation for t in mine), default=0)
-    return {t.state: t.jobs for t in mine if t.generation == newest}
-
-
-def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
-    """By the rows looked at in this round; the last rounds find little to do."""
-    total = max(table.rows_estimate, 1)
-    looked_at = min(found.get(("backfill", table.generation), {}).get("keys", 0), total)
-    over = table.state in (TableState.CONSTRAINING, TableState.DONE)
-    share = BEHIND[table.state] + (BACKFILL_SHARE * looked_at / total if table.state is TableState.BACKFILLING else 0)
-    return TableProgress(
-        name=table.spec.full_name,
-        set_no=table.set_no,
-        state=str(table.state),
-        rows_done=total if over else looked_at,
-        rows_total=total,
-        share=min(share, 1.0),
-        problem=table.problem,
-    )
-
-
-def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
-    if table.spec.method == "backfill":
-        return _progress_of_backfill(table, found)
-    copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
-    rows_done = copies[-1]["rows"] if copies else 0
-    past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
-    # An estimate that was too low must not show 120 %; one past its stage is what was counted.
-    total = rows_done if past_copy else max(table.rows_estimate, rows_done)
-    share = BEHIND[table.state]
-    if table.state is TableState.COPYING and total:
-        share += COPY_SHARE * rows_done / total
-    if table.state is TableState.VERIFYING:
-        entry = found.get(("verify", table.generation))
-        if entry and entry["jobs"]:
-            share += VERIFY_SHARE * entry["done"] / entry["jobs"]
-    return TableProgress(
-        name=table.spec.full_name,
-        set_no=table.set_no,
-        state=str(table.state),
-        rows_done=rows_done,
-        rows_total=total,
-        share=min(share, 1.0),
-        problem=table.problem,
-    )

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from monitoring.fitting import Part, fit
 from monitoring.screen import COLOUR, seconds
-from monitoring.status import Status, TableProgress, read_status
+from monitoring.status import Status, read_status
 from monitoring.strip import strip
 from monitoring.suggestions import suggestion
+from monitoring.table_progress import TableProgress
 from replank.states import RunState
 from sql.connection import Connection
 from sql.ledger import failed, history, jobs, runs
