@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from producer.standstill import jobs_failed
 from replank.states import CacheState
 from sql.ledger.caches import Cache
 from sql.ledger.jobs import Unfinished
@@ -36,7 +37,7 @@ def why_caches_stopped(everyone: Sequence[Cache], unfinished: Mapping[int, Unfin
     """What a person has to look at, cache by cache."""
     reasons = [cache.problem for cache in everyone if cache.blocked]
     return reasons + [
-        f"cache {cache.name}: {unfinished[cache.cache_no].failed} jobs failed, see `replank failures`"
+        f"cache {cache.name}: {jobs_failed(unfinished[cache.cache_no].failed)}, see `replank failures`"
         for cache in everyone
         if cache.cache_no in unfinished and unfinished[cache.cache_no].failed
     ]

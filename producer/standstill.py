@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from monitoring.suggestions import first_step
 from replank.states import TableState
 from sql.connection import Connection
 from sql.ledger import failed
@@ -45,7 +46,7 @@ def why_stopped(
     """What a person has to look at, table by table and cache by cache."""
     reasons = [table.problem for table in present if table.blocked]
     reasons += [
-        f"{table.spec.full_name}: {unfinished[table.table_no].failed} jobs failed, see `replank failures`"
+        f"{table.spec.full_name}: {jobs_failed(unfinished[table.table_no].failed)}, see `replank failures`"
         for table in present
         if table.table_no in unfinished and unfinished[table.table_no].failed
     ]
@@ -54,17 +55,22 @@ def why_stopped(
     return "; ".join(reasons)
 
 
+def jobs_failed(count: int) -> str:
+    """In words."""
+    return "1 job failed" if count == 1 else f"{count:,} jobs failed"
+
+
 def how_freed(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> str:
-    """Exactly which commands free the run, cause by cause."""
-    said = [f"`{command}`" for command in commands_that_free(connection, run_id, held_back)]
-    return f". What frees it: {', '.join(said)}, then `replank run PLAN`" if said else ""
+    """Exactly what frees the run, cause by cause: what to do first, and the command after it."""
+    said = [f"{first}, then `{command}`" for first, command in _by_cause(connection, run_id)] or ["`replank retry`"]
+    said += [f"`{r.freed_by}`" for r in held_back if r.kind == "pause"]
+    return f". What frees it: {'; '.join(said)}; at the end `replank run PLAN`"
 
 
-def commands_that_free(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> list[str]:
-    """One `retry` for each cause of failed jobs, one for what else is blocked, one `resume` for each pause."""
-    found = [
-        f"replank retry --cause {cause['sqlstate'] or shlex.quote(cause['class'])}"
+def _by_cause(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+    """For each cause of failed jobs, what removes it, and the `retry` of its jobs."""
+    return [
+        (first_step(cause["class"]), f"replank retry --cause {cause['sqlstate'] or shlex.quote(cause['class'])}")
         for cause in failed.causes(connection, run_id)
         if cause["class"] or cause["sqlstate"]
     ]
-    return [*(found or ["replank retry"]), *(r.freed_by for r in held_back if r.kind == "pause")]

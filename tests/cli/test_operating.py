@@ -48,8 +48,11 @@ def test_what_failed_is_found_explained_and_tried_again_piece_by_piece(site: Sit
     stopped = site.run().wait()
     assert stopped.exit_code == 1, stopped.stderr
 
-    # Then the run says exactly which commands free it
-    assert "What frees it: `replank retry --cause 22P02`, then `replank run PLAN`" in _words(stopped.stderr)
+    # Then the run says exactly what frees it, and that a retry alone does not
+    assert (
+        "What frees it: correct or delete the row in the live table, then `replank retry --cause 22P02`; "
+        "at the end `replank run PLAN`" in _words(stopped.stderr)
+    )
 
     # Then only the two rows are left, each named by its key, and everything else of their chunks is done
     found = _list(site, "failures", "--json")

@@ -163,7 +163,7 @@ def test_values_that_collide_need_a_person(start: Begin, shop: psycopg.Connectio
     rebuild = start({**CACHE, "query": QUERY.replace("count(*)::int", "1").replace("GROUP BY m.user_id, p.name", "")})
     run = rebuild.settle()
     assert run.state is RunState.NEEDS_PERSON
-    assert "cache public.user_permission_cache: 1 jobs failed" in run.reason
+    assert "cache public.user_permission_cache: 1 job failed" in run.reason
     (failure,) = rebuild.failures()
     assert failure["table"] == "public.user_permission_cache"
     assert failure["class"] == "values collide"
