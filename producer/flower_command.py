@@ -21,7 +21,8 @@ from monitoring.flower_logins import HOW, Logins, load_logins
 from monitoring.flower_pools import Pools
 from monitoring.flower_server import Place, build_flower, private_file, serve
 from monitoring.output import people
-from monitoring.page.handlers import Action, Seat, rules
+from monitoring.page.handlers import Action, Seat
+from monitoring.page.routes import rules
 from monitoring.page.sections import read_sections
 from monitoring.page.speed import Speed
 from monitoring.page.watcher import Reader, Reading, Watcher

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from monitoring.page.handlers import Action
+from producer.operating.correcting import Line, fix, give_back
 from producer.operating.holding_cutover import hold_cutover, release_cutover
 from producer.operating.operator import Operator
 from producer.operating.panicking import panic
@@ -47,6 +48,9 @@ class Asked(BaseModel):
     step: Text | None = None
     cause: Text | None = None
     smaller: bool = False
+    key: list[str] = Field(default=[], max_length=32)
+    column: Text = ""
+    value: str = ""
 
     def scope(self, connection: Connection, run: Run) -> Scope:
         return scope_of(connection, run, phase=self.phase, table=self.table)
@@ -68,6 +72,11 @@ def _scale(connection: Connection, run: Run, by: Operator, asked: Asked, make_po
         return scale(connection, run, pools, asked.processes, by=by, worker=asked.worker)
 
 
+def _fix(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
+    line = Line(table=asked.table or "", key=tuple(asked.key), column=asked.column, value=asked.value)
+    return fix(connection, run, [line], by=by, source="the page")
+
+
 ACTIONS: Mapping[str, Does] = {
     "pause": lambda c, run, by, asked, _: pause(c, run, asked.scope(c, run), by=by, reason=asked.reason),
     "resume": lambda c, run, by, asked, _: resume(c, run, asked.scope(c, run), by=by),
@@ -80,6 +89,8 @@ ACTIONS: Mapping[str, Does] = {
     "retry": lambda c, run, by, asked, _: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
     "skip": _skip,
     "scale": _scale,
+    "fix": _fix,
+    "return": lambda c, run, by, asked, _: give_back(c, run, asked.scope(c, run), by=by),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from monitoring.quarantine_commands import export, list_rows
-from producer.operating.correcting import fix, give_back
+from producer.operating.correcting import fix, give_back, read_corrections
 from producer.operating.scope import scope_of
 from producer.steering_commands import As, DatabaseUrl, act
 
@@ -27,7 +27,12 @@ def register(app: typer.Typer) -> None:
 
 def fix_command(file: File, by: As = None, database_url: DatabaseUrl = None) -> None:
     """Write corrected values into the live tables, all or none; the next drain brings the rows back."""
-    act("quarantine", database_url, by, lambda c, run, who: fix(c, run, file, by=who))
+    act(
+        "quarantine",
+        database_url,
+        by,
+        lambda c, run, who: fix(c, run, read_corrections(file), by=who, source=str(file)),
+    )
 
 
 def return_command(table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:

@@ -216,19 +216,5 @@ class Static(StaticFileHandler):
         self.set_header("Content-Security-Policy", POLICY)
 
 
-def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Paths and handlers, for any Tornado application; the prefix comes before them there."""
-    shared = {"seat": seat}
-    return [
-        (r"/", Home, shared),
-        (r"/run", RunPage, shared),
-        (r"/run/now", Now, shared),
-        (r"/run/cell", Cell, shared),
-        (r"/run/job", Explain, shared),
-        (r"/run/do/([a-z_]{1,40})", Act, shared),
-        (r"/run/static/([a-z]+\.(?:js|css|svg))", Static, {"path": str(FOLDER / "static")}),
-    ]
-
-
 def _templates() -> Environment:
     return Environment(loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined)

@@ -46,7 +46,7 @@ class Reader:
     """One read-only session in one thread of its own, so that a slow database stops no page and no event."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page-reader")
 
@@ -56,7 +56,7 @@ class Reader:
 
     def _read(self, reading: Callable[[Connection], T]) -> T:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, name="page", settings=SESSION)
+            self._connection = connect(self.url, name="page", settings=SESSION)
             self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
         try:

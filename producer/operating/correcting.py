@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +30,28 @@ NEEDED = ("table", "key", "column", "value")
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of the file: the value that a column of a row shall have."""
+    """The value that a column of a row shall have; `number` is its place in a file, where it is from one."""
 
-    number: int
+    number: int | None = None
     table: str
     key: tuple[str, ...]
     column: str
     value: str
 
+    @property
+    def where(self) -> str:
+        row = f"{self.table} {', '.join(self.key)}"
+        return row if self.number is None else f"line {self.number} ({row})"
 
-def fix(connection: Connection, run: Run, path: Path, *, by: Operator) -> str:
-    """Write corrected values, from a file as `quarantine export` writes it, into the live tables: all or none.
+
+def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator, source: str) -> str:
+    """Write corrected values into the live tables: all or none. `source` says where they are from.
 
     Lines whose value is the one that was kept are left alone. Raises WrongUse with the line that is not usable.
     """
     refuse_going_back(run)
     specs = _open_tables(connection, run)
-    lines = list(_read(path))
+    lines = list(given)
     changed = same = 0
     try:
         with connection.transaction():
@@ -58,13 +63,13 @@ def fix(connection: Connection, run: Run, path: Path, *, by: Operator) -> str:
                     changed += 1
                 else:
                     same += 1
-            note(connection, run, by, "quarantine", subject=path.name, message=f"{changed} values corrected")
+            note(connection, run, by, "quarantine", subject=source, message=f"{changed} values corrected")
     except psycopg.Error as error:
         if connection.closed:
             raise
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         raise WrongUse(
-            f"{path}: nothing was changed: {error.diag.message_primary or error}{detail}. A key that others refer to "
+            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. A key that others refer to "
             "can be changed here where their foreign key says ON UPDATE CASCADE or is deferrable; else do it by hand."
         ) from None
     return (
@@ -74,7 +79,7 @@ def fix(connection: Connection, run: Run, path: Path, *, by: Operator) -> str:
 
 
 def _fix_line(connection: Connection, specs: dict[str, TableSpec], line: Line) -> bool:
-    where = f"line {line.number} ({line.table} {', '.join(line.key)})"
+    where = line.where
     spec = specs.get(line.table)
     if spec is None:
         raise WrongUse(f"{where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
@@ -129,7 +134,8 @@ def _too_late(run: Run) -> NeedsPerson:
     )
 
 
-def _read(path: Path) -> Iterator[Line]:
+def read_corrections(path: Path) -> Iterator[Line]:
+    """A file as `quarantine export` writes it. Raises WrongUse with the line that cannot be read."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)

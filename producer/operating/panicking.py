@@ -49,7 +49,7 @@ def panic(
         hard = clock() - began > HARD_AFTER_S
         ended += stopping.end_workers(connection, run.run_id)
         others = stopping.stop_others(connection, since, hard=hard)
-        taken += len(jobs.take_back_orphans(connection, run.run_id, costs_attempt=False))
+        taken += len(jobs.take_back_orphans(connection, run.run_id))
         if _is_quiet(connection, run, since, others):
             break
         if clock() - began > PATIENCE_S:

@@ -347,9 +347,9 @@ def wake_up(connection: Connection) -> None:
     connection.execute(sql.SQL("SELECT pg_notify({}, '')").format(WAKE_UP))
 
 
-def take_back_orphans(connection: Connection, run_id: int, *, costs_attempt: bool = True) -> list[dict[str, Any]]:
-    """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`."""
-    named = {"run_id": run_id, "sources": sources(JobState.WAITING), "costs_attempt": costs_attempt}
+def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`. Those of a panic cost no attempt."""
+    named = {"run_id": run_id, "sources": sources(JobState.WAITING)}
     return rows(connection, query("jobs.take_back_orphans"), named)
 
 

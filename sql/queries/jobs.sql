@@ -150,22 +150,25 @@ SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nul
   FROM parent p, jsonb_array_elements(%(halves)s) WITH ORDINALITY AS h (j, n) ORDER BY h.n
 RETURNING job_id;
 
--- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again
-WITH taken AS (
-  UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, error_class = 'worker lost', sqlstate = NULL,
-         message = 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing',
-         forgiven = forgiven + CASE WHEN %(costs_attempt)s THEN 0 ELSE 1 END
-   WHERE j.job_id IN (
-     SELECT o.job_id FROM replank.job o
-       LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
-      WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
-        AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
-      FOR UPDATE OF o SKIP LOCKED)
-  RETURNING j.*),
+-- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt
+WITH panic AS (SELECT since, by_whom FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
+orphan AS (
+  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM replank.job o
+    LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
+   WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
+     AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+     FOR UPDATE OF o SKIP LOCKED),
+taken AS (
+  UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, sqlstate = NULL,
+         error_class = CASE WHEN stopped_by IS NULL THEN 'worker lost' ELSE 'stopped' END,
+         message = CASE WHEN stopped_by IS NULL THEN 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing'
+                        ELSE 'stopped by the panic of ' || stopped_by || '; its transaction left nothing' END,
+         forgiven = forgiven + CASE WHEN stopped_by IS NULL THEN 0 ELSE 1 END
+    FROM orphan o WHERE j.job_id = o.job_id RETURNING j.*),
 history AS (
   INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
-  SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'lost' ELSE 'stopped' END,
-         %(costs_attempt)s, error_class, '', message FROM taken)
+  SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE error_class WHEN 'stopped' THEN 'stopped' ELSE 'lost' END,
+         error_class <> 'stopped', error_class, '', message FROM taken)
 SELECT job_id, worker, attempt FROM taken;
 
 -- settle_lost: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone

@@ -19,7 +19,8 @@ from tornado.web import Application
 
 from monitoring.flower_gate import Gate
 from monitoring.flower_logins import Logins
-from monitoring.page.handlers import Action, Seat, rules
+from monitoring.page.handlers import Action, Seat
+from monitoring.page.routes import rules
 from monitoring.page.sections import read_sections
 from monitoring.page.speed import Speed
 from monitoring.page.watcher import Reader, Watcher

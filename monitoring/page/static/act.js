@@ -14,18 +14,20 @@ export const can = (action) => THERE.has(action);
 
 // A button for `action`, or null where the server has none. `fields` is what to send, or a function that says it.
 // `ask` opens a question first: {title, words, yes, field: {label, name, required, type}}.
-export function button(label, action, { fields = {}, ask = null, quiet = false, danger = false } = {}) {
+// `then` is told whether it was done, and the answer's words.
+export function button(label, action, { fields = {}, ask = null, quiet = false, danger = false, then = () => {} } = {}) {
   if (!can(action)) return null;
   const style = danger ? 'danger' : quiet ? 'quiet' : null;
   return h('button', { type: 'button', class: style, 'data-action': action, onclick: async (event) => {
     const given = typeof fields === 'function' ? fields() : fields;
     const answer = ask ? await question(ask) : {};
-    if (answer) await send(action, { ...given, ...answer }, event.target);
+    if (answer) await send(action, { ...given, ...answer }, event.target, then);
   } }, label);
 }
 
-async function send(action, fields, pressed) {
+async function send(action, fields, pressed, then) {
   pressed.disabled = true;
+  const answered = (words, good) => { tell(words, good); then(good, words); };
   try {
     const answer = await fetch(`run/do/${action}`, {
       method: 'POST',
@@ -34,9 +36,9 @@ async function send(action, fields, pressed) {
       body: JSON.stringify({ ...fields, run }),
     });
     const words = await answer.json().catch(() => ({ problem: `The server answered ${answer.status}.` }));
-    tell(words.said || words.problem, answer.ok);
+    answered(words.said || words.problem, answer.ok);
   } catch {
-    tell('The server does not answer. Look at the log below before you ask again: it may have been done.', false);
+    answered('The server does not answer. Look at the log below before you ask again: it may have been done.', false);
   } finally {
     pressed.disabled = false;
   }

@@ -3,6 +3,7 @@
 import { onDone, steerRun } from './act.js';
 import { byId, clock, duration, say, show } from './dom.js';
 import { drawHeadlines, drawFacts, drawSteering } from './head.js';
+import { drawAside } from './aside.js';
 import { drawCauses } from './causes.js';
 import { drawTables, drawLegend } from './tables.js';
 import { drawEvents, drawPhases, drawSets, drawWorkers } from './lists.js';
@@ -22,6 +23,7 @@ const DRAW = {
   headlines: () => drawHeadlines(sections.headlines || []),
   run: () => { drawRun(sections.run); },
   causes: () => drawCauses(sections.causes || []),
+  tables: () => drawAside(sections.tables || []),
   phases: () => drawPhases(sections.phases || []),
   sets: () => drawSets(sections.sets || [], sections.run),
   speed: () => drawSpeed(sections.speed, sections.run),

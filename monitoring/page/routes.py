@@ -1,0 +1,24 @@
+"""Which address of the run page leads to which answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitoring.page.aside import Aside, AsideFile
+from monitoring.page.handlers import FOLDER, Act, Cell, Explain, Home, Now, RunPage, Seat, Static
+
+
+def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Paths and handlers, for any Tornado application; the prefix comes before them there."""
+    shared = {"seat": seat}
+    return [
+        (r"/", Home, shared),
+        (r"/run", RunPage, shared),
+        (r"/run/now", Now, shared),
+        (r"/run/cell", Cell, shared),
+        (r"/run/job", Explain, shared),
+        (r"/run/aside", Aside, shared),
+        (r"/run/aside\.csv", AsideFile, shared),
+        (r"/run/do/([a-z_]{1,40})", Act, shared),
+        (r"/run/static/([a-z]+\.(?:js|css|svg))", Static, {"path": str(FOLDER / "static")}),
+    ]
