@@ -78,17 +78,24 @@ class CuttingOver(Turn):
         self._say(conversion_set, f"the cutover waits: {reason}")
 
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
-        """Tables that wait for their set are drained now and then."""
-        drained = False
+        """Tables that wait for their set are drained now and then; at once where a person may be correcting rows."""
+        drained, some_aside = False, self._some_aside(members)
         for member in members:
             if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
                 continue
             count = sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec))
-            if value(self.connection, count) >= DRAIN_FROM_KEYS:
+            if value(self.connection, count) >= (1 if member.table_no in some_aside else DRAIN_FROM_KEYS):
                 self.add_drain(member, compare=True)
                 drained = True
             tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
         return drained
+
+    def _some_aside(self, members: Sequence[RunTable]) -> Container[int]:
+        """Tables with rows in quarantine."""
+        if not any(member.spec.quarantines for member in members):
+            return ()
+        found = quarantines.rows_aside(self.connection, members[0].run_id)
+        return {table_no for table_no, count in found.items() if count}
 
     def _attempt(
         self, conversion_set: ConversionSet, members: Sequence[RunTable], has_closed: Callable[[], bool]

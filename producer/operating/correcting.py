@@ -63,7 +63,7 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
                     changed += 1
                 else:
                     same += 1
-            note(connection, run, by, "quarantine", subject=source, message=f"{changed} values corrected")
+            note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {changed}")
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -73,7 +73,7 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
             "can be changed here where their foreign key says ON UPDATE CASCADE or is deferrable; else do it by hand."
         ) from None
     return (
-        f"Run {run.run_id}: {changed} values are corrected in the live tables, {same} lines were as before. The next "
+        f"Run {run.run_id}: values corrected in the live tables: {changed}; as before: {same}. The next "
         "drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
     )
 
