@@ -55,7 +55,7 @@ def _wanted(load: Load) -> tuple[int, str]:
     if load.paused:
         return max(load.processes, 1), "paused: nothing begins, so no number would change anything"
     if jobs == 0:
-        return 1, "no job waits now; one is there when the next ones come"
+        return 1, "no job waits that may begin; one is there when the next ones come"
     if load.window == 0:
         return 1, f"the window is closed: {load.leased} jobs end, and more processes would only wait"
     most, bound = load.window, f"the window allows {load.window} jobs at once"

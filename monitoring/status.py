@@ -131,6 +131,7 @@ def read_status(connection: Connection) -> Status:
     of_caches = read_caches(connection, run.run_id)
     left = estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
+    held_back = tuple(in_force(connection, run.run_id))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(
         run=run,
@@ -154,11 +155,11 @@ def read_status(connection: Connection) -> Status:
         ),
         changes_waiting=_changes_waiting(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
-        restraints=tuple(in_force(connection, run.run_id)),
+        restraints=held_back,
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
-        workers=read_advice(connection, run, waiting=counts["waiting"], leased=counts["leased"]),
+        workers=read_advice(connection, run, waiting=_may_begin(tallies, held_back), leased=counts["leased"]),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -174,6 +175,12 @@ def read_status(connection: Connection) -> Status:
             for s in sets
         ),
     )
+
+
+def _may_begin(tallies: Sequence[Tally], held_back: Sequence[Restraint]) -> int:
+    """Jobs that wait, without those of tables that are paused."""
+    paused = {r.place.table_no for r in held_back if r.kind == "pause"} - {None}
+    return sum(tally.jobs for tally in tallies if tally.state == JobState.WAITING and tally.table_no not in paused)
 
 
 def _any_left_out(tallies: Sequence[Tally]) -> bool:

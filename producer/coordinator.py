@@ -14,28 +14,24 @@ import structlog
 from psycopg import sql
 
 from producer import breaker
-from producer.cache_order import caches_can_go_on, why_caches_stopped
-from producer.cache_resolution import measure_tables
 from producer.caching import Caching
 from producer.cutting_over import CuttingOver
 from producer.dispatcher import Dispatcher
+from producer.ending import call_a_person, look_for_the_end
 from producer.gates.barrier import why_closed
 from producer.gates.holding import window_now
 from producer.governor import Governor, Window
-from producer.measuring import measure_after
 from producer.resting import Resting
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
-from producer.standstill import can_go_on, how_freed, why_stopped
 from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings
-from replank.states import CacheState, RunState, TableState
+from replank.states import RunState, TableState
 from replank.steps import STEPS, Step
-from sql.beside import building_schemas, drop_empty_schemas
-from sql.connection import Connection, apply_settings
-from sql.ledger import caches, gates, jobs, measurements, restraints, runs, tables
+from sql.connection import Connection
+from sql.ledger import caches, gates, jobs, restraints, runs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.restraints import FREED_BY, Restraint
 from sql.ledger.runs import WAKE_UP, Run
@@ -108,7 +104,7 @@ class Coordinator:
         if not self._past_gates:
             reason = why_closed(self.connection, run)
             if reason:
-                self._call_a_person(run, reason)
+                call_a_person(self.connection, run, reason)
                 return True
             self._past_gates = True
         self._measure(run)
@@ -146,12 +142,8 @@ class Coordinator:
                 between_looks=self.between_turns,
             ).take(script)
         except (NeedsPerson, WrongUse) as error:
-            self._call_a_person(run, str(error))
+            call_a_person(self.connection, run, str(error))
         return True
-
-    def _call_a_person(self, run: Run, reason: str) -> None:
-        runs.set_run_state(self.connection, run.run_id, RunState.NEEDS_PERSON, reason)
-        runs.add_event(self.connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
     def _turn(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None = None) -> bool:
         """Sweep, advance every table and set once. True if anything moved."""
@@ -174,7 +166,7 @@ class Coordinator:
         moved = self._cut_over(run, snapshots, present, unfinished, rest) or moved
         moved = self._rebuild_caches(run, snapshots, present, rest) or moved
         if not moved:
-            self._look_for_the_end(run, present, unfinished, rest)
+            look_for_the_end(self.connection, run, present, unfinished, rest)
         return moved
 
     def _cut_over(
@@ -275,44 +267,3 @@ class Coordinator:
         late = self.dispatcher.send(run.run_id, sendables, names)
         if late:
             jobs.unsend(self.connection, late)
-
-    def _look_for_the_end(
-        self, run: Run, present: Sequence[RunTable], unfinished: Mapping[int, Unfinished], rest: Resting
-    ) -> None:
-        tables_done = all(table.state is TableState.DONE for table in present)
-        everyone = caches.read_caches(self.connection, run.run_id) if run.plan.caches else []
-        of_caches = caches.unfinished(self.connection, run.run_id) if everyone else {}
-        if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
-            measured = measure_tables(self.connection, run.plan) if everyone else {}
-            after = measure_after(self.connection, run, lambda: still_running(self.connection, run))
-            if after is None:
-                return
-            with self.connection.transaction():
-                apply_settings(self.connection, {"synchronous_commit": "on"}, local=True)
-                caches.measure_step(self.connection, run.run_id, {"after": measured})
-                measurements.keep(self.connection, run.run_id, "after", after)
-                gates.measure(self.connection, run.run_id)
-                runs.finish_steps(self.connection, run.run_id)
-                runs.set_run_state(self.connection, run.run_id, RunState.DONE)
-                words = "every table and cache is done, every step is proved"
-                runs.add_event(self.connection, run.run_id, actor="coordinator", kind="done", message=words)
-                drop_empty_schemas(self.connection, building_schemas(self.connection, "replank_next"))
-            return
-        sets = tables.read_sets(self.connection, run.run_id)
-        if can_go_on(rest.tables_as_they_stand(present), sets, rest.unfinished_as_it_stands(unfinished)):
-            return
-        going_on = rest.caches_going_on(everyone)
-        if caches_can_go_on(going_on, rest.of_caches_as_it_stands(of_caches), tables_done=tables_done):
-            return
-        of_people = why_stopped(
-            present, sets, unfinished, [*why_caches_stopped(everyone, of_caches), *rest.stopped_by_breaker]
-        )
-        if of_people or not rest.waits_for_operator:
-            freed = how_freed(self.connection, run.run_id, rest.held_back)
-            self._call_a_person(run, f"{of_people or 'nothing can go on'}{freed}")
-
-
-def still_running(connection: Connection, run: Run) -> bool:
-    """Whether nobody has paused the run or asked to go back."""
-    present = runs.read_run(connection, run.run_id)
-    return present.state is RunState.RUNNING and not present.paused

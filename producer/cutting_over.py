@@ -18,7 +18,7 @@ from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autova
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
-from sql.ledger import quarantines, tables
+from sql.ledger import jobs, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
@@ -28,11 +28,15 @@ from sql.text_casts import create_text_casts
 log = structlog.get_logger()
 
 DRAIN_FROM_KEYS = 200
-"""While a table waits for its set, its log is drained from this length on."""
+DRAIN_EVERY_S = 10.0
+"""While a table waits for its set, its log is drained from this length on, and what is in it so often: a row that does
+not convert is found while there is time, not at the cutover."""
 
 LOOK_S = 0.5
 
 PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
+
+OF_ROWS = (errors.DataError, errors.IntegrityError)
 
 LONGEST_WAIT_S = 30.0
 
@@ -83,8 +87,11 @@ class CuttingOver(Turn):
         for member in members:
             if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
                 continue
+            soon = member.table_no in some_aside or not jobs.drained_lately(
+                self.connection, member.spec, seconds=DRAIN_EVERY_S
+            )
             count = sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec))
-            if value(self.connection, count) >= (1 if member.table_no in some_aside else DRAIN_FROM_KEYS):
+            if value(self.connection, count) >= (1 if soon else DRAIN_FROM_KEYS):
                 self.add_drain(member, compare=True)
                 drained = True
             tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
@@ -114,7 +121,8 @@ class CuttingOver(Turn):
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            self._give_up(conversion_set, members, _said(error))
+            if not self._find_rows(conversion_set, members, error):
+                self._give_up(conversion_set, members, _said(error))
         else:
             tables.set_lock_times(self.connection, conversion_set, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
             self._say(
@@ -123,6 +131,22 @@ class CuttingOver(Turn):
             )
             self._say_aside(members)
             self._say_old_sessions(conversion_set)
+
+    def _find_rows(self, conversion_set: ConversionSet, members: Sequence[RunTable], error: psycopg.Error) -> bool:
+        """A row of some log does not come through: drain jobs find out which, and name all of them.
+
+        False where that was tried before, or no log has rows: then it is something else.
+        """
+        problem = f"rows in a change log do not come through: {error.diag.message_primary}"
+        if not isinstance(error, OF_ROWS) or conversion_set.problem == problem:
+            return False
+        logs = [(m, sql.SQL("SELECT EXISTS (SELECT FROM {})").format(log_table(m.spec))) for m in members]
+        some = [member for member, exists in logs if value(self.connection, exists)]
+        for member in some:
+            self.add_drain(member, compare=True)
+        if some:
+            self._later(conversion_set, members, problem)
+        return bool(some)
 
     def _say_aside(self, members: Sequence[RunTable]) -> None:
         """How many rows did not come along, table by table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -14,11 +14,12 @@ import structlog
 from monitoring.tracing import NoTracing, Tracing
 from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
-from replank.states import FINISHED_JOBS
+from replank.states import FINISHED_JOBS, JobKind
 from sql.connection import Connection
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
 from workers.cache_work import perform_on_cache
+from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
 from workers.smaller import Smaller, may_split, split
 from workers.work import Done, Limits, perform
@@ -164,7 +165,13 @@ class Executor:
             may_pass = verdict.again or came_to is not Smaller.ONE_ROW
             if may_pass and job.counted < self.settings.job_attempts:
                 return self._again(job, verdict)
-        jobs.fail(self.connection, job, _naming(failure, row_key), row_key=row_key)
+        keys = [] if row_key is None else [row_key]
+        if job.kind is JobKind.DRAIN and verdict.smaller and not verdict.again:
+            try:
+                keys = find_culprits(self.connection, job, self._limits_of(job.run_id))
+            except LeaseLost:
+                return Outcome.NOTHING
+        jobs.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
         bound.error("job needs a person", error_class=failure.error_class)
         return Outcome.FAILED
 
@@ -175,9 +182,10 @@ class Executor:
         return Outcome.AGAIN
 
 
-def _naming(failure: Failure, row_key: Mapping[str, str] | None) -> Failure:
-    """The failure with the single row that it came down to."""
-    if row_key is None:
+def _naming(failure: Failure, keys: Sequence[Mapping[str, str]]) -> Failure:
+    """The failure with the rows that it came down to."""
+    if not keys:
         return failure
-    named = ", ".join(f"{column} = {text!r}" for column, text in row_key.items())
-    return replace(failure, message=f"{failure.message}; the row with {named}")
+    named = [", ".join(f"{column} = {text!r}" for column, text in key.items()) for key in keys]
+    rows = f"the row with {named[0]}" if len(named) == 1 else f"{len(named)} rows: {'; '.join(named)}"
+    return replace(failure, message=f"{failure.message}; {rows}")

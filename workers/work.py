@@ -19,7 +19,7 @@ from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated
 from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
-from sql.draining import drain
+from sql.draining import Drained, drain
 from sql.indexes import build_concurrently, build_index
 from sql.ledger import jobs, quarantines, tables
 from sql.ledger.jobs import Job
@@ -108,18 +108,22 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
         if jobs.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
-        drained = drain(
-            connection,
-            table.spec,
-            compare=bool(job.detail["compare"]),
-            by_index=bool(job.detail.get("by_index", True)),
-            together=together,
-        )
-        if drained.mismatches:
-            raise NeedsPerson(
-                f"{table.spec.full_name}: {drained.mismatches} rows differ after a drain; nothing is swapped"
-            )
+        drained = drain_log(connection, job, table, together)
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
+
+
+def drain_log(connection: Connection, job: Job, table: RunTable, together: Sequence[TableSpec]) -> Drained:
+    """As the job says, in the caller's transaction. Raises NeedsPerson where drained rows differ afterwards."""
+    drained = drain(
+        connection,
+        table.spec,
+        compare=bool(job.detail["compare"]),
+        by_index=bool(job.detail.get("by_index", True)),
+        together=together,
+    )
+    if drained.mismatches:
+        raise NeedsPerson(f"{table.spec.full_name}: {drained.mismatches} rows differ after a drain; nothing is swapped")
+    return drained
 
 
 def _backfill(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:

@@ -89,7 +89,16 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Headline]:
             why="Whoever led has ended; the ledger has what was done.",
             command=what,
         )
-    if run.state is RunState.RUNNING and around.sent and around.oldest_s > UNCLAIMED_S and not run.paused:
+    if run.state is RunState.RUNNING and run.reason:
+        yield Headline(
+            weight="bad",
+            words="Something needs a person; the rest waits for its cutover",
+            why=run.reason,
+            button="retry",
+            command="replank retry",
+        )
+    busy = status.workers is not None and status.jobs.get("leased", 0) >= max(status.workers.processes, 1)
+    if run.state is RunState.RUNNING and around.sent and around.oldest_s > UNCLAIMED_S and not busy:
         nobody = around.workers == 0
         yield Headline(
             weight="bad",

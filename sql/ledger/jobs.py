@@ -385,6 +385,13 @@ def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int
     return len(rows(connection, query("jobs.exhausted"), {"run_id": run_id, "attempts": attempts}))
 
 
+def drained_lately(connection: Connection, table: TableSpec, *, seconds: float) -> bool:
+    """Whether the table was drained within the last seconds."""
+    named = {"run_id": table.run_id, "table_no": table.table_no, "seconds": seconds}
+    found = row(connection, query("jobs.drained_lately"), named)
+    return found is not None and bool(found["lately"])
+
+
 def cancel(connection: Connection, table: TableSpec) -> None:
     """Waiting and failed jobs of a table whose chunks no longer exist."""
     connection.execute(

@@ -168,6 +168,11 @@ def set_run_state(connection: Connection, run_id: int, state: RunState, reason: 
     return moved is not None
 
 
+def set_reason(connection: Connection, run_id: int, reason: str) -> bool:
+    """Why a person should look at a run that still runs; empty takes it back. False where it said so already."""
+    return row(connection, query("ledger.set_reason"), {"run_id": run_id, "reason": reason}) is not None
+
+
 def set_back_to(connection: Connection, run_id: int, step: str | None) -> None:
     """How far a rollback goes: `step` stays as the last one."""
     connection.execute(query("ledger.set_back_to"), {"run_id": run_id, "step": step})

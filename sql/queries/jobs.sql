@@ -200,6 +200,10 @@ UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
        message = coalesce(message, '') || ' (attempts used up)'
  WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt - forgiven >= %(attempts)s RETURNING job_id;
 
+-- drained_lately: whether a table's log was drained within so many seconds
+SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' AND table_no = %(table_no)s AND kind = 'drain'
+                  AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second') AS lately;
+
 -- cancel: chunks that no longer exist
 UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;

@@ -45,10 +45,15 @@ SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker, j.job_id LIMIT %(limit)s;
 
--- queue: messages that no worker has taken yet, how long the oldest of them has been waiting, and what waits for its turn
+-- queue: messages that a worker might take and none has taken yet, how long the oldest of them has been waiting, and what waits for its turn
 SELECT count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
        coalesce(extract(epoch FROM clock_timestamp() - min(sent_at)), 0)::float8 AS oldest_s
-  FROM (SELECT sent_at FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL LIMIT 1000) AS q;
+  FROM (SELECT j.sent_at FROM replank.job j
+         WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
+           AND NOT EXISTS (SELECT FROM replank.restraint p
+                            WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
+                              AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+         LIMIT 1000) AS q;
 
 -- window_lately: the governor's newest decisions, oldest first
 SELECT * FROM (SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT %(limit)s) AS newest
