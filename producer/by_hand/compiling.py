@@ -9,7 +9,7 @@ from psycopg import errors, sql
 from producer.by_hand.building import built
 from producer.by_hand.filling import emptied, filled
 from producer.by_hand.proving import told
-from producer.by_hand.returning import returned, taken_away
+from producer.by_hand.returning import returned, taken_away, tidied
 from producer.by_hand.swapping import swapped, unchanged
 from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.enum_types import make_types
@@ -163,16 +163,31 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
 
 
 def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
-    """How far the pass has come is asked when the script runs."""
-    past = past_table(one.members[0]).as_string(None)
-    name = f"swapped_{one.set_no}"
-    found = sql.SQL("SELECT to_regclass({}) IS NOT NULL AS {}").format(past, sql.Identifier(name)).as_string(None)
-    whole = list(returned(connection, work, one)) if work.options.reverse_capture else [_no_way_back(one.members[0])]
-    whole[0] = _after(whole[0], f"{found} \\gset\n\\if :{name}\n")
+    """How far the pass has come is asked when the script runs, and again behind the swap back."""
+    first = one.members[0]
+    swapped = _asked(f"swapped_{one.set_no}", past_table(first))
+    undone = _asked(f"undone_{one.set_no}", sql.Identifier(first.undone_schema, first.name))
+    captured = work.options.reverse_capture
+    whole = list(returned(connection, work, one)) if captured else [_no_way_back(first)]
+    whole[0] = _after(whole[0], f"{swapped}{undone}\\if :swapped_{one.set_no}\n")
     early = list(taken_away(connection, work, one))
-    early[0] = _after(early[0], "\\else\n")
-    early[-1] = Block(purpose=early[-1].purpose, sql=early[-1].sql + "\n\\endif")
-    yield from [*whole, *early]
+    early[0] = _after(early[0], f"\\elif :undone_{one.set_no}\n\\else\n")
+    early[-1] = _before(early[-1], "\n\\endif")
+    last = list(tidied(connection, work, one)) if captured else []
+    if last:
+        last[0] = _after(last[0], f"{undone}\\if :undone_{one.set_no}\n")
+        last[-1] = _before(last[-1], "\n\\endif")
+    yield from [*whole, *early, *last]
+
+
+def _asked(name: str, table: sql.Identifier) -> str:
+    """A psql variable that says whether the table is there."""
+    found = sql.SQL("SELECT to_regclass({}) IS NOT NULL AS {}").format(table.as_string(None), sql.Identifier(name))
+    return f"{found.as_string(None)} \\gset\n"
+
+
+def _before(last: Block, words: str) -> Block:
+    return Block(purpose=last.purpose, sql=last.sql + words)
 
 
 def _after(first: Block, words: str) -> Block:
