@@ -14,6 +14,7 @@ from producer.by_hand.swapping import swapped, unchanged
 from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.enum_types import make_types
 from producer.steps.compiled import CompiledStep
+from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
@@ -31,6 +32,10 @@ PURPOSES = {
 }
 
 ALREADY = "was begun by hand, or by a run: its next or past table is there. Take that back, or finish it, first."
+TOO_EARLY = (
+    "This script was compiled before step 07, by the names of then: it is for reading. When the steps before it have "
+    "run, `replank compile` again, and run what it writes then."
+)
 NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
 
 
@@ -120,7 +125,14 @@ def _session(work: Work) -> Block:
     return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
 
 
+def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
+    """Before step 07 the tables have other names, and expressions that use new ones could not be looked at."""
+    if renamed_tables(connection, work.plan.steps):
+        yield Block(purpose="not before step 07", sql=refuse_if(sql.SQL("true"), TOO_EARLY))
+
+
 def _forward(connection: Connection, work: Work) -> Iterator[Block]:
+    yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
         purpose="where logs are kept, and how a definition is told",
@@ -146,6 +158,7 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
 
 
 def _back(connection: Connection, work: Work) -> Iterator[Block]:
+    yield from _too_early(connection, work)
     yield _session(work)
     begun = refuse_if(
         sql.SQL("to_regprocedure('replank.defined(regclass)') IS NULL"),

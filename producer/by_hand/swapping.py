@@ -99,7 +99,10 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
         )
         for relation in spec.relations
     ]
-    words = f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again."
+    words = (
+        f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again, by "
+        "`replank compile`."
+    )
     return refuse_if(sql.SQL(" OR ").join(checks), words)
 
 
