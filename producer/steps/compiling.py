@@ -123,7 +123,7 @@ def _half_there(number: int, done: Collection[int]) -> str:
         return ""
     ran = ", ".join(f"{each:02}" for each in sorted(done))
     return (
-        f"\nOf the steps before the tables, {ran} have run by psql, but {number:02} has not, or not to its end. Run its "
+        f"\nOf the steps before the tables, {ran} have run by psql; {number:02} has not, or not to its end. Run its "
         "script that was compiled before them, or take these back first."
     )
 

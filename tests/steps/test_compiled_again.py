@@ -176,4 +176,4 @@ def test_what_is_only_half_there_is_not_taken_for_done(
     execute(hand, undone)
     with pytest.raises(WrongUse, match=refused) as told:
         compile_here()
-    assert "have run by psql, but" in str(told.value)
+    assert "have run by psql; " in str(told.value)
