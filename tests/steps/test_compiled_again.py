@@ -8,8 +8,11 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
+from producer.resolution import read_plan_file
 from producer.step_commands import compile_plan
+from producer.steps.schema_file import schema_change
 from replank.errors import WrongUse
+from sql.connection import connect
 
 from .dumps import dump, psql, try_psql
 from .hand_shop import execute, name_of, type_of
@@ -32,6 +35,9 @@ version = 1
 name = "hand"
 [database]
 name = "{database}"
+[prisma]
+schema = "schema.prisma"
+write = true
 [steps.uuid_fields]
 column = "rowId"
 tables = ["Member", "tag"]
@@ -66,6 +72,18 @@ name = "order"
 columns = [{{ name = "id", to = "uuid" }}, {{ name = "user_id", to = "uuid" }}]
 """
 
+PRISMA = """
+model User {
+  id       String   @id
+  fullName String
+  status   String   @default("active")
+}
+
+model tag {
+  name String @id
+}
+"""
+
 BEFORE = ("01", "02", "03", "04", "05", "07")
 
 
@@ -89,6 +107,7 @@ class Compile:
         self.url, self.capsys = url, capsys
         self.plan, self.out = folder / "plan.toml", folder / "scripts"
         self.plan.write_text(PLAN.format(database=name_of(url)))
+        (folder / "schema.prisma").write_text(PRISMA)
 
     def __call__(self) -> dict[str, object]:
         self.capsys.readouterr()
@@ -96,6 +115,14 @@ class Compile:
         told = self.capsys.readouterr()
         self.said = told.err
         return dict(json.loads(told.out.splitlines()[-1]))
+
+    def change_schema_file(self) -> None:
+        """As `patch` would with the script of step 06."""
+        with connect(self.url, name="test") as connection:
+            found = schema_change(connection, read_plan_file(self.plan).plan, self.plan.parent)
+        assert found is not None
+        assert found[0].after is not None
+        Path(found[0].path).write_text(found[0].after)
 
     def files(self, *numbers: str) -> list[Path]:
         """Forward scripts of these numbers, or `rollback-NN`."""
@@ -115,10 +142,11 @@ def test_the_whole_plan_by_psql_and_back(hand: str, compile_here: Compile) -> No
     first = {path.name: path.read_text() for path in compile_here.out.iterdir()}
     for file in compile_here.files(*BEFORE):
         psql(hand, file)
+    compile_here.change_schema_file()
     told = compile_here()
-    assert told["done"] == [path.stem for path in compile_here.files(*BEFORE)]
+    assert told["done"] == [path.stem for path in compile_here.files(*BEFORE[:5], "06", "07")]
     assert told["compile_again_after"] == []
-    left = [path for number in BEFORE for path in compile_here.files(number, f"rollback-{number}")]
+    left = [path for number in (*BEFORE, "06") for path in compile_here.files(number, f"rollback-{number}")]
     assert {path.name: path.read_text() for path in left} == {path.name: first[path.name] for path in left}
     # Then the rest runs, and everything is taken back by the files of the folder
     between = dump(hand)
