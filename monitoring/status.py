@@ -129,7 +129,8 @@ def read_status(connection: Connection) -> Status:
     tallies = work.read_tallies(connection, run.run_id)
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    left = estimate(read_moment(connection, run, tallies))
+    # Where the run does not go on by itself, nobody knows how long it takes.
+    left = None if run.reason else estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
     held_back = tuple(in_force(connection, run.run_id))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}

@@ -48,6 +48,11 @@ CHUNKS_OF = {
 }
 """What a table's chunks are while it is in a state; from its verification on, those that were compared."""
 
+COMPARED = frozenset(
+    {TableState.READY, TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.RETURNED}
+)
+"""Every row was compared: that is how many there are, but for what came since."""
+
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
 BACKFILL_SHARE = 0.89
@@ -125,6 +130,9 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         return _progress_of_backfill(table, found)
     copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
     rows_done = copies[-1]["rows"] if copies else 0
+    if table.state in COMPARED and (compared := _compared(found)) is not None:
+        # Rows that came in by the log were never copied.
+        rows_done = compared
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
     # An estimate that was too low must not show 120 %; one past its stage is what was counted.
     total = rows_done if past_copy else max(table.rows_estimate, rows_done)
@@ -144,3 +152,9 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         share=min(share, 1.0),
         problem=table.problem,
     )
+
+
+def _compared(found: dict[tuple[str, int], dict[str, Any]]) -> int | None:
+    """The rows that the last verification compared; None where there was none."""
+    newest = max((generation for kind, generation in found if kind == "verify"), default=None)
+    return None if newest is None else int(found["verify", newest]["rows"])

@@ -136,7 +136,7 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
         for spec in (spec for spec in specs if spec.method == "rebuild"):
             chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
             job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)
-            bounds = {"'(0,0)'::tid": "replank_lower", "'(9,0)'::tid": "replank_upper"}
+            bounds = {"'(0,0)'::pg_catalog.tid": "replank_lower", "'(9,0)'::pg_catalog.tid": "replank_upper"}
             for bound, name in bounds.items():
                 job = job.replace(bound, name)
             assert job in pass_.forward.text
