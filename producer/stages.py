@@ -26,6 +26,7 @@ from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.tables import RunTable
+from sql.shapes import refuse_changed_shapes
 
 CUT_AHEAD_JOBS = 256
 
@@ -108,6 +109,8 @@ class Stages(Turn):
             next_table.create_next(self.connection, spec)
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
+            # With its lock: from the next table's making to here nobody has changed the live one.
+            refuse_changed_shapes(self.connection, [spec], built=False)
             tables.add_change_log(self.connection, spec)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
@@ -168,6 +171,8 @@ class Stages(Turn):
         done = jobs.results(self.connection, table.spec, JobKind.INDEX, table.generation)
         built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
         missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
+        # One that is dropped now and made again before the cutover would be missed by nobody.
+        refuse_changed_shapes(self.connection, [table.spec])
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,
