@@ -14,7 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from producer.probing import probe_tables
-from replank.measurement import AuditProbe, LostTexts, MeasuredQuery, Measurement
+from replank.measurement import AuditPart, AuditProbe, LostTexts, MeasuredQuery, Measurement
 from replank.plan import Plan
 from replank.plan_words import split_name
 from replank.success_plan import SuccessPlan
@@ -91,6 +91,8 @@ class _Measuring:
         security = self._part("rights", lambda: measuring.read_security(self._connection)) or []
         measured = self._time([query for query in queries if query.timed])
         measured += [self._planned(query) for query in queries if not query.timed]
+        # Read before the probes: what is changed beside them is not what they proved.
+        parts = None if specs is None else self._audit_parts()
         return Measurement(
             taken_at=taken_at,
             queries=tuple(measured),
@@ -98,6 +100,7 @@ class _Measuring:
             activity=activity,
             security=tuple(security),
             audit=None if specs is None else self._audit(),
+            audit_parts=parts,
             lost_texts=tuple(self._lost_texts(specs or (), known)),
             problems=tuple(self._problems),
             seconds=round(time.monotonic() - began, 3),
@@ -163,6 +166,12 @@ class _Measuring:
             if self._connection.closed:
                 raise
             return measuring.said(error)
+
+    def _audit_parts(self) -> tuple[AuditPart, ...] | None:
+        asked = self._plan.steps.audit_log
+        if asked is None or not self._plan.success.probe_audit:
+            return None
+        return self._part("audit log", lambda: measuring.audit_parts(self._connection, asked.table_schema))
 
     def _audit(self) -> tuple[AuditProbe, ...] | None:
         asked = self._plan.steps.audit_log

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.report.audit_trail import audit_trail
 from monitoring.report.facts import Facts
 from monitoring.report.loss import zero_data_loss
 from monitoring.report.speed import Speed
-from monitoring.report.verdict import Criterion, number, percent
+from monitoring.report.verdict import Criterion, number, percent, undecided
 from replank.measurement import MeasuredTable
 from replank.states import RunState
 
@@ -144,41 +145,6 @@ def _less(share: float) -> str:
     return f"{percent(share)} less time" if share >= 0 else f"{percent(-share)} more time"
 
 
-def audit_trail(facts: Facts) -> Criterion:
-    """Every table that has to be audited, by what the log saw of its probe writes."""
-    asked = facts.run.plan.steps.audit_log
-    title = "The audit trail captures all changes"
-    how = (
-        "When all tables were swapped, each audited table got an update that changes nothing, an insert of a copy of "
-        "one of its rows, and a delete of that copy, in a transaction that was rolled back. The log had to show each "
-        "with its old and new row, actor and request id. That TRUNCATE is captured is read from the catalogue, and "
-        "so is whether every trigger is still switched on now. Not captured by design: writes that go straight to a "
-        "partition, and those of sessions with session_replication_role = replica."
-    )
-    if asked is None:
-        return _unknown(title, "the plan asks for no audit log (step 03)", how)
-    probes = None if facts.after is None else facts.after.audit
-    if probes is None:
-        shown = facts.not_yet if facts.after is None else "the plan says probe_audit = false"
-        return _unknown(title, shown, how)
-    off = [f"{table}: {what}" for table, what in facts.audit_gaps]
-    missing = [f"{probe.table}: {gap}" for probe in probes for gap in probe.missing]
-    gone = {table for table, _ in facts.audit_gaps}
-    proved = [probe for probe in probes if probe.proved and probe.table not in gone]
-    wanted = len({probe.table for probe in probes} | gone)
-    return Criterion(
-        criterion=title,
-        measured=len(proved),
-        shown=f"proved in {len(proved)} of {wanted} tables"
-        + (f"; {len(missing) + len(off)} gaps: " + "; ".join((missing + off)[:5]) if missing or off else ""),
-        target=wanted,
-        target_shown=f"all {wanted} audited tables",
-        met=bool(probes) and len(proved) == wanted,
-        how=how,
-        names=tuple(missing + off),
-    )
-
-
 def cache_hits(facts: Facts) -> Criterion:
     """The caches' own counters; blocks of tables where there are none."""
     target = facts.run.plan.success.hit_rate
@@ -194,7 +160,7 @@ def cache_hits(facts: Facts) -> Criterion:
     rated = [hits for hits in source if hits.rate is not None]
     shown = "; ".join(f"{h.name}: {percent(h.rate or 0)} of {number(h.lookups)} lookups" for h in rated)
     if not rated:
-        return _unknown(title, "no cache has counted anything", how, target=target)
+        return undecided(title, "no cache has counted anything", how, target=target)
     lowest = min(rated, key=lambda hits: hits.rate or 0)
     enough = all(hits.lookups >= FEWEST_LOOKUPS for hits in rated)
     return Criterion(
@@ -219,7 +185,7 @@ def application_errors(facts: Facts) -> Criterion:
     )
     if said is None or said.checked == 0:
         why = "not measured: no file was given with --errors" if said is None else "the file says that 0 were checked"
-        return _unknown("No application errors", f"{why}. {evidence}".strip(), how, target=0)
+        return undecided("No application errors", f"{why}. {evidence}".strip(), how, target=0)
     source = f" ({said.source})" if said.source else ""
     return Criterion(
         criterion="No application errors",
@@ -231,10 +197,6 @@ def application_errors(facts: Facts) -> Criterion:
         how=how,
         names=said.sentences,
     )
-
-
-def _unknown(criterion: str, shown: str, how: str, target: float | None = None) -> Criterion:
-    return Criterion(criterion=criterion, measured=None, shown=shown, target=target, target_shown="", met=None, how=how)
 
 
 def headline(facts: Facts, verdict: Verdict) -> str:
