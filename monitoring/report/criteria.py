@@ -199,13 +199,28 @@ def application_errors(facts: Facts) -> Criterion:
     )
 
 
+def way_back_words(facts: Facts) -> str:
+    """Whether a run that is done can go back; what is said is what `replank rollback` would do."""
+    if facts.run.plan.wanted_tables and not facts.run.plan.options.reverse_capture:
+        return "there is no way back, as the plan says (reverse_capture = false)"
+    if not facts.run.plan.wanted_tables:
+        return "its caches stay as they are"
+    if facts.way_back is not None and facts.way_back.closed:
+        return "going back without loss is not possible any more"
+    if any(one.mismatches for one in facts.compared):
+        return "going back is refused while past and new tables differ"
+    if facts.way_back is not None and facts.way_back.doubtful:
+        return "whether going back would lose anything is not known until `replank rollback` has compared every row"
+    return "going back without loss is still possible"
+
+
 def headline(facts: Facts, verdict: Verdict) -> str:
     """The report in one sentence."""
     run = facts.run
     states = {
         RunState.RUNNING: "is under way",
         RunState.NEEDS_PERSON: "has stopped and needs a person",
-        RunState.DONE: "is done; going back without loss is still possible",
+        RunState.DONE: f"is done; {way_back_words(facts)}",
         RunState.FINISHED: "is finished",
         RunState.ROLLING_BACK: "is being rolled back",
         RunState.ROLLED_BACK: "was rolled back",

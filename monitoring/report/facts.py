@@ -13,6 +13,7 @@ from monitoring.quarantine import rows_aside
 from monitoring.report.audit_facts import AuditFacts, read_audit
 from monitoring.report.speed import Speed, compare_queries
 from monitoring.report.statements import ErrorsStatement, JournalStatement
+from monitoring.way_back import WayBack, read_way_back
 from replank.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.states import JobKind, RunState, TableState
 from sql import measuring
@@ -119,6 +120,7 @@ class Facts:
     unvalidated: tuple[str, ...]
     invalid: tuple[str, ...]
     caches: CachesProgress
+    way_back: WayBack | None = None
     given: Given = field(default_factory=Given)
 
     @property
@@ -168,6 +170,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     run_id = run.run_id
     known = measurements.read_measurements(connection, run_id)
     run_tables = tables.read_tables(connection, run_id)
+    sets = tables.read_sets(connection, run_id)
     found = measuring.read_tables(connection, schemas)
     steps = history.read_steps(connection, run_id)
     now = connection.execute("SELECT clock_timestamp()").fetchone()
@@ -189,7 +192,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         activity=measuring.read_activity(connection),
         steps=tuple(steps),
         stages=spans_of(runs.table_seconds(connection, run_id), began),
-        sets=tuple(tables.read_sets(connection, run_id)),
+        sets=tuple(sets),
         members=_members(run_tables),
         rows_over_time=tuple(history.rows_over_time(connection, run_id, since=run.created_at, span_s=span_s)),
         span_s=span_s,
@@ -200,6 +203,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         unvalidated=tuple(measuring.unvalidated_keys(connection, schemas)),
         invalid=tuple(measuring.invalid_indexes(connection, schemas)),
         caches=caches,
+        way_back=read_way_back(connection, run, sets),
         given=given,
     )
 
