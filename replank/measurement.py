@@ -132,6 +132,7 @@ class Measurement:
     security: tuple[SecurityFact, ...] = ()
     audit: tuple[AuditProbe, ...] | None = None
     audit_parts: tuple[AuditPart, ...] | None = None
+    definitions: Mapping[str, str] = field(default_factory=dict)
     lost_texts: tuple[LostTexts, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -151,6 +152,7 @@ class Measurement:
             audit_parts=None
             if document["audit_parts"] is None
             else tuple(AuditPart(**part) for part in document["audit_parts"]),
+            definitions=document["definitions"],
             lost_texts=tuple(LostTexts(**lost) for lost in document["lost_texts"]),
             problems=tuple(document["problems"]),
         )
