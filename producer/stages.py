@@ -22,6 +22,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
+from sql.cutover import refuse_changed_shapes
 from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
@@ -112,8 +113,17 @@ class Stages(Turn):
             # With its lock: from the next table's making to here nobody has changed the live one.
             refuse_changed_shapes(self.connection, [spec], built=False)
             tables.add_change_log(self.connection, spec)
+            self._refuse_changed(table)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
+
+    def _refuse_changed(self, table: RunTable) -> None:
+        """In the transaction that makes something of the next table as the live one's definition is now.
+
+        At the cutover both are compared, but a change that was undone by then would have stayed in the next table.
+        Raises NeedsPerson where the definition is not the planned one: nothing of what was made stays.
+        """
+        refuse_changed_shapes(self.connection, [table.spec])
 
     def _later(self, table: RunTable, problem: str) -> None:
         delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)
@@ -182,6 +192,7 @@ class Stages(Turn):
                 generation=table.generation,
                 details=[asdict(index) for index in missing],
             )
+            self._refuse_changed(table)
             tables.move_table(self.connection, table.spec, TableState.INDEXING)
         return True
 
@@ -189,6 +200,7 @@ class Stages(Turn):
         found = self._indexes(table)
         with self.connection.transaction():
             next_indexes.stand_on_indexes(self.connection, table.spec, found)
+            self._refuse_changed(table)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True
