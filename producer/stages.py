@@ -22,7 +22,6 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
-from sql.cutover import refuse_changed_shapes
 from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
@@ -110,20 +109,18 @@ class Stages(Turn):
             next_table.create_next(self.connection, spec)
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
-            # With its lock: from the next table's making to here nobody has changed the live one.
-            refuse_changed_shapes(self.connection, [spec], built=False)
             tables.add_change_log(self.connection, spec)
-            self._refuse_changed(table)
+            self._refuse_changed(table, built=False)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
 
-    def _refuse_changed(self, table: RunTable) -> None:
+    def _refuse_changed(self, table: RunTable, *, built: bool = True) -> None:
         """In the transaction that makes something of the next table as the live one's definition is now.
 
         At the cutover both are compared, but a change that was undone by then would have stayed in the next table.
         Raises NeedsPerson where the definition is not the planned one: nothing of what was made stays.
         """
-        refuse_changed_shapes(self.connection, [table.spec])
+        refuse_changed_shapes(self.connection, [table.spec], built=built)
 
     def _later(self, table: RunTable, problem: str) -> None:
         delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)
@@ -181,8 +178,6 @@ class Stages(Turn):
         done = jobs.results(self.connection, table.spec, JobKind.INDEX, table.generation)
         built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
         missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
-        # One that is dropped now and made again before the cutover would be missed by nobody.
-        refuse_changed_shapes(self.connection, [table.spec])
         with self.connection.transaction():
             jobs.add_jobs(
                 self.connection,

@@ -9,10 +9,10 @@ from replank.errors import NeedsPerson
 from replank.plan import Plan
 from replank.states import RunState, TableState
 from sql.connection import Connection
-from sql.cutover import refuse_changed_shapes
 from sql.ledger import gates, runs, tables
 from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
+from sql.shapes import refuse_changed_shapes
 
 
 def why_closed(connection: Connection, run: Run) -> str:
@@ -44,7 +44,7 @@ def _changed_since_planned(connection: Connection, run: Run) -> str:
         if table.state is TableState.PLANNED and table.spec.method == "rebuild"
     ]
     try:
-        refuse_changed_shapes(connection, specs)
+        refuse_changed_shapes(connection, specs, built=False)
     except NeedsPerson as error:
         return f"the data migration does not begin. {error}"
     return ""
