@@ -129,8 +129,9 @@ def read_status(connection: Connection) -> Status:
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
     # Where the run does not go on by itself, nobody knows how long it takes.
-    left = None if run.reason else estimate(read_moment(connection, run, tallies))
     sets = tables.read_sets(connection, run.run_id)
+    waits = run.reason or any(s.problem for s in sets if s.swapped_at is None)
+    left = None if waits else estimate(read_moment(connection, run, tallies))
     held_back = tuple(in_force(connection, run.run_id))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(

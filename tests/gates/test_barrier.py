@@ -319,7 +319,7 @@ def test_a_definition_that_changes_while_the_run_waits_at_its_gates(database: st
     # When every gate would let it pass, nothing is begun: the tables were planned as they were
     run = drive(file, settings)
     assert run.state is RunState.NEEDS_PERSON
-    assert "public.orders: its definition was changed during the run" in run.reason
+    assert "public.orders: its definition was changed since the run was planned" in run.reason
     assert captured(app) == 0
     app.execute("ALTER TABLE orders ALTER note DROP DEFAULT")
     assert drive(file, settings).state is RunState.DONE
