@@ -16,7 +16,8 @@ from producer.prisma.planned_changes import converted_default, is_converted
 from producer.prisma.relayout import Named, relaid
 from producer.prisma.renames import renames_done, steps_now
 from producer.prisma.schema_names import Table
-from producer.prisma.step_migration import checks_of_values, step_statements, value_of
+from producer.prisma.step_changes import own_schemas
+from producer.prisma.step_migration import checks_of_values, indexes_of_values, step_statements, value_of
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
@@ -64,7 +65,7 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
             make_types(connection, plan)
             statements = [r.as_string(connection) for r in _renamed(renames, named)]
             statements += [s.as_string(connection) for s in of_steps]
-            statements += _statements(connection, pairs, named, types)
+            statements += _statements(connection, plan, pairs, named, types)
     return HEAD + "".join(f"\n{statement};\n" for statement in statements)
 
 
@@ -82,14 +83,19 @@ def _renamed(renames: Iterable[Change], named: Named) -> Iterator[sql.Composable
 
 def _statements(
     connection: Connection,
+    plan: Plan,
     pairs: Sequence[tuple[TablePlan, LiveTable]],
     named: Named,
     types: Mapping[str, EnumType],
 ) -> Iterator[str]:
     oids = [table.oid for _, table in pairs]
-    # Views under old names are for clients of the live database.
+    # Views under old names are for clients of the live database, those of steps 03 and 04 go with their tables.
     ours = {(view.schema, view.name) for view in compatibility_views(connection)}
-    views = [view for view in prisma.read_views_over(connection, oids) if (view.schema, view.name) not in ours]
+    views = [
+        view
+        for view in prisma.read_views_over(connection, oids)
+        if (view.schema, view.name) not in ours and view.schema not in own_schemas(plan.steps)
+    ]
     keys = [key for key in read_foreign_keys(connection, oids) if _touched(key, pairs)]
     composed: list[sql.Composable] = []
     if any(column.on_invalid == "name_based" for planned, _ in pairs for column in planned.columns):
@@ -101,7 +107,12 @@ def _statements(
         dropped = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
         composed.append(dropped.format(named(key.schema, key.table_name), sql.Identifier(key.name)))
     for planned, table in pairs:
+        indexes = indexes_of_values(connection, planned, table, types)
+        dropped = sql.SQL("DROP INDEX IF EXISTS {}")
+        composed += [dropped.format(named(table.schema, name)) for name in indexes]
         composed += _altered(connection, planned, table, named, types)
+        # A table that is laid out anew gets all of its indexes anew.
+        composed += [server_text(made) for made in indexes.values() if planned.partition is None]
     for planned, table in pairs:
         if planned.partition is not None:
             composed += relaid(connection, table, named)

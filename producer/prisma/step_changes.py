@@ -6,19 +6,22 @@ of them. A file whose `schemas` names such a schema would find tables there that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 from producer.enum_types import after_step
 from producer.prisma.changes import AddedColumn, AddedIndex, Change, EnumValues, RenamedEnum
 from producer.prisma.document import Document
 from producer.prisma.schema_names import Table
+from replank.mappings_plan import MappingsPlan
 from replank.plan_words import split_name
 from replank.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
 from sql import prisma
 from sql.catalogue import LiveTable, read_foreign_keys
 from sql.connection import Connection
 from sql.prisma import LiveIndex
-from sql.relations import enum_labels, free_name, taken_names, unled_foreign_keys
+from sql.relations import LONGEST_NAME_BYTES, enum_labels, free_name, taken_names, unled_foreign_keys
 
 
 def step_changes(connection: Connection, steps: StepsPlan, tables: Sequence[LiveTable]) -> list[Change]:
@@ -28,7 +31,7 @@ def step_changes(connection: Connection, steps: StepsPlan, tables: Sequence[Live
     if steps.uuid_fields is not None:
         found += _uuid_fields(connection, steps.uuid_fields, named)
     if steps.indexes is not None:
-        found += _indexes(connection, steps.indexes, named)
+        found += _indexes(connection, steps.indexes, named, steps.mappings)
     for enum in steps.enums:
         found += _enum(connection, enum)
     return found
@@ -69,10 +72,12 @@ def _uuid_fields(
         )
 
 
-def _indexes(connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable]) -> Iterator[AddedIndex]:
+def _indexes(
+    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable], rule: MappingsPlan | None
+) -> Iterator[AddedIndex]:
     """Prisma has no words for indexes over a part of the rows, and finds none of them."""
     if plan.foreign_keys:
-        yield from _of_foreign_keys(connection, plan, named)
+        yield from _of_foreign_keys(connection, plan, named, rule)
     for index in plan.add:
         table = split_name(index.table)
         if table in named and index.where is None:
@@ -82,7 +87,7 @@ def _indexes(connection: Connection, plan: IndexesPlan, named: Mapping[Table, Li
 
 
 def _of_foreign_keys(
-    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable]
+    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable], rule: MappingsPlan | None
 ) -> Iterator[AddedIndex]:
     wanted = set(named) if plan.tables is None else {split_name(name) for name in plan.tables}
     taken = {schema: taken_names(connection, schema) for schema in {schema for schema, _ in named}}
@@ -100,10 +105,27 @@ def _of_foreign_keys(
     for led in read_foreign_keys(connection, list(by_oid)):
         if led.table_oid not in by_oid:
             continue
-        given = free_name((led.table_name, *led.columns), "idx", ()).removesuffix("_idx")
         for index in prisma.read_live_indexes(connection, [led.table_oid]):
-            if _made_for(index, led.columns) and index.name.startswith(given):
+            if _made_for(index, led.columns) and _named_by_step(rule, by_oid[led.table_oid], led.columns, index.name):
                 yield AddedIndex(table=by_oid[led.table_oid], name=index.name, columns=led.columns)
+
+
+def _named_by_step(rule: MappingsPlan | None, table: Table, columns: Sequence[str], name: str) -> bool:
+    """Whether step 02 would give this name: by the names of now, or by those of before step 07, which indexes keep."""
+    given = free_name((table[1], *columns), "idx", ()).removesuffix("_idx")
+    if name.startswith(given) or rule is None:
+        return name.startswith(given)
+    parts = re.sub(r"_idx\d*$", "", name).split("_")
+    cut_off = len(name.encode()) >= LONGEST_NAME_BYTES
+    for cuts in combinations(range(1, len(parts)), len(columns)):
+        ends = (*cuts, len(parts))
+        old, *olds = ("_".join(parts[start:end]) for start, end in zip((0, *cuts), ends, strict=True))
+        if rule.table_to(table[0], old) != table[1]:
+            continue
+        now = [rule.column_to(table[0], old, column) for column in olds]
+        if now == list(columns) or (cut_off and now[:-1] == list(columns[:-1]) and columns[-1].startswith(now[-1])):
+            return True
+    return False
 
 
 def _made_for(index: LiveIndex, columns: tuple[str, ...]) -> bool:

@@ -5,6 +5,7 @@ Tables for audit logs and cached permissions are left out: a schema file does no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,11 +20,11 @@ from replank.plan import ColumnPlan, TablePlan
 from replank.steps import STEPS
 from replank.steps_plan import EnumPlan, StepsPlan
 from replank.table_spec import ColumnSpec
-from sql import scripts
+from sql import prisma, scripts
 from sql.catalogue import LiveTable
 from sql.connection import Connection
 from sql.conversion import converted
-from sql.enum_checks import EnumCheck, enum_checks
+from sql.enum_checks import EnumCheck, enum_checks, index_of_values
 from sql.next_table import server_text
 from sql.relations import enum_labels
 
@@ -101,6 +102,41 @@ def checks_of_values(
     connection: Connection, planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
 ) -> list[EnumCheck]:
     """The CHECKs over columns that become enums, as they stand on the new table: before the run and after it."""
+    specs, done = _enum_columns(planned, table, types)
+    return [
+        replace(check, becomes=server_text(check.definition)) if done & set(check.columns) else check
+        for check in enum_checks(connection, table.oid, specs)
+    ]
+
+
+def indexes_of_values(
+    connection: Connection, planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
+) -> dict[str, str]:
+    """Name → definition with the new types, of indexes over a part of the rows: no cast makes of the condition of one
+    what it has to be, so ALTER TYPE refuses them and they are made anew. None where no column becomes an enum.
+    """
+    specs, done = _enum_columns(planned, table, types)
+    if not specs:
+        return {}
+    waiting = [spec for spec in specs if spec.name not in done]
+    return {
+        index.name: _of_values(index.definition, waiting)
+        for index in prisma.read_live_indexes(connection, [table.oid])
+        if index.partial and index.constraint_definition is None
+    }
+
+
+def _of_values(definition: str, columns: Sequence[ColumnSpec]) -> str:
+    """The condition without the parentheses that the server writes around it; as it is where it is not understood."""
+    bare = re.sub(r" WHERE \((.*)\)$", r" WHERE \1", definition)
+    made = index_of_values(bare, columns)
+    return definition if made == bare else made
+
+
+def _enum_columns(
+    planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
+) -> tuple[list[ColumnSpec], set[str]]:
+    """The columns that become enums, and the names of those that are ones already."""
     specs: list[ColumnSpec] = []
     done: set[str] = set()
     for column in (column for column in planned.columns if column.type is not None):
@@ -110,7 +146,4 @@ def checks_of_values(
         specs.append(column_spec(live, column, types))
         if live.type == types[column.type].spelled:
             done.add(column.name)
-    return [
-        replace(check, becomes=server_text(check.definition)) if done & set(check.columns) else check
-        for check in enum_checks(connection, table.oid, specs)
-    ]
+    return specs, done
