@@ -18,7 +18,7 @@ from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
 from producer.sets import planned_sets
 from producer.steps.compiled import CompiledStep
-from producer.steps.compiling import as_stored, compile_steps, stored_step
+from producer.steps.compiling import as_stored, compile_steps, stored_step, without_phases
 from producer.steps.drop_deprecated import STEP as DROP_DEPRECATED
 from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
@@ -161,15 +161,19 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     return True
 
 
-def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
-    """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
+def compile_all(connection: Connection, file: PlanFile, *, from_phase: int = 1) -> list[CompiledStep]:
+    """Every step as scripts: those of the open run of this plan, or what a run would begin with now.
+
+    With `from_phase` the steps of earlier phases are left out, and nothing is asked of them: psql has run them.
+    """
     present = runs.open_run(connection) if runs.ledger_exists(connection) else None
     if present is None or present.plan_digest != file.plan.digest():
-        made = compile_steps(connection, file.plan, _folder(file)) + _pass_now(connection, file)
+        made = compile_steps(connection, without_phases(file.plan, from_phase), _folder(file))
+        made += _pass_now(connection, file)
     else:
         kept = stored(connection, present)
         made = as_stored(present.plan, kept) + _pass_of(connection, present, file, kept)
-    return sorted(made, key=lambda each: each.step.number)
+    return sorted((e for e in made if e.step.phase >= from_phase), key=lambda each: each.step.number)
 
 
 def _pass_now(connection: Connection, file: PlanFile) -> list[CompiledStep]:

@@ -28,13 +28,21 @@ def register(app: typer.Typer) -> None:
     app.command("indexes")(indexes)
 
 
-def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+def compile_plan(
+    plan: PlanPath,
+    out: Folder,
+    phase: Annotated[
+        int, typer.Option(min=1, max=4, help="Only from this phase on: psql has run the scripts of earlier ones.")
+    ] = 1,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="compile") as connection:
         refuse_other_database(connection, file)
-        compiled = compile_all(connection, file)
+        compiled = compile_all(connection, file, from_phase=phase)
     written = write_scripts(compiled, out)
     for each in compiled:
         what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"

@@ -238,8 +238,10 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Raises NeedsPerson where a live table's definition is not what the next table was built from."""
     with connection.transaction():
-        # Planning these queries costs ten times what they cost; their plans do not depend on the table.
-        apply_settings(connection, {"plan_cache_mode": "force_generic_plan"}, local=True)
+        # Planning these queries costs ten times what they cost; their plans do not depend on the table. How the server
+        # writes names depends on the path, and who has just built a next table has another one.
+        settings = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
+        apply_settings(connection, settings, local=True)
         found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
     for spec, present in found:
         if present != spec.shape:

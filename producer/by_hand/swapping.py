@@ -99,7 +99,10 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
         )
         for relation in spec.relations
     ]
-    words = f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again."
+    words = (
+        f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again; after "
+        "scripts of phases 1 and 2 that psql has run, with `replank compile PLAN --out DIR --phase 3`."
+    )
     return refuse_if(sql.SQL(" OR ").join(checks), words)
 
 

@@ -52,6 +52,14 @@ def compile_steps(connection: Connection, plan: Plan, folder: Path = Path()) -> 
     ]
 
 
+def without_phases(plan: Plan, before: int) -> Plan:
+    """The plan without what it asks of the scripts of phases before this one."""
+    first = {"uuid_fields": None, "indexes": None, "audit_log": None, "permission_cache": None, "enums": ()}
+    second = {"mappings": None}
+    steps = plan.steps.model_copy(update=(first if before > 1 else {}) | (second if before > 2 else {}))
+    return plan.model_copy(update={"steps": steps} | ({"prisma": None} if before > 2 else {}))
+
+
 def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | None) -> CompiledStep:
     """A step that changes a file. Nothing of it runs in the database."""
     if change is None:
