@@ -35,7 +35,12 @@ def register(app: typer.Typer) -> None:
     app.command("indexes")(indexes)
 
 
-def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+def compile_plan(
+    plan: PlanPath,
+    out: Folder,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)

@@ -22,6 +22,7 @@ def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[Fil
     """
     if plan.prisma is None:
         return None
+    # Without folders in its names, `patch -p0` takes the diff where the schema file is.
     asked = plan.prisma
     origin = (folder / asked.schema_file).absolute()
     text = read_text(origin)
@@ -38,9 +39,9 @@ def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[Fil
         path=str(path),
         before=before,
         after=after,
-        diff=unified(text, after, str(origin), str(path)),
+        diff=unified(text, after, origin.name, path.name),
         origin=str(origin),
         origin_sha256=sha256(text),
     )
-    shown = unified(after, text, str(path), str(origin))
+    shown = unified(after, text, path.name, origin.name)
     return forward, FileChange(host=host, path=str(path), before=after, after=before, diff=shown)
