@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from producer.enum_types import after_step
 from producer.prisma.changes import AddedColumn, AddedIndex, Change, EnumValues, RenamedEnum
 from producer.prisma.document import Document
+from producer.prisma.foreign_key_indexes import foreign_key_indexes
 from producer.prisma.schema_names import Table
 from replank.plan_words import split_name
 from replank.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
 from sql import prisma
-from sql.catalogue import LiveTable, read_foreign_keys
+from sql.catalogue import LiveTable
 from sql.connection import Connection
-from sql.prisma import LiveIndex
-from sql.relations import enum_labels, free_name, taken_names, unled_foreign_keys
+from sql.relations import enum_labels, free_name, taken_names
 
 
 def step_changes(connection: Connection, steps: StepsPlan, tables: Sequence[LiveTable]) -> list[Change]:
@@ -72,42 +72,13 @@ def _uuid_fields(
 def _indexes(connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable]) -> Iterator[AddedIndex]:
     """Prisma has no words for indexes over a part of the rows, and finds none of them."""
     if plan.foreign_keys:
-        yield from _of_foreign_keys(connection, plan, named)
+        yield from foreign_key_indexes(connection, plan, named)
     for index in plan.add:
         table = split_name(index.table)
         if table in named and index.where is None:
             yield AddedIndex(
                 table=table, name=index.name, columns=index.columns, unique=index.unique, include=index.include
             )
-
-
-def _of_foreign_keys(
-    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable]
-) -> Iterator[AddedIndex]:
-    wanted = set(named) if plan.tables is None else {split_name(name) for name in plan.tables}
-    taken = {schema: taken_names(connection, schema) for schema in {schema for schema, _ in named}}
-    seen: set[tuple[Table, frozenset[str]]] = set()
-    for key in unled_foreign_keys(connection):
-        table = (key.schema, key.table_name)
-        if table not in wanted or (table, frozenset(key.columns)) in seen:
-            continue
-        seen.add((table, frozenset(key.columns)))
-        name = free_name((key.table_name, *key.columns), "idx", taken[key.schema])
-        taken[key.schema].add(name)
-        yield AddedIndex(table=table, name=name, columns=key.columns)
-    # When the step has run, they are known by the names that it gives.
-    by_oid = {table.oid: name for name, table in named.items() if name in wanted}
-    for led in read_foreign_keys(connection, list(by_oid)):
-        if led.table_oid not in by_oid:
-            continue
-        given = free_name((led.table_name, *led.columns), "idx", ()).removesuffix("_idx")
-        for index in prisma.read_live_indexes(connection, [led.table_oid]):
-            if _made_for(index, led.columns) and index.name.startswith(given):
-                yield AddedIndex(table=by_oid[led.table_oid], name=index.name, columns=led.columns)
-
-
-def _made_for(index: LiveIndex, columns: tuple[str, ...]) -> bool:
-    return index.columns == columns and index.plain and not index.is_unique and index.method == "btree"
 
 
 def _enum(connection: Connection, enum: EnumPlan) -> Iterator[Change]:
