@@ -1,10 +1,11 @@
 """The parts of the migration script that come of steps 01, 02 and 05, and of columns that become enums.
 
-Tables for audit logs and cached permissions are left out: a schema file does not know them.
+Tables for cached permissions are made in `cache_migration`; those of audit logs are left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from replank.plan import ColumnPlan, TablePlan
 from replank.steps import STEPS
 from replank.steps_plan import EnumPlan, StepsPlan
 from replank.table_spec import ColumnSpec
-from sql import scripts
+from sql import prisma, scripts
 from sql.catalogue import LiveTable
 from sql.connection import Connection
 from sql.conversion import converted
@@ -30,6 +31,9 @@ from sql.relations import enum_labels
 ENUM_STEP = STEPS[4].name
 ANY_SERVER = 0
 """The script must run on any server, so it uses nothing that came with a version."""
+
+
+_CHECK = re.compile(r'CHECK \("((?:[^"]|"")+)"(.*)\)((?: NO INHERIT)?(?: NOT VALID)?)', re.DOTALL)
 
 
 def step_statements(
@@ -101,16 +105,35 @@ def checks_of_values(
     connection: Connection, planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
 ) -> list[EnumCheck]:
     """The CHECKs over columns that become enums, as they stand on the new table: before the run and after it."""
-    specs: list[ColumnSpec] = []
-    done: set[str] = set()
+    specs = enum_specs(planned, table, types)
+    live_types = {column.name: column.type for column in table.columns}
+    done = {spec.name for spec in specs if live_types[spec.name] == spec.next_type}
+    with prisma.every_schema_named(connection):
+        found = enum_checks(connection, table.oid, specs)
+    given_up = {column.name for column in planned.columns if "enum_checks" in column.consent}
+    made: list[EnumCheck] = []
+    for check in found:
+        if done & set(check.columns):
+            made.append(replace(check, becomes=server_text(check.definition)))
+        elif check.becomes is not None or not set(check.columns) <= given_up:
+            made.append(replace(check, becomes=_as_the_server_says(connection, check.becomes)))
+    return made
+
+
+def _as_the_server_says(connection: Connection, check: sql.Composable | None) -> sql.Composable | None:
+    """The same text as after the run: a folder that holds it is then taken as it is."""
+    said = None if check is None else _CHECK.fullmatch(check.as_string(None))
+    if said is None:
+        return check
+    column = prisma.as_server_quotes(connection, said.group(1).replace('""', '"'))
+    return server_text(f"CHECK (({column}{said.group(2)})){said.group(3)}")
+
+
+def enum_specs(planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]) -> list[ColumnSpec]:
+    """The columns that become enums, or have become them."""
+    made: list[ColumnSpec] = []
     for column in (column for column in planned.columns if column.type is not None):
         live = table.column(column.name)
         assert live is not None
-        assert column.type is not None
-        specs.append(column_spec(live, column, types))
-        if live.type == types[column.type].spelled:
-            done.add(column.name)
-    return [
-        replace(check, becomes=server_text(check.definition)) if done & set(check.columns) else check
-        for check in enum_checks(connection, table.oid, specs)
-    ]
+        made.append(column_spec(live, column, types))
+    return made
