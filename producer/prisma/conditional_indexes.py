@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from psycopg import errors, sql
 
 from producer.enum_types import EnumType
+from producer.prisma.elsewhere import alter_table, where_it_is
 from producer.prisma.relayout import Named
 from producer.prisma.schema_names import Table
 from producer.prisma.step_migration import enum_specs
@@ -47,16 +48,17 @@ class ConditionalIndex:
             return None
         if self.constraint is None:
             return sql.SQL("DROP INDEX IF EXISTS {}").format(named(self.table[0], self.name))
-        words = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
-        return words.format(named(*self.table), sql.Identifier(self.name))
+        words = sql.SQL("{} DROP CONSTRAINT IF EXISTS {}")
+        return words.format(alter_table(self.table, named), sql.Identifier(self.name))
 
     def made(self, named: Named) -> sql.Composable | None:
         if not self.comes_back:
             return None
         if self.constraint is None:
-            return server_text(self.definition.replace(" INDEX ", " INDEX IF NOT EXISTS ", 1))
-        words = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
-        return words.format(named(*self.table), sql.Identifier(self.name), server_text(self.constraint))
+            made = server_text(self.definition.replace(" INDEX ", " INDEX IF NOT EXISTS ", 1))
+            return where_it_is(self.table, made, named)
+        words = sql.SQL("{} ADD CONSTRAINT {} {}")
+        return words.format(alter_table(self.table, named), sql.Identifier(self.name), server_text(self.constraint))
 
 
 def conditional_indexes(

@@ -15,6 +15,7 @@ from producer.enum_types import EnumType, enum_types, make_types
 from producer.prisma.cache_migration import CacheStatements, cache_statements
 from producer.prisma.changes import Change, RenamedColumn, RenamedTable
 from producer.prisma.conditional_indexes import ConditionalIndex, conditional_indexes
+from producer.prisma.elsewhere import alter_table, where_it_is
 from producer.prisma.given_up import given_up_checks, given_up_keys
 from producer.prisma.migration_head import head_of
 from producer.prisma.planned_changes import converted_default, is_converted
@@ -110,7 +111,7 @@ def _statements(connection: Connection, pairs: Pairs, parts: _Parts) -> Iterator
     composed += views.dropped(named)
     for key in keys:
         dropped = sql.SQL("{} DROP CONSTRAINT IF EXISTS {}")
-        composed.append(dropped.format(_alter_table(key.schema, key.table_name, named), sql.Identifier(key.name)))
+        composed.append(dropped.format(alter_table((key.schema, key.table_name), named), sql.Identifier(key.name)))
     for planned, table in pairs:
         composed += given_up_keys(planned, named(table.schema, table.name))
     composed += [gone for index in parts.indexes if (gone := index.dropped(named)) is not None]
@@ -125,18 +126,12 @@ def _statements(connection: Connection, pairs: Pairs, parts: _Parts) -> Iterator
         added = sql.SQL("{} ADD CONSTRAINT {} {}")
         definition = server_text(key.definition)
         composed.append(
-            added.format(_alter_table(key.schema, key.table_name, named), sql.Identifier(key.name), definition)
+            added.format(alter_table((key.schema, key.table_name), named), sql.Identifier(key.name), definition)
         )
     composed += cache.tables if cache is not None else ()
     composed += views.made(named, own=None if cache is None else cache.made_view)
     composed += cache.functions if cache is not None else ()
     return (statement.as_string(connection) for statement in composed)
-
-
-def _alter_table(schema: str, name: str, named: Named) -> sql.Composable:
-    """Of a table elsewhere Prisma may know nothing: a database made of its migrations lacks it."""
-    there = sql.SQL("" if schema == named.default_schema else "IF EXISTS ")
-    return sql.SQL("ALTER TABLE {}{}").format(there, named(schema, name))
 
 
 def _touched(key: ForeignKey, pairs: Iterable[tuple[TablePlan, LiveTable]]) -> bool:
@@ -179,7 +174,7 @@ def _altered(
         actions.append(sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(check.name), check.becomes))
     if actions:
         lines = sql.SQL(",\n  ").join(actions)
-        yield sql.SQL("{}\n  {}").format(_alter_table(table.schema, table.name, named), lines)
+        yield sql.SQL("{}\n  {}").format(alter_table((table.schema, table.name), named), lines)
 
 
 def _cast(column: ColumnPlan) -> sql.Composable:
@@ -221,7 +216,8 @@ def _on_update(planned: TablePlan, table: LiveTable, named: Named) -> list[sql.C
     updates = [(added.name, added.on_update) for added in planned.add if added.on_update]
     updates += [(filled.name, filled.on_update) for filled in planned.fill if filled.on_update]
     name = function_name(Relation(oid=table.oid, schema=table.schema, name=table.name))
-    return on_update(named(table.schema, name), sql.Identifier(name), named(table.schema, table.name), updates)
+    made = on_update(named(table.schema, name), sql.Identifier(name), named(table.schema, table.name), updates)
+    return [where_it_is((table.schema, table.name), statement, named) for statement in made]
 
 
 def unchanged(connection: Connection, plan: Plan) -> list[str]:

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from producer.enum_types import EnumType, after_step
 from producer.prisma.changes import AddedColumn, AddedIndex
+from producer.prisma.elsewhere import alter_table, where_it_is
 from producer.prisma.relayout import Named
 from producer.prisma.step_changes import step_changes
 from producer.resolution import column_spec
@@ -46,16 +47,16 @@ def step_statements(
             yield server_text(block.sql.rstrip(";"))
     for change in step_changes(connection, steps, tables):
         if isinstance(change, AddedColumn):
-            yield sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {} NOT NULL DEFAULT {}").format(
-                named(*change.table),
+            yield sql.SQL("{} ADD COLUMN IF NOT EXISTS {} {} NOT NULL DEFAULT {}").format(
+                alter_table(change.table, named),
                 sql.Identifier(change.column),
                 server_text(change.type),
                 server_text(change.default),
             )
             unique = AddedIndex(table=change.table, name=change.unique, columns=(change.column,), unique=True)
-            yield _index(unique, named)
+            yield where_it_is(change.table, _index(unique, named), named)
         elif isinstance(change, AddedIndex):
-            yield _index(change, named)
+            yield where_it_is(change.table, _index(change, named), named)
 
 
 def _index(index: AddedIndex, named: Named) -> sql.Composable:
