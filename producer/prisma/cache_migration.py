@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from producer.steps import permission_cache
+from replank.errors import WrongUse
 from replank.steps import STEPS
 from replank.steps_plan import PermissionCachePlan
 from sql import prisma, scripts
@@ -37,7 +38,10 @@ class CacheStatements:
 
 
 def cache_statements(connection: Connection, plan: PermissionCachePlan | None) -> CacheStatements | None:
-    """The plan in the names of now. Each statement may be done already. None where the plan has no cache."""
+    """The plan in the names of now. Each statement may be done already. None where the plan has no cache.
+
+    Raises WrongUse where the server does not understand its query.
+    """
     if plan is None:
         return None
     blocks = scripts.render(CACHE_STEP, permission_cache.facts_anywhere(connection, plan))
@@ -52,11 +56,18 @@ def cache_statements(connection: Connection, plan: PermissionCachePlan | None) -
     )
 
 
+def _settled(connection: Connection, select: str) -> str:
+    try:
+        return prisma.settled_view(connection, server_text(select.rstrip(";")))
+    except errors.OperationalError:
+        raise
+    except errors.DatabaseError as error:
+        words = error.diag.message_primary
+        raise WrongUse(f"steps.permission_cache: the server does not understand its query: {words}") from None
+
+
 def _definition(connection: Connection, plan: PermissionCachePlan, select: str) -> str:
     """The view's own, where it is there: its query has followed every change of the tables."""
     oid = prisma.view_oid(connection, plan.table_schema, VIEW)
-    if oid is None:
-        found = prisma.settled_view(connection, server_text(select.rstrip(";")))
-    else:
-        found = prisma.view_definition(connection, oid)
+    found = _settled(connection, select) if oid is None else prisma.view_definition(connection, oid)
     return found.strip().rstrip(";")

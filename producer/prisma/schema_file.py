@@ -35,7 +35,9 @@ def diff_names(path: Path, folder: Path) -> tuple[str, str]:
     """
     within, here = path.absolute().parent.resolve(), folder.absolute().resolve()
     name = (within / path.name).relative_to(os.path.commonpath([within, here])).as_posix()
-    return f"a/{name}", f"b/{name}"
+    # A tab ends a name that has spaces, as in git's own diffs.
+    end = "\t" if " " in name else ""
+    return f"a/{name}{end}", f"b/{name}{end}"
 
 
 def write_change(change: FileChange) -> str:

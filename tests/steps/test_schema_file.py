@@ -48,7 +48,7 @@ PLAN = """
 [database]
 name = "{database}"
 [prisma]
-schema = "app/schema.prisma"
+schema = "an app/schema.prisma"
 write = {write}
 [steps.uuid_fields]
 column = "public_id"
@@ -72,11 +72,11 @@ class Site:
 
     @property
     def schema(self) -> Path:
-        return self.folder / "app" / "schema.prisma"
+        return self.folder / "an app" / "schema.prisma"
 
     @property
     def beside(self) -> Path:
-        return self.folder / "app" / "schema.replank.prisma"
+        return self.folder / "an app" / "schema.replank.prisma"
 
     @property
     def plan(self) -> Path:
@@ -148,10 +148,10 @@ def test_in_place_forward_back_and_forward_again(site: Callable[[bool], Site]) -
     assert "enum MemberRole" in after
     for tool in (["patch", "-s", "-p1", "-i"], ["git", "apply"]):
         copy = here.folder / f"copy by {tool[0]}"
-        shutil.copytree(here.schema.parent, copy / "app")
+        shutil.copytree(here.schema.parent, copy / "an app")
         for name, text in (("rollback-06-restore-prisma-schema", SCHEMA), ("06-update-prisma-schema", after)):
             patched = subprocess.run([*tool, str(scripts / f"{name}.diff")], cwd=copy)
-            assert (patched.returncode, (copy / "app" / "schema.prisma").read_text()) == (0, text)
+            assert (patched.returncode, (copy / "an app" / "schema.prisma").read_text()) == (0, text)
     assert "sha256" in _events(rebuild)[0]
     told = {step.name: (step.phase, step.finished) for step in read_status(rebuild.connection).steps}
     assert told["06-update-prisma-schema"] == (2, True)
