@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replank.states import OPEN_RUNS, RunState
+from replank.messages import QUEUE_OF
+from replank.states import OPEN_RUNS, JobKind, RunState
 from sql.connection import Connection, row
 from sql.ledger import metrics
 from sql.ledger.runs import Run
@@ -28,6 +29,8 @@ class Load:
     waiting: int
     leased: int
     paused: bool = False
+    unheard: str = ""
+    """A queue from which nobody takes jobs, though they were sent again and again."""
     cpus: int | None = None
     job_s: float | None = None
 
@@ -54,6 +57,12 @@ def _wanted(load: Load) -> tuple[int, str]:
     jobs = load.waiting + load.leased
     if load.paused:
         return max(load.processes, 1), "paused: nothing begins, so no number would change anything"
+    if load.unheard and load.leased < load.processes:
+        words = (
+            f"nobody takes jobs of the queue {load.unheard}, though {load.processes - load.leased} processes are idle: "
+            f"`replank worker --queues {load.unheard}`"
+        )
+        return load.processes + 1, words
     if jobs == 0:
         return 1, "no job waits that may begin; one is there when the next ones come"
     if load.window == 0:
@@ -71,9 +80,6 @@ def _wanted(load: Load) -> tuple[int, str]:
 
 
 def _more(load: Load, wanted: int, bound: str) -> tuple[int, str]:
-    if load.processes and load.leased < load.processes:
-        idle = load.processes - load.leased
-        return load.processes, f"{idle} processes are idle though {load.waiting} jobs wait: do they hear those queues?"
     if load.job_s is not None and load.job_s < SHORT_JOB_S:
         words = f"jobs take {load.job_s * 1000:.0f} ms, less than their way here: larger chunks (chunk_mb) would help"
         return max(load.processes, 1), words
@@ -85,6 +91,7 @@ def read_advice(connection: Connection, run: Run, *, waiting: int, leased: int) 
     if run.state not in OPEN_RUNS or run.state is RunState.ROLLING_BACK:
         return None
     lately = row(connection, query("metrics.lately"), {"run_id": run.run_id})
+    unheard = row(connection, query("metrics.unheard"), {"run_id": run.run_id})
     return advise(
         Load(
             processes=metrics.worker_sessions(connection),
@@ -92,6 +99,7 @@ def read_advice(connection: Connection, run: Run, *, waiting: int, leased: int) 
             waiting=waiting,
             leased=leased,
             paused=run.paused,
+            unheard="" if unheard is None or run.window_now == 0 else QUEUE_OF[JobKind(unheard["kind"])],
             cpus=run.plan.governor.server_cpus,
             job_s=None if lately is None else lately["seconds"],
         )

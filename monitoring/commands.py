@@ -20,6 +20,9 @@ from sql.ledger import runs
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 
+PATIENCE = {"lock_timeout": "8s"}
+"""Somebody may hold the ledger: then that is the news."""
+
 
 def register(app: typer.Typer) -> None:
     app.command("status")(status)
@@ -36,7 +39,7 @@ def status(
 ) -> None:
     """What the run does now: rows, rate, time left, jobs, problems. With --watch --json, an object on each line."""
     settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="status") as connection:
+    with connect(settings.database(), name="status", settings=PATIENCE) as connection:
         if watch:
             code = follow_json(connection) if as_json else follow(connection, people())
             raise typer.Exit(code)

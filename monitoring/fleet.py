@@ -22,6 +22,8 @@ LOOKING_AT_ONCE = 8
 
 WAITING = "waiting"
 UNREACHABLE = "unreachable"
+UNDRIVEN = "undriven"
+NOBODY = "nobody drives this run: whoever did has ended; the same `replank fleet run` goes on with it"
 OVER = (str(RunState.DONE), str(RunState.FINISHED))
 
 
@@ -47,7 +49,7 @@ class TargetStatus:
 
     @property
     def needs_person(self) -> bool:
-        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE)
+        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE, UNDRIVEN)
 
     def to_json(self) -> dict[str, Any]:
         left = self.eta_s
@@ -116,10 +118,11 @@ def _of_run(target: Target, status: Status) -> TargetStatus:
     done = sum(table.share * weight for table, weight in zip(status.tables, weights, strict=True))
     problems = [table.problem for table in status.tables if table.problem]
     over = run.state in (RunState.DONE, RunState.FINISHED)
+    undriven = run.state in (RunState.RUNNING, RunState.ROLLING_BACK) and status.leader is None
     return TargetStatus(
         name=target.name,
         host=target.host,
-        state=str(run.state),
+        state=UNDRIVEN if undriven else str(run.state),
         run_id=run.run_id,
         plan_digest=run.plan_digest,
         share=1.0 if over else done / max(sum(weights), 1),
@@ -128,5 +131,5 @@ def _of_run(target: Target, status: Status) -> TargetStatus:
         paused=run.paused,
         # A table is done only after its comparison, and the run only after all of its tables.
         verified=over and all(table.state == "done" for table in status.tables),
-        problem=run.reason or (problems[0] if problems else ""),
+        problem=run.reason or (problems[0] if problems else NOBODY if undriven else ""),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
@@ -16,10 +17,10 @@ _STYLE = """
 body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1b1f23;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4}
 td.n{text-align:right;font-variant-numeric:tabular-nums}meter{width:8rem}
-.done,.finished{color:#116329}.needs_person,.unreachable{color:#a40e26;font-weight:600}.running{color:#7d4e00}
+.done,.finished{color:#116329}.needs_person,.unreachable,.undriven{color:#a40e26;font-weight:600}.running{color:#7d4e00}
 @media (max-width:40rem){td:nth-child(2),th:nth-child(2){display:none}meter{width:4rem}}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}
-.done,.finished{color:#56d364}.needs_person,.unreachable{color:#ff7b72}.running{color:#e3b341}}
+.done,.finished{color:#56d364}.needs_person,.unreachable,.undriven{color:#ff7b72}.running{color:#e3b341}}
 """
 
 
@@ -30,8 +31,20 @@ def fleet_rows(status: FleetStatus) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def fleet_page(status: FleetStatus, *, stopped: str = "", refresh_s: int | None = REFRESH_S) -> str:
-    """A whole document. `stopped` says why nothing further begins; `refresh_s` None: it is not read again."""
+def fleet_page(
+    status: FleetStatus, *, stopped: str = "", refresh_s: int | None = REFRESH_S, at: datetime | None = None
+) -> str:
+    """A whole document. `stopped` says why nothing further begins; `refresh_s` None: it is not read again.
+
+    `at` is of when it is, now by default: a page that nobody writes any more must not look alive.
+    """
+    of = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    written = (
+        f"As of {of}."
+        if refresh_s is None
+        else f"As of {of}, read anew every {refresh_s} s. Where this time stands still, `replank fleet run` has ended: "
+        "ask <code>replank fleet status</code>."
+    ).replace("`replank fleet run`", "<code>replank fleet run</code>")
     counted = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
     again = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
     why = f'<p class="needs_person">{escape(stopped)}</p>' if stopped else ""
@@ -40,7 +53,7 @@ def fleet_page(status: FleetStatus, *, stopped: str = "", refresh_s: int | None 
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"{again}<title>Replank: {len(status.targets)} databases</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{len(status.targets)} databases, {100 * status.share:.0f} %</h1><p>{counted}</p>{why}"
+        f"<h1>{len(status.targets)} databases, {100 * status.share:.0f} %</h1><p>{counted}</p><p>{written}</p>{why}"
         f"{fleet_rows(status)}</body></html>\n"
     )
 

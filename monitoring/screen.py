@@ -71,8 +71,10 @@ def _head(status: Status) -> RenderableType:
     words.append(f"\njobs: {counted or 'none yet'}")
     if status.cutover_window is not None and status.cutover_window.reason:
         words.append(f"\ncutover held: {status.cutover_window.reason}", style="magenta")
-    if status.changes_waiting is not None:
-        words.append(f"\nreverse capture: {status.changes_waiting:,} changes waiting")
+    if status.way_back is not None:
+        words.append(f"\nreverse capture: {status.way_back.waiting:,} changes waiting")
+        for warning in status.way_back.warnings:
+            words.append(f"\n! {warning}", style="red")
     return words
 
 

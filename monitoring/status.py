@@ -12,17 +12,16 @@ from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.outlook import read_moment
 from monitoring.table_progress import TableProgress, read_table_progress
+from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobState, RunState
+from replank.states import OPEN_RUNS, JobState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, failed, jobs, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.runs import Run
-from sql.ledger.tables import ConversionSet
 from sql.ledger.work import Tally
-from sql.reverse_capture import waiting_changes
 
 RATE_WINDOW_S = 10.0
 DATA_STEP = ("08-migrate-uuid-types", 3)
@@ -57,8 +56,8 @@ class Status:
     step: tuple[str, int] = DATA_STEP
     """Name and phase of the step that is under way, or was the last one."""
     steps: tuple[StepProgress, ...] = ()
-    changes_waiting: int | None = None
-    """What reverse capture has logged since the cutover; None where there is no way back."""
+    way_back: WayBack | None = None
+    """What reverse capture has logged since the cutover, and what is known against going back; None without one."""
     gates: tuple[Gate, ...] = ()
     """As they stood when they were looked at last."""
     restraints: tuple[Restraint, ...] = ()
@@ -111,7 +110,7 @@ class Status:
             "sets": list(self.sets),
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
-            "reverse_capture": None if self.changes_waiting is None else {"waiting": self.changes_waiting},
+            "reverse_capture": None if self.way_back is None else self.way_back.to_json(),
             "coordinator": leader_json(self.leader),
             "workers": None if self.workers is None else self.workers.to_json(),
             "jobs": self.jobs,
@@ -129,8 +128,10 @@ def read_status(connection: Connection) -> Status:
     tallies = work.read_tallies(connection, run.run_id)
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    left = estimate(read_moment(connection, run, tallies))
+    # Where the run does not go on by itself, nobody knows how long it takes.
     sets = tables.read_sets(connection, run.run_id)
+    waits = run.reason or any(s.problem for s in sets if s.swapped_at is None)
+    left = None if waits else estimate(read_moment(connection, run, tallies))
     held_back = tuple(in_force(connection, run.run_id))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(
@@ -153,7 +154,7 @@ def read_status(connection: Connection) -> Status:
             )
             for planned in scripts.forward_scripts(connection, run.run_id)
         ),
-        changes_waiting=_changes_waiting(connection, run, sets),
+        way_back=read_way_back(connection, run, sets),
         gates=tuple(read_gates(connection, run.plan)),
         restraints=held_back,
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
@@ -186,12 +187,3 @@ def _may_begin(tallies: Sequence[Tally], held_back: Sequence[Restraint]) -> int:
 def _any_left_out(tallies: Sequence[Tally]) -> bool:
     """Whether it is worth looking for them among all jobs."""
     return any(tally.state in (JobState.SKIPPED, JobState.QUARANTINED) for tally in tallies)
-
-
-def _changes_waiting(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> int | None:
-    """Rows in the logs of the sets that are swapped and have not gone back."""
-    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
-    if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
-        return None
-    found = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
-    return waiting_changes(connection, found)

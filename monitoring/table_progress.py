@@ -48,6 +48,11 @@ CHUNKS_OF = {
 }
 """What a table's chunks are while it is in a state; from its verification on, those that were compared."""
 
+COMPARED = frozenset(
+    {TableState.READY, TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.RETURNED}
+)
+"""Every row was compared, and counted."""
+
 COPY_SHARE = 0.36
 VERIFY_SHARE = 0.22
 BACKFILL_SHARE = 0.89
@@ -125,6 +130,9 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
         return _progress_of_backfill(table, found)
     copies = [entry for (kind, _), entry in found.items() if kind == "copy" and entry["done"]]
     rows_done = copies[-1]["rows"] if copies else 0
+    if table.state in COMPARED:
+        # Counted by the verification; rows that came in by the log were never copied.
+        rows_done = table.rows_estimate
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
     # An estimate that was too low must not show 120 %; one past its stage is what was counted.
     total = rows_done if past_copy else max(table.rows_estimate, rows_done)

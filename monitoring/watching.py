@@ -91,8 +91,8 @@ def _head(view: View) -> list[Text]:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
     lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]
     lines += [_steps(view.steps), Text(f"jobs: {counted or 'none yet'}")]
-    if status.changes_waiting is not None:
-        lines.append(Text(f"reverse capture: {status.changes_waiting:,} changes waiting"))
+    if status.way_back is not None:
+        lines.append(Text(f"reverse capture: {status.way_back.waiting:,} changes waiting"))
     return lines
 
 
@@ -126,6 +126,7 @@ def _problems(view: View) -> list[Text]:
     said += [table.problem for table in status.tables if table.problem]
     said += [one["problem"] for one in status.sets if one["problem"]]
     said += [cache.problem for cache in status.caches.caches if cache.problem]
+    said += status.way_back.warnings if status.way_back is not None else []
     return [Text(f"! {words}", style="red") for words in dict.fromkeys(said)]
 
 

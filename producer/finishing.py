@@ -11,6 +11,7 @@ from psycopg import sql
 
 from producer.leader import try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
+from producer.panicked import watchful
 from producer.patience import Patience
 from producer.steps.scripting import ScriptRunner
 from producer.steps.turns import late_scripts, run_script
@@ -49,7 +50,7 @@ class Leftover:
         return {"what": self.what, "name": self.name, "bytes": self.bytes}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Finishing:
     """One finish, on a connection of its own."""
 
@@ -100,6 +101,7 @@ class Finishing:
             raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
         runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
         limit = run.plan.options.lock_timeout_ms
+        self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
         patience = Patience(
             attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
         )

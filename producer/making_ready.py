@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg import IsolationLevel, errors, sql
 
@@ -14,11 +15,12 @@ from sql import capture, catalogue
 from sql.connection import Connection, apply_settings, isolated
 from sql.dropping import put_aside
 from sql.enum_drift import refuse_renamed_values
-from sql.ledger import tables
+from sql.ledger import runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.newer_parts import refuse_newer
 from sql.pair import Pair, as_new, create_was
+from sql.reverse_capture import Captured, captured, provable, switch_on_again
 from sql.reverse_drain import why_it_does_not_fit
 from sql.reverse_verification import differing_rows
 from sql.spellings import build_map, map_table, places
@@ -83,6 +85,7 @@ class MakingReady:
         back = read_set(self.connection, self.run, one)
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
+        self._switch_on_again(back)
         refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
@@ -102,6 +105,37 @@ class MakingReady:
                 f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
                 "way back. `replank finish` removes what was kept for it."
             )
+
+    def _switch_on_again(self, back: SetBack) -> None:
+        """Capture that somebody has switched off, by `DISABLE TRIGGER ALL` perhaps.
+
+        From here on nothing is missed, and what was missed before is found by the comparison of all rows, which comes
+        after this. Where that could not find everything, it stays off, and the refusal that follows says why.
+        """
+        known = captured(self.connection, [pair.spec for pair in back.pairs])
+        for pair in back.pairs:
+            if known[pair.spec.table_no] is Captured.NOT_ALWAYS and provable(pair.spec):
+                options = self.run.plan.options
+                self.patience.until_granted(
+                    partial(
+                        switch_on_again, self.connection, pair.spec, pair.new, lock_timeout_ms=options.lock_timeout_ms
+                    ),
+                    what=pair.spec.full_name,
+                    command="replank rollback",
+                )
+                words = (
+                    "its triggers replank_capture_back_… were not switched on; they are now, and the comparison of "
+                    "every row tells whether a change was missed"
+                )
+                self.say(f"{pair.spec.full_name}: {words}")
+                runs.add_event(
+                    self.connection,
+                    self.run.run_id,
+                    actor="operator",
+                    kind="rollback",
+                    subject=pair.spec.full_name,
+                    message=words,
+                )
 
     def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
         """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""
@@ -150,7 +184,8 @@ class MakingReady:
         raise NeedsPerson(
             f"{pair.spec.full_name}: past and new table differ in rows that nobody is known to have changed: "
             f"{'; '.join(differing)}. Nothing has changed places. Was a partition dropped or attached, or the "
-            "past table written to? Make both say the same, then `replank rollback` again."
+            "past table written to, or the capture switched off for a time? Make both say the same, then `replank "
+            "rollback` again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
         )
 
     def _try_keys(self, back: SetBack) -> None:

@@ -14,13 +14,14 @@ from typing import TypeVar
 import psycopg
 
 from producer.probing import probe_tables
-from replank.measurement import AuditProbe, LostTexts, MeasuredQuery, Measurement
+from replank.measurement import AuditPart, AuditProbe, LostTexts, MeasuredQuery, Measurement
 from replank.plan import Plan
 from replank.plan_words import split_name
 from replank.success_plan import SuccessPlan
 from replank.table_spec import TableSpec
 from sql import measuring
-from sql.connection import Connection
+from sql.connection import Connection, apply_settings
+from sql.definitions import read_definitions
 from sql.ledger import measurements, tables
 from sql.ledger.runs import Run
 from sql.measuring import Once, read_only
@@ -91,6 +92,9 @@ class _Measuring:
         security = self._part("rights", lambda: measuring.read_security(self._connection)) or []
         measured = self._time([query for query in queries if query.timed])
         measured += [self._planned(query) for query in queries if not query.timed]
+        definitions = {} if specs is not None else self._part("definitions", lambda: self._definitions(schemas)) or {}
+        # Read before the probes: what is changed beside them is not what they proved.
+        parts = None if specs is None else self._audit_parts()
         return Measurement(
             taken_at=taken_at,
             queries=tuple(measured),
@@ -98,6 +102,8 @@ class _Measuring:
             activity=activity,
             security=tuple(security),
             audit=None if specs is None else self._audit(),
+            audit_parts=parts,
+            definitions=definitions,
             lost_texts=tuple(self._lost_texts(specs or (), known)),
             problems=tuple(self._problems),
             seconds=round(time.monotonic() - began, 3),
@@ -163,6 +169,17 @@ class _Measuring:
             if self._connection.closed:
                 raise
             return measuring.said(error)
+
+    def _definitions(self, schemas: set[str]) -> dict[str, str]:
+        # How the server writes names in a definition depends on it.
+        apply_settings(self._connection, {"search_path": "pg_catalog"}, local=True)
+        return read_definitions(self._connection, schemas)
+
+    def _audit_parts(self) -> tuple[AuditPart, ...] | None:
+        asked = self._plan.steps.audit_log
+        if asked is None or not self._plan.success.probe_audit:
+            return None
+        return self._part("audit log", lambda: measuring.audit_parts(self._connection, asked.table_schema))
 
     def _audit(self) -> tuple[AuditProbe, ...] | None:
         asked = self._plan.steps.audit_log

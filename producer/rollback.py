@@ -13,6 +13,7 @@ from psycopg import sql
 from producer.cache_resolution import plan_caches
 from producer.going_back import GoingBack
 from producer.leader import try_to_lead
+from producer.panicked import watchful
 from producer.removing import remove_cache, remove_table
 from producer.steps.turns import DATA_PHASE, undo_scripts
 from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
@@ -56,6 +57,7 @@ def roll_back(
             _refuse_without_capture(connection, run)
             # A pause was for the way forward; one that comes from now on stops this.
             restraints.lift_all(connection, run.run_id)
+    sleep = watchful(connection, run, sleep, command="replank rollback")
     _wait_for_leadership(connection, sleep)
     _end_jobs(connection, run, say, sleep)
     going_back = GoingBack(connection=connection, run=run, say=say, sleep=sleep, random_source=random_source)

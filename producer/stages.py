@@ -26,6 +26,7 @@ from sql.indexes import IndexSpec
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Unfinished
 from sql.ledger.tables import RunTable
+from sql.shapes import refuse_changed_shapes
 
 CUT_AHEAD_JOBS = 256
 
@@ -109,8 +110,17 @@ class Stages(Turn):
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
             tables.add_change_log(self.connection, spec)
+            self._refuse_changed(table, built=False)
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
+
+    def _refuse_changed(self, table: RunTable, *, built: bool = True) -> None:
+        """In the transaction that makes something of the next table as the live one's definition is now.
+
+        At the cutover both are compared, but a change that was undone by then would have stayed in the next table.
+        Raises NeedsPerson where the definition is not the planned one: nothing of what was made stays.
+        """
+        refuse_changed_shapes(self.connection, [table.spec], built=built)
 
     def _later(self, table: RunTable, problem: str) -> None:
         delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)
@@ -177,6 +187,7 @@ class Stages(Turn):
                 generation=table.generation,
                 details=[asdict(index) for index in missing],
             )
+            self._refuse_changed(table)
             tables.move_table(self.connection, table.spec, TableState.INDEXING)
         return True
 
@@ -184,6 +195,7 @@ class Stages(Turn):
         found = self._indexes(table)
         with self.connection.transaction():
             next_indexes.stand_on_indexes(self.connection, table.spec, found)
+            self._refuse_changed(table)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         return True

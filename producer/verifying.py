@@ -111,6 +111,7 @@ class Verifying(Turn):
             elif sides.equal:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.READY)
+                tables.set_rows(self.connection, table.spec, sides.rows_live)
                 self.say(
                     table.run_id,
                     "verification",

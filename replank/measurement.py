@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from statistics import median
@@ -90,6 +90,28 @@ class AuditProbe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditPart:
+    """Something that the audit log's proof stands on, with a hash of its definition.
+
+    `table` is the one whose trigger it is, empty for what works for all. `on_log` is true for what acts on the log.
+    """
+
+    name: str
+    table: str
+    on_log: bool
+    hash: str
+
+
+def changed_parts(before: Sequence[AuditPart], now: Sequence[AuditPart]) -> list[tuple[str, str]]:
+    """Table (empty: all) and words of each part that is not as it was. A new trigger of a table only captures more."""
+    old, new = {part.name: part for part in before}, {part.name: part for part in now}
+    changed = [(part.table, f"{name} is gone") for name, part in old.items() if name not in new]
+    changed += [(p.table, f"{name} was changed") for name, p in old.items() if name in new and new[name] != p]
+    changed += [(p.table, f"{name} is new") for name, p in new.items() if p.on_log and name not in old]
+    return sorted(changed)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LostTexts:
     """Texts that became NULL because the plan says so. `values` is None where that could not be counted."""
 
@@ -109,6 +131,8 @@ class Measurement:
     activity: Mapping[str, Any] = field(default_factory=dict)
     security: tuple[SecurityFact, ...] = ()
     audit: tuple[AuditProbe, ...] | None = None
+    audit_parts: tuple[AuditPart, ...] | None = None
+    definitions: Mapping[str, str] = field(default_factory=dict)
     lost_texts: tuple[LostTexts, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -125,6 +149,10 @@ class Measurement:
             activity=document["activity"],
             security=tuple(SecurityFact(**fact) for fact in document["security"]),
             audit=None if document["audit"] is None else tuple(_probe(p) for p in document["audit"]),
+            audit_parts=None
+            if document["audit_parts"] is None
+            else tuple(AuditPart(**part) for part in document["audit_parts"]),
+            definitions=document["definitions"],
             lost_texts=tuple(LostTexts(**lost) for lost in document["lost_texts"]),
             problems=tuple(document["problems"]),
         )

@@ -16,7 +16,6 @@ from psycopg import IsolationLevel, errors, sql
 
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
-from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
@@ -28,6 +27,7 @@ from sql.ledger import quarantines
 from sql.named import query
 from sql.reverse_capture import prepare_capture, switched_on
 from sql.settling import settle
+from sql.shapes import refuse_changed_shapes
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -233,21 +233,6 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
         if spec.table_no in waiting:
             _drain_equal(connection, spec, ())
     return sum(waiting.values())
-
-
-def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec]) -> None:
-    """Raises NeedsPerson where a live table's definition is not what the next table was built from."""
-    with connection.transaction():
-        # Planning these queries costs ten times what they cost; their plans do not depend on the table.
-        apply_settings(connection, {"plan_cache_mode": "force_generic_plan"}, local=True)
-        found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
-    for spec, present in found:
-        if present != spec.shape:
-            what = catalogue.changed(spec.shape, present)
-            raise NeedsPerson(
-                f"{spec.full_name}: its definition was changed during the run ({what}). The next table does not have "
-                "the change: undo it and `replank retry`, or `replank rollback` and run again."
-            )
 
 
 def _missed(connection: Connection, oids: Sequence[int], waited_s: float | None, error: psycopg.Error) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from replank.measurement import MeasuredColumn, MeasuredTable, SecurityFact
+from replank.measurement import AuditPart, MeasuredColumn, MeasuredTable, SecurityFact
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.connection import Connection, apply_settings, row, rows, value
 from sql.conversion import is_valid
@@ -146,6 +146,14 @@ def audited(connection: Connection, schema: str) -> dict[str, tuple[str, ...]]:
     """Table → writes that the audit log in `schema` captures now, of insert, update, delete, truncate."""
     found = rows(connection, query("measuring.audit_triggers"), {"schema": schema})
     return {f"{r['schema']}.{r['name']}": tuple(r["captured"]) for r in found}
+
+
+def audit_parts(connection: Connection, schema: str) -> tuple[AuditPart, ...]:
+    """What captures for the audit log in `schema`, and what acts on the log's own tables, as they are now."""
+    with connection.transaction():
+        # How the server writes names in a definition depends on it.
+        apply_settings(connection, {"search_path": "pg_catalog"}, local=True)
+        return tuple(AuditPart(**r) for r in rows(connection, query("measuring.audit_parts"), {"schema": schema}))
 
 
 def counted_lookups(connection: Connection, schema: str) -> tuple[int, int] | None:

@@ -13,26 +13,33 @@ from sql.moving import hanging_on, home
 from sql.named import query
 from sql.on_update import function_name
 from sql.pair import Pair
-from sql.reverse_capture import captures
+from sql.reverse_capture import Captured, captured
 
 
 def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: Iterable[Mapping[str, Any]]) -> None:
     """Raises NeedsPerson where going back would lose an object, or where changes were not captured."""
+    known = captured(connection, [pair.spec for pair in pairs])
     for pair in pairs:
-        if not captures(connection, pair.spec, pair.new.oid):
+        if known[pair.spec.table_no] is Captured.NOT_ALWAYS:
             raise NeedsPerson(
-                f"{pair.spec.full_name}: its triggers replank_capture_back_… were dropped or disabled, or it is "
-                "another table than the cutover's. Its changes are not known, so there is no way back without loss."
+                f"{pair.spec.full_name}: its triggers replank_capture_back_… were disabled for a time, or still are. "
+                "What changed then is not known, and a comparison cannot find it in columns that the run has filled, "
+                "so there is no way back without loss."
+            )
+        if known[pair.spec.table_no] is not Captured.ALL:
+            raise NeedsPerson(
+                f"{pair.spec.full_name}: its triggers replank_capture_back_… were dropped, or it is another table than "
+                "the cutover's. Its changes are not known, so there is no way back without loss."
             )
     found = [f"{what} {name} of {p.spec.full_name}" for p in pairs for what, name in _newer(connection, p)]
     found += _newer_dependents(connection, pairs)
-    known = {(key["schema"], key["table_name"], key["name"]) for key in foreign_keys}
+    known_keys = {(key["schema"], key["table_name"], key["name"]) for key in foreign_keys}
     members = {(r.schema, r.name): p.spec for p in pairs for r in p.new.relations}
     for key in catalogue.read_foreign_keys(connection, [pair.new.oid for pair in pairs]):
         whole = members.get((key.schema, key.table_name))
         # Before 18 the leaves of a partitioned table hold its key until it is validated.
         names = {(key.schema, key.table_name, key.name)} | ({(whole.schema, whole.name, key.name)} if whole else set())
-        if not names & known:
+        if not names & known_keys:
             found.append(f"foreign key {key.name} of {key.schema}.{key.table_name}")
     if found:
         raise NeedsPerson(

@@ -6,8 +6,9 @@ function gets its body. So the filling of the next table is not logged, and ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Literal
 
 from psycopg import sql
 
@@ -85,11 +86,58 @@ def is_installed(connection: Connection, spec: TableSpec) -> bool:
     return bool(value(connection, query("going_back.is_installed"), {"function": function_name(spec)}))
 
 
-def captures(connection: Connection, spec: TableSpec, oid: int) -> bool:
-    """Whether the triggers stand on the relation `oid` and nobody has switched one off."""
+class Captured(StrEnum):
+    """What is known of a table's changes since its cutover."""
+
+    ALL = "all"
+    NOT_ALWAYS = "not always"
+    """Its triggers stand, and one was switched off: perhaps for a time, perhaps until now."""
+    NOT = "not"
+    """Triggers are gone, or it is another table than the cutover's."""
+    NO_PAST = "no past"
+    """Its past table is gone."""
+
+
+def captured(connection: Connection, specs: Iterable[TableSpec]) -> dict[int, Captured]:
+    """Number of a table → what is captured of it, of tables that are swapped."""
+    by_number = {spec.table_no: spec for spec in specs}
+    named = {
+        "numbers": list(by_number),
+        "schemas": [spec.schema for spec in by_number.values()],
+        "names": [spec.name for spec in by_number.values()],
+        "past_schemas": [spec.past_schema for spec in by_number.values()],
+        "functions": [function_name(spec) for spec in by_number.values()],
+    }
+    found = rows(connection, query("going_back.captures"), named)
+    return {r["table_no"]: _captured(by_number[r["table_no"]], r) for r in found}
+
+
+def _captured(spec: TableSpec, found: Mapping[str, Any]) -> Captured:
+    if found["past_oid"] != spec.oid:
+        return Captured.NO_PAST
     wanted = len(EACH_STATEMENT) if _each(spec) == "statement" else 2
-    named = {"oid": oid, "function": function_name(spec)}
-    return bool(value(connection, query("going_back.capturing"), named) == wanted)
+    if found["standing"] != wanted:
+        return Captured.NOT
+    return Captured.NOT_ALWAYS if found["off"] else Captured.ALL
+
+
+def provable(spec: TableSpec) -> bool:
+    """Whether comparing past and new table finds every change that was not captured.
+
+    Columns that the run has filled are others by right, so what was written to them is not found.
+    """
+    return not any(column.value for column in spec.columns)
+
+
+def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, lock_timeout_ms: int) -> None:
+    """Triggers that somebody has switched off fire always again. `new` is the table as it is now, with partitions."""
+    oids = [relation.oid for relation in (new, *new.partitions)]
+    named = {"function": function_name(spec), "oids": oids}
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        for found in rows(connection, query("going_back.not_always"), named):
+            table, trigger = sql.Identifier(found["schema"], found["name"]), sql.Identifier(found["trigger"])
+            connection.execute(sql.SQL("ALTER TABLE ONLY {} ENABLE ALWAYS TRIGGER {}").format(table, trigger))
 
 
 def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:

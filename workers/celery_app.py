@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +18,7 @@ from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
 from workers.executor import Executor
+from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class Child:
         if self._executor is None or self._executor.connection.closed:
             # Not before the fork: what sends spans is a thread.
             self._tracing = self._tracing or tracing_from(os.environ)
-            name = f"{socket.gethostname()}:{os.getpid()}"
+            name = worker_name(os.getpid())
             self._executor = Executor(
                 connection=connect(self._settings.database(), name=f"worker {name}", settings=SESSION),
                 worker=name,

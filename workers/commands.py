@@ -21,6 +21,7 @@ from replank.messages import QUEUES
 from replank.settings import load_settings
 from sql.identity import identity_of
 from workers.celery_app import build_app
+from workers.soft_stop import wait_for_jobs
 from workers.window_autoscaler import WindowAutoscaler
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ def worker(
         without_gossip=True,
         without_mingle=True,
     )
+    running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
     running.start()
     raise typer.Exit(running.exitcode or 0)
 

@@ -106,7 +106,8 @@ def _of_database(error: psycopg.Error) -> Verdict:
         return _verdict("connection lost", state, words, again=True)
     of_row = next((name for start, name in OF_ROWS.items() if state.startswith(start)), None)
     name = LASTING.get(state, of_row or "database error")
-    return _verdict(name, state, words, again=False, smaller=of_row is not None)
+    # What nobody knows may well be one row's: a function may raise whatever it likes.
+    return _verdict(name, state, words, again=False, smaller=of_row is not None or state not in LASTING)
 
 
 def _verdict(

@@ -20,7 +20,8 @@ LATE_SPANS = 3
 class Speed:
     """What one server process has seen of a run's speed."""
 
-    _run_id: int | None = None
+    _run: tuple[int, datetime] | None = None
+    """Its number and when it began: after a rollback numbers begin again."""
     _read_until: int = 0
     _rows: dict[int, dict[str, int]] = field(default_factory=dict)
     """By the number of the span since 1970."""
@@ -29,8 +30,8 @@ class Speed:
         """`since`, `span_s`, and `rows` of each kind of job in each span; the newest span is not over yet."""
         newest = int((run.finished_at or at).timestamp()) // SPAN_S
         oldest = newest - SPANS + 1
-        if run.run_id != self._run_id:
-            self._run_id, self._read_until, self._rows = run.run_id, 0, {}
+        if (run.run_id, run.created_at) != self._run:
+            self._run, self._read_until, self._rows = (run.run_id, run.created_at), 0, {}
         start = max(oldest, self._read_until - LATE_SPANS)
         since = datetime.fromtimestamp(start * SPAN_S, tz=UTC)
         self._rows = {span: rows for span, rows in self._rows.items() if oldest <= span < start}

@@ -10,8 +10,10 @@ from typing import Any
 from monitoring.caches import CachesProgress, read_caches
 from monitoring.durations import spans_of
 from monitoring.quarantine import rows_aside
+from monitoring.report.audit_facts import AuditFacts, read_audit
 from monitoring.report.speed import Speed, compare_queries
 from monitoring.report.statements import ErrorsStatement, JournalStatement
+from monitoring.way_back import WayBack, read_way_back
 from replank.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.states import JobKind, RunState, TableState
 from sql import measuring
@@ -103,7 +105,7 @@ class Facts:
     security: tuple[SecurityFact, ...]
     verified: tuple[VerifiedTable, ...]
     hits: tuple[Hits, ...]
-    audit_gaps: tuple[tuple[str, str], ...]
+    audit: AuditFacts
     activity: dict[str, Any]
     steps: tuple[StepTimes, ...]
     stages: dict[str, tuple[datetime, datetime]]
@@ -118,6 +120,7 @@ class Facts:
     unvalidated: tuple[str, ...]
     invalid: tuple[str, ...]
     caches: CachesProgress
+    way_back: WayBack | None = None
     given: Given = field(default_factory=Given)
 
     @property
@@ -167,6 +170,8 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     run_id = run.run_id
     known = measurements.read_measurements(connection, run_id)
     run_tables = tables.read_tables(connection, run_id)
+    sets = tables.read_sets(connection, run_id)
+    found = measuring.read_tables(connection, schemas)
     steps = history.read_steps(connection, run_id)
     now = connection.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
@@ -179,15 +184,15 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         server=connection.info.parameter_status("server_version") or "",
         before=known.get("before"),
         after=known.get("after"),
-        tables=tuple(measuring.read_tables(connection, schemas)),
+        tables=tuple(found),
         security=tuple(measuring.read_security(connection)),
         verified=tuple(_verified(connection, table) for table in run_tables),
         hits=tuple(_hits(connection, run, caches)),
-        audit_gaps=tuple(_audit_gaps(connection, run, audited)),
+        audit=read_audit(connection, run, measured=found, known=known, audited=audited),
         activity=measuring.read_activity(connection),
         steps=tuple(steps),
         stages=spans_of(runs.table_seconds(connection, run_id), began),
-        sets=tuple(tables.read_sets(connection, run_id)),
+        sets=tuple(sets),
         members=_members(run_tables),
         rows_over_time=tuple(history.rows_over_time(connection, run_id, since=run.created_at, span_s=span_s)),
         span_s=span_s,
@@ -198,6 +203,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         unvalidated=tuple(measuring.unvalidated_keys(connection, schemas)),
         invalid=tuple(measuring.invalid_indexes(connection, schemas)),
         caches=caches,
+        way_back=read_way_back(connection, run, sets),
         given=given,
     )
 
@@ -233,17 +239,3 @@ def _hits(connection: Connection, run: Run, caches: CachesProgress) -> list[Hits
             counts = after["of"] != "blocks"
             found.append(Hits(name=name, hits=after["hits"], misses=after["misses"], counts=counts))
     return found
-
-
-def _audit_gaps(connection: Connection, run: Run, audited: Sequence[str]) -> list[tuple[str, str]]:
-    """Tables of which some writes are not captured now."""
-    asked = run.plan.steps.audit_log
-    if asked is None:
-        return []
-    captured = measuring.audited(connection, asked.table_schema)
-    gaps: list[tuple[str, str]] = []
-    for table in audited:
-        lacking = [w for w in ("insert", "update", "delete", "truncate") if w not in captured.get(table, ())]
-        if lacking:
-            gaps.append((table, f"no trigger that is switched on captures {', '.join(lacking)} now"))
-    return gaps

@@ -36,7 +36,9 @@ def zero_data_loss(facts: Facts) -> Criterion:
         [] if journal is None else list(journal.sentences or ([f"{journal.count} writes"] if journal.count else []))
     )
     lost = sum(differing.values()) + sum(count or 0 for count in texts.values()) + (journal.count if journal else 0)
-    decided = bool(facts.verified) and not waiting
+    # A journal in which nothing was looked for is a check that did not take place, not one that found nothing.
+    empty = journal is not None and not journal.checked and not against
+    decided = bool(facts.verified) and not waiting and not empty
     return Criterion(
         criterion="Zero data loss",
         measured=lost if decided else None,
@@ -69,6 +71,8 @@ def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
         words.append(f"{len(counted)} of {len(facts.compared)} tables compared again now")
     if facts.journal is not None:
         words.append(
-            f"{number(facts.journal.checked)} writes of the journal looked for, {facts.journal.count} not found"
+            "the journal's file says that 0 writes were checked, so nothing of it is known"
+            if not facts.journal.checked
+            else f"{number(facts.journal.checked)} writes of the journal looked for, {facts.journal.count} not found"
         )
     return "; ".join(words) + (f". Against it: {'; '.join(against[:5])}" if against else "")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.figures import ComparedFigure, compare_with_rehearsal
+from monitoring.gates import window_at
 from monitoring.report.facts import Note
 from monitoring.report.verdict import duration, size
 from sql.connection import Connection
-from sql.ledger import gates
+from sql.ledger import gates, tables
+from sql.ledger.gates import Word
 from sql.ledger.runs import Run
 
 
@@ -20,24 +22,53 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
     if run.plan.gates is None or barrier is None:
         return ()
     overridden = [str(gate["name"]) for gate in barrier.gates if gate["state"] == "overridden"]
+    later = _gone_past_later(connection, run, overridden)
     words = "Every gate had passed when the data migration began."
     if barrier.passed_at is None:
         words = "The data migration has not begun: gates are open."
     elif overridden:
         words = f"Gone past by a person's word, with the reason below: {', '.join(overridden)}."
+    if later:
+        words += f" Gone past by a person's word after that: {', '.join(word.gate for word in later)}."
+    outside = _outside_of_windows(connection, run)
+    if outside:
+        words += f" Changed places outside of the plan's windows: {', '.join(outside)}."
     return (
         Note(
             title="Gates before the data migration",
             words=words,
             headings=("gate", "state", "by", "when", "reason or evidence"),
-            rows=[_gate(gate) for gate in barrier.gates],
+            rows=[*(_gate(gate) for gate in barrier.gates), *(_word(word) for word in later)],
         ),
     )
 
 
+def _gone_past_later(connection: Connection, run: Run, known: Sequence[str]) -> list[Word]:
+    """Overrides that were not there yet when the gates were looked at, as those of the window are, mostly."""
+    said = gates.words_of_people(connection, run.plan_digest)
+    return [word for (gate, kind), word in sorted(said.items()) if kind == "overridden" and gate not in known]
+
+
+def _outside_of_windows(connection: Connection, run: Run) -> list[str]:
+    """Sets that changed places when no window of the plan was open."""
+    asked = run.plan.gates
+    if asked is None or not asked.windows:
+        return []
+    swapped = [(f"set {one.set_no}", one.swapped_at) for one in tables.read_sets(connection, run.run_id)]
+    return [f"{name} at {_moment(at)}" for name, at in swapped if at is not None and window_at(asked, at).reason]
+
+
+def _word(word: Word) -> tuple[str, ...]:
+    return word.gate.replace("_", " "), "overridden afterwards", word.by, _moment(word.at), word.words
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _gate(gate: Mapping[str, Any]) -> tuple[str, ...]:
     at = gate.get("at")
-    when = f"{datetime.fromisoformat(str(at)).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+    when = _moment(datetime.fromisoformat(str(at))) if at else ""
     name, state, by, reason = (str(gate.get(part) or "") for part in ("name", "state", "by", "reason"))
     return name.replace("_", " "), state, by, when, reason
 

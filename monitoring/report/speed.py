@@ -94,6 +94,12 @@ class Speed:
         return median(found) if found else None
 
     @property
+    def surely_faster(self) -> float | None:
+        """The same with 0 for every query whose difference may be chance: what is left of the figure without luck."""
+        found = [0.0 if query.scattered else query.faster for query in self.timed if query.faster is not None]
+        return median(found) if found else None
+
+    @property
     def total_ms(self) -> tuple[float, float]:
         pairs = [(q.before.median_ms, q.after.median_ms) for q in self.timed if q.after and q.faster is not None]
         return sum(b or 0 for b, _ in pairs), sum(a or 0 for _, a in pairs)

@@ -34,6 +34,11 @@ class Criterion:
         }
 
 
+def undecided(criterion: str, shown: str, how: str, target: float | None = None) -> Criterion:
+    """One that nobody can judge, and why."""
+    return Criterion(criterion=criterion, measured=None, shown=shown, target=target, target_shown="", met=None, how=how)
+
+
 def number(value: float) -> str:
     """`12,345`."""
     return f"{value:,.0f}"

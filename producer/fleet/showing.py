@@ -15,7 +15,7 @@ from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.fleet_page import fleet_page, write_page
 from monitoring.screen import COLOUR, seconds
 
-_FIRST = {"needs_person": 0, "unreachable": 0, "rolling_back": 1, "running": 1, "waiting": 2}
+_FIRST = {"needs_person": 0, "unreachable": 0, "undriven": 0, "rolling_back": 1, "running": 1, "waiting": 2}
 BAR_CELLS = 16
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from producer.gates.looking import look
+from replank.errors import NeedsPerson
 from replank.plan import Plan
-from replank.states import RunState
+from replank.states import RunState, TableState
 from sql.connection import Connection
-from sql.ledger import gates, runs
+from sql.ledger import gates, runs, tables
 from sql.ledger.gates import Gate
 from sql.ledger.runs import Run
+from sql.shapes import refuse_changed_shapes
 
 
 def why_closed(connection: Connection, run: Run) -> str:
@@ -22,14 +24,30 @@ def why_closed(connection: Connection, run: Run) -> str:
         return ""
     found = look(connection, run.plan)
     still_open = [gate for gate in found if gate.is_open]
+    changed = _changed_since_planned(connection, run)
+    passes = not still_open and not changed
     with connection.transaction():
-        gates.set_barrier(connection, run.run_id, passed=not still_open, gates=found)
-        if not still_open:
+        gates.set_barrier(connection, run.run_id, passed=passes, gates=found)
+        if passes:
             gates.measure(connection, run.run_id)
-        if found and not still_open:
+        if found and passes:
             words = ", ".join(f"{gate.name} {gate.state}" for gate in found)
             runs.add_event(connection, run.run_id, actor="coordinator", kind="gates", message=words)
-    return _words(still_open) if still_open else ""
+    return _words(still_open) if still_open else changed
+
+
+def _changed_since_planned(connection: Connection, run: Run) -> str:
+    """Which tables somebody has changed while the run waited here; empty for none. Nothing is built of any by now."""
+    specs = [
+        table.spec
+        for table in tables.read_tables(connection, run.run_id)
+        if table.state is TableState.PLANNED and table.spec.method == "rebuild"
+    ]
+    try:
+        refuse_changed_shapes(connection, specs, built=False)
+    except NeedsPerson as error:
+        return f"the data migration does not begin. {error}"
+    return ""
 
 
 def _words(still_open: Sequence[Gate]) -> str:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from producer.gates.ages import in_words
+from producer.measuring import plan_schemas
 from producer.steps.compiling import compile_steps
 from replank.errors import WrongUse
 from replank.gates_plan import RehearsalGatePlan, age_of
 from replank.plan import Plan
 from sql.connection import Connection
-from sql.ledger import gates, runs, scripts
+from sql.definitions import changed_definitions, read_definitions
+from sql.ledger import gates, measurements, runs, scripts
 from sql.ledger.gates import Gate
 
 REMEDY = "`replank rehearse PLAN`"
 
+SHOWN = 5
 NOT_REHEARSED = (6, 11)
 """The schema file is the real one, which a rehearsal leaves alone; step 11 ends the way back that is rehearsed."""
 
@@ -31,8 +34,23 @@ def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePl
         return _open("rehearsed", f"the last rehearsal failed: {word.words}", word.evidence)
     if word.age > age_of(asked.max_age):
         return _open("rehearsed", f"rehearsed {word.age.days} days ago; the plan allows {asked.max_age}", word.evidence)
+    changed = changed_definitions(word.evidence["definitions"], _begun_with(connection, plan))
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        words = f"since the rehearsal {', '.join(changed[:SHOWN])}{more}: it was of other tables than the run's"
+        return _open("rehearsed", words, {**word.evidence, "changed": changed})
     reason = f"{in_words(word.age)} ago: {word.words}"
     return Gate(name="rehearsed", state="passed", by=word.by, at=word.at, reason=reason, evidence=word.evidence)
+
+
+def _begun_with(connection: Connection, plan: Plan) -> Mapping[str, str]:
+    """The tables that the open run began with; those of now where it has not begun. Its own scripts change them."""
+    run = runs.open_run(connection)
+    if run is not None and run.plan_digest == plan.digest():
+        before = measurements.read_measurements(connection, run.run_id).get("before")
+        if before is not None:
+            return before.definitions
+    return read_definitions(connection, plan_schemas(plan))
 
 
 def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:

@@ -15,6 +15,7 @@ from types import TracebackType
 import psycopg
 import structlog
 
+from monitoring.output import people
 from producer.notifying.delivering import FIRST_WAIT_S, deliver
 from producer.notifying.messages import kinds_of, message_of
 from producer.notifying.receivers import Receiver
@@ -29,8 +30,13 @@ log = structlog.get_logger()
 
 POLL_S = 1.0
 RECONNECT_S = 2.0
-FLUSH_S = 5.0
+FLUSH_S = 15.0
 """What a command that ends waits for receivers at the most; what is left is told by whoever comes next."""
+
+LEFT = (
+    "Not all notifications were taken: a receiver does not answer, or refuses. The ledger keeps what is left; "
+    "`replank notify --once` delivers it, `replank notify` stays until it is."
+)
 
 SESSION = {"statement_timeout": "10s", "lock_timeout": "2s"}
 
@@ -155,7 +161,8 @@ class Notifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for receivers, but not long: the run is what it is, whether they hear of it now or later."""
-        self.finish(FLUSH_S)
+        if not self.finish(FLUSH_S):
+            people().print(LEFT, markup=False, soft_wrap=True)
 
     def tell_last(self, event: Event) -> None:
         """The run's last word, where no ledger can hold it any more."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -23,7 +23,7 @@ from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.ledger import quarantines, tables
 from sql.ledger.runs import Run
-from sql.quarantine_return import Corrected, correct, kept_value, look_again
+from sql.quarantine_return import Corrected, Correction, correct, kept_value, look_again
 
 NEEDED = ("table", "key", "column", "value")
 
@@ -52,51 +52,78 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
     refuse_going_back(run)
     specs = _open_tables(connection, run)
     lines = list(given)
-    changed = same = 0
     try:
         with connection.transaction():
             connection.execute("SET CONSTRAINTS ALL DEFERRED")
             # The application's triggers fire, as on its own writes, and find what they name.
             connection.execute("SET LOCAL search_path TO DEFAULT")
-            for line in lines:
-                if _fix_line(connection, specs, line):
-                    changed += 1
-                else:
-                    same += 1
+            wanted = _wanted(connection, specs, lines)
+            _correct(connection, wanted)
+            changed = sum(len(row.lines) for row in wanted)
             note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {changed}")
     except psycopg.Error as error:
         if connection.closed:
             raise
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         raise WrongUse(
-            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. A key that others refer to "
-            "can be changed here where their foreign key says ON UPDATE CASCADE or is deferrable; else do it by hand."
+            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. A key and all rows that "
+            "refer to it must be corrected together, from one file, and none may have changed since that was written."
         ) from None
     return (
-        f"Run {run.run_id}: values corrected in the live tables: {changed}; as before: {same}. The next "
-        "drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
+        f"Run {run.run_id}: values corrected in the live tables: {changed}; as before: {len(lines) - changed}. The "
+        "next drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
     )
 
 
-def _fix_line(connection: Connection, specs: dict[str, TableSpec], line: Line) -> bool:
-    where = line.where
-    spec = specs.get(line.table)
-    if spec is None:
-        raise WrongUse(f"{where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
-    if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
-        raise WrongUse(f"{where}: the table has no column {line.column}, or the key is another one.")
-    kept, before = kept_value(connection, spec, line.key, line.column)
-    if not kept:
-        raise WrongUse(f"{where}: this row is not kept aside any more. Export again.")
-    if line.value == (before or ""):
-        return False
-    match correct(connection, spec, line.key, line.column, before=before, value=line.value):
-        case Corrected.NOT_THERE:
-            raise WrongUse(f"{where}: the live row has changed meanwhile. Export again; nothing was changed.")
-        case Corrected.STILL_INVALID:
-            raise WrongUse(f"{where}: {line.value!r} does not convert either; nothing was changed.")
-        case _:
-            return True
+@dataclass(kw_only=True)
+class _Row:
+    """The lines of one row, and what its columns had when it was kept aside."""
+
+    spec: TableSpec
+    key: tuple[str, ...]
+    lines: list[Line] = field(default_factory=list)
+    before: dict[str, str | None] = field(default_factory=dict)
+
+
+def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Sequence[Line]) -> list[_Row]:
+    """What is to be changed, row by row. Raises WrongUse with the first line that names nothing that is kept."""
+    found: dict[tuple[str, tuple[str, ...]], _Row] = {}
+    for line in lines:
+        spec = specs.get(line.table)
+        if spec is None:
+            raise WrongUse(f"{line.where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
+        if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
+            raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key is another one.")
+        kept, before = kept_value(connection, spec, line.key, line.column)
+        if not kept:
+            raise WrongUse(f"{line.where}: this row is not kept aside any more. Export again.")
+        if line.value == (before or ""):
+            continue
+        row = found.setdefault((line.table, line.key), _Row(spec=spec, key=line.key))
+        if line.column in row.before:
+            raise WrongUse(f"{line.where}: the column {line.column} of this row is there twice.")
+        row.lines.append(line)
+        row.before[line.column] = before
+    return list(found.values())
+
+
+def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
+    """In one statement. Raises WrongUse with the first row that cannot be changed so; the caller takes all back."""
+    if not wanted:
+        return
+    given: dict[TableSpec, list[tuple[_Row, Correction]]] = {}
+    for row in wanted:
+        values = {line.column: line.value for line in row.lines}
+        given.setdefault(row.spec, []).append((row, Correction(key=row.key, before=row.before, values=values)))
+    became = correct(connection, {spec: [correction for _, correction in rows] for spec, rows in given.items()})
+    for rows, outcomes in zip(given.values(), became, strict=True):
+        for (row, _), outcome in zip(rows, outcomes, strict=True):
+            line = row.lines[0]
+            if outcome is Corrected.NOT_THERE:
+                raise WrongUse(f"{line.where}: the live row has changed meanwhile. Export again; nothing was changed.")
+            if outcome is Corrected.STILL_INVALID:
+                texts = ", ".join(repr(one.value) for one in row.lines)
+                raise WrongUse(f"{line.where}: {texts} does not convert either; nothing was changed.")
 
 
 def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:

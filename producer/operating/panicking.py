@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from producer.operating.operator import Operator
-from producer.operating.saying import note
+from producer.operating.saying import note, refuse_at_rest
 from replank.errors import NeedsPerson
 from sql.connection import Connection
 from sql.ledger import jobs, restraints, stopping
@@ -39,6 +39,7 @@ def panic(
 
     Raises NeedsPerson if something is still there after `PATIENCE_S`; the run stays paused.
     """
+    refuse_at_rest(connection, run)
     began = clock()
     with connection.transaction():
         since = restraints.put(

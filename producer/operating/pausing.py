@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.operating.operator import Operator
-from producer.operating.saying import note, refuse_going_back
+from producer.operating.saying import note, refuse_at_rest, refuse_going_back
 from producer.operating.scope import Scope
 from replank.errors import WrongUse
 from replank.states import RunState
@@ -17,6 +17,7 @@ MOST_JOBS = 1_000
 def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reason: str = "") -> str:
     """Start nothing further in the scope. Jobs under way end; capture goes on, so nothing is lost meanwhile."""
     refuse_going_back(run)
+    refuse_at_rest(connection, run)
     with connection.transaction():
         restraints.put(connection, run.run_id, scope.place, "pause", by=by.name, reason=reason)
         note(connection, run, by, "pause", subject=scope.words, message=reason)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from producer.operating.operator import Operator
 from replank.errors import WrongUse
-from replank.states import RunState
+from replank.states import OPEN_RUNS, RunState
 from sql.connection import Connection
+from sql.leadership import read_leader
 from sql.ledger import jobs, runs
 from sql.ledger.runs import Run
 
@@ -30,6 +31,12 @@ def present_run(connection: Connection) -> Run:
 def refuse_going_back(run: Run) -> None:
     if run.state is RunState.ROLLING_BACK:
         raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
+
+
+def refuse_at_rest(connection: Connection, run: Run) -> None:
+    """Of a run that is over, only a `finish` or a `rollback` can be under way."""
+    if run.state not in OPEN_RUNS and read_leader(connection) is None:
+        raise WrongUse(f"Run {run.run_id} is {run.state}, and nothing of it is under way: there is nothing to stop.")
 
 
 def note(connection: Connection, run: Run, by: Operator, kind: str, *, subject: str = "", message: str = "") -> None:

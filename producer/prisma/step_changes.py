@@ -13,6 +13,7 @@ from producer.prisma.changes import AddedColumn, AddedIndex, Change, EnumValues,
 from producer.prisma.document import Document
 from producer.prisma.foreign_key_indexes import foreign_key_indexes
 from producer.prisma.schema_names import Table
+from replank.mappings_plan import MappingsPlan
 from replank.plan_words import split_name
 from replank.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
 from sql import prisma
@@ -28,7 +29,7 @@ def step_changes(connection: Connection, steps: StepsPlan, tables: Sequence[Live
     if steps.uuid_fields is not None:
         found += _uuid_fields(connection, steps.uuid_fields, named)
     if steps.indexes is not None:
-        found += _indexes(connection, steps.indexes, named)
+        found += _indexes(connection, steps.indexes, named, steps.mappings)
     for enum in steps.enums:
         found += _enum(connection, enum)
     return found
@@ -69,10 +70,12 @@ def _uuid_fields(
         )
 
 
-def _indexes(connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable]) -> Iterator[AddedIndex]:
+def _indexes(
+    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable], rule: MappingsPlan | None
+) -> Iterator[AddedIndex]:
     """Prisma has no words for indexes over a part of the rows, and finds none of them."""
     if plan.foreign_keys:
-        yield from foreign_key_indexes(connection, plan, named)
+        yield from foreign_key_indexes(connection, plan, named, rule)
     for index in plan.add:
         table = split_name(index.table)
         if table in named and index.where is None:

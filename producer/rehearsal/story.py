@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producer.gates.rehearsed import present_scripts
+from producer.measuring import plan_schemas
 from producer.rehearsal.clone_plan import clone_plan, has_way_back, rebuilt_caches
 from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
@@ -19,6 +20,7 @@ from replank.settings import Settings, load_settings
 from replank.states import TableState
 from replank.steps import Step
 from sql.connection import Connection, connect
+from sql.definitions import read_definitions
 from sql.ledger import gates, runs, scripts, tables
 from sql.ledger.gates import Word
 
@@ -65,13 +67,14 @@ class Rehearsal:
         return self._write_down(problem or self._summary())
 
     def _begin(self) -> dict[str, str]:
-        """The checksums of the scripts that are rehearsed."""
+        """The checksums of the scripts that are rehearsed. What the tables are now is noted as evidence."""
         self.settings.broker()
         with connect(self.settings.database(), name="rehearsal") as connection:
             refuse_other_database(connection, self.file)
             gates.refuse_standby(connection)
             runs.ensure_ledger(connection)
             refuse_begun(connection)
+            self.evidence["definitions"] = read_definitions(connection, plan_schemas(self.file.plan))
             return present_scripts(connection, self.file.plan)
 
     def _on(self, clone: Clone) -> None:

@@ -385,6 +385,12 @@ def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int
     return len(rows(connection, query("jobs.exhausted"), {"run_id": run_id, "attempts": attempts}))
 
 
+def leased_by(connection: Connection, workers: Sequence[str]) -> int:
+    """Jobs of any run that these workers are at."""
+    found = row(connection, query("jobs.leased_by"), {"workers": list(workers)})
+    return 0 if found is None else int(found["n"])
+
+
 def drained_lately(connection: Connection, table: TableSpec, *, seconds: float) -> bool:
     """Whether the table was drained within the last seconds."""
     named = {"run_id": table.run_id, "table_no": table.table_no, "seconds": seconds}

@@ -198,6 +198,11 @@ def restart_copy(connection: Connection, table: TableSpec) -> None:
     connection.execute(query("ledger.restart_copy"), _id(table))
 
 
+def set_rows(connection: Connection, table: TableSpec, rows: int) -> None:
+    """They were counted: from now on the estimate is exact, but for what is written."""
+    connection.execute(query("ledger.set_rows"), {**_id(table), "rows": rows})
+
+
 def set_cut(connection: Connection, table: TableSpec, *, cut_to: Bound | None, finished: bool) -> None:
     document = None if cut_to is None else Jsonb(list(cut_to))
     connection.execute(query("ledger.set_cut"), {**_id(table), "cut_to": document, "finished": finished})

@@ -1,9 +1,22 @@
 -- is_installed: whether the function of a reverse capture is there
 SELECT EXISTS (SELECT FROM pg_proc WHERE proname = %(function)s AND pronamespace = to_regnamespace('replank')) AS there;
 
--- capturing: how many of its triggers stand on a relation and fire always
-SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank')
- WHERE t.tgrelid = %(oid)s::oid AND p.proname = %(function)s AND t.tgenabled = 'A';
+-- captures: of tables by name, the past one's oid and, of the function's triggers, how many stand on the new one and how many in its tree are not ALWAYS
+SELECT w.table_no, to_regclass(format('%%I.%%I', w.schema, w.name))::oid::bigint AS new_oid,
+       to_regclass(format('%%I.%%I', w.past_schema, w.name))::oid::bigint AS past_oid, found.standing, found.off
+  FROM unnest(%(numbers)s::int[], %(schemas)s::text[], %(names)s::text[], %(past_schemas)s::text[], %(functions)s::text[])
+       AS w (table_no, schema, name, past_schema, function)
+ CROSS JOIN LATERAL (
+  SELECT count(*) FILTER (WHERE t.tgrelid = tree.root) AS standing, count(*) FILTER (WHERE t.tgenabled <> 'A') AS off
+    FROM (SELECT to_regclass(format('%%I.%%I', w.schema, w.name))::oid AS root) AS tree
+    JOIN pg_trigger t ON t.tgrelid = tree.root OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(tree.root))
+    JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank') AND p.proname = w.function) AS found;
+
+-- not_always: triggers of a function that stand on relations and do not fire always
+SELECT n.nspname AS schema, c.relname AS name, t.tgname AS "trigger"
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank') AND p.proname = %(function)s
+  JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND t.tgenabled <> 'A' ORDER BY 1, 2, 3;
 
 -- oid_of: the oid of a relation by name, NULL where there is none
 SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid::bigint AS oid;

@@ -192,13 +192,17 @@ forgiven AS (
      AND EXISTS (SELECT FROM replank.job_attempt a WHERE a.job_id = j.job_id AND a.attempt = j.attempt AND a.counts)
   RETURNING j.job_id, j.attempt),
 history_forgiven AS (
-  UPDATE replank.job_attempt a SET outcome = 'stopped', counts = false FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
+  UPDATE replank.job_attempt a SET outcome = 'stopped', counts = false, error_class = %(error_class)s, sqlstate = %(sqlstate)s,
+         message = %(message)s FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
 SELECT m.state, m.alive FROM mine m;
 
 -- exhausted: waiting jobs that have used up their attempts become a person's
 UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
        message = coalesce(message, '') || ' (attempts used up)'
  WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt - forgiven >= %(attempts)s RETURNING job_id;
+
+-- leased_by: jobs that these workers are at
+SELECT count(*) AS n FROM replank.job WHERE state = 'leased' AND worker = ANY (%(workers)s);
 
 -- drained_lately: whether a table's log was drained within so many seconds
 SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' AND table_no = %(table_no)s AND kind = 'drain'

@@ -55,6 +55,9 @@ RETURNING run_id;
 -- set_reason: what needs a person while the rest of the run goes on
 UPDATE replank.run SET reason = %(reason)s WHERE run_id = %(run_id)s AND state = 'running' AND reason <> %(reason)s RETURNING run_id;
 
+-- set_rows: what was estimated is counted
+UPDATE replank.run_table SET rows_estimate = %(rows)s WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
 -- set_back_to: the step that a rollback leaves as the last one; NULL where it leaves none
 UPDATE replank.run SET back_to = %(step)s WHERE run_id = %(run_id)s;
 

@@ -97,3 +97,21 @@ SELECT n.nspname AS schema, c.relname AS name,
   JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE f.nspname = %(schema)s AND p.proname = 'capture' AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
  GROUP BY 1, 2;
+
+-- audit_parts: what the audit log's proof stands on: functions, triggers, and whatever acts on the log's own tables
+SELECT format('function %%s', p.oid::regprocedure) AS name, '' AS "table", false AS on_log, md5(pg_get_functiondef(p.oid)) AS hash
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = %(schema)s AND p.proname IN ('capture', 'key_of') AND p.prokind = 'f'
+UNION ALL
+SELECT format('trigger %%I on %%s', t.tgname, t.tgrelid::regclass), n.nspname || '.' || c.relname, false, md5(pg_get_triggerdef(t.oid))
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace f ON f.oid = p.pronamespace
+  JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE f.nspname = %(schema)s AND p.proname = 'capture' AND t.tgparentid = 0
+UNION ALL
+SELECT format('trigger %%I on %%s', t.tgname, t.tgrelid::regclass), '', true, md5(pg_get_triggerdef(t.oid) || t.tgenabled::text)
+  FROM pg_partition_tree(to_regclass(format('%%I.audit_log', %(schema)s::text))) AS log JOIN pg_trigger t ON t.tgrelid = log.relid
+ WHERE NOT t.tgisinternal
+UNION ALL
+SELECT format('rule %%I on %%s', r.rulename, r.ev_class::regclass), '', true, md5(pg_get_ruledef(r.oid) || r.ev_enabled::text)
+  FROM pg_partition_tree(to_regclass(format('%%I.audit_log', %(schema)s::text))) AS log JOIN pg_rewrite r ON r.ev_class = log.relid
+ ORDER BY 1;

@@ -48,6 +48,17 @@ SELECT t.name, (SELECT sum(pg_total_relation_size(p.relid))::float8 FROM pg_part
        pg_total_relation_size(to_regclass(t.next))::float8 AS plain
   FROM unnest(%(names)s::text[], %(nexts)s::text[]) AS t (name, next) WHERE to_regclass(t.next) IS NOT NULL;
 
+-- unheard: the kind of a job that was sent three times and taken by nobody, while none of its kind is or was under way
+SELECT j.kind FROM replank.job j
+ WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL AND j.sends >= 3
+   AND NOT EXISTS (SELECT FROM replank.restraint p
+                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
+                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+   AND NOT EXISTS (SELECT FROM replank.job f WHERE f.run_id = j.run_id AND f.state = 'leased' AND f.kind = j.kind)
+   AND NOT EXISTS (SELECT FROM replank.job d WHERE d.run_id = j.run_id AND d.state = 'done' AND d.kind = j.kind
+                      AND d.finished_at > clock_timestamp() - interval '10 seconds')
+ LIMIT 1;
+
 -- lately: how long the last jobs took that were done
 SELECT avg(seconds)::float8 AS seconds FROM (
   SELECT extract(epoch FROM finished_at - started_at) AS seconds FROM replank.job

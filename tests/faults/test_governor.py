@@ -52,4 +52,6 @@ def test_gotcha_22_a_slot_that_nobody_reads_stops_the_run_until_it_is_gone(site:
     reasons = [str(reason) for (reason,) in ledger.rows("SELECT reason FROM replank.window_change ORDER BY at")]
     assert any(f"closed: slot {slot} holds back" in reason for reason in reasons)
     assert any("raised step by step" in reason for reason in reasons)
-    assert ledger.rows("SELECT message FROM replank.event WHERE kind = 'throttle'") == [("at most 3 jobs in flight",)]
+    assert ledger.rows("SELECT message FROM replank.event WHERE kind = 'throttle'") == [
+        ("at most 3 jobs in flight (through the command line)",)
+    ]

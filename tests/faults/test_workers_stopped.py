@@ -41,6 +41,22 @@ def test_a_worker_that_is_stopped_in_the_middle_of_a_job_gives_it_back(site: Sit
     assert differences(site.database_url) == []
 
 
+def test_a_worker_that_is_stopped_waits_for_its_job_and_no_longer(site: Site, ledger: LedgerView) -> None:
+    run = _begin(site, ledger)
+    with locked(site.database_url, "replank_next", "orders"):
+        worker = site.worker("--concurrency=1", REMAP_SIGTERM="SIGQUIT", REPLANK_SOFT_SHUTDOWN_S="300")
+        wait_for("a job that waits for the lock", lambda: _blocked(ledger), explain=ledger.explain)
+        worker.terminate()
+        wait_for("the worker to be stopping", lambda: "present jobs may end" in worker.stderr)
+        assert worker.running
+    # When its job can end
+    worker.wait(deadline_s=60)
+    assert ledger.rows(_HISTORY) == []
+    assert ledger.leases() == []
+    site.worker("--concurrency=1")
+    assert run.wait().exit_code == 0
+
+
 def test_a_session_that_a_dba_ends_costs_no_attempt(site: Site, ledger: LedgerView) -> None:
     # Given a worker whose job does not end
     run = _begin(site, ledger)

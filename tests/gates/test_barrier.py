@@ -8,6 +8,7 @@ import pytest
 
 from monitoring.figures import read_figures
 from monitoring.gates import CutoverWindow
+from monitoring.report.notes import gates_note
 from monitoring.status import read_status
 from producer import coordinator as coordinating
 from producer.coordinator import Coordinator
@@ -202,6 +203,16 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
     assert drive(closed, settings).state is RunState.DONE
     assert types(app) == {"uuid"}
 
+    # And the report says it: the gate had passed, with a window that was to come
+    with connect(database, name="test") as connection:
+        run = runs.latest_run(connection)
+        assert run is not None
+        (note,) = gates_note(connection, run)
+    assert "Gone past by a person's word after that: window." in note.words
+    assert "Changed places outside of the plan's windows: set 1 at 20" in note.words
+    (said,) = [row for row in note.rows if row[1] == "overridden afterwards"]
+    assert (said[0], said[2], said[4]) == ("window", "Bob", "nobody works today")
+
 
 CACHE = {
     "kind": "table",
@@ -296,3 +307,19 @@ def test_going_back_to_a_step_asks_the_gates_again(database: str) -> None:
         roll_back(connection, say=lambda _: None, sleep=lambda _: None, to=STEPS[1])
         connection.execute("DELETE FROM replank.gate_word")
     assert drive(file, settings).state is RunState.NEEDS_PERSON
+
+
+def test_a_definition_that_changes_while_the_run_waits_at_its_gates(database: str, app: psycopg.Connection) -> None:
+    file = planned(database, gates=ATTESTED | {"attestations": [{"name": "ready"}]})
+    settings = settings_of(database)
+    assert drive(file, settings).state is RunState.NEEDS_PERSON
+    with connect(database, name="test") as connection:
+        attest(connection, file.plan, "ready", by="Ann", note="")
+    app.execute("ALTER TABLE orders ALTER note SET DEFAULT 'x'")
+    # When every gate would let it pass, nothing is begun: the tables were planned as they were
+    run = drive(file, settings)
+    assert run.state is RunState.NEEDS_PERSON
+    assert "public.orders: its definition was changed since the run was planned" in run.reason
+    assert captured(app) == 0
+    app.execute("ALTER TABLE orders ALTER note DROP DEFAULT")
+    assert drive(file, settings).state is RunState.DONE

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from protocol.harness import Rebuild
 
+from producer.notifying import following
 from producer.notifying.following import Follower, Notifier
 from producer.notifying.receivers import receivers_of
 from producer.notifying.telling import notifier_for, rolled_back
@@ -170,6 +171,18 @@ def test_a_receiver_that_hangs_holds_up_neither_the_run_nor_the_others(
         assert not notifier.finish(0.3)
         assert time.monotonic() - began < 2
         never.set()
+
+
+def test_a_command_that_ends_says_that_somebody_was_not_told(
+    begin: Begin, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rebuild = begin()
+    monkeypatch.setattr(following, "FLUSH_S", 0.2)
+    with receiver(*[500] * 50) as site:
+        known = receivers_of(PLAN, {"REPLANK_NOTIFY_URLS": site.url, "REPLANK_NOTIFY_SECRET": SECRET})
+        with Notifier(database, rebuild.run_id, PLAN, known):
+            eventually(lambda: len(site.asked) > 0)
+    assert "`replank notify --once` delivers it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_rollback_that_takes_the_ledger_away_is_told_all_the_same(

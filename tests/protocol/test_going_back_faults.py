@@ -174,15 +174,6 @@ def test_ids_that_the_past_table_has_no_room_for_are_named(
 
 
 @pytest.mark.usefixtures("tables")
-def test_triggers_that_were_switched_off_mean_no_way_back(app: psycopg.Connection, begin: Begin) -> None:
-    rebuild = _done(app, begin)
-    app.execute("ALTER TABLE single DISABLE TRIGGER ALL")
-    with pytest.raises(NeedsPerson, match="were dropped or disabled"):
-        go_back(rebuild)
-    assert rebuild.run.state is RunState.DONE
-
-
-@pytest.mark.usefixtures("tables")
 def test_writes_of_sessions_that_fire_no_triggers_are_captured_too(app: psycopg.Connection, begin: Begin) -> None:
     rebuild = _done(app, begin)
     app.execute("SET session_replication_role = replica")

@@ -157,3 +157,29 @@ def test_wrong_use_says_what_is_wrong(database: str, empty: str, tmp_path: Path)
         report(as_json=True, journal=tmp_path / "gone.json", database_url=database)
     with pytest.raises(WrongUse, match="cannot be written"):
         report(out=tmp_path / "no" / "folder.html", compare=False, database_url=database)
+
+
+def test_the_first_line_does_not_promise_a_way_back_that_is_closed(
+    database: str, app: psycopg.Connection, tmp_path: Path
+) -> None:
+    def words(*, compare: bool = False) -> str:
+        report(out=tmp_path / "report.html", compare=compare, database_url=database)
+        return re.sub(r"\s+", " ", Document((tmp_path / "report.html").read_text()).words)
+
+    assert "The migration is done; going back without loss is still possible: " in words()
+    # Switched off for a time, as `pg_restore --disable-triggers` does: only a comparison knows
+    app.execute("ALTER TABLE account DISABLE TRIGGER ALL; ALTER TABLE account ENABLE TRIGGER ALL")
+    found = words()
+    assert "still possible" not in found
+    assert "not known until `replank rollback` has compared every row" in found
+    assert "the way back has to be proved: public.account: its triggers" in found
+    # A write was missed, and the report's own comparison sees it
+    app.execute("SET session_replication_role = replica; UPDATE account SET email = 'x' WHERE email = '7@example.org'")
+    assert "going back is refused while past and new tables differ" in words(compare=True)
+    app.execute("DROP TRIGGER replank_capture_back_insert ON tenant")
+    found = words()
+    assert "The migration is done; going back without loss is not possible any more: " in found
+    assert "the way back is closed: public.tenant: its triggers replank_capture_back_… are gone" in found
+    assert "replank rollback does it" not in found
+    app.execute("UPDATE replank.run SET plan = jsonb_set(plan, '{options,reverse_capture}', 'false')")
+    assert "there is no way back, as the plan says" in words()

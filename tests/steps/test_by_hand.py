@@ -136,7 +136,7 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
         for spec in (spec for spec in specs if spec.method == "rebuild"):
             chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
             job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)
-            bounds = {"'(0,0)'::tid": "replank_lower", "'(9,0)'::tid": "replank_upper"}
+            bounds = {"'(0,0)'::pg_catalog.tid": "replank_lower", "'(9,0)'::pg_catalog.tid": "replank_upper"}
             for bound, name in bounds.items():
                 job = job.replace(bound, name)
             assert job in pass_.forward.text
@@ -182,3 +182,25 @@ def test_nothing_that_is_written_meanwhile_is_lost(shop: str, tmp_path: Path) ->
     assert dict(found) == acknowledged
     assert moved is not None
     assert moved[0] > 0, "nothing was written before the swap"
+
+
+def test_what_comes_in_between_the_drains_of_the_way_back_holds_nobody_up(shop: str, tmp_path: Path) -> None:
+    """Parents are drained before children: a pair comes in after the parents' drain and before the children's."""
+    steps = compile_by_hand(shop, plan_of(name_of(shop), UUIDS))
+    psql(shop, written(steps, tmp_path)[0])
+    back = steps[0].back.text
+    drained = back.rindex("\n", 0, back.index("public.person: past and new say the same")) + 1
+    pair = """
+INSERT INTO public.person (id, "Name") VALUES ('00000000-0000-4000-8000-0000000000ab', 'between');
+INSERT INTO public.orders (id, person_id, at, total)
+  VALUES ('00000000-0000-4000-8000-0000000000cd', '00000000-0000-4000-8000-0000000000ab', '2026-03-03', 1);
+"""
+    between = tmp_path / "between.sql"
+    between.write_text(back[:drained] + pair + back[drained:])
+    psql(shop, between)
+    assert type_of(shop, "person") == "text"
+    with psycopg.connect(shop) as session:
+        found = session.execute(
+            "SELECT p.\"Name\" FROM orders o JOIN person p ON p.id = o.person_id WHERE at = '2026-03-03'"
+        )
+        assert found.fetchall() == [("between",)]

@@ -49,7 +49,12 @@ export function drawFacts(run, sections) {
     ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
     ['Failed', number(failed), failed ? plural((sections.causes || []).length, 'cause') : `${number(run.jobs.waiting || 0)} wait, ${number(run.jobs.done || 0)} done`, null, failed ? 'bad' : ''],
   ];
-  if (run.reverse_capture) facts.push(['Way back', number(run.reverse_capture.waiting), 'changes kept for the past tables']);
+  if (run.reverse_capture) {
+    const { waiting, closed, doubtful } = run.reverse_capture;
+    if (closed.length) facts.push(['Way back', 'closed', closed.join('; '), null, 'bad']);
+    else if (doubtful.length) facts.push(['Way back', 'to be proved', doubtful.join('; '), null, 'bad']);
+    else facts.push(['Way back', number(waiting), 'changes kept for the past tables']);
+  }
   keyed(byId('facts'), facts, (fact) => fact[0], () => h('div', {}, h('dt', {}), h('dd', {}), h('p', { class: 'soft' }), h('progress', { max: 1, hidden: true })), (box, [name, value, words, share, mark]) => {
     say(box.querySelector('dt'), name);
     say(box.querySelector('dd'), value);

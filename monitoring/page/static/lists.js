@@ -39,8 +39,10 @@ const ms = (value) => (value === null || value === undefined ? '?' : value < 100
 export function drawWorkers(workers, pools) {
   if (!workers) return;
   const alive = (pools || []).filter((pool) => pool.alive);
+  // A worker that has not answered yet has some, we only do not know how many.
+  const known = alive.every((pool) => pool.processes !== null);
   const processes = alive.reduce((sum, pool) => sum + (pool.processes || 0), 0);
-  say(byId('workers-sum'), [pools ? `${plural(alive.length, 'worker')} with ${plural(processes, 'process', 'processes')}` : '', `${number(workers.jobs.length)} at work`,
+  say(byId('workers-sum'), [pools ? `${plural(alive.length, 'worker')}${known ? ` with ${plural(processes, 'process', 'processes')}` : ''}` : '', `${number(workers.jobs.length)} at work`,
     workers.sent ? `${number(workers.sent)} messages not taken yet` : ''].filter(Boolean).join(', '));
   const { wanted } = workers;
   say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');

@@ -1,0 +1,74 @@
+"""The fourth criterion: whether the audit log captures all changes, of what the plan audits."""
+
+from __future__ import annotations
+
+from monitoring.report.facts import Facts
+from monitoring.report.verdict import Criterion, number, undecided
+from replank.measurement import AuditProbe
+
+TITLE = "The audit trail captures all changes"
+
+NAMED = 5
+
+HOW = (
+    "When all tables were swapped (or at the last `replank report --measure`), each audited table got an update that "
+    "changes nothing, an insert of a copy of one of its rows, and a delete of that copy, in a transaction that was "
+    "rolled back. The log had to show each with its old and new row, actor and request id. When this report was made, "
+    "the catalogue was read: that TRUNCATE is captured, that every trigger is still switched on, and that the log's "
+    "functions, their triggers, and triggers and rules on the log itself are those that were proved. Which tables are "
+    "audited, the plan says; tables of its schemas that are not are named. Not captured by design: writes that go "
+    "straight to a partition, and those of sessions with session_replication_role = replica."
+)
+
+
+def audit_trail(facts: Facts) -> Criterion:
+    """Every table that has to be audited, by what the log saw of its probe writes."""
+    if facts.run.plan.steps.audit_log is None:
+        return undecided(TITLE, "the plan asks for no audit log (step 03)", HOW)
+    probes = None if facts.after is None else facts.after.audit
+    left_out = _left_out(facts)
+    of_plan = " that the plan audits" if left_out else ""
+    if probes is None:
+        shown = facts.not_yet if facts.after is None else "the plan says probe_audit = false"
+        return undecided(TITLE, shown + left_out, HOW)
+    lacking = {table for table, _ in facts.audit.gaps}
+    changed = {table for table, _ in facts.audit.changed}
+    proved = [p for p in probes if p.proved and p.table not in lacking | changed and "" not in changed]
+    wanted = len({probe.table for probe in probes} | lacking)
+    against = _against(facts, probes)
+    gaps = f"; {len(against)} gaps: {'; '.join(against[:NAMED])}" if against else ""
+    return Criterion(
+        criterion=TITLE,
+        measured=len(proved),
+        shown=f"proved in {len(proved)} of {wanted} tables{of_plan}{gaps}{left_out}",
+        target=wanted,
+        target_shown=f"all {wanted} audited tables",
+        met=bool(probes) and len(proved) == wanted,
+        how=HOW,
+        names=(*against, *(_not_audited(facts, table) for table in facts.audit.left_out)),
+    )
+
+
+def _against(facts: Facts, probes: tuple[AuditProbe, ...]) -> list[str]:
+    """Changed objects, what the probes missed, triggers that do not capture now."""
+    changed = [
+        f"{what} since the log was proved; `replank report --measure` proves it anew" for _, what in facts.audit.changed
+    ]
+    missing = [f"{probe.table}: {gap}" for probe in probes for gap in probe.missing]
+    return [*changed, *missing, *(f"{table}: {what}" for table, what in facts.audit.gaps)]
+
+
+def _left_out(facts: Facts) -> str:
+    """A figure about a few tables must not be read as one about all. Those that came later are named first."""
+    tables = sorted(facts.audit.left_out, key=lambda table: (table not in facts.audit.later, table))
+    if not tables:
+        return ""
+    later = len(facts.audit.later)
+    since = f", {number(later)} of them made since the run began" if later else ""
+    more = f" and {number(len(tables) - NAMED)} more" if len(tables) > NAMED else ""
+    return f"; not audited by the plan: {number(len(tables))} tables{since} ({', '.join(tables[:NAMED])}{more})"
+
+
+def _not_audited(facts: Facts, table: str) -> str:
+    made = ", made since the run began" if table in facts.audit.later else ""
+    return f"{table}: not audited by the plan{made}"

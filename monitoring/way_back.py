@@ -1,0 +1,75 @@
+"""Whether `replank rollback` can go back after the cutover, and if not, why: from the catalogue, as it would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from replank.states import RunState
+from replank.table_spec import TableSpec
+from sql.connection import Connection
+from sql.ledger import tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import ConversionSet
+from sql.reverse_capture import Captured, captured, provable, waiting_changes
+
+CLOSED = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayBack:
+    """After a cutover. `waiting` are changes that reverse capture has logged.
+
+    `closed` says of tables why nobody can go back without loss, `doubtful` of which `replank rollback` has to compare
+    every row first. Both are empty where nothing is known against it.
+    """
+
+    waiting: int
+    closed: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line for each."""
+        return [f"the way back is closed: {words}. {CLOSED}" for words in self.closed] + [
+            f"the way back has to be proved: {words}" for words in self.doubtful
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"waiting": self.waiting, "closed": list(self.closed), "doubtful": list(self.doubtful)}
+
+
+def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> WayBack | None:
+    """Of the sets that are swapped and have not gone back. None where there are none, or the plan keeps no way back."""
+    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
+    if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
+        return None
+    specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
+    known = captured(connection, specs)
+    against = [(spec, known[spec.table_no]) for spec in specs if known[spec.table_no] is not Captured.ALL]
+    return WayBack(
+        waiting=waiting_changes(connection, specs),
+        closed=tuple(_closed(spec, state) for spec, state in against if not _comparable(spec, state)),
+        doubtful=tuple(
+            f"{spec.full_name}: its triggers replank_capture_back_… were switched off, perhaps for a time. `replank "
+            "rollback` switches them on, compares every row, and goes back only where nothing is missing"
+            for spec, state in against
+            if _comparable(spec, state)
+        ),
+    )
+
+
+def _comparable(spec: TableSpec, state: Captured) -> bool:
+    return state is Captured.NOT_ALWAYS and provable(spec)
+
+
+def _closed(spec: TableSpec, state: Captured) -> str:
+    triggers = "its triggers replank_capture_back_…"
+    why = {
+        Captured.NO_PAST: "its past table is gone",
+        Captured.NOT: f"{triggers} are gone, or it is another table than the cutover's",
+        Captured.NOT_ALWAYS: f"{triggers} were switched off, perhaps for a time, and a comparison cannot find what "
+        "changed then in columns that the run has filled",
+    }
+    return f"{spec.full_name}: {why[state]}"

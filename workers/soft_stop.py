@@ -1,0 +1,41 @@
+"""How long a stopped worker waits for its present jobs: until they have ended, and not always as long as it may.
+
+Celery's soft shutdown sleeps its whole time, in the thread that would hear of jobs that end. The ledger knows.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg
+import structlog
+
+from replank.errors import ReplankError
+from replank.settings import Settings
+from sql.connection import connect
+from sql.ledger import jobs
+
+log = structlog.get_logger()
+
+LOOK_S = 0.2
+
+
+def worker_name(pid: int) -> str:
+    """What a child process calls itself in the ledger."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> None:
+    """Until no job is leased to these processes, `soft_shutdown_s` at the most."""
+    deadline = time.monotonic() + settings.soft_shutdown_s
+    names = [worker_name(pid) for pid in children()]
+    log.warning("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
+    try:
+        with connect(settings.database(), name="worker stop") as connection:
+            while time.monotonic() < deadline and jobs.leased_by(connection, names):
+                time.sleep(LOOK_S)
+    except (psycopg.Error, ReplankError) as error:
+        log.warning("the ledger does not answer", reason=str(error).strip())
+        time.sleep(max(deadline - time.monotonic(), 0.0))
