@@ -20,8 +20,10 @@ WHAT_NOW = "undo it and `replank retry`, or `replank rollback` and run again."
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *, built: bool = True) -> None:
     """Raises NeedsPerson where a live table's definition is not what was planned. `built`: a next table is there."""
     with connection.transaction():
-        # Planning these queries costs ten times what they cost; their plans do not depend on the table.
-        apply_settings(connection, {"plan_cache_mode": "force_generic_plan"}, local=True)
+        # Planning these queries costs ten times what they cost; their plans do not depend on the table. Names are
+        # spelled as the search_path has them: whoever built indexes in this transaction has set another one.
+        settings = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
+        apply_settings(connection, settings, local=True)
         found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
     for spec, present in found:
         if present != spec.shape:
