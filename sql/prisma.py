@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 
-from sql.connection import Connection, row, rows, run, value
+from sql.connection import Connection, apply_settings, row, rows, run, value
 from sql.named import query
 from sql.next_table import server_text
 
@@ -67,10 +68,38 @@ class OwnedSequence:
     column: str
 
 
+@contextmanager
+def every_schema_named(connection: Connection) -> Iterator[None]:
+    """The server spells every name with its schema here. What is done inside is rolled back."""
+    with connection.transaction(force_rollback=True):
+        apply_settings(connection, {"search_path": ""}, local=True)
+        yield
+
+
+def as_server_quotes(connection: Connection, name: str) -> str:
+    """A name in quotes only where it needs them, as it stands in definitions."""
+    return str(value(connection, sql.SQL("SELECT pg_catalog.quote_ident({})").format(name)))
+
+
 def read_live_indexes(connection: Connection, oids: Iterable[int]) -> list[LiveIndex]:
     """The indexes of these tables, each table's primary key first."""
     found = rows(connection, query("prisma.indexes"), {"oids": list(oids)})
     return [LiveIndex(**{**r, "columns": None if r["columns"] is None else tuple(r["columns"])}) for r in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinedIndex:
+    """An index as the server spells it, and the constraint that stands on it."""
+
+    name: str
+    definition: str
+    constraint_definition: str | None
+
+
+def read_conditional_indexes(connection: Connection, oid: int, columns: Sequence[str]) -> list[DefinedIndex]:
+    """The indexes of a table with a condition or an expression that speak of any of these columns."""
+    found = rows(connection, query("prisma.conditional_indexes"), {"oid": oid, "columns": list(columns)})
+    return [DefinedIndex(**r) for r in found]
 
 
 def read_enums(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -82,6 +111,17 @@ def read_enums(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]
 def read_views_over(connection: Connection, oids: Sequence[int]) -> list[LiveView]:
     """The views over these tables, those that others read first."""
     return [LiveView(**r) for r in rows(connection, query("prisma.views"), {"oids": list(oids)})]
+
+
+def view_oid(connection: Connection, schema: str, name: str) -> int | None:
+    """None where there is no such view."""
+    asked = sql.SQL("SELECT to_regclass(format('%I.%I', {}::text, {}::text))::oid::bigint AS oid").format(schema, name)
+    found: int | None = value(connection, asked)
+    return found
+
+
+def view_definition(connection: Connection, oid: int) -> str:
+    return str(value(connection, sql.SQL("SELECT pg_get_viewdef({}::oid)").format(oid)))
 
 
 def read_owned_sequences(connection: Connection, oid: int) -> list[OwnedSequence]:
@@ -105,6 +145,43 @@ def settle(connection: Connection, column_type: str, default: str) -> Settled:
             sql.SQL("CREATE TEMPORARY TABLE {} (settled {} {})").format(SETTLED, server_text(column_type), given),
         )
         return Settled(**(row(connection, query("prisma.settled_column")) or {}))
+
+
+def settled_index(
+    connection: Connection,
+    table: tuple[str, str],
+    *,
+    name: str,
+    columns: Sequence[str],
+    include: Sequence[str],
+    where: str,
+    unique: bool,
+) -> str:
+    """The definition that an index with a condition will have on a table. Leaves nothing behind.
+
+    Raises psycopg.errors.DatabaseError where the server does not understand it.
+    """
+    comma = sql.SQL(", ")
+    made = sql.SQL("CREATE {}INDEX {} ON {} ({}){} WHERE {}").format(
+        sql.SQL("UNIQUE " if unique else ""),
+        sql.Identifier(name),
+        SETTLED,
+        comma.join(map(sql.Identifier, columns)),
+        sql.SQL(" INCLUDE ({})").format(comma.join(map(sql.Identifier, include))) if include else sql.SQL(""),
+        server_text(where),
+    )
+    with connection.transaction(force_rollback=True):
+        run(connection, sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(SETTLED, sql.Identifier(*table)))
+        run(connection, made)
+        asked = query("prisma.settled_index").format(table=sql.Literal(sql.Identifier(*table).as_string(None)))
+        return str(value(connection, asked))
+
+
+def settled_view(connection: Connection, select: sql.Composable) -> str:
+    """What a view's definition will be, as the server spells it. Leaves nothing behind."""
+    with connection.transaction(force_rollback=True):
+        run(connection, sql.SQL("CREATE TEMPORARY VIEW {} AS {}").format(SETTLED, select))
+        return str(value(connection, sql.SQL("SELECT pg_get_viewdef('pg_temp.replank_settled'::regclass)")))
 
 
 def has_history(connection: Connection, schema: str) -> bool:

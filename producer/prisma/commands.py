@@ -18,7 +18,7 @@ from producer.prisma.migration import migration_script, unchanged
 from producer.prisma.planned_changes import planned_changes, without_model
 from producer.prisma.reader import read_schema
 from producer.prisma.rewrite import rewrite
-from producer.prisma.schema_file import read_text
+from producer.prisma.schema_file import diff_names, read_text
 from producer.prisma.schema_names import join_tables
 from producer.prisma.step_changes import listed_schemas
 from producer.resolution import PlanFile, read_plan_file, refuse_other_database
@@ -109,7 +109,7 @@ def _add_migration(
 def _write(schema: Path, out: Path | None, before: str, after: str, *, diff: bool) -> None:
     if diff:
         lines = difflib.unified_diff(
-            before.splitlines(keepends=True), after.splitlines(keepends=True), str(schema), str(schema)
+            before.splitlines(keepends=True), after.splitlines(keepends=True), *diff_names(schema, Path())
         )
         sys.stdout.writelines(lines)
     if out is None:

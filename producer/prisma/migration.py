@@ -7,24 +7,29 @@ as done. It keeps rows too, under locks: a copy for tests may be migrated with i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from psycopg import sql
 
 from producer.enum_types import EnumType, enum_types, make_types
+from producer.prisma.cache_migration import CacheStatements, cache_statements
 from producer.prisma.changes import Change, RenamedColumn, RenamedTable
+from producer.prisma.conditional_indexes import ConditionalIndex, conditional_indexes
+from producer.prisma.elsewhere import alter_table, where_it_is
+from producer.prisma.given_up import given_up_checks, given_up_keys
+from producer.prisma.migration_head import head_of
 from producer.prisma.planned_changes import converted_default, is_converted
 from producer.prisma.relayout import Named, relaid
 from producer.prisma.renames import renames_done, steps_now
 from producer.prisma.schema_names import Table
-from producer.prisma.step_changes import own_schemas
-from producer.prisma.step_migration import checks_of_values, indexes_of_values, step_statements, value_of
+from producer.prisma.step_migration import checks_of_values, step_statements, value_of
+from producer.prisma.view_migration import views_over
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
 from replank.table_spec import Relation
 from sql import prisma
 from sql.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables
-from sql.compatibility_views import compatibility_views
 from sql.connection import Connection, apply_settings
 from sql.conversion import is_valid, name_based
 from sql.indexes import constraint_name, quoted
@@ -33,10 +38,7 @@ from sql.on_update import function_name, on_update
 
 NAME_BASED = sql.Identifier("pg_temp", "replank_name_based")
 
-HEAD = """\
--- Written by `replank prisma`: what its plan changed, as one offline migration.
--- The live database was migrated by Replank and has this recorded as applied (see baseline.sql): it never runs there.
-"""
+Pairs = Sequence[tuple[TablePlan, LiveTable]]
 
 
 def migration_script(connection: Connection, plan: Plan, default_schema: str, changes: Iterable[Change] = ()) -> str:
@@ -59,14 +61,31 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
     with connection.transaction():
         # Definitions then leave the schema away that Prisma's connection leads to.
         apply_settings(connection, {"search_path": quoted(default_schema)}, local=True)
-        of_steps = list(step_statements(connection, steps_now(plan.steps, found), list(found.values()), named))
+        steps = steps_now(plan.steps, found)
+        of_steps = list(step_statements(connection, steps, list(found.values()), named))
         types = enum_types(connection, plan)
+        parts = _Parts(
+            named=named,
+            types=types,
+            indexes=conditional_indexes(connection, pairs, steps.indexes, found, types),
+            cache=cache_statements(connection, steps.permission_cache),
+        )
         with connection.transaction(force_rollback=True):
             make_types(connection, plan)
             statements = [r.as_string(connection) for r in _renamed(renames, named)]
             statements += [s.as_string(connection) for s in of_steps]
-            statements += _statements(connection, plan, pairs, named, types)
-    return HEAD + "".join(f"\n{statement};\n" for statement in statements)
+            statements += _statements(connection, pairs, parts)
+    return head_of(plan) + "".join(f"\n{statement};\n" for statement in statements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What the statements over the plan's tables need besides them."""
+
+    named: Named
+    types: Mapping[str, EnumType]
+    indexes: Sequence[ConditionalIndex]
+    cache: CacheStatements | None
 
 
 def _renamed(renames: Iterable[Change], named: Named) -> Iterator[sql.Composable]:
@@ -81,50 +100,37 @@ def _renamed(renames: Iterable[Change], named: Named) -> Iterator[sql.Composable
                 yield sql.SQL("ALTER TABLE {} RENAME TO {}").format(named(*one.table), sql.Identifier(one.to))
 
 
-def _statements(
-    connection: Connection,
-    plan: Plan,
-    pairs: Sequence[tuple[TablePlan, LiveTable]],
-    named: Named,
-    types: Mapping[str, EnumType],
-) -> Iterator[str]:
+def _statements(connection: Connection, pairs: Pairs, parts: _Parts) -> Iterator[str]:
+    named, types, cache = parts.named, parts.types, parts.cache
     oids = [table.oid for _, table in pairs]
-    # Views under old names are for clients of the live database, those of steps 03 and 04 go with their tables.
-    ours = {(view.schema, view.name) for view in compatibility_views(connection)}
-    views = [
-        view
-        for view in prisma.read_views_over(connection, oids)
-        if (view.schema, view.name) not in ours and view.schema not in own_schemas(plan.steps)
-    ]
+    views = views_over(connection, oids, own=None if cache is None else cache.view)
     keys = [key for key in read_foreign_keys(connection, oids) if _touched(key, pairs)]
     composed: list[sql.Composable] = []
     if any(column.on_invalid == "name_based" for planned, _ in pairs for column in planned.columns):
         composed.append(_name_based())
-    for view in reversed(views):
-        kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
-        composed.append(sql.SQL("DROP {} IF EXISTS {}").format(kind, named(view.schema, view.name)))
+    composed += views.dropped(named)
     for key in keys:
-        dropped = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
-        composed.append(dropped.format(named(key.schema, key.table_name), sql.Identifier(key.name)))
+        dropped = sql.SQL("{} DROP CONSTRAINT IF EXISTS {}")
+        composed.append(dropped.format(alter_table((key.schema, key.table_name), named), sql.Identifier(key.name)))
     for planned, table in pairs:
-        indexes = indexes_of_values(connection, planned, table, types)
-        dropped = sql.SQL("DROP INDEX IF EXISTS {}")
-        composed += [dropped.format(named(table.schema, name)) for name in indexes]
+        composed += given_up_keys(planned, named(table.schema, table.name))
+    composed += [gone for index in parts.indexes if (gone := index.dropped(named)) is not None]
+    for planned, table in pairs:
         composed += _altered(connection, planned, table, named, types)
-        # A table that is laid out anew gets all of its indexes anew.
-        composed += [server_text(made) for made in indexes.values() if planned.partition is None]
     for planned, table in pairs:
         if planned.partition is not None:
             composed += relaid(connection, table, named)
         composed += _on_update(planned, table, named)
+    composed += [made for index in parts.indexes if (made := index.made(named)) is not None]
     for key in keys:
-        added = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
-        table_name = named(key.schema, key.table_name)
-        composed.append(added.format(table_name, sql.Identifier(key.name), server_text(key.definition)))
-    for view in views:
-        kind = sql.SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
-        body = server_text(view.definition.strip().rstrip(";"))
-        composed.append(sql.SQL("CREATE {} {} AS\n{}").format(kind, named(view.schema, view.name), body))
+        added = sql.SQL("{} ADD CONSTRAINT {} {}")
+        definition = server_text(key.definition)
+        composed.append(
+            added.format(alter_table((key.schema, key.table_name), named), sql.Identifier(key.name), definition)
+        )
+    composed += cache.tables if cache is not None else ()
+    composed += views.made(named, own=None if cache is None else cache.made_view)
+    composed += cache.functions if cache is not None else ()
     return (statement.as_string(connection) for statement in composed)
 
 
@@ -143,6 +149,7 @@ def _altered(
 ) -> Iterator[sql.Composable]:
     """Types, new columns, NOT NULL and defaults of one table, each column in one action after the other."""
     actions: list[sql.Composable] = []
+    yield from given_up_checks(planned, named(table.schema, table.name))
     checks = checks_of_values(connection, planned, table, types)
     for check in checks:
         actions.append(sql.SQL("DROP CONSTRAINT IF EXISTS {}").format(sql.Identifier(check.name)))
@@ -152,7 +159,8 @@ def _altered(
         cast = _cast(column) if column.type is None else value_of(column, types)
         actions.append(sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
         actions.append(sql.SQL("ALTER COLUMN {} TYPE {} USING {}").format(name, server_text(to), cast))
-        default = converted_default(connection, table, column, types)
+        with prisma.every_schema_named(connection):
+            default = converted_default(connection, table, column, types)
         if default:
             actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(name, server_text(default)))
     actions += [action for column in planned.add for action in _added(table, column)]
@@ -166,7 +174,7 @@ def _altered(
         actions.append(sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(check.name), check.becomes))
     if actions:
         lines = sql.SQL(",\n  ").join(actions)
-        yield sql.SQL("ALTER TABLE {}\n  {}").format(named(table.schema, table.name), lines)
+        yield sql.SQL("{}\n  {}").format(alter_table((table.schema, table.name), named), lines)
 
 
 def _cast(column: ColumnPlan) -> sql.Composable:
@@ -208,7 +216,8 @@ def _on_update(planned: TablePlan, table: LiveTable, named: Named) -> list[sql.C
     updates = [(added.name, added.on_update) for added in planned.add if added.on_update]
     updates += [(filled.name, filled.on_update) for filled in planned.fill if filled.on_update]
     name = function_name(Relation(oid=table.oid, schema=table.schema, name=table.name))
-    return on_update(named(table.schema, name), sql.Identifier(name), named(table.schema, table.name), updates)
+    made = on_update(named(table.schema, name), sql.Identifier(name), named(table.schema, table.name), updates)
+    return [where_it_is((table.schema, table.name), statement, named) for statement in made]
 
 
 def unchanged(connection: Connection, plan: Plan) -> list[str]:

@@ -95,7 +95,7 @@ def file_name(plan: MappingsPlan | None, document: Document, named: Table, schem
 
 
 def steps_now(steps: StepsPlan, live: Mapping[Table, LiveTable]) -> StepsPlan:
-    """Steps 01 and 02 in the names of now: the plan has those of before step 07."""
+    """Steps 01, 02 and 04 in the names of now: the plan has those of before step 07."""
     rule = steps.mappings
     if rule is None:
         return steps
@@ -128,7 +128,19 @@ def steps_now(steps: StepsPlan, live: Mapping[Table, LiveTable]) -> StepsPlan:
             for index in indexes.add
         )
         indexes = indexes.model_copy(update={"tables": only, "add": add})
-    return steps.model_copy(update={"uuid_fields": fields, "indexes": indexes})
+    cache = steps.permission_cache
+    if cache is not None:
+        sources = (
+            source.model_copy(
+                update={
+                    "table": ".".join(table_now(source.table)),
+                    "user": None if source.user is None else column_now(source.table, source.user),
+                }
+            )
+            for source in cache.sources
+        )
+        cache = cache.model_copy(update={"sources": tuple(sources)})
+    return steps.model_copy(update={"uuid_fields": fields, "indexes": indexes, "permission_cache": cache})
 
 
 def in_file(plan: MappingsPlan | None, document: Document, change: Change, schema: str) -> Change:

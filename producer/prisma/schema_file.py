@@ -27,6 +27,19 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.replank{path.suffix}")
 
 
+def diff_names(path: Path, folder: Path) -> tuple[str, str]:
+    """What a diff calls the file before and after, for `git apply` and `patch -p1` in `folder` or a folder above it.
+
+    `patch` refuses names from the root and names that go up. Both are the file's own: where the new one is written
+    beside it, the diff still says what becomes of the file.
+    """
+    within, here = path.absolute().parent.resolve(), folder.absolute().resolve()
+    name = (within / path.name).relative_to(os.path.commonpath([within, here])).as_posix()
+    # A tab ends a name that has spaces, as in git's own diffs.
+    end = "\t" if " " in name else ""
+    return f"a/{name}{end}", f"b/{name}{end}"
+
+
 def write_change(change: FileChange) -> str:
     """Write the new file; one that is written already stays. Returns what was done. Raises NeedsPerson."""
     path = Path(change.path)

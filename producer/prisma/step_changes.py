@@ -6,22 +6,20 @@ of them. A file whose `schemas` names such a schema would find tables there that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 from producer.enum_types import after_step
 from producer.prisma.changes import AddedColumn, AddedIndex, Change, EnumValues, RenamedEnum
 from producer.prisma.document import Document
+from producer.prisma.foreign_key_indexes import foreign_key_indexes
 from producer.prisma.schema_names import Table
 from replank.mappings_plan import MappingsPlan
 from replank.plan_words import split_name
 from replank.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
 from sql import prisma
-from sql.catalogue import LiveTable, read_foreign_keys
+from sql.catalogue import LiveTable
 from sql.connection import Connection
-from sql.prisma import LiveIndex
-from sql.relations import LONGEST_NAME_BYTES, enum_labels, free_name, taken_names, unled_foreign_keys
+from sql.relations import enum_labels, free_name, taken_names
 
 
 def step_changes(connection: Connection, steps: StepsPlan, tables: Sequence[LiveTable]) -> list[Change]:
@@ -77,59 +75,13 @@ def _indexes(
 ) -> Iterator[AddedIndex]:
     """Prisma has no words for indexes over a part of the rows, and finds none of them."""
     if plan.foreign_keys:
-        yield from _of_foreign_keys(connection, plan, named, rule)
+        yield from foreign_key_indexes(connection, plan, named, rule)
     for index in plan.add:
         table = split_name(index.table)
         if table in named and index.where is None:
             yield AddedIndex(
                 table=table, name=index.name, columns=index.columns, unique=index.unique, include=index.include
             )
-
-
-def _of_foreign_keys(
-    connection: Connection, plan: IndexesPlan, named: Mapping[Table, LiveTable], rule: MappingsPlan | None
-) -> Iterator[AddedIndex]:
-    wanted = set(named) if plan.tables is None else {split_name(name) for name in plan.tables}
-    taken = {schema: taken_names(connection, schema) for schema in {schema for schema, _ in named}}
-    seen: set[tuple[Table, frozenset[str]]] = set()
-    for key in unled_foreign_keys(connection):
-        table = (key.schema, key.table_name)
-        if table not in wanted or (table, frozenset(key.columns)) in seen:
-            continue
-        seen.add((table, frozenset(key.columns)))
-        name = free_name((key.table_name, *key.columns), "idx", taken[key.schema])
-        taken[key.schema].add(name)
-        yield AddedIndex(table=table, name=name, columns=key.columns)
-    # When the step has run, they are known by the names that it gives.
-    by_oid = {table.oid: name for name, table in named.items() if name in wanted}
-    for led in read_foreign_keys(connection, list(by_oid)):
-        if led.table_oid not in by_oid:
-            continue
-        for index in prisma.read_live_indexes(connection, [led.table_oid]):
-            if _made_for(index, led.columns) and _named_by_step(rule, by_oid[led.table_oid], led.columns, index.name):
-                yield AddedIndex(table=by_oid[led.table_oid], name=index.name, columns=led.columns)
-
-
-def _named_by_step(rule: MappingsPlan | None, table: Table, columns: Sequence[str], name: str) -> bool:
-    """Whether step 02 would give this name: by the names of now, or by those of before step 07, which indexes keep."""
-    given = free_name((table[1], *columns), "idx", ()).removesuffix("_idx")
-    if name.startswith(given) or rule is None:
-        return name.startswith(given)
-    parts = re.sub(r"_idx\d*$", "", name).split("_")
-    cut_off = len(name.encode()) >= LONGEST_NAME_BYTES
-    for cuts in combinations(range(1, len(parts)), len(columns)):
-        ends = (*cuts, len(parts))
-        old, *olds = ("_".join(parts[start:end]) for start, end in zip((0, *cuts), ends, strict=True))
-        if rule.table_to(table[0], old) != table[1]:
-            continue
-        now = [rule.column_to(table[0], old, column) for column in olds]
-        if now == list(columns) or (cut_off and now[:-1] == list(columns[:-1]) and columns[-1].startswith(now[-1])):
-            return True
-    return False
-
-
-def _made_for(index: LiveIndex, columns: tuple[str, ...]) -> bool:
-    return index.columns == columns and index.plain and not index.is_unique and index.method == "btree"
 
 
 def _enum(connection: Connection, enum: EnumPlan) -> Iterator[Change]:

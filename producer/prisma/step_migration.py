@@ -1,6 +1,6 @@
 """The parts of the migration script that come of steps 01, 02 and 05, and of columns that become enums.
 
-Tables for audit logs and cached permissions are left out: a schema file does not know them.
+Tables for cached permissions are made in `cache_migration`; those of audit logs are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from psycopg import sql
 
 from producer.enum_types import EnumType, after_step
 from producer.prisma.changes import AddedColumn, AddedIndex
+from producer.prisma.elsewhere import alter_table, where_it_is
 from producer.prisma.relayout import Named
 from producer.prisma.step_changes import step_changes
 from producer.resolution import column_spec
@@ -24,13 +25,16 @@ from sql import prisma, scripts
 from sql.catalogue import LiveTable
 from sql.connection import Connection
 from sql.conversion import converted
-from sql.enum_checks import EnumCheck, enum_checks, index_of_values
+from sql.enum_checks import EnumCheck, enum_checks
 from sql.next_table import server_text
 from sql.relations import enum_labels
 
 ENUM_STEP = STEPS[4].name
 ANY_SERVER = 0
 """The script must run on any server, so it uses nothing that came with a version."""
+
+
+_CHECK = re.compile(r'CHECK \("((?:[^"]|"")+)"(.*)\)((?: NO INHERIT)?(?: NOT VALID)?)', re.DOTALL)
 
 
 def step_statements(
@@ -43,16 +47,16 @@ def step_statements(
             yield server_text(block.sql.rstrip(";"))
     for change in step_changes(connection, steps, tables):
         if isinstance(change, AddedColumn):
-            yield sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {} NOT NULL DEFAULT {}").format(
-                named(*change.table),
+            yield sql.SQL("{} ADD COLUMN IF NOT EXISTS {} {} NOT NULL DEFAULT {}").format(
+                alter_table(change.table, named),
                 sql.Identifier(change.column),
                 server_text(change.type),
                 server_text(change.default),
             )
             unique = AddedIndex(table=change.table, name=change.unique, columns=(change.column,), unique=True)
-            yield _index(unique, named)
+            yield where_it_is(change.table, _index(unique, named), named)
         elif isinstance(change, AddedIndex):
-            yield _index(change, named)
+            yield where_it_is(change.table, _index(change, named), named)
 
 
 def _index(index: AddedIndex, named: Named) -> sql.Composable:
@@ -102,48 +106,35 @@ def checks_of_values(
     connection: Connection, planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
 ) -> list[EnumCheck]:
     """The CHECKs over columns that become enums, as they stand on the new table: before the run and after it."""
-    specs, done = _enum_columns(planned, table, types)
-    return [
-        replace(check, becomes=server_text(check.definition)) if done & set(check.columns) else check
-        for check in enum_checks(connection, table.oid, specs)
-    ]
+    specs = enum_specs(planned, table, types)
+    live_types = {column.name: column.type for column in table.columns}
+    done = {spec.name for spec in specs if live_types[spec.name] == spec.next_type}
+    with prisma.every_schema_named(connection):
+        found = enum_checks(connection, table.oid, specs)
+    given_up = {column.name for column in planned.columns if "enum_checks" in column.consent}
+    made: list[EnumCheck] = []
+    for check in found:
+        if done & set(check.columns):
+            made.append(replace(check, becomes=server_text(check.definition)))
+        elif check.becomes is not None or not set(check.columns) <= given_up:
+            made.append(replace(check, becomes=_as_the_server_says(connection, check.becomes)))
+    return made
 
 
-def indexes_of_values(
-    connection: Connection, planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
-) -> dict[str, str]:
-    """Name → definition with the new types, of indexes over a part of the rows: no cast makes of the condition of one
-    what it has to be, so ALTER TYPE refuses them and they are made anew. None where no column becomes an enum.
-    """
-    specs, done = _enum_columns(planned, table, types)
-    if not specs:
-        return {}
-    waiting = [spec for spec in specs if spec.name not in done]
-    return {
-        index.name: _of_values(index.definition, waiting)
-        for index in prisma.read_live_indexes(connection, [table.oid])
-        if index.partial and index.constraint_definition is None
-    }
+def _as_the_server_says(connection: Connection, check: sql.Composable | None) -> sql.Composable | None:
+    """The same text as after the run: a folder that holds it is then taken as it is."""
+    said = None if check is None else _CHECK.fullmatch(check.as_string(None))
+    if said is None:
+        return check
+    column = prisma.as_server_quotes(connection, said.group(1).replace('""', '"'))
+    return server_text(f"CHECK (({column}{said.group(2)})){said.group(3)}")
 
 
-def _of_values(definition: str, columns: Sequence[ColumnSpec]) -> str:
-    """The condition without the parentheses that the server writes around it; as it is where it is not understood."""
-    bare = re.sub(r" WHERE \((.*)\)$", r" WHERE \1", definition)
-    made = index_of_values(bare, columns)
-    return definition if made == bare else made
-
-
-def _enum_columns(
-    planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]
-) -> tuple[list[ColumnSpec], set[str]]:
-    """The columns that become enums, and the names of those that are ones already."""
-    specs: list[ColumnSpec] = []
-    done: set[str] = set()
+def enum_specs(planned: TablePlan, table: LiveTable, types: Mapping[str, EnumType]) -> list[ColumnSpec]:
+    """The columns that become enums, or have become them."""
+    made: list[ColumnSpec] = []
     for column in (column for column in planned.columns if column.type is not None):
         live = table.column(column.name)
         assert live is not None
-        assert column.type is not None
-        specs.append(column_spec(live, column, types))
-        if live.type == types[column.type].spelled:
-            done.add(column.name)
-    return specs, done
+        made.append(column_spec(live, column, types))
+    return made

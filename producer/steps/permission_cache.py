@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import errors, sql
@@ -32,28 +32,47 @@ def facts(connection: Connection, plan: PermissionCachePlan, mappings: MappingsP
         for table in found:
             if source.user is not None and source.user not in table.columns:
                 mistakes.append(f"table {table.full_name} has no column {source.user}")
-            full = scripts.name(table.schema, table.name)
-            sources.append(
-                {
-                    "said": scripts.as_written(table.full_name.replace("\n", " ")),
-                    "name": full,
-                    "regclass_text": scripts.text(full),
-                    "user": _user_of_row(table, source.user, mappings) if source.user else None,
-                    "function": scripts.name(f"stale_by_source_{number}"),
-                }
-            )
+            sources.append(_source(number, table, source.user, mappings))
     taken = sorted(OURS & taken_names(connection, plan.table_schema))
     if taken:
         mistakes.append(f"schema {plan.table_schema} has {', '.join(taken)} already; name another schema")
     if mistakes:
         raise WrongUse("steps.permission_cache: " + "; ".join(mistakes))
+    return _facts(plan, sources, schema_is_ours=not schema_exists(connection, plan.table_schema))
+
+
+def facts_anywhere(connection: Connection, plan: PermissionCachePlan) -> Mapping[str, Any]:
+    """The same for a database that may have it already; tables and columns in the names of now, nothing is judged."""
+    tables = read_relations(connection)
+    sources = [
+        _source(number, table, source.user, None)
+        for number, source in enumerate(plan.sources, start=1)
+        for table in looked_up(tables, [source.table])[0]
+    ]
+    return _facts(plan, sources, schema_is_ours=True)
+
+
+def _facts(
+    plan: PermissionCachePlan, sources: Sequence[Mapping[str, Any]], *, schema_is_ours: bool
+) -> Mapping[str, Any]:
     return {
         "schema": scripts.name(plan.table_schema),
         "schema_text": scripts.text(scripts.name(plan.table_schema)),
-        "schema_is_ours": scripts.as_written(str(not schema_exists(connection, plan.table_schema)).lower()),
+        "schema_is_ours": scripts.as_written(str(schema_is_ours).lower()),
         "expires_after": scripts.text(plan.expires_after),
         "query": scripts.as_written(plan.query.strip().rstrip(";")),
         "sources": sources,
+    }
+
+
+def _source(number: int, table: NamedTable, user: str | None, mappings: MappingsPlan | None) -> Mapping[str, Any]:
+    full = scripts.name(table.schema, table.name)
+    return {
+        "said": scripts.as_written(table.full_name.replace("\n", " ")),
+        "name": full,
+        "regclass_text": scripts.text(full),
+        "user": _user_of_row(table, user, mappings) if user else None,
+        "function": scripts.name(f"stale_by_source_{number}"),
     }
 
 

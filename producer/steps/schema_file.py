@@ -8,7 +8,7 @@ from pathlib import Path
 from producer.prisma.planned_changes import planned_changes
 from producer.prisma.reader import read_schema
 from producer.prisma.rewrite import rewrite
-from producer.prisma.schema_file import beside, read_text
+from producer.prisma.schema_file import beside, diff_names, read_text
 from replank.errors import WrongUse
 from replank.plan import Plan
 from sql.connection import Connection
@@ -39,9 +39,9 @@ def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[Fil
         path=str(path),
         before=before,
         after=after,
-        diff=unified(text, after, origin.name, path.name),
+        diff=unified(text, after, *diff_names(origin, folder)),
         origin=str(origin),
         origin_sha256=sha256(text),
     )
-    shown = unified(after, text, path.name, origin.name)
+    shown = unified(after, text, *diff_names(origin, folder))
     return forward, FileChange(host=host, path=str(path), before=after, after=before, diff=shown)

@@ -60,6 +60,11 @@ def back_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     return _planned(rows(connection, query("scripts.back"), {"run_id": run_id}))
 
 
+def begun_of_step(connection: Connection, step: str) -> list[Script]:
+    """The scripts of a step that have begun and were not taken back, of all runs, the oldest first."""
+    return [_script(r["document"]) for r in rows(connection, query("scripts.begun_of_step"), {"step": step})]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PassScript:
     """A script of the pass. `reviewed` says that it was compared with what somebody had read."""

@@ -15,6 +15,18 @@ SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_prima
  WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indislive
  ORDER BY i.indrelid, i.indisprimary DESC, ic.relname;
 
+-- conditional_indexes: a table's indexes with a condition or an expression that speak of any of some columns
+SELECT ic.relname AS name, replace(pg_get_indexdef(i.indexrelid, 0, true), ' ON ONLY ', ' ON ') AS definition,
+       pg_get_constraintdef(con.oid) AS constraint_definition
+  FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+  LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
+ WHERE i.indrelid = %(oid)s::oid AND i.indislive AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)
+   AND EXISTS (
+     SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+      WHERE d.classid = 'pg_class'::regclass AND d.objid IN (i.indexrelid, con.oid) AND d.refclassid = 'pg_class'::regclass
+        AND d.refobjid = i.indrelid AND a.attname = ANY (%(columns)s::text[]))
+ ORDER BY ic.relname;
+
 -- enums: every enum of the user's own schemas with its labels in order
 SELECT t.oid::bigint AS oid, n.nspname AS schema, t.typname AS name, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_enum e ON e.enumtypid = t.oid
@@ -51,6 +63,10 @@ SELECT format_type(a.atttypid, a.atttypmod) AS type, coalesce(e.typtype, t.typty
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = 'pg_temp.replank_settled'::regclass AND a.attnum = 1;
+
+-- settled_index: the definition of the only index of a relation, as that of another table's
+SELECT regexp_replace(pg_get_indexdef(i.indexrelid, 0, true), ' ON (pg_temp\w*\.)?replank_settled ', ' ON ' || {table}::regclass::text || ' ')
+  FROM pg_index i WHERE i.indrelid = 'pg_temp.replank_settled'::regclass;
 
 -- enum_types: which of a table's columns are enums or arrays of enums
 SELECT a.attname AS name

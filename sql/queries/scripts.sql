@@ -21,6 +21,9 @@ SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN repl
 SELECT s.*, t.phase, t.started_at, t.finished_at FROM replank.script s JOIN replank.step t USING (run_id, step)
  WHERE s.run_id = %(run_id)s AND s.direction = 'back' AND t.started_at IS NOT NULL ORDER BY s.step DESC;
 
+-- begun_of_step: the scripts of a step in all runs that have done some of it
+SELECT document FROM replank.script WHERE step = %(step)s AND direction = 'forward' AND blocks_done > 0 ORDER BY run_id;
+
 -- keep_pass: the pass as it is compiled now; what was read before stays marked until it is another one
 INSERT INTO replank.pass_script (run_id, step, direction, document, checksum, reviewed)
 VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(reviewed)s)

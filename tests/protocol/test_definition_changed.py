@@ -63,3 +63,21 @@ def test_a_change_that_is_undone_is_not_in_the_next_table(
     rebuild.finish()
     assert app.execute(DEFINED.encode()).fetchone() == before
     assert one(app, "SELECT pg_typeof(id)::text FROM child LIMIT 1") == "uuid"
+
+
+PARTITIONED = """
+CREATE TABLE child (id text, n int NOT NULL, PRIMARY KEY (id, n)) PARTITION BY RANGE (n);
+CREATE TABLE child_1 PARTITION OF child FOR VALUES FROM (0) TO (100);
+CREATE INDEX child_n ON child (n);
+CREATE VIEW children AS SELECT id FROM child;
+INSERT INTO child SELECT gen_random_uuid()::text, g FROM generate_series(1, 20) AS g;
+"""
+
+
+def test_a_view_is_the_same_in_whichever_names_its_table_is_looked_for(app: psycopg.Connection, begin: Begin) -> None:
+    # Given indexes of partitions, which are joined with a search_path of their own
+    app.execute(PARTITIONED)
+    rebuild = begin(table("child", "id"))
+    # Then nobody takes the view over them for a changed one
+    rebuild.finish()
+    assert one(app, "SELECT pg_typeof(id)::text FROM children LIMIT 1") == "uuid"

@@ -11,6 +11,7 @@ import pytest
 from protocol.harness import Rebuild
 
 from monitoring.status import read_status
+from producer.prisma.schema_file import diff_names
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back
 from producer.setup import begin_or_resume, compile_all
@@ -47,7 +48,7 @@ PLAN = """
 [database]
 name = "{database}"
 [prisma]
-schema = "app/schema.prisma"
+schema = "an app/schema.prisma"
 write = {write}
 [steps.uuid_fields]
 column = "public_id"
@@ -71,11 +72,11 @@ class Site:
 
     @property
     def schema(self) -> Path:
-        return self.folder / "app" / "schema.prisma"
+        return self.folder / "an app" / "schema.prisma"
 
     @property
     def beside(self) -> Path:
-        return self.folder / "app" / "schema.replank.prisma"
+        return self.folder / "an app" / "schema.replank.prisma"
 
     @property
     def plan(self) -> Path:
@@ -145,10 +146,12 @@ def test_in_place_forward_back_and_forward_again(site: Callable[[bool], Site]) -
     assert "publicId" in after
     assert 'dbgenerated("gen_random_uuid()")' in after
     assert "enum MemberRole" in after
-    copy = here.folder / "copy.prisma"
-    shutil.copy(here.schema, copy)
-    patched = subprocess.run(["patch", "-s", str(copy), str(scripts / "rollback-06-restore-prisma-schema.diff")])
-    assert (patched.returncode, copy.read_text()) == (0, SCHEMA)
+    for tool in (["patch", "-s", "-p1", "-i"], ["git", "apply"]):
+        copy = here.folder / f"copy by {tool[0]}"
+        shutil.copytree(here.schema.parent, copy / "an app")
+        for name, text in (("rollback-06-restore-prisma-schema", SCHEMA), ("06-update-prisma-schema", after)):
+            patched = subprocess.run([*tool, str(scripts / f"{name}.diff")], cwd=copy)
+            assert (patched.returncode, (copy / "an app" / "schema.prisma").read_text()) == (0, text)
     assert "sha256" in _events(rebuild)[0]
     told = {step.name: (step.phase, step.finished) for step in read_status(rebuild.connection).steps}
     assert told["06-update-prisma-schema"] == (2, True)
@@ -201,6 +204,13 @@ def test_a_file_that_somebody_changed_is_neither_overwritten_nor_restored(
     written.write_text(written.read_text() + "// mine\n")
     assert any("was changed since and is left as it is" in words for words in here.back())
     assert written.read_text().endswith("// mine\n")
+
+
+def test_a_diff_names_the_file_from_a_folder_above_it_and_the_plan(tmp_path: Path) -> None:
+    plans = tmp_path / "db" / "plans"
+    assert diff_names(tmp_path / "db" / "schema.prisma", tmp_path / "db") == ("a/schema.prisma", "b/schema.prisma")
+    names = diff_names(plans / ".." / ".." / "prisma" / "schema.prisma", plans)
+    assert names == ("a/prisma/schema.prisma", "b/prisma/schema.prisma")
 
 
 def test_a_step_that_was_killed_after_its_writing_goes_on(site: Callable[[bool], Site]) -> None:
