@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from monitoring.caches import rates
 from monitoring.status import Status
+from monitoring.table_progress import TableProgress
 from replank.states import RunState
 
 SHOWN_TABLES = 30
+BARS = (30, 10)
+GAP = 2
+"""Between two columns of the table."""
 COLOUR = {
     "done": "green",
     "swapped": "green",
@@ -29,7 +36,7 @@ def render(status: Status) -> RenderableType:
         *_restraints(status),
         *_gates(status),
         *_steps(status),
-        _tables(status),
+        _Tables(status=status),
         *_aside(status),
         *_caches(status),
         *_problems(status),
@@ -78,29 +85,63 @@ def _head(status: Status) -> RenderableType:
     return words
 
 
-def _tables(status: Status) -> RenderableType:
-    table = Table(box=None, pad_edge=False, expand=False)
-    for heading in ("table", "state", "rows", "", "why so"):
-        table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=True)
-    unfinished = [t for t in status.tables if t.state != "done"]
-    finished = [t for t in status.tables if t.state == "done"]
-    for entry in (unfinished + finished)[:SHOWN_TABLES]:
-        table.add_row(
-            entry.name,
-            Text(entry.state, style=COLOUR.get(entry.state, "white")),
-            f"{entry.rows_done:,}/{entry.rows_total:,}",
-            ProgressBar(total=1.0, completed=entry.share, width=30),
-            Text(entry.why, style="dim"),
-        )
-    if len(status.tables) > SHOWN_TABLES:
-        table.add_row(f"… and {len(status.tables) - SHOWN_TABLES} more", "", "", "")
-    share = sum(t.share * max(t.rows_total, 1) for t in status.tables) / max(
-        sum(max(t.rows_total, 1) for t in status.tables), 1
-    )
-    done = sum(t.rows_done for t in status.tables)
-    total = sum(t.rows_total for t in status.tables)
-    table.add_row("all", "", f"{done:,}/{total:,}", ProgressBar(total=1.0, completed=share, width=30))
-    return table
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """Rows and state are never cut, names never lost: where there is no room, "why so" gives way, then the bar."""
+
+    status: Status
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = [t for t in self.status.tables if t.state != "done"] + [
+            t for t in self.status.tables if t.state == "done"
+        ]
+        more = len(shown) - SHOWN_TABLES
+        shown = shown[:SHOWN_TABLES]
+        rows = [f"{entry.rows_done:,}/{entry.rows_total:,}" for entry in shown]
+        total = _total(self.status)
+        fixed = max(map(len, ["state", *(e.state for e in shown)])) + max(map(len, [total, *rows])) + 2 * GAP
+        names = max(map(len, ["table", *(entry.name for entry in shown)]))
+        left = options.max_width - fixed - names
+        bar = next((cells for cells in BARS if left >= cells + GAP), 0)
+        left -= bar + GAP if bar else 0
+        whole = left >= max(map(len, ["", *(entry.why for entry in shown)])) + GAP
+        table = Table(box=None, pad_edge=False, expand=False)
+        table.add_column("table", overflow="fold")
+        table.add_column("state", no_wrap=True)
+        table.add_column("rows", justify="right", no_wrap=True)
+        for heading in ([""] if bar else []) + (["why so"] if whole else []):
+            table.add_column(heading, no_wrap=True)
+        for entry, counted in zip(shown, rows, strict=True):
+            state = Text(entry.state, style=COLOUR.get(entry.state, "white"))
+            cells: list[RenderableType] = [_bar(entry.share, bar)] if bar else []
+            table.add_row(entry.name, state, counted, *cells, *([Text(entry.why, style="dim")] if whole else []))
+        if more > 0:
+            table.add_row(f"… and {more} more", "", "")
+        table.add_row("all", "", total, *([_bar(_share(self.status), bar)] if bar else []))
+        yield table
+        if not whole:
+            yield from _reasons(shown)
+
+
+def _bar(share: float, cells: int) -> ProgressBar:
+    return ProgressBar(total=1.0, completed=share, width=cells)
+
+
+def _total(status: Status) -> str:
+    return f"{sum(t.rows_done for t in status.tables):,}/{sum(t.rows_total for t in status.tables):,}"
+
+
+def _share(status: Status) -> float:
+    weights = [max(t.rows_total, 1) for t in status.tables]
+    return sum(t.share * weight for t, weight in zip(status.tables, weights, strict=True)) / max(sum(weights), 1)
+
+
+def _reasons(shown: Sequence[TableProgress]) -> list[RenderableType]:
+    """Under the table, where it has no room for them: each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in shown:
+        by_reason.setdefault(entry.why, []).append(entry.name)
+    return [Text(f"{', '.join(names)}: {why}", style="dim") for why, names in by_reason.items() if why]
 
 
 def _restraints(status: Status) -> list[RenderableType]:

@@ -11,6 +11,7 @@ from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
 from producer.notifying.telling import notifier_for, rolled_back
+from producer.reaching import reach
 from producer.resolution import read_plan_file
 from producer.rollback import roll_back_through
 from producer.running import RunOptions, run_plan
@@ -19,7 +20,7 @@ from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
-from sql.connection import connect
+from sql.connection import Connection, connect
 from sql.ledger import jobs
 from sql.ledger.runs import Run
 
@@ -116,9 +117,13 @@ def rollback(
     def say(words: str) -> None:
         console.print(words, markup=False, soft_wrap=True)
 
+    def open_connection() -> Connection:
+        return connect(settings.database(), name="rollback")
+
+    reach(open_connection, say=say)
     with notifier_for(settings.database(), run_id, say) as notifier:
         done = roll_back_through(
-            lambda: connect(settings.database(), name="rollback"),
+            open_connection,
             say=say,
             run_id=run_id,
             to=None if to is None else step_named(to),

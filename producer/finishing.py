@@ -19,6 +19,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from replank.steps import BY_NAME, STEPS, Step
 from replank.table_spec import Relation, TableSpec
+from sql import catalogue
 from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
 from sql.beside import building_schemas, drop_empty_schemas
@@ -26,7 +27,7 @@ from sql.connection import Connection, apply_settings, value
 from sql.dropping import drop_hanging, drop_table, put_aside
 from sql.ledger import caches, quarantines, restraints, runs, tables
 from sql.ledger.runs import Run
-from sql.moving import PAST
+from sql.moving import PAST, hanging_on
 from sql.named import query
 from sql.pair import as_new, was_table
 from sql.reverse_capture import is_installed, remove_capture, waiting_changes
@@ -91,14 +92,17 @@ class Finishing:
         for name in text_casts(self.connection):
             found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
         for late in late_scripts(self.connection, run.run_id):
-            words = f"{late.step.name}: {'; '.join(block.purpose for block in late.script.blocks)}"
-            found.append(Leftover(what="step", name=words, bytes=None))
+            # A line for each: among them are views under old names, with which old clients end.
+            for block in late.script.blocks:
+                found.append(Leftover(what="step", name=f"{late.step.name}: {block.purpose}", bytes=None))
         return found
 
     def finish(self, run: Run) -> Run:
         """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on."""
         if not try_to_lead(self.connection):
             raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
+        if run.state is RunState.DONE:
+            self._refuse_strangers(run)
         runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
         limit = run.plan.options.lock_timeout_ms
         self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
@@ -138,6 +142,19 @@ class Finishing:
         drop_empty_schemas(self.connection, made)
         runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
         return runs.read_run(self.connection, run.run_id)
+
+    def _refuse_strangers(self, run: Run) -> None:
+        """What others have made over past tables would stop the drops, when the way back has been given up already."""
+        past = self._past(run)
+        parts = [part for relation in past for part in catalogue.partitions(self.connection, relation.oid)]
+        hanging = hanging_on(self.connection, [*past, *parts])
+        strangers = [f"view {view.full_name}" for view in hanging.views if not view.schema.startswith(PAST)]
+        strangers += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
+        if strangers:
+            raise NeedsPerson(
+                f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
+                f"`{COMMAND}` again. Nothing was changed: `replank rollback` is still possible."
+            )
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
         """The steps of the last phase up to `last`. One that fails is tried again by the same command."""

@@ -16,14 +16,14 @@ from producer.leader import try_to_lead
 from producer.panicked import watchful
 from producer.removing import remove_cache, remove_table
 from producer.steps.turns import DATA_PHASE, undo_scripts
-from replank.errors import CannotConnect, NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
+from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, TryAgain, WrongUse
 from replank.states import CacheState, RunState, TableState
 from replank.steps import BY_NAME, Step
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection, value
 from sql.inheritance import unlink_next
-from sql.ledger import caches, jobs, restraints, runs, tables
+from sql.ledger import caches, jobs, restraints, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.text_casts import remove_text_casts
 
@@ -98,12 +98,23 @@ def _end(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
             plan_caches(connection, run.run_id, run.plan)
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
             runs.set_back_to(connection, run.run_id, None)
-        say(f"back at step {last.name}; `replank run PLAN` goes forward again")
+        say(_where(connection, run, last))
         return
     runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
     if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
         runs.drop_ledger(connection)
         say("the ledger is removed; nothing of Replank is left in this database")
+
+
+def _where(connection: Connection, run: Run, last: Step) -> str:
+    """Where the run stands now: it need not have come as far as the step that was asked for."""
+    done = [one.step for one in scripts.forward_scripts(connection, run.run_id) if one.finished]
+    present = max(done, key=lambda step: step.number, default=None)
+    on = "`replank run PLAN` goes forward again"
+    if present == last:
+        return f"back at step {last.name}; {on}"
+    words = f"step {present.name} is the last that is done" if present is not None else "no step is done"
+    return f"nothing behind step {last.name} is left; {words}; {on}"
 
 
 def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
@@ -148,7 +159,7 @@ def roll_back_through(
                 lost_since = None
                 return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to)
         except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
-            if isinstance(error, CannotConnect) and begun is None:
+            if isinstance(error, CannotConnect) and begun is None and not isinstance(error, NotAnswering):
                 raise
             now = time.monotonic()
             lost_since = lost_since or now

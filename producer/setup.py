@@ -19,6 +19,7 @@ from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_
 from producer.sets import planned_sets
 from producer.steps.compiled import CompiledStep
 from producer.steps.compiling import as_stored, compile_steps, stored_step
+from producer.steps.done_by_hand import done_by_hand
 from producer.steps.drop_deprecated import STEP as DROP_DEPRECATED
 from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
@@ -165,7 +166,8 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
     present = runs.open_run(connection) if runs.ledger_exists(connection) else None
     if present is None or present.plan_digest != file.plan.digest():
-        made = compile_steps(connection, file.plan, _folder(file)) + _pass_now(connection, file)
+        done = done_by_hand(connection, file.plan)
+        made = compile_steps(connection, file.plan, _folder(file), done=done) + _pass_now(connection, file)
     else:
         kept = stored(connection, present)
         made = as_stored(present.plan, kept) + _pass_of(connection, present, file, kept)

@@ -14,6 +14,7 @@ from producer.resolution import read_plan_file, refuse_other_database
 from producer.setup import compile_all
 from producer.steps.clean_indexes import propose
 from producer.steps.compiling import write_scripts
+from producer.steps.done_by_hand import compile_again
 from replank.settings import load_settings
 from sql.connection import connect
 
@@ -23,12 +24,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the las
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
+AGAIN = (
+    "By psql: {steps} change what 08 to 12 are compiled from. When they have run, `replank compile` again before 08; "
+    "what has run is found in the catalogue, and its files stay."
+)
+
+
 def register(app: typer.Typer) -> None:
     app.command("compile")(compile_plan)
     app.command("indexes")(indexes)
 
 
-def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+def compile_plan(
+    plan: PlanPath,
+    out: Folder,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
@@ -38,11 +50,16 @@ def compile_plan(plan: PlanPath, out: Folder, as_json: AsJson = False, database_
     written = write_scripts(compiled, out)
     for each in compiled:
         what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"
+        what = "done already; its files are left as they are" if each.done else what
         people().print(f"{each.step.name}: {what}", markup=False)
     people().print(f"{len(written)} scripts are in {out}.", markup=False, soft_wrap=True)
+    again = compile_again(compiled)
+    if again:
+        people().print(AGAIN.format(steps=", ".join(again)), markup=False, soft_wrap=True)
     if as_json:
         checksums = {s.name: s.checksum for each in compiled for s in (each.forward, each.back)}
-        print_json({"folder": str(out), "scripts": checksums})
+        done = [each.step.name for each in compiled if each.done]
+        print_json({"folder": str(out), "scripts": checksums, "done": done, "compile_again_after": again})
 
 
 def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:

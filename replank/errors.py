@@ -22,6 +22,10 @@ class CannotConnect(WrongUse):
     """The database does not take the connection: wrong URL, wrong password, or not running."""
 
 
+class NotAnswering(CannotConnect):
+    """Nobody takes the connection at the moment: a server that restarts, or none at that place."""
+
+
 class TryAgain(ReplankError):
     """A passing condition (a lock, a lost connection): the same work may simply be done again."""
 

@@ -74,14 +74,22 @@ def refuse_rows(found: sql.Composable, words: str) -> str:
     )
 
 
+COUNT = "  replank_count bigint;"
+"""What `counted_none` declares."""
+
+
+def counted_none(counted: sql.Composable, words: str) -> str:
+    """For the inside of a DO block that declares COUNT: an error where the query does not count 0."""
+    message = sql.Literal(words).as_string(None)
+    return (
+        f"  {said(counted).rstrip(';')} INTO replank_count;\n"
+        f"  IF replank_count <> 0 THEN\n    RAISE EXCEPTION USING MESSAGE = replank_count || {message};\n  END IF;"
+    )
+
+
 def refuse_count(counted: sql.Composable, words: str) -> str:
     """Ends the script where the query does not count 0."""
-    message = sql.Literal(words).as_string(None)
-    return block(
-        f"  {said(counted).rstrip(';')} INTO replank_count;\n"
-        f"  IF replank_count <> 0 THEN\n    RAISE EXCEPTION USING MESSAGE = replank_count || {message};\n  END IF;",
-        declare="  replank_count bigint;",
-    )
+    return block(counted_none(counted, words), declare=COUNT)
 
 
 def refuse_unequal(one: sql.Composable, other: sql.Composable, words: str) -> str:

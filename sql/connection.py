@@ -10,7 +10,7 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 from psycopg.rows import TupleRow, dict_row
 
-from replank.errors import CannotConnect, NeedsPerson, WrongUse
+from replank.errors import CannotConnect, NeedsPerson, NotAnswering, WrongUse
 from replank.settings import without_password
 
 Connection = psycopg.Connection[TupleRow]
@@ -52,7 +52,8 @@ def connect(
             **KEEPALIVE,  # type: ignore[arg-type]
         )
     except psycopg.OperationalError as error:
-        raise CannotConnect(_why_not(url, error)) from None
+        kind = NotAnswering if _may_pass(error) else CannotConnect
+        raise kind(_why_not(url, error)) from None
     except (psycopg.ProgrammingError, UnicodeError):
         raise WrongUse(
             f"{without_password(url)} is not a URL that PostgreSQL's client library understands. "
@@ -96,6 +97,14 @@ def isolated(connection: Connection, level: IsolationLevel | None) -> Iterator[N
     finally:
         if not connection.closed:
             connection.isolation_level = None
+
+
+_PASSING = ("the database system is ", "Connection refused", "closed the connection unexpectedly", "timeout expired")
+"""What client library and server say while one restarts: of connections that fail there is no SQLSTATE."""
+
+
+def _may_pass(error: psycopg.OperationalError) -> bool:
+    return any(words in str(error) for words in _PASSING)
 
 
 def _why_not(url: str, error: psycopg.OperationalError) -> str:

@@ -31,6 +31,7 @@ SET search_path = pg_catalog;
 
 
 AGAIN = "Every block may be run again: what is done already is left as it is."
+NOT_ASKED = "the plan does not ask for this step"
 ONCE = "For psql, from its top to its end, once; the first error ends it. Its rollback takes back whatever is done."
 
 
@@ -60,7 +61,7 @@ class Script:
     """What it does to a file, where it does nothing in the database: its only block is the diff then."""
     once: bool = False
     """Whether it is for psql alone: a run does the same by jobs, with its coordinator looking on."""
-    why_nothing: str = "the plan does not ask for this step"
+    why_nothing: str = NOT_ASKED
 
     @property
     def file_name(self) -> str:

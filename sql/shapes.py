@@ -20,10 +20,10 @@ WHAT_NOW = "undo it and `replank retry`, or `replank rollback` and run again."
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *, built: bool = True) -> None:
     """Raises NeedsPerson where a live table's definition is not what was planned. `built`: a next table is there."""
     with connection.transaction():
-        # Planning these queries costs ten times what they cost; their plans do not depend on the table. Names are
-        # spelled as the search_path has them: whoever built indexes in this transaction has set another one.
-        settings = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
-        apply_settings(connection, settings, local=True)
+        # Planning these queries costs ten times what they cost; their plans do not depend on the table. The caller may
+        # have read indexes before, under a search_path by which the server spells names otherwise than when planned.
+        wanted = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
+        apply_settings(connection, wanted, local=True)
         found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
     for spec, present in found:
         if present != spec.shape:

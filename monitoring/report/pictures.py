@@ -36,6 +36,7 @@ def of_time(facts: Facts) -> Markup | str:
             spans += [_span(facts, f"· {name}", "stage", *found) for name, found in facts.stages.items()]
     if not spans:
         return ""
+    spans += [_span(facts, "waited for people", "wait", start, end) for start, end in _waits(facts)]
     if facts.after is not None and facts.after.taken_at <= facts.ended_at:
         end = facts.after.taken_at + timedelta(seconds=facts.after.seconds)
         spans.append(_span(facts, "measured again, audit log proved", "stage", facts.after.taken_at, end))
@@ -43,6 +44,23 @@ def of_time(facts: Facts) -> Markup | str:
         (_since(facts, one.swapped_at), f"set {one.set_no} swapped") for one in facts.sets if one.swapped_at is not None
     ]
     return timeline(spans, marks, seconds=_total(facts), label="When each step and stage began and ended")
+
+
+STILL_WAITING = ("needs_person", "gate")
+"""Events that come while a run waits: nobody has made it go on yet."""
+
+
+def _waits(facts: Facts) -> list[tuple[datetime, datetime | None]]:
+    """From each call for a person to the first sign that the run goes on; the end is None where there is none yet."""
+    found: list[tuple[datetime, datetime | None]] = []
+    since: datetime | None = None
+    for event in facts.events:
+        if event["kind"] == "needs_person":
+            since = since or event["at"]
+        elif since is not None and event["kind"] not in STILL_WAITING:
+            found.append((since, event["at"]))
+            since = None
+    return found if since is None else [*found, (since, None)]
 
 
 def _span(facts: Facts, name: str, kind: str, start: datetime, end: datetime | None) -> Span:

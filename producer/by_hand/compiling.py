@@ -9,11 +9,12 @@ from psycopg import errors, sql
 from producer.by_hand.building import built
 from producer.by_hand.filling import emptied, filled
 from producer.by_hand.proving import told
-from producer.by_hand.returning import returned, taken_away
+from producer.by_hand.returning import returned, taken_away, tidied
 from producer.by_hand.swapping import swapped, unchanged
 from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.enum_types import make_types
 from producer.steps.compiled import CompiledStep
+from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
@@ -31,6 +32,10 @@ PURPOSES = {
 }
 
 ALREADY = "was begun by hand, or by a run: its next or past table is there. Take that back, or finish it, first."
+TOO_EARLY = (
+    "This script was compiled before step 07, by the names of then: it is for reading. When the steps before it have "
+    "run, `replank compile` again, and run what it writes then."
+)
 NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
 
 
@@ -120,7 +125,14 @@ def _session(work: Work) -> Block:
     return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
 
 
+def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
+    """Before step 07 the tables have other names, and expressions that use new ones could not be looked at."""
+    if renamed_tables(connection, work.plan.steps):
+        yield Block(purpose="not before step 07", sql=refuse_if(sql.SQL("true"), TOO_EARLY))
+
+
 def _forward(connection: Connection, work: Work) -> Iterator[Block]:
+    yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
         purpose="where logs are kept, and how a definition is told",
@@ -146,6 +158,7 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
 
 
 def _back(connection: Connection, work: Work) -> Iterator[Block]:
+    yield from _too_early(connection, work)
     yield _session(work)
     begun = refuse_if(
         sql.SQL("to_regprocedure('replank.defined(regclass)') IS NULL"),
@@ -163,16 +176,31 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
 
 
 def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
-    """How far the pass has come is asked when the script runs."""
-    past = past_table(one.members[0]).as_string(None)
-    name = f"swapped_{one.set_no}"
-    found = sql.SQL("SELECT to_regclass({}) IS NOT NULL AS {}").format(past, sql.Identifier(name)).as_string(None)
-    whole = list(returned(connection, work, one)) if work.options.reverse_capture else [_no_way_back(one.members[0])]
-    whole[0] = _after(whole[0], f"{found} \\gset\n\\if :{name}\n")
+    """How far the pass has come is asked when the script runs, and again behind the swap back."""
+    first = one.members[0]
+    swapped = _asked(f"swapped_{one.set_no}", past_table(first))
+    undone = _asked(f"undone_{one.set_no}", sql.Identifier(first.undone_schema, first.name))
+    captured = work.options.reverse_capture
+    whole = list(returned(connection, work, one)) if captured else [_no_way_back(first)]
+    whole[0] = _after(whole[0], f"{swapped}{undone}\\if :swapped_{one.set_no}\n")
     early = list(taken_away(connection, work, one))
-    early[0] = _after(early[0], "\\else\n")
-    early[-1] = Block(purpose=early[-1].purpose, sql=early[-1].sql + "\n\\endif")
-    yield from [*whole, *early]
+    early[0] = _after(early[0], f"\\elif :undone_{one.set_no}\n\\else\n")
+    early[-1] = _before(early[-1], "\n\\endif")
+    last = list(tidied(connection, work, one)) if captured else []
+    if last:
+        last[0] = _after(last[0], f"{undone}\\if :undone_{one.set_no}\n")
+        last[-1] = _before(last[-1], "\n\\endif")
+    yield from [*whole, *early, *last]
+
+
+def _asked(name: str, table: sql.Identifier) -> str:
+    """A psql variable that says whether the table is there."""
+    found = sql.SQL("SELECT to_regclass({}) IS NOT NULL AS {}").format(table.as_string(None), sql.Identifier(name))
+    return f"{found.as_string(None)} \\gset\n"
+
+
+def _before(last: Block, words: str) -> Block:
+    return Block(purpose=last.purpose, sql=last.sql + words)
 
 
 def _after(first: Block, words: str) -> Block:

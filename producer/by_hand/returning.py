@@ -8,37 +8,34 @@ from dataclasses import replace
 from psycopg import sql
 
 from producer.by_hand.building import RR
+from producer.by_hand.draining_back import drained_at_once
 from producer.by_hand.swapping import proved_key
+from producer.by_hand.swapping_back import swapped_back
 from producer.by_hand.work import SwapSet, Work, label
 from replank.table_spec import TableSpec
 from sql import capture, foreign_keys
 from sql.autovacuum import autovacuum_settings
-from sql.beside import lock_script
 from sql.by_hand import (
-    block,
     dropped_if_empty,
     lines,
     lock_patiently,
     refuse_count,
     refuse_unequal,
-    said,
     transaction,
 )
 from sql.connection import Connection, rows
 from sql.conversion import Space
-from sql.extended_statistics import read_statistics
-from sql.moving import Hanging, away
+from sql.moving import away
 from sql.named import query
 from sql.next_table import next_table, past_table, server_text
 from sql.on_update import drop_on_update, function_name
 from sql.pair import Pair, create_was, was_table
 from sql.recording import recording
-from sql.reverse_capture import back_log, published, remove_capture
-from sql.reverse_drain import counted_mismatches, logged_vanished, taken_back
+from sql.reverse_capture import published, remove_capture
 from sql.reverse_verification import not_in_log, summed
 from sql.scripts import Block
 from sql.spellings import build_map, map_table, places
-from sql.swap_back import SetBack, counted_orphans, swap_back_script
+from sql.swap_back import SetBack, counted_orphans
 
 
 def set_back(connection: Connection, one: SwapSet) -> SetBack:
@@ -89,12 +86,17 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     gone = sql.SQL("DROP TABLE IF EXISTS {}").format(name)
     yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
     for pair in back.pairs:
-        drained = transaction(*_drained(connection, pair), isolation=RR)
+        drained = transaction(*drained_at_once(connection, [pair]), isolation=RR)
         yield label(pair.spec, "what was written since the swap goes into the past table", drained)
         yield _verified(connection, pair)
     yield from _orphans(connection, back, one)
     yield from _refreshed(connection, back, one)
-    yield _swap_back(connection, work, one, back)
+    yield swapped_back(connection, work, one, back)
+
+
+def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """When the past tables are live again; a script that was ended before goes on here."""
+    back = set_back(connection, one)
     yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
     purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
     yield Block(purpose=purpose, sql=_gone(connection, one, back))
@@ -124,16 +126,6 @@ def _laid_open(connection: Connection, work: Work, one: SwapSet, back: SetBack) 
     return Block(purpose=f"set {one.set_no}: triggers and keys of the past tables are let go", sql=body)
 
 
-def _drained(connection: Connection, pair: Pair) -> list[str]:
-    truncated = sql.SQL("EXISTS (SELECT FROM {} WHERE truncated)").format(back_log(pair.spec)).as_string(None)
-    return [
-        block(f"  IF {truncated} THEN\n    {said(logged_vanished(connection, pair))}\n  END IF;"),
-        lines(taken_back(connection, pair)),
-        refuse_count(counted_mismatches(connection, pair), f" rows of {pair.spec.full_name} differ after their drain"),
-        lines(sql.SQL("DELETE FROM {}").format(name) for name in (was_table(pair.spec), back_log(pair.spec))),
-    ]
-
-
 def _verified(connection: Connection, pair: Pair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
     past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
@@ -142,6 +134,7 @@ def _verified(connection: Connection, pair: Pair) -> Block:
 
 
 def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+    """At one moment of all tables: a child that is drained later than its parent would have none."""
     counted = {key["name"]: counted_orphans(back, key) for key in back.foreign_keys if key["validated"]}
     checks = [
         refuse_count(found, f" rows would break foreign key {name} of the past tables")
@@ -149,50 +142,16 @@ def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Bl
         if found is not None
     ]
     if checks:
-        # At one moment of all tables: those that were drained one after the other are each of their own, and a child
-        # that came in between has no parent yet.
-        drains = [part for pair in back.pairs for part in _drained(connection, pair)]
-        body = transaction(*drains, *checks, isolation=RR)
+        body = transaction(*drained_at_once(connection, back.pairs), *checks, isolation=RR)
         yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql=body)
 
 
 def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
     views = [view for view in one.dependents.views if view.materialized and view.populated]
     if views:
-        drains = [part for pair in back.pairs for part in _drained(connection, pair)]
         refresh = lines(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
-        body = transaction(*drains, refresh, isolation=RR)
+        body = transaction(*drained_at_once(connection, back.pairs), refresh, isolation=RR)
         yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
-
-
-def _swap_back(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
-    views, statistics = one.dependents.views, read_statistics(connection, one.dependents.succeeded)
-    new = Hanging(views=views, functions=(), statistics=tuple(statistics))
-    past = Hanging(
-        views=tuple(replace(view, schema=view.past_schema) for view in views),
-        functions=(),
-        statistics=tuple(replace(each, schema=each.past_schema) for each in statistics),
-    )
-    members = {spec.oid for spec in one.members}
-    standing = [k for k in work.keys if k.table_oid in members or k.ref_oid in members]
-    lost = {key["name"] for key in one.foreign_keys if key.get("lost")}
-    keys = [key for key in standing if key.name not in lost]
-    schemas = sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations})
-    made = [sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)) for schema in schemas]
-    script = swap_back_script(connection, back, past, new, keys, before_swap=True)
-    names = {(r.schema, r.name) for r in back.new_relations} | {(r.past_schema, r.name) for r in back.past_relations}
-    for key in keys:
-        names |= {(key.schema, key.table_name), (key.ref_schema, key.ref_table)}
-    lock = lock_script(connection, views, sorted(names))
-    inner = lock if not views else sql.SQL("EXECUTE {}").format(sql.Literal(lock.as_string(None)))
-    body = transaction(
-        lock_patiently(inner, attempts=work.options.cutover_attempts),
-        *(part for pair in back.pairs for part in _drained(connection, pair)),
-        said(script),
-    )
-    tables = ", ".join(spec.full_name for spec in one.members)
-    purpose = f"set {one.set_no}: the past tables are live again: {tables}"
-    return Block(purpose=purpose, sql="\n".join([lines(made), body]))
 
 
 def _validated(connection: Connection, work: Work, back: SetBack) -> str:

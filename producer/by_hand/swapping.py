@@ -31,6 +31,7 @@ def swapped(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]
             prepare_capture(connection, spec, lock_timeout_ms=work.options.lock_timeout_ms)
         yield label(spec, "triggers for the way back, which do nothing yet", transaction(lines(made)))
     yield from _beside(connection, one)
+    yield _shortly_before(connection, one)
     yield _swap(connection, work, one, captured)
     yield from _validated(connection, work, one)
     for spec in one.members:
@@ -61,6 +62,13 @@ def _beside(connection: Connection, one: SwapSet) -> Iterator[Block]:
         purpose=f"set {one.set_no}: {names}, built over the next tables at one moment of them all",
         sql=transaction(*drains, lines(made), isolation=RR),
     )
+
+
+def _shortly_before(connection: Connection, one: SwapSet) -> Block:
+    """The first of these tables was verified long ago: the second drain leaves next to nothing for the lock."""
+    drains = transaction(*(part for spec in one.members for part in drained(connection, spec)), isolation=RR)
+    purpose = f"set {one.set_no}: what was written meanwhile is drained before the lock, twice"
+    return Block(purpose=purpose, sql="\n".join([drains, drains]))
 
 
 def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[TableSpec]) -> Block:
@@ -99,7 +107,10 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
         )
         for relation in spec.relations
     ]
-    words = f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again."
+    words = (
+        f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again, by "
+        "`replank compile`."
+    )
     return refuse_if(sql.SQL(" OR ").join(checks), words)
 
 

@@ -13,6 +13,9 @@ from sql.relations import NamedTable, looked_up, read_relations, schema_exists, 
 
 OURS = frozenset({"audit_log", "audit_log_default", "data_access", "security_event", "compliance_event", "retention"})
 
+TRIGGER = "replank_audit_insert"
+"""Every table that is audited has it."""
+
 
 def facts(connection: Connection, plan: AuditLogPlan) -> Mapping[str, Any]:
     """What the templates of step 03 need. Raises WrongUse for tables that are not there, or names that are taken."""

@@ -15,6 +15,8 @@ class CompiledStep:
     step: Step
     forward: Script
     back: Script
+    done: bool = False
+    """Whether psql has run it already: what takes it back is the script that was compiled before."""
 
     @property
     def asked(self) -> bool:

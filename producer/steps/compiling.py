@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from producer.steps.schema_file import schema_change
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.steps import BY_NAME, STEPS, Step
+from replank.steps_plan import StepsPlan
 from sql.connection import Connection
 from sql.file_change import FileChange
-from sql.scripts import Block, Script, render
+from sql.scripts import NOT_ASKED, Block, Script, render
 
 MANIFEST = "MANIFEST.json"
 SCHEMA_STEP = 6
@@ -32,24 +35,31 @@ PURPOSES = {
     12: "Indexes that nobody needs go; bloated ones are built again",
 }
 
+DONE = "its work is there already; what takes it back is the script that was compiled before it ran"
+
 OF_TABLES = (11,)
 """What is compiled with the pass over the tables (`producer.steps.drop_deprecated`)."""
 
 
-def compile_steps(connection: Connection, plan: Plan, folder: Path = Path()) -> list[CompiledStep]:
+def compile_steps(
+    connection: Connection, plan: Plan, folder: Path = Path(), *, done: Collection[int] = ()
+) -> list[CompiledStep]:
     """The scripts of the steps that are scripts. Raises WrongUse where the plan does not fit the database.
 
-    `folder` is that of the plan: names of files in it go from there.
+    `folder` is that of the plan: names of files in it go from there. `done` are the numbers of steps that psql has run.
     """
-    found = _facts(connection, plan)
+    found, there = _facts(connection, plan, done)
     change = schema_change(connection, plan, folder)
-    return [
+    made = [
         _of_file(step, plan, change)
         if step.number == SCHEMA_STEP
-        else compiled_step(step, plan, found.get(step.number))
+        else compiled_step(step, plan, found.get(step.number), why_nothing=DONE if step.number in there else NOT_ASKED)
         for step in STEPS
         if step.number in PURPOSES and step.number not in OF_TABLES
     ]
+    # Where others have run, a schema file that needs no change has been changed.
+    ran = {*done, *((SCHEMA_STEP,) if done and plan.prisma is not None and change is None else ())}
+    return [replace(each, done=each.step.number in ran) for each in made]
 
 
 def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | None) -> CompiledStep:
@@ -88,29 +98,58 @@ def stored_step(step: Step, plan: Plan, kept: Mapping[str, Script]) -> CompiledS
     )
 
 
-def _facts(connection: Connection, plan: Plan) -> Mapping[int, Mapping[str, Any]]:
-    """What each step that the plan asks for needs to know, by its number."""
-    asked = plan.steps
+def _facts(
+    connection: Connection, plan: Plan, done: Collection[int]
+) -> tuple[Mapping[int, Mapping[str, Any]], set[int]]:
+    """What each step that the plan asks for needs to know, by its number, and those that cannot be made again."""
     found: dict[int, Mapping[str, Any]] = {}
-    if asked.uuid_fields is not None:
-        found[1] = uuid_fields.facts(connection, asked.uuid_fields)
-    if asked.indexes is not None:
-        found[2] = missing_indexes.facts(connection, asked.indexes)
-    if asked.audit_log is not None:
-        found[3] = audit_log.facts(connection, asked.audit_log)
-    if asked.permission_cache is not None:
-        found[4] = permission_cache.facts(connection, asked.permission_cache, asked.mappings)
+    there: set[int] = set()
+    for number, facts in _asked(connection, plan.steps).items():
+        try:
+            known = facts()
+        except WrongUse as error:
+            # What is there already cannot be made again, and old names are gone.
+            if number not in done:
+                raise WrongUse(f"{error}{_half_there(number, done)}") from None
+            there.add(number)
+        else:
+            found |= {} if known is None else {number: known}
+    return found, there
+
+
+def _half_there(number: int, done: Collection[int]) -> str:
+    """What to do about a step that does not fit while others have run by psql; nothing where none has."""
+    if not done or number > SCHEMA_STEP + 1:
+        return ""
+    ran = ", ".join(f"{each:02}" for each in sorted(done))
+    return (
+        f"\nOf the steps before the tables, {ran} have run by psql; {number:02} has not, or not to its end. Run its "
+        "script that was compiled before them, or take these back first."
+    )
+
+
+def _asked(connection: Connection, asked: StepsPlan) -> Mapping[int, Callable[[], Mapping[str, Any] | None]]:
+    found: dict[int, Callable[[], Mapping[str, Any] | None]] = {}
+    if (fields := asked.uuid_fields) is not None:
+        found[1] = lambda: uuid_fields.facts(connection, fields)
+    if (indexes := asked.indexes) is not None:
+        found[2] = lambda: missing_indexes.facts(connection, indexes)
+    if (log := asked.audit_log) is not None:
+        found[3] = lambda: audit_log.facts(connection, log)
+    if (cache := asked.permission_cache) is not None:
+        found[4] = lambda: permission_cache.facts(connection, cache, asked.mappings)
     if asked.enums:
-        found[5] = enums.facts(connection, asked.enums)
+        found[5] = lambda: enums.facts(connection, asked.enums)
     if asked.mappings is not None:
-        renames = mappings.facts(connection, asked)
-        found |= {} if renames is None else {7: renames}
-    if asked.optimize is not None:
-        found[12] = clean_indexes.facts(connection, asked.optimize)
+        found[7] = lambda: mappings.facts(connection, asked)
+    if (optimize := asked.optimize) is not None:
+        found[12] = lambda: clean_indexes.facts(connection, optimize)
     return found
 
 
-def compiled_step(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> CompiledStep:
+def compiled_step(
+    step: Step, plan: Plan, facts: Mapping[str, Any] | None, *, why_nothing: str = NOT_ASKED
+) -> CompiledStep:
     """A step's scripts from its templates; without facts they have nothing to do."""
     forward, back = (
         Script(
@@ -118,6 +157,7 @@ def compiled_step(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> Co
             purpose=purpose,
             lock_timeout_ms=plan.options.lock_timeout_ms,
             blocks=() if facts is None else render(name, facts),
+            why_nothing=why_nothing,
         )
         for name, purpose in (
             (step.name, PURPOSES[step.number]),
@@ -128,20 +168,31 @@ def compiled_step(step: Step, plan: Plan, facts: Mapping[str, Any] | None) -> Co
 
 
 def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
-    """The scripts as files, and a manifest of their checksums. Raises WrongUse where the folder cannot be written."""
+    """The scripts as files, and a manifest of their checksums. Raises WrongUse where the folder cannot be written.
+
+    Files of steps that psql has run stay as they are: only they know the way back.
+    """
     written: list[Path] = []
     checksums: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for script in (script for each in compiled for script in (each.forward, each.back)):
-            path = folder / script.file_name
-            path.write_text(script.text, encoding="utf-8")
-            written.append(path)
-            checksums[path.name] = script.checksum
+        for step in compiled:
+            for script in (step.forward, step.back):
+                kept = _file_of(script, folder) if step.done else None
+                path = kept or folder / script.file_name
+                if kept is None:
+                    path.write_text(script.text, encoding="utf-8")
+                    written.append(path)
+                checksums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         (folder / MANIFEST).write_text(json.dumps(checksums, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise WrongUse(f"{folder}: the scripts cannot be written: {error.strerror}") from None
     return written
+
+
+def _file_of(script: Script, folder: Path) -> Path | None:
+    """A file of this script that is there, of either kind."""
+    return next((path for ending in ("sql", "diff") if (path := folder / f"{script.name}.{ending}").exists()), None)
 
 
 def step_named(name: str) -> Step:

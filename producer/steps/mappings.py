@@ -78,7 +78,8 @@ def _columns(table: NamedTable, steps: StepsPlan) -> list[str]:
     """Those that it has, and the one that step 01 adds before."""
     added = steps.uuid_fields
     coming = added is not None and table.full_name in {".".join(split_name(name)) for name in added.tables}
-    return [*table.columns, *((added.column,) if coming and added is not None else ())]
+    missing = coming and added is not None and added.column not in table.columns
+    return [*table.columns, *((added.column,) if missing and added is not None else ())]
 
 
 def mistakes_of(connection: Connection, plan: MappingsPlan, renamed: Sequence[Renamed]) -> list[str]:

@@ -17,6 +17,9 @@ from sql.relations import NamedTable, looked_up, read_relations, schema_exists, 
 COLUMNS = ("user_id", "tenant_id", "permissions", "roles")
 OURS = frozenset({"cache", "invalidation", "warm_up", "use", "configuration"})
 
+TRIGGER = "replank_permission_insert"
+"""Every source has it."""
+
 
 def facts(connection: Connection, plan: PermissionCachePlan, mappings: MappingsPlan | None = None) -> Mapping[str, Any]:
     """What the templates of step 04 need. Raises WrongUse where the query or a source does not fit."""

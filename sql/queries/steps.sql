@@ -27,6 +27,17 @@ SELECT n.nspname AS schema, c.relname AS table_name, f.conname AS name,
           = (SELECT array_agg(k ORDER BY k) FROM unnest(f.conkey) AS k))
  ORDER BY 1, 2, 3;
 
+-- has_uuid_field: whether a table has this column as step 01 makes it: native, never NULL, unique
+SELECT EXISTS (SELECT FROM pg_attribute a
+                 JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                WHERE a.attrelid = %(oid)s::oid AND a.attname = %(name)s AND a.atttypid = 'uuid'::regtype AND a.attnotnull AND NOT a.attisdropped);
+
+-- has_index: whether a valid index of this name is the table's
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %(oid)s::oid AND c.relname = %(name)s AND i.indisvalid);
+
+-- has_trigger: whether a trigger of this name stands on the table
+SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = %(oid)s::oid AND t.tgname = %(name)s);
+
 -- leaves: partitions of a table that store rows
 SELECT n.nspname AS schema, c.relname AS name
   FROM pg_partition_tree(%(oid)s::oid::regclass) AS t JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -323,3 +323,16 @@ def test_a_definition_that_changes_while_the_run_waits_at_its_gates(database: st
     assert captured(app) == 0
     app.execute("ALTER TABLE orders ALTER note DROP DEFAULT")
     assert drive(file, settings).state is RunState.DONE
+
+
+def test_going_back_to_a_step_that_was_never_come_to_says_where_the_run_is(database: str) -> None:
+    file = planned(database, steps={"indexes": {}, "enums": [{"name": "color", "values": ["red"]}]}, gates={})
+    drive(file, settings_of(database), STEPS[1])
+    said: list[str] = []
+    with connect(database, name="test") as connection:
+        roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[6])
+        assert said[-1].startswith("nothing behind step 07-add-table-mappings is left; step 02-add-missing-indexes is ")
+        roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[1])
+        assert said[-1].startswith("back at step 02-add-missing-indexes; ")
+        roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[0])
+        assert "no step is done" in said[-1]

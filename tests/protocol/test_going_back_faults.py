@@ -8,10 +8,11 @@ import pytest
 from psycopg import sql
 
 from producer.finishing import Finishing
+from producer.reaching import reach
 from producer.rollback import roll_back, roll_back_through
-from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
+from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, WrongUse
 from replank.states import RunState
-from sql.connection import SESSION, apply_settings, connect
+from sql.connection import SESSION, Connection, apply_settings, connect
 
 from .harness import Rebuild, Url, table
 from .mortal import MortalConnection, MortalCursor
@@ -103,6 +104,47 @@ def test_a_lost_connection_is_taken_up_again(app: psycopg.Connection, begin: Beg
     assert said.count("the connection was lost; going on from what the ledger says") == 2
     assert count(app, live("parent")) == 51
     assert everything_left(app) == []
+
+
+def _answering(database: Url, *before: Exception | None) -> Callable[[], Connection]:
+    """Connections to the database; each of these errors comes in the place of one."""
+    left = list(before)
+
+    def open_connection() -> Connection:
+        error = left.pop(0) if left else None
+        if error is not None:
+            raise error
+        return connect(database, name="rollback")
+
+    return open_connection
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_database_that_restarts_at_the_very_beginning_is_waited_for(
+    app: psycopg.Connection, begin: Begin, database: Url
+) -> None:
+    _done(app, begin).close()
+    starting = NotAnswering("FATAL: the database system is starting up.")
+    said: list[str] = []
+    # Before the first connection, and between the first look and the second connection
+    opens = _answering(database, starting, starting, None, starting)
+    reach(opens, say=said.append, sleep=lambda _: None)
+    assert [words.startswith("FATAL: the database system is starting up. Trying again") for words in said] == [True] * 2
+    roll_back_through(opens, say=said.append, sleep=lambda _: None)
+    assert count(app, live("parent")) == 51
+    assert everything_left(app) == []
+    with pytest.raises(NotAnswering):
+        reach(_answering(database, starting, starting), say=said.append, sleep=lambda _: None, patience_s=0.0)
+    with pytest.raises(CannotConnect, match="password"):
+        reach(_answering(database, CannotConnect("wrong password")), say=said.append, sleep=lambda _: None)
+
+
+def test_what_a_restart_says_is_told_from_a_wrong_url(database: Url) -> None:
+    with pytest.raises(NotAnswering, match="Connection refused"):
+        connect("postgresql://postgres:secret@127.0.0.1:1/none", name="test")
+    with pytest.raises(CannotConnect) as wrong:
+        connect(f"{database}_is_not_there", name="test")
+    assert not isinstance(wrong.value, NotAnswering)
 
 
 @pytest.mark.usefixtures("tables")

@@ -183,3 +183,17 @@ def test_the_first_line_does_not_promise_a_way_back_that_is_closed(
     assert "replank rollback does it" not in found
     app.execute("UPDATE replank.run SET plan = jsonb_set(plan, '{options,reverse_capture}', 'false')")
     assert "there is no way back, as the plan says" in words()
+
+
+def test_the_time_in_which_the_run_waited_for_people_is_drawn(
+    database: str, app: psycopg.Connection, tmp_path: Path
+) -> None:
+    app.execute(
+        "UPDATE replank.run SET created_at = created_at - interval '10 minutes';"
+        "INSERT INTO replank.event (run_id, at, actor, kind, subject, message)"
+        " SELECT run_id, created_at + n * interval '1 minute', 'x', kind, '', '' FROM replank.run,"
+        " (VALUES (1, 'needs_person'), (3, 'needs_person'), (4, 'gate'), (5, 'gates'), (6, 'done')) AS e (n, kind)"
+    )
+    page = tmp_path / "report.html"
+    report(out=page, compare=False, database_url=database)
+    assert "waited for people 4 min 0 s" in re.sub(r"\s+", " ", Document(page.read_text()).words)

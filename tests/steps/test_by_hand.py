@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from producer.resolution import PlanFile
 from producer.setup import look
@@ -182,6 +183,27 @@ def test_nothing_that_is_written_meanwhile_is_lost(shop: str, tmp_path: Path) ->
     assert dict(found) == acknowledged
     assert moved is not None
     assert moved[0] > 0, "nothing was written before the swap"
+
+
+def test_next_to_nothing_is_drained_under_the_lock(shop: str, tmp_path: Path) -> None:
+    """What was written between the verification and the swap is out of the log before the lock is asked for."""
+    execute(shop, "DROP MATERIALIZED VIEW totals; DROP VIEW recent")
+    steps = compile_by_hand(shop, plan_of(name_of(shop), UUIDS, PARTS))
+    files = written(steps, tmp_path)
+    blocks = re.split(r"(?m)^-- \[\d+\] ", files[0].read_text())
+    swap = next(number for number, block in enumerate(blocks) if "change places, in one transaction" in block)
+    verified = max(number for number, block in enumerate(blocks) if "verified: count and hash" in block)
+    for name, part in (("before", blocks[: verified + 1]), ("rest", [blocks[0], *blocks[verified + 1 : swap]])):
+        (tmp_path / f"{name}.sql").write_text("-- ".join(part))
+    psql(shop, tmp_path / "before.sql")
+    execute(shop, "UPDATE orders SET total = total + 1")
+    psql(shop, tmp_path / "rest.sql")
+    with psycopg.connect(shop) as session:
+        logs = session.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^log_0_'").fetchall()
+        counted = sql.SQL("SELECT count(*) FROM {}")
+        counts = [session.execute(counted.format(sql.Identifier("replank", name))).fetchone() for (name,) in logs]
+    assert len(counts) == 2
+    assert set(counts) == {(0,)}
 
 
 def test_what_comes_in_between_the_drains_of_the_way_back_holds_nobody_up(shop: str, tmp_path: Path) -> None:

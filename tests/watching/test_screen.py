@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from rich.live import Live
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.following import follow, views
+from monitoring.screen import render
 from monitoring.status import read_status
 from monitoring.watching import View, draw, exit_code, read_view
 from producer.running import Progress
@@ -116,6 +118,28 @@ def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str, conn
     finally:
         with psycopg.connect(ledger) as other:
             other.execute("UPDATE replank.run SET state = 'running', reason = ''")
+
+
+LONG = "platform.a_table_with_quite_a_long_name_for_a_narrow_terminal"
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 60])
+def test_the_status_in_a_pipe_names_every_table(connection: Connection, width: int) -> None:
+    """Reasons give way first, then the bar; a name that is too long goes on in the next line."""
+    status = read_status(connection)
+    first, *others = status.tables
+    status = replace(status, tables=(replace(first, name=LONG, why="a reason " * 8), *others))
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(render(status))
+    text = console.export_text()
+    lines = text.splitlines()
+    for table in status.tables:
+        assert table.name == LONG or any(line.startswith(f"{table.name} ") for line in lines), table.name
+        row = next(line for line in lines if line.startswith(table.name[:14]) and table.state in line)
+        assert f"{table.rows_done:,}/{table.rows_total:,}" in row
+    assert LONG in "".join(line.split(" ")[0] for line in lines)
+    assert "".join(text.split()).count("areason") == 8
+    assert "…" not in text
 
 
 def test_a_run_draws_the_same_screen(connection: Connection) -> None:
