@@ -22,7 +22,6 @@ def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[Fil
     """
     if plan.prisma is None:
         return None
-    # Without folders in its names, `patch -p0` takes the diff where the schema file is.
     asked = plan.prisma
     origin = (folder / asked.schema_file).absolute()
     text = read_text(origin)
