@@ -19,7 +19,7 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
     order = add_order(site.database_url, number=-1)
     status = document_of(site.call("status", "--json"))
     assert isinstance(status, dict)
-    assert status["reverse_capture"] == {"waiting": 1}
+    assert status["reverse_capture"] == {"waiting": 1, "closed": [], "doubtful": []}
     assert "reverse capture: 1 changes waiting" in site.call("status").stderr
 
     # When it is rolled back
