@@ -22,7 +22,7 @@ from producer.resolution import read_plan_file
 from producer.setup import STEP, begin_or_resume
 from replank.states import JobKind
 from sql.connection import Connection, connect
-from sql.ledger import jobs, tables
+from sql.ledger import job_looks, job_queue, tables
 
 TURNS = 20
 WINDOW = 16
@@ -41,9 +41,9 @@ class CuttingMemory:
 
 def _look(connection: Connection, run_id: int) -> None:
     """What one turn of the coordinator asks the ledger, and one look of the progress display."""
-    jobs.unfinished(connection, run_id)
+    job_looks.unfinished(connection, run_id)
     tables.read_tables(connection, run_id)
-    jobs.take_for_sending(connection, run_id, window=WINDOW, resend_after_s=0.0)
+    job_queue.take_for_sending(connection, run_id, window=WINDOW, resend_after_s=0.0)
     read_status(connection)
 
 
@@ -57,7 +57,7 @@ def _measure(url: str, chunks: int) -> CuttingMemory:
         large = tables.read_tables(connection, run.run_id)[-1]
         before = process.memory_info().rss
         started = time.monotonic()
-        jobs.add_heap_jobs(
+        job_queue.add_heap_jobs(
             connection,
             large.spec,
             JobKind.COPY,

@@ -9,7 +9,7 @@ from typing import Any
 from monitoring.output import people
 from monitoring.suggestions import suggestion
 from sql.connection import Connection
-from sql.ledger import jobs
+from sql.ledger import job_looks
 from sql.ledger.runs import Run
 
 
@@ -35,7 +35,7 @@ def read_failures(connection: Connection, run: Run) -> list[dict[str, Any]]:
     """Failed jobs: `job, step, table, kind, range, row, attempts, class, sqlstate, message, suggestion`."""
     return [
         {**failure, "suggestion": suggestion(failure["class"], job=failure["job"], row=failure["row"])}
-        for failure in jobs.read_failures(connection, run.run_id)
+        for failure in job_looks.read_failures(connection, run.run_id)
     ]
 
 

@@ -17,7 +17,7 @@ from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
-from sql.ledger import caches, failed, jobs, runs, scripts, tables, work
+from sql.ledger import caches, failed, job_looks, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.runs import Run
@@ -138,7 +138,7 @@ def read_status(connection: Connection) -> Status:
         run=run,
         tables=progress,
         jobs=counts,
-        rate_rows_s=jobs.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
+        rate_rows_s=job_looks.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
         eta_s=None if left is None else (left.low, left.high),
         caches=of_caches,
         step=(caches.STEP, caches.PHASE)

@@ -16,7 +16,7 @@ from monitoring.suggestions import suggestion
 from monitoring.table_progress import TableProgress
 from replank.states import RunState
 from sql.connection import Connection
-from sql.ledger import failed, history, jobs, runs
+from sql.ledger import failed, history, job_looks, runs
 from sql.ledger.history import StepTimes
 
 SHOWN_EVENTS = 40
@@ -45,7 +45,7 @@ def read_view(connection: Connection) -> View:
     return View(
         status=status,
         steps=history.read_steps(connection, run_id),
-        workers=jobs.leases(connection, run_id),
+        workers=job_looks.leases(connection, run_id),
         causes=failed.causes(connection, run_id),
         events=runs.read_events(connection, run_id, limit=SHOWN_EVENTS),
     )

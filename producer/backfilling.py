@@ -16,7 +16,7 @@ from sql.connection import Connection, apply_settings, row, run, value
 from sql.copying import chunks_between, next_bounds
 from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.indexes import planned_indexes
-from sql.ledger import jobs, tables
+from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.tables import RunTable
 from sql.named import query
 from sql.on_update import create_on_update, drop_on_update
@@ -66,7 +66,7 @@ class Backfilling(Turn):
         """Cut some more chunks along the key, as long as the pace says; vacuum what has piled up."""
         if table.cutting_finished:
             return False
-        pace = jobs.pace(self.connection, table.spec, JobKind.BACKFILL)
+        pace = job_looks.pace(self.connection, table.spec, JobKind.BACKFILL)
         keys = next_keys(seconds=pace["seconds"], keys=pace["keys"])
         quiet = is_quiet(self.connection, table.spec)
         with self.connection.transaction():
@@ -74,7 +74,7 @@ class Backfilling(Turn):
                 self.connection, table.spec, after=table.cut_to, rows_per_chunk=keys, count=CUTS_PER_TURN
             )
             finished = len(bounds) < CUTS_PER_TURN
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 self.connection,
                 table.spec,
                 JobKind.BACKFILL,
@@ -93,8 +93,8 @@ class Backfilling(Turn):
         found = row(self.connection, query("backfilling.dead_rows"), {"oids": [h.oid for h in table.spec.heaps]})
         if found is None or found["dead"] < max(DEAD_ROWS, DEAD_SHARE * found["live"]):
             return
-        if not jobs.is_waiting(self.connection, table.spec, JobKind.VACUUM):
-            jobs.add_jobs(
+        if not job_looks.is_waiting(self.connection, table.spec, JobKind.VACUUM):
+            job_queue.add_jobs(
                 self.connection,
                 table.spec,
                 JobKind.VACUUM,
@@ -107,7 +107,7 @@ class Backfilling(Turn):
         """All chunks of a round are done: another one, until one has found nothing."""
         if not table.cutting_finished:
             return self.cut_on(table)
-        done = jobs.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
+        done = job_looks.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
         filled = sum(int(job["rows"] or 0) for job in done)
         if filled == 0:
             return self._start_constraints(table)
@@ -128,7 +128,7 @@ class Backfilling(Turn):
             proved = [column for column in spec.columns if column.not_null]
             for column in proved:
                 run(self.connection, added_check(spec, column))
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 self.connection,
                 spec,
                 JobKind.VALIDATE,
@@ -136,7 +136,7 @@ class Backfilling(Turn):
                 generation=table.generation,
                 details=[{"schema": spec.schema, "table": spec.name, "name": check_name(spec, c)} for c in proved],
             )
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 self.connection,
                 spec,
                 JobKind.INDEX,

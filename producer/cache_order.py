@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from producer.standstill import jobs_failed
 from replank.states import CacheState
 from sql.ledger.caches import Cache
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 
 RANK = {"table": 0, "materialized_view": 1, "prewarm": 2, "redis": 2}
 """Views read tables; what is read into memory, or put into a Redis again by the application, comes from both."""

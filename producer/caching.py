@@ -32,7 +32,7 @@ from sql.connection import Connection, apply_settings
 from sql.cutover import CutoverLimits
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 
 log = structlog.get_logger()
 

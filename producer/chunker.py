@@ -8,7 +8,7 @@ from replank.chunk import Axis
 from replank.states import JobKind
 from sql.connection import Connection
 from sql.copying import HeapExtent, chunks_between, heap_extent, next_bounds
-from sql.ledger import jobs, tables
+from sql.ledger import job_queue, tables
 from sql.ledger.tables import RunTable
 
 BLOCK_BYTES = 8_192
@@ -40,7 +40,7 @@ def start_copy(connection: Connection, table: RunTable, *, step: str, chunk_mb: 
     extent = heap_extent(connection, table.spec)
     tables.set_heap_extent(connection, table.spec, filenode=extent.filenode, heap_blocks=extent.blocks)
     if table.axis is Axis.HEAP:
-        jobs.add_heap_jobs(
+        job_queue.add_heap_jobs(
             connection,
             table.spec,
             JobKind.COPY,
@@ -63,7 +63,7 @@ def cut_on(connection: Connection, table: RunTable, *, step: str, chunk_mb: int 
     with connection.transaction():
         bounds = next_bounds(connection, table.spec, after=table.cut_to, rows_per_chunk=wanted, count=CUTS_PER_TURN)
         finished = len(bounds) < CUTS_PER_TURN
-        jobs.add_jobs(
+        job_queue.add_jobs(
             connection,
             table.spec,
             JobKind.COPY,

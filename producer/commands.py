@@ -21,7 +21,7 @@ from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
-from sql.ledger import jobs
+from sql.ledger import job_looks
 from sql.ledger.runs import Run
 
 SHOWN_FAILURES = 5
@@ -83,7 +83,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
     with connect(settings.database(), name="status") as connection:
         if as_json:
             print_json(read_status(connection).to_json())
-        failed = jobs.read_failures(connection, finished.run_id)
+        failed = job_looks.read_failures(connection, finished.run_id)
         aside = rows_aside(connection, finished)
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")

@@ -31,8 +31,8 @@ from replank.settings import Settings
 from replank.states import RunState, TableState
 from replank.steps import STEPS, Step
 from sql.connection import Connection
-from sql.ledger import caches, gates, jobs, restraints, runs, tables
-from sql.ledger.jobs import Unfinished
+from sql.ledger import caches, gates, job_looks, job_queue, restraints, runs, tables
+from sql.ledger.job_looks import Unfinished
 from sql.ledger.restraints import FREED_BY, Restraint
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import RunTable
@@ -158,7 +158,7 @@ class Coordinator:
             snapshots=snapshots,
             random_source=self.random_source,
         )
-        unfinished = jobs.unfinished(self.connection, run.run_id)
+        unfinished = job_looks.unfinished(self.connection, run.run_id)
         present = tables.read_tables(self.connection, run.run_id)
         moved = False
         for table in rest.going_on(present):
@@ -229,9 +229,9 @@ class Coordinator:
         if time.monotonic() - self._last_sweep < SWEEP_S:
             return
         self._last_sweep = time.monotonic()
-        for orphan in jobs.take_back_orphans(self.connection, run.run_id):
+        for orphan in job_queue.take_back_orphans(self.connection, run.run_id):
             log.info("job taken back from a lost worker", job=orphan["job_id"], worker=orphan["worker"])
-        exhausted = jobs.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
+        exhausted = job_queue.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
         if exhausted:
             log.error("jobs used up their attempts", jobs=exhausted)
         breaker.look(self.connection, run)
@@ -249,13 +249,13 @@ class Coordinator:
                 reason=present.reason,
             )
             if present.now < run.window_now:
-                jobs.recall(self.connection, run.run_id, window=present.now)
+                job_queue.recall(self.connection, run.run_id, window=present.now)
         return present
 
     def _dispatch(self, run: Run, present: Window) -> None:
         if present.now == 0:
             return
-        sendables = jobs.take_for_sending(
+        sendables = job_queue.take_for_sending(
             self.connection,
             run.run_id,
             window=present.now,
@@ -266,4 +266,4 @@ class Coordinator:
         names = {t.table_no: t.spec.full_name for t in tables.read_tables(self.connection, run.run_id)}
         late = self.dispatcher.send(run.run_id, sendables, names)
         if late:
-            jobs.unsend(self.connection, late)
+            job_queue.unsend(self.connection, late)

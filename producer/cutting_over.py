@@ -18,7 +18,7 @@ from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autova
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
-from sql.ledger import jobs, quarantines, tables
+from sql.ledger import job_looks, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
@@ -87,7 +87,7 @@ class CuttingOver(Turn):
         for member in members:
             if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
                 continue
-            soon = member.table_no in some_aside or not jobs.drained_lately(
+            soon = member.table_no in some_aside or not job_looks.drained_lately(
                 self.connection, member.spec, seconds=DRAIN_EVERY_S
             )
             count = sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec))

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from replank.errors import CannotConnect
 from replank.messages import QUEUE_OF, TASK, celery_settings
 from replank.settings import Settings, without_password
-from sql.ledger.jobs import Sendable
+from sql.ledger.job_queue import Sendable
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from replank.states import CacheState, RunState, TableState
 from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings
 from sql.ledger import caches, gates, measurements, runs, tables
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
 

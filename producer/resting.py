@@ -9,7 +9,7 @@ from functools import cached_property
 from sql.connection import Connection
 from sql.ledger import restraints
 from sql.ledger.caches import Cache
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 from sql.ledger.restraints import DATA_PHASE, Restraint
 from sql.ledger.tables import RunTable
 

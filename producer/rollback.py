@@ -23,7 +23,7 @@ from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection, value
 from sql.inheritance import unlink_next
-from sql.ledger import caches, jobs, restraints, runs, scripts, tables
+from sql.ledger import caches, job_looks, restraints, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.text_casts import remove_text_casts
 
@@ -237,7 +237,7 @@ def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None])
 def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
     """Let leased jobs end; after a while end our own sessions. Nobody else's is touched."""
     deadline = time.monotonic() + WORKERS_WAIT_S
-    while working := jobs.working_backends(connection, run.run_id):
+    while working := job_looks.working_backends(connection, run.run_id):
         if time.monotonic() > deadline:
             say(f"ending {len(working)} of Replank's own sessions that still work")
             for pid in working:

@@ -23,8 +23,8 @@ from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
 from sql.indexes import IndexSpec
-from sql.ledger import jobs, tables
-from sql.ledger.jobs import Unfinished
+from sql.ledger import job_looks, job_queue, tables
+from sql.ledger.job_looks import Unfinished
 from sql.ledger.tables import RunTable
 from sql.shapes import refuse_changed_shapes
 
@@ -156,7 +156,7 @@ class Stages(Turn):
 
     def _start_again(self, table: RunTable, unfinished: Unfinished | None) -> bool:
         """The table's file was rewritten. Copying: empty next, cut anew. Verifying: compare anew."""
-        jobs.cancel(self.connection, table.spec)
+        job_queue.cancel(self.connection, table.spec)
         if unfinished is not None and unfinished.running:
             return True  # The leased ones end first; they find the new file and give up.
         with self.connection.transaction():
@@ -175,11 +175,11 @@ class Stages(Turn):
 
     def _start_indexes(self, table: RunTable) -> bool:
         # Some are built already where a person has corrected rows that a unique one of them met.
-        done = jobs.results(self.connection, table.spec, JobKind.INDEX, table.generation)
+        done = job_looks.results(self.connection, table.spec, JobKind.INDEX, table.generation)
         built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
         missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
         with self.connection.transaction():
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 self.connection,
                 table.spec,
                 JobKind.INDEX,
@@ -213,7 +213,7 @@ class Stages(Turn):
     def _start_validation(self, table: RunTable) -> bool:
         """One job for each foreign key of this table, or for each leaf that had to get it first."""
         with self.connection.transaction():
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 self.connection,
                 table.spec,
                 JobKind.VALIDATE,

@@ -9,7 +9,7 @@ from monitoring.suggestions import first_step
 from replank.states import TableState
 from sql.connection import Connection
 from sql.ledger import failed
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 from sql.ledger.restraints import Restraint
 from sql.ledger.tables import ConversionSet, RunTable
 

@@ -9,7 +9,7 @@ from producer.snapshots import SnapshotKeeper
 from replank.plan import OptionsPlan
 from replank.states import JobKind
 from sql.connection import Connection
-from sql.ledger import jobs, runs
+from sql.ledger import job_queue, runs
 from sql.ledger.tables import RunTable
 
 
@@ -25,7 +25,7 @@ class Turn:
 
     def add_drain(self, table: RunTable, *, compare: bool, by_index: bool = True) -> None:
         """A job that applies the table's log; with `compare`, it looks at every drained key afterwards."""
-        jobs.add_jobs(
+        job_queue.add_jobs(
             self.connection,
             table.spec,
             JobKind.DRAIN,

@@ -12,7 +12,7 @@ from sql.collisions import twins_of_odd
 from sql.connection import value
 from sql.conversion import Space
 from sql.copying import HeapExtent, extent_of, heap_extent
-from sql.ledger import jobs, tables
+from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
 from sql.sides import Sides, add_up
@@ -71,7 +71,7 @@ class Verifying(Turn):
         size: int,
         filenode: int | None,
     ) -> None:
-        jobs.add_heap_jobs(
+        job_queue.add_heap_jobs(
             self.connection,
             table.spec,
             JobKind.VERIFY,
@@ -83,7 +83,9 @@ class Verifying(Turn):
         )
 
     def _add_vacuum(self, table: RunTable, generation: int) -> None:
-        jobs.add_jobs(self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}])
+        job_queue.add_jobs(
+            self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}]
+        )
 
     def _size(self, extent: HeapExtent) -> int:
         return chunker.blocks_of_each(extent, self.options.chunk_mb, factor=VERIFY_CHUNK_FACTOR)
@@ -99,7 +101,7 @@ class Verifying(Turn):
     def judge(self, table: RunTable) -> bool:
         """All verify jobs are done: ready, or repair, or (the snapshot is gone) once more."""
         self.snapshots.release(table.table_no)
-        sides = add_up(jobs.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
+        sides = add_up(job_looks.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
         with self.connection.transaction():
             if sides.stale:
                 self.add_drain(table, compare=True)
@@ -161,7 +163,7 @@ class Verifying(Turn):
             table.spec.full_name,
             f"differences: live {sides.rows_live} rows, next {sides.rows_next}; repairing",
         )
-        jobs.add_jobs(
+        job_queue.add_jobs(
             self.connection,
             table.spec,
             JobKind.REPAIR,

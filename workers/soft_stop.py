@@ -15,7 +15,7 @@ import structlog
 from replank.errors import ReplankError
 from replank.settings import Settings
 from sql.connection import connect
-from sql.ledger import jobs
+from sql.ledger import job_looks
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> 
     log.warning("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
-            while time.monotonic() < deadline and jobs.leased_by(connection, names):
+            while time.monotonic() < deadline and job_looks.leased_by(connection, names):
                 time.sleep(LOOK_S)
     except (psycopg.Error, ReplankError) as error:
         log.warning("the ledger does not answer", reason=str(error).strip())

@@ -21,7 +21,7 @@ from sql.conversion import Space
 from sql.copying import copy_chunk, pin_file
 from sql.draining import Drained, drain
 from sql.indexes import build_concurrently, build_index
-from sql.ledger import jobs, quarantines, tables
+from sql.ledger import job_looks, jobs, quarantines, tables
 from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
 from sql.next_table import live_table, next_table
@@ -106,7 +106,7 @@ def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> 
 def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     together = tables.settled_together(connection, table)
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
-        if jobs.copying(connection, table.spec):
+        if job_looks.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
         drained = drain_log(connection, job, table, together)
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))

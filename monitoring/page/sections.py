@@ -14,7 +14,7 @@ from monitoring.status import Status, read_status
 from monitoring.suggestions import suggestion
 from replank.states import OPEN_RUNS
 from sql.connection import Connection
-from sql.ledger import caches, gates, jobs, page, runs, tables
+from sql.ledger import caches, gates, job_looks, page, runs, tables
 from sql.ledger.runs import Run
 
 SHOWN_CAUSES = 50
@@ -85,7 +85,7 @@ def _run(status: Status, at: datetime, *, led: bool) -> dict[str, Any]:
 
 def _tables(connection: Connection, status: Status) -> list[dict[str, Any]]:
     numbers = {t.spec.full_name: t for t in tables.read_tables(connection, status.run.run_id)}
-    unfinished = jobs.unfinished(connection, status.run.run_id)
+    unfinished = job_looks.unfinished(connection, status.run.run_id)
     found = []
     for entry in status.tables:
         table = numbers.get(entry.name)

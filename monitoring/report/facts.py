@@ -18,7 +18,7 @@ from replank.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.states import JobKind, RunState, TableState
 from sql import measuring
 from sql.connection import Connection
-from sql.ledger import history, jobs, measurements, runs, tables
+from sql.ledger import history, job_looks, measurements, runs, tables
 from sql.ledger.history import StepTimes, WindowChange
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
@@ -209,7 +209,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
 
 
 def _verified(connection: Connection, table: RunTable) -> VerifiedTable:
-    results = jobs.results(connection, table.spec, JobKind.VERIFY, table.generation)
+    results = job_looks.results(connection, table.spec, JobKind.VERIFY, table.generation)
     return VerifiedTable(
         name=table.spec.full_name,
         rebuilt=table.spec.method == "rebuild",

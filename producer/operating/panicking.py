@@ -10,7 +10,7 @@ from producer.operating.operator import Operator
 from producer.operating.saying import note, refuse_at_rest
 from replank.errors import NeedsPerson
 from sql.connection import Connection
-from sql.ledger import jobs, restraints, stopping
+from sql.ledger import job_queue, restraints, stopping
 from sql.ledger.restraints import Place
 from sql.ledger.runs import Run
 
@@ -50,7 +50,7 @@ def panic(
         hard = clock() - began > HARD_AFTER_S
         ended += stopping.end_workers(connection, run.run_id)
         others = stopping.stop_others(connection, since, hard=hard)
-        taken += len(jobs.take_back_orphans(connection, run.run_id))
+        taken += len(job_queue.take_back_orphans(connection, run.run_id))
         if _is_quiet(connection, run, since, others):
             break
         if clock() - began > PATIENCE_S:

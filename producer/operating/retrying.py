@@ -13,7 +13,7 @@ from producer.operating.scope import scope_of
 from replank.errors import WrongUse
 from replank.states import SPLITTING_KINDS, JobKind, JobState, RunState, TableState
 from sql.connection import Connection
-from sql.ledger import failed, jobs, restraints, runs, tables
+from sql.ledger import failed, job_queue, jobs, restraints, runs, tables
 from sql.ledger.failed import JobStory
 from sql.ledger.runs import Run
 from sql.splitting import halve
@@ -156,8 +156,8 @@ def _drain_corrected(connection: Connection, run: Run, found: Sequence[JobStory]
         if table.table_no not in collided or table.state is not TableState.INDEXING:
             continue
         drained.add(table.table_no)
-        jobs.cancel(connection, table.spec)
-        jobs.add_jobs(
+        job_queue.cancel(connection, table.spec)
+        job_queue.add_jobs(
             connection,
             table.spec,
             JobKind.DRAIN,

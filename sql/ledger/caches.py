@@ -16,7 +16,7 @@ from replank.errors import NeedsPerson
 from replank.states import CacheState, JobState, sources
 from replank.steps import PHASES
 from sql.connection import Connection, row, rows
-from sql.ledger.jobs import Unfinished
+from sql.ledger.job_looks import Unfinished
 from sql.named import query
 
 STEP = "10-rebuild-caches"

@@ -1,4 +1,4 @@
-"""Jobs in the ledger: cutting, sending, claiming, finishing, sweeping."""
+"""A job from its claim to its end: the worker's side. `job_queue` is the coordinator's, `job_looks` tells of jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from psycopg.types.json import Jsonb
 
 from replank.chunk import Axis, Chunk
 from replank.states import JobKind, JobState, sources
-from replank.table_spec import TableSpec
 from sql.connection import Connection, row, rows
 from sql.ledger.runs import WAKE_UP
 from sql.named import query
@@ -39,25 +38,6 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sendable:
-    """A job on its way to the queue: ids, and the words that let a person recognise it."""
-
-    job_id: int
-    kind: JobKind
-    table_no: int
-    chunk: Chunk | None
-    cache: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unfinished:
-    """What keeps a barrier closed, each counted up to 1000."""
-
-    running: int
-    failed: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Failure:
     """Why an attempt ended. `sqlstate` is empty where the server gave none."""
 
@@ -76,141 +56,6 @@ def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
         lower=None if lower is None else tuple(lower),
         upper=None if upper is None else tuple(upper),
     )
-
-
-def add_jobs(
-    connection: Connection,
-    table: TableSpec,
-    kind: JobKind,
-    *,
-    step: str,
-    generation: int,
-    chunks: Sequence[Chunk] = (),
-    chunk_detail: Mapping[str, Any] | None = None,
-    details: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """Add one job per chunk (each with `chunk_detail`), or one per detail."""
-    documents: list[dict[str, Any]] = [
-        {"axis": str(chunk.axis), **_bounds(chunk), "detail": dict(chunk_detail or {})} for chunk in chunks
-    ]
-    documents += [{"detail": dict(detail)} for detail in details]
-    connection.execute(
-        query("jobs.add_jobs"),
-        {**_of(table, kind, step, generation), "jobs": Jsonb(documents)},
-    )
-
-
-def add_heap_jobs(
-    connection: Connection,
-    table: TableSpec,
-    kind: JobKind,
-    *,
-    step: str,
-    generation: int,
-    heap_blocks: int,
-    chunk_blocks: int,
-    detail: Mapping[str, Any] | None = None,
-) -> None:
-    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement."""
-    connection.execute(
-        query("jobs.add_heap_jobs"),
-        {
-            **_of(table, kind, step, generation),
-            "heap_blocks": heap_blocks,
-            "chunk_blocks": chunk_blocks,
-            "detail": Jsonb(dict(detail or {})),
-        },
-    )
-
-
-def _of(table: TableSpec, kind: JobKind, step: str, generation: int) -> dict[str, Any]:
-    return {
-        "run_id": table.run_id,
-        "table_no": table.table_no,
-        "kind": str(kind),
-        "step": step,
-        "generation": generation,
-    }
-
-
-def unfinished(connection: Connection, run_id: int) -> dict[int, Unfinished]:
-    """By table number; a table that is not in it has no unfinished job."""
-    found = rows(connection, query("jobs.unfinished_by_table"), {"run_id": run_id})
-    return {
-        r["table_no"]: Unfinished(running=r["running"], failed=r["failed"])
-        for r in found
-        if r["running"] or r["failed"]
-    }
-
-
-def copying(connection: Connection, table: TableSpec) -> bool:
-    """Whether a copy job of the table is unfinished: a drain now could be undone by its older snapshot."""
-    found = rows(connection, query("jobs.unfinished_copies"), {"run_id": table.run_id, "table_no": table.table_no})
-    return bool(found)
-
-
-def pace(connection: Connection, table: TableSpec, kind: JobKind) -> dict[str, Any]:
-    """How long a table's last few jobs of a kind took, `seconds`, for how many `keys`; both None before the first."""
-    found = row(
-        connection,
-        query("jobs.pace"),
-        {"run_id": table.run_id, "table_no": table.table_no, "kind": str(kind)},
-    )
-    assert found is not None
-    return found
-
-
-def is_waiting(connection: Connection, table: TableSpec, kind: JobKind) -> bool:
-    """Whether a job of this kind is still to be done for the table."""
-    found = rows(
-        connection,
-        query("jobs.of_kind"),
-        {"run_id": table.run_id, "table_no": table.table_no, "kind": str(kind)},
-    )
-    return bool(found)
-
-
-def results(connection: Connection, table: TableSpec, kind: JobKind, generation: int) -> list[dict[str, Any]]:
-    """`job_id`, `rows`, `detail` and `result` of the done jobs of one kind and generation."""
-    return rows(
-        connection,
-        query("jobs.results"),
-        {
-            "run_id": table.run_id,
-            "table_no": table.table_no,
-            "kind": str(kind),
-            "generation": generation,
-        },
-    )
-
-
-def take_for_sending(connection: Connection, run_id: int, *, window: int, resend_after_s: float) -> list[Sendable]:
-    """Mark as sent the jobs that may go to the queue now. A message that is lost is sent again later."""
-    found = rows(
-        connection,
-        query("jobs.take_for_sending"),
-        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s},
-    )
-    return [
-        Sendable(
-            job_id=r["job_id"],
-            kind=JobKind(r["kind"]),
-            table_no=r["table_no"] or 0,
-            chunk=chunk_of(r),
-            cache=r["cache"],
-        )
-        for r in sorted(found, key=lambda r: int(r["job_id"]))
-    ]
-
-
-def recall(connection: Connection, run_id: int, *, window: int) -> None:
-    """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
-    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window})
-
-
-def unsend(connection: Connection, job_ids: Sequence[int]) -> None:
-    """The broker did not take these: they may be sent at once when it answers again."""
-    connection.execute(query("jobs.unsend"), {"job_ids": list(job_ids)})
 
 
 def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, lease_s: float) -> Job | None:
@@ -318,13 +163,13 @@ def split(
             "error_class": None if failure is None else failure.error_class,
             "sqlstate": None if failure is None else failure.sqlstate,
             "message": None if failure is None else failure.message,
-            "halves": Jsonb([_bounds(chunk) for chunk in halves]),
+            "halves": Jsonb([bounds_json(chunk) for chunk in halves]),
         },
     )
     return [r["job_id"] for r in found]
 
 
-def _bounds(chunk: Chunk) -> dict[str, Any]:
+def bounds_json(chunk: Chunk) -> dict[str, Any]:
     return {
         "lower": None if chunk.lower is None else list(chunk.lower),
         "upper": None if chunk.upper is None else list(chunk.upper),
@@ -345,12 +190,6 @@ def _ended(job: Job, failure: Failure, state: JobState) -> dict[str, Any]:
 def wake_up(connection: Connection) -> None:
     """Tell the coordinator that there is news. A hint: it looks by itself as well."""
     connection.execute(sql.SQL("SELECT pg_notify({}, '')").format(WAKE_UP))
-
-
-def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`. Those of a panic cost no attempt."""
-    named = {"run_id": run_id, "sources": sources(JobState.WAITING)}
-    return rows(connection, query("jobs.take_back_orphans"), named)
 
 
 def settle_lost(
@@ -378,71 +217,3 @@ def settle_lost(
         return None
     wake_up(connection)
     return JobState(found["state"])
-
-
-def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int:
-    """Jobs that used up their attempts (a worker that always dies) become a person's. Returns how many."""
-    return len(rows(connection, query("jobs.exhausted"), {"run_id": run_id, "attempts": attempts}))
-
-
-def leased_by(connection: Connection, workers: Sequence[str]) -> int:
-    """Jobs of any run that these workers are at."""
-    found = row(connection, query("jobs.leased_by"), {"workers": list(workers)})
-    return 0 if found is None else int(found["n"])
-
-
-def drained_lately(connection: Connection, table: TableSpec, *, seconds: float) -> bool:
-    """Whether the table was drained within the last seconds."""
-    named = {"run_id": table.run_id, "table_no": table.table_no, "seconds": seconds}
-    found = row(connection, query("jobs.drained_lately"), named)
-    return found is not None and bool(found["lately"])
-
-
-def cancel(connection: Connection, table: TableSpec) -> None:
-    """Waiting and failed jobs of a table whose chunks no longer exist."""
-    connection.execute(
-        query("jobs.cancel"),
-        {"run_id": table.run_id, "table_no": table.table_no, "sources": sources(JobState.CANCELLED)},
-    )
-
-
-def retry_failed(connection: Connection, run_id: int) -> int:
-    """Have every failed job tried again. Returns how many."""
-    found = rows(connection, query("jobs.retry_failed"), {"run_id": run_id, "sources": sources(JobState.WAITING)})
-    return len(found)
-
-
-def read_failures(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Jobs that need a person, with class, SQLSTATE, message, and the range as `Chunk` writes it."""
-    found = rows(connection, query("jobs.failures"), {"run_id": run_id})
-    for failure in found:
-        failure["range"] = str(chunk_of(failure) or "")
-        for name in ("axis", "lower", "upper"):
-            del failure[name]
-    return found
-
-
-def count_by_state(connection: Connection, run_id: int) -> dict[str, int]:
-    found = rows(connection, query("jobs.counts"), {"run_id": run_id})
-    return {str(state): 0 for state in JobState} | {r["state"]: r["n"] for r in found}
-
-
-def progress(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Per table, kind and generation: `jobs`, `done`, `rows`, and `keys` that backfill jobs have looked at."""
-    return rows(connection, query("jobs.progress"), {"run_id": run_id})
-
-
-def leases(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """What every worker does now."""
-    return rows(connection, query("jobs.leases"), {"run_id": run_id})
-
-
-def rows_lately(connection: Connection, run_id: int, *, seconds: float) -> int:
-    """Rows that copy and verify jobs finished within the last `seconds`."""
-    found = rows(connection, query("jobs.rate"), {"run_id": run_id, "seconds": seconds})
-    return int(found[0]["rows"])
-
-
-def working_backends(connection: Connection, run_id: int) -> list[int]:
-    """Process ids of the server's sessions that work on leased jobs of this run: our own."""
-    return [r["pid"] for r in rows(connection, query("jobs.own_backends"), {"run_id": run_id})]

@@ -19,7 +19,8 @@ from replank.errors import LeaseLost
 from replank.states import JobKind
 from sql.connection import connect
 from sql.ledger import jobs, tables
-from sql.ledger.jobs import Failure, Sendable
+from sql.ledger.job_queue import Sendable
+from sql.ledger.jobs import Failure
 from workers.work import Limits, perform
 
 pytestmark = pytest.mark.faults

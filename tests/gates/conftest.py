@@ -18,7 +18,7 @@ from replank.plan import Plan
 from replank.settings import Settings
 from replank.steps import STEPS, Step
 from sql.connection import connect
-from sql.ledger.jobs import Sendable
+from sql.ledger.job_queue import Sendable
 from sql.ledger.runs import Run
 from workers.executor import Executor
 

@@ -26,7 +26,7 @@ from replank.settings import Settings
 from replank.states import JobKind, RunState, TableState
 from replank.table_spec import TableSpec
 from sql.connection import Connection, connect
-from sql.ledger import jobs, runs, tables
+from sql.ledger import job_looks, job_queue, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
 from workers.executor import Executor, Outcome
@@ -172,7 +172,7 @@ class Rebuild:
         return [job_id for (job_id,) in found]
 
     def failures(self) -> list[dict[str, Any]]:
-        return jobs.read_failures(self.connection, self.run_id)
+        return job_looks.read_failures(self.connection, self.run_id)
 
     def log_length(self, name: str) -> int:
         """Rows in a table's change log."""
@@ -226,7 +226,7 @@ class Rebuild:
             snapshots=self.snapshots,
             random_source=random.Random(1),
         )
-        return stages.advance(present, jobs.unfinished(self.connection, self.run_id).get(present.table_no))
+        return stages.advance(present, job_looks.unfinished(self.connection, self.run_id).get(present.table_no))
 
     def until(self, state: TableState) -> None:
         """Let every table come to `state` and no further, whichever of their jobs that takes."""
@@ -341,7 +341,7 @@ class Rebuild:
 
     def retry(self) -> None:
         """What `replank retry` does."""
-        jobs.retry_failed(self.connection, self.run_id)
+        job_queue.retry_failed(self.connection, self.run_id)
         tables.clear_problems(self.connection, self.run_id)
         runs.set_run_state(self.connection, self.run_id, RunState.RUNNING)
 
@@ -349,7 +349,7 @@ class Rebuild:
 def add_drain(rebuild: Rebuild, name: str) -> list[int]:
     """A drain job, as the coordinator gives one to a table that waits. Returns the waiting drain jobs."""
     present = rebuild.table(name)
-    jobs.add_jobs(
+    job_queue.add_jobs(
         rebuild.connection,
         present.spec,
         JobKind.DRAIN,

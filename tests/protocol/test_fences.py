@@ -9,7 +9,7 @@ import pytest
 from replank.errors import LeaseLost
 from replank.states import JobState, TableState
 from sql.connection import Connection
-from sql.ledger import jobs, tables
+from sql.ledger import job_queue, jobs, tables
 from sql.ledger.jobs import Job
 from workers.executor import Executor, Outcome
 from workers.work import Done, Limits, perform
@@ -50,7 +50,9 @@ def _expire(rebuild: Rebuild, job: Job) -> None:
     rebuild.connection.execute(
         "UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s' WHERE job_id = %s", [job.job_id]
     )
-    assert [orphan["job_id"] for orphan in jobs.take_back_orphans(rebuild.connection, rebuild.run_id)] == [job.job_id]
+    assert [orphan["job_id"] for orphan in job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)] == [
+        job.job_id
+    ]
 
 
 def _contents(app: psycopg.Connection) -> list[Any]:
@@ -105,7 +107,7 @@ def test_a_second_and_a_late_delivery_change_nothing(app: psycopg.Connection, re
     assert rebuild.execute(job_id, second) is Outcome.NOTHING
     assert count(app, built("t")) == 0
     rebuild.connection.execute("UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s'")
-    jobs.take_back_orphans(rebuild.connection, rebuild.run_id)
+    job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)
     assert rebuild.execute(job_id, second) is Outcome.DONE
     assert rebuild.execute(job_id, first) is Outcome.NOTHING
     assert rebuild.execute(job_id, second) is Outcome.NOTHING
@@ -124,8 +126,8 @@ def test_a_job_whose_transaction_is_open_is_not_taken_back(app: psycopg.Connecti
     rebuild.connection.execute("UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s'")
     with slow.connection.transaction():
         assert jobs.holds_lease(slow.connection, job, {})
-        assert jobs.take_back_orphans(rebuild.connection, rebuild.run_id) == []
-    assert len(jobs.take_back_orphans(rebuild.connection, rebuild.run_id)) == 1
+        assert job_queue.take_back_orphans(rebuild.connection, rebuild.run_id) == []
+    assert len(job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)) == 1
     rebuild.finish()
     assert differences(app, past("t"), live("t"), {"id"}) == []
 
@@ -168,7 +170,7 @@ def test_a_worker_may_die_between_any_two_statements(
             deaths += 1
         assert isinstance(worker.connection, MortalConnection)
         rebuild.wait_for_end_of("replank mortal")
-        jobs.take_back_orphans(rebuild.connection, rebuild.run_id)
+        job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)
     assert deaths >= 5
     assert one(app, "SELECT state FROM replank.job WHERE job_id = %s", job_id) == "done"
     rebuild.finish()

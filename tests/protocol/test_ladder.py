@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from replank.states import TableState
-from sql.ledger import jobs
+from sql.ledger import job_looks, job_queue, jobs
 from workers.executor import Outcome
 
 from .harness import AxisName, Rebuild, Table, table
@@ -78,7 +78,7 @@ def work_off(rebuild: Rebuild, kind: str, between: Callable[[], None] = lambda: 
 
 
 def states(rebuild: Rebuild) -> dict[str, int]:
-    return {state: n for state, n in jobs.count_by_state(rebuild.connection, rebuild.run_id).items() if n}
+    return {state: n for state, n in job_looks.count_by_state(rebuild.connection, rebuild.run_id).items() if n}
 
 
 class Writer:
@@ -206,7 +206,7 @@ def test_a_second_delivery_of_a_split_job_changes_nothing(app: psycopg.Connectio
     assert poisoned.jobs("copy") == halves
     assert count(app, built("t")) == 0
     # And the drain's barrier stays closed while halves are left, though the parent has ended
-    assert jobs.copying(poisoned.connection, poisoned.spec("t"))
+    assert job_looks.copying(poisoned.connection, poisoned.spec("t"))
     poisoned.turn()
     assert poisoned.table("t").state is TableState.COPYING
 
@@ -218,7 +218,7 @@ def test_a_lease_that_was_lost_splits_nothing(app: psycopg.Connection, poisoned:
     job = jobs.claim(slow.connection, run_id=poisoned.run_id, job_id=parent, worker="slow", lease_s=60)
     assert job is not None
     poisoned.connection.execute("UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s'")
-    assert jobs.take_back_orphans(poisoned.connection, poisoned.run_id)
+    assert job_queue.take_back_orphans(poisoned.connection, poisoned.run_id)
     app.execute("UPDATE t SET n = 150 WHERE n = 0")
     assert poisoned.execute(parent) is Outcome.DONE
     assert slow._give_up(job, psycopg.errors.DivisionByZero()) is Outcome.NOTHING

@@ -13,7 +13,7 @@ from producer.operating.scope import WHOLE_RUN, scope_of
 from producer.resting import Resting
 from replank.errors import WrongUse
 from replank.states import RunState, TableState
-from sql.ledger import jobs, restraints
+from sql.ledger import job_queue, jobs, restraints
 from sql.ledger.tables import RunTable
 
 from .harness import Rebuild, table
@@ -39,7 +39,7 @@ def rebuild(app: psycopg.Connection, begin: Begin) -> Rebuild:
 def _send(rebuild: Rebuild, window: int = 100) -> dict[int, list[int]]:
     """What may go to the queue now, by table number."""
     found: dict[int, list[int]] = {1: [], 2: []}
-    sent = jobs.take_for_sending(rebuild.connection, rebuild.run_id, window=window, resend_after_s=60)
+    sent = job_queue.take_for_sending(rebuild.connection, rebuild.run_id, window=window, resend_after_s=60)
     for job in sent:
         found[job.table_no].append(job.job_id)
     return found

@@ -17,7 +17,7 @@ from psycopg import errors, sql
 from replank.chunk import Axis
 from replank.states import JobKind, RunState, TableState
 from sql.copying import chunks_between, next_bounds
-from sql.ledger import jobs, runs, tables
+from sql.ledger import job_queue, runs, tables
 
 from .harness import Rebuild, Url, add_drain, table
 from .oracle import differences, live, past
@@ -232,7 +232,7 @@ class World:
             return
         bounds = next_bounds(connection, present.spec, after=None, rows_per_chunk=6, count=50)
         with connection.transaction():
-            jobs.add_jobs(
+            job_queue.add_jobs(
                 connection,
                 present.spec,
                 JobKind.COPY,

@@ -15,7 +15,7 @@ from replank.chunk import Axis, Chunk
 from replank.messages import QUEUE_OF
 from replank.settings import load_settings
 from replank.states import JobKind
-from sql.ledger.jobs import Sendable
+from sql.ledger.job_queue import Sendable
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,136 @@
+"""Jobs on their way to workers, and what becomes of those that do not come back: the coordinator's side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from replank.chunk import Chunk
+from replank.states import JobKind, JobState, sources
+from replank.table_spec import TableSpec
+from sql.connection import Connection, rows
+from sql.ledger.jobs import bounds_json, chunk_of
+from sql.named import query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sendable:
+    """A job on its way to the queue: ids, and the words that let a person recognise it."""
+
+    job_id: int
+    kind: JobKind
+    table_no: int
+    chunk: Chunk | None
+    cache: str | None = None
+
+
+def add_jobs(
+    connection: Connection,
+    table: TableSpec,
+    kind: JobKind,
+    *,
+    step: str,
+    generation: int,
+    chunks: Sequence[Chunk] = (),
+    chunk_detail: Mapping[str, Any] | None = None,
+    details: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Add one job per chunk (each with `chunk_detail`), or one per detail."""
+    documents: list[dict[str, Any]] = [
+        {"axis": str(chunk.axis), **bounds_json(chunk), "detail": dict(chunk_detail or {})} for chunk in chunks
+    ]
+    documents += [{"detail": dict(detail)} for detail in details]
+    connection.execute(
+        query("jobs.add_jobs"),
+        {**_of(table, kind, step, generation), "jobs": Jsonb(documents)},
+    )
+
+
+def add_heap_jobs(
+    connection: Connection,
+    table: TableSpec,
+    kind: JobKind,
+    *,
+    step: str,
+    generation: int,
+    heap_blocks: int,
+    chunk_blocks: int,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement."""
+    connection.execute(
+        query("jobs.add_heap_jobs"),
+        {
+            **_of(table, kind, step, generation),
+            "heap_blocks": heap_blocks,
+            "chunk_blocks": chunk_blocks,
+            "detail": Jsonb(dict(detail or {})),
+        },
+    )
+
+
+def _of(table: TableSpec, kind: JobKind, step: str, generation: int) -> dict[str, Any]:
+    return {
+        "run_id": table.run_id,
+        "table_no": table.table_no,
+        "kind": str(kind),
+        "step": step,
+        "generation": generation,
+    }
+
+
+def take_for_sending(connection: Connection, run_id: int, *, window: int, resend_after_s: float) -> list[Sendable]:
+    """Mark as sent the jobs that may go to the queue now. A message that is lost is sent again later."""
+    found = rows(
+        connection,
+        query("jobs.take_for_sending"),
+        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s},
+    )
+    return [
+        Sendable(
+            job_id=r["job_id"],
+            kind=JobKind(r["kind"]),
+            table_no=r["table_no"] or 0,
+            chunk=chunk_of(r),
+            cache=r["cache"],
+        )
+        for r in sorted(found, key=lambda r: int(r["job_id"]))
+    ]
+
+
+def recall(connection: Connection, run_id: int, *, window: int) -> None:
+    """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
+    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window})
+
+
+def unsend(connection: Connection, job_ids: Sequence[int]) -> None:
+    """The broker did not take these: they may be sent at once when it answers again."""
+    connection.execute(query("jobs.unsend"), {"job_ids": list(job_ids)})
+
+
+def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`. Those of a panic cost no attempt."""
+    named = {"run_id": run_id, "sources": sources(JobState.WAITING)}
+    return rows(connection, query("jobs.take_back_orphans"), named)
+
+
+def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int:
+    """Jobs that used up their attempts (a worker that always dies) become a person's. Returns how many."""
+    return len(rows(connection, query("jobs.exhausted"), {"run_id": run_id, "attempts": attempts}))
+
+
+def cancel(connection: Connection, table: TableSpec) -> None:
+    """Waiting and failed jobs of a table whose chunks no longer exist."""
+    connection.execute(
+        query("jobs.cancel"),
+        {"run_id": table.run_id, "table_no": table.table_no, "sources": sources(JobState.CANCELLED)},
+    )
+
+
+def retry_failed(connection: Connection, run_id: int) -> int:
+    """Have every failed job tried again. Returns how many."""
+    found = rows(connection, query("jobs.retry_failed"), {"run_id": run_id, "sources": sources(JobState.WAITING)})
+    return len(found)
