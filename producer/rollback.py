@@ -100,9 +100,13 @@ def _end(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
             runs.set_back_to(connection, run.run_id, None)
         say(_where(connection, run, last))
         return
-    runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
-    if value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1:
-        runs.drop_ledger(connection)
+    with connection.transaction():
+        # Together: killed in between, nobody would come back for the ledger.
+        runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
+        alone = value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1
+        if alone:
+            runs.drop_ledger(connection)
+    if alone:
         say("the ledger is removed; nothing of Replank is left in this database")
 
 

@@ -46,6 +46,7 @@ def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
     assert sample_differences(site.database_url) == []
 
 
+@pytest.mark.slow
 def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
     site = make_site(None)
     shown = site.call("demo", "--shop", "--rows", "3000", "--json", deadline_s=240)

@@ -15,7 +15,7 @@ from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
 from .programs import Replank, Said
 
-pytestmark = pytest.mark.real_schema
+pytestmark = [pytest.mark.real_schema, pytest.mark.slow]
 
 ROWS = 20_000
 
