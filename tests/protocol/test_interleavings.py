@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
-from sql.ledger import jobs
+from sql.ledger import job_looks
 
 from .harness import Url
 from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Sabotage, World, Wrong, prepare
@@ -140,7 +140,7 @@ def test_the_same_game_finds_a_broken_protocol(
 ) -> None:
     """The negative control: without the barrier before the drain, or without capture, it soon fails."""
     if sabotage == "drain beside copy":
-        monkeypatch.setattr(jobs, "copying", lambda _connection, _table: False)
+        monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
     source = random.Random(20240331)
     early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
     for _ in range(CONTROL_EXAMPLES):
