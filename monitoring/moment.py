@@ -49,6 +49,10 @@ class Work:
         )
 
 
+NOTHING = Work()
+"""Of a kind of job that a table has none of."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableMoment:
     """One table. `rows` is the best that is known of their number; `indexes` are those that its next table gets."""
@@ -68,7 +72,7 @@ class TableMoment:
     work: Mapping[str, Work] = field(default_factory=dict)
 
     def of(self, kind: str) -> Work:
-        return self.work.get(kind, Work())
+        return self.work.get(kind, NOTHING)
 
     def rows_of_one(self, kind: str) -> int:
         """Over how many rows a job goes that has no range: an index is built on one partition."""

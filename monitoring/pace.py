@@ -67,6 +67,10 @@ class Pace:
     """Seconds per row of each kind of job, with its spread: of all tables, and of each."""
 
     def __init__(self, tables: Sequence[TableMoment]) -> None:
+        # Asked thousands of times for each estimate. A table in another state shares its work, which lives on here.
+        self._tables = tables
+        self._found: dict[tuple[int, str, float], float] = {}
+        self._known = frozenset(id(table.work) for table in tables)
         self.fixed_s = _fixed(tables)
         self._sums = {kind: _add([self._measured(kind, table) for table in tables]) for kind in PER_ROW_S}
         self.machine = self._machine()
@@ -98,9 +102,15 @@ class Pace:
 
     def per_row_s(self, kind: str, table: TableMoment, z: float) -> float:
         """Seconds per row, `z` spreads above the middle."""
+        key = (id(table.work), kind, z)
+        if key in self._found:
+            return self._found[key]
         own = self._measured(kind, table)
         middle = (self._of_all[kind] * KNOWN_ROWS + own.seconds) / (KNOWN_ROWS + own.rows)
-        return middle * math.exp(z * self.spread(kind, own.rows))
+        found = middle * math.exp(z * self.spread(kind, own.rows))
+        if id(table.work) in self._known:
+            self._found[key] = found
+        return found
 
     def spread(self, kind: str, own_rows: int) -> float:
         """Of the logarithm: it narrows with what is measured."""

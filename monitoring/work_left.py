@@ -58,7 +58,7 @@ class WorkLeft:
         begun = present == table.state
         at = _REBUILD.index(present)
         left = [
-            replace(stages[name](table, begun and name == present), turn_s=0.0 if name == present else self.turns[name])
+            stages[name](table, begun and name == present).after(0.0 if name == present else self.turns[name])
             for name in _REBUILD[at:]
         ]
         if table.state == "planned":
