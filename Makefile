@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check unit bench bench-fused bench-audit bench-eta bench-status bench-page long versions clean
+.PHONY: demo test check unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
@@ -47,6 +47,10 @@ bench-status: $(VENV)/installed
 long: $(VENV)/installed
 	REPLANK_LONG=1 REPLANK_REAL_ROWS=1000000 REPLANK_EXAMPLES=500 \
 	$(BIN)/pytest --timeout=3600 -m "real_schema or protocol or faults or slow" $(ARGS)
+
+# Everything that was ever done against a run on purpose; docs/reliability.md is written from what it finds.
+attacks: $(VENV)/installed
+	$(BIN)/pytest -n 2 --dist worksteal -m attack --reliability docs/reliability.md $(ARGS)
 
 # The protocol on every other PostgreSQL that is supported.
 versions: $(VENV)/installed

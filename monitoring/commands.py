@@ -54,7 +54,7 @@ def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) ->
     """The catalogue before the newest run against now: empty, or each line explained by the plan. Exit 1 if not."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="catalogue-diff") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
         changes = catalogue_changes(connection, run)
@@ -71,7 +71,7 @@ def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Jobs that need a person, by cause: how many, one example with its table and range, what to do next."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="failures") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database.")
         found = read_failures(connection, run)

@@ -134,7 +134,7 @@ def _plan(connection: Connection, statements: Sequence[sql.Composable], job: Job
 
 
 def newest_run(connection: Connection) -> Run:
-    present = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    present = runs.latest_run(connection)
     if present is None:
         raise WrongUse("There is no run on this database.")
     return present

@@ -105,7 +105,7 @@ def read_target(target: Target) -> TargetStatus:
     """The newest run of one target."""
     try:
         with connect(target.url, name="fleet") as connection:
-            if not runs.ledger_exists(connection) or runs.latest_run(connection) is None:
+            if runs.latest_run(connection) is None:
                 return TargetStatus(name=target.name, host=target.host, state=WAITING)
             return _of_run(target, read_status(connection))
     except (ReplankError, psycopg.Error) as error:

@@ -39,12 +39,12 @@ def fleet_page(
     `at` is of when it is, now by default: a page that nobody writes any more must not look alive.
     """
     of = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
-    written = (
-        f"As of {of}."
-        if refresh_s is None
-        else f"As of {of}, read anew every {refresh_s} s. Where this time stands still, `replank fleet run` has ended: "
-        "ask <code>replank fleet status</code>."
-    ).replace("`replank fleet run`", "<code>replank fleet run</code>")
+    written = f"As of {of}."
+    if refresh_s is not None:
+        written = (
+            f"As of {of}, read anew every {refresh_s} s. Where this time stands still, <code>replank fleet run</code> "
+            "has ended: ask <code>replank fleet status</code>."
+        )
     counted = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
     again = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
     why = f'<p class="needs_person">{escape(stopped)}</p>' if stopped else ""
@@ -65,7 +65,7 @@ def write_page(path: Path, page: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(page)
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # An interrupt, too, must leave no half page behind.
         os.unlink(name)
         raise
 

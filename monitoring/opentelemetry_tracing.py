@@ -83,7 +83,7 @@ class OpenTelemetryTracing:
 
         try:
             yield note
-        except BaseException as error:
+        except BaseException as error:  # A worker that is stopped raises SystemExit: its span says so.
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
         finally:

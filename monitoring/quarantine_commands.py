@@ -39,7 +39,7 @@ def _newest_run(source: str | None, database_url: str | None) -> Iterator[tuple[
     settings = load_settings(database_url=database_url or named)
     plan = load_plan(Path(source)) if source is not None and named is None else None
     with connect(settings.database(), name="quarantine") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database.")
         if plan is not None and plan.digest() != run.plan_digest:

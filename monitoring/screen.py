@@ -13,7 +13,6 @@ from rich.text import Text
 from monitoring.caches import rates
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
-from replank.states import RunState
 
 SHOWN_TABLES = 30
 BARS = (30, 10)
@@ -201,6 +200,6 @@ def _caches(status: Status) -> list[RenderableType]:
 def _problems(status: Status) -> list[RenderableType]:
     said = [t.problem for t in status.tables if t.problem] + [s["problem"] for s in status.sets if s["problem"]]
     said += [cache.problem for cache in status.caches.caches if cache.problem]
-    if status.run.reason and status.run.state in (RunState.NEEDS_PERSON, RunState.RUNNING):
-        said.insert(0, status.run.reason)
+    if status.asks:
+        said.insert(0, status.asks)
     return [Text(f"! {problem}", style="red") for problem in dict.fromkeys(said)]

@@ -14,7 +14,7 @@ from monitoring.outlook import read_moment
 from monitoring.table_progress import TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobState
+from replank.states import OPEN_RUNS, JobState, RunState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, failed, job_looks, runs, scripts, tables, work
@@ -71,6 +71,11 @@ class Status:
     workers: Advice | None = None
     """How many worker processes are there and how many would be right; None where no run is open."""
 
+    @property
+    def asks(self) -> str:
+        """What a person has to look at, in words; empty where nobody is needed."""
+        return self.run.reason if self.run.state in (RunState.NEEDS_PERSON, RunState.RUNNING) else ""
+
     @classmethod
     def of_removed(cls, run: Run) -> Status:
         """Of a run whose ledger is gone: nothing but the run as it was seen last."""
@@ -122,7 +127,7 @@ class Status:
 
 def read_status(connection: Connection) -> Status:
     """The newest run's status. Raises WrongUse where there has never been a run."""
-    run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    run = runs.latest_run(connection)
     if run is None:
         raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
     tallies = work.read_tallies(connection, run.run_id)

@@ -114,8 +114,7 @@ def _steps(steps: Sequence[StepTimes]) -> Text:
 
 def _problems(view: View) -> list[Text]:
     status = view.status
-    asks = status.run.state in (RunState.NEEDS_PERSON, RunState.RUNNING) and status.run.reason
-    said = [status.run.reason] if asks else []
+    said = [status.asks] if status.asks else []
     said += [
         f"{cause['jobs']:,} × {cause['class'] or 'unknown'} ({cause['sqlstate'] or '-'}): {suggestion(cause['class'])}"
         for cause in view.causes

@@ -87,15 +87,18 @@ class CuttingOver(Turn):
         for member in members:
             if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
                 continue
-            soon = member.table_no in some_aside or not job_looks.drained_lately(
-                self.connection, member.spec, seconds=DRAIN_EVERY_S
-            )
-            count = sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec))
-            if value(self.connection, count) >= (1 if soon else DRAIN_FROM_KEYS):
+            count = value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
+            if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, some_aside)):
                 self.add_drain(member, compare=True)
                 drained = True
             tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
         return drained
+
+    def _is_time(self, member: RunTable, some_aside: Container[int]) -> bool:
+        """For a short log."""
+        return member.table_no in some_aside or not job_looks.drained_lately(
+            self.connection, member.spec, seconds=DRAIN_EVERY_S
+        )
 
     def _some_aside(self, members: Sequence[RunTable]) -> Container[int]:
         """Tables with rows in quarantine."""

@@ -45,12 +45,14 @@ def look_for_the_end(
     of_people = why_stopped(
         present, sets, unfinished, [*why_caches_stopped(everyone, of_caches), *rest.stopped_by_breaker]
     )
-    freed = how_freed(connection, run.run_id, rest.held_back)
-    if can_go_on(tables_now, sets, jobs_now):
-        # These are kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
-        _tell(connection, run, f"{of_people.rstrip('.')}{freed}" if of_people else "")
-    elif of_people or not rest.waits_for_operator:
-        call_a_person(connection, run, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
+    waits = can_go_on(tables_now, sets, jobs_now)
+    if waits and not of_people:
+        _tell(connection, run, "")
+    elif waits or of_people or not rest.waits_for_operator:
+        freed = how_freed(connection, run.run_id, rest.held_back)
+        # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
+        say = _tell if waits else call_a_person
+        say(connection, run, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
 
 
 def call_a_person(connection: Connection, run: Run, reason: str) -> None:

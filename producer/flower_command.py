@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,13 +26,12 @@ from monitoring.page.sections import read_sections
 from monitoring.page.speed import Speed
 from monitoring.page.watcher import Reader, Reading, Watcher
 from producer.page_actions import page_actions
-from replank.errors import CannotConnect, WrongUse
+from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
-from sql.identity import identity_of
+from sql.identity import identity_when_up
 
 log = structlog.get_logger()
 
-DATABASE_WAIT_S = 60.0
 ACTIONS_AT_ONCE = 4
 
 
@@ -65,7 +63,7 @@ def flower(
     place.tls()
     logins = _logins(place, open_on_loopback=open_on_loopback)
     settings.broker()
-    database = _wait_for_database(settings.database())
+    database = identity_when_up(settings.database())
     kept = private_file(state if state is not None else default_state(database))
     asyncio.run(_serve(settings, database=database, logins=logins, place=place, state=kept, open_metrics=open_metrics))
 
@@ -101,19 +99,6 @@ def _is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return address in LOOPBACK
-
-
-def _wait_for_database(url: str) -> str:
-    """The database's identity, which messages bear. Asked again for a minute: all may be starting together."""
-    deadline = time.monotonic() + DATABASE_WAIT_S
-    while True:
-        try:
-            return identity_of(url)
-        except CannotConnect as error:
-            if time.monotonic() > deadline:
-                raise
-            log.info("waiting for the database", reason=str(error))
-            time.sleep(1.0)
 
 
 async def _serve(

@@ -87,7 +87,7 @@ def keep_partitions(
 
 
 def _in_open_run(connection: Connection) -> set[int]:
-    run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    run = runs.open_run(connection)
     return set() if run is None else {table.spec.oid for table in tables.read_tables(connection, run.run_id)}
 
 

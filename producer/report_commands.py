@@ -57,7 +57,7 @@ def report(
     said = None if journal is None else read_statement(journal, JournalStatement)
     errors_said = None if errors is None else read_statement(errors, ErrorsStatement)
     with in_words(), connect(settings.database(), name="report") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to report.")
         if measure:

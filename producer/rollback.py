@@ -184,7 +184,7 @@ def _is_rolled_back(connection: Connection, run: Run) -> bool:
 
 
 def _the_run(connection: Connection, run_id: int | None) -> Run:
-    run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    run = runs.open_run(connection)
     if run is None:
         run = _done_run(connection, run_id)
     elif run_id not in (None, run.run_id):

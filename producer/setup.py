@@ -164,7 +164,7 @@ def plan_tables(connection: Connection, run: Run) -> bool:
 
 def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
-    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    present = runs.open_run(connection)
     if present is None or present.plan_digest != file.plan.digest():
         done = done_by_hand(connection, file.plan)
         made = compile_steps(connection, file.plan, _folder(file), done=done) + _pass_now(connection, file)

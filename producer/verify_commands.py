@@ -29,7 +29,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """
     settings = load_settings(database_url=database_url)
     with in_words(), connect(settings.database(), name="verify") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to compare.")
         found = compare_tables(connection, run)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+import structlog
+
+from replank.errors import CannotConnect
 from sql.connection import Connection, connect, value
 from sql.named import query
+
+log = structlog.get_logger()
+
+WAIT_S = 60.0
 
 
 def database_identity(connection: Connection) -> str:
@@ -15,3 +24,16 @@ def identity_of(url: str) -> str:
     """The same over a connection of its own. Raises CannotConnect."""
     with connect(url, name="identity") as connection:
         return database_identity(connection)
+
+
+def identity_when_up(url: str) -> str:
+    """The same, asked for a minute: programs and their database may be starting together. Raises CannotConnect."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return identity_of(url)
+        except CannotConnect as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting for the database", reason=str(error))
+            time.sleep(1.0)

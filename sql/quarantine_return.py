@@ -31,78 +31,66 @@ class Corrected(StrEnum):
 class Correction:
     """New texts for some columns of one live row. `before` is what these had when the row was kept aside."""
 
+    spec: TableSpec
     key: tuple[str, ...]
     before: Mapping[str, str | None]
     values: Mapping[str, str]
 
 
-def correct(connection: Connection, given: Mapping[TableSpec, Sequence[Correction]]) -> list[list[Corrected]]:
+def correct(connection: Connection, corrections: Sequence[Correction]) -> list[Corrected]:
     """Put the values into the live rows, in the caller's transaction: captured, as any write of the application's.
 
     All in one statement, because foreign keys are looked at when a statement ends: a key and all that refers to it are
-    changed together, whatever the constraint says of updates. What became of each, table by table as given.
+    changed together, whatever the constraint says of updates. What became of each, in their order. One at least.
     """
-    numbered = [
-        (spec, columns, group)
-        for spec, corrections in given.items()
-        for columns, group in _by_columns(corrections).items()
-    ]
-    updates = [_update(connection, *one) for one in numbered]
+    # No row may be in two updates of one statement, so those that change the same columns go together.
+    groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    for number, one in enumerate(corrections):
+        groups.setdefault((one.spec.table_no, tuple(sorted(one.values))), []).append(number)
+    updates = [_update(connection, columns, corrections, numbers) for (_, columns), numbers in groups.items()]
     names = [sql.Identifier(f"changed_{number}") for number in range(len(updates))]
     statement = sql.SQL("WITH {} {}").format(
         sql.SQL(", ").join(sql.SQL("{} AS ({})").format(n, u) for n, u in zip(names, updates, strict=True)),
-        sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {} AS part, * FROM {}").format(sql.Literal(part), name) for part, name in enumerate(names)
-        ),
+        sql.SQL(" UNION ALL ").join(sql.SQL("SELECT * FROM {}").format(name) for name in names),
     )
-    found = {(part, place): valid for part, place, valid in run(connection, statement).fetchall()}
-    became = {
-        (spec, id(one)): Corrected.NOT_THERE
-        if (part, place) not in found
-        else (Corrected.DONE if found[part, place] else Corrected.STILL_INVALID)
-        for part, (spec, _, group) in enumerate(numbered)
-        for place, one in enumerate(group)
-    }
-    return [[became[spec, id(one)] for one in corrections] for spec, corrections in given.items()]
-
-
-def _by_columns(corrections: Sequence[Correction]) -> dict[tuple[str, ...], list[Correction]]:
-    """No row may be in two updates of one statement, so those that change the same columns go together."""
-    found: dict[tuple[str, ...], list[Correction]] = {}
-    for one in corrections:
-        found.setdefault(tuple(sorted(one.values)), []).append(one)
-    return found
+    valid: dict[int, bool] = dict(run(connection, statement).fetchall())
+    return [
+        Corrected.NOT_THERE if number not in valid else Corrected.DONE if valid[number] else Corrected.STILL_INVALID
+        for number in range(len(corrections))
+    ]
 
 
 def _update(
-    connection: Connection, spec: TableSpec, columns: Sequence[str], group: Sequence[Correction]
+    connection: Connection, columns: Sequence[str], corrections: Sequence[Correction], numbers: Sequence[int]
 ) -> sql.Composable:
-    """Returns `place` in the group, and whether the row's own texts convert now."""
-    documents = [{"key": one.key, "before": one.before, "value": one.values} for one in group]
+    """Of rows of one table. Returns each one's number, and whether the row's own texts convert now."""
+    spec = corrections[numbers[0]].spec
+    documents = [
+        {"number": n, "key": corrections[n].key, "before": corrections[n].before, "value": corrections[n].values}
+        for n in numbers
+    ]
     types = {c.name: type_name(c.live_type) for c in spec.columns}
     same = [
-        sql.SQL("live.{} = (given.one -> 'key' ->> {})::{}").format(
+        sql.SQL("live.{} = (given -> 'key' ->> {})::{}").format(
             sql.Identifier(c.name), sql.Literal(place), type_name(c.live_type)
         )
         for place, c in enumerate(spec.key_columns)
     ]
     same += [
         sql.SQL(
-            "(live.{column}::pg_catalog.text IS NOT DISTINCT FROM given.one -> 'before' ->> {name}"
-            " OR live.{column}::pg_catalog.text = given.one -> 'value' ->> {name})"
+            "(live.{column}::pg_catalog.text IS NOT DISTINCT FROM given -> 'before' ->> {name}"
+            " OR live.{column}::pg_catalog.text = given -> 'value' ->> {name})"
         ).format(column=sql.Identifier(name), name=sql.Literal(name))
         for name in columns
     ]
     return sql.SQL(
-        "UPDATE {only}{table} AS live SET {assigned} FROM pg_catalog.jsonb_array_elements({documents})"
-        " WITH ORDINALITY AS given (one, place) WHERE {same} RETURNING given.place - 1 AS place, {valid} AS valid"
+        "UPDATE {only}{table} AS live SET {assigned} FROM pg_catalog.jsonb_array_elements({documents}) AS given"
+        " WHERE {same} RETURNING (given ->> 'number')::int AS number, {valid} AS valid"
     ).format(
         only=sql.SQL("" if spec.partitioned else "ONLY "),
         table=live_table(spec),
         assigned=sql.SQL(", ").join(
-            sql.SQL("{} = (given.one -> 'value' ->> {})::{}").format(
-                sql.Identifier(name), sql.Literal(name), types[name]
-            )
+            sql.SQL("{} = (given -> 'value' ->> {})::{}").format(sql.Identifier(name), sql.Literal(name), types[name])
             for name in columns
         ),
         documents=sql.Literal(Jsonb(documents)),

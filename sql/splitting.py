@@ -7,11 +7,14 @@ several partitions the middle partition. So every chunk comes down to a single r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from psycopg import sql
 
 from replank.chunk import Axis, Bound, Chunk
+from replank.states import SPLITTING_KINDS, JobKind
 from replank.table_spec import TableSpec
 from sql.connection import Connection, run
 from sql.conversion import column_list
@@ -31,6 +34,13 @@ class Halves:
     rows: int = 0
     key: tuple[str, ...] | None = None
     """The single row's key as texts, in the order of the key's columns."""
+
+
+def may_split(kind: JobKind, chunk: Chunk | None, detail: Mapping[str, Any]) -> bool:
+    """Chunks of rows. A small table's verification has one snapshot for both sides: its halves would have two."""
+    if kind is JobKind.VERIFY and detail.get("snapshot") is None:
+        return False
+    return kind in SPLITTING_KINDS and chunk is not None
 
 
 def halve(connection: Connection, spec: TableSpec, chunk: Chunk, side: Side = "live") -> Halves:

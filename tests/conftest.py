@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+pytest_plugins = ["equipment.attacks"]
+
 MEMORY_FILES = Path("/dev/shm")
 FREE_BYTES = 6 * 2**30
 """So much must be free in memory; a whole suite needs less than 1 GB."""

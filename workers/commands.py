@@ -16,10 +16,10 @@ import typer
 from celery.signals import heartbeat_sent
 
 from monitoring.tracing import traces_wanted
-from replank.errors import CannotConnect, WrongUse
+from replank.errors import WrongUse
 from replank.messages import QUEUES
 from replank.settings import load_settings
-from sql.identity import identity_of
+from sql.identity import identity_when_up
 from workers.celery_app import build_app
 from workers.soft_stop import wait_for_jobs
 from workers.window_autoscaler import WindowAutoscaler
@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 PARENT_CHECK_S = 0.5
 SHUTDOWN_MARGIN_S = 5.0
-DATABASE_WAIT_S = 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +52,7 @@ def worker(
     if parent is not None:
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     bounds = None if autoscale is None else _bounds(autoscale)
-    app = build_app(settings, database=_wait_for_database(settings.database()))
+    app = build_app(settings, database=identity_when_up(settings.database()))
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
@@ -88,19 +87,6 @@ def _bounds(words: str) -> tuple[int, int]:
     if not (comma and least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most)):
         raise WrongUse(f"--autoscale {words}: write the least and the most processes, e.g. 2,8.")
     return int(least), int(most)
-
-
-def _wait_for_database(url: str) -> str:
-    """The database's identity. A worker may be up before its database: it asks again for a minute."""
-    deadline = time.monotonic() + DATABASE_WAIT_S
-    while True:
-        try:
-            return identity_of(url)
-        except CannotConnect as error:
-            if time.monotonic() > deadline:
-                raise
-            log.info("waiting for the database", reason=str(error))
-            time.sleep(1.0)
 
 
 def _end_with(parent: int, *, at_latest_s: float) -> None:

@@ -7,7 +7,7 @@ correct that row, and should not learn of the next one only then.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 import structlog
@@ -19,6 +19,7 @@ from sql.change_log import log_keys, log_table
 from sql.connection import Connection, apply_settings, row, value
 from sql.ledger import tables
 from sql.ledger.jobs import Job
+from sql.ledger.tables import RunTable
 from workers.work import Limits, drain_log, fenced
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]
         with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
             apply_settings(connection, {"statement_timeout": f"{BUDGET_S:.0f}s"}, local=True)
             length = value(connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
-            for place in _places(connection, job, length, deadline):
+            for place in _places(connection, job, table, together, length, deadline):
                 key = _key(connection, table.spec, place)
                 if key not in found:
                     found.append(key)
@@ -58,10 +59,10 @@ def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]
     return found
 
 
-def _places(connection: Connection, job: Job, length: int, deadline: float) -> Iterator[int]:
+def _places(
+    connection: Connection, job: Job, table: RunTable, together: Sequence[TableSpec], length: int, deadline: float
+) -> Iterator[int]:
     """Places in the log, in its order, whose entry alone does not come through."""
-    table = tables.read_table(connection, job.run_id, job.table_no)
-    together = tables.settled_together(connection, table)
     ranges = [(0, length)] if length else []
     while ranges and time.monotonic() < deadline:
         first, end = ranges.pop()

@@ -18,10 +18,11 @@ from replank.states import FINISHED_JOBS, JobKind
 from sql.connection import Connection
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
+from sql.splitting import may_split
 from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
-from workers.smaller import Smaller, may_split, split
+from workers.smaller import Smaller, split
 from workers.work import Done, Limits, perform
 
 log = structlog.get_logger()
@@ -150,7 +151,7 @@ class Executor:
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)
             tables.mark_rewritten(self.connection, table.spec)
-        smaller = verdict.smaller and may_split(job)
+        smaller = verdict.smaller and may_split(job.kind, job.chunk, job.detail)
         tries = TRIES_WHOLE if smaller else self.settings.job_attempts
         if verdict.again and (verdict.stopped or job.counted < tries):
             return self._again(job, verdict)

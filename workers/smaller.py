@@ -7,7 +7,7 @@ from enum import StrEnum
 import psycopg
 import structlog
 
-from replank.states import SPLITTING_KINDS, JobKind, JobState
+from replank.states import JobState
 from sql.connection import Connection
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Failure, Job
@@ -24,13 +24,6 @@ class Smaller(StrEnum):
     ONE_ROW = "one row"
     EMPTY = "empty"
     MISSED = "missed"
-
-
-def may_split(job: Job) -> bool:
-    """Chunks of rows. A small table's verification has one snapshot for both sides: its halves would have two."""
-    if job.kind is JobKind.VERIFY and job.detail.get("snapshot") is None:
-        return False
-    return job.kind in SPLITTING_KINDS and job.chunk is not None
 
 
 def split(connection: Connection, job: Job, failure: Failure, limits: Limits) -> tuple[Smaller, dict[str, str] | None]:

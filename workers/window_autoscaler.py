@@ -61,7 +61,7 @@ class WindowWatch:
 
 def open_window(connection: Connection) -> int | None:
     """The window of the run that is open; None where none is."""
-    run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    run = runs.open_run(connection)
     return None if run is None else run.window_now
 
 

@@ -34,7 +34,7 @@ def read_sections(
     `speed` is what was seen at the looks before. `pools` are workers as they answered last, at least `alive`, if
     anybody asked them.
     """
-    run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+    run = runs.latest_run(connection)
     if run is None:
         return {"run": None}
     status = read_status(connection)

@@ -32,7 +32,7 @@ CHANGED_BY_PLAN = (errors.UndefinedColumn, errors.UndefinedFunction, errors.Data
 
 def audit_caches(connection: Connection, audited: Audited) -> list[Finding]:
     """All that can be said without building anything."""
-    open_run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    open_run = runs.open_run(connection)
     found: list[Finding] = []
     for cache in audited.file.plan.caches:
         match cache:

@@ -19,7 +19,7 @@ LONGEST_NAME_BYTES = 63
 
 def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
     """All of it; cheap."""
-    open_run = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    open_run = runs.open_run(connection)
     dependents = read_dependents(connection, [subject.spec for subject in audited.subjects])
     replaced = frozenset(dependents.oids)
     found: list[Finding] = []

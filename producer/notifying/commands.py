@@ -33,7 +33,7 @@ def notify(
     """Follow the newest run's events and tell the receivers that its plan names, until stopped."""
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="notify") as connection:
-        run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+        run = runs.latest_run(connection)
     if run is None:
         raise WrongUse("There is no run on this database.")
     if run.plan.notifications is None:

@@ -111,19 +111,19 @@ def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
     """In one statement. Raises WrongUse with the first row that cannot be changed so; the caller takes all back."""
     if not wanted:
         return
-    given: dict[TableSpec, list[tuple[_Row, Correction]]] = {}
-    for row in wanted:
-        values = {line.column: line.value for line in row.lines}
-        given.setdefault(row.spec, []).append((row, Correction(key=row.key, before=row.before, values=values)))
-    became = correct(connection, {spec: [correction for _, correction in rows] for spec, rows in given.items()})
-    for rows, outcomes in zip(given.values(), became, strict=True):
-        for (row, _), outcome in zip(rows, outcomes, strict=True):
-            line = row.lines[0]
-            if outcome is Corrected.NOT_THERE:
-                raise WrongUse(f"{line.where}: the live row has changed meanwhile. Export again; nothing was changed.")
-            if outcome is Corrected.STILL_INVALID:
-                texts = ", ".join(repr(one.value) for one in row.lines)
-                raise WrongUse(f"{line.where}: {texts} does not convert either; nothing was changed.")
+    corrections = [
+        Correction(
+            spec=row.spec, key=row.key, before=row.before, values={line.column: line.value for line in row.lines}
+        )
+        for row in wanted
+    ]
+    for row, outcome in zip(wanted, correct(connection, corrections), strict=True):
+        where = row.lines[0].where
+        if outcome is Corrected.NOT_THERE:
+            raise WrongUse(f"{where}: the live row has changed meanwhile. Export again; nothing was changed.")
+        if outcome is Corrected.STILL_INVALID:
+            texts = ", ".join(repr(line.value) for line in row.lines)
+            raise WrongUse(f"{where}: {texts} does not convert either; nothing was changed.")
 
 
 def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:

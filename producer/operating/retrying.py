@@ -11,12 +11,12 @@ from producer.operating.operator import Operator
 from producer.operating.saying import note, refuse_going_back
 from producer.operating.scope import scope_of
 from replank.errors import WrongUse
-from replank.states import SPLITTING_KINDS, JobKind, JobState, RunState, TableState
+from replank.states import JobKind, JobState, RunState, TableState
 from sql.connection import Connection
 from sql.ledger import failed, job_queue, jobs, restraints, runs, tables
 from sql.ledger.failed import JobStory
 from sql.ledger.runs import Run
-from sql.splitting import halve
+from sql.splitting import halve, may_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
     halves, whole = 0, []
     for job in found:
         cut = None
-        if may_split(job) and job.chunk is not None and job.table_no is not None:
+        if may_split(job.kind, job.chunk, job.detail) and job.chunk is not None and job.table_no is not None:
             cut = halve(connection, specs[job.table_no], job.chunk, job.detail.get("side", "live"))
         if cut is None or not cut.chunks:
             whole.append(job.job_id)
@@ -136,13 +136,6 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
         )
     again = failed.retry(connection, run.run_id, whole)
     return f"{halves} halves wait" + (f", and {again} jobs whole that have no halves" if again else "")
-
-
-def may_split(job: JobStory) -> bool:
-    """Chunks of rows. A small table's verification has one snapshot for both sides: its halves would have two."""
-    if job.kind is JobKind.VERIFY and job.detail.get("snapshot") is None:
-        return False
-    return job.kind in SPLITTING_KINDS and job.chunk is not None
 
 
 def _drain_corrected(connection: Connection, run: Run, found: Sequence[JobStory]) -> tuple[list[JobStory], int]:

@@ -13,7 +13,7 @@ from sql.ledger.runs import Run
 
 def open_run(connection: Connection) -> Run:
     """The run that is under way. Raises WrongUse where there is none."""
-    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
+    present = runs.open_run(connection)
     if present is None:
         raise WrongUse("No run is open on this database.")
     return present
@@ -21,8 +21,8 @@ def open_run(connection: Connection) -> Run:
 
 def present_run(connection: Connection) -> Run:
     """The run that is under way, or else the newest one, which may be about to be finished."""
-    present = runs.open_run(connection) if runs.ledger_exists(connection) else None
-    latest = present or (runs.latest_run(connection) if runs.ledger_exists(connection) else None)
+    present = runs.open_run(connection)
+    latest = present or runs.latest_run(connection)
     if latest is None or latest.state is RunState.ROLLED_BACK:
         return open_run(connection)
     return latest

@@ -80,7 +80,7 @@ def go_back(settings: Settings, plan: Plan) -> dict[str, Any]:
     def note_locks(_words: str) -> None:
         """The ledger goes at the end, and what it knows of locks with it."""
         with connect(settings.database(), name="rehearsal") as connection:
-            run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+            run = runs.latest_run(connection)
             sets = tables.read_sets(connection, run.run_id) if run is not None else []
         holds.extend(one.back_hold_ms for one in sets if one.back_hold_ms is not None)
 

@@ -118,12 +118,15 @@ def finish_steps(connection: Connection, run_id: int) -> None:
 
 
 def open_run(connection: Connection) -> Run | None:
-    found = row(connection, query("ledger.open_run"), {"open_states": [str(s) for s in OPEN_RUNS]})
-    return _run(found)
+    """The run that is under way; None where there is none, or no ledger."""
+    if not ledger_exists(connection):
+        return None
+    return _run(row(connection, query("ledger.open_run"), {"open_states": [str(s) for s in OPEN_RUNS]}))
 
 
 def latest_run(connection: Connection) -> Run | None:
-    return _run(row(connection, query("ledger.latest_run")))
+    """The newest run; None where there has never been one, or there is no ledger."""
+    return _run(row(connection, query("ledger.latest_run"))) if ledger_exists(connection) else None
 
 
 def done_runs(connection: Connection) -> list[Run]:

@@ -10,13 +10,28 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 INSTALL_S = 180
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser | None]:
+    """None where no Chromium is there and none can be had; the tests then say so."""
+    with sync_playwright() as playwright:
+        program = find_chromium(playwright)
+        if program is None:
+            yield None
+            return
+        # Root cannot have Chromium's sandbox; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def find_chromium(playwright: Playwright) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from equipment.chromium import find_chromium
-from playwright.sync_api import Browser, sync_playwright
+from equipment.chromium import open_browser
+from playwright.sync_api import Browser
 
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run
@@ -66,13 +66,5 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser | None]:
-    """None where no Chromium is there and none can be had; the tests then say so."""
-    with sync_playwright() as playwright:
-        program = find_chromium(playwright)
-        if program is None:
-            yield None
-            return
-        # Root cannot have Chromium's sandbox; the pages are our own.
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with open_browser() as found:
         yield found
-        found.close()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from equipment.chromium import find_chromium
-from playwright.sync_api import Browser, sync_playwright
+from equipment.chromium import open_browser
+from playwright.sync_api import Browser
 
 from producer.report_commands import report
 
@@ -25,16 +25,8 @@ SCREENS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser | None]:
-    """None where no Chromium is there and none can be had; the tests then say so."""
-    with sync_playwright() as playwright:
-        program = find_chromium(playwright)
-        if program is None:
-            yield None
-            return
-        # Root cannot have Chromium's sandbox; the page is our own file.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with open_browser() as found:
+        yield found
 
 
 def test_nothing_leaves_the_page_and_everything_can_be_read(
