@@ -10,8 +10,9 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 from psycopg.rows import TupleRow, dict_row
 
-from replank.errors import CannotConnect, NeedsPerson, NotAnswering, WrongUse
+from replank.errors import CannotConnect, NeedsPerson, NotAnswering, ReplankError, WrongUse
 from replank.settings import without_password
+from sql.pooler import refuse_shared_connection
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -59,6 +60,7 @@ def connect(
             f"{without_password(url)} is not a URL that PostgreSQL's client library understands. "
             "Write it as postgresql://user:password@host:port/name."
         ) from None
+    _refuse_pooler(connection, url)
     apply_settings(connection, {**SESSION, **(settings or {})})
     if not autocommit:
         connection.commit()
@@ -66,6 +68,15 @@ def connect(
     with _allowing_unsupported():
         apply_settings(connection, {"client_connection_check_interval": "1s"})
     return connection
+
+
+def _refuse_pooler(connection: Connection, url: str) -> None:
+    """Before the first setting: nothing of ours may stay on a server connection that others are given."""
+    try:
+        refuse_shared_connection(connection, without_password(url))
+    except ReplankError:
+        connection.close()
+        raise
 
 
 @contextmanager

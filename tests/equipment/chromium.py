@@ -1,23 +1,22 @@
 """Finding a Chromium: one on PATH, one that Playwright has, or one that an installer can get.
 
-A CI machine may have nothing but Python: there, and as root, the system's own package is installed. Elsewhere only
+A fresh machine may have nothing but Python: as root, the system's own package is installed. Elsewhere only
 Playwright's installer is tried, which puts the browser into the user's cache.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from .system_packages import apt_commands, find_program, run_installer
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-INSTALL_S = 180
 
 
 @contextmanager
@@ -39,20 +38,12 @@ def find_chromium(playwright: Playwright) -> str | None:
     own = playwright.chromium.executable_path
     for attempt in (None, *_installers()):
         if attempt is not None:
-            _run(attempt)
-        found = os.environ.get("REPLANK_CHROMIUM") or next((p for name in NAMES if (p := shutil.which(name))), None)
+            run_installer(attempt)
+        found = os.environ.get("REPLANK_CHROMIUM") or find_program(*NAMES)
         if found is not None or Path(own).exists():
             return found or own
     return None
 
 
 def _installers() -> list[list[str]]:
-    apt = ["apt-get", "-y", "-qq", "--no-install-recommends", "install", "chromium", "fonts-dejavu-core"]
-    may = bool(os.environ.get("CI")) and os.geteuid() == 0 and shutil.which("apt-get") is not None
-    system = [["apt-get", "-qq", "update"], apt] if may else []
-    return [*system, [sys.executable, "-m", "playwright", "install", "chromium"]]
-
-
-def _run(command: list[str]) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=INSTALL_S, check=False)
+    return [*apt_commands("chromium", "fonts-dejavu-core"), [sys.executable, "-m", "playwright", "install", "chromium"]]
