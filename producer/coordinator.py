@@ -21,6 +21,7 @@ from producer.ending import call_a_person, look_for_the_end
 from producer.gates.barrier import why_closed
 from producer.gates.holding import window_now
 from producer.governor import Governor, Window
+from producer.pooler_reconnect import reconnect_poolers
 from producer.resting import Resting
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
@@ -164,6 +165,7 @@ class Coordinator:
         for table in rest.going_on(present):
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
         moved = self._cut_over(run, snapshots, present, unfinished, rest) or moved
+        reconnect_poolers(self.connection, run, actor="coordinator")
         moved = self._rebuild_caches(run, snapshots, present, rest) or moved
         if not moved:
             look_for_the_end(self.connection, run, present, unfinished, rest)

@@ -210,8 +210,8 @@ class CuttingOver(Turn):
         if sessions:
             self._say(
                 conversion_set,
-                f"sessions older than the swap: {sessions}. A prepared statement of theirs that returns a changed "
-                'column fails with "cached plan must not change result type": let the application connect anew.',
+                f"sessions older than the swap: {sessions}. Their prepared statements that return a changed column, or "
+                "compare one with a parameter, fail until the session ends: let the application reconnect.",
             )
 
     def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:

@@ -16,6 +16,7 @@ from psycopg import errors
 from producer.cutting_over import PASSING
 from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
 from producer.patience import Patience
+from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.states import RunState, TableState
@@ -55,6 +56,7 @@ class GoingBack:
             ready.make_ready(one)
         for one in waiting:
             self._return(one)
+        reconnect_poolers(self.connection, self.run, actor="operator")
         restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
         for one in reversed(swapped):
             restoring.restore(one)

@@ -29,6 +29,7 @@ from producer.notifying.following import Notifier
 from producer.notifying.receivers import receivers_of
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
+from replank.after_cutover_plan import pooler_addresses
 from replank.errors import ReplankError
 from replank.settings import Settings
 from replank.states import RunState
@@ -112,6 +113,7 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
     tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
+    pooler_addresses(file.plan.after_cutover, os.environ)
     with connect(settings.database(), name="setup") as connection:
         dispatcher = Dispatcher(settings, database=database_identity(connection))
         run = begin_or_resume(

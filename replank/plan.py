@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from replank.after_cutover_plan import AfterCutoverPlan
 from replank.breaker_plan import BreakerPlan
 from replank.cache_plan import CachePlan, refuse_unordered
 from replank.errors import WrongUse
@@ -189,6 +190,7 @@ class Plan(Strict):
     """What must be so before the data migration; without the section nothing is asked for."""
     notifications: NotificationsPlan | None = None
     """Who is told of the run's events; without the section nobody."""
+    after_cutover: AfterCutoverPlan = AfterCutoverPlan()
 
     @field_validator("tables")
     @classmethod
@@ -220,10 +222,11 @@ class Plan(Strict):
     def digest(self) -> str:
         """A hash of what becomes of the database: comments, order of keys and layout do not change it.
 
-        Nor do gates, notifications and the limits of governor and breaker: a window may be moved while a run waits for
-        it, a signal's limit raised while a run is held back by it, and what was rehearsed stays what will run.
+        Nor do gates, notifications, who is told after a cutover, and the limits of governor and breaker: a window may
+        be moved while a run waits for it, a signal's limit raised while a run is held back by it, and what was
+        rehearsed stays what will run.
         """
-        left_out = {"gates", "governor", "breaker", "notifications"}
+        left_out = {"gates", "governor", "breaker", "notifications", "after_cutover"}
         return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=left_out).encode()).hexdigest()
 
 

@@ -143,6 +143,7 @@ CREATE TABLE replank.conversion_set (
     returned_at    timestamptz,
     back_wait_ms   double precision,
     back_hold_ms   double precision,
+    reconnected_at timestamptz,  -- when poolers were told of its last swap
     PRIMARY KEY (run_id, set_no)
 );
 

@@ -69,6 +69,7 @@ class ConversionSet:
     returned_at: datetime | None
     back_wait_ms: float | None
     back_hold_ms: float | None
+    reconnected_at: datetime | None
 
     @property
     def due(self) -> bool:
@@ -310,3 +311,12 @@ def set_back_times(connection: Connection, conversion_set: ConversionSet, *, wai
     connection.execute(
         query("ledger.set_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
     )
+
+
+def sets_to_reconnect(connection: Connection, run_id: int) -> list[int]:
+    """Numbers of sets whose last swap, forward or back, no pooler has been told of."""
+    return [r["set_no"] for r in rows(connection, query("ledger.sets_to_reconnect"), {"run_id": run_id})]
+
+
+def set_reconnected(connection: Connection, run_id: int, sets: Sequence[int]) -> None:
+    connection.execute(query("ledger.set_reconnected"), {"run_id": run_id, "sets": list(sets)})

@@ -207,5 +207,12 @@ UPDATE replank.conversion_set SET returned_at = clock_timestamp(), problem = ''
 -- set_back_times: how long the swap back waited for and held its locks
 UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
+-- sets_to_reconnect: sets whose last swap, forward or back, no pooler has been told of
+SELECT set_no FROM replank.conversion_set
+ WHERE run_id = %(run_id)s AND coalesce(returned_at, swapped_at) > coalesce(reconnected_at, '-infinity') ORDER BY set_no;
+
+-- set_reconnected: poolers have been told of these sets' last swap
+UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);
+
 -- done_runs: runs that are done and whose way back is still open, the newest first
 SELECT * FROM replank.run_in_force WHERE state = 'done' ORDER BY run_id DESC;

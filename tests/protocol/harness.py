@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,13 +90,17 @@ class Rebuild:
     opened: list[Connection] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, int]) -> Rebuild:
-        """Write the run into the ledger; nothing has been built yet. The cutover waits for `cut_over`."""
+    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, int], **sections: Any) -> Rebuild:
+        """Write the run into the ledger; nothing has been built yet. The cutover waits for `cut_over`.
+
+        `sections`: what else the plan says.
+        """
         connection = connect(url, name="coordinator")
         plan = Plan(
             database=DatabasePlan(name=connection.info.dbname),
             options=OptionsPlan(**options),
             tables=tuple(one.planned for one in planned),
+            **sections,
         )
         with connection:
             file = PlanFile(plan=plan, source="plan.toml", text="")
@@ -119,6 +124,14 @@ class Rebuild:
         )
         made.worker = made.new_worker("worker 1")
         return made
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close it at the end of the block, whatever happens in it."""
+        try:
+            yield
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End every session of this run's."""

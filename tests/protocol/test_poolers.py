@@ -9,11 +9,15 @@ import pytest
 from equipment.pgbouncer import PgBouncer, PoolMode
 
 from demo.embedded import EmbeddedPostgres
+from producer.pooler_reconnect import reconnect
+from replank.after_cutover_plan import PoolerAddress
 from replank.errors import NotAnswering, WrongUse
+from replank.plan import parse_plan
 from sql import pooler
 from sql.connection import connect
 
-from .harness import Url
+from .harness import Rebuild, Url, table
+from .returning import go_back
 
 pytestmark = pytest.mark.protocol
 
@@ -90,3 +94,53 @@ def test_a_pool_that_is_used_up_is_said(pooled: PgBouncer, database: Url) -> Non
         client.execute("SELECT 1")
         with pytest.raises(NotAnswering, match="used up"):
             connect(url, name="check")
+
+
+def reconnected(rebuild: Rebuild) -> list[str]:
+    """What the run says that it told its poolers."""
+    asked = "SELECT message FROM replank.event WHERE run_id = %s AND kind = 'pooler' ORDER BY event_id"
+    return [message for (message,) in rebuild.connection.execute(asked, [rebuild.run_id])]
+
+
+@pytest.mark.parametrize("pooled", [("transaction", 1)], indirect=True)
+def test_pools_get_new_server_connections_at_each_swap_and_once(
+    pooled: PgBouncer, database: Url, app: psycopg.Connection
+) -> None:
+    """Given an application behind a pooler, when its tables change places, then no server connection is older."""
+    app.execute("CREATE TABLE item (id text PRIMARY KEY, n int)")
+    sections = {"after_cutover": {"pgbouncer": [pooled.admin_url()]}}
+    rebuild = Rebuild.begin(database, [table("item", "id")], {}, **sections)
+    with rebuild.closing(), psycopg.connect(pooled.url(database.rsplit("/", 1)[1]), autocommit=True) as client:
+        seen = [server_process(client)]
+        rebuild.ready()
+        seen.append(server_process(client))
+        rebuild.finish()
+        seen.append(server_process(client))
+        assert len(reconnected(rebuild)) == 1
+        said = go_back(rebuild)
+        seen.append(server_process(client))
+    assert said
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 3
+
+
+def test_a_pooler_that_is_away_keeps_no_run_from_its_end(database: Url, app: psycopg.Connection) -> None:
+    app.execute("CREATE TABLE item (id text PRIMARY KEY, n int)")
+    sections = {"after_cutover": {"pgbouncer": ["postgresql://admin:${NO_SUCH_VARIABLE}@127.0.0.1:1/pgbouncer"]}}
+    rebuild = Rebuild.begin(database, [table("item", "id")], {}, **sections)
+    with rebuild.closing():
+        rebuild.finish()
+        assert ["NO_SUCH_VARIABLE" in said and "RECONNECT" in said for said in reconnected(rebuild)] == [True]
+    away = reconnect(PoolerAddress(url="postgresql://admin:hidden@127.0.0.1:1/pgbouncer", shown="127.0.0.1:1"))
+    assert "refused" in away
+    assert "hidden" not in away
+
+
+def test_a_password_in_the_plan_is_refused() -> None:
+    with pytest.raises(WrongUse, match=r"a plan holds no passwords: write \$\{NAME\}") as refused:
+        parse_plan('[database]\nname = "x"\n[after_cutover]\npgbouncer = ["postgresql://a:hidden@h/p"]\n', source="p")
+    assert "hidden" not in str(refused.value)
+
+
+def server_process(client: psycopg.Connection) -> object:
+    return client.execute("SELECT pg_backend_pid()").fetchone()
