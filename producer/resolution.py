@@ -20,8 +20,9 @@ from replank.plan_lines import line_of
 from replank.table_spec import ColumnSpec, TableSpec
 from sql import catalogue
 from sql.catalogue import ForeignKey, LiveColumn, LiveTable
-from sql.connection import Connection
+from sql.connection import Connection, row
 from sql.conversion import type_name
+from sql.named import query
 
 ANY_DATABASE = "*"
 """What a plan for many databases says in place of one's name."""
@@ -70,7 +71,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
         table = live.get((planned.table_schema, planned.name))
         if table is None:
             where = file.at("tables", number, "name")
-            mistakes.append(f"{where}: table {planned.full_name} does not exist in this database")
+            mistakes.append(f"{where}: {_why_no_table(connection, planned)}")
             continue
         mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in _mistakes(planned, table)]
         wrong = enum_mistakes(planned, enums)
@@ -80,6 +81,14 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
     return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys), enums=enums)
+
+
+def _why_no_table(connection: Connection, planned: TablePlan) -> str:
+    named = {"schema": planned.table_schema, "name": planned.name}
+    found = row(connection, query("platforms.relation_kind"), named)
+    if found is None:
+        return f"table {planned.full_name} does not exist in this database"
+    return f"{planned.full_name} is {found['kind']}; only tables of the database itself are rebuilt"
 
 
 def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -20,6 +20,7 @@ from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
 from producer.audit.soft_references import audit_soft_references
+from producer.audit.storage import audit_storage
 from producer.audit.text_casts import audit_text_casts
 from producer.audit.trial import audit_by_trial
 from producer.audit.values import audit_collisions, audit_values, scan
@@ -39,6 +40,7 @@ REFUSED_BEFORE_TRIAL = (
     "locks_short",
     "name_taken",
     "name_too_long",
+    "not_a_heap",
     "partition",
     "standby",
 )
@@ -84,6 +86,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
+    found += audit_storage(connection, subject)
     found += audit_families(connection, subject)
     found += audit_text_casts(subject)
     found += audit_enums(connection, subject)

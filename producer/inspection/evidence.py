@@ -127,8 +127,6 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
     """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
     if table.name == HISTORY:
         return "Prisma's migration history: its engine writes texts there"
-    if table.oid not in readable:
-        return "this role may not read the table"
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
     lost = catalogue.not_carried(connection, table.oid, replaced=None)
@@ -136,7 +134,7 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
         return f"this version would not carry over what hangs on the table ({some}{more})"
-    return None
+    return None if table.oid in readable else "this role may not read the table"
 
 
 def _family_refusal(
