@@ -54,7 +54,7 @@ class Demonstration:
     def _convert(self, url: str, broker: str, plan: Path) -> Application:
         """inspect, check and run, while the application writes."""
         product = Product(database_url=url, broker_url=broker)
-        product.call("inspect", "--out", str(plan))
+        product.call("inspect", "--every-uuid", "--out", str(plan))
         self._say("`replank inspect` wrote a plan")
         application = Application(url=url, clients=4, rate=self._rate)
         application.start()

@@ -16,10 +16,11 @@ from monitoring.output import people, print_json
 from producer.audit.check import audit
 from producer.audit.findings import Report
 from producer.audit.progress import ScanScreen
+from producer.inspection.decision import propose
 from producer.inspection.evidence import Evidence, read_evidence
 from producer.inspection.few_values import few_values
 from producer.inspection.plan_writer import column_name, write_plan
-from producer.inspection.proposal import Proposal, propose
+from producer.inspection.proposal import Proposal
 from producer.prisma.commands import SchemaName, matched_with, say_matched
 from producer.resolution import read_plan_file
 from replank.errors import TryAgain, WrongUse
@@ -40,6 +41,11 @@ DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABAS
 Prisma = Annotated[Path | None, typer.Option(help="A schema.prisma: which model is which table, and what differs.")]
 
 
+EveryUuid = Annotated[
+    bool, typer.Option("--every-uuid", help="Propose every column that holds only uuids, not keys alone.")
+]
+
+
 def register(app: typer.Typer) -> None:
     app.command("inspect")(inspect)
     app.command("check")(check)
@@ -53,6 +59,7 @@ def inspect(
     as_json: AsJson = False,
     prisma: Prisma = None,
     schema_name: SchemaName = "public",
+    every_uuid: EveryUuid = False,
 ) -> None:
     """Propose a plan from the live catalogue and a sample of the values. Changes nothing."""
     settings = load_settings(database_url=url)
@@ -62,7 +69,7 @@ def inspect(
     with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         evidence = read_evidence(connection, sample_rows=sample)
-        proposal = with_enums(connection, evidence, propose(evidence))
+        proposal = with_enums(connection, evidence, propose(evidence, every_uuid=every_uuid))
     if proposal.tables:
         text = write_plan(proposal)
         parse_plan(text, source="the proposed plan")
@@ -120,7 +127,8 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
     columns = sum(len(table.columns) for table in proposal.tables)
     console.print(
         f"{columns} columns of {len(proposal.tables)} tables, conversion sets: {len(proposal.sets)}; "
-        f"{len(proposal.left_alone)} columns are left alone, each with its reason in the plan.",
+        f"{len(proposal.possible)} more hold only uuids and stand as comments, {len(proposal.left_alone)} columns are "
+        "left alone, each with its reason in the plan.",
         soft_wrap=True,
     )
     if str(out) != "-":

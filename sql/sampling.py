@@ -27,6 +27,9 @@ SPARSE_ROWS = 100
 LONGEST_ID_BYTES = 1_000
 """Longer values are no ids (char(n) counts its padding); they are not even read from TOAST."""
 
+EVIDENT = r"-|^[{]?[0-9A-Fa-f]{12}[1-8][0-9A-Fa-f]{3}[89ABab][0-9A-Fa-f]{15}[}]?$"
+"""What no hash looks like: hyphens, or the digits of a version and a variant."""
+
 Default = Literal["none", "uuid", "other", "unknown"]
 """What a default gives: nothing, a uuid, something else, or unknown because it was not evaluated."""
 
@@ -38,12 +41,13 @@ _SEQUENCE = re.compile(r"(?<!\w)(nextval|currval|setval|lastval)\(")
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """How many values (not NULL) were looked at, how many are uuids, and how many of those have a
-    spelling that uuid → text does not give back."""
+    """How many values (not NULL) were looked at, how many of them are uuids, how many of those have a spelling that
+    uuid → text does not give back, and how many are uuids beyond doubt: by their hyphens, or by version and variant."""
 
     values: int = 0
     uuids: int = 0
     odd: int = 0
+    evident: int = 0
 
 
 def readable_tables(connection: Connection) -> set[int]:
@@ -62,6 +66,16 @@ def sample_columns(
         if found[name].values == 0 and table.heap_blocks > READ_WHOLE_BLOCKS:
             found |= _look_for_values(connection, table, name, version)
     return found
+
+
+def sample_array(connection: Connection, table: LiveTable, column: str, *, wanted: int, version: int) -> Sample:
+    """Look at the elements of an array column in about `wanted` rows."""
+    source = sql.SQL(
+        "SELECT CASE WHEN pg_catalog.octet_length(word) > {} THEN '' ELSE word END AS t0 FROM"
+        " (SELECT {} AS cell FROM {} TABLESAMPLE SYSTEM ({}) LIMIT {}) AS live"
+        " CROSS JOIN LATERAL pg_catalog.unnest((live.cell::text[])[1:20]) AS word"
+    ).format(LONGEST_ID_BYTES, sql.Identifier(column), named_table(table), sample_percent(table, wanted), wanted)
+    return _look(connection, source, [column], version)[column]
 
 
 def _sampled_rows(table: LiveTable, columns: Sequence[str], wanted: int) -> sql.Composed:
@@ -106,8 +120,9 @@ def _look(connection: Connection, source: sql.Composable, columns: Sequence[str]
     counted = sql.SQL(", ").join(
         sql.SQL(
             "count({text}), count(*) FILTER (WHERE {valid}),"
-            ' count(*) FILTER (WHERE CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::uuid::text END)'
-        ).format(text=sql.Identifier(f"t{n}"), valid=sql.Identifier(f"v{n}"))
+            ' count(*) FILTER (WHERE CASE WHEN {valid} THEN {text} COLLATE "C" <> {text}::uuid::text END),'
+            " count(*) FILTER (WHERE {valid} AND {text} ~ {evident})"
+        ).format(evident=EVIDENT, text=sql.Identifier(f"t{n}"), valid=sql.Identifier(f"v{n}"))
         for n in numbers
     )
     # OFFSET 0 keeps the planner from parsing each value once for every use.
@@ -117,7 +132,7 @@ def _look(connection: Connection, source: sql.Composable, columns: Sequence[str]
     ).fetchone()
     assert answer is not None
     return {
-        name: Sample(values=answer[3 * n], uuids=answer[3 * n + 1], odd=answer[3 * n + 2])
+        name: Sample(values=answer[4 * n], uuids=answer[4 * n + 1], odd=answer[4 * n + 2], evident=answer[4 * n + 3])
         for n, name in enumerate(columns)
     }
 

@@ -116,7 +116,7 @@ class PlatformDemonstration:
     def _prepare(self, product: Product, plan: Path) -> None:
         """inspect, the plan, check, and the gates."""
         with self._timed("prepare"):
-            proposed = product.ask("inspect", "--out", "proposed.toml", "--prisma", "schema.prisma")
+            proposed = product.ask("inspect", "--every-uuid", "--out", "proposed.toml", "--prisma", "schema.prisma")
             every: Every = "month" if self._wishes.rows >= WORTH_MONTHS else "year"
             text = compose_plan(proposed["tables"], database="platform", every=every)
             plan.write_text(text, encoding="utf-8")

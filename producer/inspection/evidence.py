@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sql import catalogue
-from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
+from sql.catalogue import TEXT_ARRAYS, ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.dependents import joined
 from sql.inheritance import Relative, families, links
 from sql.named import query
 from sql.prisma import HISTORY
-from sql.sampling import Default, Sample, default_gives, readable_tables, sample_columns
+from sql.sampling import Default, Sample, default_gives, readable_tables, sample_array, sample_columns
 
 Node = tuple[int, str]
 """A column: its table's oid and its name."""
@@ -65,6 +65,8 @@ class Evidence:
     tables: tuple[LiveTable, ...]
     foreign_keys: tuple[ForeignKey, ...]
     candidates: dict[Node, Candidate] = field(default_factory=dict)
+    arrays: tuple[Candidate, ...] = ()
+    """Array columns of which every element looked at is a uuid."""
     joined: tuple[tuple[int, int], ...] = ()
     """Pairs of a table's oid and that of a view, function or other table that reads it."""
     families: Mapping[int, Sequence[Relative]] = field(default_factory=dict)
@@ -117,10 +119,30 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
         tables=tuple(tables),
         foreign_keys=tuple(keys),
         candidates=candidates,
+        arrays=tuple(_arrays(connection, tables, readable, sample_rows, server.version)),
         joined=read_together,
         families=kin,
         inherited=tuple(links(connection, kin)),
     )
+
+
+def _arrays(
+    connection: Connection, tables: Sequence[LiveTable], readable: set[int], sample_rows: int, version: int
+) -> Iterator[Candidate]:
+    """Arrays of text whose elements are all uuids."""
+    for table in tables:
+        for column in (c for c in table.columns if c.type_name in TEXT_ARRAYS and table.oid in readable):
+            sample = sample_array(connection, table, column.name, wanted=sample_rows, version=version)
+            if not column.generated and sample.values == sample.uuids < 2 * sample.evident:
+                yield Candidate(
+                    table=table,
+                    column=column,
+                    sample=sample,
+                    default="none",
+                    unique=False,
+                    refusal=None,
+                    type_sibling=None,
+                )
 
 
 def why_refused(connection: Connection, table: LiveTable, readable: set[int]) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from producer.inspection.few_values import enum_lines
-from producer.inspection.proposal import LeftAlone, Proposal, ProposedTable
+from producer.inspection.proposal import LeftAlone, PossibleColumn, Proposal, ProposedTable
 from replank.plan import OptionsPlan
 
 OPTION_WORDS = {
@@ -68,12 +68,41 @@ def _lines(proposal: Proposal) -> Iterator[str]:
     yield from _options()
     yield from _sets(proposal)
     yield from _left_alone(proposal)
+    possible = {
+        (p.schema, p.table): [q for q in proposal.possible if (q.schema, q.table) == (p.schema, p.table)]
+        for p in proposal.possible
+    }
     for number, members in proposal.sets.items():
         yield ""
         yield f"# ---- conversion set {number} ----"
         for table in members:
             yield from _table(table)
+            yield from _possible(possible.pop((table.schema, table.name), []))
+    yield from _possible_tables(possible)
     yield from _enums(proposal)
+
+
+def _possible(columns: Sequence[PossibleColumn]) -> Iterator[str]:
+    """Ready to be uncommented."""
+    for column in columns:
+        yield ""
+        yield comment(f"it could become {column.to}; {column.type}: {column.reason}")
+        yield "# [[tables.columns]]"
+        yield comment(f"name = {toml_string(column.column)}")
+        yield comment(f"to = {toml_string(column.to)}")
+
+
+def _possible_tables(possible: Mapping[tuple[str, str], Sequence[PossibleColumn]]) -> Iterator[str]:
+    """Of tables in which nothing else changes."""
+    if possible:
+        yield ""
+        yield "# Tables whose keys stay, with columns that hold only uuids:"
+    for (schema, name), columns in possible.items():
+        yield ""
+        yield "# [[tables]]"
+        yield comment(f"schema = {toml_string(schema)}")
+        yield comment(f"name = {toml_string(name)}")
+        yield from _possible(columns)
 
 
 def _enums(proposal: Proposal) -> Iterator[str]:

@@ -45,7 +45,15 @@ def plan(url: str, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The demonstration's plan: what `inspect` proposes and what people add."""
     folder = tmp_path_factory.mktemp("platform_styles")
     (folder / "schema.prisma").write_text(read_schema_file())
-    arguments = ["inspect", url, "--out", str(folder / "proposed.toml"), "--prisma", str(folder / "schema.prisma")]
+    arguments = [
+        "inspect",
+        url,
+        "--every-uuid",
+        "--out",
+        str(folder / "proposed.toml"),
+        "--prisma",
+        str(folder / "schema.prisma"),
+    ]
     said = CliRunner().invoke(build_app(["inspect"]), [*arguments, "--json"])
     assert said.exit_code == 0, said.output
     proposed: list[dict[str, Any]] = json.loads(said.stdout.strip().splitlines()[-1])["tables"]

@@ -18,9 +18,10 @@ from demo.embedded import EmbeddedPostgres
 from demo.sample import create_sample
 from producer.audit.check import audit
 from producer.audit.findings import Finding, Report
+from producer.inspection.decision import propose
 from producer.inspection.evidence import read_evidence
 from producer.inspection.plan_writer import toml_string
-from producer.inspection.proposal import Proposal, propose
+from producer.inspection.proposal import Proposal
 from producer.resolution import PlanFile
 from replank.plan import parse_plan
 from replank.settings import Settings
@@ -98,9 +99,9 @@ class Database:
         settings = Settings(database_url=SecretStr(url or self.url))
         return audit(settings, self.plan(columns), workers=2, watch=watch or Counting())
 
-    def inspect(self, *, sample_rows: int = 1_000) -> Proposal:
+    def inspect(self, *, sample_rows: int = 1_000, every_uuid: bool = True) -> Proposal:
         with connect(self.url, name="inspect", settings={"default_transaction_read_only": "on"}) as connection:
-            return propose(read_evidence(connection, sample_rows=sample_rows))
+            return propose(read_evidence(connection, sample_rows=sample_rows), every_uuid=every_uuid)
 
 
 def proposed(proposal: Proposal) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -8,9 +8,9 @@ from pydantic import SecretStr
 from producer.audit.check import audit
 from producer.audit.findings import Report
 from producer.inspect_commands import with_enums
+from producer.inspection.decision import propose
 from producer.inspection.evidence import read_evidence
 from producer.inspection.plan_writer import write_plan
-from producer.inspection.proposal import propose
 from producer.resolution import PlanFile
 from replank.errors import WrongUse
 from replank.plan import Plan, parse_plan

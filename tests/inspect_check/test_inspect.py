@@ -204,3 +204,49 @@ def test_a_real_platforms_schema_is_read_right(database: Database) -> None:
     report = database.check({f"{t.schema}.{t.name}": [c.name for c in t.columns] for t in proposal.tables})
     assert report.blockers == ()
     assert "soft_reference" in codes(report.warnings)
+
+
+def test_only_keys_and_what_leads_to_them_are_active_and_the_rest_is_a_comment(database: Database) -> None:
+    # Given a key, a foreign key to it, a secondary key, and columns of uuids that are none of these
+    database.run(
+        "CREATE TABLE a (id text PRIMARY KEY, trace_id text, session text UNIQUE, member_ids text[])",
+        "CREATE TABLE b (n int PRIMARY KEY, a_id text REFERENCES a, uuid text UNIQUE, origin text)",
+        "INSERT INTO a SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),"
+        " ARRAY[gen_random_uuid(), gen_random_uuid()]::text[] FROM generate_series(1, 20)",
+        "INSERT INTO b SELECT row_number() OVER (), id, gen_random_uuid(), gen_random_uuid() FROM a",
+        "CREATE TABLE log (n int PRIMARY KEY, request_id text)",
+        "INSERT INTO log SELECT n, gen_random_uuid() FROM generate_series(1, 20) AS n",
+    )
+    proposal = database.inspect(every_uuid=False)
+    assert proposed(proposal) == {("public", "a"): ("id",), ("public", "b"): ("a_id", "uuid")}
+    could = {f"{p.table}.{p.column}": p.to for p in proposal.possible}
+    assert could == {
+        "a.trace_id": "uuid",
+        "a.session": "uuid",
+        "a.member_ids": "uuid[]",
+        "b.origin": "uuid",
+        "log.request_id": "uuid",
+    }
+    # Then each is a comment with its evidence, and with every comment of that kind taken away the plan is right
+    text = write_plan(proposal)
+    assert (
+        '# it could become uuid[]; text[]: 40 of 40 sampled values are uuids\n# [[tables.columns]]\n# name = "m' in text
+    )
+    opened = text.replace("# [[", "[[").replace("# name =", "name =").replace("# to =", "to =")
+    plan = parse_plan(opened.replace("# schema =", "schema ="), source="plan.toml")
+    assert sum(len(table.columns) for table in plan.tables) == 8
+    assert proposed(database.inspect(every_uuid=True))["public", "log"] == ("request_id",)
+
+
+def test_hashes_are_no_uuids_whatever_they_are_called(database: Database) -> None:
+    # Given md5 digests, which PostgreSQL reads as uuids, beside 32 hex digits that are uuids
+    database.run(
+        "CREATE TABLE file (id char(32) PRIMARY KEY, etag text, checksum_id char(32) UNIQUE)",
+        "INSERT INTO file SELECT replace(gen_random_uuid()::text, '-', ''), md5(n::text), md5('x' || n)"
+        " FROM generate_series(1, 50) AS n",
+    )
+    proposal = database.inspect(every_uuid=True)
+    assert proposed(proposal) == {("public", "file"): ("id",)}
+    assert proposal.possible == ()
+    assert "hashes look so" in reasons(proposal)["public.file.etag"]
+    assert "32 hex digits without a uuid's version" in reasons(proposal)["public.file.checksum_id"]

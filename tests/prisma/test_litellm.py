@@ -68,7 +68,7 @@ def run(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path_factory: py
     replank = Replank(database_url=url, broker_url=broker.url())
     plan, schema = str(folder / "plan.toml"), str(folder / "schema.prisma")
     for command in (
-        ("inspect", "--out", plan),
+        ("inspect", "--every-uuid", "--out", plan),
         ("prisma", plan, "--schema", schema, "--out", str(folder / "planned.prisma")),
         ("run", plan, "--workers=2", "--quiet"),
         ("prisma", plan, "--schema", schema, "--out", str(folder / "after.prisma")),

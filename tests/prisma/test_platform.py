@@ -132,7 +132,7 @@ def _tables(url: str, folder: Path) -> list[Table]:
     schema = folder / "schema.prisma"
     schema.write_text(read_schema_file())
     said = Replank(database_url=url, broker_url="")(
-        "inspect", "--out", str(folder / "plan.toml"), "--prisma", str(schema), "--json"
+        "inspect", "--every-uuid", "--out", str(folder / "plan.toml"), "--prisma", str(schema), "--json"
     )
     assert said.status == 0, said.words
     matched = said.document["prisma"]

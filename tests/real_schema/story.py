@@ -71,7 +71,7 @@ def tell(server: EmbeddedPostgres, broker: EmbeddedValkey, folder: Path) -> Stor
     plan = folder / "plan.toml"
     held = kinds(url)
     before = snapshot_catalogue(url, ["public"])
-    inspected = replank("inspect", "--out", str(plan), "--json")
+    inspected = replank("inspect", "--every-uuid", "--out", str(plan), "--json")
     assert inspected.status == 0, inspected.words
     checked = replank("check", str(plan), "--json")
     assert checked.status == 0, checked.words

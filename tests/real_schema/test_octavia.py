@@ -50,7 +50,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         fill(url, rows=ROWS)
         replank = Replank(database_url=url, broker_url=broker.url())
         held, before = kinds(url), snapshot_catalogue(url, ["public"])
-        proposal = replank("inspect", "--out", str(plan), "--json").document
+        proposal = replank("inspect", "--every-uuid", "--out", str(plan), "--json").document
         checked = replank("check", str(plan), "--json")
         with (
             JournalWriters(url=url, clients=2, rate=100.0, seed=3) as clients,
