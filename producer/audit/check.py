@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
@@ -61,6 +62,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
+    found += audit_broker(settings)
     found += audit_values(subject, scanned)
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.

@@ -1,0 +1,54 @@
+"""The broker, where one is named: it must answer, and it must not evict what is queued."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from producer.audit.findings import Finding, warning
+from replank.settings import Settings, without_password
+
+ANSWER_S = 5.0
+
+SPARING = "noeviction"
+
+
+def audit_broker(settings: Settings) -> list[Finding]:
+    """Warnings only: the ledger sends again what is lost, which takes seconds each time."""
+    if settings.broker_url is None:
+        return []
+    url = settings.broker()
+    if urlsplit(url).scheme not in ("redis", "rediss"):
+        return []  # Sentinels and sockets are found by Celery's own rules.
+    shown = without_password(url)
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            # CONFIG is kept from its users by most providers; INFO says the same.
+            memory = client.info("memory")
+    except (redis.RedisError, OSError, ValueError) as error:
+        return [
+            warning(
+                "broker_unreachable",
+                f"the broker {shown} does not answer: {type(error).__name__}",
+                hint="Check REPLANK_BROKER_URL and that it runs; `replank run` refuses to begin without it.",
+            )
+        ]
+    policy, limit = memory.get("maxmemory_policy", SPARING), int(memory.get("maxmemory", 0))
+    if policy == SPARING:
+        return []
+    when = f"at {limit:,} bytes" if limit else "as soon as it is given a limit (maxmemory is 0)"
+    return [
+        warning(
+            "broker_evicts",
+            f"the broker {shown} evicts keys {when} (maxmemory-policy {policy}): messages of queued jobs are lost, and "
+            "the run sends them again after some seconds, so it becomes several times slower",
+            hint=f"CONFIG SET maxmemory-policy {SPARING}, or give Replank a Redis of its own.",
+            policy=policy,
+            maxmemory=limit,
+        )
+    ]

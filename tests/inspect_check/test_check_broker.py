@@ -1,0 +1,38 @@
+"""A broker that loses what is queued is told of before the run."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from demo.embedded import EmbeddedValkey
+from producer.audit.broker import audit_broker
+from producer.audit.check import audit
+from replank.settings import Settings
+
+from .conftest import Counting, Database, codes, only
+
+pytestmark = pytest.mark.catalogue
+
+
+def test_a_broker_that_evicts_is_named_with_its_policy(database: Database) -> None:
+    database.run("CREATE TABLE t (id text PRIMARY KEY)")
+    with EmbeddedValkey(settings={"maxmemory": "8mb", "maxmemory-policy": "allkeys-lru"}, appendonly=False) as server:
+        settings = Settings(database_url=SecretStr(database.url), broker_url=SecretStr(server.url()))
+        report = audit(settings, database.plan({"t": ["id"]}), workers=1, watch=Counting())
+        found = only(report.warnings, "broker_evicts")
+        assert "allkeys-lru" in found.message
+        assert "8,388,608 bytes" in found.message
+        assert "noeviction" in found.hint
+        assert server.password not in found.words
+    assert report.blockers == ()
+
+
+def test_a_broker_that_keeps_everything_is_no_finding_and_one_that_is_away_is() -> None:
+    with EmbeddedValkey(appendonly=False) as server:
+        url = server.url()
+        assert audit_broker(Settings(broker_url=SecretStr(url))) == []
+    away = audit_broker(Settings(broker_url=SecretStr(url)))
+    assert codes(away) == ["broker_unreachable"]
+    assert server.password not in away[0].words
+    assert audit_broker(Settings()) == []
