@@ -21,7 +21,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m unit
+	$(BIN)/pytest -q -m "unit and not slow"
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.rebuild $(ARGS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +12,9 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from replank.errors import WrongUse
+
+NEARLY = 0.87
+"""From this likeness on a name is taken for a misspelling: one or two letters in a name of twenty."""
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
@@ -19,15 +24,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REPLANK_", env_ignore_empty=True, extra="ignore")
 
-    database_url: SecretStr | None = None
-    broker_url: SecretStr | None = None
-    lease_s: float = Field(default=60.0, gt=0, description="how long an idle lease stands before takeover")
-    resend_after_s: float = Field(default=5.0, gt=0, description="when a sent, unclaimed job is sent again")
-    statement_timeout_ms: int = Field(default=270_000, ge=1)
-    lock_timeout_ms: int = Field(default=5_000, ge=1)
-    soft_shutdown_s: float = Field(default=30.0, ge=0, description="what a stopped worker's present jobs may take")
+    database_url: SecretStr | None = Field(default=None, description="the database whose tables are rebuilt")
+    broker_url: SecretStr | None = Field(default=None, description="the Redis or Valkey that jobs are sent through")
+    lease_s: float = Field(default=60.0, gt=0, description="how long a job's idle lease stands before it is taken over")
+    resend_after_s: float = Field(
+        default=5.0, gt=0, description="when a job that was sent and not claimed is sent again"
+    )
+    statement_timeout_ms: int = Field(default=270_000, ge=1, description="how long one statement of a job may take")
+    lock_timeout_ms: int = Field(default=5_000, ge=1, description="how long a job waits for one lock")
+    soft_shutdown_s: float = Field(default=30.0, ge=0, description="how long a stopped worker's present jobs may take")
     heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
-    job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs a person")
+    job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs the operator")
 
     def database(self) -> str:
         """The target database's URL, with its password: hand it to libpq, never to a log."""
@@ -53,11 +60,47 @@ class Settings(BaseSettings):
 
 def load_settings(*, database_url: str | None = None, broker_url: str | None = None) -> Settings:
     """Settings from the environment, overridden by what the command line names."""
+    refuse_misspelled(os.environ)
     named = {name: SecretStr(url) for name, url in (("database_url", database_url), ("broker_url", broker_url)) if url}
     try:
         return Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
         raise WrongUse("; ".join(f"REPLANK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())) from None
+
+
+PREFIX = "REPLANK_"
+
+OTHER_VARIABLES = {
+    "REPLANK_SECRETS_DIR": "a folder whose files are settings by their names, as containers are handed secrets",
+    "REPLANK_FLOWER_LOGINS": "names and password hashes for the run page and Flower",
+    "REPLANK_FLOWER_LOGINS_FILE": "a file with the same",
+    "REPLANK_NOTIFY_URLS": "webhooks of [notifications], where the plan names no other variable",
+    "REPLANK_NOTIFY_SECRET": "the secret that signs them",
+    "REPLANK_WEBHOOK_SECRET": "the secret that signs calls of [gates]",
+    "REPLANK_PLAN": "the plan that docker-compose.yml mounts",
+    "REPLANK_POSTGRES_BIN": "where the demonstration finds PostgreSQL's programs",
+    "REPLANK_RUNTIME_DIR": "where the demonstration's servers keep their folders",
+}
+"""Variables that are no fields of Settings, and what they are for."""
+
+
+def variable_of(field: str) -> str:
+    """`REPLANK_DATABASE_URL` for `database_url`."""
+    return PREFIX + field.upper()
+
+
+def refuse_misspelled(environment: Mapping[str, str]) -> None:
+    """Raises WrongUse for a variable that is nearly one of ours: it would have no effect, and nobody would see.
+
+    Others are left alone: a plan may name any variable.
+    """
+    known = [*map(variable_of, Settings.model_fields), *OTHER_VARIABLES]
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        nearest = get_close_matches(name, known, n=1, cutoff=NEARLY)
+        if nearest:
+            raise WrongUse(f"The environment variable {name} is no setting. Is {nearest[0]} meant? Rename or unset it.")
 
 
 def _secrets_dir() -> Path | None:
