@@ -203,7 +203,7 @@ def test_rows_that_others_refer_to_keep_their_partition(app: psycopg.Connection,
     _event(app, -4, 1, rest=False)
     app.execute("CREATE TABLE note (id int, at timestamptz, FOREIGN KEY (id, at) REFERENCES event)")
     app.execute("INSERT INTO note SELECT id, at FROM event WHERE id = -4")
-    told = _answer(keep('ahead = 0\nretention = "60 days"\nexpired = "drop"'), code=1)
+    told = _answer(keep('ahead = 0\nretention = "2 months"\nexpired = "drop"'), code=1)
     assert told["dropped"] == [f"public.{_name(app, -3)}"]
     assert "violates foreign key constraint" in told["problems"][0]
 
