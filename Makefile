@@ -4,23 +4,30 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks versions clean
+.PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
 # Everything but what is slow on the newest PostgreSQL, the core on the oldest. Each of the two processes goes through
 # folders one after the other, so it starts a folder's servers once; whoever has done its half takes from the other.
-test: check
+test: $(VENV)/installed
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target check
 	$(BIN)/pytest -n 2 --dist worksteal -m "not unit and not slow" $(ARGS)
 	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist worksteal -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
-check: $(VENV)/installed
+check: style types unit
+
+style: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+unit: $(VENV)/installed
 	$(BIN)/pytest -q -m "unit and not slow"
 
 bench: $(VENV)/installed
