@@ -29,10 +29,9 @@ def waiting(statements: Iterable[sql.Composable | str]) -> str:
     return lines(["SET lock_timeout = 0", *statements, "SET lock_timeout = :'short'"])
 
 
-def transaction(*parts: str, isolation: str = "") -> str:
+def transaction(*parts: str, isolation: str = "READ COMMITTED") -> str:
     """One transaction of complete statements."""
-    begin = f"BEGIN{f' ISOLATION LEVEL {isolation}' if isolation else ''};"
-    return "\n".join([begin, *(part for part in parts if part), "COMMIT;"])
+    return "\n".join([f"BEGIN ISOLATION LEVEL {isolation};", *(part for part in parts if part), "COMMIT;"])
 
 
 def block(body: str, *, declare: str = "") -> str:

@@ -17,6 +17,7 @@ from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.connection import Connection, apply_settings, isolated, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
+from sql.isolation import require_read_committed
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -53,9 +54,10 @@ def swap_cache(
     started = time.monotonic()
     locked = started
     try:
-        with connection.transaction():
+        with isolated(connection, IsolationLevel.READ_COMMITTED), connection.transaction():
             _lock(connection, lock, _shared(spec, names), limits)
             locked = time.monotonic()
+            require_read_committed(connection)
             _apply_last(connection, spec, limits)
             _refuse_changed(connection, spec)
             script(connection, swap)

@@ -23,6 +23,7 @@ from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.inheritance import link_next
+from sql.isolation import require_read_committed
 from sql.ledger import quarantines
 from sql.named import query
 from sql.reverse_capture import prepare_capture, switched_on
@@ -116,9 +117,10 @@ def change_places(
     started = time.monotonic()
     locked = started
     try:
-        with connection.transaction():
+        with isolated(connection, IsolationLevel.READ_COMMITTED), connection.transaction():
             _lock(connection, prepared, limits)
             locked = time.monotonic()
+            require_read_committed(connection)
             under_lock()
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:

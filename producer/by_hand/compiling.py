@@ -18,9 +18,9 @@ from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
-from sql.by_hand import as_shape, dropped_if_empty, lines, refuse_if
+from sql.by_hand import as_shape, dropped_if_empty, refuse_if
 from sql.catalogue import read_tables
-from sql.connection import SESSION, Connection
+from sql.connection import Connection
 from sql.named import query
 from sql.next_table import next_table, past_table
 from sql.scripts import Block, Script
@@ -36,7 +36,6 @@ TOO_EARLY = (
     "This script was compiled before step 07, by the names of then: it is for reading. When the steps before it have "
     "run, `replank compile` again, and run what it writes then."
 )
-NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
 
 
 def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
@@ -116,13 +115,8 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
 
 
 def _session(work: Work) -> Block:
-    settings: list[sql.Composable | str] = [
-        sql.SQL("SET {} TO {}").format(sql.Identifier(name), value)
-        for name, value in SESSION.items()
-        if name not in NEEDLESS
-    ]
-    short = f"\\set short {work.options.lock_timeout_ms}ms\n"
-    return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
+    """psql's own variable, for locks that are waited for in between."""
+    return Block(purpose="how long a lock is waited for", sql=f"\\set short {work.options.lock_timeout_ms}ms")
 
 
 def _too_early(connection: Connection, work: Work) -> Iterator[Block]:

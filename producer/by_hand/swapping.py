@@ -15,6 +15,7 @@ from sql.beside import build_beside, lock_script, make_schemas
 from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction, waiting
 from sql.connection import Connection, apply_settings
 from sql.cutover import locked_tables
+from sql.isolation import NOT_READ_COMMITTED, WORDS
 from sql.next_table import live_table
 from sql.recording import recording
 from sql.reverse_capture import prepare_capture, switched_on
@@ -84,6 +85,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
             create_text_casts(connection)
     body = transaction(
         lock_patiently(inner, attempts=work.options.cutover_attempts),
+        refuse_if(NOT_READ_COMMITTED, WORDS),
         *(unchanged(connection, spec) for spec in one.members),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         said(script),

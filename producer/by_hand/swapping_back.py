@@ -15,6 +15,7 @@ from sql.by_hand import COUNT, block, lines, said
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
+from sql.isolation import NOT_READ_COMMITTED, WORDS
 from sql.moving import Hanging
 from sql.pair import Pair
 from sql.scripts import Block
@@ -67,6 +68,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"
     )
+    not_so = f"RAISE EXCEPTION USING MESSAGE = {sql.Literal(WORDS).as_string(None)}"
     return block(
         "\n".join(
             [
@@ -77,9 +79,11 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 f"  {counted}",
                 drained,
                 f"  EXIT WHEN replank_logged <= {SHORT_LOG};\nEND LOOP;",
-                "COMMIT;",
+                "COMMIT;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;",
                 "-- The last drain and the swap, under the lock:",
-                f"BEGIN\n{lock}\n{counted}",
+                f"BEGIN\n{lock}",
+                f"  IF {NOT_READ_COMMITTED.as_string(None)} THEN\n    {not_so};\n  END IF;",
+                counted,
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
                 drained,
                 f"  EXECUTE {SWAP}\n{script}\n{SWAP};\n  EXIT;",
