@@ -18,6 +18,7 @@ from sql.connection import Connection, apply_settings, isolated, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
 from sql.isolation import require_read_committed
+from sql.one_snapshot import one_snapshot
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -85,7 +86,7 @@ def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents
     with connection.transaction():
         drop_beside(connection, dependents.relations)
     if dependents.views:
-        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        with one_snapshot(connection):
             apply_marks(connection, spec)
             build_beside(connection, dependents)
 
@@ -93,7 +94,7 @@ def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents
 def _keep_up(connection: Connection, spec: CacheSpec) -> None:
     """Leave next to nothing to do under the lock."""
     for _ in range(PASSES if spec.sources else 0):
-        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        with one_snapshot(connection):
             if not apply_marks(connection, spec).marks:
                 return
 

@@ -26,6 +26,7 @@ from sql.inheritance import link_next
 from sql.isolation import require_read_committed
 from sql.ledger import quarantines
 from sql.named import query
+from sql.one_snapshot import one_snapshot
 from sql.reverse_capture import prepare_capture, switched_on
 from sql.settling import settle
 from sql.shapes import refuse_changed_shapes
@@ -180,7 +181,7 @@ def _build_views(
         return
     # Before a build that may take long, or fail for nothing but the change.
     refuse_changed_shapes(connection, specs)
-    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+    with one_snapshot(connection):
         quarantines.hold(connection, specs, patient=False)
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         if any(view.materialized for view in dependents.views):
@@ -198,15 +199,14 @@ def stamp_of(connection: Connection, prepared: Prepared) -> str:
 
 def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Leave the last drain next to nothing to do, and its statements planned."""
-    with isolated(connection, IsolationLevel.REPEATABLE_READ):
-        for _ in range(PASSES):
-            started = time.monotonic()
-            for spec in specs:
-                with connection.transaction():
-                    quarantines.hold(connection, [spec], patient=False)
-                    _drain_equal(connection, spec, specs)
-            if time.monotonic() - started < SHORT_PASS_S:
-                return
+    for _ in range(PASSES):
+        started = time.monotonic()
+        for spec in specs:
+            with one_snapshot(connection):
+                quarantines.hold(connection, [spec], patient=False)
+                _drain_equal(connection, spec, specs)
+        if time.monotonic() - started < SHORT_PASS_S:
+            return
 
 
 def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> None:

@@ -18,10 +18,9 @@ from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
-from sql.by_hand import as_shape, dropped_if_empty, refuse_if
+from sql.by_hand import FUNCTIONS_GONE, dropped_if_empty, functions, refuse_if
 from sql.catalogue import read_tables
 from sql.connection import Connection
-from sql.named import query
 from sql.next_table import next_table, past_table
 from sql.scripts import Block, Script
 
@@ -129,8 +128,8 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
     yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
-        purpose="where logs are kept, and how a definition is told",
-        sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + as_shape(query("catalogue.shape")),
+        purpose="where logs are kept, how a definition is told, and what was rewritten beside a snapshot",
+        sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + functions(),
     )
     checks = [
         refuse_if(
@@ -165,7 +164,7 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
         (live,) = read_tables(connection, [spec.oid])
         nullable = {column.name for column in live.columns if not column.not_null}
         yield from emptied(connection, work, spec, nullable=nullable)
-    gone = "DROP FUNCTION IF EXISTS replank.defined(regclass);\n" + dropped_if_empty(["replank"])
+    gone = FUNCTIONS_GONE + dropped_if_empty(["replank"])
     yield Block(purpose="nothing is left", sql=gone)
 
 

@@ -51,3 +51,37 @@ class LateWriter:
         except (errors.LockNotAvailable, errors.UndefinedTable):
             return
         self.acknowledged.append(key)
+
+
+class Rewriter:
+    """Updates a row and has the table rewritten, before every `stride`-th statement of the sessions it interrupts.
+
+    ALTER TABLE … TYPE … USING is not MVCC-safe: a snapshot from before sees no row in the new file.
+    """
+
+    def __init__(self, url: Url, *, stride: int, most: int) -> None:
+        self._stride, self._most = stride, most
+        self._session = psycopg.connect(url, autocommit=True, options="-c lock_timeout=5ms")
+        self._statements = 0
+        self.rewritten = 0
+
+    def __enter__(self) -> Rewriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def interrupt(self, *connections: psycopg.Connection[Any]) -> None:
+        for connection in connections:
+            before_each(connection, self._at)
+
+    def _at(self, _: str) -> None:
+        self._statements += 1
+        if self._statements % self._stride or self.rewritten == self._most:
+            return
+        try:
+            self._session.execute("UPDATE t SET n = n + 1 WHERE n %% 7 = %s", [self.rewritten % 7])
+            self._session.execute("ALTER TABLE t ALTER COLUMN note TYPE text USING note || ''")
+        except errors.LockNotAvailable:
+            return
+        self.rewritten += 1
