@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, errors, sql
+from psycopg import errors, sql
 
 from replank.cache_spec import CacheSpec
 from replank.errors import OutcomeUnknown, TryAgain
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
-from sql.connection import Connection, apply_settings, isolated, run, script
+from sql.connection import Connection, apply_settings, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
-from sql.isolation import require_read_committed
+from sql.isolation import require_read_committed, say_read_committed
 from sql.one_snapshot import one_snapshot
 from sql.swap_script import swap_script
 
@@ -55,7 +55,8 @@ def swap_cache(
     started = time.monotonic()
     locked = started
     try:
-        with isolated(connection, IsolationLevel.READ_COMMITTED), connection.transaction():
+        with connection.transaction():
+            say_read_committed(connection)
             _lock(connection, lock, _shared(spec, names), limits)
             locked = time.monotonic()
             require_read_committed(connection)

@@ -53,8 +53,6 @@ def connect(
         # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.
         with _allowing_unsupported():
             apply_settings(connection, {"client_connection_check_interval": "1s"})
-        # Said in each BEGIN too: no transaction of ours hangs on a default.
-        connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.autocommit = autocommit
     except (psycopg.Error, WrongUse):
         connection.close()
@@ -91,16 +89,16 @@ def apply_settings(connection: Connection, settings: Mapping[str, str], *, local
 
 @contextmanager
 def isolated(connection: Connection, level: IsolationLevel | None) -> Iterator[None]:
-    """Transactions of this block have the isolation level `level`; None is READ COMMITTED.
+    """Transactions of this block have the isolation level `level`; None is the session's, READ COMMITTED.
 
     A session that was lost in the block cannot be reset, and trying would hide why it was lost.
     """
-    connection.isolation_level = level or IsolationLevel.READ_COMMITTED
+    connection.isolation_level = level
     try:
         yield
     finally:
         if not connection.closed:
-            connection.isolation_level = IsolationLevel.READ_COMMITTED
+            connection.isolation_level = None
 
 
 _PASSING = ("the database system is ", "Connection refused", "closed the connection unexpectedly", "timeout expired")

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, errors, sql
+from psycopg import errors, sql
 
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.inheritance import link_next
-from sql.isolation import require_read_committed
+from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
 from sql.named import query
 from sql.one_snapshot import one_snapshot
@@ -118,7 +118,8 @@ def change_places(
     started = time.monotonic()
     locked = started
     try:
-        with isolated(connection, IsolationLevel.READ_COMMITTED), connection.transaction():
+        with connection.transaction():
+            say_read_committed(connection)
             _lock(connection, prepared, limits)
             locked = time.monotonic()
             require_read_committed(connection)

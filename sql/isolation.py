@@ -15,6 +15,11 @@ WORDS = (
 )
 
 
+def say_read_committed(connection: Connection) -> None:
+    """As the first statement of a swap's transaction."""
+    connection.execute("SET TRANSACTION ISOLATION LEVEL read committed")
+
+
 def require_read_committed(connection: Connection) -> None:
     """Under the locks of a swap, before its last drain. Raises NeedsPerson where the level is another one."""
     if value(connection, sql.SQL("SELECT {}").format(NOT_READ_COMMITTED)):
