@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from psycopg import IsolationLevel
-
 from producer.making_ready import read_set
 from replank.chunk import Axis, Chunk
 from replank.states import TableState
 from replank.table_spec import TableSpec
-from sql.connection import Connection, isolated
+from sql.connection import Connection
 from sql.conversion import Space
 from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.one_snapshot import read_at_one_snapshot
 from sql.reverse_capture import is_installed
 from sql.reverse_verification import compared
 from sql.verification import log_differences, sum_chunk
@@ -58,8 +57,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         return _said(spec, *_before_the_swap(connection, spec))
     if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
         pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
-        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction(force_rollback=True):
-            return _said(spec, *compared(connection, pair))
+        return _said(spec, *read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True))
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
@@ -70,11 +68,13 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
 
 
 def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int]:
-    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction(force_rollback=True):
+    def sums() -> tuple[int, int, int]:
         live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES)
         built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES)
         same = (live.rows, live.total) == (built.rows, built.total)
         return live.rows, built.rows, 0 if same else log_differences(connection, spec)
+
+    return read_at_one_snapshot(connection, sums, force_rollback=True)
 
 
 def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int) -> Comparison:

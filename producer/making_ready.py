@@ -6,19 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from psycopg import IsolationLevel, errors, sql
+from psycopg import errors, sql
 
 from producer.patience import Patience
 from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
 from sql import capture, catalogue
-from sql.connection import Connection, apply_settings, isolated
+from sql.connection import Connection, apply_settings
 from sql.dropping import put_aside
 from sql.enum_drift import refuse_renamed_values
 from sql.ledger import runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.newer_parts import refuse_newer
+from sql.one_snapshot import read_at_one_snapshot
 from sql.pair import Pair, as_new, create_was
 from sql.reverse_capture import Captured, captured, provable, switch_on_again
 from sql.reverse_drain import why_it_does_not_fit
@@ -167,16 +168,14 @@ class MakingReady:
 
     def _one_drain(self, pair: Pair) -> int:
         try:
-            with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
-                return drain_equal(self.connection, pair)
+            return read_at_one_snapshot(self.connection, lambda: drain_equal(self.connection, pair))
         except (errors.DataError, errors.IntegrityError) as error:
             raise why_it_does_not_fit(self.connection, pair, error) from None
 
     def _verify(self, pair: Pair) -> None:
         differing: list[str] = []
         for _ in range(LOOKS):
-            with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
-                differing = differing_rows(self.connection, pair)
+            differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
             if not differing:
                 self.say(f"{pair.spec.full_name}: past and new table say the same")
                 return
@@ -192,14 +191,16 @@ class MakingReady:
         """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""
         for pair in back.pairs:
             self._one_drain(pair)
-        with isolated(self.connection, IsolationLevel.REPEATABLE_READ), self.connection.transaction():
-            for pair in back.pairs:
-                drain_equal(self.connection, pair)
-            for key in (key for key in back.foreign_keys if key["validated"]):
-                orphans = count_orphans(self.connection, back, key)
-                if orphans:
-                    raise NeedsPerson(
-                        f"{key['schema']}.{key['table_name']}: {orphans} rows would break foreign key {key['name']} of "
-                        "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
-                        "Correct or delete these rows in the live table, then `replank rollback` again."
-                    )
+        read_at_one_snapshot(self.connection, lambda: self._try_keys_now(back))
+
+    def _try_keys_now(self, back: SetBack) -> None:
+        for pair in back.pairs:
+            drain_equal(self.connection, pair)
+        for key in (key for key in back.foreign_keys if key["validated"]):
+            orphans = count_orphans(self.connection, back, key)
+            if orphans:
+                raise NeedsPerson(
+                    f"{key['schema']}.{key['table_name']}: {orphans} rows would break foreign key {key['name']} of "
+                    "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
+                    "Correct or delete these rows in the live table, then `replank rollback` again."
+                )

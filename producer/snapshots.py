@@ -29,7 +29,6 @@ class SnapshotKeeper:
             autocommit=False,
             settings={"idle_in_transaction_session_timeout": "0"},
         )
-        connection.commit()
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         found = connection.execute("SELECT pg_export_snapshot()").fetchone()
         assert found is not None

@@ -45,5 +45,9 @@ class TableRewritten(ReplankError):
     """
 
 
+class RewrittenMeanwhile(TryAgain):
+    """A table was rewritten between a transaction's snapshot and its first look at it: it would seem to be empty."""
+
+
 class LeaseLost(ReplankError):
     """Another attempt owns the job now, or it is finished: this delivery changes nothing."""

@@ -7,8 +7,14 @@ from collections.abc import Iterable, Sequence
 from psycopg import sql
 
 from replank.table_spec import Relation
+from sql.named import query
 
 TAG = "$by_hand$"
+
+REWRITTEN = (
+    "A table was rewritten between this transaction's snapshot and its first look at it, so nothing of this "
+    "transaction is kept. Run the rollback script from its top; after that the pass may begin again: "
+)
 
 LOWER, UPPER = sql.SQL("replank_lower"), sql.SQL("replank_upper")
 """A chunk's bounds in a loop: from this row's place on, up to that one's."""
@@ -29,10 +35,15 @@ def waiting(statements: Iterable[sql.Composable | str]) -> str:
     return lines(["SET lock_timeout = 0", *statements, "SET lock_timeout = :'short'"])
 
 
-def transaction(*parts: str, isolation: str = "") -> str:
+def transaction(*parts: str) -> str:
     """One transaction of complete statements."""
-    begin = f"BEGIN{f' ISOLATION LEVEL {isolation}' if isolation else ''};"
-    return "\n".join([begin, *(part for part in parts if part), "COMMIT;"])
+    return "\n".join(["BEGIN ISOLATION LEVEL READ COMMITTED;", *(part for part in parts if part), "COMMIT;"])
+
+
+def at_one_snapshot(*parts: str) -> str:
+    """One transaction of complete statements that sees one moment (`sql.one_snapshot`)."""
+    last = refuse_rows(sql.SQL("SELECT replank.rewritten()"), REWRITTEN)
+    return "\n".join(["BEGIN ISOLATION LEVEL REPEATABLE READ;", *(part for part in parts if part), last, "COMMIT;"])
 
 
 def block(body: str, *, declare: str = "") -> str:
@@ -157,10 +168,17 @@ def comment(text: str) -> str:
     return "\n".join(f"-- {line}".rstrip() for line in text.splitlines())
 
 
-def as_shape(query: sql.SQL) -> str:
-    """The function that says how a table is defined, from the product's own query over an oid."""
-    text = query.as_string(None).replace("%(oid)s::oid", "$1").replace("%%", "%")
-    return (
-        "CREATE OR REPLACE FUNCTION replank.defined(regclass) RETURNS text LANGUAGE sql STABLE\n"
+def functions() -> str:
+    """How a table is defined, and which tables were rewritten beside a snapshot: the product's own queries."""
+    defined = query("catalogue.shape").as_string(None).replace("%(oid)s::oid", "$1").replace("%%", "%")
+    return "\n".join(
+        f"CREATE OR REPLACE FUNCTION replank.{head} LANGUAGE sql STABLE\n"
         f"SET search_path = pg_catalog AS {TAG}\n{text}\n{TAG};"
+        for head, text in (
+            ("defined(regclass) RETURNS text", defined),
+            ("rewritten() RETURNS SETOF text", query("rewritten.tables").as_string(None)),
+        )
     )
+
+
+FUNCTIONS_GONE = "DROP FUNCTION IF EXISTS replank.defined(regclass), replank.rewritten();\n"

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, errors, sql
+from psycopg import errors, sql
 
 from replank.cache_spec import CacheSpec
 from replank.errors import OutcomeUnknown, TryAgain
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
-from sql.connection import Connection, apply_settings, isolated, run, script
+from sql.connection import Connection, apply_settings, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
+from sql.isolation import require_read_committed, say_read_committed
+from sql.one_snapshot import one_snapshot
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -54,8 +56,10 @@ def swap_cache(
     locked = started
     try:
         with connection.transaction():
+            say_read_committed(connection)
             _lock(connection, lock, _shared(spec, names), limits)
             locked = time.monotonic()
+            require_read_committed(connection)
             _apply_last(connection, spec, limits)
             _refuse_changed(connection, spec)
             script(connection, swap)
@@ -83,7 +87,7 @@ def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents
     with connection.transaction():
         drop_beside(connection, dependents.relations)
     if dependents.views:
-        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        with one_snapshot(connection):
             apply_marks(connection, spec)
             build_beside(connection, dependents)
 
@@ -91,7 +95,7 @@ def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents
 def _keep_up(connection: Connection, spec: CacheSpec) -> None:
     """Leave next to nothing to do under the lock."""
     for _ in range(PASSES if spec.sources else 0):
-        with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+        with one_snapshot(connection):
             if not apply_marks(connection, spec).marks:
                 return
 

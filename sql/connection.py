@@ -13,23 +13,10 @@ from psycopg.rows import TupleRow, dict_row
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, ReplankError, WrongUse
 from replank.settings import without_password
 from sql.pooler import refuse_shared_connection
+from sql.session import SESSION as SESSION
+from sql.session import set_session
 
 Connection = psycopg.Connection[TupleRow]
-
-SESSION: Mapping[str, str] = {
-    # A bound of a chunk travels as text and must mean the same value in every session.
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "timezone": "UTC",
-    "extra_float_digits": "1",
-    "search_path": "pg_catalog",
-    # An error, where a policy would hide rows from us: they would be missing in the next table, and nobody would see.
-    "row_security": "off",
-    "client_min_messages": "warning",
-    # Before version 18 a disabled plan node costs so much that even a lookup of ten keys would be compiled.
-    "jit": "off",
-    "idle_in_transaction_session_timeout": "60s",
-}
 
 KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
@@ -46,7 +33,8 @@ def connect(
     try:
         connection = psycopg.connect(
             url,
-            autocommit=autocommit,
+            autocommit=True,
+            client_encoding="UTF8",
             application_name=f"replank {name}",
             connect_timeout=connect_timeout_s,
             prepare_threshold=None,
@@ -60,23 +48,29 @@ def connect(
             f"{without_password(url)} is not a URL that PostgreSQL's client library understands. "
             "Write it as postgresql://user:password@host:port/name."
         ) from None
-    _refuse_pooler(connection, url)
-    apply_settings(connection, {**SESSION, **(settings or {})})
-    if not autocommit:
-        connection.commit()
-    # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.
-    with _allowing_unsupported():
-        apply_settings(connection, {"client_connection_check_interval": "1s"})
+    try:
+        # Before the first setting: nothing of ours may stay on a server connection that others are given.
+        refuse_shared_connection(connection, without_password(url))
+        _refuse_encoding(connection)
+        set_session(connection, settings or {})
+        # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.
+        with _allowing_unsupported():
+            apply_settings(connection, {"client_connection_check_interval": "1s"})
+        connection.autocommit = autocommit
+    except (psycopg.Error, ReplankError):
+        connection.close()
+        raise
     return connection
 
 
-def _refuse_pooler(connection: Connection, url: str) -> None:
-    """Before the first setting: nothing of ours may stay on a server connection that others are given."""
-    try:
-        refuse_shared_connection(connection, without_password(url))
-    except ReplankError:
-        connection.close()
-        raise
+def _refuse_encoding(connection: Connection) -> None:
+    """Texts of a database that knows no encoding cannot be told from bytes: not here, and not by the application."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        raise WrongUse(
+            f"Database {connection.info.dbname} has the encoding SQL_ASCII: the server does not know what its bytes "
+            "mean, and Replank reads names and keys as text. Dump it, restore it into a database with the encoding "
+            "of its texts (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0), and use that."
+        )
 
 
 @contextmanager
@@ -98,7 +92,7 @@ def apply_settings(connection: Connection, settings: Mapping[str, str], *, local
 
 @contextmanager
 def isolated(connection: Connection, level: IsolationLevel | None) -> Iterator[None]:
-    """Transactions of this block have the isolation level `level`.
+    """Transactions of this block have the isolation level `level`; None is the session's, READ COMMITTED.
 
     A session that was lost in the block cannot be reset, and trying would hide why it was lost.
     """

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, errors, sql
+from psycopg import errors, sql
 
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.inheritance import link_next
+from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
 from sql.named import query
+from sql.one_snapshot import one_snapshot
 from sql.reverse_capture import prepare_capture, switched_on
 from sql.settling import settle
 from sql.shapes import refuse_changed_shapes
@@ -117,8 +119,10 @@ def change_places(
     locked = started
     try:
         with connection.transaction():
+            say_read_committed(connection)
             _lock(connection, prepared, limits)
             locked = time.monotonic()
+            require_read_committed(connection)
             under_lock()
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
@@ -178,7 +182,7 @@ def _build_views(
         return
     # Before a build that may take long, or fail for nothing but the change.
     refuse_changed_shapes(connection, specs)
-    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+    with one_snapshot(connection):
         quarantines.hold(connection, specs, patient=False)
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         if any(view.materialized for view in dependents.views):
@@ -196,15 +200,14 @@ def stamp_of(connection: Connection, prepared: Prepared) -> str:
 
 def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Leave the last drain next to nothing to do, and its statements planned."""
-    with isolated(connection, IsolationLevel.REPEATABLE_READ):
-        for _ in range(PASSES):
-            started = time.monotonic()
-            for spec in specs:
-                with connection.transaction():
-                    quarantines.hold(connection, [spec], patient=False)
-                    _drain_equal(connection, spec, specs)
-            if time.monotonic() - started < SHORT_PASS_S:
-                return
+    for _ in range(PASSES):
+        started = time.monotonic()
+        for spec in specs:
+            with one_snapshot(connection):
+                quarantines.hold(connection, [spec], patient=False)
+                _drain_equal(connection, spec, specs)
+        if time.monotonic() - started < SHORT_PASS_S:
+            return
 
 
 def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> None:

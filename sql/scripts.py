@@ -18,15 +18,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg import sql
 
 from sql.file_change import FileChange
+from sql.session import script_settings
 
 _BLOCK = re.compile(r"^-- \[\] (.+)$", re.MULTILINE)
 
 HEAD = """\
 -- Replank: {name}. {purpose}
 -- {again}
+\\set ON_ERROR_STOP on
 SET lock_timeout = '{lock_timeout_ms}ms';
 SET statement_timeout = 0;
 SET search_path = pg_catalog;
+-- What the statements mean shall depend on nothing that is set for server, database or role:
+{settings}
 """
 
 
@@ -76,12 +80,11 @@ class Script:
             name=self.name,
             purpose=self.purpose,
             lock_timeout_ms=self.lock_timeout_ms,
+            settings=script_settings(),
             again=ONCE if self.once else AGAIN,
         )
         if not self.blocks:
             return head + f"\n-- Nothing is to be done: {self.why_nothing}.\n"
-        if self.once:
-            head += "\\set ON_ERROR_STOP on\n"
         numbered = (f"-- [{n}] {block.purpose}\n{block.sql}" for n, block in enumerate(self.blocks, start=1))
         return head + "\n" + "\n\n".join(numbered) + "\n"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 
 from replank.errors import NeedsPerson, TryAgain
 from replank.table_spec import Layout, Relation, TableSpec
@@ -19,7 +19,7 @@ from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
 from sql.cutover import (
     PASSES,
     SHORT_PASS_S,
@@ -37,6 +37,7 @@ from sql.newer_parts import refuse_newer
 from sql.next_table import live_table, past_table, server_text
 from sql.old_sessions import recompiled
 from sql.on_update import function_name
+from sql.one_snapshot import one_snapshot
 from sql.pair import Pair
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
@@ -194,7 +195,7 @@ def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
     """Materialized views hold the rows of one moment, at which all tables are drained."""
     if not any(view.materialized and view.populated for view in past.views):
         return
-    with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
+    with one_snapshot(connection):
         for pair in back.pairs:
             drain_equal(connection, pair)
         for view in past.views:
@@ -204,14 +205,13 @@ def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
 
 def _drain_shortly_before(connection: Connection, back: SetBack) -> None:
     """Leave the last drain next to nothing to do, and its statements planned."""
-    with isolated(connection, IsolationLevel.REPEATABLE_READ):
-        for _ in range(PASSES):
-            started = time.monotonic()
-            for pair in back.pairs:
-                with connection.transaction():
-                    drain_equal(connection, pair)
-            if time.monotonic() - started < SHORT_PASS_S:
-                return
+    for _ in range(PASSES):
+        started = time.monotonic()
+        for pair in back.pairs:
+            with one_snapshot(connection):
+                drain_equal(connection, pair)
+        if time.monotonic() - started < SHORT_PASS_S:
+            return
 
 
 def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits) -> None:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from replank.chunk import Axis
-from replank.errors import LeaseLost, NeedsPerson, TryAgain
+from replank.errors import LeaseLost, NeedsPerson, RewrittenMeanwhile, TableRewritten, TryAgain
 from replank.states import JobKind
 from replank.table_spec import TableSpec
 from sql.backfilling import backfill_chunk
@@ -25,6 +25,7 @@ from sql.ledger import job_looks, jobs, quarantines, tables
 from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
 from sql.next_table import live_table, next_table
+from sql.one_snapshot import refuse_rewritten
 from sql.verification import log_differences, sum_chunk
 
 
@@ -76,6 +77,8 @@ def fenced(
         if not jobs.holds_lease(connection, job, _job_settings(job, limits)):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
         yield
+        if isolation is IsolationLevel.REPEATABLE_READ:
+            refuse_rewritten(connection)
 
 
 def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
@@ -181,6 +184,10 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
             if job.detail["snapshot"] is None:
                 # A small table: both sides in one job, at this transaction's own snapshot.
                 other = sum_chunk(connection, table.spec, "next", job.chunk, space)
+            refuse_rewritten(connection)
+    except RewrittenMeanwhile as error:
+        # At this snapshot it can only be compared wrongly: the barrier takes another one.
+        raise TableRewritten(str(error)) from None
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
         return _snapshot_lost(connection, job, limits, error)
     result: dict[str, Any] = {job.detail["side"]: sums.to_json()}

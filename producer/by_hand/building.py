@@ -10,8 +10,8 @@ from psycopg import sql
 from producer.by_hand.work import Work, label
 from replank.table_spec import TableSpec
 from sql import capture
-from sql.by_hand import block as do
 from sql.by_hand import (
+    at_one_snapshot,
     in_loop,
     lines,
     lock_patiently,
@@ -22,6 +22,7 @@ from sql.by_hand import (
     said,
     transaction,
 )
+from sql.by_hand import block as do
 from sql.change_log import log_table
 from sql.collisions import logged_rows, logged_spellings, remembered_odd, twins_in_log, twins_in_next
 from sql.connection import Connection, apply_settings
@@ -35,8 +36,6 @@ from sql.on_update import create_on_update
 from sql.recording import recording
 from sql.scripts import Block
 from sql.verification import Side, not_logged, summed
-
-RR = "REPEATABLE READ"
 
 SIDES: tuple[Side, Side] = ("live", "next")
 
@@ -57,9 +56,7 @@ def built(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Block
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
     yield label(spec, "from here on the keys of changed rows are logged", transaction(patient, lines(made)))
     yield _copied(connection, spec)
-    yield label(
-        spec, "the first drain: next is what live is now", transaction(*drained(connection, spec), isolation=RR)
-    )
+    yield label(spec, "the first drain: next is what live is now", at_one_snapshot(*drained(connection, spec)))
     yield from _indexed(connection, spec)
     yield label(spec, "statistics, before anybody asks", f"VACUUM (ANALYZE) {next_table(spec).as_string(None)};")
     yield from _verified(connection, spec)
@@ -120,4 +117,4 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     if spec.key_converted and not spec.key_stays_unique:
         twins = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
         parts.append(refuse_rows(twins_in_next(spec), twins))
-    yield label(spec, "verified: count and hash of every row, at one moment", transaction(*parts, isolation=RR))
+    yield label(spec, "verified: count and hash of every row, at one moment", at_one_snapshot(*parts))

@@ -18,10 +18,9 @@ from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
-from sql.by_hand import as_shape, dropped_if_empty, lines, refuse_if
+from sql.by_hand import FUNCTIONS_GONE, dropped_if_empty, functions, refuse_if
 from sql.catalogue import read_tables
-from sql.connection import SESSION, Connection
-from sql.named import query
+from sql.connection import Connection
 from sql.next_table import next_table, past_table
 from sql.scripts import Block, Script
 
@@ -36,7 +35,6 @@ TOO_EARLY = (
     "This script was compiled before step 07, by the names of then: it is for reading. When the steps before it have "
     "run, `replank compile` again, and run what it writes then."
 )
-NEEDLESS = frozenset({"search_path", "client_min_messages", "idle_in_transaction_session_timeout"})
 
 
 def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
@@ -116,13 +114,8 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
 
 
 def _session(work: Work) -> Block:
-    settings: list[sql.Composable | str] = [
-        sql.SQL("SET {} TO {}").format(sql.Identifier(name), value)
-        for name, value in SESSION.items()
-        if name not in NEEDLESS
-    ]
-    short = f"\\set short {work.options.lock_timeout_ms}ms\n"
-    return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
+    """psql's own variable, for locks that are waited for in between."""
+    return Block(purpose="how long a lock is waited for", sql=f"\\set short {work.options.lock_timeout_ms}ms")
 
 
 def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
@@ -135,8 +128,8 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
     yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
-        purpose="where logs are kept, and how a definition is told",
-        sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + as_shape(query("catalogue.shape")),
+        purpose="where logs are kept, how a definition is told, and what was rewritten beside a snapshot",
+        sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + functions(),
     )
     checks = [
         refuse_if(
@@ -171,7 +164,7 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
         (live,) = read_tables(connection, [spec.oid])
         nullable = {column.name for column in live.columns if not column.not_null}
         yield from emptied(connection, work, spec, nullable=nullable)
-    gone = "DROP FUNCTION IF EXISTS replank.defined(regclass);\n" + dropped_if_empty(["replank"])
+    gone = FUNCTIONS_GONE + dropped_if_empty(["replank"])
     yield Block(purpose="nothing is left", sql=gone)
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from producer.by_hand.building import RR
 from producer.by_hand.draining_back import drained_at_once
 from producer.by_hand.swapping import proved_key
 from producer.by_hand.swapping_back import swapped_back
@@ -16,6 +15,7 @@ from replank.table_spec import TableSpec
 from sql import capture, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.by_hand import (
+    at_one_snapshot,
     dropped_if_empty,
     lines,
     lock_patiently,
@@ -86,7 +86,7 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     gone = sql.SQL("DROP TABLE IF EXISTS {}").format(name)
     yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
     for pair in back.pairs:
-        drained = transaction(*drained_at_once(connection, [pair]), isolation=RR)
+        drained = at_one_snapshot(*drained_at_once(connection, [pair]))
         yield label(pair.spec, "what was written since the swap goes into the past table", drained)
         yield _verified(connection, pair)
     yield from _orphans(connection, back, one)
@@ -130,7 +130,7 @@ def _verified(connection: Connection, pair: Pair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
     past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
     words = f"{pair.spec.full_name}: past and new are not the same: "
-    return label(pair.spec, "past and new say the same", transaction(refuse_unequal(past, new, words), isolation=RR))
+    return label(pair.spec, "past and new say the same", at_one_snapshot(refuse_unequal(past, new, words)))
 
 
 def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
@@ -142,7 +142,7 @@ def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Bl
         if found is not None
     ]
     if checks:
-        body = transaction(*drained_at_once(connection, back.pairs), *checks, isolation=RR)
+        body = at_one_snapshot(*drained_at_once(connection, back.pairs), *checks)
         yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql=body)
 
 
@@ -150,7 +150,7 @@ def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[
     views = [view for view in one.dependents.views if view.materialized and view.populated]
     if views:
         refresh = lines(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
-        body = transaction(*drained_at_once(connection, back.pairs), refresh, isolation=RR)
+        body = at_one_snapshot(*drained_at_once(connection, back.pairs), refresh)
         yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
 
 

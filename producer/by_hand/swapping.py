@@ -6,15 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from producer.by_hand.building import RR, drained
+from producer.by_hand.building import drained
 from producer.by_hand.work import SwapSet, Work, label
 from replank.table_spec import TableSpec
 from sql import capture, catalogue, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.beside import build_beside, lock_script, make_schemas
-from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction, waiting
+from sql.by_hand import (
+    at_one_snapshot,
+    dropped_if_empty,
+    lines,
+    lock_patiently,
+    refuse_if,
+    regclass,
+    said,
+    transaction,
+    waiting,
+)
 from sql.connection import Connection, apply_settings
 from sql.cutover import locked_tables
+from sql.isolation import NOT_READ_COMMITTED, WORDS
 from sql.next_table import live_table
 from sql.recording import recording
 from sql.reverse_capture import prepare_capture, switched_on
@@ -60,13 +71,13 @@ def _beside(connection: Connection, one: SwapSet) -> Iterator[Block]:
     drains = [part for spec in one.members for part in drained(connection, spec, compare=True)]
     yield Block(
         purpose=f"set {one.set_no}: {names}, built over the next tables at one moment of them all",
-        sql=transaction(*drains, lines(made), isolation=RR),
+        sql=at_one_snapshot(*drains, lines(made)),
     )
 
 
 def _shortly_before(connection: Connection, one: SwapSet) -> Block:
     """The first of these tables was verified long ago: the second drain leaves next to nothing for the lock."""
-    drains = transaction(*(part for spec in one.members for part in drained(connection, spec)), isolation=RR)
+    drains = at_one_snapshot(*(part for spec in one.members for part in drained(connection, spec)))
     purpose = f"set {one.set_no}: what was written meanwhile is drained before the lock, twice"
     return Block(purpose=purpose, sql="\n".join([drains, drains]))
 
@@ -84,6 +95,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
             create_text_casts(connection)
     body = transaction(
         lock_patiently(inner, attempts=work.options.cutover_attempts),
+        refuse_if(NOT_READ_COMMITTED, WORDS),
         *(unchanged(connection, spec) for spec in one.members),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         said(script),

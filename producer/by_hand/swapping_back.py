@@ -11,10 +11,11 @@ from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, block, lines, said
+from sql.by_hand import COUNT, REWRITTEN, block, lines, said
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
+from sql.isolation import NOT_READ_COMMITTED, WORDS
 from sql.moving import Hanging
 from sql.pair import Pair
 from sql.scripts import Block
@@ -67,6 +68,8 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"
     )
+    rewritten = f"RAISE EXCEPTION USING MESSAGE = {sql.Literal(REWRITTEN).as_string(None)} || replank_rewritten"
+    not_so = f"RAISE EXCEPTION USING MESSAGE = {sql.Literal(WORDS).as_string(None)}"
     return block(
         "\n".join(
             [
@@ -76,10 +79,14 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "  COMMIT;\n  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;",
                 f"  {counted}",
                 drained,
+                "  SELECT string_agg(name, ', ') INTO replank_rewritten FROM replank.rewritten() AS t (name);",
+                f"  IF replank_rewritten <> '' THEN\n    {rewritten};\n  END IF;",
                 f"  EXIT WHEN replank_logged <= {SHORT_LOG};\nEND LOOP;",
-                "COMMIT;",
+                "COMMIT;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;",
                 "-- The last drain and the swap, under the lock:",
-                f"BEGIN\n{lock}\n{counted}",
+                f"BEGIN\n{lock}",
+                f"  IF {NOT_READ_COMMITTED.as_string(None)} THEN\n    {not_so};\n  END IF;",
+                counted,
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
                 drained,
                 f"  EXECUTE {SWAP}\n{script}\n{SWAP};\n  EXIT;",
@@ -91,5 +98,5 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "END LOOP;",
             ]
         ),
-        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_attempt int := 0;",
+        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_rewritten text;\n  replank_attempt int := 0;",
     )

@@ -69,7 +69,7 @@ $casts$;
 {% if by_hand %}
 -- [] what a pass by psql has kept for its way back
 DROP TABLE IF EXISTS {{ by_hand }};
-DROP FUNCTION IF EXISTS replank.defined(regclass);
+DROP FUNCTION IF EXISTS replank.defined(regclass), replank.rewritten();
 {% endif %}
 {% if schemas %}
 -- [] schemas in which nothing is left

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
+from sql import cutover, one_snapshot, session
 from sql.ledger import job_looks
+from workers import work
 
 from .harness import Url
-from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Sabotage, World, Wrong, prepare
+from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Level, Sabotage, World, Wrong, prepare
 
 pytestmark = pytest.mark.protocol
 
@@ -40,11 +42,15 @@ WEIGHTS = {
     "finish": 30,
     "die": 3,
     "turn": 45,
+    "interrupt": 15,
     "drain": 4,
     "rewrite": 2,
+    "retype": 3,
     "restart": 2,
 }
 WHATS = [what for what, weight in WEIGHTS.items() for _ in range(weight)]
+
+LEVELS: tuple[Level, ...] = ("read committed", "repeatable read", "serializable")
 
 actions = st.builds(
     Action,
@@ -87,9 +93,10 @@ def play(
     played: Sequence[Action],
     commit: Sequence[bool],
     sabotage: Sabotage = "",
+    level: Level = "read committed",
 ) -> None:
     """All actions, then everybody comes to an end. Fails where the new tables are not what the old ones were."""
-    world = World(url, sabotage)
+    world = World(url, sabotage, level)
     try:
         for action in played:
             world.do(action)
@@ -111,19 +118,25 @@ def play(
 @pytest.mark.timeout(3600)
 @given(
     start=st.sampled_from(STARTS),
+    level=st.sampled_from(LEVELS),
     played=st.lists(actions, min_size=20, max_size=60),
     commit=st.lists(st.booleans(), min_size=SESSIONS, max_size=SESSIONS),
 )
 def test_whatever_the_order_nothing_is_lost(
-    postgres: EmbeddedPostgres, worlds: Worlds, start: TableState, played: list[Action], commit: list[bool]
+    postgres: EmbeddedPostgres,
+    worlds: Worlds,
+    start: TableState,
+    level: Level,
+    played: list[Action],
+    commit: list[bool],
 ) -> None:
-    play(postgres, worlds(start), played, commit)
+    play(postgres, worlds(start), played, commit, level=level)
 
 
-def _random_play(source: random.Random) -> list[Action]:
+def _random_play(source: random.Random, whats: Sequence[str]) -> list[Action]:
     return [
         Action(
-            what=source.choice(WHATS),
+            what=source.choice(whats),
             who=source.randrange(max(SESSIONS, WORKERS)),
             x=source.randrange(len(SPELLED)),
             y=source.randrange(len(SPELLED)),
@@ -134,18 +147,30 @@ def _random_play(source: random.Random) -> list[Action]:
     ]
 
 
-@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture"])
+@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture", "inherited isolation", "blind to rewrites"])
 def test_the_same_game_finds_a_broken_protocol(
     postgres: EmbeddedPostgres, worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage
 ) -> None:
-    """The negative control: without the barrier before the drain, or without capture, it soon fails."""
+    """The negative control: without one of the things that the protocol stands on, it soon fails."""
+    whats: Sequence[str] = WHATS
+    starts = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
     if sabotage == "drain beside copy":
         monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
+    elif sabotage == "inherited isolation":
+        kept = {name: said for name, said in session.SESSION.items() if name != "default_transaction_isolation"}
+        monkeypatch.setattr(session, "SESSION", kept)
+        for name in ("say_read_committed", "require_read_committed"):
+            monkeypatch.setattr(cutover, name, lambda _connection: None)
+        starts = [TableState.READY]
+    elif sabotage == "blind to rewrites":
+        for module in (one_snapshot, work):
+            monkeypatch.setattr(module, "refuse_rewritten", lambda _connection: None)
+        starts, whats = [TableState.READY], ["upsert", "update", "commit", "finish", "interrupt"]
     source = random.Random(20240331)
-    early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
     for _ in range(CONTROL_EXAMPLES):
+        start, played = source.choice(starts), _random_play(source, whats)
         try:
-            play(postgres, worlds(source.choice(early)), _random_play(source), [True] * SESSIONS, sabotage)
+            play(postgres, worlds(start), played, [True] * SESSIONS, sabotage, "repeatable read")
         except Wrong:
             return
     pytest.fail(f"{CONTROL_EXAMPLES} games and nothing found")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import psycopg
@@ -19,6 +19,7 @@ from replank.states import JobKind, RunState, TableState
 from sql.copying import chunks_between, next_bounds
 from sql.ledger import job_queue, runs, tables
 
+from .between import before_each
 from .harness import Rebuild, Url, add_drain, table
 from .oracle import differences, live, past
 from .stepped import SteppedWorker
@@ -74,7 +75,8 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """`what` names a statement, or one of: commit, rollback, work, finish, die, turn, drain, rewrite, restart.
+    """`what` names a statement, or one of: commit, rollback, work, finish, die, turn, interrupt, drain, rewrite,
+    retype, restart.
 
     `who` is a session or a worker; `x`, `y` are keys, `n`, `m` numbers, and pick among what there is.
     """
@@ -91,7 +93,10 @@ class Wrong(AssertionError):
     """The new tables are not what the old ones were, or were not before verification looked."""
 
 
-Sabotage = Literal["", "drain beside copy", "no capture"]
+Sabotage = Literal["", "drain beside copy", "no capture", "inherited isolation", "blind to rewrites"]
+
+Level = Literal["read committed", "repeatable read", "serializable"]
+"""What the database says of transactions that do not say it themselves. The application's do."""
 
 
 STARTS = (
@@ -128,22 +133,24 @@ def prepare(url: Url, start: TableState) -> None:
 class World:
     """One database and all who work in it. `close` it."""
 
-    def __init__(self, url: Url, sabotage: Sabotage = "") -> None:
+    def __init__(self, url: Url, sabotage: Sabotage = "", level: Level = "read committed") -> None:
         self.sabotage = sabotage
+        _set_level(url, level)
+        self._interruption: Action | None = None
         self.truncated = False
         self.seen: set[int] = set()
         self.rebuild = Rebuild.attach(url)
         self._impatient()
         runs.set_hold(self.rebuild.connection, self.rebuild.run_id, hold_cutover=False)
-        self.sessions = [
-            psycopg.connect(url, options="-c lock_timeout=20ms -c statement_timeout=2s") for _ in range(SESSIONS)
-        ]
+        said = "-c lock_timeout=20ms -c statement_timeout=2s -c default_transaction_isolation=read\\ committed"
+        self.sessions = [psycopg.connect(url, options=said) for _ in range(SESSIONS)]
         settings, run_id = self.rebuild.settings, self.rebuild.run_id
         self.workers = [SteppedWorker(settings, run_id, f"replank worker {n}") for n in range(WORKERS)]
 
     def _impatient(self) -> None:
         """The coordinator works in the test's own thread: it may not wait for somebody who waits for us."""
         self.rebuild.connection.execute("SET lock_timeout = '200ms'")
+        before_each(self.rebuild.connection, self._before_statement)
 
     def close(self) -> None:
         for worker in self.workers:
@@ -206,6 +213,26 @@ class World:
     def swapped(self) -> bool:
         return len(self.seen) == len(self.rebuild.sets)
 
+    def _interrupt(self, action: Action) -> None:
+        """A turn in whose middle somebody writes and commits, and perhaps has all tables rewritten."""
+        self._interruption = action
+        self._turn(action)
+        self._interruption = None
+
+    def _before_statement(self, statement: str) -> None:
+        """Before the swap's lock, or before a drain's first look at a table: there the protocol is most easily hurt."""
+        action = self._interruption
+        if action is None or ("ACCESS EXCLUSIVE", "enable_seqscan")[action.m % 2] not in statement:
+            return
+        self._interruption = None
+        self._write(replace(action, what="upsert"))
+        self._commit(action)
+        if action.n % 2:
+            for session in self.sessions:
+                session.commit()
+            for place in range(len(TABLES)):
+                self._retype(replace(action, x=place))
+
     def _drain(self, action: Action) -> None:
         """A drain that nobody needs, at any time after capture."""
         name = list(TABLES)[action.x % len(TABLES)]
@@ -213,12 +240,20 @@ class World:
             add_drain(self.rebuild, name)
 
     def _rewrite(self, action: Action) -> None:
-        """VACUUM FULL by the application; it gives up where it would have to wait."""
+        """VACUUM FULL by the application."""
+        self._change_file(action, sql.SQL("VACUUM FULL {}"))
+
+    def _retype(self, action: Action) -> None:
+        """A new file of which snapshots from before see nothing."""
+        self._change_file(action, sql.SQL("ALTER TABLE {} ALTER COLUMN note TYPE text USING note || ''"))
+
+    def _change_file(self, action: Action, statement: sql.SQL) -> None:
+        """It gives up where it would have to wait."""
         session = self.sessions[0]
         session.rollback()
         session.autocommit = True
         with contextlib.suppress(errors.LockNotAvailable):
-            session.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(list(TABLES)[action.x % len(TABLES)])))
+            session.execute(statement.format(sql.Identifier(list(TABLES)[action.x % len(TABLES)])))
         session.autocommit = False
 
     def _restart(self, _: Action) -> None:
@@ -284,6 +319,15 @@ class World:
         # TRUNCATE is the one statement that an older snapshot sees: a verification beside it compares anew.
         if repairs != (0,) and not self.truncated:
             raise Wrong("the protocol was wrong, and verification had to repair it")
+
+
+def _set_level(url: Url, level: Level) -> None:
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(
+                sql.Identifier(session.info.dbname), level
+            )
+        )
 
 
 def _refuse(found: Sequence[object], where: str) -> None:

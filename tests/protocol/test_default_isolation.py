@@ -1,0 +1,102 @@
+"""A database or role whose transactions are REPEATABLE READ or SERIALIZABLE unless they say otherwise.
+
+Such a transaction has its snapshot before its first lock is granted: what commits in between is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from equipment.attacks import Attack
+
+from sql.connection import connect
+
+from .between import LateWriter
+from .cached_shop import IN_STEP, differences
+from .cached_shop import Begin as BeginCached
+from .cached_shop import until as cache_until
+from .harness import Rebuild, Url, table
+from .oracle import one
+from .returning import everything_left, go_back
+
+pytestmark = pytest.mark.protocol
+
+Begin = Callable[..., Rebuild]
+
+SAID = (
+    "ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'",
+    "ALTER ROLE CURRENT_USER IN DATABASE {} SET default_transaction_isolation = 'serializable'",
+)
+
+
+def _say(app: psycopg.Connection, said: str) -> None:
+    """For sessions that begin from now on."""
+    app.execute(said.format(app.info.dbname).encode())
+
+
+def _lost(app: psycopg.Connection, name: str, acknowledged: list[str]) -> int:
+    found = app.execute(f"SELECT id::text FROM {name} WHERE id::text = ANY (%s)".encode(), [acknowledged])  # noqa: S608
+    return len(acknowledged) - len(found.fetchall())
+
+
+@pytest.fixture
+def orders(app: psycopg.Connection) -> psycopg.Connection:
+    app.execute("CREATE TABLE customer (id text PRIMARY KEY)")
+    app.execute("CREATE TABLE orders (id text PRIMARY KEY, customer_id text REFERENCES customer, note text)")
+    app.execute("INSERT INTO customer SELECT gen_random_uuid()::text FROM generate_series(1, 20)")
+    app.execute("INSERT INTO orders SELECT gen_random_uuid()::text, id, 'old' FROM customer")
+    return app
+
+
+@pytest.mark.attack("A1", "default isolation REPEATABLE READ or SERIALIZABLE, writes until the lock is granted")
+@pytest.mark.parametrize("said", SAID, ids=["database", "role"])
+def test_what_commits_before_the_lock_is_granted_is_kept_there_and_back(
+    orders: psycopg.Connection, begin: Begin, database: Url, attack: Attack, said: str
+) -> None:
+    _say(orders, said)
+    rebuild = begin(table("customer", "id"), table("orders", "id", "customer_id"))
+    with LateWriter(database, "INSERT INTO orders VALUES (%s, (SELECT id FROM customer LIMIT 1), 'new')") as writer:
+        # Given a writer whose rows commit between the swap's first statement and its locks
+        rebuild.ready()
+        writer.interrupt(rebuild.connection)
+        rebuild.swap()
+        forward = list(writer.acknowledged)
+        # Then they are in the new tables
+        assert forward
+        assert _lost(orders, "orders", forward) == 0
+        rebuild.finish()
+        # And those that commit before the rollback's locks are in the old ones
+        go_back(rebuild)
+        assert len(writer.acknowledged) > len(forward)
+        assert _lost(orders, "orders", writer.acknowledged) == 0
+    assert one(orders, "SELECT count(*) FROM orders") == 20 + len(writer.acknowledged)
+    assert everything_left(orders) == []
+    attack.record("swapped and rolled back, every row kept", acknowledged=len(writer.acknowledged), lost=0)
+
+
+@pytest.mark.attack("A1", "default isolation REPEATABLE READ: a cache kept in step, writes until the lock is granted")
+def test_a_cache_is_what_its_query_says_when_it_is_swapped(
+    database: Url, shop: psycopg.Connection, start: BeginCached, attack: Attack
+) -> None:
+    _say(shop, SAID[0])
+    rebuild = start(IN_STEP)
+    cache_until(rebuild, "ready")
+    with LateWriter(
+        database,
+        "WITH u AS (INSERT INTO users VALUES (%s, 'late') RETURNING id) INSERT INTO membership SELECT id, 1 FROM u",
+    ) as writer:
+        writer.interrupt(rebuild.connection)
+        rebuild.finish()
+    assert writer.acknowledged
+    assert differences(shop) == []
+    attack.record("swapped; the cache says what its query says", acknowledged=len(writer.acknowledged), lost=0)
+
+
+def test_every_session_names_its_level(orders: psycopg.Connection, database: Url) -> None:
+    _say(orders, SAID[0])
+    with connect(database, name="test") as connection:
+        assert one(connection, "SHOW default_transaction_isolation") == "read committed"
+        with connection.transaction():
+            assert one(connection, "SHOW transaction_isolation") == "read committed"
