@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from psycopg.sql import SQL
 
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
+from sql import equality
 from sql.ledger import job_looks
 
 from .harness import Url
@@ -134,13 +136,17 @@ def _random_play(source: random.Random) -> list[Action]:
     ]
 
 
-@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture"])
+@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture", "texts' equality"])
 def test_the_same_game_finds_a_broken_protocol(
     postgres: EmbeddedPostgres, worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage
 ) -> None:
-    """The negative control: without the barrier before the drain, or without capture, it soon fails."""
+    """The negative control: without the barrier before the drain, without capture, or with `=` of texts, it fails."""
     if sabotage == "drain beside copy":
         monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
+    if sabotage == "texts' equality":
+        monkeypatch.setattr(
+            equality, "operator", lambda _schema, name="=": SQL("OPERATOR(pg_catalog.{})").format(SQL(name))
+        )
     source = random.Random(20240331)
     early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
     for _ in range(CONTROL_EXAMPLES):
