@@ -86,6 +86,9 @@ def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cac
                 next_type=column.type,
                 generated=column.generated,
                 hash_as_text=column.hash_as_text,
+                hash_by_output=column.hash_by_output,
+                loose=column.hash_as_text,
+                operators=column.operators,
             )
             for column in live.columns
         ),
@@ -98,6 +101,7 @@ def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cac
         given=tuple(column.name for column in given),
         cut_by="" if cut is None else cut.name,
         cut_type="" if cut is None else cut.type,
+        cut_operators="" if cut is None else cut.operators,
         chunks=1 if cut is None else plan.chunks,
         sources=tuple(_source(connection, source.table_schema, source.name, key) for source, key in plan.sources),
         swapped_before=rebuilt,

@@ -52,7 +52,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
             Pair(
                 spec=spec,
                 new=as_new(connection, spec),
-                places={name: place for (number, name), (place, _) in where.items() if number == spec.table_no},
+                places={name: place for (number, name), place in where.items() if number == spec.table_no},
                 spellings=map_table(run.run_id, one.set_no),
             )
             for spec in members

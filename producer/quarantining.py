@@ -74,10 +74,12 @@ def _reference(planned: TablePlan, key: ForeignKey, parent: TableSpec) -> Refere
     return Reference(
         columns=key.columns,
         ref_columns=key.ref_columns,
+        equality=key.equality,
         nulled=nulled(planned, key),
         parent_no=parent.table_no,
         parent_schema=parent.schema,
         parent_name=parent.name,
         parent_key=parent.key,
+        parent_operators=tuple(column.operators for column in parent.key_columns),
         parent_partitioned=parent.partitioned,
     )

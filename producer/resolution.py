@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from producer.blanks import without_blanks
 from producer.done_before import still_to_do
 from producer.enum_types import EnumType, enum_mistakes, enum_types
 from producer.method import OF_A_FAMILY, choose_method, needs_rebuild
@@ -80,7 +81,9 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
-    return Resolved(tables=rebuilt_where_aside(found, keys), foreign_keys=tuple(keys), enums=enums)
+    return Resolved(
+        tables=without_blanks(rebuilt_where_aside(found, keys), keys), foreign_keys=tuple(keys), enums=enums
+    )
 
 
 def _why_no_table(connection: Connection, planned: TablePlan) -> str:
@@ -161,6 +164,12 @@ def table_spec(
     enums: Mapping[str, EnumType] | None = None,
 ) -> TableSpec:
     """What the table becomes. Raises WrongUse if it has no key that capture could log."""
+    if not live.key and live.unusable_keys:
+        raise WrongUse(
+            f"{live.full_name}: unique index {', '.join(live.unusable_keys)} compares with other operators or in "
+            "another collation than its columns do by themselves, so a changed row could not be told from its "
+            "neighbours. Add a primary key, or take the table out of the plan."
+        )
     if not live.key:
         raise WrongUse(
             f"{live.full_name} has no primary key and no unique index over NOT NULL columns: rows cannot be "
@@ -206,6 +215,10 @@ def column_spec(
         next_type=live.type,
         generated=live.generated,
         hash_as_text=live.hash_as_text,
+        hash_by_output=live.hash_by_output,
+        loose=live.hash_as_text,
+        operators=live.operators,
+        blanks_ignored=live.blanks_ignored,
     )
     match change:
         case ColumnPlan():
@@ -219,6 +232,7 @@ def column_spec(
                 words=tuple(change.map.items()),
                 drops_checks="enum_checks" in change.consent,
                 hash_as_text=change.to != "uuid",
+                hash_by_output=False,
                 not_null=live.domain_not_null,
                 on_invalid=change.on_invalid,
                 default=change.default or "",

@@ -26,7 +26,8 @@ class CacheSpec(TableSpec):
     """A cache table of a run, with the query that gives its rows.
 
     `given` are the columns that the query gives, `cut_by` is the one that it is cut and marked by (empty
-    where it is neither), `cut_type` that column's type in the query's result.
+    where it is neither), `cut_type` that column's type in the query's result,
+    `cut_operators` the schema of that type's comparison operators.
     """
 
     cache_no: int
@@ -34,6 +35,7 @@ class CacheSpec(TableSpec):
     given: tuple[str, ...]
     cut_by: str
     cut_type: str
+    cut_operators: str
     chunks: int
     sources: tuple[SourceSpec, ...]
     swapped_before: bool

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+Equality = tuple[str, str, str]
+"""How PostgreSQL compares a column of a foreign key: the parent's cast, the operator, the child's cast and collation.
+
+All three are SQL that the server wrote.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +23,14 @@ class Reference:
 
     columns: tuple[str, ...]
     ref_columns: tuple[str, ...]
+    equality: tuple[Equality, ...]
     nulled: tuple[str, ...]
     parent_no: int
     parent_schema: str
     parent_name: str
     parent_key: tuple[str, ...]
+    parent_operators: tuple[str, ...]
+    """The schema of each key column's operators."""
     parent_partitioned: bool = False
 
     @property
@@ -33,7 +42,13 @@ class Reference:
         made: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
         }
+        made["equality"] = equality_from_json(document["equality"])
         return cls(**made)
+
+
+def equality_from_json(document: Iterable[Iterable[str]]) -> tuple[Equality, ...]:
+    """Of each column, in the key's order."""
+    return tuple((parent, operator, child) for parent, operator, child in document)
 
 
 def quarantine_name(run_id: int, table_no: int) -> str:

@@ -19,6 +19,14 @@ class ColumnSpec:
     generated: bool
     hash_as_text: bool
     """True where the type's own equality is not identity, or where it has no hash."""
+    hash_by_output: bool = False
+    """True where a cast to text would lose what the type's output has: blanks at the end of a char without a length."""
+    loose: bool = False
+    """Whether live values that are equal may differ in their bytes: citext, numeric, nondeterministic collations."""
+    operators: str = "pg_catalog"
+    """The schema of the comparison operators of its type, live and next."""
+    blanks_ignored: bool = False
+    """Whether blanks at the end of its texts mean nothing, because a foreign key compares it as char."""
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     """What becomes of a text that is no uuid, or no value of its enum."""
     value: str = ""

@@ -14,6 +14,7 @@ from sql.connection import Connection, run
 from sql.conversion import converted_if_valid, differs_from_spelling, is_convertible
 from sql.copying import in_chunk, source
 from sql.enum_texts import label_if_text
+from sql.foreign_keys import without_parent
 from sql.next_table import server_text
 
 EXAMPLES = 5
@@ -152,29 +153,22 @@ def _comparable(column: ColumnSpec, reference: sql.Composable, version: int) -> 
 
 def count_orphans(connection: Connection, key: ForeignKey) -> tuple[int, tuple[str, ...]]:
     """Rows whose foreign key leads nowhere, and a few of their values. Keys that hold a NULL lead nowhere by right."""
-    not_null = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT NULL").format(sql.Identifier("child", name)) for name in key.columns
-    )
-    same = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier("child", name), sql.Identifier("parent", ref_name))
-        for name, ref_name in zip(key.columns, key.ref_columns, strict=True)
+    orphans = without_parent(
+        key.columns,
+        key.ref_columns,
+        key.equality,
+        child=sql.SQL("{}{}").format(
+            sql.SQL("" if key.partitioned else "ONLY "), sql.Identifier(key.schema, key.table_name)
+        ),
+        parent=sql.SQL("{}{}").format(
+            sql.SQL("" if key.ref_partitioned else "ONLY "), sql.Identifier(key.ref_schema, key.ref_table)
+        ),
+        period=key.period,
     )
     spelled = sql.SQL(" || ', ' || ").join(
         sql.SQL("pg_catalog.left({}::text, {})").format(sql.Identifier("child", name), EXAMPLE_LENGTH)
         for name in key.columns
     )
-    statement = sql.SQL(
-        "SELECT count(*) OVER (), {spelled} FROM {only_child}{child} AS child WHERE {not_null}"
-        " AND NOT EXISTS (SELECT FROM {only_parent}{parent} AS parent WHERE {same}) LIMIT {limit}"
-    ).format(
-        spelled=spelled,
-        only_child=sql.SQL("" if key.partitioned else "ONLY "),
-        only_parent=sql.SQL("" if key.ref_partitioned else "ONLY "),
-        child=sql.Identifier(key.schema, key.table_name),
-        parent=sql.Identifier(key.ref_schema, key.ref_table),
-        not_null=not_null,
-        same=same,
-        limit=EXAMPLES,
-    )
+    statement = sql.SQL("SELECT count(*) OVER (), {} {} LIMIT {}").format(spelled, orphans, EXAMPLES)
     found = run(connection, statement).fetchall()
     return (found[0][0] if found else 0), tuple(values for _, values in found)

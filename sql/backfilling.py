@@ -16,6 +16,7 @@ from replank.table_spec import ColumnSpec, TableSpec
 from sql.connection import Connection, apply_settings, row, run, value
 from sql.conversion import column_list, type_name
 from sql.copying import in_chunk, joined_source
+from sql.equality import all_equal, as_bytes
 from sql.named import query
 from sql.next_table import live_table, server_text
 
@@ -158,7 +159,7 @@ def backfill_where(spec: TableSpec, where: sql.Composable) -> sql.Composable:
         )
         for number, column in enumerate(columns)
     ]
-    same = sql.SQL(" AND ").join(sql.SQL("target.{0} = chosen.{0}").format(sql.Identifier(name)) for name in spec.key)
+    same = _same_key(spec, "target", "chosen")
     assignments = sql.SQL(", ").join(
         sql.SQL("{0} = coalesce(target.{0}, chosen.{1})").format(sql.Identifier(column.name), _value_name(number))
         for number, column in enumerate(columns)
@@ -229,18 +230,26 @@ def give_back_nulls(connection: Connection, spec: TableSpec, *, quiet: bool) -> 
 
 def given_back(spec: TableSpec) -> list[sql.Composable]:
     """The statements of `give_back_nulls`."""
-    same = sql.SQL(" AND ").join(sql.SQL("live.{0} = filled.{0}").format(sql.Identifier(name)) for name in spec.key)
+    same = _same_key(spec, "live", "filled")
     return [
         sql.SQL("UPDATE {} AS live SET {} = NULL FROM {} AS filled WHERE {} AND {} = {}").format(
             live_table(spec),
             sql.Identifier(column.name),
             filled_table(spec),
             same,
-            sql.Identifier("live", column.name),
-            sql.Identifier("filled", column.name),
+            as_bytes(column, sql.Identifier("live", column.name)),
+            as_bytes(column, sql.Identifier("filled", column.name)),
         )
         for column in remembered_columns(spec)
     ]
+
+
+def _same_key(spec: TableSpec, one: str, other: str) -> sql.Composable:
+    return all_equal(
+        spec.key_columns,
+        [sql.Identifier(one, name) for name in spec.key],
+        [sql.Identifier(other, name) for name in spec.key],
+    )
 
 
 def finish_backfill(connection: Connection, spec: TableSpec) -> None:

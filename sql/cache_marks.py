@@ -13,6 +13,7 @@ from psycopg import sql
 from replank.cache_spec import CacheSpec, SourceSpec
 from sql.cache_table import insert_statement
 from sql.connection import Connection, run, value
+from sql.equality import operator
 from sql.next_table import next_table
 
 MOST_NAMED = 2_000
@@ -162,14 +163,14 @@ def apply_marks(connection: Connection, spec: CacheSpec) -> Applied:
 
 def _marked(connection: Connection, spec: CacheSpec, column: sql.Identifier, column_type: str) -> sql.Composable:
     """The condition that a row's value is marked, NULL among them."""
-    typed = sql.SQL(column_type)
+    typed, is_equal = sql.SQL(column_type), operator(spec.cut_operators)
     asked = sql.SQL("SELECT DISTINCT key FROM {} LIMIT {}").format(marks_table(spec), MOST_NAMED + 1)
     keys = [key for (key,) in run(connection, asked).fetchall()]
     if len(keys) <= MOST_NAMED:
         named = [key for key in keys if key is not None]
-        among = sql.SQL("{} = ANY ({}::text[]::{}[])").format(column, sql.Literal(named), typed)
+        among = sql.SQL("{} {} ANY ({}::text[]::{}[])").format(column, is_equal, sql.Literal(named), typed)
         return sql.SQL("({} OR {} IS NULL)").format(among, column) if None in keys else among
     return sql.SQL(
-        "({0} IN (SELECT key::{1} FROM {2} WHERE key IS NOT NULL)"
+        "({0} {3} ANY (SELECT key::{1} FROM {2} WHERE key IS NOT NULL)"
         " OR ({0} IS NULL AND EXISTS (SELECT FROM {2} WHERE key IS NULL)))"
-    ).format(column, typed, marks_table(spec))
+    ).format(column, typed, marks_table(spec), is_equal)

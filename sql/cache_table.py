@@ -12,6 +12,7 @@ from psycopg import errors, sql
 from replank.cache_spec import CacheSpec
 from sql.catalogue import LiveTable
 from sql.connection import Connection, run, value
+from sql.equality import operator
 from sql.named import query
 from sql.next_table import live_table, next_table
 
@@ -26,6 +27,8 @@ class GivenColumn:
     name: str
     type: str
     type_name: str
+    operators: str
+    """The schema of the type's own comparison operators."""
 
 
 def in_parentheses(text: str) -> sql.Composable:
@@ -41,6 +44,7 @@ def given_columns(connection: Connection, text: str) -> tuple[GivenColumn, ...]:
             name=column.name,
             type=str(value(connection, query("caches.type_of"), {"oid": column.type_code})),
             type_name=str(value(connection, query("caches.type_name_of"), {"oid": column.type_code})),
+            operators=str(value(connection, query("caches.operators_of"), {"oid": column.type_code})),
         )
         for column in described
     )
@@ -87,8 +91,10 @@ def in_range(spec: CacheSpec, lower: str | None, upper: str | None) -> sql.Compo
     """None is an open end. Rows that have no value there belong to the first range."""
     cut, typed = sql.Identifier("q", spec.cut_by), sql.SQL(spec.cut_type)
     from_lower, to_upper = (
-        None if bound is None else sql.SQL("{} {} {}::{}").format(cut, sql.SQL(operator), sql.Literal(bound), typed)
-        for operator, bound in ((">=", lower), ("<", upper))
+        None
+        if bound is None
+        else sql.SQL("{} {} {}::{}").format(cut, operator(spec.cut_operators, name), sql.Literal(bound), typed)
+        for name, bound in ((">=", lower), ("<", upper))
     )
     if from_lower is None:
         return sql.SQL("true") if to_upper is None else sql.SQL("({} OR {} IS NULL)").format(to_upper, cut)

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from replank.table_spec import TableSpec
 from sql.catalogue import read_tables
-from sql.change_log import log_keys, log_table, odd_table
+from sql.change_log import log_keys, log_table, odd_columns, odd_table
 from sql.connection import Connection, rows
 from sql.conversion import type_name
 from sql.next_table import live_table
@@ -63,7 +63,8 @@ def create_log(connection: Connection, spec: TableSpec) -> None:
     connection.execute(
         sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(odd_table(spec), sql.SQL(", ").join(log_keys(spec)))
     )
-    connection.execute(sql.SQL("CREATE INDEX ON {} (c1)").format(odd_table(spec)))
+    found_by = odd_columns(spec)[0] if spec.key_converted else sql.Identifier("k1")
+    connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(odd_table(spec), found_by))
 
 
 def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
@@ -92,15 +93,17 @@ def function_body(spec: TableSpec, log: sql.Identifier, *, each: Literal["statem
 
 def _statement_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
     keys = sql.SQL(", ").join(sql.Identifier(name) for name in spec.key)
+    # Of two spellings that are equal, UNION keeps one, and they may become two values, or one none.
+    union = sql.SQL("UNION ALL" if any(column.loose for column in spec.key_columns) else "UNION")
     return sql.SQL(
         "BEGIN"
         " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows;"
         " ELSIF TG_OP = 'UPDATE' THEN"
-        " INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows UNION SELECT {keys} FROM old_rows;"
+        " INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows {union} SELECT {keys} FROM old_rows;"
         " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM old_rows;"
         " ELSE INSERT INTO {log} (truncated) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), keys=keys)
+    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), keys=keys, union=union)
 
 
 def _row_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from replank.reference import Equality, equality_from_json
 from replank.table_spec import PartitionSpec
 from sql.connection import Connection, row, rows, value
 from sql.named import query
@@ -37,11 +38,18 @@ class LiveColumn:
     identity: str
     default_expr: str | None
     hash_as_text: bool
+    hash_by_output: bool
+    nondeterministic: bool
+    """Whether texts that differ in their bytes may be equal in its collation."""
+    operators: str
+    """The schema of the comparison operators that its type has by itself."""
     base_type: str
     base_name: str
     domain_not_null: bool
     domain_default: str | None
     domain_checks: Sequence[str]
+    blanks_ignored: bool = False
+    """Whether it is converted without blanks at the end (`producer.blanks`)."""
 
     @property
     def is_text(self) -> bool:
@@ -85,6 +93,8 @@ class LiveTable:
     columns: tuple[LiveColumn, ...] = ()
     key: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = field(default=())
+    unusable_keys: tuple[str, ...] = ()
+    """Unique indexes that cannot name a row: they compare otherwise than their columns do by themselves."""
 
     @property
     def full_name(self) -> str:
@@ -129,6 +139,9 @@ class ForeignKey:
     validated: bool
     partitioned: bool
     comment: str | None
+    equality: tuple[Equality, ...]
+    period: bool
+    """Whether its last columns are periods: those that are referred to must cover it together."""
     ref_partitioned: bool = False
 
 
@@ -165,8 +178,9 @@ def read_tables(connection: Connection, oids: Iterable[int] | None = None) -> li
         LiveTable(
             **table,
             columns=tuple(columns[table["oid"]]),
-            key=tuple(keys[table["oid"]][0]["columns"]) if keys[table["oid"]] else (),
+            key=next((tuple(key["columns"]) for key in keys[table["oid"]] if key["usable"]), ()),
             unique=tuple(tuple(key["columns"]) for key in keys[table["oid"]]),
+            unusable_keys=tuple(key["name"] for key in keys[table["oid"]] if not key["usable"]),
         )
         for table in tables
     ]
@@ -176,7 +190,14 @@ def read_foreign_keys(connection: Connection, oids: Sequence[int] | None = None)
     """All foreign keys, or those that start from or lead to one of `oids`."""
     found = rows(connection, query("catalogue.foreign_keys"), {"oids": None if oids is None else list(oids)})
     return [
-        ForeignKey(**{**key, "columns": tuple(key["columns"]), "ref_columns": tuple(key["ref_columns"])})
+        ForeignKey(
+            **{
+                **key,
+                "columns": tuple(key["columns"]),
+                "ref_columns": tuple(key["ref_columns"]),
+                "equality": equality_from_json(key["equality"]),
+            }
+        )
         for key in found
     ]
 

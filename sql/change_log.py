@@ -9,6 +9,7 @@ from psycopg import sql
 from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.conversion import converted_if_valid
+from sql.equality import all_equal
 
 ANALYZE_FROM_ROWS = 5_000
 """From this many log rows on, statistics pay for themselves in the joins' plans."""
@@ -28,6 +29,11 @@ def odd_table(spec: TableSpec) -> sql.Identifier:
 def log_keys(spec: TableSpec) -> list[sql.Identifier]:
     """The log's key columns: `k1` … in key order."""
     return [sql.Identifier(f"k{number}") for number in range(1, len(spec.key) + 1)]
+
+
+def odd_columns(spec: TableSpec) -> list[sql.Identifier]:
+    """The columns of the table of odd spellings that hold what the key's converted columns become, as text."""
+    return [sql.Identifier(f"c{n}") for n, column in enumerate(spec.key_columns, start=1) if column.converted]
 
 
 def logged(spec: TableSpec) -> sql.Composable:
@@ -50,8 +56,11 @@ def logged_converted(connection: Connection, spec: TableSpec) -> sql.Composable:
 
 
 def same_key(spec: TableSpec, alias: str, other: str = "log") -> sql.Composable:
-    """The row of `alias` has the log's key."""
-    return sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(alias, name), sql.SQL("{}.{}").format(sql.Identifier(other), key))
-        for name, key in zip(spec.key, log_keys(spec), strict=True)
-    )
+    """The row of `alias` has the log's key, by the operators of the key's index."""
+    own = [sql.Identifier(alias, name) for name in spec.key]
+    return all_equal(spec.key_columns, own, keys_of(spec, other))
+
+
+def keys_of(spec: TableSpec, alias: str) -> list[sql.Composable]:
+    """The key columns of a log, or of what has columns of their names."""
+    return [sql.SQL("{}.{}").format(sql.Identifier(alias), key) for key in log_keys(spec)]

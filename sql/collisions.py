@@ -6,14 +6,17 @@ replace the other in silence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
-from sql.change_log import log_keys, log_table, logged, odd_table, same_key
+from sql.change_log import keys_of, log_keys, log_table, logged, odd_table, same_key
 from sql.connection import Connection, run
 from sql.conversion import canonical, column_list, converted_if_valid, is_odd, type_name
 from sql.copying import source
+from sql.equality import all_equal, equal
 from sql.next_table import next_rows
 
 
@@ -61,25 +64,31 @@ def logged_spellings(spec: TableSpec, version: int) -> sql.Composable:
     ]
     nexts = [converted_if_valid(column, key, version) for column, key in keys]
     others = [canonical(column, value) for (column, _), value in zip(keys, nexts, strict=True)]
-    same = [
-        sql.SQL("odd.{} = ({})::pg_catalog.text").format(sql.Identifier(f"c{n}"), value)
-        for n, value in enumerate(nexts, start=1)
-    ]
     comma = sql.SQL(", ")
     return sql.SQL(
         "INSERT INTO {log} ({names})"
         " SELECT {others} FROM {log} AS log WHERE NOT coalesce(truncated, false)"
-        " AND ({others}) IS NOT NULL AND ROW({others}) IS DISTINCT FROM ROW({keys})"
+        " AND ({others}) IS NOT NULL AND NOT ({known})"
         " UNION SELECT {odd_keys} FROM {log} AS log JOIN {odd} AS odd ON {same}"
         " WHERE NOT coalesce(truncated, false)"
     ).format(
         log=log_table(spec),
         names=comma.join(log_keys(spec)),
         others=comma.join(others),
-        keys=comma.join(key for _, key in keys),
+        known=all_equal(spec.key_columns, others, [key for _, key in keys]),
         odd_keys=comma.join(sql.SQL("odd.{}").format(key) for key in log_keys(spec)),
         odd=odd_table(spec),
-        same=sql.SQL(" AND ").join(same),
+        same=_same_odd(spec, [sql.SQL("({})").format(value) for value in nexts]),
+    )
+
+
+def _same_odd(spec: TableSpec, nexts: Sequence[sql.Composable]) -> sql.Composable:
+    """The row `odd` has this next key: of converted columns the text of what they become, else the value itself."""
+    return sql.SQL(" AND ").join(
+        sql.SQL("odd.{} OPERATOR(pg_catalog.=) {}::pg_catalog.text").format(sql.Identifier(f"c{n}"), value)
+        if column.converted
+        else equal(column, sql.SQL("odd.{}").format(key), value)
+        for n, (column, key, value) in enumerate(zip(spec.key_columns, log_keys(spec), nexts, strict=True), start=1)
     )
 
 
@@ -116,17 +125,13 @@ def twins_in_log(spec: TableSpec, version: int) -> sql.Composable:
         log_table(spec),
     )
     keys = list(zip(spec.key_columns, log_keys(spec), strict=True))
-    by_canonical = sql.SQL(" AND ").join(
-        sql.SQL("live.{} = {}").format(sql.Identifier(column.name), canonical(column, sql.SQL("batch.{}").format(key)))
-        for column, key in keys
+    by_canonical = all_equal(
+        spec.key_columns,
+        [sql.Identifier("live", column.name) for column, _ in keys],
+        [canonical(column, sql.SQL("batch.{}").format(key)) for column, key in keys],
     )
-    same_c = sql.SQL(" AND ").join(
-        sql.SQL("odd.{} = batch.{}::pg_catalog.text").format(sql.Identifier(f"c{n}"), key)
-        for n, (_, key) in enumerate(keys, start=1)
-    )
-    live_odd = sql.SQL(" AND ").join(
-        sql.SQL("live.{} = odd.{}").format(sql.Identifier(column.name), key) for column, key in keys
-    )
+    same_c = _same_odd(spec, keys_of(spec, "batch"))
+    live_odd = same_key(spec, "live", "odd")
     as_text = sql.SQL("ROW({})::text").format(column_list(spec.key_columns, "live"))
     batch_text = sql.SQL("ROW({})::text").format(
         sql.SQL(", ").join(sql.SQL("batch.{}").format(key) for key in log_keys(spec))
@@ -159,10 +164,14 @@ def twins_of_odd(connection: Connection, spec: TableSpec) -> list[str]:
 def twins_in_next(spec: TableSpec) -> sql.Composable:
     """The statement of `twins_of_odd`."""
     same = sql.SQL(" AND ").join(
-        sql.SQL("next.{} = odd.{}::{}").format(
-            sql.Identifier(column.name), sql.Identifier(f"c{n}"), type_name(column.next_type)
+        equal(
+            column,
+            sql.Identifier("next", column.name),
+            sql.SQL("odd.{}::{}").format(sql.Identifier(f"c{n}"), type_name(column.next_type))
+            if column.converted
+            else sql.SQL("odd.{}").format(key),
         )
-        for n, column in enumerate(spec.key_columns, start=1)
+        for n, (column, key) in enumerate(zip(spec.key_columns, log_keys(spec), strict=True), start=1)
     )
     keys = column_list(spec.key_columns, "next")
     return sql.SQL(

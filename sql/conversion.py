@@ -11,6 +11,7 @@ from psycopg import sql
 from replank.reference import Reference, quarantine_name
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.enum_texts import as_enum, enum_text, is_enum_text, not_spelled_so
+from sql.equality import as_bytes, leads_to, operator
 
 HAS_INPUT_IS_VALID = 160_000
 """`pg_input_is_valid` exists from this `server_version_num` on."""
@@ -32,6 +33,7 @@ def converted(column: ColumnSpec, reference: sql.Composable, version: int) -> sq
     """`reference` (of the live type) as the next type. `::text` first strips char(n)'s padding."""
     if not column.converted:
         return reference
+    reference = meant(column, reference)
     cast = _cast(column, reference)
     match column.on_invalid:
         case "fail" | "quarantine":
@@ -42,6 +44,13 @@ def converted(column: ColumnSpec, reference: sql.Composable, version: int) -> sq
         case "name_based":
             named = name_based(sql.SQL("{}::pg_catalog.text").format(reference))
             return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_valid(reference, version), cast, named)
+
+
+def meant(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
+    """A live value without what its foreign keys do not see: blanks at the end, where one of them compares chars."""
+    if not column.blanks_ignored:
+        return reference
+    return sql.SQL("pg_catalog.rtrim({}::pg_catalog.text)").format(reference)
 
 
 def _cast(column: ColumnSpec, reference: sql.Composable) -> sql.Composable:
@@ -72,6 +81,7 @@ def is_valid(reference: sql.Composable, server_version: int, *, array: bool = Fa
 
 def is_convertible(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:
     """Whether a live value is a uuid, an array of such, or a text of its enum; NULL for NULL."""
+    reference = meant(column, reference)
     if column.enum:
         return is_enum_text(column, reference)
     return is_valid(reference, version, array=column.array)
@@ -82,7 +92,7 @@ def converted_if_valid(column: ColumnSpec, reference: sql.Composable, version: i
     if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
     valid = is_convertible(column, reference, version)
-    return sql.SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, reference))
+    return sql.SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, meant(column, reference)))
 
 
 def next_value(column: ColumnSpec, alias: str, version: int) -> sql.Composable:
@@ -120,6 +130,10 @@ def _is_odd(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.
     test = differs_from_spelling(column, reference)
     if column.on_invalid == "fail":
         return test
+    if column.blanks_ignored and column.on_invalid == "name_based":
+        # Texts that differ in their blanks share the uuid that is made of them, so each may have a twin.
+        named = converted(column, reference, version)
+        return sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, named)
     return sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(is_convertible(column, reference, version), test)
 
 
@@ -127,7 +141,8 @@ def differs_from_spelling(column: ColumnSpec, reference: sql.Composable) -> sql.
     """Whether a live text that converts would come back as another."""
     if column.enum:
         return not_spelled_so(column, reference)
-    return sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, _cast(column, reference))
+    written = _cast(column, meant(column, reference))
+    return sql.SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, written)
 
 
 def live_values(spec: TableSpec, version: int) -> sql.Composable:
@@ -145,20 +160,25 @@ def null_if_parent_aside(spec: TableSpec, column: ColumnSpec, alias: str, value:
 
 
 def _parent_aside(spec: TableSpec, reference: Reference, alias: str) -> sql.Composable:
-    """Whether a row leads to one in quarantine. The list of those is made once for a statement."""
-    comma = sql.SQL(", ")
+    """Whether a row leads to one in quarantine. For many rows the server makes the list of those once."""
     return sql.SQL(
-        "coalesce(({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same}), false)"
+        "EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})"
     ).format(
-        values=comma.join(sql.Identifier(alias, name) for name in reference.columns),
-        wanted=comma.join(sql.Identifier("parent", name) for name in reference.ref_columns),
+        leads=leads_to(
+            [sql.Identifier(alias, name) for name in reference.columns], reference.ref_columns, reference.equality
+        ),
         aside=sql.Identifier("replank", quarantine_name(spec.run_id, reference.parent_no)),
         only=sql.SQL("" if reference.parent_partitioned else "ONLY "),
         parent=sql.Identifier(reference.parent_schema, reference.parent_name),
-        same=sql.SQL(" AND ").join(
-            sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))
-            for number, name in enumerate(reference.parent_key, start=1)
-        ),
+        same=same_parent_key(reference),
+    )
+
+
+def same_parent_key(reference: Reference) -> sql.Composable:
+    """The row `parent` has the key of the row `aside`."""
+    return sql.SQL(" AND ").join(
+        sql.SQL("{} {} {}").format(sql.Identifier("parent", name), operator(schema), sql.Identifier("aside", f"k{n}"))
+        for n, (name, schema) in enumerate(zip(reference.parent_key, reference.parent_operators, strict=True), start=1)
     )
 
 
@@ -211,6 +231,6 @@ def _hashed(
             reference = converted_if_valid(column, sql.Identifier(alias, column.name), version)
         reference = null_if_parent_aside(spec, column, alias, reference)
     if not live and column.enum and space is Space.SPELLINGS:
-        return spelling(column, reference)
+        return sql.SQL('{} COLLATE "C"').format(spelling(column, reference))
     as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
-    return sql.SQL("{}::pg_catalog.text").format(reference) if as_text else reference
+    return as_bytes(column, reference) if as_text else reference

@@ -14,6 +14,7 @@ from replank.table_spec import Relation, TableSpec
 from sql.change_log import log_keys, log_table
 from sql.connection import Connection, row, run
 from sql.conversion import column_list, live_values, own_texts_valid, type_name
+from sql.equality import in_order
 from sql.named import query
 from sql.next_table import live_table, next_table
 
@@ -44,7 +45,7 @@ def in_chunk(spec: TableSpec, chunk: Chunk, alias: str = "live") -> sql.Composab
     else:
         bounds = [
             key_comparison(spec, operator, bound, alias)
-            for operator, bound in ((sql.SQL(">="), chunk.lower), (sql.SQL("<"), chunk.upper))
+            for operator, bound in ((">=", chunk.lower), ("<", chunk.upper))
             if bound is not None
         ]
     return sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("true")
@@ -62,13 +63,13 @@ def _place_comparison(operator: sql.SQL, within: sql.SQL, bound: Bound, alias: s
     )
 
 
-def key_comparison(spec: TableSpec, operator: sql.SQL, bound: Bound, alias: str) -> sql.Composable:
-    """Compare a row's key with a bound as rows, in the key's own types and collation."""
-    values = sql.SQL(", ").join(
+def key_comparison(spec: TableSpec, operator: str, bound: Bound, alias: str) -> sql.Composable:
+    """Compare a row's key with a bound as rows, in the key's own types, operators and collation."""
+    values = [
         sql.SQL("{}::{}").format(text, type_name(column.live_type))
         for text, column in zip(bound, spec.key_columns, strict=True)
-    )
-    return sql.SQL("({}) {} ({})").format(column_list(spec.key_columns, alias), operator, values)
+    ]
+    return in_order(spec.key_columns, [sql.Identifier(alias, name) for name in spec.key], operator, values)
 
 
 def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
@@ -140,7 +141,7 @@ def next_bounds(
     for _ in range(count):
         beyond: sql.Composable = sql.SQL("true")
         if after is not None:
-            beyond = key_comparison(spec, sql.SQL(">"), after, "live")
+            beyond = key_comparison(spec, ">", after, "live")
         as_text = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("live", name)) for name in spec.key)
         cut = connection.execute(
             sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} OFFSET {} LIMIT 1").format(

@@ -14,11 +14,21 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from replank.table_spec import TableSpec
-from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys, log_table, logged, logged_converted, same_key
+from sql.change_log import (
+    ANALYZE_FROM_ROWS,
+    FEW_KEYS,
+    keys_of,
+    log_keys,
+    log_table,
+    logged,
+    logged_converted,
+    same_key,
+)
 from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, apply_settings, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import joined_source, source
+from sql.equality import all_equal
 from sql.next_table import next_rows, next_table
 from sql.quarantine import not_aside
 from sql.settling import settle
@@ -93,12 +103,10 @@ def _log_vanished(connection: Connection, spec: TableSpec) -> int:
 
 def logged_vanished(spec: TableSpec, version: int) -> sql.Composable:
     """The statement that logs the keys that only next has."""
-    same = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(
-            converted_if_valid(column, sql.Identifier("live", column.name), version),
-            sql.Identifier("next", column.name),
-        )
-        for column in spec.key_columns
+    same = all_equal(
+        spec.key_columns,
+        [converted_if_valid(column, sql.Identifier("live", column.name), version) for column in spec.key_columns],
+        [sql.Identifier("next", column.name) for column in spec.key_columns],
     )
     as_live = sql.SQL(", ").join(canonical(column, sql.Identifier("next", column.name)) for column in spec.key_columns)
     return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
@@ -128,7 +136,6 @@ def count_mismatches(connection: Connection, spec: TableSpec) -> int:
 def counted_mismatches(connection: Connection, spec: TableSpec) -> sql.Composable:
     """The query of `count_mismatches`."""
     keys = log_keys(spec)
-    named = sql.SQL(", ").join(keys)
     version = connection.info.server_version
     live_keys = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(converted_if_valid(column, sql.Identifier("live", column.name), version), key)
@@ -142,7 +149,7 @@ def counted_mismatches(connection: Connection, spec: TableSpec) -> sql.Composabl
         " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
         " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
         " FROM {next} JOIN {converted} ON {next_join}) AS n"
-        " USING ({named}) WHERE l.hash IS DISTINCT FROM n.hash"
+        " ON {same} WHERE l.hash IS DISTINCT FROM n.hash"
     ).format(
         live_keys=live_keys,
         live_hash=row_hash(spec, "live", version, live=True),
@@ -155,5 +162,5 @@ def counted_mismatches(connection: Connection, spec: TableSpec) -> sql.Composabl
         next=next_rows(spec),
         converted=logged_converted(connection, spec),
         next_join=same_key(spec, "next"),
-        named=named,
+        same=all_equal(spec.key_columns, keys_of(spec, "l"), keys_of(spec, "n")),
     )

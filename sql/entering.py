@@ -12,6 +12,7 @@ from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table, same_key
 from sql.conversion import is_convertible
 from sql.copying import source
+from sql.equality import leads_to
 from sql.next_table import live_table
 from sql.quarantine import NO_UUID, key_texts, quarantine_table
 
@@ -113,7 +114,7 @@ class Entering:
             ' ON CONFLICT ({keys}) DO UPDATE SET doubtful = false, key = excluded.key, "row" = excluded."row",'
             ' "column" = excluded."column", value = excluded.value, reason = excluded.reason,'
             " parent_no = excluded.parent_no, parent_key = excluded.parent_key, fresh = excluded.fresh,"
-            ' entered = aside."row" IS DISTINCT FROM excluded."row" WHERE aside.doubtful'
+            ' entered = aside."row"::text IS DISTINCT FROM excluded."row"::text WHERE aside.doubtful'
         ).format(
             table=quarantine_table(self.spec),
             keys=sql.SQL(", ").join(log_keys(self.spec)),
@@ -131,10 +132,7 @@ class Entering:
 
 def values_lead_to(reference: Reference) -> sql.Composable:
     """The row `live` refers to the row `parent`."""
-    return sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(_live(name), sql.Identifier("parent", wanted))
-        for name, wanted in zip(reference.columns, reference.ref_columns, strict=True)
-    )
+    return leads_to([_live(name) for name in reference.columns], reference.ref_columns, reference.equality)
 
 
 def _live(name: str) -> sql.Identifier:

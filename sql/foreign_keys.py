@@ -11,8 +11,10 @@ from typing import Any
 
 from psycopg import sql
 
+from replank.reference import Equality
 from replank.table_spec import TableSpec
 from sql.connection import Connection, rows, run, value
+from sql.equality import leads_to
 from sql.named import query
 from sql.next_table import server_text
 
@@ -108,6 +110,33 @@ def _added(key: ForeignKeyDocument, named: Name, *, late: bool) -> sql.Composabl
         server_text(key["definition"]),
         sql.SQL(" NOT VALID" if late else ""),
     )
+
+
+def without_parent(
+    columns: Sequence[str],
+    ref_columns: Sequence[str],
+    equality: Sequence[Equality],
+    *,
+    child: sql.Composable,
+    parent: sql.Composable,
+    period: bool,
+) -> sql.Composable:
+    """FROM and WHERE for the rows of `child` that the key would not let in; a NULL in it leads nowhere by right.
+
+    What PostgreSQL itself asks when it validates: by the constraint's own operators. Of a PERIOD, all parents that
+    overlap it must cover it together.
+    """
+    values = [sql.Identifier("child", name) for name in columns]
+    same = leads_to(values, ref_columns, equality)
+    if period:
+        covering = sql.SQL("SELECT pg_catalog.range_agg({}) FROM {} AS parent WHERE {}").format(
+            sql.Identifier("parent", ref_columns[-1]), parent, same
+        )
+        found = sql.SQL("coalesce({} OPERATOR(pg_catalog.<@) ({}), false)").format(values[-1], covering)
+    else:
+        found = sql.SQL("EXISTS (SELECT FROM {} AS parent WHERE {})").format(parent, same)
+    there = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(name) for name in values)
+    return sql.SQL("FROM {} AS child WHERE {} AND NOT {}").format(child, there, found)
 
 
 def _comment(key: ForeignKeyDocument) -> list[sql.Composable]:

@@ -10,29 +10,31 @@ from psycopg import sql
 from replank.errors import NeedsPerson
 from replank.reference import Reference
 from replank.table_spec import ColumnSpec, TableSpec, building_schema
-from sql import catalogue
+from sql import catalogue, equality
 from sql.change_log import log_keys
 from sql.connection import Connection, value
 from sql.conversion import converted_if_valid, type_name
 from sql.enum_texts import texts_of
+from sql.equality import all_equal
 from sql.moving import PAST
 from sql.named import query
 from sql.next_table import live_table, past_table
 from sql.quarantine import not_aside
 from sql.reverse_capture import back_log
+from sql.spellings import Place
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """`spec` is the table as it was (its oids are those of the past relations), `new` as it is.
 
-    `places` gives each column that became uuid the number of the columns that foreign keys join it with; `spellings`
+    `places` gives each column that became uuid its place among those that foreign keys join it with; `spellings`
     names the set's map of uuids to the texts they were made of.
     """
 
     spec: TableSpec
     new: TableSpec
-    places: Mapping[str, int]
+    places: Mapping[str, Place]
     spellings: sql.Identifier
 
     @property
@@ -134,8 +136,9 @@ def past_keys(connection: Connection, pair: Pair) -> list[sql.Composable]:
     return [converted_if_valid(c, sql.Identifier("past", c.name), version) for c in pair.spec.key_columns]
 
 
-def equal(left: Iterable[sql.Composable], right: Iterable[sql.Composable]) -> sql.Composable:
-    return sql.SQL(" AND ").join(sql.SQL("{} = {}").format(a, b) for a, b in zip(left, right, strict=True))
+def equal(pair: Pair, left: Iterable[sql.Composable], right: Iterable[sql.Composable]) -> sql.Composable:
+    """Two keys are equal by the operators of their columns."""
+    return all_equal(pair.spec.key_columns, left, right)
 
 
 def of_log(pair: Pair) -> list[sql.Composable]:
@@ -159,12 +162,12 @@ def logged_past(connection: Connection, pair: Pair) -> sql.Composable:
     for number, (column, key) in enumerate(zip(pair.spec.key_columns, of_log(pair), strict=True), start=1):
         name = sql.Identifier("past", column.name)
         if not column.converted:
-            same.append(sql.SQL("{} = {}").format(name, key))
+            same.append(equality.equal(column, name, key))
             continue
         spelled = sql.Identifier(f"s{number}")
         if column.enum:
             joined.append(sql.SQL("CROSS JOIN LATERAL ({}) AS {}").format(texts_of(column, key), spelled))
-            same.append(sql.SQL("{} = {}.t").format(name, spelled))
+            same += _spelled_so(column, name, sql.SQL("{}.t").format(spelled))
             continue
         joined.append(
             sql.SQL(
@@ -172,11 +175,19 @@ def logged_past(connection: Connection, pair: Pair) -> sql.Composable:
                 " SELECT map.spelling::{type} FROM {map} AS map WHERE map.value = {key}) AS {spelled}"
             ).format(key=key, type=type_name(column.live_type), map=pair.spellings, spelled=spelled)
         )
-        same.append(sql.SQL("{} = {}.t").format(name, spelled))
+        same += _spelled_so(column, name, sql.SQL("{}.t").format(spelled))
     return sql.SQL("{} JOIN {} ON {} AND {} AND {}").format(
         sql.SQL(" ").join(joined),
         past_rows(pair),
         sql.SQL(" AND ").join(same),
-        equal(past_keys(connection, pair), of_log(pair)),
+        equal(pair, past_keys(connection, pair), of_log(pair)),
         taken_over(pair),
     )
+
+
+def _spelled_so(column: ColumnSpec, past: sql.Composable, spelled: sql.Composable) -> list[sql.Composable]:
+    """The past text is this one: found by its own equality, and told apart by bytes where two spellings are equal."""
+    found = [equality.equal(column, past, spelled)]
+    if column.loose:
+        found.append(sql.SQL('{}::pg_catalog.text COLLATE "C" = {}::pg_catalog.text').format(past, spelled))
+    return found

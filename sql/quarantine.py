@@ -13,9 +13,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from replank.table_spec import TableSpec
-from sql.change_log import log_keys, log_table, same_key
+from sql.change_log import keys_of, log_keys, log_table, same_key
 from sql.connection import Connection, run
 from sql.copying import source
+from sql.equality import all_equal
 
 NO_UUID = "the text is no uuid"
 
@@ -113,7 +114,7 @@ def _sum(connection: Connection, table: sql.Composable, document: sql.Composable
 
 
 def _not_logged(spec: TableSpec) -> sql.Composable:
-    same = sql.SQL(" AND ").join(sql.SQL("aside.{k} = log.{k}").format(k=key) for key in log_keys(spec))
+    same = all_equal(spec.key_columns, keys_of(spec, "aside"), keys_of(spec, "log"))
     return sql.SQL("NOT EXISTS (SELECT FROM {} AS log WHERE {})").format(log_table(spec), same)
 
 
@@ -123,7 +124,7 @@ def log_kept_differences(connection: Connection, spec: TableSpec) -> int:
         connection,
         sql.SQL(
             "INSERT INTO {log} ({keys}) SELECT {kept} FROM {table} AS aside LEFT JOIN {live} ON {same}"
-            ' WHERE aside."row" IS DISTINCT FROM pg_catalog.to_jsonb(live.*) AND {not_logged}'
+            ' WHERE aside."row"::text IS DISTINCT FROM pg_catalog.to_jsonb(live.*)::text AND {not_logged}'
         ).format(
             log=log_table(spec),
             keys=sql.SQL(", ").join(log_keys(spec)),

@@ -14,6 +14,7 @@ from replank.table_spec import TableSpec
 from sql.change_log import log_keys, log_table
 from sql.connection import Connection, run
 from sql.conversion import own_texts_valid, type_name
+from sql.equality import equal
 from sql.next_table import live_table
 from sql.quarantine import quarantine_table
 
@@ -71,15 +72,17 @@ def _update(
     ]
     types = {c.name: type_name(c.live_type) for c in spec.columns}
     same = [
-        sql.SQL("live.{} = (given -> 'key' ->> {})::{}").format(
-            sql.Identifier(c.name), sql.Literal(place), type_name(c.live_type)
+        equal(
+            c,
+            sql.Identifier("live", c.name),
+            sql.SQL("(given -> 'key' ->> {})::{}").format(sql.Literal(place), type_name(c.live_type)),
         )
         for place, c in enumerate(spec.key_columns)
     ]
     same += [
         sql.SQL(
-            "(live.{column}::pg_catalog.text IS NOT DISTINCT FROM given -> 'before' ->> {name}"
-            " OR live.{column}::pg_catalog.text = given -> 'value' ->> {name})"
+            "(live.{column}::pg_catalog.text COLLATE \"C\" IS NOT DISTINCT FROM given -> 'before' ->> {name}"
+            " OR live.{column}::pg_catalog.text COLLATE \"C\" = given -> 'value' ->> {name})"
         ).format(column=sql.Identifier(name), name=sql.Literal(name))
         for name in columns
     ]

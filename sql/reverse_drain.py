@@ -13,11 +13,12 @@ from psycopg import errors, sql
 from replank.errors import NeedsPerson
 from replank.reference import quarantine_name
 from replank.table_spec import ColumnSpec
-from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys
+from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, keys_of, log_keys
 from sql.connection import Connection, apply_settings, rows, run
-from sql.conversion import column_list, converted_if_valid, row_hash, type_name
+from sql.conversion import column_list, converted_if_valid, row_hash, same_parent_key, type_name
 from sql.draining import Drained
 from sql.enum_texts import enum_text
+from sql.equality import leads_to
 from sql.next_table import past_table
 from sql.pair import (
     Pair,
@@ -82,7 +83,7 @@ def logged_vanished(connection: Connection, pair: Pair) -> sql.Composable:
         past_rows(pair),
         taken_over(pair),
         new_rows(pair),
-        equal(of_new(pair), keys),
+        equal(pair, of_new(pair), keys),
         sql.SQL(", ").join(keys),
     )
 
@@ -101,9 +102,13 @@ def _remember(connection: Connection, pair: Pair) -> sql.Composable:
 
 def _delete(pair: Pair) -> sql.Composable:
     numbers = {column.name: number for number, column in enumerate(pair.converted, start=1)}
-    same = sql.SQL(" AND ").join(
-        sql.SQL("past.{} = was.{}").format(sql.Identifier(name), was_text(numbers[name]) if name in numbers else key)
-        for name, key in zip(pair.spec.key, log_keys(pair.spec), strict=True)
+    same = equal(
+        pair,
+        [sql.Identifier("past", name) for name in pair.spec.key],
+        [
+            sql.SQL("was.{}").format(was_text(numbers[name]) if name in numbers else key)
+            for name, key in zip(pair.spec.key, log_keys(pair.spec), strict=True)
+        ],
     )
     return sql.SQL("DELETE FROM {} USING {} AS was WHERE {}").format(past_rows(pair), was_table(pair.spec), same)
 
@@ -125,7 +130,7 @@ def _insert(connection: Connection, pair: Pair) -> sql.Composable:
                 "CASE WHEN {there} AND ({was} IS NOT DISTINCT FROM {new} OR ({new} IS NULL AND {emptied}))"
                 " THEN {text} ELSE {other} END"
             ).format(
-                there=sql.SQL("{} IS NOT NULL").format(was_keys[0]),
+                there=sql.SQL("pg_catalog.num_nulls({}) = 0").format(was_keys[0]),
                 was=converted_if_valid(column, text, version),
                 new=new,
                 emptied=_emptied(pair, column, numbers),
@@ -141,9 +146,9 @@ def _insert(connection: Connection, pair: Pair) -> sql.Composable:
         sql.SQL(", ").join(values),
         new_rows(pair),
         logged(pair),
-        equal(of_new(pair), of_log(pair)),
+        equal(pair, of_new(pair), of_log(pair)),
         was_table(pair.spec),
-        equal(was_keys, of_log(pair)),
+        equal(pair, was_keys, of_log(pair)),
     )
 
 
@@ -158,21 +163,22 @@ def _as_text(pair: Pair, column: ColumnSpec, new: sql.Composable) -> sql.Composa
 
 def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> sql.Composable:
     """Whether the run itself made a reference NULL, because the row it leads to is kept aside."""
-    comma = sql.SQL(", ")
     tests = [
-        sql.SQL("({values}) IN (SELECT {wanted} FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same})").format(
-            values=comma.join(
-                sql.SQL("was.{}").format(was_text(numbers[name])) if name in numbers else sql.Identifier("new", name)
-                for name in each.columns
+        sql.SQL("EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})").format(
+            leads=leads_to(
+                [
+                    sql.SQL("was.{}").format(was_text(numbers[name]))
+                    if name in numbers
+                    else sql.Identifier("new", name)
+                    for name in each.columns
+                ],
+                each.ref_columns,
+                each.equality,
             ),
-            wanted=comma.join(sql.Identifier("parent", name) for name in each.ref_columns),
             aside=sql.Identifier("replank", quarantine_name(pair.spec.run_id, each.parent_no)),
             only=sql.SQL("" if each.parent_partitioned else "ONLY "),
             parent=sql.Identifier(each.parent_schema, each.parent_name),
-            same=sql.SQL(" AND ").join(
-                sql.SQL("{} = {}").format(sql.Identifier("parent", name), sql.Identifier("aside", f"k{number}"))
-                for number, name in enumerate(each.parent_key, start=1)
-            ),
+            same=same_parent_key(each),
         )
         for each in pair.references
         if column.name in each.nulled
@@ -183,11 +189,10 @@ def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> sql.
 def counted_mismatches(connection: Connection, pair: Pair) -> sql.Composable:
     """The query for how many of the log's keys differ between past (converted) and new, at this snapshot."""
     version = connection.info.server_version
-    named = sql.SQL(", ").join(log_keys(pair.spec))
     return sql.SQL(
         "SELECT count(*) FROM (SELECT {keys}, {past_hash} AS hash FROM {past}) AS p"
         " FULL JOIN (SELECT {keys}, {new_hash} AS hash FROM {new} JOIN {logged} ON {same}) AS n"
-        " USING ({named}) WHERE p.hash IS DISTINCT FROM n.hash"
+        " ON {both} WHERE p.hash IS DISTINCT FROM n.hash"
     ).format(
         keys=sql.SQL(", ").join(of_log(pair)),
         past_hash=row_hash(pair.everything, "past", version, live=True),
@@ -195,8 +200,8 @@ def counted_mismatches(connection: Connection, pair: Pair) -> sql.Composable:
         new_hash=row_hash(pair.everything, "new", version, live=False),
         new=new_rows(pair),
         logged=logged(pair),
-        same=equal(of_new(pair), of_log(pair)),
-        named=named,
+        same=equal(pair, of_new(pair), of_log(pair)),
+        both=equal(pair, keys_of(pair.spec, "p"), keys_of(pair.spec, "n")),
     )
 
 
@@ -228,7 +233,7 @@ def _too_long(connection: Connection, pair: Pair) -> list[str]:
             text=text,
             new=new_rows(pair),
             logged=logged(pair),
-            same=equal(of_new(pair), of_log(pair)),
+            same=equal(pair, of_new(pair), of_log(pair)),
             oid=pair.spec.oid,
             name=column.name,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from sql.change_log import log_keys
+from sql.change_log import keys_of, log_keys
 from sql.connection import Connection, run, value
 from sql.conversion import Space, row_hash
 from sql.pair import Pair, equal, new_rows, of_log, of_new, past_keys, past_rows, taken_over
@@ -39,7 +39,7 @@ def not_in_log(connection: Connection, pair: Pair) -> tuple[sql.Composable, sql.
     """Conditions on `past` and `new`: the row's key is not in the log."""
     log = sql.SQL("{} AS log").format(back_log(pair.spec))
     conditions = [
-        sql.SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(log, equal(keys, of_log(pair)))
+        sql.SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(log, equal(pair, keys, of_log(pair)))
         for keys in (past_keys(connection, pair), of_new(pair))
     ]
     return sql.SQL("{} AND {}").format(conditions[0], taken_over(pair)), conditions[1]
@@ -84,13 +84,20 @@ def _examples(
         named = sql.SQL(", ").join(sql.SQL("{} AS {}").format(o, k) for o, k in zip(own, keys, strict=True))
         hashed = row_hash(pair.unchanged, alias, version, live=alias == "past")
         sides.append(sql.SQL("(SELECT {}, {} AS hash FROM {} WHERE {})").format(named, hashed, table, left))
-    joined = sql.SQL(", ").join(keys)
+    of_past, of_new_one = keys_of(pair.spec, "p"), keys_of(pair.spec, "n")
+    either = [sql.SQL("coalesce({}, {})").format(a, b) for a, b in zip(of_past, of_new_one, strict=True)]
     found = run(
         connection,
         sql.SQL(
             "SELECT ROW({keys})::text || CASE WHEN p.hash IS NULL THEN ' (not in the past table)'"
             " WHEN n.hash IS NULL THEN ' (not in the new table)' ELSE '' END"
-            " FROM {past} AS p FULL JOIN {new} AS n USING ({keys}) WHERE p.hash IS DISTINCT FROM n.hash LIMIT {limit}"
-        ).format(keys=joined, past=sides[0], new=sides[1], limit=limit),
+            " FROM {past} AS p FULL JOIN {new} AS n ON {same} WHERE p.hash IS DISTINCT FROM n.hash LIMIT {limit}"
+        ).format(
+            keys=sql.SQL(", ").join(either),
+            same=equal(pair, of_past, of_new_one),
+            past=sides[0],
+            new=sides[1],
+            limit=limit,
+        ),
     ).fetchall()
     return [str(key[0]) for key in found]

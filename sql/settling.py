@@ -23,10 +23,11 @@ from psycopg import sql
 
 from replank.reference import Reference
 from replank.table_spec import TableSpec
-from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, log_keys, log_table, logged
+from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, keys_of, log_keys, log_table, logged
 from sql.connection import Connection, apply_settings, run
 from sql.copying import source
 from sql.entering import Entering, Parents, values_lead_to
+from sql.equality import all_equal
 from sql.ledger import quarantines
 from sql.next_table import live_table
 from sql.quarantine import count_aside, quarantine_table
@@ -215,7 +216,7 @@ def _all_rows(spec: TableSpec) -> sql.Composable:
 
 
 def _logged_rows(spec: TableSpec) -> sql.Composable:
-    same = sql.SQL(" AND ").join(sql.SQL("aside.{k} = log.{k}").format(k=key) for key in log_keys(spec))
+    same = all_equal(spec.key_columns, keys_of(spec, "aside"), keys_of(spec, "log"))
     return sql.SQL("UPDATE {} AS aside SET doubtful = true FROM {} WHERE NOT doubtful AND {}").format(
         quarantine_table(spec), logged(spec), same
     )

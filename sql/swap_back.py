@@ -14,6 +14,7 @@ from typing import Any
 from psycopg import sql
 
 from replank.errors import NeedsPerson, TryAgain
+from replank.reference import equality_from_json
 from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
@@ -30,7 +31,7 @@ from sql.cutover import (
     stamp_of,
     table_oids,
 )
-from sql.foreign_keys import add_keys
+from sql.foreign_keys import add_keys, without_parent
 from sql.moving import Hanging, away, hanging_on, home, move
 from sql.named import query
 from sql.newer_parts import refuse_newer
@@ -258,12 +259,12 @@ def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> sql.Composable | N
     parent = past.get((key["ref_schema"], key["ref_table"]))
     if child is None or parent is None:
         return None
-    pairs = [
-        (sql.Identifier("child", name), sql.Identifier("parent", ref))
-        for name, ref in zip(key["columns"], key["ref_columns"], strict=True)
-    ]
-    both = sql.SQL(" AND ")
-    asked = sql.SQL("SELECT count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})")
-    there = both.join(sql.SQL("{} IS NOT NULL").format(name) for name, _ in pairs)
-    same = both.join(sql.SQL("{} = {}").format(name, ref) for name, ref in pairs)
-    return asked.format(child, there, parent, same)
+    orphans = without_parent(
+        key["columns"],
+        key["ref_columns"],
+        equality_from_json(key["equality"]),
+        child=child,
+        parent=parent,
+        period=key["period"],
+    )
+    return sql.SQL("SELECT count(*) {}").format(orphans)

@@ -14,11 +14,12 @@ from psycopg import sql
 
 from replank.chunk import Chunk
 from replank.table_spec import TableSpec
-from sql.change_log import log_keys, log_table, logged_converted, same_key
+from sql.change_log import keys_of, log_keys, log_table, logged_converted, same_key
 from sql.collisions import remember_odd
 from sql.connection import Connection, row, run
 from sql.conversion import Space, canonical, converted_if_valid, row_hash
 from sql.copying import in_chunk, joined_source, source
+from sql.equality import all_equal
 from sql.next_table import next_rows
 from sql.quarantine import Kept, kept_rows, live_rows_aside, log_kept_differences, not_aside
 
@@ -121,7 +122,7 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             "INSERT INTO {log} ({keys}) SELECT {logged} FROM"
             " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left} AND {kept}) AS l"
             " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} WHERE {next_left}) AS n"
-            " USING ({keys}) WHERE l.hash IS DISTINCT FROM n.hash"
+            " ON {same} WHERE l.hash IS DISTINCT FROM n.hash"
         ).format(
             log=log_table(spec),
             keys=sql.SQL(", ").join(keys),
@@ -133,6 +134,7 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
             live_left=not_logged(connection, spec, "live"),
             kept=not_aside(spec, "live"),
             nexts=nexts,
+            same=all_equal(spec.key_columns, keys_of(spec, "l"), keys_of(spec, "n")),
             next_hash=row_hash(spec, "next", version, live=False),
             next=next_rows(spec),
             next_left=not_logged(connection, spec, "next"),

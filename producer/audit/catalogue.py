@@ -43,7 +43,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
             hint="Name the partitioned table in the plan instead.",
             table=subject.name,
         )
-    if not live.key:
+    if not live.key and not live.unusable_keys:
         yield blocker(
             "no_key",
             "the table has no primary key and no unique index over NOT NULL columns: rows cannot be named, so changes "

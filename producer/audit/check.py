@@ -7,6 +7,7 @@ from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
 from producer.audit.enums import audit_enums
+from producer.audit.equality import audit_equality
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
@@ -91,6 +92,7 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_storage(connection, subject)
     found += audit_families(connection, subject)
     found += audit_text_casts(subject)
+    found += audit_equality(subject)
     found += audit_enums(connection, subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)

@@ -46,7 +46,7 @@ def set_back(connection: Connection, one: SwapSet) -> SetBack:
             Pair(
                 spec=spec,
                 new=_as_new(spec),
-                places={name: place for (number, name), (place, _) in where.items() if number == spec.table_no},
+                places={name: place for (number, name), place in where.items() if number == spec.table_no},
                 spellings=map_table(spec.run_id, one.set_no),
             )
             for spec in one.members

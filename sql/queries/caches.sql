@@ -125,6 +125,18 @@ SELECT coalesce(sum(coalesce(heap_blks_hit, 0) + coalesce(idx_blks_hit, 0) + coa
 -- type_of: a type as it is written; without -1 the bare name of char(n) would mean char(1)
 SELECT format_type(%(oid)s::oid, -1) AS type;
 
+-- operators_of: the schema of a type's own comparison operators
+WITH RECURSIVE made_of (oid, n) AS (
+  SELECT %(oid)s::oid, 0
+  UNION ALL
+  SELECT m.typbasetype, o.n + 1 FROM made_of o JOIN pg_type m ON m.oid = o.oid WHERE m.typtype = 'd')
+SELECT coalesce((
+  SELECT n.nspname FROM pg_opclass o
+    JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3
+    JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
+   WHERE o.opcdefault AND o.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree')
+     AND o.opcintype = (SELECT oid FROM made_of ORDER BY n DESC LIMIT 1)), 'pg_catalog') AS operators;
+
 -- taken: whether names are taken in schemas
 SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relname = %(name)s AND n.nspname = ANY (%(schemas)s);

@@ -53,7 +53,12 @@ SELECT t.oid::bigint AS oid, t.parent::bigint AS parent, n.nspname AS schema, c.
 -- partition_key: how a table is partitioned, as the server writes it; empty for a plain one
 SELECT coalesce(pg_get_partkeydef(%(oid)s::oid), '') AS partitioned_by;
 
--- columns: every column of the given tables, in order, and whether a hash of it proves identity (an array's knows no bounds)
+-- columns: every column of the given tables, in order, whether a hash of it proves identity (an array's knows no bounds), and its operators' schema
+WITH own (oid, schema) AS (
+  SELECT o.opcintype, n.nspname FROM pg_opclass o
+    JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3
+    JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
+   WHERE o.opcdefault AND o.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree') AND p.oprnamespace <> 'pg_catalog'::regnamespace)
 SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type, t.typname AS type_name, t.typtype::text AS typtype,
        a.attnotnull AS not_null, a.attgenerated <> '' AS generated, a.attidentity::text AS identity,
@@ -61,8 +66,15 @@ SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
        coalesce(domain.base_name, t.typname) AS base_name, coalesce(domain.base_type, format_type(a.atttypid, a.atttypmod)) AS base_type,
        coalesce(domain.domain_not_null, false) AS domain_not_null, domain.domain_default, coalesce(domain.domain_checks, '{}') AS domain_checks,
        NOT (coalesce(coll.collisdeterministic, true) AND (
-            t.typtype = 'e' OR t.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,bpchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])))
-         AS hash_as_text
+            t.typtype = 'e' OR t.oid = ANY ('{bool,int2,int4,int8,oid,text,varchar,uuid,timestamp,timestamptz,date,time,bytea,name}'::regtype[])
+            OR (t.oid = 'bpchar'::regtype AND a.atttypmod >= 0)))
+         AS hash_as_text,
+       -- A cast to text is not always what the type's output writes: that of char takes blanks away, and a type may have one of its own.
+       (coalesce(domain.base_oid, t.oid) = 'bpchar'::regtype AND coalesce(domain.base_modifier, a.atttypmod) < 0)
+         OR EXISTS (SELECT FROM pg_cast k WHERE k.castsource = coalesce(domain.base_oid, t.oid) AND k.casttarget = 'text'::regtype
+                       AND k.castmethod = 'f' AND k.castsource >= 16384) AS hash_by_output,
+       NOT coalesce(coll.collisdeterministic, true) AS nondeterministic,
+       coalesce(own.schema, 'pg_catalog') AS operators
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
@@ -74,6 +86,8 @@ SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
       UNION ALL
       SELECT m.typbasetype, m.typtypmod, o.n + 1 FROM made_of o JOIN pg_type m ON m.oid = o.oid WHERE m.typtype = 'd')
     SELECT (SELECT b.typname FROM made_of o JOIN pg_type b USING (oid) ORDER BY o.n DESC LIMIT 1) AS base_name,
+           (SELECT o.oid FROM made_of o ORDER BY o.n DESC LIMIT 1) AS base_oid,
+           (SELECT o.modifier FROM made_of o ORDER BY o.n DESC LIMIT 1) AS base_modifier,
            (SELECT format_type(o.oid, o.modifier) FROM made_of o ORDER BY o.n DESC LIMIT 1) AS base_type,
            EXISTS (SELECT FROM made_of JOIN pg_type m USING (oid) WHERE m.typtype = 'd' AND m.typnotnull) AS domain_not_null,
            (SELECT pg_get_expr(m.typdefaultbin, 0) FROM made_of o JOIN pg_type m USING (oid) WHERE m.typtype = 'd' AND m.typdefaultbin IS NOT NULL
@@ -81,16 +95,52 @@ SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
            ARRAY(SELECT k.conname || ' ' || pg_get_constraintdef(k.oid) FROM made_of o JOIN pg_constraint k ON k.contypid = o.oid
                   WHERE k.contype = 'c' ORDER BY k.conname) AS domain_checks
      WHERE t.typtype = 'd') AS domain ON true
+  LEFT JOIN own ON own.oid = coalesce(domain.base_oid, t.oid)
  WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum;
 
--- keys: unique indexes over NOT NULL columns that can name a row, the primary key first
-SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_primary,
+-- keys: unique indexes over NOT NULL columns, the primary key first, and whether they compare as their columns' types do by themselves
+WITH btree (oid, type, is_default, equals, ordered, joins) AS (
+  SELECT o.oid, o.opcintype, o.opcdefault, max(m.amopopr) FILTER (WHERE m.amopstrategy = 3),
+         -- The names by which rows of such keys are compared.
+         array_agg(p.oprname::text ORDER BY m.amopstrategy) = '{<,<=,=,>=,>}' AND count(DISTINCT p.oprnamespace) = 1,
+         bool_or((p.oprcanhash OR p.oprcanmerge) AND m.amopstrategy = 3)
+    FROM pg_opclass o JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
+    JOIN pg_operator p ON p.oid = m.amopopr
+   WHERE o.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree') GROUP BY o.oid),
+part (indexrelid, usable) AS (
+  -- The type's own equality is that of its default class, or of what it is made of; a temporal key's is in its constraint.
+  SELECT i.indexrelid, bool_and(coalesce(
+           own.ordered AND own.joins AND (
+             CASE WHEN ours.oid IS NOT NULL THEN ours.equals = own.equals
+                  WHEN con.conexclop IS NULL THEN false
+                  WHEN k.n = i.indnkeyatts THEN true
+                  ELSE con.conexclop[k.n] = own.equals END)
+           AND (i.indcollation[k.n - 1] = a.attcollation
+                OR NOT EXISTS (SELECT FROM pg_collation c WHERE c.oid IN (i.indcollation[k.n - 1], a.attcollation) AND NOT c.collisdeterministic)), false))
+    FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    JOIN pg_opclass class ON class.oid = i.indclass[k.n - 1]
+    LEFT JOIN btree ours ON ours.oid = class.oid
+    LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.contype IN ('p', 'u')
+    CROSS JOIN LATERAL (
+      WITH RECURSIVE made_of (oid, n) AS (
+        SELECT a.atttypid, 0
+        UNION ALL
+        SELECT m.typbasetype, o.n + 1 FROM made_of o JOIN pg_type m ON m.oid = o.oid WHERE m.typtype = 'd')
+      SELECT oid FROM made_of ORDER BY n DESC LIMIT 1) AS base
+    LEFT JOIN LATERAL (
+      SELECT b.* FROM btree b WHERE b.is_default AND b.type IN (base.oid, class.opcintype) ORDER BY b.type = base.oid DESC LIMIT 1) AS own ON true
+   WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique
+   GROUP BY i.indexrelid)
+SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_primary, part.usable,
        (SELECT array_agg(a.attname::text ORDER BY k.n)
           FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) AS columns
   FROM pg_index i
   JOIN pg_class ic ON ic.oid = i.indexrelid
+  JOIN part USING (indexrelid)
  WHERE i.indrelid = ANY (%(oids)s::oid[])
    AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
    AND NOT EXISTS (SELECT FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS k(attnum)
@@ -108,6 +158,21 @@ SELECT con.oid::bigint AS oid, con.conname AS name, coalesce(pg_partition_root(c
           JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum) AS columns,
        (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
           JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum) AS ref_columns,
+       -- As PostgreSQL itself compares them: each side as the operator's own type, both in the collation of the column that is referred to.
+       (SELECT array_agg(ARRAY[
+                 CASE WHEN lt.typtype <> 'p' AND lt.oid <> ra.atttypid THEN format('::%%s', format_type(lt.oid, -1)) ELSE '' END,
+                 format('OPERATOR(%%I.%%s)', opn.nspname, op.oprname),
+                 CASE WHEN rt.typtype <> 'p' AND rt.oid <> ca.atttypid THEN format('::%%s', format_type(rt.oid, -1)) ELSE '' END
+                 || CASE WHEN ra.attcollation <> 0 AND ca.attcollation <> 0 AND ra.attcollation <> ca.attcollation
+                         THEN (SELECT format(' COLLATE %%I.%%I', cn.nspname, co.collname) FROM pg_collation co
+                                 JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = ra.attcollation) ELSE '' END] ORDER BY k.n)
+          FROM unnest(con.conkey, con.confkey, con.conpfeqop) WITH ORDINALITY AS k(attnum, ref_attnum, operator, n)
+          JOIN pg_attribute ca ON ca.attrelid = con.conrelid AND ca.attnum = k.attnum
+          JOIN pg_attribute ra ON ra.attrelid = con.confrelid AND ra.attnum = k.ref_attnum
+          JOIN pg_operator op ON op.oid = k.operator JOIN pg_namespace opn ON opn.oid = op.oprnamespace
+          JOIN pg_type lt ON lt.oid = op.oprleft JOIN pg_type rt ON rt.oid = op.oprright) AS equality,
+       -- The column is there from version 18 on.
+       coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false) AS period,
        pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated, c.relkind = 'p' AS partitioned,
        rc.relkind = 'p' AS ref_partitioned, obj_description(con.oid, 'pg_constraint') AS comment
   FROM pg_constraint con

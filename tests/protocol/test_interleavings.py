@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
-from sql import cutover, one_snapshot, session
-from sql.ledger import job_looks
-from workers import work
 
 from .harness import Url
+from .sabotages import SABOTAGES
 from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Level, Sabotage, World, Wrong, prepare
 
 pytestmark = pytest.mark.protocol
@@ -147,25 +145,14 @@ def _random_play(source: random.Random, whats: Sequence[str]) -> list[Action]:
     ]
 
 
-@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture", "inherited isolation", "blind to rewrites"])
+@pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_the_same_game_finds_a_broken_protocol(
     postgres: EmbeddedPostgres, worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage
 ) -> None:
     """The negative control: without one of the things that the protocol stands on, it soon fails."""
-    whats: Sequence[str] = WHATS
-    starts = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
-    if sabotage == "drain beside copy":
-        monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
-    elif sabotage == "inherited isolation":
-        kept = {name: said for name, said in session.SESSION.items() if name != "default_transaction_isolation"}
-        monkeypatch.setattr(session, "SESSION", kept)
-        for name in ("say_read_committed", "require_read_committed"):
-            monkeypatch.setattr(cutover, name, lambda _connection: None)
-        starts = [TableState.READY]
-    elif sabotage == "blind to rewrites":
-        for module in (one_snapshot, work):
-            monkeypatch.setattr(module, "refuse_rewritten", lambda _connection: None)
-        starts, whats = [TableState.READY], ["upsert", "update", "commit", "finish", "interrupt"]
+    broken = SABOTAGES[sabotage]
+    broken.breaks(monkeypatch)
+    starts, whats = list(broken.starts), list(broken.whats) or WHATS
     source = random.Random(20240331)
     for _ in range(CONTROL_EXAMPLES):
         start, played = source.choice(starts), _random_play(source, whats)

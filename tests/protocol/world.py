@@ -24,7 +24,7 @@ from .harness import Rebuild, Url, add_drain, table
 from .oracle import differences, live, past
 from .stepped import SteppedWorker
 
-TABLES = {"p": {"id"}, "c": {"id", "p_id"}, "k": {"a"}}
+TABLES = {"p": {"id"}, "c": {"id", "p_id"}, "k": {"a"}, "f": {"ref"}}
 SESSIONS, WORKERS = 3, 2
 
 # Few keys, so that they meet; each has one spelling only, and some an odd one.
@@ -37,6 +37,8 @@ CREATE TABLE c (id text PRIMARY KEY, p_id text REFERENCES p ON DELETE CASCADE ON
   WITH (fillfactor = 10);
 CREATE TABLE k (a text, b int, n int, note text, PRIMARY KEY (a, b));
 CREATE INDEX ON c (p_id);
+CREATE EXTENSION citext;
+CREATE TABLE f (k citext PRIMARY KEY, ref text DEFAULT gen_random_uuid()::text, note text);
 """
 PADDING = "x" * 900
 """Nearly a block for each row, so that a small table has several chunks."""
@@ -68,6 +70,14 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
     "change composite": ("UPDATE k SET b = %(m)s, n = n + 1 WHERE a = %(x)s AND b = %(n)s",),
     "move composite": ("UPDATE k SET a = %(y)s WHERE a = %(x)s",),
     "delete composite": ("DELETE FROM k WHERE b = %(n)s",),
+    # A citext: 'KEY 1' is 'key 1', in another case.
+    "insert folded": (
+        "INSERT INTO f (k, note) VALUES ((ARRAY['Key ', 'KEY ', 'key '])[1 + %(m)s %% 3] || %(n)s, 'new')",
+    ),
+    "respell": (
+        "UPDATE f SET k = (ARRAY['Key ', 'KEY ', 'key '])[1 + %(m)s %% 3] || %(n)s WHERE k = ('key ' || %(n)s)::citext",
+    ),
+    "delete folded": ("DELETE FROM f WHERE k = ('key ' || %(n)s)::citext",),
     "update all": ("UPDATE p SET note = note || '!'", "UPDATE k SET n = n + 1"),
     "truncate": ("TRUNCATE c",),
 }
@@ -93,7 +103,7 @@ class Wrong(AssertionError):
     """The new tables are not what the old ones were, or were not before verification looked."""
 
 
-Sabotage = Literal["", "drain beside copy", "no capture", "inherited isolation", "blind to rewrites"]
+Sabotage = Literal["", "drain beside copy", "no capture", "inherited isolation", "blind to rewrites", "texts' equality"]
 
 Level = Literal["read committed", "repeatable read", "serializable"]
 """What the database says of transactions that do not say it themselves. The application's do."""
@@ -118,10 +128,12 @@ def prepare(url: Url, start: TableState) -> None:
             connection.execute("INSERT INTO p VALUES (%s, %s, %s)", [key, n, PADDING])
             connection.execute("INSERT INTO c VALUES (%s, %s, %s)", [SPELLED[-1 - n], key, PADDING])
             connection.execute("INSERT INTO k VALUES (%s, %s, 0, ''), (%s, %s, 0, '')", [key, n % 3, key, n % 3 + 3])
+            connection.execute("INSERT INTO f (k, note) VALUES (%s, '')", [f"Key {n}"])
     planned = [
         table("p", "id", axis="heap"),
         table("c", "id", "p_id", axis="heap"),
         table("k", "a", axis="primary_key"),
+        table("f", "ref", axis="primary_key"),
     ]
     options = {"lock_timeout_ms": 20, "cutover_lock_budget_ms": 60}
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
@@ -342,6 +354,7 @@ VIOLATIONS = {
     ),
     "c": ("SELECT id FROM c WHERE p_id IS NOT NULL AND NOT EXISTS (SELECT FROM p WHERE p.id = c.p_id)",),
     "k": ("SELECT a, b FROM k GROUP BY a, b HAVING count(*) > 1",),
+    "f": ("SELECT lower(k::text) FROM f GROUP BY 1 HAVING count(*) > 1",),
 }
 DRAINED = (
     TableState.COPYING,

@@ -92,6 +92,8 @@ def _key(source: int, target: int) -> ForeignKey:
         validated=True,
         partitioned=False,
         comment=None,
+        equality=(("", "OPERATOR(pg_catalog.=)", ""),),
+        period=False,
     )
 
 

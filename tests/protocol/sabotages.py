@@ -1,0 +1,64 @@
+"""What the random game must find: the protocol with one of the things missing that it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from psycopg.sql import SQL
+
+from replank.states import TableState
+from sql import cutover, equality, one_snapshot, session
+from sql.ledger import job_looks
+from workers import work
+
+from .world import Sabotage
+
+EARLY = (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """How it is broken, where games of it begin, and which moves they have; all of them where none are named."""
+
+    breaks: Callable[[pytest.MonkeyPatch], None]
+    starts: Sequence[TableState] = EARLY
+    whats: Sequence[str] = ()
+
+
+def drain_beside_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(job_looks, "copying", lambda _connection, _table: False)
+
+
+def no_capture(_patch: pytest.MonkeyPatch) -> None:
+    """The world itself switches the triggers off."""
+
+
+def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
+    kept = {name: said for name, said in session.SESSION.items() if name != "default_transaction_isolation"}
+    patch.setattr(session, "SESSION", kept)
+    for name in ("say_read_committed", "require_read_committed"):
+        patch.setattr(cutover, name, lambda _connection: None)
+
+
+def blind_to_rewrites(patch: pytest.MonkeyPatch) -> None:
+    for module in (one_snapshot, work):
+        patch.setattr(module, "refuse_rewritten", lambda _connection: None)
+
+
+def equality_of_texts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(equality, "operator", lambda _schema, name="=": SQL("OPERATOR(pg_catalog.{})").format(SQL(name)))
+
+
+SABOTAGES: Mapping[Sabotage, Broken] = {
+    "drain beside copy": Broken(breaks=drain_beside_copy),
+    "no capture": Broken(breaks=no_capture),
+    "inherited isolation": Broken(breaks=inherited_isolation, starts=[TableState.READY]),
+    "blind to rewrites": Broken(
+        breaks=blind_to_rewrites,
+        starts=[TableState.READY],
+        whats=["upsert", "update", "commit", "finish", "interrupt"],
+    ),
+    "texts' equality": Broken(breaks=equality_of_texts),
+}
