@@ -19,7 +19,7 @@ from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
+from sql.connection import Connection, isolated, locally, keep_plans, rows, run, script, value
 from sql.cutover import (
     PASSES,
     SHORT_PASS_S,
@@ -228,8 +228,8 @@ def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits) ->
 
 def drain_equal(connection: Connection, pair: Pair) -> int:
     """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
-    apply_settings(connection, {"jit": "off"}, local=True)
-    done = drain_back(connection, pair)
+    with locally(connection, {"jit": "off"}):
+        done = drain_back(connection, pair)
     if done.mismatches:
         raise NeedsPerson(
             f"{pair.spec.full_name}: {done.mismatches} rows differ after they were taken back; nothing has changed "
