@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from replank.table_spec import TableSpec
-from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, MANY_KEYS, log_keys, log_table, logged, logged_converted, same_key
+from sql.change_log import (
+    ANALYZE_FROM_ROWS,
+    FEW_KEYS,
+    MANY_KEYS,
+    log_keys,
+    log_table,
+    logged,
+    logged_converted,
+    same_key,
+)
 from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, locally, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash

@@ -19,15 +19,15 @@ SEEN = (
     " current_setting('enable_mergejoin'), current_setting('work_mem'))"
 )
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE p (id text PRIMARY KEY, n int);
 CREATE TABLE c (id int PRIMARY KEY, p_id text REFERENCES p);
 INSERT INTO p SELECT gen_random_uuid()::text, g FROM generate_series(1, 300) AS g;
 INSERT INTO c SELECT n, id FROM p;
-CREATE MATERIALIZED VIEW planned AS SELECT p.id, c.id AS n, {SEEN} AS settings FROM p JOIN c ON c.p_id = p.id;
+CREATE MATERIALIZED VIEW planned AS SELECT p.id, c.id AS n, SEEN AS settings FROM p JOIN c ON c.p_id = p.id;
 CREATE TABLE seen (tag text, settings text);
 CREATE FUNCTION look() RETURNS event_trigger LANGUAGE plpgsql AS
-  $$ BEGIN INSERT INTO public.seen VALUES (tg_tag, {SEEN}); END $$
+  $$ BEGIN INSERT INTO public.seen VALUES (tg_tag, SEEN); END $$
 """
 
 
@@ -41,7 +41,7 @@ def test_a_materialized_view_is_filled_with_the_servers_own_planner_settings(
     app.execute(sql.SQL("ALTER DATABASE {} SET enable_mergejoin = off").format(database))
     app.execute(sql.SQL("ALTER DATABASE {} SET work_mem = '3MB'").format(database))
     for statement in SCHEMA.split(";\n"):
-        app.execute(statement.encode())
+        app.execute(statement.replace("SEEN", SEEN).encode())
     columns = [{"name": "p_id", "to": "uuid", "on_invalid": on_invalid}]
     child = table("c", columns=columns)
     parent = table("p", columns=[{"name": "id", "to": "uuid", "on_invalid": on_invalid}])

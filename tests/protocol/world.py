@@ -118,7 +118,7 @@ def prepare(url: Url, start: TableState) -> None:
         table("c", "id", "p_id", axis="heap"),
         table("k", "a", axis="primary_key"),
     ]
-    options = {"lock_timeout_ms": 20, "cutover_lock_budget_ms": 60}
+    options = {"lock_timeout_ms": 20, "cutover_wait_ms": 60}
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
     rebuild = Rebuild.begin(url, planned, options)
     rebuild.until(start)
