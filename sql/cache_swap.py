@@ -14,6 +14,7 @@ from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.connection import Connection, isolated, run
+from sql.crossing import Crossing
 from sql.cutover import (
     CutoverLimits,
     CutoverTimes,
@@ -24,7 +25,7 @@ from sql.cutover import (
     table_oids,
 )
 from sql.dependents import Dependents, read_dependents
-from sql.hold_clock import HoldClock, one_statement
+from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
 from sql.moment import Traffic
 from sql.next_table import next_table
@@ -56,12 +57,12 @@ def swap_cache(
     _refuse_changed(connection, spec)
     prepared = _prepare(connection, spec, foreign_keys, limits, autovacuum_before)
 
-    def under_lock(clock: HoldClock) -> None:
+    def under_lock(crossing: Crossing) -> None:
         _apply_last(connection, spec, limits)
         _refuse_changed(connection, spec)
-        clock.check()
+        crossing.check()
         run(connection, one_statement(prepared.swap))
-        clock.check()
+        crossing.check()
         write_ledger()
 
     with second_session(connection) as second:

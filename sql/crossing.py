@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import errors, sql
@@ -33,6 +33,9 @@ WATCH_S = 0.04
 SHORT_S = 0.005
 LONGEST_LOOK_S = 2.0
 MOST_NAMED = 5
+NEARLY_OVER = 8
+"""Where transactions go from table to table, those must be chosen that end within this part of the wait: each further
+table that they ask for would be one that is locked."""
 
 
 class AttemptMissed(TryAgain):
@@ -42,6 +45,10 @@ class AttemptMissed(TryAgain):
         super().__init__(words)
         self.chance = chance
         self.application_wait_ms = application_wait_ms
+
+
+class GaveWay(AttemptMissed):
+    """To a session that held one of the tables and waited for us: the next moment may come soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,6 @@ class Crossing:
     _waited_since: float | None = None
     clock: HoldClock | None = None
     """Runs from when all locks were granted."""
-    _before: Sequence[Snapshot] = field(default=())
 
     def wait_for_moment(self) -> None:
         """Without a lock. Raises AttemptMissed, with names, where there is no fair chance for now."""
@@ -96,7 +102,7 @@ class Crossing:
             present = holders(self.second, self.first, self.oids)
             self.plan.traffic.note(present, now=now)
             before = still_held(before, snapshots(self.second, self.first)) if before else []
-            chance = self.plan.traffic.chance(present, wait_s)
+            chance = self.plan.traffic.chance(present, wait_s / NEARLY_OVER if self.plan.traffic.gave_way else wait_s)
             if not before and choice.is_good(chance):
                 break
             if now > until:
@@ -109,7 +115,7 @@ class Crossing:
         self.chance = chance
         self.drain()
 
-    def take_locks(self) -> HoldClock:
+    def take_locks(self) -> None:
         """In the first session's transaction. Raises AttemptMissed; the caller's transaction ends with it."""
         self._asked_at = time.monotonic()
         until = self._asked_at + self.plan.lock_wait_s
@@ -120,7 +126,16 @@ class Crossing:
         self._granted(self.lock, until)
         self.clock = HoldClock(connection=self.first, budget_ms=self.plan.hold_ms)
         self.clock.begin()
-        return self.clock
+
+    def check(self) -> None:
+        """Between statements under the lock. Raises TryAgain where it has been held for as long as it may be."""
+        if self.clock is not None:
+            self.clock.check()
+
+    @property
+    def granted_at(self) -> float:
+        """On the monotonic clock; now, where not all locks were granted."""
+        return time.monotonic() if self.clock is None else self.clock.started
 
     def application_wait_ms(self) -> float:
         """The longest that anybody has waited for us until now, at most: who came when is not known to the moment."""
@@ -131,6 +146,10 @@ class Crossing:
 
     def missed(self, words: str) -> AttemptMissed:
         return AttemptMissed(words, chance=self.chance, application_wait_ms=self.application_wait_ms())
+
+    def again(self) -> Crossing:
+        """The same attempt from its beginning."""
+        return replace(self, chance=None, drained=0, clock=None, _asked_at=None, _waited_since=None)
 
     def why(self, error: psycopg.Error) -> str:
         """What an error of the server's that passes means: a budget once the locks were granted, others before."""
@@ -184,7 +203,10 @@ class Crossing:
         try:
             asked.result()
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
-            raise self.missed(reason or self._in_the_way()) from None
+            self.plan.traffic.gave_way = bool(reason)
+            if reason:
+                raise GaveWay(reason, chance=self.chance, application_wait_ms=self.application_wait_ms()) from None
+            raise self.missed(self._in_the_way()) from None
 
     def _until_granted(self, asked: Future[psycopg.Cursor[tuple[object, ...]]]) -> str:
         """Until the locks are there or given up; why we gave them up, if we did."""

@@ -21,11 +21,11 @@ from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated, keep_plans, run, value
-from sql.crossing import AttemptMissed, Crossing, CrossingPlan
+from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
-from sql.hold_clock import HoldClock, one_statement
+from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms, statements_in, too_long
 from sql.inheritance import link_next
 from sql.ledger import quarantines
@@ -41,6 +41,12 @@ from sql.swap_script import swap_script
 PASSES = 4
 SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
+
+TRIES_S = 5.0
+"""So long one attempt goes on trying after it gave way to others."""
+
+REST = 2.0
+"""They are left alone for so many times as long as they were kept waiting."""
 
 ForeignKeyDocument = Mapping[str, Any]
 
@@ -130,14 +136,14 @@ def cut_over(
     refuse_changed_shapes(connection, specs)
     refuse_renamed_values(connection, specs)
 
-    def under_lock(clock: HoldClock) -> None:
-        drained = _last_drain(connection, specs, limits, clock)
+    def under_lock(crossing: Crossing) -> None:
+        drained = _last_drain(connection, specs, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             # Something wrote the catalogue since we looked; only now is a full look worth its time.
             refuse_changed_shapes(connection, specs)
-        clock.check()
+        crossing.check()
         run(connection, one_statement(prepared.swap))
-        clock.check()
+        crossing.check()
         write_ledger(drained + crossing.drained)
 
     with second_session(connection) as second:
@@ -181,17 +187,34 @@ def crossing_of(
     )
 
 
-def change_places(crossing: Crossing, under_lock: Callable[[HoldClock], None]) -> CutoverTimes:
-    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`."""
+def change_places(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
+    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`.
+
+    Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little.
+    """
+    until, longest_ms = time.monotonic() + TRIES_S, 0.0
+    while True:
+        try:
+            return _change_places(crossing, under_lock, longest_ms)
+        except GaveWay as missed:
+            longest_ms = max(longest_ms, missed.application_wait_ms)
+            rest_s = REST * missed.application_wait_ms / 1000
+            if time.monotonic() + rest_s > until:
+                raise GaveWay(str(missed), chance=missed.chance, application_wait_ms=longest_ms) from None
+            time.sleep(rest_s)
+            crossing = crossing.again()
+
+
+def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], longest_ms: float) -> CutoverTimes:
     connection = crossing.first
     crossing.wait_for_moment()
     reached_commit = False
     started = time.monotonic()
     try:
         with connection.transaction():
-            clock = crossing.take_locks()
-            under_lock(clock)
-            clock.check()
+            crossing.take_locks()
+            under_lock(crossing)
+            crossing.check()
             reached_commit = True
     except AttemptMissed:
         raise
@@ -210,9 +233,9 @@ def change_places(crossing: Crossing, under_lock: Callable[[HoldClock], None]) -
             raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
         raise
     return CutoverTimes(
-        wait_ms=(clock.started - started) * 1000,
-        hold_ms=(time.monotonic() - clock.started) * 1000,
-        application_wait_ms=crossing.application_wait_ms(),
+        wait_ms=(crossing.granted_at - started) * 1000,
+        hold_ms=(time.monotonic() - crossing.granted_at) * 1000,
+        application_wait_ms=max(longest_ms, crossing.application_wait_ms()),
         chance=crossing.chance,
     )
 
@@ -307,7 +330,7 @@ def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[Tab
     return done.keys
 
 
-def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits, clock: HoldClock) -> int:
+def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits, crossing: Crossing) -> int:
     """Drain what is still in the logs: next to never anything. Every drained key is compared. Returns the log rows.
 
     Quarantine comes first, once: what it logs is drained with the rest.
@@ -317,7 +340,7 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
     refuse_long_logs(waiting, limits.max_log_rows)
     for spec in specs:
         if spec.table_no in waiting:
-            clock.check()
+            crossing.check()
             _drain_equal(connection, spec, ())
     return sum(waiting.values())
 

@@ -25,6 +25,8 @@ class Traffic:
     """How long transactions that hold a set's tables last, from looks at them. Times are in seconds."""
 
     lasted: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    gave_way: bool = False
+    """Whether the last attempt met a transaction that went on to a table which was locked by then."""
     _open: dict[tuple[int | None, str | None], float] = field(default_factory=dict)
     _looked_at: float = float("-inf")
 

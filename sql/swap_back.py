@@ -21,6 +21,7 @@ from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, isolated, keep_plans, locally, rows, run, value
+from sql.crossing import Crossing
 from sql.cutover import (
     PASSES,
     SHORT_PASS_S,
@@ -34,7 +35,7 @@ from sql.cutover import (
     table_oids,
 )
 from sql.foreign_keys import add_keys
-from sql.hold_clock import HoldClock, one_statement
+from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
 from sql.moment import Traffic
 from sql.moving import Hanging, away, hanging_on, home, move
@@ -92,13 +93,13 @@ def swap_back(
     stamp = stamp_of(connection, prepared)
     refuse_newer(connection, back.pairs, back.foreign_keys)
 
-    def under_lock(clock: HoldClock) -> None:
-        _last_drain(connection, back, limits, clock)
+    def under_lock(crossing: Crossing) -> None:
+        _last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")
-        clock.check()
+        crossing.check()
         run(connection, one_statement(prepared.swap))
-        clock.check()
+        crossing.check()
         write_ledger()
 
     with second_session(connection) as second:
@@ -259,12 +260,12 @@ def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
     return {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
 
 
-def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, clock: HoldClock) -> None:
+def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
     waiting = _logged(connection, back)
     refuse_long_logs(waiting, limits.max_log_rows)
     for pair in back.pairs:
         if pair.spec.table_no in waiting:
-            clock.check()
+            crossing.check()
             drain_equal(connection, pair)
 
 
