@@ -26,16 +26,13 @@ from replank.errors import TryAgain
 from sql.connection import Connection, apply_settings, run
 from sql.hold_clock import HoldClock
 from sql.lock_traffic import Snapshot, holders, queue_behind, snapshots, still_held
-from sql.moment import TOO_OLD, Choice, Traffic
+from sql.moment import Choice, Traffic
 
 LOOK_S = 0.1
 WATCH_S = 0.04
 SHORT_S = 0.005
 LONGEST_LOOK_S = 2.0
 MOST_NAMED = 5
-NEARLY_OVER = 8
-"""Where transactions go from table to table, those must be chosen that end within this part of the wait: each further
-table that they ask for would be one that is locked."""
 
 
 class AttemptMissed(TryAgain):
@@ -102,14 +99,14 @@ class Crossing:
             present = holders(self.second, self.first, self.oids)
             self.plan.traffic.note(present, now=now)
             before = still_held(before, snapshots(self.second, self.first)) if before else []
-            chance = self.plan.traffic.chance(present, wait_s / NEARLY_OVER if self.plan.traffic.gave_way else wait_s)
+            chance = self.plan.traffic.chance(present, wait_s)
             if not before and choice.is_good(chance):
                 break
             if now > until:
                 self._refuse_old(before)
                 break
             time.sleep(min(LOOK_S, wait_s / 4))
-        stuck = [h for h in present if self.plan.traffic.chance_of_one(h.seconds, wait_s) < TOO_OLD]
+        stuck = [holder for holder in present if self.plan.traffic.is_stuck(holder, wait_s)]
         if stuck:
             raise AttemptMissed("no lock was asked for: the tables are held by " + _named(stuck))
         self.chance = chance
@@ -203,7 +200,6 @@ class Crossing:
         try:
             asked.result()
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
-            self.plan.traffic.gave_way = bool(reason)
             if reason:
                 raise GaveWay(reason, chance=self.chance, application_wait_ms=self.application_wait_ms()) from None
             raise self.missed(self._in_the_way()) from None

@@ -12,9 +12,10 @@ from sql.named import query
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A transaction that holds locks on the tables, `seconds` old. `pid` is None for a prepared one."""
+    """A transaction that holds locks on `tables` of the tables, `seconds` old. `pid` is None for a prepared one."""
 
     pid: int | None
+    tables: int
     application: str
     state: str
     since: str | None

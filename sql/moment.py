@@ -20,39 +20,56 @@ TOO_OLD = 0.1
 """Where one transaction alone leaves a smaller chance than this, nobody is made to wait for nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A transaction that has ended: how long it lasted, and how many of the tables it held at last."""
+
+    seconds: float
+    tables: int
+
+
 @dataclass(kw_only=True)
 class Traffic:
-    """How long transactions that hold a set's tables last, from looks at them. Times are in seconds."""
+    """What transactions that hold a set's tables are like, from looks at them. Times are in seconds."""
 
-    lasted: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    gave_way: bool = False
-    """Whether the last attempt met a transaction that went on to a table which was locked by then."""
-    _open: dict[tuple[int | None, str | None], float] = field(default_factory=dict)
+    ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _open: dict[tuple[int | None, str | None], Holder] = field(default_factory=dict)
     _looked_at: float = float("-inf")
 
     def note(self, present: Sequence[Holder], *, now: float) -> None:
         """Remember a look, made at `now` on a clock that only goes on."""
-        open_now = {holder.key: holder.seconds for holder in present}
+        open_now = {holder.key: holder for holder in present}
         gap = now - self._looked_at
         if gap <= GAP_S:
-            self.lasted.extend(age + gap / 2 for key, age in self._open.items() if key not in open_now)
+            gone = [holder for key, holder in self._open.items() if key not in open_now]
+            self.ended.extend(Ended(seconds=each.seconds + gap / 2, tables=each.tables) for each in gone)
         self._open, self._looked_at = open_now, now
 
     def chance(self, present: Sequence[Holder], wait_s: float) -> float:
-        """How likely all of these end within `wait_s`: 0 to 1."""
+        """How likely all of these end within `wait_s` without a further table, which would be locked: 0 to 1."""
         found = 1.0
         for holder in present:
-            found *= self.chance_of_one(holder.seconds, wait_s)
+            found *= self.chance_of_one(holder, wait_s)
         return found
 
-    def chance_of_one(self, age_s: float, wait_s: float) -> float:
-        """Of those that lasted as long as this one has, the share that ended within `wait_s` more.
+    def chance_of_one(self, holder: Holder, wait_s: float) -> float:
+        """Of those that came as far as this one has, the share that ended so.
 
         Where nothing like it was seen: what has lasted for a time is expected to last for as long again.
         """
-        longer = [lasted for lasted in self.lasted if lasted > age_s]
-        ended = sum(lasted <= age_s + wait_s for lasted in longer)
-        return (ended + wait_s / (wait_s + age_s)) / (len(longer) + 1)
+        alike = [each for each in self.ended if each.seconds > holder.seconds and each.tables >= holder.tables]
+        ended = sum(each.tables == holder.tables and each.seconds <= holder.seconds + wait_s for each in alike)
+        return (ended + _unknown(holder, wait_s)) / (len(alike) + 1)
+
+    def is_stuck(self, holder: Holder, wait_s: float) -> bool:
+        """Whether it is not likely to end within `wait_s`, whatever it does."""
+        longer = [each for each in self.ended if each.seconds > holder.seconds]
+        ended = sum(each.seconds <= holder.seconds + wait_s for each in longer)
+        return (ended + _unknown(holder, wait_s)) / (len(longer) + 1) < TOO_OLD
+
+
+def _unknown(holder: Holder, wait_s: float) -> float:
+    return wait_s / (wait_s + holder.seconds)
 
 
 @dataclass(kw_only=True)

@@ -1,10 +1,11 @@
 -- holders: transactions that hold locks on relations, the oldest first; a prepared one has no session
 WITH held AS (
-  SELECT DISTINCT l.pid, l.virtualtransaction FROM pg_locks l
+  SELECT l.pid, l.virtualtransaction, count(DISTINCT l.relation)::int AS tables FROM pg_locks l
    WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-     AND (l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[])))
-SELECT h.pid, coalesce(a.application_name, '') AS application,
+     AND (l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[]))
+   GROUP BY l.pid, l.virtualtransaction)
+SELECT h.pid, h.tables, coalesce(a.application_name, '') AS application,
        CASE WHEN h.pid IS NULL THEN 'prepared transaction' ELSE coalesce(a.state, '') END AS state,
        coalesce(a.xact_start, p.prepared)::text AS since,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 AS seconds,

@@ -51,6 +51,8 @@ class Writer:
     def work(self, stop: threading.Event) -> None:
         source = random.Random(self.seed)
         with psycopg.connect(self.url, application_name=f"writer {self.seed}") as connection:
+            # A statement that was prepared with texts cannot be used for uuids.
+            connection.prepare_threshold = None
             while not stop.is_set():
                 self._transaction(connection, source, stop)
                 stop.wait(source.uniform(0, self.rest_s))

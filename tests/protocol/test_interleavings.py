@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
+from sql import crossing
 from sql.ledger import job_looks
 
 from .harness import Url
@@ -43,6 +44,8 @@ WEIGHTS = {
     "drain": 4,
     "rewrite": 2,
     "restart": 2,
+    "snapshot": 3,
+    "look": 3,
 }
 WHATS = [what for what, weight in WEIGHTS.items() for _ in range(weight)]
 
@@ -134,13 +137,15 @@ def _random_play(source: random.Random) -> list[Action]:
     ]
 
 
-@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture"])
+@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture", "old snapshots ignored"])
 def test_the_same_game_finds_a_broken_protocol(
     postgres: EmbeddedPostgres, worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage
 ) -> None:
-    """The negative control: without the barrier before the drain, or without capture, it soon fails."""
+    """The negative control: without the barrier before the drain, capture, or the look for old snapshots, it fails."""
     if sabotage == "drain beside copy":
         monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
+    if sabotage == "old snapshots ignored":
+        monkeypatch.setattr(crossing, "snapshots", lambda _second, _first: [])
     source = random.Random(20240331)
     early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
     for _ in range(CONTROL_EXAMPLES):

@@ -20,11 +20,14 @@ from sql.copying import chunks_between, next_bounds
 from sql.ledger import job_queue, runs, tables
 
 from .harness import Rebuild, Url, add_drain, table
+from .old_session import OldSession, Unseen
 from .oracle import differences, live, past
 from .stepped import SteppedWorker
 
 TABLES = {"p": {"id"}, "c": {"id", "p_id"}, "k": {"a"}}
 SESSIONS, WORKERS = 3, 2
+OLD_TURNS = 3
+"""So many turns a snapshot outlives everybody else: each of them would be a swap, if it were not in the way."""
 
 # Few keys, so that they meet; each has one spelling only, and some an odd one.
 KEYS = [f"0fd00f6b-0000-4000-8000-{n:012}" for n in range(12)]
@@ -36,6 +39,7 @@ CREATE TABLE c (id text PRIMARY KEY, p_id text REFERENCES p ON DELETE CASCADE ON
   WITH (fillfactor = 10);
 CREATE TABLE k (a text, b int, n int, note text, PRIMARY KEY (a, b));
 CREATE INDEX ON c (p_id);
+CREATE TABLE apart ();
 """
 PADDING = "x" * 900
 """Nearly a block for each row, so that a small table has several chunks."""
@@ -74,7 +78,8 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """`what` names a statement, or one of: commit, rollback, work, finish, die, turn, drain, rewrite, restart.
+    """`what` names a statement, or one of: commit, rollback, work, finish, die, turn, drain, rewrite, restart,
+    snapshot, look.
 
     `who` is a session or a worker; `x`, `y` are keys, `n`, `m` numbers, and pick among what there is.
     """
@@ -87,11 +92,11 @@ class Action:
     m: int = 0
 
 
-class Wrong(AssertionError):
-    """The new tables are not what the old ones were, or were not before verification looked."""
+Wrong = Unseen
+"""The new tables are not what the old ones were, or were not before verification looked."""
 
 
-Sabotage = Literal["", "drain beside copy", "no capture"]
+Sabotage = Literal["", "drain beside copy", "no capture", "old snapshots ignored"]
 
 
 STARTS = (
@@ -138,6 +143,7 @@ class World:
         self.sessions = [
             psycopg.connect(url, options="-c lock_timeout=20ms -c statement_timeout=2s") for _ in range(SESSIONS)
         ]
+        self.old = OldSession(url)
         settings, run_id = self.rebuild.settings, self.rebuild.run_id
         self.workers = [SteppedWorker(settings, run_id, f"replank worker {n}") for n in range(WORKERS)]
 
@@ -150,6 +156,7 @@ class World:
             worker.close()
         for session in self.sessions:
             session.close()
+        self.old.close()
         self.rebuild.close()
 
     def do(self, action: Action) -> None:
@@ -200,6 +207,7 @@ class World:
         for one in self.rebuild.sets:
             if one.swapped_at is not None and one.set_no not in self.seen:
                 self.seen.add(one.set_no)
+                self.old.look(without={"c"} if self.truncated else set())
                 self.check([each.spec.name for each in self.rebuild.tables if each.set_no == one.set_no])
 
     @property
@@ -220,6 +228,12 @@ class World:
         with contextlib.suppress(errors.LockNotAvailable):
             session.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(list(TABLES)[action.x % len(TABLES)])))
         session.autocommit = False
+
+    def _snapshot(self, _: Action) -> None:
+        self.old.begin()
+
+    def _look(self, _: Action) -> None:
+        self.old.look(without={"c"} if self.truncated else set())
 
     def _restart(self, _: Action) -> None:
         self.rebuild.restart_coordinator()
@@ -260,9 +274,11 @@ class World:
             (session.commit if commits else session.rollback)()
         for worker in self.workers:
             worker.finish()
-        for _ in range(200):
+        for turn in range(200):
             if self.swapped:
                 break
+            if turn == OLD_TURNS:
+                self._look(Action(what="look"))
             if self.rebuild.run.state is not RunState.RUNNING:
                 raise Wrong(self.rebuild.why())
             self._turn(Action(what="turn"))
