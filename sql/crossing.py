@@ -26,10 +26,10 @@ from replank.errors import TryAgain
 from sql.connection import Connection, apply_settings, run
 from sql.hold_clock import HoldClock
 from sql.lock_traffic import Snapshot, holders, queue_behind, snapshots, still_held
-from sql.moment import Choice, Traffic
+from sql.moment import Traffic
 
-LOOK_S = 0.1
-WATCH_S = 0.04
+LOOK_S = 0.05
+WATCH_S = 0.025
 SHORT_S = 0.005
 LONGEST_LOOK_S = 2.0
 MOST_NAMED = 5
@@ -93,14 +93,13 @@ class Crossing:
         before = snapshots(self.second, self.first) if self.plan.wait_for_snapshots else []
         wait_s = self.plan.lock_wait_s
         until = time.monotonic() + min(LONGEST_LOOK_S, wait_s)
-        choice = Choice()
         while True:
             now = time.monotonic()
             present = holders(self.second, self.first, self.oids)
             self.plan.traffic.note(present, now=now)
             before = still_held(before, snapshots(self.second, self.first)) if before else []
             chance = self.plan.traffic.chance(present, wait_s)
-            if not before and choice.is_good(chance):
+            if not before and self.plan.traffic.is_good(chance):
                 break
             if now > until:
                 self._refuse_old(before)

@@ -42,7 +42,7 @@ PASSES = 4
 SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
 
-TRIES_S = 5.0
+TRIES_S = 8.0
 """So long one attempt goes on trying after it gave way to others."""
 
 REST = 2.0

@@ -12,10 +12,13 @@ REMEMBERED = 200
 GAP_S = 0.5
 """Between two looks that are further apart than this a transaction may have lasted for any time."""
 
-FIRST_LOOKS = 5
-"""So many moments are looked at; then the first that is as good as the best of them is taken."""
-
 GOOD = 0.9
+BEST = 0.9
+"""A moment is taken that is better than nine of ten that were seen lately; to look costs nobody anything."""
+SEEN_LATELY = 300
+FIRST_LOOKS = 8
+"""So many are seen before one is compared with them."""
+
 TOO_OLD = 0.1
 """Where one transaction alone leaves a smaller chance than this, nobody is made to wait for nothing."""
 
@@ -35,6 +38,7 @@ class Traffic:
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _open: dict[tuple[int | None, str | None], Holder] = field(default_factory=dict)
     _looked_at: float = float("-inf")
+    _chances: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN_LATELY))
 
     def note(self, present: Sequence[Holder], *, now: float) -> None:
         """Remember a look, made at `now` on a clock that only goes on."""
@@ -61,6 +65,12 @@ class Traffic:
         ended = sum(each.tables == holder.tables and each.seconds <= holder.seconds + wait_s for each in alike)
         return (ended + _unknown(holder, wait_s)) / (len(alike) + 1)
 
+    def is_good(self, chance: float) -> bool:
+        """Whether this is a moment to begin, among those that come by."""
+        lately = sorted(self._chances)
+        self._chances.append(chance)
+        return chance >= GOOD or (len(lately) >= FIRST_LOOKS and chance >= lately[int(BEST * len(lately))])
+
     def is_stuck(self, holder: Holder, wait_s: float) -> bool:
         """Whether it is not likely to end within `wait_s`, whatever it does."""
         longer = [each for each in self.ended if each.seconds > holder.seconds]
@@ -70,19 +80,3 @@ class Traffic:
 
 def _unknown(holder: Holder, wait_s: float) -> float:
     return wait_s / (wait_s + holder.seconds)
-
-
-@dataclass(kw_only=True)
-class Choice:
-    """Looks for a good moment among those that come: five are looked at, then the first as good is taken."""
-
-    best: float = -1.0
-    looks: int = 0
-
-    def is_good(self, chance: float) -> bool:
-        """Whether to begin now."""
-        if chance >= GOOD or (self.looks >= FIRST_LOOKS and chance >= self.best):
-            return True
-        self.best = max(self.best, chance)
-        self.looks += 1
-        return False

@@ -9,10 +9,14 @@ import pytest
 from equipment.attacks import Attack
 from psycopg import sql
 
+from producer.audit.check import structural_findings
+from producer.resolution import PlanFile, resolve
 from producer.rollback import roll_back
 from replank.errors import NeedsPerson, TryAgain
+from replank.plan import DatabasePlan, OptionsPlan, Plan
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings
+from sql.connection import connect
 from sql.cutover import CutoverLimits, cut_over
 from sql.ledger import tables
 from sql.moment import Traffic
@@ -106,6 +110,25 @@ def test_a_swap_that_would_hold_its_locks_too_long_asks_for_none(
     app.execute("DROP EVENT TRIGGER slow")
     rebuild.finish()
     attack.record("no lock was asked for; the option is named")
+
+
+def test_check_says_that_the_locks_would_be_held_too_long(
+    app: psycopg.Connection, slow: Callable[[str], None], database: Url
+) -> None:
+    plan = Plan(
+        database=DatabasePlan(name=app.info.dbname),
+        options=OptionsPlan(cutover_hold_budget_ms=500),
+        tables=tuple(one.planned for one in _create(app)),
+    )
+    file = PlanFile(plan=plan, source="plan.toml", text="")
+
+    def codes() -> list[str]:
+        with connect(database, name="check") as connection:
+            return [f.code for f in structural_findings(connection, file, resolve(connection, file))]
+
+    assert "hold_forecast" not in codes()
+    slow("replank_next%")
+    assert "hold_forecast" in codes()
 
 
 @pytest.mark.attack("C9", "an event trigger that is slow for the swap's statements alone")
