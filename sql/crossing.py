@@ -230,8 +230,11 @@ class Crossing:
     def _in_the_way(self) -> str:
         asked_at = self._asked_at if self._asked_at is not None else time.monotonic()
         waited_s = time.monotonic() - asked_at
-        present = [h for h in holders(self.second, self.first, self.oids) if h.seconds >= waited_s]
-        return "the locks were not granted in time; they are held by: " + (_named(present) or "(gone meanwhile)")
+        present = holders(self.second, self.first, self.oids)
+        lasting = [holder for holder in present if holder.seconds >= waited_s]
+        if present and not lasting:
+            return f"the locks were not granted in time: one short transaction after another, now {_named(present)}"
+        return "the locks were not granted in time; they are held by: " + (_named(lasting) or "(gone meanwhile)")
 
     def _left_ms(self, until: float) -> int:
         return max(1, int((until - time.monotonic()) * 1000))
