@@ -32,6 +32,8 @@ LOOK_S = 0.05
 WATCH_S = 0.025
 SHORT_S = 0.005
 LONGEST_LOOK_S = 2.0
+SNAPSHOTS_S = 0.3
+"""So long writers wait for the end of a statement that may have nothing to do with them."""
 MOST_NAMED = 5
 
 
@@ -83,6 +85,8 @@ class Crossing:
     drained: int = 0
     """Rows that were drained while writers waited."""
     chance: float | None = None
+    _drained_late: bool = False
+    """Whether rows were drained after we had looked who holds a snapshot."""
     _asked_at: float | None = None
     _waited_since: float | None = None
     clock: HoldClock | None = None
@@ -109,7 +113,7 @@ class Crossing:
         if stuck:
             raise AttemptMissed("no lock was asked for: the tables are held by " + _named(stuck))
         self.chance = chance
-        self.drain()
+        self._drained_late = self.drain() > 0
 
     def take_locks(self) -> None:
         """In the first session's transaction. Raises AttemptMissed; the caller's transaction ends with it."""
@@ -117,8 +121,8 @@ class Crossing:
         until = self._asked_at + self.plan.lock_wait_s
         self._granted(self.gate, until)
         self._drain_gated(until)
-        if self.drained and self.plan.wait_for_snapshots:
-            self._wait_for_snapshots(until)
+        if (self.drained or self._drained_late) and self.plan.wait_for_snapshots:
+            self._wait_for_snapshots(min(until, time.monotonic() + SNAPSHOTS_S))
         self._granted(self.lock, until)
         self.clock = HoldClock(connection=self.first, budget_ms=self.plan.hold_ms)
         self.clock.begin()
@@ -174,7 +178,7 @@ class Crossing:
             )
 
     def _wait_for_snapshots(self, until: float) -> None:
-        """Those taken before the drain that has just committed; not of sessions that wait for us by now."""
+        """Those taken before the last drain has committed; not of sessions that wait for us by now."""
         before = snapshots(self.second, self.first)
         while True:
             queue = self._watch()

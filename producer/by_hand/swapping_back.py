@@ -11,7 +11,7 @@ from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, block, lines, said
+from sql.by_hand import COUNT, SNAPSHOTS, block, lines, said, until_snapshots_end
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
@@ -67,6 +67,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"
     )
+    ended = [until_snapshots_end(attempts=options.cutover_attempts)] if options.old_snapshots == "wait" else []
     return block(
         "\n".join(
             [
@@ -78,6 +79,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 drained,
                 f"  EXIT WHEN replank_logged <= {SHORT_LOG};\nEND LOOP;",
                 "COMMIT;",
+                *ended,
                 "-- The last drain and the swap, under the lock:",
                 f"BEGIN\n{lock}\n{counted}",
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
@@ -91,5 +93,5 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "END LOOP;",
             ]
         ),
-        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_attempt int := 0;",
+        declare=f"{COUNT}\n{SNAPSHOTS}\n  replank_logged bigint;\n  replank_attempt int := 0;",
     )

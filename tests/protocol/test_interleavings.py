@@ -147,10 +147,12 @@ def test_the_same_game_finds_a_broken_protocol(
     if sabotage == "old snapshots ignored":
         monkeypatch.setattr(crossing, "snapshots", lambda _second, _first: [])
     source = random.Random(20240331)
-    early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
+    starts = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
+    if sabotage == "old snapshots ignored":
+        starts = [TableState.READY]
     for _ in range(CONTROL_EXAMPLES):
         try:
-            play(postgres, worlds(source.choice(early)), _random_play(source), [True] * SESSIONS, sabotage)
+            play(postgres, worlds(source.choice(starts)), _random_play(source), [True] * SESSIONS, sabotage)
         except Wrong:
             return
     pytest.fail(f"{CONTROL_EXAMPLES} games and nothing found")
