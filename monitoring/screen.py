@@ -37,6 +37,7 @@ def render(status: Status) -> RenderableType:
         *_steps(status),
         _Tables(status=status),
         *_aside(status),
+        *_cutovers(status),
         *_caches(status),
         *_problems(status),
     )
@@ -195,6 +196,22 @@ def _caches(status: Status) -> list[RenderableType]:
         shown.append(line)
     hits = rates(status.caches.before, status.caches.after)
     return [*shown, Text(f"blocks of the tables found in memory: {hits}")] if hits else shown
+
+
+def _cutovers(status: Status) -> list[RenderableType]:
+    """A line for each set whose cutover was tried: what it cost others."""
+    shown: list[RenderableType] = []
+    for one in status.sets[:SHOWN_TABLES]:
+        if not one["swapped"] and not one["attempts"]:
+            continue
+        line = Text(f"set {one['set']} ")
+        line.append("swapped" if one["swapped"] else "not swapped yet", style="green" if one["swapped"] else "yellow")
+        line.append(f"  {one['attempts']} attempts missed")
+        line.append("" if one["chance"] is None else f"  chance of the last one {one['chance']:.0%}")
+        longest_ms = one["longest_wait_ms"]
+        line.append("" if longest_ms is None else f"  nobody waited longer than {longest_ms:.0f} ms")
+        shown.append(line)
+    return shown
 
 
 def _problems(status: Status) -> list[RenderableType]:

@@ -174,9 +174,12 @@ def read_status(connection: Connection) -> Status:
                 "problem": s.problem,
                 "lock_wait_ms": s.lock_wait_ms,
                 "lock_hold_ms": s.lock_hold_ms,
+                "chance": s.chance,
+                "longest_wait_ms": s.longest_wait_ms,
                 "returned": s.returned_at is not None,
                 "back_wait_ms": s.back_wait_ms,
                 "back_hold_ms": s.back_hold_ms,
+                "back_longest_wait_ms": s.back_longest_wait_ms,
             }
             for s in sets
         ),

@@ -5,13 +5,15 @@ Every method looks at the ledger and does at most one step, like `producer.stage
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import psycopg
 import structlog
 from psycopg import errors, sql
 
+from producer.attempt_pause import pause_s
 from producer.cache_order import may_begin
 from producer.cache_resolution import cache_spec, measure, swapped_names
 from producer.gates.holding import Window, anytime, closing
@@ -33,11 +35,11 @@ from sql.cutover import CutoverLimits
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache
 from sql.ledger.job_looks import Unfinished
+from sql.moment import Traffic
 
 log = structlog.get_logger()
 
 PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
-LONGEST_WAIT_S = 30.0
 MOST_GENERATIONS = 8
 """How often the contents are built anew because somebody changes the table's definition meanwhile."""
 
@@ -54,6 +56,8 @@ class Caching(Turn):
     held: bool
     """The swap of cache tables waits for `replank cutover`."""
     window: Window = anytime
+    traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    """By cache: what has been seen of the transactions that are in the way."""
 
     def advance(self, cache: Cache, everyone: Sequence[Cache], unfinished: Unfinished | None) -> bool:
         """Do the cache's next step if its barrier is open. True if anything was done."""
@@ -66,7 +70,7 @@ class Caching(Turn):
         except DefinitionChanged as error:
             self._start_anew(cache, str(error))
         except TryAgain as error:
-            self._later(cache, str(error))
+            self._later(cache, str(error), error)
         except OutcomeUnknown as error:
             log.info("outcome unknown, asking the ledger", reason=str(error))
         except (NeedsPerson, WrongUse) as error:
@@ -167,17 +171,17 @@ class Caching(Turn):
             self.connection,
             spec,
             cache.foreign_keys,
-            CutoverLimits(
-                lock_timeout_ms=self.options.lock_timeout_ms,
-                lock_budget_ms=self.options.cutover_lock_budget_ms,
-                hold_budget_ms=self.options.cutover_hold_budget_ms,
-                max_log_rows=self.options.cutover_log_rows,
-            ),
+            CutoverLimits.of(self.options),
             autovacuum_before=before,
+            traffic=self.traffic[f"cache {cache.cache_no}"],
             write_ledger=lambda: self._write_ledger(cache, has_closed),
         )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
-        self._tell(cache, f"swapped; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms")
+        self._tell(
+            cache,
+            f"swapped; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms; nobody waited longer than "
+            f"{times.application_wait_ms:.1f} ms",
+        )
         return True
 
     def _wait_for_window(self, cache: Cache, reason: str) -> None:
@@ -243,8 +247,8 @@ class Caching(Turn):
             return
         self._tell(cache, f"its definition was changed ({changed}); its contents are built anew")
 
-    def _later(self, cache: Cache, problem: str) -> None:
-        wait = min(0.2 * 1.4**cache.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())
+    def _later(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
+        wait = pause_s(cache.attempts, missed, self.random_source)
         tried = caches.postpone_cache(self.connection, cache, delay_s=wait, problem=f"cache {cache.name}: {problem}")
         ready = cache.state is CacheState.READY
         if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):

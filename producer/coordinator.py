@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -37,6 +38,7 @@ from sql.ledger.job_looks import Unfinished
 from sql.ledger.restraints import FREED_BY, Restraint
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import RunTable
+from sql.moment import Traffic
 
 log = structlog.get_logger()
 
@@ -66,6 +68,7 @@ class Coordinator:
     _last_sweep: float = 0.0
     _last_measure: float = 0.0
     _past_gates: bool = False
+    _traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
 
     def drive(self) -> Run:
         """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
@@ -186,6 +189,7 @@ class Coordinator:
             snapshots=snapshots,
             random_source=self.random_source,
             window=lambda: window_now(self.connection, run),
+            traffic=self._traffic,
         )
         for conversion_set in tables.read_sets(self.connection, run.run_id):
             members = [table for table in present if table.set_no == conversion_set.set_no]
@@ -219,6 +223,7 @@ class Coordinator:
             rebuilt=frozenset(table.spec.full_name for table in present if table.spec.method == "rebuild"),
             held=run.hold_cutover,
             window=lambda: window_now(self.connection, run),
+            traffic=self._traffic,
         )
         everyone = caches.read_caches(self.connection, run.run_id)
         unfinished = caches.unfinished(self.connection, run.run_id)

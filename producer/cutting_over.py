@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import psycopg
 import structlog
 from psycopg import errors, sql
 
+from producer.attempt_pause import pause_s
 from producer.gates.holding import Window, anytime, closing
 from producer.turn import Turn
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
@@ -17,9 +19,11 @@ from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.change_log import log_table
 from sql.connection import Connection, value
+from sql.crossing import AttemptMissed
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
 from sql.ledger import job_looks, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.moment import Traffic
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
 from sql.reverse_capture import published
@@ -38,14 +42,14 @@ PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCancele
 
 OF_ROWS = (errors.DataError, errors.IntegrityError)
 
-LONGEST_WAIT_S = 30.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class CuttingOver(Turn):
     """Cuts sets over, one at a time, while `window` says that they may."""
 
     window: Window = anytime
+    traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    """By set: what has been seen of the transactions that are in the way."""
 
     def advance(
         self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Container[int], *, held: bool
@@ -113,7 +117,7 @@ class CuttingOver(Turn):
         try:
             times = self._swap(conversion_set, members, has_closed)
         except TryAgain as error:
-            self._later(conversion_set, members, str(error))
+            self._later(conversion_set, members, str(error), error)
         except PASSING as error:
             if self.connection.closed:
                 raise
@@ -127,10 +131,18 @@ class CuttingOver(Turn):
             if not self._find_rows(conversion_set, members, error):
                 self._give_up(conversion_set, members, _said(error))
         else:
-            tables.set_lock_times(self.connection, conversion_set, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
+            tables.set_lock_times(
+                self.connection,
+                conversion_set,
+                wait_ms=times.wait_ms,
+                hold_ms=times.hold_ms,
+                longest_wait_ms=times.application_wait_ms,
+                chance=times.chance,
+            )
             self._say(
                 conversion_set,
-                f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms",
+                f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms; "
+                f"nobody waited longer than {times.application_wait_ms:.1f} ms",
             )
             self._say_aside(members)
             self._say_old_sessions(conversion_set)
@@ -177,13 +189,9 @@ class CuttingOver(Turn):
             self.connection,
             specs,
             conversion_set.foreign_keys,
-            CutoverLimits(
-                lock_timeout_ms=self.options.lock_timeout_ms,
-                lock_budget_ms=self.options.cutover_lock_budget_ms,
-                hold_budget_ms=self.options.cutover_hold_budget_ms,
-                max_log_rows=self.options.cutover_log_rows,
-            ),
+            CutoverLimits.of(self.options),
             autovacuum_before=before,
+            traffic=self.traffic[f"set {conversion_set.set_no}"],
             write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
             reverse_capture=self.options.reverse_capture,
         )
@@ -214,9 +222,22 @@ class CuttingOver(Turn):
                 "compare one with a parameter, fail until the session ends: let the application reconnect.",
             )
 
-    def _later(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
-        wait = min(0.2 * 1.4**conversion_set.attempts, LONGEST_WAIT_S) * (0.5 + self.random_source.random())
-        tried = tables.postpone_set(self.connection, conversion_set, delay_s=wait, problem=problem)
+    def _later(
+        self,
+        conversion_set: ConversionSet,
+        members: Sequence[RunTable],
+        problem: str,
+        missed: TryAgain | None = None,
+    ) -> None:
+        known = missed if isinstance(missed, AttemptMissed) else None
+        tried = tables.postpone_set(
+            self.connection,
+            conversion_set,
+            delay_s=pause_s(conversion_set.attempts, missed, self.random_source),
+            problem=problem,
+            chance=known.chance if known else None,
+            longest_wait_ms=known.application_wait_ms if known else 0.0,
+        )
         self._say(conversion_set, f"attempt {tried} missed: {problem}")
         if tried >= self.options.cutover_attempts:
             self._give_up(

@@ -8,11 +8,13 @@ command goes on.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from psycopg import errors
 
+from producer.attempt_pause import pause_s
 from producer.cutting_over import PASSING
 from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
 from producer.patience import Patience
@@ -23,13 +25,13 @@ from replank.states import RunState, TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.connection import Connection
+from sql.crossing import AttemptMissed
 from sql.cutover import CutoverLimits, CutoverTimes
 from sql.ledger import runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
+from sql.moment import Traffic
 from sql.swap_back import SetBack, swap_back
-
-LONGEST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class GoingBack:
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     random_source: random.Random
+    traffic: Mapping[int, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
 
     @property
     def patience(self) -> Patience:
@@ -64,20 +67,23 @@ class GoingBack:
     def _return(self, one: ConversionSet) -> None:
         """The set's tables change places; tried again while somebody holds the locks."""
         options = self.run.plan.options
+        missed: TryAgain | None
         for attempt in range(options.cutover_attempts):
             back = read_set(self.connection, self.run, one)
             try:
                 times = self._attempt(one, back)
             except TryAgain as error:
-                problem = str(error)
+                missed, problem = error, str(error)
             except PASSING as error:
-                problem = f"waiting for others: {error.diag.message_primary}"
+                missed, problem = None, f"waiting for others: {error.diag.message_primary}"
             else:
                 self._say_returned(one, back, times)
                 return
             self._note(one, f"attempt {attempt + 1} missed: {problem}")
-            wait = min(0.2 * 1.4**attempt, LONGEST_WAIT_S) * (0.5 + self.random_source.random())
-            self.sleep(wait)
+            if isinstance(missed, AttemptMissed):
+                kept_ms = missed.application_wait_ms
+                tables.set_back_times(self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms)
+            self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsPerson(
             f"set {one.set_no} was tried {options.cutover_attempts} times; {problem}. Nothing has changed places. "
             "End or wait for these sessions, then `replank rollback` again: it goes on."
@@ -97,12 +103,8 @@ class GoingBack:
             times = swap_back(
                 self.connection,
                 back,
-                CutoverLimits(
-                    lock_timeout_ms=options.lock_timeout_ms,
-                    lock_budget_ms=options.cutover_lock_budget_ms,
-                    hold_budget_ms=options.cutover_hold_budget_ms,
-                    max_log_rows=options.cutover_log_rows,
-                ),
+                CutoverLimits.of(options),
+                traffic=self.traffic[one.set_no],
                 write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
             )
             done = True
@@ -124,10 +126,16 @@ class GoingBack:
         runs.set_run_state(self.connection, self.run.run_id, RunState.ROLLING_BACK, "an operator goes back")
 
     def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
-        tables.set_back_times(self.connection, one, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
+        tables.set_back_times(
+            self.connection,
+            one,
+            wait_ms=times.wait_ms,
+            hold_ms=times.hold_ms,
+            longest_wait_ms=times.application_wait_ms,
+        )
         words = (
             f"{len(back.pairs)} past tables are live again; lock waited for {times.wait_ms:.1f} ms, held "
-            f"{times.hold_ms:.1f} ms"
+            f"{times.hold_ms:.1f} ms; nobody waited longer than {times.application_wait_ms:.1f} ms"
         )
         self._note(one, words)
 

@@ -37,9 +37,12 @@ class OptionsPlan(Strict):
     """Limits of one run. Every name carries its unit."""
 
     lock_timeout_ms: int = Field(default=200, ge=10, le=10_000)
-    cutover_lock_budget_ms: int = Field(default=500, ge=50, le=60_000)
+    cutover_wait_ms: int = Field(default=2_000, ge=50, le=60_000)
+    """The longest that a swap may keep any other session waiting, from asking for its locks on."""
     cutover_hold_budget_ms: int = Field(default=2_000, ge=50, le=60_000)
-    cutover_attempts: int = Field(default=60, ge=1)
+    cutover_attempts: int = Field(default=120, ge=1)
+    old_snapshots: Literal["wait", "ignore"] = "wait"
+    """Whether a swap waits for sessions whose snapshot is older than the newest rows of the new tables."""
     capture_attempts: int = Field(default=120, ge=1)
     max_jobs_in_flight: int = Field(default=16, ge=1, le=1_000)
     chunk_mb: int | None = Field(default=None, ge=1, le=10_000)

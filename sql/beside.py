@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -138,14 +139,20 @@ def moved_views(views: Sequence[View]) -> list[sql.Composable]:
     return [sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(name, sql.Identifier(to)) for name, to in moves]
 
 
-def lock_script(connection: Connection, views: Sequence[View], tables: Sequence[tuple[str, str]]) -> sql.Composable:
+def lock_script(
+    connection: Connection,
+    views: Sequence[View],
+    tables: Sequence[tuple[str, str]],
+    *,
+    mode: LiteralString = "ACCESS EXCLUSIVE",
+) -> sql.Composable:
     """Locks views before tables, the outer views first, as every query does: else each reader were a deadlock.
 
     LOCK itself would take a view's tables with it, in its own order: a change of owner that changes
-    nothing takes the same lock on the view alone.
+    nothing takes the same lock on the view alone. `mode` is that of the tables.
     """
     names = sql.SQL(", ").join(sql.Identifier(*name) for name in parents_first(connection, tables))
-    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names)
+    lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode))
     if not views:
         return lock
     first = [

@@ -69,6 +69,37 @@ def lock_patiently(lock: sql.Composable, *, attempts: int) -> str:
     )
 
 
+SNAPSHOTS = "  replank_snapshots text[];\n  replank_left text;\n  replank_looks int := 0;"
+"""What `until_snapshots_end` declares."""
+
+_HELD = (
+    "FROM pg_stat_activity AS a WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL"
+    " AND a.pid <> pg_backend_pid() AND a.application_name NOT LIKE 'replank %'"
+    " AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')"
+    " AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum AS v WHERE v.pid = a.pid)"
+)
+_SNAPSHOT = "concat_ws(' ', a.pid, a.xact_start, a.backend_xmin)"
+
+
+def until_snapshots_end(*, attempts: int) -> str:
+    """Statements that wait, without a lock, until every snapshot has ended that is held now, as `sql.crossing` does.
+
+    What was drained before is then seen by all. Ends the script after so many looks, naming the sessions.
+    """
+    words = "sessions hold snapshots that would not see the newest rows of the new tables; end them or wait for them: "
+    return (
+        f"  PERFORM pg_stat_clear_snapshot();\n  SELECT array_agg({_SNAPSHOT}) INTO replank_snapshots {_HELD};\n"
+        "  LOOP\n    PERFORM pg_stat_clear_snapshot();\n"
+        f"    SELECT string_agg('pid ' || a.pid, ', ') INTO replank_left {_HELD}\n"
+        f"       AND {_SNAPSHOT} = ANY (replank_snapshots);\n"
+        "    EXIT WHEN replank_left IS NULL;\n    replank_looks := replank_looks + 1;\n"
+        "    IF replank_looks = 1 THEN RAISE NOTICE 'waiting for snapshots of %', replank_left; END IF;\n"
+        f"    IF replank_looks >= {int(attempts)} THEN\n"
+        f"      RAISE EXCEPTION USING MESSAGE = '{words}' || replank_left;\n    END IF;\n"
+        "    PERFORM pg_sleep(least(0.2 * replank_looks, 2));\n  END LOOP;"
+    )
+
+
 def refuse_if(condition: sql.Composable, words: str) -> str:
     """Ends the script with these words where the condition holds."""
     message = sql.Literal(words.replace("%", "%%")).as_string(None)

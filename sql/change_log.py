@@ -15,7 +15,10 @@ ANALYZE_FROM_ROWS = 5_000
 """From this many log rows on, statistics pay for themselves in the joins' plans."""
 
 FEW_KEYS: Mapping[str, str] = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""A short log has no fresh statistics: go by the indexes, never through a whole table."""
+"""A short log has no fresh statistics: go by the indexes, never through a whole table. For the drain's own statements
+only: what else runs in its transaction (a view's query, an event trigger) would be planned by them too."""
+
+MANY_KEYS: Mapping[str, str] = {"work_mem": "64MB"}
 
 
 def log_table(spec: TableSpec) -> sql.Identifier:

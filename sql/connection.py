@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
@@ -88,6 +88,28 @@ def apply_settings(connection: Connection, settings: Mapping[str, str], *, local
         sql.SQL("pg_catalog.set_config({}, {}, {})").format(name, value, local) for name, value in settings.items()
     )
     connection.execute(sql.SQL("SELECT {}").format(calls))
+
+
+@contextmanager
+def locally(connection: Connection, settings: Mapping[str, str]) -> Iterator[None]:
+    """Settings for the statements of this block; what comes after it in the same transaction has its own back.
+
+    An error needs no undoing: the transaction or savepoint that it ends takes the settings with it.
+    """
+    if not settings:
+        yield
+        return
+    before = present_settings(connection, settings)
+    apply_settings(connection, settings, local=True)
+    yield
+    apply_settings(connection, before, local=True)
+
+
+def present_settings(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """What settings are now, by name."""
+    wanted = list(names)
+    asked = sql.SQL(", ").join(sql.SQL("pg_catalog.current_setting({})").format(name) for name in wanted)
+    return dict(zip(wanted, connection.execute(sql.SQL("SELECT {}").format(asked)).fetchall()[0], strict=True))
 
 
 @contextmanager

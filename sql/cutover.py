@@ -9,25 +9,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg import errors, sql
 
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.plan import OptionsPlan
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, keep_plans, run, value
+from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
+from sql.hold_clock import one_statement
+from sql.hold_forecast import statement_ms, statements_in, too_long
 from sql.inheritance import link_next
 from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
+from sql.moment import Traffic
 from sql.named import query
+from sql.next_table import next_table
 from sql.one_snapshot import one_snapshot
 from sql.reverse_capture import prepare_capture, switched_on
+from sql.second_session import second_session
 from sql.settling import settle
 from sql.shapes import refuse_changed_shapes
 from sql.swap_script import swap_script
@@ -36,33 +44,63 @@ PASSES = 4
 SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
 
+TRIES_S = 8.0
+"""So long one attempt goes on trying after it gave way to others."""
+
+REST = 2.0
+"""They are left alone for so many times as long as they were kept waiting."""
+
 ForeignKeyDocument = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutoverLimits:
-    """How long the cutover may wait for its locks and hold them, in milliseconds."""
+    """How long the cutover may wait for its locks and hold them, in milliseconds.
+
+    `lock_timeout_ms` is for what is made before; nobody waits longer than `wait_ms` for the swap itself.
+    """
 
     lock_timeout_ms: int
-    lock_budget_ms: int
+    wait_ms: int
     hold_budget_ms: int
     max_log_rows: int
+    wait_for_snapshots: bool = True
+
+    @classmethod
+    def of(cls, options: OptionsPlan) -> CutoverLimits:
+        return cls(
+            lock_timeout_ms=options.lock_timeout_ms,
+            wait_ms=options.cutover_wait_ms,
+            hold_budget_ms=options.cutover_hold_budget_ms,
+            max_log_rows=options.cutover_log_rows,
+            wait_for_snapshots=options.old_snapshots == "wait",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutoverTimes:
-    """`wait_ms`: from asking for the locks until they were granted; `hold_ms`: until commit returned."""
+    """`wait_ms`: from asking for the locks until all were granted; `hold_ms`: from then until commit returned.
+
+    `application_wait_ms` is the longest that another session waited, at most; `chance` that of the moment.
+    """
 
     wait_ms: float
     hold_ms: float
+    application_wait_ms: float
+    chance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What was read and composed before the lock: `lock` and `swap` are scripts, `oids` those of all they touch."""
+    """What was read and composed before the lock: three scripts, and the oids of all they touch.
 
+    `gate` keeps writers out and lets readers go on. `each_ms` is what one statement of `swap` takes, about.
+    """
+
+    gate: sql.Composable
     lock: sql.Composable
     swap: sql.Composable
+    each_ms: float
     oids: list[int]
     functions: list[int]
 
@@ -84,66 +122,126 @@ def cut_over(
     *,
     autovacuum_before: Mapping[str, str | None],
     write_ledger: Callable[[int], None],
+    traffic: Traffic,
     reverse_capture: bool = False,
 ) -> CutoverTimes:
     """Swap the set. `write_ledger(rows)` says so in the ledger, inside the same transaction.
 
-    With `reverse_capture`, what changes in the new tables is logged from the commit on. Raises TryAgain if a lock or
-    a budget was missed (nothing changed), NeedsPerson if the live tables are not what they were, OutcomeUnknown if the
-    connection was lost at COMMIT.
+    `traffic` is what earlier attempts have seen of the transactions that are in the way. With `reverse_capture`, what
+    changes in the new tables is logged from the commit on. Raises TryAgain if a lock or a budget was missed (nothing
+    changed), NeedsPerson if the live tables are not what they were, OutcomeUnknown if the connection was
+    lost at COMMIT.
     """
     keep_plans(connection)
     prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before, reverse_capture=reverse_capture)
     stamp = stamp_of(connection, prepared)
     refuse_changed_shapes(connection, specs)
     refuse_renamed_values(connection, specs)
-    _drain_shortly_before(connection, specs)
 
-    def under_lock() -> None:
-        drained = _last_drain(connection, specs, limits)
+    def under_lock(crossing: Crossing) -> None:
+        drained = _last_drain(connection, specs, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             # Something wrote the catalogue since we looked; only now is a full look worth its time.
             refuse_changed_shapes(connection, specs)
-        script(connection, prepared.swap)
-        write_ledger(drained)
+        crossing.check()
+        run(connection, one_statement(prepared.swap))
+        crossing.check()
+        write_ledger(drained + crossing.drained)
 
-    return change_places(connection, prepared, limits, under_lock)
+    with second_session(connection) as second:
+        _drain_shortly_before(second, specs)
+        drain = partial(_drain_all, second, specs)
+        drain_gated = partial(_drain_all, second, specs, limits.max_log_rows)
+        crossing = crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated)
+        return change_places(crossing, under_lock)
 
 
-def change_places(
-    connection: Connection, prepared: Prepared, limits: CutoverLimits, under_lock: Callable[[], None]
-) -> CutoverTimes:
-    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`."""
+def crossing_of(
+    first: Connection,
+    second: Connection,
+    prepared: Prepared,
+    limits: CutoverLimits,
+    traffic: Traffic,
+    drain: Callable[[], int],
+    drain_gated: Callable[[], int],
+) -> Crossing:
+    """One attempt at the locks of what is prepared. Raises AttemptMissed where they would be held too long."""
+    statements = statements_in(prepared.swap)
+    words = too_long(statements, prepared.each_ms, limits.hold_budget_ms)
+    if words:
+        raise AttemptMissed(f"no lock was asked for: {words}")
+    plan = CrossingPlan(
+        wait_ms=limits.wait_ms,
+        hold_ms=limits.hold_budget_ms,
+        forecast_ms=statements * prepared.each_ms,
+        wait_for_snapshots=limits.wait_for_snapshots,
+        traffic=traffic,
+    )
+    return Crossing(
+        first=first,
+        second=second,
+        oids=prepared.oids,
+        gate=prepared.gate,
+        lock=prepared.lock,
+        plan=plan,
+        drain=drain,
+        drain_gated=drain_gated,
+    )
+
+
+def change_places(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
+    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`.
+
+    Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little.
+    """
+    until, longest_ms = time.monotonic() + TRIES_S, 0.0
+    while True:
+        try:
+            return _change_places(crossing, under_lock, longest_ms)
+        except GaveWay as missed:
+            longest_ms = max(longest_ms, missed.application_wait_ms)
+            rest_s = REST * missed.application_wait_ms / 1000
+            if time.monotonic() + rest_s > until:
+                raise GaveWay(str(missed), chance=missed.chance, application_wait_ms=longest_ms) from None
+            time.sleep(rest_s)
+            crossing = crossing.again()
+
+
+def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], longest_ms: float) -> CutoverTimes:
+    connection = crossing.first
+    crossing.wait_for_moment()
     reached_commit = False
     started = time.monotonic()
-    locked = started
     try:
         with connection.transaction():
             say_read_committed(connection)
-            _lock(connection, prepared, limits)
-            locked = time.monotonic()
+            crossing.take_locks()
             require_read_committed(connection)
-            under_lock()
+            under_lock(crossing)
+            crossing.check()
             reached_commit = True
+    except AttemptMissed:
+        raise
+    except TryAgain as error:
+        raise crossing.missed(str(error)) from None
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
-        waited_s = None if locked > started else time.monotonic() - started
-        raise TryAgain(_missed(connection, prepared.oids, waited_s, error)) from None
+        raise crossing.missed(crossing.why(error)) from None
+    except (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout) as error:
+        if reached_commit:
+            raise OutcomeUnknown(f"the cutover's session was ended at its COMMIT: {error}") from None
+        raise crossing.missed(crossing.why(error)) from None
     except psycopg.OperationalError as error:
         # The server's farewell may be read before the connection is seen to be closed.
         cut_off = connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
         if cut_off and reached_commit:
             raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
         raise
-    ended = time.monotonic()
-    return CutoverTimes(wait_ms=(locked - started) * 1000, hold_ms=(ended - locked) * 1000)
-
-
-def _lock(connection: Connection, prepared: Prepared, limits: CutoverLimits) -> None:
-    """All locks at once, in one order. lock_timeout counts for each lock anew, so the whole is bounded too."""
-    waits = {"lock_timeout": f"{limits.lock_timeout_ms}ms", "statement_timeout": f"{limits.lock_budget_ms}ms"}
-    apply_settings(connection, {**waits, "synchronous_commit": "on"}, local=True)
-    run(connection, prepared.lock)
-    apply_settings(connection, {"statement_timeout": f"{limits.hold_budget_ms}ms"}, local=True)
+    return CutoverTimes(
+        wait_ms=(crossing.granted_at - started) * 1000,
+        hold_ms=(time.monotonic() - crossing.granted_at) * 1000,
+        application_wait_ms=max(longest_ms, crossing.application_wait_ms()),
+        chance=crossing.chance,
+    )
 
 
 def _prepare(
@@ -164,9 +262,12 @@ def _prepare(
     _build_views(connection, specs, dependents, lock_timeout_ms=limits.lock_timeout_ms)
     names = locked_tables(specs, foreign_keys)
     swap = swap_script(connection, specs, foreign_keys, autovacuum_before, dependents)
+    built = [next_table(heap) for spec in specs for heap in spec.next_heaps]
     return Prepared(
+        gate=lock_script(connection, dependents.views, names, mode="SHARE ROW EXCLUSIVE"),
         lock=lock_script(connection, dependents.views, names),
         swap=sql.SQL(";\n").join([swap, *(switched_on(connection, spec) for spec in captured)]),
+        each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         oids=[*table_oids(connection, names), *(view.oid for view in dependents.views)],
         functions=dependents.function_oids,
     )
@@ -202,57 +303,63 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
     """Leave the last drain next to nothing to do, and its statements planned."""
     for _ in range(PASSES):
         started = time.monotonic()
-        for spec in specs:
-            with one_snapshot(connection):
-                quarantines.hold(connection, [spec], patient=False)
-                _drain_equal(connection, spec, specs)
+        _drain_all(connection, specs)
         if time.monotonic() - started < SHORT_PASS_S:
             return
 
 
-def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> None:
+def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | None = None) -> int:
+    """One pass over all logs, each in a transaction of its own. Returns the number of log rows.
+
+    Raises TryAgain where there are more than `most`: writers wait meanwhile.
+    """
+    if most is not None:
+        refuse_long_logs(_logged(connection, specs), most)
+    drained = 0
+    for spec in specs:
+        with one_snapshot(connection):
+            quarantines.hold(connection, [spec], patient=False)
+            drained += _drain_equal(connection, spec, specs)
+    return drained
+
+
+def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> int:
     done = drain(connection, spec, compare=True, together=together if spec.settles else ())
     if done.mismatches:
         raise NeedsPerson(
             f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was swapped. "
             "Please report this with `replank status --json`."
         )
+    return done.keys
 
 
-def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits) -> int:
-    """Drain what is still in the logs; every drained key is compared. Returns the number of log rows.
+def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: CutoverLimits, crossing: Crossing) -> int:
+    """Drain what is still in the logs: next to never anything. Every drained key is compared. Returns the log rows.
 
     Quarantine comes first, once: what it logs is drained with the rest.
     """
     settle(connection, specs, draining=None)
-    counts = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
-    )
-    counted = run(connection, counts, prepare=True).fetchall()
-    waiting = {number: count for number, count in counted if count}
-    if sum(waiting.values()) > limits.max_log_rows:
-        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
+    waiting = _logged(connection, specs)
+    refuse_long_logs(waiting, limits.max_log_rows)
     for spec in specs:
         if spec.table_no in waiting:
+            crossing.check()
             _drain_equal(connection, spec, ())
     return sum(waiting.values())
 
 
-def _missed(connection: Connection, oids: Sequence[int], waited_s: float | None, error: psycopg.Error) -> str:
-    """Why the attempt was given up. `waited_s` is None if the locks were granted."""
-    if waited_s is None:
-        return f"the work under the lock took too long ({error.diag.message_primary}); rolled back"
-    who = blockers(connection, oids, waited_s=waited_s)
-    return "the locks were not granted in time; they are held by: " + ("; ".join(who) or "(gone meanwhile)")
+def _logged(connection: Connection, specs: Sequence[TableSpec]) -> dict[int, int]:
+    """Rows in the logs of these tables, by number; those that are empty are left out."""
+    counts = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
+    )
+    return {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
 
 
-def blockers(connection: Connection, oids: Sequence[int], *, waited_s: float) -> list[str]:
-    """Who has held locks on these relations all the while that was waited, for people."""
-    return [
-        f"pid {b['pid']} ({b['application'] or 'no name'}, {b['state']}"
-        f", transaction open {b['seconds']:.1f} s): {b['query']}"
-        for b in rows(connection, query("cutover.blockers"), {"oids": list(oids), "seconds": waited_s})
-    ]
+def refuse_long_logs(waiting: Mapping[int, int], most: int) -> None:
+    """Raises TryAgain where more came in than may be drained while others wait."""
+    if sum(waiting.values()) > most:
+        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
 
 
 def table_oids(connection: Connection, names: Sequence[tuple[str, str]]) -> list[int]:

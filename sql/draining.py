@@ -17,6 +17,7 @@ from replank.table_spec import TableSpec
 from sql.change_log import (
     ANALYZE_FROM_ROWS,
     FEW_KEYS,
+    MANY_KEYS,
     keys_of,
     log_keys,
     log_table,
@@ -25,7 +26,7 @@ from sql.change_log import (
     same_key,
 )
 from sql.collisions import log_spellings, refuse_collisions
-from sql.connection import Connection, apply_settings, run
+from sql.connection import Connection, locally, run
 from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
 from sql.copying import joined_source, source
 from sql.equality import all_equal
@@ -69,18 +70,17 @@ def drain(
         return Drained(keys=0, inserted=0, truncated=False, mismatches=0)
     if truncated and spec.partitioned:
         keys += _log_vanished(connection, spec)
-    if keys >= ANALYZE_FROM_ROWS:
-        apply_settings(connection, {"work_mem": "64MB"}, local=True)
+    many = keys >= ANALYZE_FROM_ROWS
+    if many:
         connection.execute(sql.SQL("ANALYZE {}").format(log_table(spec)))
-    elif by_index:
-        apply_settings(connection, FEW_KEYS, local=True)
-    if spec.key_converted:
-        log_spellings(connection, spec)
-        refuse_collisions(connection, spec)
-    run(connection, delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
-    inserted = run(connection, insert_into_next(connection, spec), prepare=True).rowcount
-    mismatches = count_mismatches(connection, spec) if compare else 0
-    run(connection, sql.SQL("DELETE FROM {}").format(log_table(spec)), prepare=True)
+    with locally(connection, MANY_KEYS if many else FEW_KEYS if by_index else {}):
+        if spec.key_converted:
+            log_spellings(connection, spec)
+            refuse_collisions(connection, spec)
+        run(connection, delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
+        inserted = run(connection, insert_into_next(connection, spec), prepare=True).rowcount
+        mismatches = count_mismatches(connection, spec) if compare else 0
+        run(connection, sql.SQL("DELETE FROM {}").format(log_table(spec)), prepare=True)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
 
 

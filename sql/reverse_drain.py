@@ -13,8 +13,8 @@ from psycopg import errors, sql
 from replank.errors import NeedsPerson
 from replank.reference import quarantine_name
 from replank.table_spec import ColumnSpec
-from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, keys_of, log_keys
-from sql.connection import Connection, apply_settings, rows, run
+from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, MANY_KEYS, keys_of, log_keys
+from sql.connection import Connection, locally, rows, run
 from sql.conversion import column_list, converted_if_valid, row_hash, same_parent_key, type_name
 from sql.draining import Drained
 from sql.enum_texts import enum_text
@@ -51,17 +51,15 @@ def drain_back(connection: Connection, pair: Pair) -> Drained:
     if truncated:
         keys += _log_vanished(connection, pair)
     few = keys < ANALYZE_FROM_ROWS
-    if few:
-        apply_settings(connection, FEW_KEYS, local=True)
-    else:
-        apply_settings(connection, {"work_mem": "64MB"}, local=True)
+    if not few:
         connection.execute(sql.SQL("ANALYZE {}").format(back_log(pair.spec)))
     # The plan for many keys must not be the one that is kept for the lock.
-    inserted = [run(connection, statement, prepare=few).rowcount for statement in taken_back(connection, pair)][-1]
-    found = run(connection, counted_mismatches(connection, pair), prepare=few).fetchone()
-    mismatches = int(found[0]) if found else 0
-    run(connection, sql.SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
-    run(connection, sql.SQL("DELETE FROM {}").format(back_log(pair.spec)), prepare=few)
+    with locally(connection, FEW_KEYS if few else MANY_KEYS):
+        inserted = [run(connection, statement, prepare=few).rowcount for statement in taken_back(connection, pair)][-1]
+        found = run(connection, counted_mismatches(connection, pair), prepare=few).fetchone()
+        mismatches = int(found[0]) if found else 0
+        run(connection, sql.SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
+        run(connection, sql.SQL("DELETE FROM {}").format(back_log(pair.spec)), prepare=few)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
 
 

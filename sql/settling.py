@@ -24,7 +24,7 @@ from psycopg import sql
 from replank.reference import Reference
 from replank.table_spec import TableSpec
 from sql.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, keys_of, log_keys, log_table, logged
-from sql.connection import Connection, apply_settings, run
+from sql.connection import Connection, apply_settings, present_settings, run
 from sql.copying import source
 from sql.entering import Entering, Parents, values_lead_to
 from sql.equality import all_equal
@@ -78,6 +78,8 @@ class _Settlement:
     """By table number: how many rows of the log, and rows in doubt, are to be looked at."""
     touched: set[int] = field(default_factory=set)
     few: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
+    """The planner's settings as they were before, and are again at the end."""
     planner: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -105,6 +107,7 @@ class _Settlement:
 
     def doubt(self) -> None:
         """Mark rows whose key is logged, then whatever is there for a doubtful row's sake."""
+        self.own = self.planner = present_settings(self.connection, FEW_KEYS)
         self._by_index(True)
         for spec in (spec for spec in self.members if self.active[spec.table_no] and spec.quarantines):
             everything = self._one(
@@ -201,7 +204,7 @@ class _Settlement:
 
     def _by_index(self, candidates: bool) -> None:
         """Few candidates are looked up by their keys; for who refers to a row the planner knows best."""
-        wanted = FEW_KEYS if self.few and candidates else dict.fromkeys(FEW_KEYS, "on")
+        wanted = FEW_KEYS if self.few and candidates else self.own
         if wanted != self.planner:
             apply_settings(self.connection, wanted, local=True)
             self.planner = wanted

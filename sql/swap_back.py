@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from psycopg import sql
@@ -20,7 +21,8 @@ from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
+from sql.connection import Connection, keep_plans, locally, rows, run, value
+from sql.crossing import Crossing
 from sql.cutover import (
     PASSES,
     SHORT_PASS_S,
@@ -28,10 +30,15 @@ from sql.cutover import (
     CutoverTimes,
     Prepared,
     change_places,
+    crossing_of,
+    refuse_long_logs,
     stamp_of,
     table_oids,
 )
 from sql.foreign_keys import add_keys, without_parent
+from sql.hold_clock import one_statement
+from sql.hold_forecast import statement_ms
+from sql.moment import Traffic
 from sql.moving import Hanging, away, hanging_on, home, move
 from sql.named import query
 from sql.newer_parts import refuse_newer
@@ -42,6 +49,7 @@ from sql.one_snapshot import one_snapshot
 from sql.pair import Pair
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
+from sql.second_session import second_session
 from sql.swap_script import carried_sequences, moved
 from sql.switched import switched_on_again
 
@@ -68,7 +76,12 @@ class SetBack:
 
 
 def swap_back(
-    connection: Connection, back: SetBack, limits: CutoverLimits, *, write_ledger: Callable[[], None]
+    connection: Connection,
+    back: SetBack,
+    limits: CutoverLimits,
+    *,
+    traffic: Traffic,
+    write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Past tables become the live ones again, with every change of the new ones. Raises as `sql.cutover.cut_over`.
 
@@ -78,23 +91,33 @@ def swap_back(
     past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
     _refresh(connection, back, past)
     keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
-    prepared = _prepare(connection, back, past, new, keys)
+    prepared = _prepare(connection, back, past, new, keys, limits)
     stamp = stamp_of(connection, prepared)
     refuse_newer(connection, back.pairs, back.foreign_keys)
-    _drain_shortly_before(connection, back)
 
-    def under_lock() -> None:
-        _last_drain(connection, back, limits)
+    def under_lock(crossing: Crossing) -> None:
+        _last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")
-        script(connection, prepared.swap)
+        crossing.check()
+        run(connection, one_statement(prepared.swap))
+        crossing.check()
         write_ledger()
 
-    return change_places(connection, prepared, limits, under_lock)
+    with second_session(connection) as second:
+        _drain_shortly_before(second, back)
+        drain = partial(_drain_all, second, back)
+        drain_gated = partial(_drain_all, second, back, limits.max_log_rows)
+        return change_places(crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated), under_lock)
 
 
 def _prepare(
-    connection: Connection, back: SetBack, past: Hanging, new: Hanging, keys: Sequence[ForeignKey]
+    connection: Connection,
+    back: SetBack,
+    past: Hanging,
+    new: Hanging,
+    keys: Sequence[ForeignKey],
+    limits: CutoverLimits,
 ) -> Prepared:
     for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
@@ -104,7 +127,10 @@ def _prepare(
         names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
     pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
     present = _present(connection, sorted(names | pasts))
+    built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
     return Prepared(
+        gate=lock_script(connection, new.views, present, mode="SHARE ROW EXCLUSIVE"),
+        each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         lock=lock_script(connection, new.views, present),
         swap=swap_back_script(connection, back, past, new, keys),
         oids=[*table_oids(connection, present), *(view.oid for view in new.views)],
@@ -208,29 +234,46 @@ def _drain_shortly_before(connection: Connection, back: SetBack) -> None:
     """Leave the last drain next to nothing to do, and its statements planned."""
     for _ in range(PASSES):
         started = time.monotonic()
-        for pair in back.pairs:
-            with one_snapshot(connection):
-                drain_equal(connection, pair)
+        _drain_all(connection, back)
         if time.monotonic() - started < SHORT_PASS_S:
             return
 
 
-def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits) -> None:
+def _drain_all(connection: Connection, back: SetBack, most: int | None = None) -> int:
+    """One pass over all logs, each in a transaction of its own. Returns the log rows.
+
+    Raises TryAgain where there are more than `most`: writers wait meanwhile.
+    """
+    if most is not None:
+        refuse_long_logs(_logged(connection, back), most)
+    drained = 0
+    for pair in back.pairs:
+        with one_snapshot(connection):
+            drained += drain_equal(connection, pair)
+    return drained
+
+
+def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
+    """Rows in the logs of these tables, by number; those that are empty are left out."""
     counts = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, count(*) FROM {}").format(pair.spec.table_no, back_log(pair.spec)) for pair in back.pairs
     )
-    waiting = {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
-    if sum(waiting.values()) > limits.max_log_rows:
-        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
+    return {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
+
+
+def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
+    waiting = _logged(connection, back)
+    refuse_long_logs(waiting, limits.max_log_rows)
     for pair in back.pairs:
         if pair.spec.table_no in waiting:
+            crossing.check()
             drain_equal(connection, pair)
 
 
 def drain_equal(connection: Connection, pair: Pair) -> int:
     """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
-    apply_settings(connection, {"jit": "off"}, local=True)
-    done = drain_back(connection, pair)
+    with locally(connection, {"jit": "off"}):
+        done = drain_back(connection, pair)
     if done.mismatches:
         raise NeedsPerson(
             f"{pair.spec.full_name}: {done.mismatches} rows differ after they were taken back; nothing has changed "

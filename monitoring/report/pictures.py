@@ -12,6 +12,7 @@ from monitoring.report.charts import Column, Pair, Span, columns, pairs, timelin
 from monitoring.report.facts import Facts
 from monitoring.report.speed import ComparedQuery
 from monitoring.report.verdict import duration, number, percent, size
+from sql.ledger.tables import ConversionSet
 
 MOST_TABLES = 15
 KINDS = {"copy": "copied", "backfill": "copied", "verify": "compared"}
@@ -113,7 +114,7 @@ def of_locks(facts: Facts) -> Markup | str:
     found = [
         Pair(
             name=f"set {one.set_no}",
-            note=_members(facts.members.get(one.set_no, [])),
+            note=_members(facts.members.get(one.set_no, [])) + _attempts(one),
             before=one.lock_wait_ms,
             after=one.lock_hold_ms,
             before_words=f"waited {_ms(one.lock_wait_ms)}",
@@ -123,6 +124,14 @@ def of_locks(facts: Facts) -> Markup | str:
         if one.lock_hold_ms is not None
     ]
     return pairs(found, label="Locks of the swaps") if found else ""
+
+
+def _attempts(one: ConversionSet) -> str:
+    """What the attempts cost others, all of them together."""
+    missed = f", {one.attempts} attempts before" if one.attempts else ""
+    waited = "" if one.longest_wait_ms is None else f", nobody waited longer than {_ms(one.longest_wait_ms)}"
+    chance = "" if one.chance is None else f", chance {one.chance:.0%}"
+    return missed + chance + waited
 
 
 def _members(names: list[str]) -> str:

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 from producer.audit.attempt import LOCK_TIMEOUT_MS, attempt
 from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.hold import audit_hold
 from producer.audit.trial_dependents import try_dependents
 from producer.audit.trial_triggers import try_triggers
 from producer.enum_types import make_types
@@ -38,6 +39,7 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
         if not skip and not any(finding.blocks for finding in found):
             # What joins or reads several tables can only be tried when all of them are there.
             found += try_links(connection, audited) or try_dependents(connection, audited)
+            found += audit_hold(connection, audited)
     return found
 
 

@@ -40,7 +40,8 @@ def drained_back(connection: Connection, pair: Pair) -> str:
 def drained_shortly(connection: Connection, pairs: Sequence[Pair]) -> str:
     """As `drained_back` for all of them, for logs that are short: by the indexes, never through a whole table."""
     settings = [sql.SQL("SET LOCAL {} TO {}").format(sql.Identifier(name), value) for name, value in FEW_KEYS.items()]
-    return "\n".join([lines(settings), *(drained_back(connection, pair) for pair in pairs)])
+    reset = [sql.SQL("SET LOCAL {} TO DEFAULT").format(sql.Identifier(name)) for name in FEW_KEYS]
+    return "\n".join([lines(settings), *(drained_back(connection, pair) for pair in pairs), lines(reset)])
 
 
 def logged_changes(pairs: Sequence[Pair]) -> sql.Composable:

@@ -13,7 +13,9 @@ from sql import capture, catalogue, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.beside import build_beside, lock_script, make_schemas
 from sql.by_hand import (
+    SNAPSHOTS,
     at_one_snapshot,
+    block,
     dropped_if_empty,
     lines,
     lock_patiently,
@@ -21,6 +23,7 @@ from sql.by_hand import (
     regclass,
     said,
     transaction,
+    until_snapshots_end,
     waiting,
 )
 from sql.connection import Connection, apply_settings
@@ -42,7 +45,7 @@ def swapped(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]
             prepare_capture(connection, spec, lock_timeout_ms=work.options.lock_timeout_ms)
         yield label(spec, "triggers for the way back, which do nothing yet", transaction(lines(made)))
     yield from _beside(connection, one)
-    yield _shortly_before(connection, one)
+    yield _shortly_before(connection, work, one)
     yield _swap(connection, work, one, captured)
     yield from _validated(connection, work, one)
     for spec in one.members:
@@ -75,11 +78,17 @@ def _beside(connection: Connection, one: SwapSet) -> Iterator[Block]:
     )
 
 
-def _shortly_before(connection: Connection, one: SwapSet) -> Block:
-    """The first of these tables was verified long ago: the second drain leaves next to nothing for the lock."""
+def _shortly_before(connection: Connection, work: Work, one: SwapSet) -> Block:
+    """The first of these tables was verified long ago: the second drain leaves next to nothing for the lock.
+
+    Between them snapshots end that are older than the first.
+    """
     drains = at_one_snapshot(*(part for spec in one.members for part in drained(connection, spec)))
     purpose = f"set {one.set_no}: what was written meanwhile is drained before the lock, twice"
-    return Block(purpose=purpose, sql="\n".join([drains, drains]))
+    if work.options.old_snapshots == "ignore":
+        return Block(purpose=purpose, sql="\n".join([drains, drains]))
+    ended = block(until_snapshots_end(attempts=work.options.cutover_attempts), declare=SNAPSHOTS)
+    return Block(purpose=purpose, sql="\n".join([drains, ended, drains]))
 
 
 def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[TableSpec]) -> Block:

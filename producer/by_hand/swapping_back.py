@@ -11,7 +11,7 @@ from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, REWRITTEN, block, lines, said
+from sql.by_hand import COUNT, REWRITTEN, SNAPSHOTS, block, lines, said, until_snapshots_end
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
@@ -70,6 +70,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     )
     rewritten = f"RAISE EXCEPTION USING MESSAGE = {sql.Literal(REWRITTEN).as_string(None)} || replank_rewritten"
     not_so = f"RAISE EXCEPTION USING MESSAGE = {sql.Literal(WORDS).as_string(None)}"
+    ended = [until_snapshots_end(attempts=options.cutover_attempts)] if options.old_snapshots == "wait" else []
     return block(
         "\n".join(
             [
@@ -82,6 +83,8 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "  SELECT string_agg(name, ', ') INTO replank_rewritten FROM replank.rewritten() AS t (name);",
                 f"  IF replank_rewritten <> '' THEN\n    {rewritten};\n  END IF;",
                 f"  EXIT WHEN replank_logged <= {SHORT_LOG};\nEND LOOP;",
+                "COMMIT;",
+                *ended,
                 "COMMIT;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;",
                 "-- The last drain and the swap, under the lock:",
                 f"BEGIN\n{lock}",
@@ -98,5 +101,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "END LOOP;",
             ]
         ),
-        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_rewritten text;\n  replank_attempt int := 0;",
+        declare=(
+            f"{COUNT}\n{SNAPSHOTS}\n  replank_logged bigint;\n  replank_rewritten text;\n  replank_attempt int := 0;"
+        ),
     )

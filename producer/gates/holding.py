@@ -22,7 +22,7 @@ def anytime() -> CutoverWindow | None:
 def window_now(connection: Connection, run: Run) -> CutoverWindow | None:
     """It is taken as closed when an attempt, as long as it may be, would end behind it."""
     options = run.plan.options
-    longest = timedelta(milliseconds=options.cutover_lock_budget_ms + options.cutover_hold_budget_ms)
+    longest = timedelta(milliseconds=options.cutover_wait_ms + options.cutover_hold_budget_ms)
     return cutover_window(connection, run.plan, at_least=longest)
 
 

@@ -11,9 +11,10 @@ from replank.plan import OptionsPlan
 
 OPTION_WORDS = {
     "lock_timeout_ms": "how long one lock may be waited for before capture or cutover tries again",
-    "cutover_lock_budget_ms": "how long all locks of a cutover together may be waited for",
+    "cutover_wait_ms": "the longest that a cutover may keep any other session waiting",
     "cutover_hold_budget_ms": "how long a cutover may hold its locks before it is rolled back and tried again",
     "cutover_attempts": "tries of a cutover before a person is asked",
+    "old_snapshots": 'what becomes of snapshots that would not see the newest rows: "wait" for them, or "ignore"',
     "capture_attempts": "tries to install the capture triggers before a person is asked",
     "max_jobs_in_flight": "jobs under way at once, over all workers",
     "chunk_mb": "megabytes a copy job reads; unset: by the table's size",

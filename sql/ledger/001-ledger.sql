@@ -137,6 +137,8 @@ CREATE TABLE replank.conversion_set (
     swapped_at     timestamptz,
     lock_wait_ms   double precision,
     lock_hold_ms   double precision,
+    chance         double precision, -- of the last attempt: how likely the transactions in its way would end in time
+    longest_wait_ms double precision, -- that any attempt has kept another session waiting, at most
     rows_last_drain bigint,
     autovacuum_before jsonb,
     way_back       jsonb,        -- what a rollback after the swap cannot read from the catalogue any more
@@ -144,6 +146,7 @@ CREATE TABLE replank.conversion_set (
     back_wait_ms   double precision,
     back_hold_ms   double precision,
     reconnected_at timestamptz,  -- when poolers were told of its last swap
+    back_longest_wait_ms double precision,
     PRIMARY KEY (run_id, set_no)
 );
 

@@ -62,6 +62,8 @@ class ConversionSet:
     swapped_at: datetime | None
     lock_wait_ms: float | None
     lock_hold_ms: float | None
+    chance: float | None
+    longest_wait_ms: float | None
     rows_last_drain: int | None
     autovacuum_before: Mapping[str, str | None] | None
     way_back: Mapping[str, Any] | None
@@ -70,6 +72,7 @@ class ConversionSet:
     back_wait_ms: float | None
     back_hold_ms: float | None
     reconnected_at: datetime | None
+    back_longest_wait_ms: float | None
 
     @property
     def due(self) -> bool:
@@ -229,7 +232,16 @@ def read_sets(connection: Connection, run_id: int) -> list[ConversionSet]:
     return [ConversionSet(**r) for r in rows(connection, query("ledger.sets"), {"run_id": run_id})]
 
 
-def postpone_set(connection: Connection, conversion_set: ConversionSet, *, delay_s: float, problem: str) -> int:
+def postpone_set(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    delay_s: float,
+    problem: str,
+    chance: float | None = None,
+    longest_wait_ms: float = 0.0,
+) -> int:
+    """Another attempt after `delay_s`. Returns how many there were."""
     found = row(
         connection,
         query("ledger.postpone_set"),
@@ -238,6 +250,8 @@ def postpone_set(connection: Connection, conversion_set: ConversionSet, *, delay
             "set_no": conversion_set.set_no,
             "delay_s": delay_s,
             "problem": problem,
+            "chance": chance,
+            "longest_wait_ms": longest_wait_ms,
         },
     )
     return 0 if found is None else int(found["attempts"])
@@ -282,7 +296,15 @@ def set_swapped(connection: Connection, conversion_set: ConversionSet, *, rows_d
     return found is not None
 
 
-def set_lock_times(connection: Connection, conversion_set: ConversionSet, *, wait_ms: float, hold_ms: float) -> None:
+def set_lock_times(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    wait_ms: float,
+    hold_ms: float,
+    longest_wait_ms: float,
+    chance: float | None,
+) -> None:
     connection.execute(
         query("ledger.set_lock_times"),
         {
@@ -290,6 +312,8 @@ def set_lock_times(connection: Connection, conversion_set: ConversionSet, *, wai
             "set_no": conversion_set.set_no,
             "wait_ms": wait_ms,
             "hold_ms": hold_ms,
+            "longest_wait_ms": longest_wait_ms,
+            "chance": chance,
         },
     )
 
@@ -306,8 +330,16 @@ def set_returned(connection: Connection, conversion_set: ConversionSet) -> bool:
     return row(connection, query("ledger.set_returned"), named) is not None
 
 
-def set_back_times(connection: Connection, conversion_set: ConversionSet, *, wait_ms: float, hold_ms: float) -> None:
-    times = {"wait_ms": wait_ms, "hold_ms": hold_ms}
+def set_back_times(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    wait_ms: float | None,
+    hold_ms: float | None,
+    longest_wait_ms: float,
+) -> None:
+    """Of an attempt that missed, `wait_ms` and `hold_ms` are None."""
+    times = {"wait_ms": wait_ms, "hold_ms": hold_ms, "longest_wait_ms": longest_wait_ms}
     connection.execute(
         query("ledger.set_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
     )

@@ -37,16 +37,6 @@ SELECT a.pid, c.relname AS table, a.query LIKE '%%(to prevent wraparound)%%' AS 
   FROM pg_stat_progress_vacuum v JOIN pg_stat_activity a ON a.pid = v.pid JOIN pg_class c ON c.oid = v.relid
  WHERE v.relid = ANY (%(oids)s::oid[]);
 
--- blockers: sessions that have held locks on the given tables for at least so long, the longest first
-SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state,
-       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(a.query, 120) AS query
-  FROM pg_stat_activity a
- WHERE a.pid <> pg_backend_pid() AND a.xact_start <= clock_timestamp() - %(seconds)s * interval '1 second'
-   AND a.pid IN (
-       SELECT l.pid FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
-          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
- ORDER BY a.xact_start LIMIT 5;
-
 -- catalogue_rows: changes when any catalogue row that defines the relations or what hangs on them is written; cheap enough for a lock
 WITH used (class, oid) AS (
   SELECT 'pg_class'::regclass::oid, c FROM unnest(%(oids)s::oid[]) AS c

@@ -166,7 +166,8 @@ INSERT INTO replank.change_log (run_id, table_no, log_table, mode) VALUES (%(run
 SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
 
 -- postpone_set: try the cutover again later, and say why
-UPDATE replank.conversion_set SET attempts = attempts + 1, problem = %(problem)s,
+UPDATE replank.conversion_set SET attempts = attempts + 1, problem = %(problem)s, chance = %(chance)s,
+       longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s),
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s RETURNING attempts;
 
@@ -191,7 +192,8 @@ UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), problem = ''
  WHERE s.run_id = r.run_id AND s.set_no = %(set_no)s AND s.swapped_at IS NULL RETURNING s.set_no;
 
 -- set_lock_times: how long the cutover waited for and held its locks
-UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s
+UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s, chance = %(chance)s,
+       longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s)
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- table_seconds: when each table entered each state
@@ -205,7 +207,8 @@ UPDATE replank.conversion_set SET returned_at = clock_timestamp(), problem = ''
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND returned_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
 
 -- set_back_times: how long the swap back waited for and held its locks
-UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s,
+       back_longest_wait_ms = greatest(back_longest_wait_ms, %(longest_wait_ms)s) WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- sets_to_reconnect: sets whose last swap, forward or back, no pooler has been told of
 SELECT set_no FROM replank.conversion_set

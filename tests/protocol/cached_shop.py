@@ -78,7 +78,7 @@ def differences(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
 
 def planned(*caches: Mapping[str, Any], database: str, tables: tuple[Mapping[str, Any], ...] = ()) -> Plan:
     document = {"database": {"name": database}, "tables": list(tables), "caches": list(caches)}
-    return Plan.model_validate({**document, "options": {"lock_timeout_ms": 100, "cutover_lock_budget_ms": 200}})
+    return Plan.model_validate({**document, "options": {"lock_timeout_ms": 100, "cutover_wait_ms": 200}})
 
 
 def converted(name: str, *columns: str) -> dict[str, Any]:

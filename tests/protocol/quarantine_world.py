@@ -72,7 +72,7 @@ def prepare(url: Url, start: TableState) -> None:
             connection.execute("INSERT INTO c VALUES (%s, %s, %s, %s)", [NAMES[-1 - n], name, n, PADDING])
             connection.execute("INSERT INTO d VALUES (%s, %s, %s, %s)", [n, n, NAMES[n - 1] if n else None, PADDING])
         connection.execute("UPDATE p SET ring = 5 WHERE id = %s", [GOOD[6]])
-    options = {"lock_timeout_ms": 20, "cutover_lock_budget_ms": 60}
+    options = {"lock_timeout_ms": 20, "cutover_wait_ms": 60}
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
     axes = {"p": "heap", "c": "heap", "d": "primary_key"}
     planned = [Kind(**{**vars(kind), "more": {"axis": axes[name]}}).planned(name) for name, kind in KINDS.items()]

@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL
 
 from replank.states import TableState
-from sql import cutover, equality, one_snapshot, session
+from sql import crossing, cutover, equality, one_snapshot, session
 from sql.ledger import job_looks
 from workers import work
 
@@ -51,6 +51,10 @@ def equality_of_texts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(equality, "operator", lambda _schema, name="=": SQL("OPERATOR(pg_catalog.{})").format(SQL(name)))
 
 
+def old_snapshots_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(crossing, "snapshots", lambda _second, _first: [])
+
+
 SABOTAGES: Mapping[Sabotage, Broken] = {
     "drain beside copy": Broken(breaks=drain_beside_copy),
     "no capture": Broken(breaks=no_capture),
@@ -61,4 +65,5 @@ SABOTAGES: Mapping[Sabotage, Broken] = {
         whats=["upsert", "update", "commit", "finish", "interrupt"],
     ),
     "texts' equality": Broken(breaks=equality_of_texts),
+    "old snapshots ignored": Broken(breaks=old_snapshots_ignored, starts=[TableState.READY]),
 }

@@ -81,7 +81,7 @@ def test_gotcha_35_a_long_reader_costs_only_short_bounded_attempts(
 ) -> None:
     """It is named and not killed; the application waits no longer than the budget; when it ends, we swap."""
     _create(app)
-    options = {"lock_timeout_ms": LOCK_TIMEOUT_MS, "cutover_lock_budget_ms": LOCK_BUDGET_MS}
+    options = {"lock_timeout_ms": LOCK_TIMEOUT_MS, "cutover_wait_ms": LOCK_BUDGET_MS}
     rebuild = begin(*_planned(), **options)
     rebuild.ready()
     other.execute("SET application_name = 'the long report'")
@@ -138,7 +138,7 @@ def test_gotcha_35_the_wait_for_all_locks_together_is_bounded(
         table("p", "id"),
         *[table(name, "p") for name in names],
         lock_timeout_ms=400,
-        cutover_lock_budget_ms=300,
+        cutover_wait_ms=300,
     )
     rebuild.ready()
     with psycopg.connect(database) as reader:
@@ -159,7 +159,7 @@ def test_gotcha_35_after_too_many_attempts_a_person_is_told_who_is_in_the_way(
     _create(app)
     app.execute("ALTER TABLE c SET (autovacuum_enabled = true, fillfactor = 90)")
     before = _settings(app)
-    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_lock_budget_ms=60, cutover_attempts=3)
+    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_wait_ms=60, cutover_attempts=3)
     rebuild.ready()
     other.execute("SELECT count(*) FROM p").fetchall()
     assert rebuild.settle().state is RunState.NEEDS_PERSON
@@ -181,7 +181,7 @@ def test_gotcha_36_autovacuum_is_off_around_the_cutover_and_back_exactly(
     app.execute("ALTER TABLE c SET (autovacuum_enabled = false, fillfactor = 90)")
     before = _settings(app)
     assert before == [("c", ["autovacuum_enabled=false", "fillfactor=90"]), ("p", [])]
-    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_lock_budget_ms=60)
+    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_wait_ms=60)
     rebuild.ready()
     assert _settings(app) == before
     other.execute("SELECT count(*) FROM p").fetchall()
@@ -200,7 +200,7 @@ def test_gotcha_36_rollback_between_two_attempts_restores_autovacuum_too(
     _create(app)
     app.execute("ALTER TABLE c SET (autovacuum_enabled = true)")
     before = _settings(app)
-    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_lock_budget_ms=60)
+    rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_wait_ms=60)
     rebuild.ready()
     other.execute("SELECT count(*) FROM p").fetchall()
     assert rebuild.try_to_swap() is False
@@ -332,7 +332,7 @@ def test_changes_that_commit_late_are_in_the_last_drain(
 ) -> None:
     """Written before the cutover, committed while it waits for the lock."""
     _create(app)
-    rebuild = begin(*_planned(), lock_timeout_ms=5000, cutover_lock_budget_ms=10000)
+    rebuild = begin(*_planned(), lock_timeout_ms=5000, cutover_wait_ms=10000)
     rebuild.ready()
     other.execute("UPDATE p SET note = 'late', n = -n WHERE n <= 20")
     other.execute("INSERT INTO p VALUES ('{0FD00F6B-0000-4000-8000-00000000A005}', 0, 'odd and late')")

@@ -45,7 +45,7 @@ def _done(app: psycopg.Connection, begin: Begin) -> Rebuild:
         cutover_attempts=3,
         capture_attempts=3,
         lock_timeout_ms=50,
-        cutover_lock_budget_ms=100,
+        cutover_wait_ms=100,
     )
     rebuild.finish()
     app.execute("INSERT INTO parent VALUES (%s, 51)", [ID])

@@ -45,6 +45,8 @@ WEIGHTS = {
     "rewrite": 2,
     "retype": 3,
     "restart": 2,
+    "snapshot": 3,
+    "look": 3,
 }
 WHATS = [what for what, weight in WEIGHTS.items() for _ in range(weight)]
 

@@ -21,11 +21,14 @@ from sql.ledger import job_queue, runs, tables
 
 from .between import before_each
 from .harness import Rebuild, Url, add_drain, table
+from .old_session import OldSession, Unseen
 from .oracle import differences, live, past
 from .stepped import SteppedWorker
 
 TABLES = {"p": {"id"}, "c": {"id", "p_id"}, "k": {"a"}, "f": {"ref"}}
 SESSIONS, WORKERS = 3, 2
+OLD_TURNS = 3
+"""So many turns a snapshot outlives everybody else: each of them would be a swap, if it were not in the way."""
 
 # Few keys, so that they meet; each has one spelling only, and some an odd one.
 KEYS = [f"0fd00f6b-0000-4000-8000-{n:012}" for n in range(12)]
@@ -39,6 +42,7 @@ CREATE TABLE k (a text, b int, n int, note text, PRIMARY KEY (a, b));
 CREATE INDEX ON c (p_id);
 CREATE EXTENSION citext;
 CREATE TABLE f (k citext PRIMARY KEY, ref text DEFAULT gen_random_uuid()::text, note text);
+CREATE TABLE apart ();
 """
 PADDING = "x" * 900
 """Nearly a block for each row, so that a small table has several chunks."""
@@ -86,7 +90,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True, kw_only=True)
 class Action:
     """`what` names a statement, or one of: commit, rollback, work, finish, die, turn, interrupt, drain, rewrite,
-    retype, restart.
+    retype, restart, snapshot, look.
 
     `who` is a session or a worker; `x`, `y` are keys, `n`, `m` numbers, and pick among what there is.
     """
@@ -99,11 +103,19 @@ class Action:
     m: int = 0
 
 
-class Wrong(AssertionError):
-    """The new tables are not what the old ones were, or were not before verification looked."""
+Wrong = Unseen
+"""The new tables are not what the old ones were, or were not before verification looked."""
 
 
-Sabotage = Literal["", "drain beside copy", "no capture", "inherited isolation", "blind to rewrites", "texts' equality"]
+Sabotage = Literal[
+    "",
+    "drain beside copy",
+    "no capture",
+    "inherited isolation",
+    "blind to rewrites",
+    "texts' equality",
+    "old snapshots ignored",
+]
 
 Level = Literal["read committed", "repeatable read", "serializable"]
 """What the database says of transactions that do not say it themselves. The application's do."""
@@ -135,7 +147,7 @@ def prepare(url: Url, start: TableState) -> None:
         table("k", "a", axis="primary_key"),
         table("f", "ref", axis="primary_key"),
     ]
-    options = {"lock_timeout_ms": 20, "cutover_lock_budget_ms": 60}
+    options = {"lock_timeout_ms": 20, "cutover_wait_ms": 60}
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
     rebuild = Rebuild.begin(url, planned, options)
     rebuild.until(start)
@@ -156,6 +168,7 @@ class World:
         runs.set_hold(self.rebuild.connection, self.rebuild.run_id, hold_cutover=False)
         said = "-c lock_timeout=20ms -c statement_timeout=2s -c default_transaction_isolation=read\\ committed"
         self.sessions = [psycopg.connect(url, options=said) for _ in range(SESSIONS)]
+        self.old = OldSession(url)
         settings, run_id = self.rebuild.settings, self.rebuild.run_id
         self.workers = [SteppedWorker(settings, run_id, f"replank worker {n}") for n in range(WORKERS)]
 
@@ -169,6 +182,7 @@ class World:
             worker.close()
         for session in self.sessions:
             session.close()
+        self.old.close()
         self.rebuild.close()
 
     def do(self, action: Action) -> None:
@@ -219,6 +233,7 @@ class World:
         for one in self.rebuild.sets:
             if one.swapped_at is not None and one.set_no not in self.seen:
                 self.seen.add(one.set_no)
+                self.old.look(without={"c"} if self.truncated else set())
                 self.check([each.spec.name for each in self.rebuild.tables if each.set_no == one.set_no])
 
     @property
@@ -268,6 +283,12 @@ class World:
             session.execute(statement.format(sql.Identifier(list(TABLES)[action.x % len(TABLES)])))
         session.autocommit = False
 
+    def _snapshot(self, _: Action) -> None:
+        self.old.begin()
+
+    def _look(self, _: Action) -> None:
+        self.old.look(without={"c"} if self.truncated else set())
+
     def _restart(self, _: Action) -> None:
         self.rebuild.restart_coordinator()
         self._impatient()
@@ -307,9 +328,11 @@ class World:
             (session.commit if commits else session.rollback)()
         for worker in self.workers:
             worker.finish()
-        for _ in range(200):
+        for turn in range(200):
             if self.swapped:
                 break
+            if turn == OLD_TURNS:
+                self._look(Action(what="look"))
             if self.rebuild.run.state is not RunState.RUNNING:
                 raise Wrong(self.rebuild.why())
             self._turn(Action(what="turn"))

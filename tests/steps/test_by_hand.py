@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 from psycopg import sql
 
 from producer.resolution import PlanFile
@@ -59,6 +60,34 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
         psql(hand, file)
     assert dump(hand) == before
     assert "No pass by psql" in "".join(try_psql(hand, file).stderr for file in files[3:])
+
+
+@pytest.mark.attack("A3", "a snapshot older than the swap, where psql runs the scripts")
+def test_old_snapshots_end_before_tables_change_places_by_hand(
+    shops: tuple[str, str], tmp_path: Path, attack: Attack
+) -> None:
+    """Forward and back; the sessions are named."""
+    url = shops[0]
+    files = written(compile_by_hand(url, plan_of(name_of(url), UUIDS, cutover_attempts=1)), tmp_path)
+    forward = next(file for file in files[:3] if "change places" in file.read_text())
+    back = next(file for file in files[3:] if "are live again" in file.read_text())
+
+    def refused(file: Path) -> bool:
+        with psycopg.connect(url) as old:
+            old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            old.execute("SELECT count(*) FROM entry")
+            said = try_psql(url, file).stderr
+            assert f"newest rows of the new tables; end them or wait for them: pid {old.info.backend_pid}" in said
+            return old.execute("SELECT count(*) FROM person").fetchall() == [(40,)]
+
+    before = dump(url)
+    assert refused(forward)
+    psql(url, back)
+    psql(url, forward)
+    assert refused(back)
+    psql(url, back)
+    assert dump(url) == before
+    attack.record("the script ended before the lock, naming the session", tried=2, lost=0)
 
 
 def test_what_was_written_after_the_swap_comes_back_with_its_spelling(shops: tuple[str, str], tmp_path: Path) -> None:

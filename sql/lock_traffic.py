@@ -1,0 +1,103 @@
+"""Who is in the way of a lock, who holds a snapshot, and who waits for us: looked at without any lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sql.connection import Connection, rows
+from sql.named import query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A transaction that holds locks on `tables` of the tables, `seconds` old. `pid` is None for a prepared one."""
+
+    pid: int | None
+    tables: int
+    application: str
+    state: str
+    since: str | None
+    seconds: float
+    query: str
+
+    @property
+    def key(self) -> tuple[int | None, str | None]:
+        """The same transaction has the same key in a later look."""
+        return self.pid, self.since
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return f"prepared transaction {self.query!r}, prepared {self.seconds:.1f} s ago"
+        return (
+            f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s): "
+            f"{self.query}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A session that holds a snapshot. `since` is None where the role may not see other roles' sessions."""
+
+    pid: int
+    application: str
+    state: str
+    since: str | None
+    xmin: str
+    query_start: str | None
+    seconds: float
+    query: str
+
+    @property
+    def key(self) -> tuple[int, str | None, str]:
+        """What does not change as long as the snapshot is held."""
+        return self.pid, self.since, self.xmin
+
+    def __str__(self) -> str:
+        return (
+            f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s, "
+            f"query since {self.query_start}): {self.query}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A session that waits for us, for `seconds`. One that `holds` locks on the set's tables waits in a circle."""
+
+    pid: int
+    seconds: float
+    holds: bool
+
+
+def _ours(connection: Connection, other: Connection) -> list[int]:
+    return [connection.info.backend_pid, other.info.backend_pid]
+
+
+def holders(second: Connection, first: Connection, oids: Sequence[int]) -> list[Holder]:
+    """Transactions of others that hold locks on these relations, the oldest first."""
+    named = {"oids": list(oids), "ours": _ours(first, second)}
+    return [Holder(**found) for found in rows(second, query("traffic.holders"), named, prepare=True)]
+
+
+def snapshots(second: Connection, first: Connection) -> list[Snapshot]:
+    """Snapshots of others in this database, the oldest transaction's first."""
+    named = {"ours": _ours(first, second)}
+    return [Snapshot(**found) for found in rows(second, query("traffic.snapshots"), named, prepare=True)]
+
+
+def queue_behind(second: Connection, first: Connection, oids: Sequence[int]) -> list[Waiting]:
+    """Sessions that wait for `first`, directly or through others."""
+    named: dict[str, Any] = {"oids": list(oids), "pid": first.info.backend_pid}
+    return [Waiting(**found) for found in rows(second, query("traffic.queue"), named, prepare=True)]
+
+
+def still_held(before: Sequence[Snapshot], now: Sequence[Snapshot]) -> list[Snapshot]:
+    """Those of `before` that are held still.
+
+    A snapshot is known by its transaction and its oldest running transaction, which stays the same as long as it is
+    held. A READ COMMITTED statement that began later looks alike only where an older transaction holds that back: then
+    it is waited for in vain, until it ends, and nothing is lost by that.
+    """
+    kept = {each.key for each in before}
+    return [each for each in now if each.key in kept]

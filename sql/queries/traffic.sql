@@ -1,0 +1,38 @@
+-- holders: transactions that hold locks on relations, the oldest first; a prepared one has no session
+WITH held AS (
+  SELECT l.pid, l.virtualtransaction, count(DISTINCT l.relation)::int AS tables FROM pg_locks l
+   WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND (l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[]))
+   GROUP BY l.pid, l.virtualtransaction)
+SELECT h.pid, h.tables, coalesce(a.application_name, '') AS application,
+       CASE WHEN h.pid IS NULL THEN 'prepared transaction' ELSE coalesce(a.state, '') END AS state,
+       coalesce(a.xact_start, p.prepared)::text AS since,
+       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 AS seconds,
+       coalesce(left(a.query, 120), p.gid, '') AS query
+  FROM held h LEFT JOIN pg_stat_activity a ON a.pid = h.pid
+  LEFT JOIN pg_prepared_xacts p ON h.pid IS NULL AND h.virtualtransaction = '-1/' || p.transaction
+ ORDER BY seconds DESC;
+
+-- snapshots: sessions of others in this database that hold a snapshot now, the oldest transaction first; a vacuum reads no table by its name, and a walsender's is a standby's
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state, a.xact_start::text AS since,
+       a.backend_xmin::text AS xmin, a.query_start::text AS query_start,
+       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds, left(a.query, 120) AS query
+  FROM pg_stat_activity a
+ WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.pid <> ALL (%(ours)s::int[])
+   AND a.application_name NOT LIKE 'replank %%' AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')
+   AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
+ ORDER BY a.xact_start;
+
+-- queue: sessions that wait for a session, through others too: since when, and whether they hold locks on relations themselves
+WITH RECURSIVE waiting AS MATERIALIZED (
+  SELECT l.pid, min(l.waitstart) AS since, pg_blocking_pids(l.pid) AS by FROM pg_locks l
+   WHERE NOT l.granted AND l.pid <> %(pid)s GROUP BY l.pid),
+behind AS (
+  SELECT pid, since FROM waiting WHERE %(pid)s = ANY (by)
+  UNION
+  SELECT w.pid, w.since FROM waiting w JOIN behind b ON b.pid = ANY (w.by))
+SELECT b.pid, coalesce(extract(epoch FROM clock_timestamp() - b.since), 0)::float8 AS seconds,
+       EXISTS (SELECT FROM pg_locks l WHERE l.pid = b.pid AND l.granted AND l.locktype = 'relation' AND l.relation = ANY (%(oids)s::oid[])
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS holds
+  FROM behind b;
