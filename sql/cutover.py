@@ -81,16 +81,21 @@ def cut_over(
     limits: CutoverLimits,
     *,
     autovacuum_before: Mapping[str, str | None],
+    still_proved: Callable[[], None],
     write_ledger: Callable[[int], None],
     reverse_capture: bool = False,
 ) -> CutoverTimes:
     """Swap the set. `write_ledger(rows)` says so in the ledger, inside the same transaction.
+
+    `still_proved` raises NotProved where both sides may differ in what no log names: it is asked before anything is
+    drained, which could collide with such rows, and once more under the lock.
 
     With `reverse_capture`, what changes in the new tables is logged from the commit on. Raises TryAgain if a lock or
     a budget was missed (nothing changed), NeedsPerson if the live tables are not what they were, OutcomeUnknown if the
     connection was lost at COMMIT.
     """
     keep_plans(connection)
+    still_proved()
     prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before, reverse_capture=reverse_capture)
     stamp = stamp_of(connection, prepared)
     refuse_changed_shapes(connection, specs)
@@ -98,6 +103,7 @@ def cut_over(
     _drain_shortly_before(connection, specs)
 
     def under_lock() -> None:
+        still_proved()
         drained = _last_drain(connection, specs, limits)
         if stamp_of(connection, prepared) != stamp:
             # Something wrote the catalogue since we looked; only now is a full look worth its time.
