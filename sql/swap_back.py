@@ -18,6 +18,7 @@ from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
+from sql.capture_standing import Standing, refuse_fallen_back
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.cutover import (
@@ -66,13 +67,21 @@ class SetBack:
 
 
 def swap_back(
-    connection: Connection, back: SetBack, limits: CutoverLimits, *, write_ledger: Callable[[], None]
+    connection: Connection,
+    back: SetBack,
+    limits: CutoverLimits,
+    *,
+    stood: Mapping[int, Standing],
+    write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Past tables become the live ones again, with every change of the new ones. Raises as `sql.cutover.cut_over`.
 
-    `write_ledger` says so in the ledger, inside the same transaction.
+    `stood` is what reverse capture stood on when the comparison of both sides began: NotProved where it has not stood
+    since. `write_ledger` says so in the ledger, inside the same transaction.
     """
     keep_plans(connection)
+    specs = [pair.spec for pair in back.pairs]
+    refuse_fallen_back(connection, specs, stood)
     past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
     _refresh(connection, back, past)
     keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
@@ -82,6 +91,7 @@ def swap_back(
     _drain_shortly_before(connection, back)
 
     def under_lock() -> None:
+        refuse_fallen_back(connection, specs, stood)
         _last_drain(connection, back, limits)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")
