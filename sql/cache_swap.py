@@ -14,16 +14,13 @@ from replank.errors import OutcomeUnknown, TryAgain
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
+from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
 from sql.connection import Connection, apply_settings, isolated, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
 from sql.swap_script import swap_script
 
 PASSES = 4
-
-
-class DefinitionChanged(Exception):
-    """The table's definition is not the one that its next contents were built for: they are built anew."""
 
 
 def swap_cache(
@@ -33,6 +30,7 @@ def swap_cache(
     limits: CutoverLimits,
     *,
     autovacuum_before: Mapping[str, str | None],
+    stood: Stood,
     write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Swap. `write_ledger` says so in the ledger, inside the same transaction.
@@ -56,6 +54,7 @@ def swap_cache(
         with connection.transaction():
             _lock(connection, lock, _shared(spec, names), limits)
             locked = time.monotonic()
+            refuse_gaps(connection, spec, stood)
             _apply_last(connection, spec, limits)
             _refuse_changed(connection, spec)
             script(connection, swap)

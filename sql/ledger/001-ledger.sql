@@ -178,6 +178,7 @@ CREATE TABLE replank.cache (
         'planned', 'building', 'indexing', 'ready', 'swapped', 'done')),
     generation        integer NOT NULL DEFAULT 1,
     built             jsonb,
+    stood             jsonb NOT NULL DEFAULT '{}',  -- what the marks of its sources stood on when its filling began
     foreign_keys      jsonb NOT NULL DEFAULT '[]',
     autovacuum_before jsonb,
     problem           text NOT NULL DEFAULT '',
