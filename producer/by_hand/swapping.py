@@ -6,13 +6,24 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.building import RR, drained
 from producer.by_hand.work import SwapSet, Work, label
 from replank.table_spec import TableSpec
 from sql import capture, catalogue, foreign_keys
 from sql.autovacuum import autovacuum_settings
 from sql.beside import build_beside, lock_script, make_schemas
-from sql.by_hand import dropped_if_empty, lines, lock_patiently, refuse_if, regclass, said, transaction, waiting
+from sql.by_hand import (
+    dropped_if_empty,
+    lines,
+    lock_patiently,
+    refuse_if,
+    refuse_rows,
+    regclass,
+    said,
+    transaction,
+    waiting,
+)
 from sql.connection import Connection, apply_settings
 from sql.cutover import locked_tables
 from sql.next_table import live_table
@@ -85,6 +96,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
     body = transaction(
         lock_patiently(inner, attempts=work.options.cutover_attempts),
         *(unchanged(connection, spec) for spec in one.members),
+        refuse_rows(standing.fallen(connection, one.members, "forward"), standing.words(one.members)),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         said(script),
         lines(switched_on(connection, spec) for spec in captured),

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, block, lines, said
+from sql.by_hand import COUNT, FOUND, block, lines, refused_rows, said
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
@@ -63,6 +64,8 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     """
     counted = f"{said(logged_changes(pairs)).rstrip(';')} INTO replank_logged;"
     drained = drained_shortly(connection, pairs)
+    specs = [pair.spec for pair in pairs]
+    looked = refused_rows(standing.fallen(connection, specs, "back"), standing.words(specs))
     options = work.options
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"
@@ -79,7 +82,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 f"  EXIT WHEN replank_logged <= {SHORT_LOG};\nEND LOOP;",
                 "COMMIT;",
                 "-- The last drain and the swap, under the lock:",
-                f"BEGIN\n{lock}\n{counted}",
+                f"BEGIN\n{lock}\n{looked}\n{counted}",
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
                 drained,
                 f"  EXECUTE {SWAP}\n{script}\n{SWAP};\n  EXIT;",
@@ -91,5 +94,5 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "END LOOP;",
             ]
         ),
-        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_attempt int := 0;",
+        declare=f"{COUNT}\n  replank_logged bigint;\n  replank_attempt int := 0;\n{FOUND}",
     )
