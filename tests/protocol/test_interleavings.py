@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
+from sql import capture_repair, capture_standing
 from sql.ledger import job_looks
 
 from .harness import Url
@@ -43,6 +44,7 @@ WEIGHTS = {
     "drain": 4,
     "rewrite": 2,
     "restart": 2,
+    "gap": 4,
 }
 WHATS = [what for what, weight in WEIGHTS.items() for _ in range(weight)]
 
@@ -120,10 +122,10 @@ def test_whatever_the_order_nothing_is_lost(
     play(postgres, worlds(start), played, commit)
 
 
-def _random_play(source: random.Random) -> list[Action]:
+def _random_play(source: random.Random, whats: Sequence[str]) -> list[Action]:
     return [
         Action(
-            what=source.choice(WHATS),
+            what=source.choice(whats),
             who=source.randrange(max(SESSIONS, WORKERS)),
             x=source.randrange(len(SPELLED)),
             y=source.randrange(len(SPELLED)),
@@ -134,18 +136,26 @@ def _random_play(source: random.Random) -> list[Action]:
     ]
 
 
-@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture"])
+@pytest.mark.parametrize("sabotage", ["drain beside copy", "no capture", "gaps unseen"])
 def test_the_same_game_finds_a_broken_protocol(
     postgres: EmbeddedPostgres, worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage
 ) -> None:
-    """The negative control: without the barrier before the drain, or without capture, it soon fails."""
+    """The negative control: without the barrier before the drain, without capture, or without a look whether it
+    stood, it soon fails."""
     if sabotage == "drain beside copy":
         monkeypatch.setattr(job_looks, "copying", lambda _connection, _table: False)
+    else:
+        monkeypatch.setattr(capture_standing, "_said", lambda _lost: "")
+    if sabotage == "no capture":
+        monkeypatch.setattr(capture_repair, "stands", lambda _connection, _spec: True)
     source = random.Random(20240331)
     early = [start for start in STARTS if start in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)]
+    starts, whats = early, [what for what in WHATS if what != "gap"]
+    if sabotage == "gaps unseen":
+        starts, whats = [TableState.READY], WHATS
     for _ in range(CONTROL_EXAMPLES):
         try:
-            play(postgres, worlds(source.choice(early)), _random_play(source), [True] * SESSIONS, sabotage)
+            play(postgres, worlds(source.choice(starts)), _random_play(source, whats), [True] * SESSIONS, sabotage)
         except Wrong:
             return
     pytest.fail(f"{CONTROL_EXAMPLES} games and nothing found")
