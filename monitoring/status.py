@@ -109,6 +109,7 @@ class Status:
                     "rows_quarantined": table.rows_quarantined,
                     "why": table.why,
                     "chunks": dict(table.chunks),
+                    "verification": table.verification,
                 }
                 for table in self.tables
             ],

@@ -9,7 +9,7 @@ from typing import Any
 
 from replank.states import JobKind, JobState, TableState
 from sql.connection import Connection
-from sql.ledger import quarantines, tables
+from sql.ledger import quarantines, tables, verifications
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.ledger.work import Tally
@@ -73,6 +73,9 @@ class TableProgress:
     """Why the table is rebuilt or filled in place, and along which axis it is cut."""
     rows_quarantined: int = 0
     """Rows that are not in the next table, because they are kept aside."""
+    verification: Mapping[str, Any] | None = None
+    """The last one that passed, `at` and how many have (`rounds`); whether one is `under_way`, and `because` of what;
+    a `doubt` holds the cutover. None before the first."""
     chunks: Mapping[str, int] = field(default_factory=dict)
     """Jobs of the present stage by state; where a stage has no chunks, those of the last one that had."""
 
@@ -89,15 +92,31 @@ def read_table_progress(connection: Connection, run: Run, tallies: Sequence[Tall
         if found.state == "done":
             entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
     aside = quarantines.rows_aside(connection, run.run_id)
+    proofs = verifications.shown(connection, run.run_id)
     return tuple(
         replace(
             _progress_of(table, by_table[table.table_no]),
             chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
             rows_quarantined=aside.get(table.table_no, 0),
             why=f"{table.spec.method}: {table.axis_reason}",
+            verification=_verification(proofs.get(table.table_no)),
+            problem=table.problem or _held_by(proofs.get(table.table_no)),
         )
         for table in tables.read_tables(connection, run.run_id)
     )
+
+
+def _held_by(found: Mapping[str, Any] | None) -> str:
+    """Why it is compared again before its cutover; empty where it is not."""
+    return "" if found is None else str(found["doubt"] or found["because"])
+
+
+def _verification(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    at = found["passed_at"]
+    shown = {name: found[name] for name in ("rounds", "under_way", "because", "doubt")}
+    return {"at": None if at is None else at.isoformat(), **shown}
 
 
 def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:

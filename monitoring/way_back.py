@@ -8,11 +8,14 @@ from typing import Any
 
 from replank.states import RunState
 from replank.table_spec import TableSpec
+from sql.capture_standing import missed
 from sql.connection import Connection
 from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.reverse_capture import Captured, captured, provable, waiting_changes
+
+UNPROVABLE = "a comparison cannot find what changed then in columns that the run has filled"
 
 CLOSED = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
 
@@ -48,16 +51,32 @@ def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet
     specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
     known = captured(connection, specs)
     against = [(spec, known[spec.table_no]) for spec in specs if known[spec.table_no] is not Captured.ALL]
+    touched = _touched(connection, sets, [spec for spec in specs if known[spec.table_no] is Captured.ALL])
     return WayBack(
         waiting=waiting_changes(connection, specs),
-        closed=tuple(_closed(spec, state) for spec, state in against if not _comparable(spec, state)),
+        closed=tuple(_closed(spec, state) for spec, state in against if not _comparable(spec, state))
+        + tuple(f"{spec.full_name}: {why}; {UNPROVABLE}" for spec, why in touched if not provable(spec)),
         doubtful=tuple(
+            f"{spec.full_name}: {why}. `replank rollback` compares every row, and goes back only where none is missing"
+            for spec, why in touched
+            if provable(spec)
+        )
+        + tuple(
             f"{spec.full_name}: its triggers replank_capture_back_… were switched off, perhaps for a time. `replank "
             "rollback` switches them on, compares every row, and goes back only where nothing is missing"
             for spec, state in against
             if _comparable(spec, state)
         ),
     )
+
+
+def _touched(
+    connection: Connection, sets: Sequence[ConversionSet], specs: Sequence[TableSpec]
+) -> list[tuple[TableSpec, str]]:
+    """Tables whose capture stands, and did not all the time since the cutover."""
+    stood = {number: lines for s in sets for number, lines in (s.way_back or {}).get("stood", {}).items()}
+    found = missed(connection, specs, stood)
+    return [(spec, found[spec.table_no]) for spec in specs if spec.table_no in found]
 
 
 def _comparable(spec: TableSpec, state: Captured) -> bool:
@@ -69,7 +88,6 @@ def _closed(spec: TableSpec, state: Captured) -> str:
     why = {
         Captured.NO_PAST: "its past table is gone",
         Captured.NOT: f"{triggers} are gone, or it is another table than the cutover's",
-        Captured.NOT_ALWAYS: f"{triggers} were switched off, perhaps for a time, and a comparison cannot find what "
-        "changed then in columns that the run has filled",
+        Captured.NOT_ALWAYS: f"{triggers} were switched off, perhaps for a time, and {UNPROVABLE}",
     }
     return f"{spec.full_name}: {why[state]}"

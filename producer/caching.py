@@ -28,7 +28,8 @@ from sql import catalogue, indexes, next_table
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.beside import drop_beside
 from sql.cache_marks import count_marks, everything_marked, install_marks, remove_marks
-from sql.cache_swap import DefinitionChanged, swap_cache
+from sql.cache_standing import DefinitionChanged, refuse_gaps, stood
+from sql.cache_swap import swap_cache
 from sql.cache_table import ranges
 from sql.connection import Connection, apply_settings
 from sql.cutover import CutoverLimits
@@ -120,6 +121,7 @@ class Caching(Turn):
             next_table.create_next(self.connection, spec)
             install_marks(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
+            caches.set_stood(self.connection, cache, stood(self.connection, spec))
             caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))
             caches.move_cache(self.connection, cache, CacheState.BUILDING)
         return True
@@ -174,6 +176,7 @@ class Caching(Turn):
             CutoverLimits.of(self.options),
             autovacuum_before=before,
             traffic=self.traffic[f"cache {cache.cache_no}"],
+            stood=cache.stood,
             write_ledger=lambda: self._write_ledger(cache, has_closed),
         )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
@@ -226,6 +229,7 @@ class Caching(Turn):
         present = catalogue.shape(self.connection, cache.built.oid)
         if present != cache.built.shape:
             raise DefinitionChanged(catalogue.changed(cache.built.shape, present))
+        refuse_gaps(self.connection, cache.built, cache.stood)
         return cache.built
 
     def _after_failure(self, cache: Cache, unfinished: Unfinished) -> bool:
@@ -245,7 +249,7 @@ class Caching(Turn):
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
             return
-        self._tell(cache, f"its definition was changed ({changed}); its contents are built anew")
+        self._tell(cache, f"its definition, or a mark of its changes, was changed ({changed}); it is built again")
 
     def _later(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
         wait = pause_s(cache.attempts, missed, self.random_source)

@@ -7,10 +7,12 @@ from typing import Any
 
 from producer.making_ready import read_set
 from replank.chunk import Axis, Chunk
+from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.conversion import Space
+from sql.dropping import put_aside
 from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
@@ -56,7 +58,14 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     if table.state in COMPLETE:
         return _said(spec, *_before_the_swap(connection, spec))
     if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
-        pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
+        if not put_aside(connection, [(spec.past_schema, spec.name)]):
+            why = "its past table is gone"
+            return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
+        try:
+            pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
+        except NeedsPerson as error:
+            # A table of its set is gone.
+            return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=str(error))
         return _said(spec, *read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True))
     if spec.method == "backfill":
         why = "filled in place: there is no second table"

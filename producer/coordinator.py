@@ -22,6 +22,7 @@ from producer.ending import call_a_person, look_for_the_end
 from producer.gates.barrier import why_closed
 from producer.gates.holding import window_now
 from producer.governor import Governor, Window
+from producer.keeping_proof import KeepingProof
 from producer.pooler_reconnect import reconnect_poolers
 from producer.resting import Resting
 from producer.setup import plan_tables
@@ -167,7 +168,16 @@ class Coordinator:
         moved = False
         for table in rest.going_on(present):
             moved = stages.advance(table, unfinished.get(table.table_no)) or moved
-        moved = self._cut_over(run, snapshots, present, unfinished, rest) or moved
+        keeping = KeepingProof(
+            connection=self.connection,
+            step=run.plan.steps.carrier,
+            options=run.plan.options,
+            snapshots=snapshots,
+            random_source=self.random_source,
+            run_id=run.run_id,
+        )
+        present, unproved = keeping.look(present, rest.going_on(present))
+        moved = self._cut_over(run, keeping, present, unfinished, rest) or unproved or moved
         reconnect_poolers(self.connection, run, actor="coordinator")
         moved = self._rebuild_caches(run, snapshots, present, rest) or moved
         if not moved:
@@ -177,7 +187,7 @@ class Coordinator:
     def _cut_over(
         self,
         run: Run,
-        snapshots: SnapshotKeeper,
+        keeping: KeepingProof,
         present: Sequence[RunTable],
         unfinished: Mapping[int, Unfinished],
         rest: Resting,
@@ -186,8 +196,10 @@ class Coordinator:
             connection=self.connection,
             step=run.plan.steps.carrier,
             options=run.plan.options,
-            snapshots=snapshots,
+            snapshots=keeping.snapshots,
             random_source=self.random_source,
+            keeping=keeping,
+            present=present,
             window=lambda: window_now(self.connection, run),
             traffic=self._traffic,
         )

@@ -12,11 +12,13 @@ from psycopg import errors, sql
 
 from producer.attempt_pause import pause_s
 from producer.gates.holding import Window, anytime, closing
+from producer.keeping_proof import KeepingProof
 from producer.turn import Turn
-from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.capture_standing import backward, standings
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.crossing import AttemptMissed
@@ -27,6 +29,7 @@ from sql.moment import Traffic
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
 from sql.reverse_capture import published
+from sql.shapes import refuse_changed_shapes
 from sql.text_casts import create_text_casts
 
 log = structlog.get_logger()
@@ -47,6 +50,9 @@ OF_ROWS = (errors.DataError, errors.IntegrityError)
 class CuttingOver(Turn):
     """Cuts sets over, one at a time, while `window` says that they may."""
 
+    keeping: KeepingProof
+    present: Sequence[RunTable]
+    """All tables of the run."""
     window: Window = anytime
     traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
     """By set: what has been seen of the transactions that are in the way."""
@@ -62,13 +68,15 @@ class CuttingOver(Turn):
             return False
         if held or any(m.state is not TableState.READY or m.blocked for m in members):
             return self._keep_up(members, busy)
-        if not conversion_set.due or any(m.table_no in busy for m in members):
-            # No further drain jobs now: among many tables one would always be busy.
-            return False
         window = self.window()
         if window is not None and window.reason:
             self.wait(conversion_set, members, window.reason)
             return self._keep_up(members, busy)
+        if self.keeping.stop(members):
+            return True
+        if not conversion_set.due or any(m.table_no in busy for m in members):
+            # No further drain jobs now: among many tables one would always be busy.
+            return False
         self._attempt(conversion_set, members, closing(window))
         return True
 
@@ -88,8 +96,12 @@ class CuttingOver(Turn):
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
         """Tables that wait for their set are drained now and then; at once where a person may be correcting rows."""
         drained, some_aside = False, self._some_aside(members)
+        if all(member.state is TableState.READY and not member.blocked for member in members):
+            self.keeping.go_on([member for member in members if member.table_no not in busy], self.present)
         for member in members:
-            if member.state is not TableState.READY or not member.due or member.blocked or member.table_no in busy:
+            if member.state is not TableState.READY or not member.due or member.blocked:
+                continue
+            if member.table_no in busy and not self.keeping.is_only_compared(member):
                 continue
             count = value(self.connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
             if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, some_aside)):
@@ -116,6 +128,9 @@ class CuttingOver(Turn):
     ) -> None:
         try:
             times = self._swap(conversion_set, members, has_closed)
+        except NotProved as error:
+            # No attempt was missed: the next turn has the table compared again.
+            self.wait(self._as_it_is(conversion_set), members, f"{error}: compared again first")
         except TryAgain as error:
             self._later(conversion_set, members, str(error), error)
         except PASSING as error:
@@ -177,6 +192,9 @@ class CuttingOver(Turn):
     ) -> CutoverTimes:
         specs = [member.spec for member in members]
         _refuse_gone(self.connection, specs)
+        refuse_changed_shapes(self.connection, specs)
+        proofs = self.keeping.proofs(members)
+        self.keeping.refuse_unproved(conversion_set, members, proofs)
         before = conversion_set.autovacuum_before
         if before is None:
             before = autovacuum_settings(self.connection, specs)
@@ -192,6 +210,7 @@ class CuttingOver(Turn):
             CutoverLimits.of(self.options),
             autovacuum_before=before,
             traffic=self.traffic[f"set {conversion_set.set_no}"],
+            still_proved=lambda: self.keeping.refuse_unproved(conversion_set, members, proofs),
             write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
             reverse_capture=self.options.reverse_capture,
         )
@@ -210,6 +229,11 @@ class CuttingOver(Turn):
             raise OutcomeUnknown("this set was swapped before, or the run is paused or being rolled back")
         if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
+        if self.options.reverse_capture:
+            # From here on a rollback can tell whether every change was captured.
+            stood = standings(self.connection, [backward(member.spec) for member in members])
+            known = {"stood": {str(number): sorted(standing) for number, standing in stood.items()}}
+            tables.set_way_back(self.connection, conversion_set, known)
         if self.options.text_casts:
             create_text_casts(self.connection)
 
@@ -249,13 +273,16 @@ class CuttingOver(Turn):
 
     def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         """Leave the live tables as they were, autovacuum included, and call a person."""
-        present = next(
-            s for s in tables.read_sets(self.connection, conversion_set.run_id) if s.set_no == conversion_set.set_no
-        )
+        present = self._as_it_is(conversion_set)
         if present.autovacuum_before is not None:
             restore_autovacuum(self.connection, [m.spec for m in members], present.autovacuum_before)
             tables.set_autovacuum_before(self.connection, conversion_set, None)
         tables.block_set(self.connection, conversion_set, problem)
+
+    def _as_it_is(self, conversion_set: ConversionSet) -> ConversionSet:
+        """As the ledger has it now: an attempt has changed it."""
+        found = tables.read_sets(self.connection, conversion_set.run_id)
+        return next(one for one in found if one.set_no == conversion_set.set_no)
 
     def _say(self, conversion_set: ConversionSet, message: str) -> None:
         log.info("cutover", set=conversion_set.set_no, message=message)

@@ -27,10 +27,16 @@ def register(app: typer.Typer) -> None:
 
 def finish(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    without_proof: Annotated[
+        bool, typer.Option("--without-proof", help="Do not compare both sides before the past tables are dropped.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
 ) -> None:
-    """Drop the past tables and what captures changes for them. Afterwards there is no way back."""
+    """Drop the past tables and what captures changes for them. Afterwards there is no way back.
+
+    Both sides are compared before, row by row; where they differ, nothing is dropped.
+    """
     settings = load_settings(database_url=database_url)
     if as_json and not yes:
         raise WrongUse("`--json` is for programs, which nobody can ask: give `--yes` too.")
@@ -48,7 +54,7 @@ def finish(
             _ask(run, found)
         already = run.state is RunState.FINISHED and not found
         with notifier_for(settings.database(), run.run_id, finishing.say):
-            done = run if already else finishing.finish(run)
+            done = run if already else finishing.finish(run, proof=not without_proof)
     if as_json:
         document = {"run_id": done.run_id, "state": str(done.state), "dropped": [each.to_json() for each in found]}
         print_json({**document, "bytes": total_bytes(found)})

@@ -12,6 +12,7 @@ from psycopg import sql
 from producer.leader import try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.panicked import watchful
+from producer.past_proof import refuse_unproved
 from producer.patience import Patience
 from producer.steps.scripting import ScriptRunner
 from producer.steps.turns import late_scripts, run_script
@@ -97,12 +98,17 @@ class Finishing:
                 found.append(Leftover(what="step", name=f"{late.step.name}: {block.purpose}", bytes=None))
         return found
 
-    def finish(self, run: Run) -> Run:
-        """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on."""
+    def finish(self, run: Run, *, proof: bool = True) -> Run:
+        """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on.
+
+        With `proof`, both sides are compared before. Raises NeedsPerson where they differ; nothing is given up then.
+        """
         if not try_to_lead(self.connection):
             raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
         if run.state is RunState.DONE:
             self._refuse_strangers(run)
+            if proof:
+                refuse_unproved(self.connection, run, self.say)
         runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
         limit = run.plan.options.lock_timeout_ms
         self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)

@@ -20,10 +20,11 @@ from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_s
 from producer.patience import Patience
 from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
-from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
+from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import RunState, TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.capture_standing import Standing
 from sql.connection import Connection
 from sql.crossing import AttemptMissed
 from sql.cutover import CutoverLimits, CutoverTimes
@@ -55,23 +56,30 @@ class GoingBack:
         swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
         waiting = [s for s in reversed(swapped) if s.returned_at is None]
         ready = MakingReady(connection=self.connection, run=self.run, patience=self.patience, say=self.say)
+        stood = {one.set_no: ready.make_ready(one) for one in waiting}
         for one in waiting:
-            ready.make_ready(one)
-        for one in waiting:
-            self._return(one)
+            self._return(one, ready, stood[one.set_no])
         reconnect_poolers(self.connection, self.run, actor="operator")
         restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
         for one in reversed(swapped):
             restoring.restore(one)
 
-    def _return(self, one: ConversionSet) -> None:
-        """The set's tables change places; tried again while somebody holds the locks."""
+    def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:
+        """The set's tables change places; tried again while another session holds the locks.
+
+        Where capture has not stood since the comparison of both sides began, they are compared again before.
+        """
         options = self.run.plan.options
         missed: TryAgain | None
         for attempt in range(options.cutover_attempts):
             back = read_set(self.connection, self.run, one)
             try:
-                times = self._attempt(one, back)
+                times = self._attempt(one, back, stood)
+            except NotProved as error:
+                problem = f"{error}: both sides are compared again"
+                self._note(one, problem)
+                stood = ready.make_ready(one)
+                continue
             except TryAgain as error:
                 missed, problem = error, str(error)
             except PASSING as error:
@@ -89,7 +97,7 @@ class GoingBack:
             "End or wait for these sessions, then `replank rollback` again: it goes on."
         )
 
-    def _attempt(self, one: ConversionSet, back: SetBack) -> CutoverTimes:
+    def _attempt(self, one: ConversionSet, back: SetBack, stood: Mapping[int, Standing]) -> CutoverTimes:
         options = self.run.plan.options
         past = [_as_past(pair.spec) for pair in back.pairs]
         new = [pair.new for pair in back.pairs]
@@ -105,6 +113,7 @@ class GoingBack:
                 back,
                 CutoverLimits.of(options),
                 traffic=self.traffic[one.set_no],
+                stood=stood,
                 write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
             )
             done = True

@@ -12,6 +12,7 @@ from producer.patience import Patience
 from replank.errors import NeedsPerson
 from replank.table_spec import TableSpec
 from sql import capture, catalogue
+from sql.capture_standing import Standing, backward, missed, standings
 from sql.connection import Connection, apply_settings
 from sql.dropping import put_aside
 from sql.enum_drift import refuse_renamed_values
@@ -81,12 +82,17 @@ class MakingReady:
     patience: Patience
     say: Callable[[str], None]
 
-    def make_ready(self, one: ConversionSet) -> None:
-        """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison."""
+    def make_ready(self, one: ConversionSet) -> dict[int, Standing]:
+        """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison.
+
+        Returns what reverse capture stood on when that began, by table number: it counts as long as it stands.
+        """
         back = read_set(self.connection, self.run, one)
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
+        self._refuse_missed(one, back)
         self._switch_on_again(back)
+        stood = standings(self.connection, [backward(pair.spec) for pair in back.pairs])
         refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
@@ -98,6 +104,7 @@ class MakingReady:
             self._drain(pair)
             self._verify(pair)
         self._try_keys(back)
+        return stood
 
     def _refuse_gone(self, spec: TableSpec) -> None:
         there = put_aside(self.connection, [(spec.past_schema, spec.name)])
@@ -106,6 +113,27 @@ class MakingReady:
                 f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
                 "way back. `replank finish` removes what was kept for it."
             )
+
+    def _refuse_missed(self, one: ConversionSet, back: SetBack) -> None:
+        """What has touched reverse capture since the cutover, even where it stands again: the comparison of all rows
+        tells whether a change was missed, but for columns that the run has filled."""
+        (present,) = (s for s in tables.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
+        specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
+        found = missed(self.connection, specs.values(), (present.way_back or {}).get("stood", {}))
+        for number, why in found.items():
+            if not provable(specs[number]):
+                raise NeedsPerson(
+                    f"{specs[number].full_name}: since the cutover {why}. What changed then is not known, and a "
+                    "comparison cannot find it in columns that the run has filled: there is no way back without loss."
+                )
+            words = f"since the cutover {why}; the comparison of every row tells whether a change was missed"
+            self._note(specs[number], words)
+
+    def _note(self, spec: TableSpec, words: str) -> None:
+        self.say(f"{spec.full_name}: {words}")
+        runs.add_event(
+            self.connection, self.run.run_id, actor="operator", kind="rollback", subject=spec.full_name, message=words
+        )
 
     def _switch_on_again(self, back: SetBack) -> None:
         """Capture that somebody has switched off, by `DISABLE TRIGGER ALL` perhaps.
@@ -128,15 +156,7 @@ class MakingReady:
                     "its triggers replank_capture_back_… were not switched on; they are now, and the comparison of "
                     "every row tells whether a change was missed"
                 )
-                self.say(f"{pair.spec.full_name}: {words}")
-                runs.add_event(
-                    self.connection,
-                    self.run.run_id,
-                    actor="operator",
-                    kind="rollback",
-                    subject=pair.spec.full_name,
-                    message=words,
-                )
+                self._note(pair.spec, words)
 
     def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
         """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""

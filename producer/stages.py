@@ -205,9 +205,12 @@ class Stages(Turn):
         return next_indexes.next_indexes(self.connection, table.spec)
 
     def _after_repair(self, table: RunTable) -> bool:
+        results = job_looks.results(self.connection, table.spec, JobKind.REPAIR, table.generation)
         with self.connection.transaction():
             self.add_drain(table, compare=True)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+            for found in (job["result"] for job in results):
+                self.say(table.run_id, "verification", table.spec.full_name, _differed(found))
         return True
 
     def _start_validation(self, table: RunTable) -> bool:
@@ -249,6 +252,16 @@ class Stages(Turn):
             capture.remove(self.connection, table.spec)
             tables.move_table(self.connection, table.spec, TableState.DONE)
         return True
+
+
+def _differed(found: Mapping[str, Any]) -> str:
+    """What a repair has found, in words."""
+    count, examples = found["differing"], found["examples"]
+    rows = "1 row differed" if count == 1 else f"{count:,} rows differed"
+    if not examples:
+        return rows
+    more = ", …" if count > len(examples) else ""
+    return f"{rows} and went through the log: {', '.join(examples)}{more}"
 
 
 def _owner(key: Mapping[str, Any], members: Mapping[tuple[str, str], int]) -> int:

@@ -8,6 +8,7 @@ import typer
 
 from monitoring.output import people, print_json
 from producer.comparing import Comparison, compare_tables
+from producer.doubting import keep_found
 from producer.inspect_commands import in_words
 from replank.errors import WrongUse
 from replank.settings import load_settings
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Compare every row of both sides now, beside the running application.
 
-    Exit 1 where any differs, 2 where nothing can be compared.
+    Exit 1 where any differs: its cutover is held until a comparison finds nothing. 2 where nothing can be compared.
     """
     settings = load_settings(database_url=database_url)
     with in_words(), connect(settings.database(), name="verify") as connection:
@@ -33,8 +34,11 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to compare.")
         found = compare_tables(connection, run)
+        held = keep_found(connection, run, found)
     for one in found:
         people().print(_words(one), markup=False, soft_wrap=True)
+    for words in held:
+        people().print(words, markup=False, soft_wrap=True)
     if as_json:
         print_json({"run_id": run.run_id, "tables": [one.to_json() for one in found]})
     if any(one.mismatches for one in found):

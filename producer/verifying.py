@@ -8,11 +8,13 @@ from producer import chunker
 from producer.turn import Turn
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
+from sql.capture_repair import stand_up
+from sql.capture_standing import Standing
 from sql.collisions import twins_of_odd
 from sql.connection import value
 from sql.conversion import Space
 from sql.copying import HeapExtent, extent_of, heap_extent
-from sql.ledger import job_looks, job_queue, tables
+from sql.ledger import job_looks, job_queue, tables, verifications
 from sql.ledger.tables import RunTable
 from sql.next_table import next_table
 from sql.sides import Sides, add_up
@@ -33,33 +35,46 @@ class Verifying(Turn):
     """Starts a verification and judges it."""
 
     def start(self, table: RunTable) -> bool:
-        """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot."""
+        """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot.
+
+        A table that is ready stays so: it is compared again beside its waiting for the cutover.
+        """
+        started_at = verifications.clock(self.connection)
+        # Before the snapshot: whatever touches capture from here on is noticed, and what came before is compared.
+        standing = self._stand_up(table)
         extent = heap_extent(self.connection, table.spec)
-        if extent.blocks <= self._size(extent):
-            return self._start_small(table)
-        if not self.snapshots.may_export():
-            tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
+        small = extent.blocks <= self._size(extent)
+        if not small and not self.snapshots.may_export():
+            if table.state is not TableState.READY:
+                tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
             return False
-        snapshot = self.snapshots.export(table.table_no)
-        # Measured after the snapshot was taken: no row that it sees lies beyond.
-        live, built = heap_extent(self.connection, table.spec), self._next_extent(table)
+        snapshot = None if small else self.snapshots.export(table.table_no)
+        generation = table.generation + 1
         with self.connection.transaction():
             tables.restart_copy(self.connection, table.spec)
-            generation = table.generation + 1
-            self._add(table, generation, "live", snapshot, live.blocks, self._size(live), live.filenode)
-            self._add(table, generation, "next", snapshot, built.blocks, self._size(built), None)
-            self._add_vacuum(table, generation)
-            tables.move_table(self.connection, table.spec, TableState.VERIFYING)
+            verifications.begin(
+                self.connection, table.spec, generation=generation, standing=standing, started_at=started_at
+            )
+            if snapshot is None:
+                self._add(table, generation, "live", None, WHOLE_HEAP_BLOCKS, WHOLE_HEAP_BLOCKS, None)
+            else:
+                # Measured after the snapshot was taken: no row that it sees lies beyond.
+                live, built = heap_extent(self.connection, table.spec), self._next_extent(table)
+                self._add(table, generation, "live", snapshot, live.blocks, self._size(live), live.filenode)
+                self._add(table, generation, "next", snapshot, built.blocks, self._size(built), None)
+            if table.state is not TableState.READY:
+                self._add_vacuum(table, generation)
+                tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
 
-    def _start_small(self, table: RunTable) -> bool:
-        with self.connection.transaction():
-            tables.restart_copy(self.connection, table.spec)
-            generation = table.generation + 1
-            self._add(table, generation, "live", None, WHOLE_HEAP_BLOCKS, WHOLE_HEAP_BLOCKS, None)
-            self._add_vacuum(table, generation)
-            tables.move_table(self.connection, table.spec, TableState.VERIFYING)
-        return True
+    def _stand_up(self, table: RunTable) -> Standing:
+        """A verification proves nothing of what is written later, unless capture stands."""
+        limit = self.options.lock_timeout_ms
+        standing, restored = stand_up(self.connection, table.spec, lock_timeout_ms=limit)
+        if restored:
+            words = "its capture triggers did not stand as they were made; they do now, and every row is compared"
+            self.say(table.run_id, "capture", table.spec.full_name, words)
+        return standing
 
     def _add(
         self,
@@ -101,7 +116,7 @@ class Verifying(Turn):
     def judge(self, table: RunTable) -> bool:
         """All verify jobs are done: ready, or repair, or (the snapshot is gone) once more."""
         self.snapshots.release(table.table_no)
-        sides = add_up(job_looks.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
+        sides = self.sides(table, table.generation)
         with self.connection.transaction():
             if sides.stale:
                 self.add_drain(table, compare=True)
@@ -112,6 +127,9 @@ class Verifying(Turn):
                 tables.block_table(self.connection, table.spec, twins)
             elif sides.equal:
                 self.add_drain(table, compare=True)
+                verifications.passed(
+                    self.connection, table.spec, generation=table.generation, rows_live=sides.rows_live
+                )
                 tables.move_table(self.connection, table.spec, TableState.READY)
                 tables.set_rows(self.connection, table.spec, sides.rows_live)
                 self.say(
@@ -125,6 +143,17 @@ class Verifying(Turn):
             else:
                 self._repair(table, sides)
         return True
+
+    def sides(self, table: RunTable, generation: int) -> Sides:
+        """What the verify jobs of a generation saw."""
+        return add_up(job_looks.results(self.connection, table.spec, JobKind.VERIFY, generation))
+
+    def proves(self, table: RunTable, generation: int) -> bool:
+        """Whether every verify job of a generation is done, and they found both sides equal."""
+        if verifications.unfinished(self.connection, table.spec, generation):
+            return False
+        sides = self.sides(table, generation)
+        return sides.equal and not sides.stale
 
     def _twins(self, table: RunTable) -> str:
         """Rows that became the same uuid where no unique index of the next table finds them; what to do about it."""
@@ -142,7 +171,7 @@ class Verifying(Turn):
     def _compare_values(self, table: RunTable) -> None:
         """Odd spellings or a real difference: only the values can tell."""
         tables.compare_values(self.connection, table.spec)
-        self.add_drain(table, compare=True)
+        # No drain: a row that was never logged may stand in the way of one that was.
         tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
         self.say(
             table.run_id,

@@ -30,6 +30,10 @@ class TryAgain(ReplankError):
     """A passing condition (a lock, a lost connection): the same work may simply be done again."""
 
 
+class NotProved(TryAgain):
+    """What was compared need not be so any more: it is compared again before anything changes places."""
+
+
 class NeedsPerson(ReplankError):
     """Replank stops here until somebody decides; everything done so far is kept."""
 

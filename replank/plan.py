@@ -48,6 +48,8 @@ class OptionsPlan(Strict):
     chunk_mb: int | None = Field(default=None, ge=1, le=10_000)
     index_memory_mb: int = Field(default=256, ge=1)
     cutover_log_rows: int = Field(default=2_000, ge=1)
+    verify_again_minutes: int = Field(default=10, ge=0, le=100_000)
+    """While a cutover waits for the operator or its window, a table is compared again so long after the last time."""
     text_casts: bool = False
     """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
     reverse_capture: bool = True

@@ -104,6 +104,8 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.VERIFYING, TableState.REPAIRING): "the sums differ: list the keys and send them to the log",
     (TableState.REPAIRING, TableState.CATCHING_UP): "the differing keys are in the log: drain, compare anew",
     (TableState.VERIFYING, TableState.READY): "counts and sums are equal",
+    (TableState.READY, TableState.CATCHING_UP): "its proof does not count any more: compare both sides again",
+    (TableState.READY, TableState.VERIFYING): "a verification that ran while the cutover waited found differences",
     (TableState.READY, TableState.SWAPPED): "the cutover of the conversion set committed",
     (TableState.SWAPPED, TableState.VALIDATING): "the lock is gone: its foreign keys may be read through",
     (TableState.VALIDATING, TableState.DONE): "its foreign keys are validated, capture is removed",

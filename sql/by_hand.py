@@ -106,13 +106,21 @@ def refuse_if(condition: sql.Composable, words: str) -> str:
     return block(f"  IF {condition.as_string(None)} THEN\n    RAISE EXCEPTION USING MESSAGE = {message};\n  END IF;")
 
 
+FOUND = "  replank_found text;"
+"""What `refused_rows` declares."""
+
+
 def refuse_rows(found: sql.Composable, words: str) -> str:
     """Ends the script where the query finds a row; its first column, a text, is told after the words."""
+    return block(refused_rows(found, words), declare=FOUND)
+
+
+def refused_rows(found: sql.Composable, words: str) -> str:
+    """The same for the inside of a DO block that declares FOUND."""
     message = sql.Literal(words).as_string(None)
-    return block(
+    return (
         f"  FOR replank_found IN {said(found).rstrip(';')} LOOP\n"
-        f"    RAISE EXCEPTION USING MESSAGE = {message} || replank_found;\n  END LOOP;",
-        declare="  replank_found text;",
+        f"    RAISE EXCEPTION USING MESSAGE = {message} || replank_found;\n  END LOOP;"
     )
 
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from replank.cache_spec import CacheSpec, SourceSpec
 from sql.cache_table import insert_statement
+from sql.capture import Enabled
 from sql.connection import Connection, run, value
 from sql.equality import operator
 from sql.next_table import next_table
@@ -50,7 +51,7 @@ def install_marks(connection: Connection, spec: CacheSpec) -> None:
     )
     for number, source in enumerate(spec.sources, start=1):
         function = sql.Identifier("replank", spec.mark_name(number))
-        body = _statement_body(spec, source) if source.capture == "statement" else _row_body(spec, source)
+        body = _body(spec, source)
         # A value must be written alike whatever the application's session has set.
         connection.execute(
             sql.SQL(
@@ -61,6 +62,14 @@ def install_marks(connection: Connection, spec: CacheSpec) -> None:
         )
         connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function))
         _triggers(connection, spec, source, number, function)
+
+
+def _body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
+    if source.capture != "statement":
+        return _row_body(spec, source)
+    return sql.SQL("BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
+        _row_body(spec, source), _statement_body(spec, source)
+    )
 
 
 def _statement_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
@@ -92,8 +101,10 @@ def _triggers(
     if source.capture == "statement":
         for label, (event, transition) in EVENTS.items():
             _trigger(connection, spec, root, f"{number}_{label}", event, f"{transition} FOR EACH STATEMENT", function)
-    else:
-        _trigger(connection, spec, root, f"{number}_row", "INSERT OR UPDATE OR DELETE", "FOR EACH ROW", function)
+    # Logical replication fires no statement trigger for the rows that it applies (`sql.capture`).
+    enabled: Enabled = "REPLICA" if source.capture == "statement" else "ALWAYS"
+    events = "INSERT OR UPDATE OR DELETE"
+    _trigger(connection, spec, root, f"{number}_row", events, "FOR EACH ROW", function, enabled)
     for relation in source.relations:
         _trigger(connection, spec, relation, f"{number}_truncate", "TRUNCATE", "FOR EACH STATEMENT", function)
 
@@ -106,6 +117,7 @@ def _trigger(
     event: str,
     each: str,
     function: sql.Identifier,
+    enabled: Enabled = "ALWAYS",
 ) -> None:
     name = sql.Identifier(spec.trigger_prefix + label)
     connection.execute(
@@ -118,7 +130,9 @@ def _trigger(
         )
     )
     # Otherwise `session_replication_role = replica` would switch it off in silence.
-    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sql.Identifier(*table), name))
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ENABLE {} TRIGGER {}").format(sql.Identifier(*table), sql.SQL(enabled), name)
+    )
 
 
 def remove_marks(connection: Connection, spec: CacheSpec) -> None:

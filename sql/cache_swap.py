@@ -13,6 +13,7 @@ from replank.errors import TryAgain
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
+from sql.cache_standing import DefinitionChanged, Stood
 from sql.connection import Connection, run
 from sql.crossing import Crossing
 from sql.cutover import (
@@ -36,10 +37,6 @@ from sql.swap_script import swap_script
 PASSES = 4
 
 
-class DefinitionChanged(Exception):
-    """The table's definition is not the one that its next contents were built for: they are built anew."""
-
-
 def swap_cache(
     connection: Connection,
     spec: CacheSpec,
@@ -48,6 +45,7 @@ def swap_cache(
     *,
     autovacuum_before: Mapping[str, str | None],
     traffic: Traffic,
+    stood: Stood,
     write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Swap. `write_ledger` says so in the ledger, inside the same transaction.
@@ -59,6 +57,7 @@ def swap_cache(
     prepared = _prepare(connection, spec, foreign_keys, limits, autovacuum_before)
 
     def under_lock(crossing: Crossing) -> None:
+        refuse_gaps(connection, spec, stood)
         _apply_last(connection, spec, limits)
         _refuse_changed(connection, spec)
         crossing.check()

@@ -22,6 +22,7 @@ PREFIX = "replank_capture_"
 """Trigger names; the part after it is the event."""
 
 Event = Literal["insert", "update", "delete", "truncate", "row"]
+Enabled = Literal["ALWAYS", "REPLICA"]
 
 _FIRES: Mapping[Event, str] = {
     "insert": "INSERT ON {} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT",
@@ -31,7 +32,17 @@ _FIRES: Mapping[Event, str] = {
     "row": "INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW",
 }
 
-EACH_STATEMENT: tuple[Event, ...] = ("insert", "update", "delete", "truncate")
+EACH_STATEMENT: tuple[tuple[Event, Enabled], ...] = (
+    ("insert", "ALWAYS"),
+    ("update", "ALWAYS"),
+    ("delete", "ALWAYS"),
+    ("truncate", "ALWAYS"),
+    ("row", "REPLICA"),
+)
+"""What a table that is captured by statement has. Logical replication fires no statement triggers for the rows that it
+applies, and applies them with `session_replication_role = replica`: the last one fires for these alone."""
+
+EACH_ROW: tuple[tuple[Event, Enabled], ...] = (("row", "ALWAYS"), ("truncate", "ALWAYS"))
 
 
 def capture_function(spec: TableSpec) -> sql.Identifier:
@@ -74,21 +85,30 @@ def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
     return {name: found[name] for name in spec.key}
 
 
-def create_function(connection: Connection, spec: TableSpec) -> None:
+def create_function(connection: Connection, spec: TableSpec, *, replace: bool = False) -> None:
     """The trigger function, for statements (transition tables) or for rows."""
     body = function_body(spec, log_table(spec), each=spec.capture)
     connection.execute(
         sql.SQL(
-            "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+            "CREATE {}FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             " SET search_path = pg_catalog, pg_temp AS {}"
-        ).format(capture_function(spec), sql.Literal(body.as_string(connection)))
+        ).format(_or_replace(replace), capture_function(spec), sql.Literal(body.as_string(connection)))
     )
     connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(capture_function(spec)))
 
 
+def _or_replace(replace: bool) -> sql.SQL:
+    return sql.SQL("OR REPLACE " if replace else "")
+
+
 def function_body(spec: TableSpec, log: sql.Identifier, *, each: Literal["statement", "row"]) -> sql.Composed:
     """What a trigger on the table, or on the one that takes its place, does: write keys to `log`."""
-    return _statement_body(spec, log) if each == "statement" else _row_body(spec, log)
+    if each == "row":
+        return _row_body(spec, log)
+    # What a transition table is called means nothing in a trigger for rows, so that neither block looks at the other's.
+    return sql.SQL("BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
+        _row_body(spec, log), _statement_body(spec, log)
+    )
 
 
 def _statement_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
@@ -133,8 +153,8 @@ def install(connection: Connection, spec: TableSpec) -> None:
 
 
 def _statement_triggers(connection: Connection, spec: TableSpec) -> None:
-    for event in EACH_STATEMENT:
-        create_trigger(connection, live_table(spec), PREFIX + event, capture_function(spec), event)
+    for event, enabled in EACH_STATEMENT:
+        create_trigger(connection, live_table(spec), PREFIX + event, capture_function(spec), event, enabled)
 
 
 def _row_triggers(connection: Connection, spec: TableSpec) -> None:
@@ -163,15 +183,26 @@ def _with_partitions(connection: Connection, spec: TableSpec) -> list[sql.Identi
 
 
 def create_trigger(
-    connection: Connection, table: sql.Identifier, name: str, function: sql.Identifier, event: Event
+    connection: Connection,
+    table: sql.Identifier,
+    name: str,
+    function: sql.Identifier,
+    event: Event,
+    enabled: Enabled = "ALWAYS",
+    *,
+    replace: bool = False,
 ) -> None:
-    """A trigger that no session can switch off."""
+    """A trigger that no session can switch off; with `REPLICA`, one that fires for logical replication alone."""
     fires = sql.SQL(_FIRES[event]).format(table)
     connection.execute(
-        sql.SQL("CREATE TRIGGER {} AFTER {} EXECUTE FUNCTION {}()").format(sql.Identifier(name), fires, function)
+        sql.SQL("CREATE {}TRIGGER {} AFTER {} EXECUTE FUNCTION {}()").format(
+            _or_replace(replace), sql.Identifier(name), fires, function
+        )
     )
     # Otherwise `session_replication_role = replica` would switch capture off in silence.
-    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(table, sql.Identifier(name)))
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ENABLE {} TRIGGER {}").format(table, sql.SQL(enabled), sql.Identifier(name))
+    )
 
 
 def remove(connection: Connection, spec: TableSpec) -> None:

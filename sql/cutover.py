@@ -121,24 +121,28 @@ def cut_over(
     limits: CutoverLimits,
     *,
     autovacuum_before: Mapping[str, str | None],
+    still_proved: Callable[[], None],
     write_ledger: Callable[[int], None],
     traffic: Traffic,
     reverse_capture: bool = False,
 ) -> CutoverTimes:
     """Swap the set. `write_ledger(rows)` says so in the ledger, inside the same transaction.
 
-    `traffic` is what earlier attempts have seen of the transactions that are in the way. With `reverse_capture`, what
-    changes in the new tables is logged from the commit on. Raises TryAgain if a lock or a budget was missed (nothing
-    changed), NeedsPerson if the live tables are not what they were, OutcomeUnknown if the connection was
-    lost at COMMIT.
+    `traffic` is what earlier attempts have seen of the transactions that are in the way. `still_proved` raises
+    NotProved where both sides may differ in what no log names: it is asked before anything is drained, which could
+    collide with such rows, and once more under the lock. With `reverse_capture`, what changes in the new tables is
+    logged from the commit on. Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsPerson if the
+    live tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
     """
     keep_plans(connection)
+    still_proved()
     prepared = _prepare(connection, specs, foreign_keys, limits, autovacuum_before, reverse_capture=reverse_capture)
     stamp = stamp_of(connection, prepared)
     refuse_changed_shapes(connection, specs)
     refuse_renamed_values(connection, specs)
 
     def under_lock(crossing: Crossing) -> None:
+        still_proved()
         drained = _last_drain(connection, specs, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             # Something wrote the catalogue since we looked; only now is a full look worth its time.

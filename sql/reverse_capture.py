@@ -25,7 +25,11 @@ PREFIX = "replank_capture_back_"
 
 def back_log(spec: TableSpec) -> sql.Identifier:
     """Keys of changed rows of the new table, in its own types: `k1` …, or `truncated`."""
-    return sql.Identifier("replank", f"back_log_{spec.run_id}_{spec.table_no}")
+    return sql.Identifier("replank", back_log_name(spec))
+
+
+def back_log_name(spec: TableSpec) -> str:
+    return f"back_log_{spec.run_id}_{spec.table_no}"
 
 
 def back_function(spec: TableSpec) -> sql.Identifier:
@@ -40,6 +44,11 @@ def _each(spec: TableSpec) -> Literal["statement", "row"]:
     """A row that is written straight into a partition fires no statement trigger of its parent; one of an inheritance
     child that is written through its parent fires none of its own."""
     return "row" if spec.next_partitioned or spec.kin else "statement"
+
+
+def _for_rows(spec: TableSpec) -> str:
+    """`pg_trigger.tgenabled` of the trigger for rows: beside those for statements it is logical replication's alone."""
+    return "R" if _each(spec) == "statement" else "A"
 
 
 def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> None:
@@ -61,8 +70,8 @@ def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms:
         connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
         function = back_function(spec)
         if _each(spec) == "statement":
-            for event in EACH_STATEMENT:
-                create_trigger(connection, next_table(spec), PREFIX + event, function, event)
+            for event, enabled in EACH_STATEMENT:
+                create_trigger(connection, next_table(spec), PREFIX + event, function, event, enabled)
             return
         create_trigger(connection, next_table(spec), PREFIX + "row", function, "row")
         for relation in spec.next_relations:
@@ -107,6 +116,7 @@ def captured(connection: Connection, specs: Iterable[TableSpec]) -> dict[int, Ca
         "names": [spec.name for spec in by_number.values()],
         "past_schemas": [spec.past_schema for spec in by_number.values()],
         "functions": [function_name(spec) for spec in by_number.values()],
+        "for_rows": [_for_rows(spec) for spec in by_number.values()],
     }
     found = rows(connection, query("going_back.captures"), named)
     return {r["table_no"]: _captured(by_number[r["table_no"]], r) for r in found}
@@ -130,14 +140,19 @@ def provable(spec: TableSpec) -> bool:
 
 
 def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, lock_timeout_ms: int) -> None:
-    """Triggers that somebody has switched off fire always again. `new` is the table as it is now, with partitions."""
+    """Triggers that another session has switched off fire again as they were made.
+
+    `new` is the table as it is now, with its partitions.
+    """
     oids = [relation.oid for relation in (new, *new.partitions)]
-    named = {"function": function_name(spec), "oids": oids}
+    named = {"function": function_name(spec), "oids": oids, "for_rows": _for_rows(spec)}
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         for found in rows(connection, query("going_back.not_always"), named):
             table, trigger = sql.Identifier(found["schema"], found["name"]), sql.Identifier(found["trigger"])
-            connection.execute(sql.SQL("ALTER TABLE ONLY {} ENABLE ALWAYS TRIGGER {}").format(table, trigger))
+            connection.execute(
+                sql.SQL("ALTER TABLE ONLY {} ENABLE {} TRIGGER {}").format(table, sql.SQL(found["wanted"]), trigger)
+            )
 
 
 def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:

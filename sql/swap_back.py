@@ -20,6 +20,7 @@ from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
+from sql.capture_standing import Standing, refuse_fallen_back
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, keep_plans, locally, rows, run, value
 from sql.crossing import Crossing
@@ -81,13 +82,17 @@ def swap_back(
     limits: CutoverLimits,
     *,
     traffic: Traffic,
+    stood: Mapping[int, Standing],
     write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Past tables become the live ones again, with every change of the new ones. Raises as `sql.cutover.cut_over`.
 
-    `write_ledger` says so in the ledger, inside the same transaction.
+    `stood` is what reverse capture stood on when the comparison of both sides began: NotProved where it has not stood
+    since. `write_ledger` says so in the ledger, inside the same transaction.
     """
     keep_plans(connection)
+    specs = [pair.spec for pair in back.pairs]
+    refuse_fallen_back(connection, specs, stood)
     past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
     _refresh(connection, back, past)
     keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
@@ -96,6 +101,7 @@ def swap_back(
     refuse_newer(connection, back.pairs, back.foreign_keys)
 
     def under_lock(crossing: Crossing) -> None:
+        refuse_fallen_back(connection, specs, stood)
         _last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")

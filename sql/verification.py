@@ -144,9 +144,9 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
 
 
 def difference_examples(connection: Connection, spec: TableSpec, *, limit: int = 5) -> list[str]:
-    """Some of the keys now in the log, as text: after `log_differences`, rows that differed."""
+    """Some of the keys that `log_differences` has logged in this transaction, as text."""
     found = connection.execute(
-        sql.SQL("SELECT ROW({})::text FROM {} LIMIT {}").format(
+        sql.SQL("SELECT ROW({})::text FROM {} WHERE xmin = pg_current_xact_id()::xid ORDER BY 1 LIMIT {}").format(
             sql.SQL(", ").join(log_keys(spec)), log_table(spec), limit
         )
     ).fetchall()

@@ -26,7 +26,7 @@ from sql.ledger.jobs import Job
 from sql.ledger.tables import RunTable
 from sql.next_table import live_table, next_table
 from sql.one_snapshot import refuse_rewritten
-from sql.verification import log_differences, sum_chunk
+from sql.verification import difference_examples, log_differences, sum_chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,8 @@ def _snapshot_lost(connection: Connection, job: Job, limits: Limits, error: psyc
 def _repair(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ):
         differing = log_differences(connection, table.spec)
-        return _finish(connection, job, Done(rows=differing, result={"differing": differing}))
+        examples = difference_examples(connection, table.spec)
+        return _finish(connection, job, Done(rows=differing, result={"differing": differing, "examples": examples}))
 
 
 def _validate(connection: Connection, job: Job, _table: RunTable, limits: Limits) -> Done:

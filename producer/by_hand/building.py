@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.work import Work, label
 from replank.table_spec import TableSpec
 from sql import capture
@@ -17,6 +18,7 @@ from sql.by_hand import (
     lock_patiently,
     over_blocks,
     refuse_count,
+    refuse_if,
     refuse_rows,
     refuse_unequal,
     said,
@@ -110,11 +112,16 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     version = connection.info.server_version
     live, built_anew = (summed(spec, side, not_logged(connection, spec, side), Space.VALUES, version) for side in SIDES)
     words = f"{spec.full_name}: live and next are not the same: "
-    parts = [*drained(connection, spec, compare=True)]
+    parts = [
+        refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers are gone or switched off"),
+        standing.kept(connection, spec, "forward"),
+        *drained(connection, spec, compare=True),
+    ]
     if spec.key_converted:
         parts.append(said(remembered_odd(spec, source(spec), sql.SQL("true"), version)))
     parts.append(refuse_unequal(live, built_anew, words))
     if spec.key_converted and not spec.key_stays_unique:
         twins = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
         parts.append(refuse_rows(twins_in_next(spec), twins))
-    yield label(spec, "verified: count and hash of every row, at one moment", at_one_snapshot(*parts))
+    body = f"{standing.KEPT}\n{at_one_snapshot(*parts)}"
+    yield label(spec, "verified: count and hash of every row, at one moment", body)

@@ -10,6 +10,7 @@ from producer.by_hand.building import built
 from producer.by_hand.filling import emptied, filled
 from producer.by_hand.proving import told
 from producer.by_hand.returning import returned, taken_away, tidied
+from producer.by_hand.standing import GONE
 from producer.by_hand.swapping import swapped, unchanged
 from producer.by_hand.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.enum_types import make_types
@@ -164,7 +165,7 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
         (live,) = read_tables(connection, [spec.oid])
         nullable = {column.name for column in live.columns if not column.not_null}
         yield from emptied(connection, work, spec, nullable=nullable)
-    gone = FUNCTIONS_GONE + dropped_if_empty(["replank"])
+    gone = f"{FUNCTIONS_GONE}{GONE}\n" + dropped_if_empty(["replank"])
     yield Block(purpose="nothing is left", sql=gone)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.draining_back import drained_at_once
 from producer.by_hand.swapping import proved_key
 from producer.by_hand.swapping_back import swapped_back
@@ -130,7 +131,9 @@ def _verified(connection: Connection, pair: Pair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
     past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
     words = f"{pair.spec.full_name}: past and new are not the same: "
-    return label(pair.spec, "past and new say the same", at_one_snapshot(refuse_unequal(past, new, words)))
+    compared = [standing.kept(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
+    body = f"{standing.KEPT}\n{at_one_snapshot(*compared)}"
+    return label(pair.spec, "past and new say the same", body)
 
 
 def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.building import drained
 from producer.by_hand.work import SwapSet, Work, label
 from replank.table_spec import TableSpec
@@ -20,6 +21,7 @@ from sql.by_hand import (
     lines,
     lock_patiently,
     refuse_if,
+    refuse_rows,
     regclass,
     said,
     transaction,
@@ -106,6 +108,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
         lock_patiently(inner, attempts=work.options.cutover_attempts),
         refuse_if(NOT_READ_COMMITTED, WORDS),
         *(unchanged(connection, spec) for spec in one.members),
+        refuse_rows(standing.fallen(connection, one.members, "forward"), standing.words(one.members)),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         said(script),
         lines(switched_on(connection, spec) for spec in captured),

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from producer.by_hand import standing
 from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, REWRITTEN, SNAPSHOTS, block, lines, said, until_snapshots_end
+from sql.by_hand import COUNT, FOUND, REWRITTEN, SNAPSHOTS, block, lines, refused_rows, said, until_snapshots_end
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
@@ -64,6 +65,8 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
     """
     counted = f"{said(logged_changes(pairs)).rstrip(';')} INTO replank_logged;"
     drained = drained_shortly(connection, pairs)
+    specs = [pair.spec for pair in pairs]
+    looked = refused_rows(standing.fallen(connection, specs, "back"), standing.words(specs))
     options = work.options
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"
@@ -89,6 +92,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 "-- The last drain and the swap, under the lock:",
                 f"BEGIN\n{lock}",
                 f"  IF {NOT_READ_COMMITTED.as_string(None)} THEN\n    {not_so};\n  END IF;",
+                looked,
                 counted,
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
                 drained,
@@ -102,6 +106,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
             ]
         ),
         declare=(
-            f"{COUNT}\n{SNAPSHOTS}\n  replank_logged bigint;\n  replank_rewritten text;\n  replank_attempt int := 0;"
+            f"{COUNT}\n{SNAPSHOTS}\n  replank_logged bigint;\n  replank_rewritten text;\n  replank_attempt int := 0;\n"
+            f"{FOUND}"
         ),
     )

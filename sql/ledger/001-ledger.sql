@@ -106,6 +106,27 @@ CREATE TABLE replank.table_history (
 );
 CREATE INDEX ON replank.table_history (run_id, table_no);
 
+-- Each table's latest verification, and the latest one that found both sides equal. The cutover looks here, not at the state.
+-- `standing`: what capture stood on when it began (sql/capture_standing.py); `because`: why it is verified again.
+-- `doubt`: what `replank verify` has found since; it goes with a later verification that finds nothing.
+CREATE TABLE replank.verification (
+    run_id            bigint NOT NULL,
+    table_no          integer NOT NULL,
+    generation        integer NOT NULL,  -- of its jobs
+    standing          jsonb NOT NULL,
+    started_at        timestamptz NOT NULL,
+    passed_generation integer,
+    passed_standing   jsonb,
+    passed_at         timestamptz,
+    passed_rows       bigint,
+    rounds            integer NOT NULL DEFAULT 0,  -- how many have passed
+    because           text NOT NULL DEFAULT '',
+    doubt             text NOT NULL DEFAULT '',
+    doubted_at        timestamptz,
+    PRIMARY KEY (run_id, table_no),
+    FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
+);
+
 CREATE TABLE replank.change_log (
     run_id     bigint NOT NULL,
     table_no   integer NOT NULL,
@@ -161,6 +182,7 @@ CREATE TABLE replank.cache (
         'planned', 'building', 'indexing', 'ready', 'swapped', 'done')),
     generation        integer NOT NULL DEFAULT 1,
     built             jsonb,
+    stood             jsonb NOT NULL DEFAULT '{}',  -- what the marks of its sources stood on when its filling began
     foreign_keys      jsonb NOT NULL DEFAULT '[]',
     autovacuum_before jsonb,
     problem           text NOT NULL DEFAULT '',

@@ -38,6 +38,7 @@ class Cache:
     state: CacheState
     generation: int
     built: CacheSpec | None
+    stood: Mapping[str, Sequence[str]]
     foreign_keys: Sequence[Mapping[str, Any]]
     autovacuum_before: Mapping[str, str | None] | None
     problem: str
@@ -90,6 +91,11 @@ def read_cache(connection: Connection, run_id: int, cache_no: int) -> Cache:
     if found is None:
         raise NeedsPerson(f"Cache {cache_no} of run {run_id} is not in the ledger.")
     return _cache(found)
+
+
+def set_stood(connection: Connection, cache: Cache, stood: Mapping[str, Sequence[str]]) -> None:
+    """What the marks of its sources stand on, by the source's number, in the transaction that installs them."""
+    connection.execute(query("caches.set_stood"), {**_id(cache), "stood": Jsonb(dict(stood))})
 
 
 def drop_cache(connection: Connection, cache: Cache) -> None:

@@ -26,6 +26,9 @@ UPDATE replank.cache c SET state = %(state)s, problem = '', attempts = 0
 UPDATE replank.cache SET built = %(built)s, foreign_keys = %(foreign_keys)s
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
+-- set_stood: what the marks of its sources stand on
+UPDATE replank.cache SET stood = %(stood)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+
 -- next_generation: its contents are built anew; RETURNING how often that was
 UPDATE replank.cache SET generation = generation + 1, built = NULL, autovacuum_before = NULL
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING generation;

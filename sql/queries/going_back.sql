@@ -1,22 +1,25 @@
 -- is_installed: whether the function of a reverse capture is there
 SELECT EXISTS (SELECT FROM pg_proc WHERE proname = %(function)s AND pronamespace = to_regnamespace('replank')) AS there;
 
--- captures: of tables by name, the past one's oid and, of the function's triggers, how many stand on the new one and how many in its tree are not ALWAYS
+-- captures: of tables by name, the past one's oid and, of the function's triggers, how many stand on the new one and how many in its tree are not enabled as they were made
 SELECT w.table_no, to_regclass(format('%%I.%%I', w.schema, w.name))::oid::bigint AS new_oid,
        to_regclass(format('%%I.%%I', w.past_schema, w.name))::oid::bigint AS past_oid, found.standing, found.off
-  FROM unnest(%(numbers)s::int[], %(schemas)s::text[], %(names)s::text[], %(past_schemas)s::text[], %(functions)s::text[])
-       AS w (table_no, schema, name, past_schema, function)
+  FROM unnest(%(numbers)s::int[], %(schemas)s::text[], %(names)s::text[], %(past_schemas)s::text[], %(functions)s::text[],
+              %(for_rows)s::text[]) AS w (table_no, schema, name, past_schema, function, for_rows)
  CROSS JOIN LATERAL (
-  SELECT count(*) FILTER (WHERE t.tgrelid = tree.root) AS standing, count(*) FILTER (WHERE t.tgenabled <> 'A') AS off
+  SELECT count(*) FILTER (WHERE t.tgrelid = tree.root) AS standing,
+         count(*) FILTER (WHERE t.tgenabled::text <> CASE WHEN (t.tgtype & 1) = 1 THEN w.for_rows ELSE 'A' END) AS off
     FROM (SELECT to_regclass(format('%%I.%%I', w.schema, w.name))::oid AS root) AS tree
     JOIN pg_trigger t ON t.tgrelid = tree.root OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(tree.root))
     JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank') AND p.proname = w.function) AS found;
 
--- not_always: triggers of a function that stand on relations and do not fire always
-SELECT n.nspname AS schema, c.relname AS name, t.tgname AS "trigger"
+-- not_always: triggers of a function that stand on relations and are not enabled as they were made
+SELECT n.nspname AS schema, c.relname AS name, t.tgname AS "trigger",
+       CASE WHEN (t.tgtype & 1) = 1 AND %(for_rows)s::text = 'R' THEN 'REPLICA' ELSE 'ALWAYS' END AS wanted
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('replank') AND p.proname = %(function)s
   JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND t.tgenabled <> 'A' ORDER BY 1, 2, 3;
+ WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND t.tgenabled::text <> CASE WHEN (t.tgtype & 1) = 1 THEN %(for_rows)s::text ELSE 'A' END
+ ORDER BY 1, 2, 3;
 
 -- oid_of: the oid of a relation by name, NULL where there is none
 SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid::bigint AS oid;
@@ -44,6 +47,9 @@ SELECT what, name FROM (
   SELECT 'extended statistics', stxname FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s::oid[])
   UNION ALL
   SELECT 'constraint', conname FROM pg_constraint WHERE conrelid = %(root)s::oid AND contype IN ('c', 'x', 'u', 'p')
+  UNION ALL
+  -- It finds its tables by name, and applies nothing to one that it does not know, without an error.
+  SELECT 'subscription', u.subname FROM pg_subscription_rel s JOIN pg_subscription u ON u.oid = s.srsubid WHERE s.srrelid = ANY (%(oids)s::oid[])
   UNION ALL
   SELECT 'inheritance child', c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %(root)s::oid AND NOT c.relispartition
   UNION ALL

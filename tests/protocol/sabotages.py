@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL
 
 from replank.states import TableState
-from sql import crossing, cutover, equality, one_snapshot, session
+from sql import capture_repair, capture_standing, crossing, cutover, equality, one_snapshot, session
 from sql.ledger import job_looks
 from workers import work
 
@@ -31,8 +31,10 @@ def drain_beside_copy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(job_looks, "copying", lambda _connection, _table: False)
 
 
-def no_capture(_patch: pytest.MonkeyPatch) -> None:
-    """The world itself switches the triggers off."""
+def no_capture(patch: pytest.MonkeyPatch) -> None:
+    """The world itself switches the triggers off; nobody notices."""
+    patch.setattr(capture_repair, "stands", lambda _connection, _spec: True)
+    gaps_unseen(patch)
 
 
 def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
@@ -55,6 +57,10 @@ def old_snapshots_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(crossing, "snapshots", lambda _second, _first: [])
 
 
+def gaps_unseen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(capture_standing, "_said", lambda _lost: "")
+
+
 SABOTAGES: Mapping[Sabotage, Broken] = {
     "drain beside copy": Broken(breaks=drain_beside_copy),
     "no capture": Broken(breaks=no_capture),
@@ -65,5 +71,6 @@ SABOTAGES: Mapping[Sabotage, Broken] = {
         whats=["upsert", "update", "commit", "finish", "interrupt"],
     ),
     "texts' equality": Broken(breaks=equality_of_texts),
+    "gaps unseen": Broken(breaks=gaps_unseen, starts=[TableState.READY]),
     "old snapshots ignored": Broken(breaks=old_snapshots_ignored, starts=[TableState.READY]),
 }

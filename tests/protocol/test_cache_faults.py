@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 
 from producer.resolution import PlanFile
 from producer.rollback import roll_back
@@ -102,6 +103,29 @@ def test_rollback_takes_away_what_was_built(start: Begin, shop: psycopg.Connecti
     assert traces(shop) == []
     assert one(shop, "SELECT count(*) FROM user_permission_cache WHERE permission = 'stale'") == 60
     shop.execute("INSERT INTO membership SELECT id, 9 FROM users ON CONFLICT DO NOTHING")
+
+
+GAPS = (
+    "ALTER TABLE membership DISABLE TRIGGER USER; {w}; ALTER TABLE membership ENABLE TRIGGER USER",
+    "DROP TRIGGER replank_capture_cache_1_1_1_delete ON membership; {w}",
+    "ALTER TABLE membership ALTER COLUMN group_id TYPE int USING (group_id % 9) + 1",
+)
+
+
+@pytest.mark.attack("B1", "What marks a cache's changes is switched off or passed by before its swap")
+@pytest.mark.parametrize("gap", GAPS, ids=["switched", "dropped", "rewritten"])
+def test_marks_that_did_not_stand_have_it_built_again(
+    start: Begin, shop: psycopg.Connection, gap: str, attack: Attack
+) -> None:
+    rebuild = start(IN_STEP)
+    until(rebuild, "ready")
+    for statement in gap.format(w="DELETE FROM membership WHERE group_id IN (2, 3)").split("; "):
+        shop.execute(statement.encode())
+    rebuild.finish()
+    stale = differences(shop)
+    attack.record("noticed, its contents are built again", lost=len(stale))
+    assert stale == []
+    assert present(rebuild).generation == 2
 
 
 def test_a_definition_changed_meanwhile_is_built_anew(start: Begin, shop: psycopg.Connection) -> None:

@@ -47,6 +47,7 @@ WEIGHTS = {
     "restart": 2,
     "snapshot": 3,
     "look": 3,
+    "gap": 4,
 }
 WHATS = [what for what, weight in WEIGHTS.items() for _ in range(weight)]
 

@@ -141,6 +141,39 @@ def test_another_definition_than_the_compiled_one_is_refused(shops: tuple[str, s
     assert type_of(hand, "person") == "text"
 
 
+GAP = """
+ALTER TABLE public.person DISABLE TRIGGER {trigger};
+UPDATE public.person SET "Name" = "Name" || '!' WHERE no = 7;
+ALTER TABLE public.person ENABLE ALWAYS TRIGGER {trigger};
+"""
+
+
+@pytest.mark.attack("B1", "By psql: capture is switched off between the comparison and the swap, there and back")
+def test_capture_that_did_not_stand_stops_the_swap(shops: tuple[str, str], tmp_path: Path, attack: Attack) -> None:
+    hand, _ = shops
+    files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
+    whole = files[0].read_text()
+    files[0].write_text(_with(whole, "change places", GAP.format(trigger="replank_capture_update")))
+    assert "capture was switched off or passed by" in try_psql(hand, files[0]).stderr
+    assert type_of(hand, "person") == "text"
+    psql(hand, files[5])
+
+    files[0].write_text(whole)
+    psql(hand, files[0])
+    back = files[5].read_text()
+    gap = GAP.format(trigger="replank_capture_back_update")
+    files[5].write_text(_with(back, "the past tables are live again", gap))
+    assert "capture was switched off or passed by" in try_psql(hand, files[5]).stderr
+    assert type_of(hand, "person") == "uuid"
+    attack.record("the script ends before the swap and says why", tried=2, lost=0)
+
+
+def _with(script: str, purpose: str, more: str) -> str:
+    """The script with statements before the block of this purpose."""
+    start = script.rindex("\n\n", 0, script.index(purpose))
+    return f"{script[:start]}\n\n{more}{script[start:]}"
+
+
 def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_path: Path) -> None:
     hand, _ = shops
     aside = {
