@@ -18,12 +18,12 @@ from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_s
 from producer.patience import Patience
 from producer.restoring import Restoring
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
-from replank.states import RunState, TableState
+from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.connection import Connection
 from sql.cutover import CutoverLimits, CutoverTimes
-from sql.ledger import runs, tables
+from sql.ledger import rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.swap_back import SetBack, swap_back
@@ -40,6 +40,7 @@ class GoingBack:
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     random_source: random.Random
+    actor: str = "operator"
 
     @property
     def patience(self) -> Patience:
@@ -50,14 +51,21 @@ class GoingBack:
         """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
         swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
         waiting = [s for s in reversed(swapped) if s.returned_at is None]
-        ready = MakingReady(connection=self.connection, run=self.run, patience=self.patience, say=self.say)
+        ready = MakingReady(
+            connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
+        )
         for one in waiting:
             ready.make_ready(one)
         for one in waiting:
+            self._stage(RollbackStage.SWAPPING_BACK, one)
             self._return(one)
         restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
         for one in reversed(swapped):
+            self._stage(RollbackStage.VALIDATING, one)
             restoring.restore(one)
+
+    def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
     def _return(self, one: ConversionSet) -> None:
         """The set's tables change places; tried again while somebody holds the locks."""
@@ -118,8 +126,6 @@ class GoingBack:
             raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
         if tables.move_set(self.connection, one, TableState.RETURNED) != members:
             raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
-        # A run that was done is one that rolls back from the first set on.
-        runs.set_run_state(self.connection, self.run.run_id, RunState.ROLLING_BACK, "an operator goes back")
 
     def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
         tables.set_back_times(self.connection, one, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
@@ -132,7 +138,7 @@ class GoingBack:
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"
         runs.add_event(
-            self.connection, self.run.run_id, actor="operator", kind="rollback", subject=subject, message=words
+            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words
         )
         self.say(f"{subject}: {words}")
 

@@ -10,12 +10,13 @@ from psycopg import IsolationLevel, errors, sql
 
 from producer.patience import Patience
 from replank.errors import NeedsPerson
+from replank.states import RollbackStage
 from replank.table_spec import TableSpec
 from sql import capture, catalogue
 from sql.connection import Connection, apply_settings, isolated
 from sql.dropping import put_aside
 from sql.enum_drift import refuse_renamed_values
-from sql.ledger import runs, tables
+from sql.ledger import rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.newer_parts import refuse_newer
@@ -79,10 +80,12 @@ class MakingReady:
     run: Run
     patience: Patience
     say: Callable[[str], None]
+    actor: str = "operator"
 
     def make_ready(self, one: ConversionSet) -> None:
         """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison."""
         back = read_set(self.connection, self.run, one)
+        self._stage(RollbackStage.PREPARING, f"set {one.set_no}")
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
         self._switch_on_again(back)
@@ -94,9 +97,13 @@ class MakingReady:
         members = [pair.spec for pair in back.pairs]
         build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
         for pair in back.pairs:
+            self._stage(RollbackStage.COMPARING, pair.spec.full_name)
             self._drain(pair)
             self._verify(pair)
         self._try_keys(back)
+
+    def _stage(self, stage: RollbackStage, subject: str) -> None:
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
     def _refuse_gone(self, spec: TableSpec) -> None:
         there = put_aside(self.connection, [(spec.past_schema, spec.name)])
@@ -131,7 +138,7 @@ class MakingReady:
                 runs.add_event(
                     self.connection,
                     self.run.run_id,
-                    actor="operator",
+                    actor=self.actor,
                     kind="rollback",
                     subject=pair.spec.full_name,
                     message=words,
