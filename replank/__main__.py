@@ -1,0 +1,5 @@
+"""`python -m replank`: the same as the console command."""
+
+from replank.cli import main
+
+main()
