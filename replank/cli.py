@@ -15,7 +15,7 @@ import structlog
 import typer
 
 from replank import __version__
-from replank.errors import ReplankError
+from replank.failing import run_command
 
 COMMANDS = "replank.commands"
 HELP = "Rebuild the tables of a live PostgreSQL database while the application reads and writes them."
@@ -70,13 +70,7 @@ def configure_logging() -> None:
 
 
 def main() -> None:
-    """Run the command; errors that Replank can name become one message and an exit code, no traceback."""
+    """Run the command. However it fails, there is one message and an exit code, and no traceback."""
     configure_logging()
-    try:
-        build_app(sys.argv[1:])()
-    except ReplankError as error:
-        print(f"replank: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("replank: stopped; the ledger has what was done, the same command goes on", file=sys.stderr)
-        raise SystemExit(1) from None
+    arguments = sys.argv[1:]
+    raise SystemExit(run_command(lambda: build_app(arguments)(standalone_mode=False), arguments))

@@ -18,6 +18,7 @@ from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 pytestmark = pytest.mark.cli
 
 ROOT = Path(__file__).parents[2]
+EXTRAS = "from importlib.metadata import metadata as m; print(*m('replank').get_all('Provides-Extra'))"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
@@ -90,10 +91,7 @@ def test_a_clean_installation_does_a_whole_run(
 
 def test_every_extra_is_found(environment: Path, wheel: Path) -> None:
     """Each by itself, beside what is always there: the names resolve and do not contradict each other."""
-    metadata = subprocess.run(
-        [str(environment / "python"), "-c", "from importlib.metadata import metadata as m; print(*m('replank').get_all('Provides-Extra'))"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    metadata = subprocess.run([str(environment / "python"), "-c", EXTRAS], capture_output=True, text=True, check=True)
     for extra in set(metadata.stdout.split()) - {"dev"}:
         subprocess.run(
             [*PIP, "--python", str(environment / "python"), "install", "--dry-run", f"{wheel}[{extra}]"], check=True

@@ -1,4 +1,4 @@
-"""Whatever a module imports, the distribution that brings it is asked for: by the project, or by the extra it is for."""
+"""Whatever a module imports, the distribution that brings it is asked for, by the project or by an extra."""
 
 import ast
 import re
