@@ -41,8 +41,9 @@ def well_formed(url: str) -> bool:
     if found is None:
         return False
     rest = found.group(2)
-    login, at, place = _before_query(rest).rpartition("@")
-    if not at and "@" in rest:
+    login, _, place = _before_query(rest).rpartition("@")
+    if rest.rpartition("@")[0] != login:
+        # An `@` behind a `?` or `#`: it may be the one that ends the password.
         return False
     user, _, password = login.partition(":")
     if re.search(r"[/@]", password) or (user and not _USER.fullmatch(user)):

@@ -16,7 +16,7 @@ BY_ENVIRONMENT = "postgresql://"
 _VARIABLES = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGDATABASE")
 
 _ENCODED = (
-    "its port is no number, or its password holds / @ : ? # % or [, which a URL needs percent-encoded there: %2F for /, "
+    "its port is no number, or its password holds / @ : ; ? # % or [, which a URL wants percent-encoded: %2F for /, "
     "%40 for @."
 )
 
@@ -81,11 +81,13 @@ def _misplaced(before: str) -> bool:
 
 def refuse_unreadable_broker(url: str) -> None:
     """Raises WrongUse, without any part that may be a secret, if a broker's URL is not what it seems to be."""
+    # Celery takes several URLs, one behind the other.
+    scheme = url.partition("://")[0]
     for one in url.split(";"):
         try:
             parts = urlsplit(one)
             _ = parts.port
         except ValueError:
             parts = None
-        if parts is None or "@" in "".join(parts[2:]):
-            raise WrongUse(f"The broker's URL {shown(one)} cannot be read: {_ENCODED}") from None
+        if parts is None or not one.startswith(f"{scheme}://") or "@" in "".join(parts[2:]):
+            raise WrongUse(f"The broker's URL {shown(url)} cannot be read: {_ENCODED}") from None

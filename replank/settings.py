@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,12 +45,13 @@ class Settings(BaseSettings):
         if not self.broker_url:
             raise WrongUse("No broker is named. Give --broker-url or set REPLANK_BROKER_URL (redis://host:port/0).")
         url = self.broker_url.get_secret_value()
-        refuse_unreadable_broker(url)
-        if urlsplit(url).scheme not in BROKER_SCHEMES:
+        scheme, separator, _ = url.partition("://")
+        if not separator or scheme not in BROKER_SCHEMES:
             # Celery would take it for another kind of broker and wait for that one for ever.
             raise WrongUse(
                 f"The broker {without_password(url)} is neither Redis nor Valkey. Write its URL as redis://host:port/0."
             )
+        refuse_unreadable_broker(url)
         return url
 
 

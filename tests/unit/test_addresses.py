@@ -24,6 +24,7 @@ AROUND = st.text(st.sampled_from("/@:?#%&=[] ,;'\"\\ab1"), max_size=6)
 @example("postgresql", "p@", "@", "user", "/shop")
 @example("redis", "", "/x", "", "/0")
 @example("postgresql", "?", "", "user", "/shop?a=b@c")
+@example("redis", "@", "?", "", "/0")
 def test_a_password_is_never_shown_however_it_is_written(
     scheme: str, before: str, after: str, user: str, end: str
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from socket import create_server
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -64,6 +64,7 @@ def test_a_database_url_with_a_raw_password_is_refused_without_it(before: str, a
 
 
 @given(AROUND, AROUND, st.sampled_from(["redis", "rediss"]))
+@example("@", "?", "redis")
 def test_a_broker_with_a_raw_password_is_refused_without_it(before: str, after: str, scheme: str) -> None:
     url = f"{scheme}://:{before}{SECRET}{after}@127.0.0.1:1/0"
     said = ""
