@@ -2,7 +2,7 @@
 #   docker build -t replank .
 FROM python:3.13.5-slim-bookworm AS builder
 WORKDIR /source
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY replank replank
 COPY sql sql
 COPY monitoring monitoring

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.caches import rates
+from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
 
@@ -29,7 +30,9 @@ COLOUR = {
 
 
 def render(status: Status) -> RenderableType:
-    """One screen."""
+    """One screen; of a run that is rolled back, its record."""
+    if status.run.state == "rolled_back":
+        return _head(status)
     return Group(
         _head(status),
         *_restraints(status),
@@ -62,12 +65,17 @@ def _head(status: Status) -> RenderableType:
         words.append(" (paused)", style="magenta")
     if run.hold_cutover:
         words.append(" (cutover held)", style="magenta")
+    told = rollback_words(status)
+    if run.state == "rolled_back":
+        return words.append(f"\n{told}" if told else "")
     words.append(f"  {status.rate_rows_s:,.0f} rows/s")
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
     if run.state == "running" and status.leader is None:
         words.append("\nnobody drives this run: `replank run PLAN` goes on with it", style="red")
+    if told:
+        words.append(f"\n{told}", style="magenta")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
     if status.workers is not None:
         words.append(f"\nworkers: {status.workers.processes}, recommended {status.workers.recommended}: ")

@@ -17,9 +17,10 @@ from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobState, RunState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
-from sql.ledger import caches, failed, job_looks, runs, scripts, tables, work
+from sql.ledger import caches, failed, job_looks, rollbacks, runs, scripts, tables, work
 from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
+from sql.ledger.rollbacks import Rollback
 from sql.ledger.runs import Run
 from sql.ledger.work import Tally
 
@@ -58,6 +59,8 @@ class Status:
     steps: tuple[StepProgress, ...] = ()
     way_back: WayBack | None = None
     """What reverse capture has logged since the cutover, and what is known against going back; None without one."""
+    rollback: Rollback | None = None
+    """The newest one of the run: under way, refused, or done. None where there was none."""
     gates: tuple[Gate, ...] = ()
     """As they stood when they were looked at last."""
     restraints: tuple[Restraint, ...] = ()
@@ -74,6 +77,8 @@ class Status:
     @property
     def asks(self) -> str:
         """What a person has to look at, in words; empty where nobody is needed."""
+        if self.run.state is RunState.ROLLING_BACK and self.rollback is not None:
+            return self.rollback.problem
         return self.run.reason if self.run.state in (RunState.NEEDS_PERSON, RunState.RUNNING) else ""
 
     @classmethod
@@ -117,6 +122,7 @@ class Status:
             "caches": [cache.to_json() for cache in self.caches.caches],
             "hits": {"before": self.caches.before, "after": self.caches.after},
             "reverse_capture": None if self.way_back is None else self.way_back.to_json(),
+            "rollback": None if self.rollback is None else self.rollback.to_json(),
             "coordinator": leader_json(self.leader),
             "workers": None if self.workers is None else self.workers.to_json(),
             "jobs": self.jobs,
@@ -161,6 +167,7 @@ def read_status(connection: Connection) -> Status:
             for planned in scripts.forward_scripts(connection, run.run_id)
         ),
         way_back=read_way_back(connection, run, sets),
+        rollback=rollbacks.read(connection, run.run_id),
         gates=tuple(read_gates(connection, run.plan)),
         restraints=held_back,
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),

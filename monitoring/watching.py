@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from monitoring.fitting import Part, fit
+from monitoring.rollback_words import rollback_words
 from monitoring.screen import COLOUR, seconds
 from monitoring.status import Status, read_status
 from monitoring.strip import strip
@@ -52,7 +53,11 @@ def read_view(connection: Connection) -> View:
 
 
 def is_over(view: View) -> bool:
-    return view.status.run.state is not RunState.RUNNING
+    """A rollback is followed for as long as a command is at work on it."""
+    status = view.status
+    if status.run.state is RunState.ROLLING_BACK:
+        return status.leader is None
+    return status.run.state is not RunState.RUNNING
 
 
 def exit_code(view: View) -> int:
@@ -87,6 +92,9 @@ def _head(view: View) -> list[Text]:
     lines = [first, Text(f"window {run.window_now}/{run.window_max}: {run.window_reason}")]
     if run.state is RunState.RUNNING and status.leader is None:
         lines.append(Text("nobody drives this run: `replank run PLAN` goes on with it", style="red"))
+    told = rollback_words(status)
+    if told:
+        lines.append(Text(told, style="magenta"))
     if status.cutover_window is not None and status.cutover_window.reason:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
     lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]

@@ -10,17 +10,15 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
-from producer.notifying.telling import notifier_for, rolled_back
-from producer.reaching import reach
 from producer.resolution import read_plan_file
-from producer.rollback import roll_back_through
+from producer.rollback_command import rollback
 from producer.running import RunOptions, run_plan
 from producer.steps.compiling import step_named
 from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
-from sql.connection import Connection, connect
+from sql.connection import connect
 from sql.ledger import job_looks
 from sql.ledger.runs import Run
 
@@ -103,32 +101,3 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
             )
         console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
         raise typer.Exit(1)
-
-
-def rollback(
-    run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
-    to: Annotated[str | None, typer.Option(help="A step that stays, with all before it.")] = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Undo the run and remove every trace. After the cutover, past tables come back with all later changes."""
-    settings = load_settings(database_url=database_url)
-    console = people()
-
-    def say(words: str) -> None:
-        console.print(words, markup=False, soft_wrap=True)
-
-    def open_connection() -> Connection:
-        return connect(settings.database(), name="rollback")
-
-    reach(open_connection, say=say)
-    with notifier_for(settings.database(), run_id, say) as notifier:
-        done = roll_back_through(
-            open_connection,
-            say=say,
-            run_id=run_id,
-            to=None if to is None else step_named(to),
-        )
-        if to is None and done.back_to is None:
-            notifier.tell_last(rolled_back(done))
-    if to is None and done.back_to is None:
-        console.print(f"Run {done.run_id} is rolled back.")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
-from replank.errors import CannotConnect
+from replank.errors import CannotConnect, NoServer
 from replank.messages import QUEUE_OF, TASK, celery_settings
 from replank.settings import Settings, without_password
 from sql.ledger.job_queue import Sendable
@@ -67,7 +67,9 @@ class Dispatcher:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_S)
         except (OperationalError, RedisError, OSError) as error:
             url = without_password(str(self._app.conf.broker_url))
-            raise CannotConnect(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
+            # It has answered, and does not take the password.
+            kind = CannotConnect if isinstance(error.__cause__ or error, AuthenticationError) else NoServer
+            raise kind(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
 
     def close(self) -> None:
         self._app.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
-from producer.leader import try_to_lead
+from producer.leader import stop_leading, try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.panicked import watchful
 from producer.past_proof import refuse_unproved
@@ -26,7 +26,7 @@ from sql.backfilling import filled_table
 from sql.beside import building_schemas, drop_empty_schemas
 from sql.connection import Connection, apply_settings, value
 from sql.dropping import drop_hanging, drop_table, put_aside
-from sql.ledger import caches, quarantines, restraints, runs, tables
+from sql.ledger import caches, quarantines, restraints, rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.moving import PAST, hanging_on
 from sql.named import query
@@ -66,6 +66,11 @@ class Finishing:
         if not runs.ledger_exists(self.connection):
             raise WrongUse("There is no run on this database: there is nothing to finish.")
         opened = runs.open_run(self.connection)
+        if opened is not None and opened.state is RunState.ROLLING_BACK and try_to_lead(self.connection):
+            # A rollback that was killed before anything changed places is given up; none is at work now.
+            rollbacks.give_up(self.connection, opened.run_id)
+            stop_leading(self.connection)
+            opened = runs.open_run(self.connection)
         if opened is not None:
             raise WrongUse(
                 f"Run {opened.run_id} is {opened.state}: only a run that is done can be finished. See `replank status`."

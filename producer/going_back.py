@@ -21,14 +21,14 @@ from producer.patience import Patience
 from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
-from replank.states import RunState, TableState
+from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import Standing
 from sql.connection import Connection
 from sql.crossing import AttemptMissed
 from sql.cutover import CutoverLimits, CutoverTimes
-from sql.ledger import runs, tables
+from sql.ledger import rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.moment import Traffic
@@ -44,6 +44,7 @@ class GoingBack:
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     random_source: random.Random
+    actor: str = "operator"
     traffic: Mapping[int, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
 
     @property
@@ -55,14 +56,21 @@ class GoingBack:
         """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
         swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
         waiting = [s for s in reversed(swapped) if s.returned_at is None]
-        ready = MakingReady(connection=self.connection, run=self.run, patience=self.patience, say=self.say)
+        ready = MakingReady(
+            connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
+        )
         stood = {one.set_no: ready.make_ready(one) for one in waiting}
         for one in waiting:
+            self._stage(RollbackStage.SWAPPING_BACK, one)
             self._return(one, ready, stood[one.set_no])
-        reconnect_poolers(self.connection, self.run, actor="operator")
+        reconnect_poolers(self.connection, self.run, actor=self.actor)
         restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
         for one in reversed(swapped):
+            self._stage(RollbackStage.VALIDATING, one)
             restoring.restore(one)
+
+    def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
     def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:
         """The set's tables change places; tried again while another session holds the locks.
@@ -131,8 +139,6 @@ class GoingBack:
             raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
         if tables.move_set(self.connection, one, TableState.RETURNED) != members:
             raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
-        # A run that was done is one that rolls back from the first set on.
-        runs.set_run_state(self.connection, self.run.run_id, RunState.ROLLING_BACK, "an operator goes back")
 
     def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
         tables.set_back_times(
@@ -151,7 +157,7 @@ class GoingBack:
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"
         runs.add_event(
-            self.connection, self.run.run_id, actor="operator", kind="rollback", subject=subject, message=words
+            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words
         )
         self.say(f"{subject}: {words}")
 

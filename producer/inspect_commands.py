@@ -23,7 +23,8 @@ from producer.inspection.plan_writer import column_name, write_plan
 from producer.inspection.proposal import Proposal
 from producer.prisma.commands import SchemaName, matched_with, say_matched
 from producer.resolution import read_plan_file
-from replank.errors import TryAgain, WrongUse
+from replank.errors import NotAnswering, TryAgain, WrongUse
+from replank.failing import connection_is_lost
 from replank.plan import parse_plan
 from replank.settings import load_settings
 from sql.connection import Connection, connect
@@ -100,7 +101,8 @@ def in_words() -> Iterator[None]:
         yield
     except (errors.LockNotAvailable, errors.UndefinedTable, errors.UndefinedColumn, errors.OperationalError) as error:
         said = error.diag.message_primary or str(error).strip()
-        raise TryAgain(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
+        kind = NotAnswering if connection_is_lost(error) else TryAgain
+        raise kind(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
 
 
 def _is_there(out: Path) -> str:

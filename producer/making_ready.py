@@ -10,13 +10,14 @@ from psycopg import errors, sql
 
 from producer.patience import Patience
 from replank.errors import NeedsPerson
+from replank.states import RollbackStage
 from replank.table_spec import TableSpec
 from sql import capture, catalogue
 from sql.capture_standing import Standing, backward, missed, standings
 from sql.connection import Connection, apply_settings
 from sql.dropping import put_aside
 from sql.enum_drift import refuse_renamed_values
-from sql.ledger import runs, tables
+from sql.ledger import rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet
 from sql.newer_parts import refuse_newer
@@ -81,6 +82,7 @@ class MakingReady:
     run: Run
     patience: Patience
     say: Callable[[str], None]
+    actor: str = "operator"
 
     def make_ready(self, one: ConversionSet) -> dict[int, Standing]:
         """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison.
@@ -88,6 +90,7 @@ class MakingReady:
         Returns what reverse capture stood on when that began, by table number: it counts as long as it stands.
         """
         back = read_set(self.connection, self.run, one)
+        self._stage(RollbackStage.PREPARING, f"set {one.set_no}")
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
         self._refuse_missed(one, back)
@@ -101,10 +104,14 @@ class MakingReady:
         members = [pair.spec for pair in back.pairs]
         build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
         for pair in back.pairs:
+            self._stage(RollbackStage.COMPARING, pair.spec.full_name)
             self._drain(pair)
             self._verify(pair)
         self._try_keys(back)
         return stood
+
+    def _stage(self, stage: RollbackStage, subject: str) -> None:
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
     def _refuse_gone(self, spec: TableSpec) -> None:
         there = put_aside(self.connection, [(spec.past_schema, spec.name)])
@@ -132,7 +139,7 @@ class MakingReady:
     def _note(self, spec: TableSpec, words: str) -> None:
         self.say(f"{spec.full_name}: {words}")
         runs.add_event(
-            self.connection, self.run.run_id, actor="operator", kind="rollback", subject=spec.full_name, message=words
+            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=spec.full_name, message=words
         )
 
     def _switch_on_again(self, back: SetBack) -> None:

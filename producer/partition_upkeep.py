@@ -13,6 +13,7 @@ import psycopg
 from psycopg import errors
 
 from producer.layout import Kind, edge, partition_name, period_bound, period_limits, periods
+from producer.partition_attaching import NewPartition, RowsCameInError
 from producer.partition_proof import proved_outside
 from producer.repartition import kind_of, refuse_unfit
 from replank.errors import NeedsPerson
@@ -20,7 +21,7 @@ from replank.partition_plan import PartitionPlan
 from replank.periods import before, name_of
 from replank.plan import OptionsPlan, Plan, TablePlan
 from replank.table_spec import Relation
-from sql import catalogue, partition_proof, partition_upkeep
+from sql import catalogue, partition_upkeep
 from sql.connection import Connection
 from sql.ledger import runs, tables
 from sql.partition_upkeep import MOVED_AT_ONCE, WAIT_FOR_READERS_MS, Partition, RangeColumn
@@ -127,7 +128,7 @@ class Upkeep:
             try:
                 work()
                 return
-            except (errors.LockNotAvailable, errors.DeadlockDetected):
+            except (errors.LockNotAvailable, errors.DeadlockDetected, RowsCameInError):
                 self.sleep(0.05 + self.random_source.random() * min(0.1 * (attempt + 1), 1.0))
             except errors.QueryCanceled:
                 kept.problems.append(
@@ -179,31 +180,21 @@ class Upkeep:
                 short_locks=self._short_locks,
                 patiently=lambda what, work: self._guarded(kept, what, work),
             ) as proved:
-                moved = self._attach(made, first, rest, like=partition_upkeep.newest(present), proved=proved)
+                moved = NewPartition(
+                    root=self.root,
+                    made=made,
+                    column=self.column,
+                    limits=limits,
+                    bound=period_bound(self.plan, self.kind, first),
+                    like=partition_upkeep.newest(present),
+                    rest=rest,
+                    moving=waiting > 0,
+                    proved=proved,
+                    lock_timeout_ms=self.options.lock_timeout_ms,
+                    hold_budget_ms=self.options.cutover_hold_budget_ms,
+                ).attach(self.connection)
         kept.created.append(made.full_name)
         kept.rows_moved += waiting if self.dry_run else moved
-
-    def _attach(
-        self, made: Relation, first: date, rest: Partition | None, *, like: Partition | None, proved: bool
-    ) -> int:
-        """Everything under one short lock. Returns how many rows came out of the DEFAULT partition."""
-        moved = 0
-        limits = period_limits(self.plan, self.kind, first)
-        with self.connection.transaction():
-            self._short_locks()
-            partition_upkeep.create_partition(self.connection, self.root, made, like=like)
-            partition_proof.prove_inside(self.connection, made, self.column, limits)
-            if rest is not None:
-                # From here on nobody writes there: what is counted now is all there is.
-                partition_upkeep.lock(self.connection, rest)
-                if not proved and partition_upkeep.rows_of_range(self.connection, rest, self.column, limits):
-                    moved = partition_upkeep.move_rows(self.connection, rest, made, self.column, limits)
-            bound = period_bound(self.plan, self.kind, first)
-            partition_upkeep.attach_partition(self.connection, self.root, made, bound)
-            partition_proof.withdraw(self.connection, made)
-            if rest is not None and proved:
-                partition_proof.withdraw(self.connection, rest)
-        return moved
 
     def _why_not_moved(self, rest: Partition, waiting: int) -> str:
         """Why the rows that the DEFAULT partition holds of a new range cannot move by themselves; empty if they can."""

@@ -5,26 +5,31 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
-from producer.cache_resolution import plan_caches
 from producer.going_back import GoingBack
 from producer.leader import try_to_lead
+from producer.operating.operator import Operator, operator_of_shell
 from producer.panicked import watchful
+from producer.patience import Patience
 from producer.removing import remove_cache, remove_table
-from producer.steps.turns import DATA_PHASE, undo_scripts
-from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, TryAgain, WrongUse
-from replank.states import CacheState, RunState, TableState
-from replank.steps import BY_NAME, Step
+from producer.rollback_choice import refuse_without_capture, run_to_undo
+from producer.rollback_end import end_rollback
+from producer.steps.turns import DATA_PHASE
+from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
+from replank.states import CacheState, RollbackStage, RunState, TableState
+from replank.steps import Step
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside, drop_empty_schemas
-from sql.connection import Connection, value
+from sql.connection import Connection
 from sql.inheritance import unlink_next
-from sql.ledger import caches, job_looks, restraints, runs, scripts, tables
+from sql.ledger import caches, job_looks, restraints, rollbacks, runs, tables
 from sql.ledger.runs import Run
+from sql.ledger.tables import RunTable
 from sql.text_casts import remove_text_casts
 
 LEADER_WAIT_S = 30.0
@@ -40,85 +45,117 @@ def roll_back(
     random_source: random.Random | None = None,
     run_id: int | None = None,
     to: Step | None = None,
+    by: Operator | None = None,
+    keep_record: bool = False,
 ) -> Run:
     """Undo the open run, or else the newest one if it is done. Killed halfway, the same command goes on.
 
-    `run_id` names an older run, `to` a step that stays, with all before it. Raises WrongUse if there is nothing to
-    undo, or if what was written after a cutover was not captured; NeedsPerson where only a person can go on.
+    `run_id` names an older run, `to` a step that stays, with all before it. `keep_record` leaves in the ledger how it
+    ended, and who did it; without it the ledger goes with its last run. Raises WrongUse if there is nothing to
+    undo, or if what was written after a cutover was not captured; NeedsPerson where only the operator can go on.
     """
-    random_source = random_source or random.Random()
-    run = _aim(connection, _the_run(connection, run_id), to)
-    if run.state is not RunState.DONE:
-        with connection.transaction():
-            # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
-            began = "an operator rolls back"
-            if runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, began):
-                runs.add_event(connection, run.run_id, actor="operator", kind="rollback", message=began)
-            _refuse_without_capture(connection, run)
-            # A pause was for the way forward; one that comes from now on stops this.
-            restraints.lift_all(connection, run.run_id)
-    sleep = watchful(connection, run, sleep, command="replank rollback")
-    _wait_for_leadership(connection, sleep)
-    _end_jobs(connection, run, say, sleep)
-    going_back = GoingBack(connection=connection, run=run, say=say, sleep=sleep, random_source=random_source)
-    going_back.go_back()
-    runs.set_run_state(connection, run.run_id, RunState.ROLLING_BACK, "an operator rolls back")
-    present = [t for t in tables.read_tables(connection, run.run_id) if t.state is not TableState.RESTORED]
-    for conversion_set in tables.read_sets(connection, run.run_id):
-        members = [t.spec for t in present if t.set_no == conversion_set.set_no]
-        if conversion_set.autovacuum_before is not None and conversion_set.swapped_at is None:
-            restore_autovacuum(connection, members, conversion_set.autovacuum_before)
-    with connection.transaction():
-        drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
-        unlink_next(connection, [table.spec for table in present])
-    for table in present:
-        remove_table(connection, run, table, going_back.patience)
-        say(f"{table.spec.full_name}: next table, change log and capture removed")
-    for cache in caches.read_caches(connection, run.run_id):
-        remove_cache(connection, run, cache, going_back.patience)
-        if cache.state in (CacheState.SWAPPED, CacheState.DONE):
-            say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
-        else:
-            say(f"cache {cache.name}: what was built for it is removed")
-    # Attempts at a cutover make the past schemas; before a swap they are empty.
-    made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_undone")
-    drop_empty_schemas(connection, made)
-    remove_text_casts(connection)
-    _end(connection, run, say)
+    by = by or operator_of_shell()
+    run = _aim(connection, run_to_undo(connection, run_id), to)
+    if run.state is RunState.DONE:
+        # Nobody leads it, unless another command has begun with it.
+        _wait_for_leadership(connection, sleep)
+    _begin(connection, run, by)
+    undoing = _Undoing(
+        connection=connection,
+        run=run,
+        say=say,
+        sleep=watchful(connection, run, sleep, command="replank rollback"),
+        random_source=random_source or random.Random(),
+        by=by,
+    )
+    try:
+        if run.state is not RunState.DONE:
+            _wait_for_leadership(connection, undoing.sleep)
+        undoing.undo()
+    except ReplankError as error:
+        _note_refusal(connection, run, str(error))
+        raise
+    end_rollback(connection, run, say, by=by, keep_record=keep_record)
     return run
 
 
-def _end(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
-    """The scripts, and the run's own end: it is gone, or may go forward again from the step it went back to."""
-    last = BY_NAME[run.back_to] if run.back_to else None
-    undo_scripts(connection, run, to=last.number if last else 0, say=say)
-    if last is not None:
-        with connection.transaction():
-            runs.forget_data(connection, run.run_id)
-            plan_caches(connection, run.run_id, run.plan)
-            runs.set_run_state(connection, run.run_id, RunState.RUNNING)
-            runs.set_back_to(connection, run.run_id, None)
-        say(_where(connection, run, last))
-        return
+def _begin(connection: Connection, run: Run, by: Operator) -> None:
+    """From here on everybody sees that the run is being rolled back, and by whom."""
     with connection.transaction():
-        # Together: killed in between, nobody would come back for the ledger.
-        runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, "an operator rolled back")
-        alone = value(connection, sql.SQL("SELECT count(*) FROM replank.run")) == 1
-        if alone:
-            runs.drop_ledger(connection)
-    if alone:
-        say("the ledger is removed; nothing of Replank is left in this database")
+        # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
+        fresh = rollbacks.begin(connection, run.run_id, by=by.name, via=by.via)
+        present = runs.read_run(connection, run.run_id)
+        if present.state is not RunState.ROLLING_BACK:
+            raise WrongUse(f"Run {run.run_id} is {present.state} by now: another command came first.")
+        words = "the rollback begins" if fresh else "the rollback continues"
+        runs.add_event(connection, run.run_id, actor=by.name, kind="rollback", message=words)
+        if run.state is not RunState.DONE:
+            refuse_without_capture(connection, run)
+        # A pause was for the way forward; one that comes from now on stops this.
+        restraints.lift_all(connection, run.run_id)
 
 
-def _where(connection: Connection, run: Run, last: Step) -> str:
-    """Where the run stands now: it need not have come as far as the step that was asked for."""
-    done = [one.step for one in scripts.forward_scripts(connection, run.run_id) if one.finished]
-    present = max(done, key=lambda step: step.number, default=None)
-    on = "`replank run PLAN` goes forward again"
-    if present == last:
-        return f"back at step {last.name}; {on}"
-    words = f"step {present.name} is the last that is done" if present is not None else "no step is done"
-    return f"nothing behind step {last.name} is left; {words}; {on}"
+def _note_refusal(connection: Connection, run: Run, problem: str) -> None:
+    """Where the session still lives. A run that was done, and of which nothing has changed, is done again."""
+    with suppress(psycopg.OperationalError):
+        rollbacks.set_problem(connection, run.run_id, problem)
+        rollbacks.give_up(connection, run.run_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Undoing:
+    """The data's part of one rollback, on the connection of the one who leads."""
+
+    connection: Connection
+    run: Run
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+    random_source: random.Random
+    by: Operator
+
+    def undo(self) -> None:
+        """Past tables come back, then everything that was built goes. Each part may be done twice."""
+        connection, run = self.connection, self.run
+        _end_jobs(connection, run, self.say, self.sleep)
+        going_back = GoingBack(
+            connection=connection,
+            run=run,
+            say=self.say,
+            sleep=self.sleep,
+            random_source=self.random_source,
+            actor=self.by.name,
+        )
+        going_back.go_back()
+        present = [t for t in tables.read_tables(connection, run.run_id) if t.state is not TableState.RESTORED]
+        self._remove_tables(present, going_back.patience)
+        self._remove_caches(going_back.patience)
+        # Attempts at a cutover make the past schemas; before a swap they are empty.
+        made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_undone")
+        drop_empty_schemas(connection, made)
+        remove_text_casts(connection)
+
+    def _remove_tables(self, present: Sequence[RunTable], patience: Patience) -> None:
+        connection, run_id = self.connection, self.run.run_id
+        rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING)
+        for conversion_set in tables.read_sets(connection, run_id):
+            members = [t.spec for t in present if t.set_no == conversion_set.set_no]
+            if conversion_set.autovacuum_before is not None and conversion_set.swapped_at is None:
+                restore_autovacuum(connection, members, conversion_set.autovacuum_before)
+        with connection.transaction():
+            drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
+            unlink_next(connection, [table.spec for table in present])
+        for table in present:
+            rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING, table.spec.full_name)
+            remove_table(connection, self.run, table, patience)
+            self.say(f"{table.spec.full_name}: next table, change log and capture removed")
+
+    def _remove_caches(self, patience: Patience) -> None:
+        for cache in caches.read_caches(self.connection, self.run.run_id):
+            remove_cache(self.connection, self.run, cache, patience)
+            if cache.state in (CacheState.SWAPPED, CacheState.DONE):
+                self.say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
+            else:
+                self.say(f"cache {cache.name}: what was built for it is removed")
 
 
 def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
@@ -142,6 +179,8 @@ def roll_back_through(
     say: Callable[[str], None],
     run_id: int | None = None,
     to: Step | None = None,
+    by: Operator | None = None,
+    keep_record: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Run:
     """`roll_back`, and once more where the connection was lost: the ledger knows how far it came.
@@ -159,9 +198,9 @@ def roll_back_through(
                     raise NeedsPerson(
                         "The rollback was stopped by `replank panic`; `replank rollback` goes on with it."
                     )
-                begun = _the_run(connection, run_id)
+                begun = run_to_undo(connection, run_id)
                 lost_since = None
-                return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to)
+                return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record)
         except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
             if isinstance(error, CannotConnect) and begun is None and not isinstance(error, NotAnswering):
                 raise
@@ -181,50 +220,6 @@ def _is_rolled_back(connection: Connection, run: Run) -> bool:
     if not runs.ledger_exists(connection):
         return True
     return runs.read_run(connection, run.run_id).state is RunState.ROLLED_BACK
-
-
-def _the_run(connection: Connection, run_id: int | None) -> Run:
-    run = runs.open_run(connection)
-    if run is None:
-        run = _done_run(connection, run_id)
-    elif run_id not in (None, run.run_id):
-        raise WrongUse(f"Run {run.run_id} is open on this database: it comes first.")
-    _refuse_without_capture(connection, run)
-    return run
-
-
-def _done_run(connection: Connection, run_id: int | None) -> Run:
-    """The newest run if it is done, or the one that was named."""
-    if not runs.ledger_exists(connection):
-        raise WrongUse("No run is open on this database: there is nothing to roll back.")
-    run = runs.latest_run(connection) if run_id is None else runs.read_run(connection, run_id)
-    if run is not None and run.state is RunState.DONE and not run.plan.wanted_tables:
-        raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
-    if run is not None and run.state is RunState.DONE:
-        return run
-    if run is not None and run.state is RunState.FINISHED:
-        raise WrongUse(
-            f"Run {run.run_id} is finished: its past tables were dropped by `replank finish`, so there is no way back."
-        )
-    older = [str(r.run_id) for r in runs.done_runs(connection)]
-    hint = f" `replank rollback --run {older[0]}` would undo an older run." if older else ""
-    raise WrongUse(f"No run is open on this database: there is nothing to roll back.{hint}")
-
-
-def _refuse_without_capture(connection: Connection, run: Run) -> None:
-    swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
-    filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
-    if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
-        raise WrongUse(
-            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: what was filled in place was not "
-            "remembered, so it cannot be taken out again."
-        )
-    if swapped and not run.plan.options.reverse_capture:
-        raise WrongUse(
-            f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped, and the plan says "
-            "`reverse_capture = false`: what was written since is not known for the past tables, so there is no way "
-            "back without loss. They are kept in schema replank_past."
-        )
 
 
 def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None]) -> None:

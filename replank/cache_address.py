@@ -29,7 +29,13 @@ def cache_address(url_env: str, environment: Mapping[str, str]) -> CacheAddress:
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = None, None, None
-    if parts is None or parts.scheme not in SCHEMES or (parts.scheme != "unix" and host is None):
+    # A password with a raw `/`, `?` or `#` ends behind what seems to be the host.
+    if (
+        parts is None
+        or "@" in "".join(parts[2:])
+        or parts.scheme not in SCHEMES
+        or (parts.scheme != "unix" and host is None)
+    ):
         raise WrongUse(
             f"the environment variable {url_env} holds no URL of a Redis (redis://user:password@host:port/0)"
         )

@@ -9,33 +9,48 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from typing import Annotated
 
 import structlog
 import typer
 
-from replank.errors import ReplankError
+from replank import __version__
+from replank.failing import run_command
 
 COMMANDS = "replank.commands"
+HELP = "Rebuild the tables of a live PostgreSQL database while the application reads and writes them."
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """The `replank` command, with the sub-command that the arguments name; with all of them where it is none."""
     app = typer.Typer(
         name="replank",
-        help="Rebuild the tables of a live PostgreSQL database while the application reads and writes them.",
+        help=HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
     )
+    # With a callback, Typer also keeps the name of a command that is the only one.
+    app.callback(help=HELP)(_options)
     points = sorted(entry_points(group=COMMANDS), key=lambda p: p.name)
     named = [point for point in points if point.name in arguments[:1]] or points
     # Several commands come from one place.
     for register in dict.fromkeys(point.load() for point in named):
         register(app)
-    if len(app.registered_commands) + len(app.registered_groups) == 1:
-        # Typer would leave out the name of a command that is the only one.
-        app.callback()(lambda: None)
     return app
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"replank {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What is asked before any command."""
 
 
 def configure_logging() -> None:
@@ -55,13 +70,7 @@ def configure_logging() -> None:
 
 
 def main() -> None:
-    """Run the command; errors that Replank can name become one message and an exit code, no traceback."""
+    """Run the command. However it fails, there is one message and an exit code, and no traceback."""
     configure_logging()
-    try:
-        build_app(sys.argv[1:])()
-    except ReplankError as error:
-        print(f"replank: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("replank: stopped; the ledger has what was done, the same command goes on", file=sys.stderr)
-        raise SystemExit(1) from None
+    arguments = sys.argv[1:]
+    raise SystemExit(run_command(lambda: build_app(arguments)(standalone_mode=False), arguments))

@@ -10,24 +10,48 @@ class ReplankError(Exception):
     """Something Replank can name. `exit_code` is what the command line returns for it."""
 
     exit_code = 1
+    usual_hint = "See `replank status`, then the same command again."
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self._hint = hint
+
+    @property
+    def hint(self) -> str:
+        """What to do next, where the message does not say it better."""
+        return self._hint or self.usual_hint
+
+    @property
+    def has_own_hint(self) -> bool:
+        return bool(self._hint)
 
 
 class WrongUse(ReplankError):
     """The command, the plan or a URL is not usable as given; nothing was changed."""
 
     exit_code = 2
+    usual_hint = "Nothing was changed. Correct the command, the plan or the URL."
 
 
 class CannotConnect(WrongUse):
     """The database does not take the connection: wrong URL, wrong password, or not running."""
 
 
-class NotAnswering(CannotConnect):
+class NoServer(CannotConnect):
+    """There is no server at that place, or no way to it."""
+
+    exit_code = 3
+    usual_hint = "See that the server runs and that the URL leads to it, then the same command again."
+
+
+class NotAnswering(NoServer):
     """Nobody takes the connection at the moment: a server that restarts, or none at that place."""
 
 
 class TryAgain(ReplankError):
     """A passing condition (a lock, a lost connection): the same work may simply be done again."""
+
+    usual_hint = "The same command again."
 
 
 class NotProved(TryAgain):

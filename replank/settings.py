@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from replank.addresses import shown
+from replank.database_address import by_environment, database_address, refuse_unreadable_broker
 from replank.errors import WrongUse
 
 NEARLY = 0.87
@@ -41,7 +43,7 @@ class Settings(BaseSettings):
         if not self.database_url:
             raise WrongUse(
                 "No database is named. Give --database-url or set REPLANK_DATABASE_URL "
-                "(postgresql://user:password@host:port/name)."
+                "(postgresql://user:password@host:port/name), or PGSERVICE or PGHOST."
             )
         return self.database_url.get_secret_value()
 
@@ -50,22 +52,36 @@ class Settings(BaseSettings):
         if not self.broker_url:
             raise WrongUse("No broker is named. Give --broker-url or set REPLANK_BROKER_URL (redis://host:port/0).")
         url = self.broker_url.get_secret_value()
-        if urlsplit(url).scheme not in BROKER_SCHEMES:
+        scheme, separator, _ = url.partition("://")
+        if not separator or scheme not in BROKER_SCHEMES:
             # Celery would take it for another kind of broker and wait for that one for ever.
             raise WrongUse(
                 f"The broker {without_password(url)} is neither Redis nor Valkey. Write its URL as redis://host:port/0."
             )
+        refuse_unreadable_broker(url)
         return url
 
 
 def load_settings(*, database_url: str | None = None, broker_url: str | None = None) -> Settings:
-    """Settings from the environment, overridden by what the command line names."""
+    """Settings from the environment, overridden by what the command line names; PGSERVICE or PGHOST alone are enough.
+
+    What other tools put into a database's URL is taken away, and said.
+    """
     refuse_misspelled(os.environ)
-    named = {name: SecretStr(url) for name, url in (("database_url", database_url), ("broker_url", broker_url)) if url}
+    named: dict[str, SecretStr] = {
+        name: SecretStr(url) for name, url in (("database_url", database_url), ("broker_url", broker_url)) if url
+    }
     try:
-        return Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
+        settings = Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
         raise WrongUse("; ".join(f"REPLANK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())) from None
+    database = settings.database_url.get_secret_value() if settings.database_url else by_environment(os.environ)
+    if database is None:
+        return settings
+    address = database_address(database)
+    for note in address.notes:
+        print(f"replank: {note}", file=sys.stderr)
+    return settings.model_copy(update={"database_url": SecretStr(address.url)})
 
 
 PREFIX = "REPLANK_"
@@ -114,11 +130,5 @@ def _secrets_dir() -> Path | None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: the password is replaced, query parameters that may hide one go."""
-    if "://" not in url:
-        return "(a connection string)"
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    netloc = f"{user}{':***' if colon else ''}{at}{host}"
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    """The URL as it may be shown."""
+    return shown(url)

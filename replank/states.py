@@ -19,6 +19,18 @@ class RunState(StrEnum):
     FINISHED = "finished"
 
 
+class RollbackStage(StrEnum):
+    """What a rollback does, in this order; one of a run that was never swapped leaves out most."""
+
+    ENDING_JOBS = "ending_jobs"
+    PREPARING = "preparing"
+    COMPARING = "comparing"
+    SWAPPING_BACK = "swapping_back"
+    VALIDATING = "validating"
+    REMOVING = "removing"
+    UNDOING_STEPS = "undoing_steps"
+
+
 class TableState(StrEnum):
     PLANNED = "planned"
     CAPTURED = "captured"
@@ -151,6 +163,18 @@ FINISHED_JOBS = (JobState.DONE, JobState.QUARANTINED, JobState.CANCELLED, JobSta
 """A barrier opens only when every job is in one of these."""
 
 OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)
+
+BEFORE_GOING_BACK = (
+    RollbackStage.ENDING_JOBS,
+    RollbackStage.PREPARING,
+    RollbackStage.COMPARING,
+    RollbackStage.SWAPPING_BACK,
+)
+"""Until a set has changed places in the last of them, the application sees nothing of a rollback."""
+
+GIVEN_UP = (RunState.ROLLING_BACK, RunState.DONE)
+"""A rollback of a run that was done is refused before any table changes places. Not among the transitions: a
+coordinator that ends a run must not end its rollback. Only `sql.ledger.rollbacks.give_up` does this."""
 
 _TABLES: Mapping[type[StrEnum], Transitions] = {
     RunState: RUN_TRANSITIONS,

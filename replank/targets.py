@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from replank.database_address import database_address
 from replank.errors import WrongUse
 
 DEFAULT_PORT = 5432
@@ -101,7 +102,11 @@ def _of_toml(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _target(where: str, said: Mapping[str, Any], environment: Mapping[str, str]) -> Target:
     url = _with_environment(where, said.get("url", ""), environment)
-    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+    try:
+        url = database_address(url).url
+    except WrongUse as error:
+        raise WrongUse(f"{where}: {error}") from None
+    if not url.startswith(("postgresql://", "postgres://")):
         raise WrongUse(f"{where}: a target is a URL: postgresql://user@host:port/database")
     broker = said.get("broker_url")
     made = Target(

@@ -13,7 +13,7 @@ from replank.errors import TryAgain
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
-from sql.cache_standing import DefinitionChanged, Stood
+from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
 from sql.connection import Connection, run
 from sql.crossing import Crossing
 from sql.cutover import (

@@ -10,11 +10,13 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 from psycopg.rows import TupleRow, dict_row
 
-from replank.errors import CannotConnect, NeedsPerson, NotAnswering, ReplankError, WrongUse
+from replank.addresses import hide
+from replank.errors import CannotConnect, NeedsPerson, NoServer, NotAnswering, ReplankError, WrongUse
 from replank.settings import without_password
 from sql.pooler import refuse_shared_connection
 from sql.session import SESSION as SESSION
 from sql.session import set_session
+from sql.url_parameters import unknown_parameters
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -41,12 +43,14 @@ def connect(
             **KEEPALIVE,  # type: ignore[arg-type]
         )
     except psycopg.OperationalError as error:
-        kind = NotAnswering if _may_pass(error) else CannotConnect
+        kind = NotAnswering if _may_pass(error) else CannotConnect if _refused(error) else NoServer
         raise kind(_why_not(url, error)) from None
     except (psycopg.ProgrammingError, UnicodeError):
+        unknown = unknown_parameters(url)
         raise WrongUse(
             f"{without_password(url)} is not a URL that PostgreSQL's client library understands. "
-            "Write it as postgresql://user:password@host:port/name."
+            + (f"It knows no parameter {', '.join(unknown)}. " if unknown else "")
+            + "Write it as postgresql://user:password@host:port/name."
         ) from None
     try:
         # Before the first setting: nothing of ours may stay on a server connection that others are given.
@@ -130,6 +134,11 @@ _PASSING = ("the database system is ", "Connection refused", "closed the connect
 """What client library and server say while one restarts: of connections that fail there is no SQLSTATE."""
 
 
+def _refused(error: psycopg.OperationalError) -> bool:
+    """A server has answered, and does not take us."""
+    return "FATAL:" in str(error)
+
+
 def _may_pass(error: psycopg.OperationalError) -> bool:
     return any(words in str(error) for words in _PASSING)
 
@@ -140,6 +149,7 @@ def _why_not(url: str, error: psycopg.OperationalError) -> str:
     reason = said[0].removeprefix("connection failed: ") if said else type(error).__name__
     if "FATAL:" in str(error):
         reason = "FATAL:" + str(error).split("FATAL:", 1)[1].splitlines()[0]
+    reason = hide(reason, [url])
     return f"Cannot connect to {without_password(url)}: {reason.strip()}. Check the URL and that the server runs."
 
 

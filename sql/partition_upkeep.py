@@ -112,7 +112,18 @@ def attach_partition(connection: Connection, table: Relation, made: Relation, bo
     )
 
 
-def lock(connection: Connection, partition: Relation) -> None:
+def lock_table(connection: Connection, table: Relation, *, readers_too: bool) -> None:
+    """Keep writers (or everybody) from beginning a statement of the table, before anything else is locked.
+
+    A statement finds the partitions when it has the table's lock. One that had it, and waited for the DEFAULT
+    partition alone, would go on with the partitions of before: its row would be refused, and a row that moved
+    meanwhile would be missed. Readers need not wait where no row moves: what they miss was not there when they began.
+    """
+    mode = sql.SQL("ACCESS EXCLUSIVE" if readers_too else "SHARE ROW EXCLUSIVE")
+    connection.execute(sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(live_table(table), mode))
+
+
+def lock_partition(connection: Connection, partition: Relation) -> None:
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live_table(partition)))
 
 

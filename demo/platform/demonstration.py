@@ -158,7 +158,7 @@ class PlatformDemonstration:
             return
         with self._timed("there and back"):
             application.order("withdraw new")
-            product.call_quietly("rollback", "--to", LAST_BEFORE_DATA)
+            product.call_quietly("rollback", "--yes", "--to", LAST_BEFORE_DATA)
             self._say("`replank rollback` brought the text ids back, with every write since")
             time.sleep(self._wishes.traffic_s / 2)
             self._pass_gates(product)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from replank.states import RunState, TableState
 
@@ -64,6 +65,13 @@ def headlines(status: Status, around: Surroundings) -> list[Headline]:
 def _bad(status: Status, around: Surroundings) -> Iterator[Headline]:
     run = status.run
     failed = status.jobs.get("failed", 0)
+    if run.state is RunState.ROLLING_BACK and status.asks:
+        yield Headline(
+            weight="bad",
+            words="The rollback has stopped and needs the operator",
+            why=status.asks,
+            command="replank rollback",
+        )
     if run.state is RunState.NEEDS_PERSON:
         yield Headline(
             weight="bad",
@@ -144,8 +152,15 @@ def _state(status: Status) -> Headline:
         RunState.DONE: ("good", "Done: the new tables are live", "The past ones are kept until `replank finish`."),
         RunState.FINISHED: ("good", "Finished: the past tables are gone", ""),
         RunState.ROLLING_BACK: ("look", "Rolling back", run.reason),
-        RunState.ROLLED_BACK: ("good", "Rolled back: nothing of the run is left", run.reason),
+        RunState.ROLLED_BACK: ("good", "Rolled back", run.reason),
     }
+    told = rollback_words(status)
+    if told and run.state is RunState.ROLLING_BACK and status.rollback is not None:
+        return Headline(weight="look", words=f"Rolling back, {status.rollback.stage_words}", why=told)
+    if told:
+        weight, words, why = ("look", "A rollback was refused", told) if run.state is RunState.DONE else said[run.state]
+        by = "" if status.rollback is None else f" by {status.rollback.by}"
+        return Headline(weight=weight, words=f"{words}{by}", why=told)  # type: ignore[arg-type]
     if run.state in said:
         weight, words, why = said[run.state]
         return Headline(weight=weight, words=words, why=why)  # type: ignore[arg-type]

@@ -71,7 +71,11 @@ def _run(order: Order) -> Answer:
 
 
 def _roll_back(order: Order) -> Answer:
-    roll_back_through(lambda: connect(order.target.url, name="rollback"), say=lambda words: print(words, flush=True))
+    roll_back_through(
+        lambda: connect(order.target.url, name="rollback"),
+        say=lambda words: print(words, flush=True),
+        keep_record=True,
+    )
     return Answer(well=True)
 
 

@@ -35,13 +35,13 @@ def notifier_for(database_url: str, run_id: int | None, say: Callable[[str], Non
     return Notifier(database_url, run.run_id, run.plan.notifications, receivers)
 
 
-def rolled_back(run: Run) -> Event:
-    """The last word of a run whose ledger may be gone."""
+def rolled_back(run: Run, *, by: str) -> Event:
+    """The last word of a run whose ledger is gone."""
     return Event(
         event_id=0,
         run_id=run.run_id,
         at=datetime.now(UTC),
-        actor="operator",
+        actor=by,
         kind="rolled_back",
         subject="",
         message="the run is rolled back",

@@ -400,3 +400,17 @@ CREATE TABLE replank.run_measure (
     wal_now     pg_lsn NOT NULL,
     measured_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- A run's newest rollback: who, how far it is, how it ended. With the run's row and its events it outlives the run.
+CREATE TABLE replank.rollback (
+    run_id          bigint PRIMARY KEY REFERENCES replank.run ON DELETE CASCADE,
+    by_whom         text NOT NULL,
+    via             text NOT NULL,
+    began_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_before timestamptz,  -- when the run was done, if it was: a rollback that cannot begin leaves it so
+    stage           text NOT NULL DEFAULT 'ending_jobs' CHECK (stage IN (
+        'ending_jobs', 'preparing', 'comparing', 'swapping_back', 'validating', 'removing', 'undoing_steps')),
+    subject         text NOT NULL DEFAULT '',
+    problem         text NOT NULL DEFAULT '',
+    ended_at        timestamptz
+);

@@ -1,5 +1,6 @@
 """What a command changed, or left alone: catalogue, rows, and anything of Replank's."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -63,12 +64,13 @@ def id_types(url: str) -> dict[str, str]:
 
 
 def refused(finished: Finished, *words: str, exit_code: int) -> None:
-    """It ended with this code, said all of `words` to people, and nothing to programs."""
+    """It ended with this code, said all of `words` to people, and to programs, if anything, that it failed."""
     said = " ".join(finished.stderr.split())
     assert finished.exit_code == exit_code, finished.stderr
     assert "Traceback" not in said
     assert [missing for missing in words if missing not in said] == [], finished.stderr
-    assert finished.stdout == ""
+    if finished.stdout:
+        assert set(json.loads(finished.stdout)) == {"error", "hint"}
 
 
 def document_of(finished: Finished) -> object:

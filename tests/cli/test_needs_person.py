@@ -95,7 +95,7 @@ def test_a_table_dropped_while_the_cutover_is_held_needs_a_person(site: Site, le
     assert id_types(site.database_url) == {"customers.id": "text"}
 
     # And that can be done
-    done = site.call("rollback")
+    done = site.call("rollback", "--yes", "--forget")
     assert done.exit_code == 0, done.stderr
     assert traces(site.database_url) == []
     assert id_types(site.database_url) == {"customers.id": "text"}

@@ -24,7 +24,7 @@ def test_rolling_back_a_stopped_run_leaves_no_trace(site: Site, ledger: LedgerVi
     assert look(site.database_url) != before
 
     # When it is rolled back
-    done = site.call("rollback")
+    done = site.call("rollback", "--yes", "--forget")
 
     # Then nothing of it is left
     assert done.exit_code == 0, done.stderr
@@ -34,7 +34,7 @@ def test_rolling_back_a_stopped_run_leaves_no_trace(site: Site, ledger: LedgerVi
     assert look(site.database_url) == before
     assert traces(site.database_url) == []
     # And there is nothing more to roll back
-    refused(site.call("rollback"), "nothing to roll back", exit_code=2)
+    refused(site.call("rollback", "--yes", "--forget"), "nothing to roll back", exit_code=2)
 
 
 def test_rollback_ends_a_coordinator_and_its_workers_that_are_ready(site: Site, ledger: LedgerView) -> None:
@@ -45,7 +45,7 @@ def test_rollback_ends_a_coordinator_and_its_workers_that_are_ready(site: Site, 
     types = id_types(site.database_url)
 
     # When it is rolled back
-    done = site.call("rollback")
+    done = site.call("rollback", "--yes", "--forget")
 
     # Then coordinator and workers end by themselves, and nothing is left
     assert done.exit_code == 0, done.stderr
@@ -70,7 +70,7 @@ def test_rollback_ends_jobs_that_are_under_way(site: Site, ledger: LedgerView) -
         lease = wait_for("a job to meet the lock", lambda: _blocked(ledger), explain=ledger.explain)
 
         # When the run is rolled back
-        rollback = site.start("rollback")
+        rollback = site.start("rollback", "--yes", "--forget")
 
         # Then the job's session is ended, for it does not end by itself
         wait_for("the session to be ended", lambda: not _lives(ledger, lease), explain=ledger.explain)
@@ -106,7 +106,7 @@ def test_a_rollback_that_was_killed_goes_on(site: Site, ledger: LedgerView) -> N
     ledger.wait_for_states({"copying"})
     with locked(site.database_url, "public", "orders"):
         # When a rollback waits for the application's lock, and is killed there
-        rollback = site.start("rollback")
+        rollback = site.start("rollback", "--yes", "--forget")
         stopped = leader.wait(deadline_s=30)
         assert stopped.exit_code == 1, stopped.stderr
         told = document_of(stopped)
@@ -120,7 +120,7 @@ def test_a_rollback_that_was_killed_goes_on(site: Site, ledger: LedgerView) -> N
         assert again.exit_code == 1, again.stderr
         assert "`replank rollback` again: it goes on" in again.stderr
     # And that one comes to its end
-    assert site.call("rollback").exit_code == 0
+    assert site.call("rollback", "--yes", "--forget").exit_code == 0
     assert look(site.database_url) == before
     assert traces(site.database_url) == []
 
@@ -133,13 +133,16 @@ def test_a_coordinator_that_waits_to_take_over_learns_of_the_rollback(site: Site
     ledger.wait_for_states({"copying"})
     second = site.run(workers=0)
     wait_for("the second to wait", lambda: "waits to take over" in second.stderr)
-    assert site.call("rollback").exit_code == 0
+    assert site.call("rollback", "--yes").exit_code == 0
     assert run.wait(deadline_s=30).exit_code == 1
-    # Whether it led before the rollback did or after it: it finds the word in the ledger, or no ledger
+    # Whether it led before the rollback did or after it: it finds the word in the ledger
     ended = second.wait(deadline_s=30)
     assert ended.exit_code == 1, ended.stderr
     assert "rolled back" in ended.stderr
     assert "Traceback" not in ended.stderr
+    # And the record that stays goes by itself
+    assert ledger.run_state() == "rolled_back"
+    assert site.call("rollback", "--yes", "--forget").exit_code == 0
     assert traces(site.database_url) == []
 
 
@@ -161,7 +164,7 @@ def test_without_reverse_capture_rollback_is_refused_from_the_swap_on(site: Site
 
     # When it is rolled back, then that is refused
     words = ("reverse_capture = false", "no way back without loss", "replank_past")
-    refused(site.call("rollback"), *words, exit_code=2)
+    refused(site.call("rollback", "--yes", "--forget"), *words, exit_code=2)
 
     # And nothing has changed: the run can be finished
     assert look(site.database_url) == before
@@ -171,7 +174,7 @@ def test_without_reverse_capture_rollback_is_refused_from_the_swap_on(site: Site
     assert finished.exit_code == 0, finished.stderr
     # And a finished run is refused too, in words that say why
     before = look(site.database_url)
-    refused(site.call("rollback"), *words, exit_code=2)
+    refused(site.call("rollback", "--yes", "--forget"), *words, exit_code=2)
     assert look(site.database_url) == before
 
 
@@ -189,7 +192,7 @@ def test_rollback_between_swap_and_validation(site: Site, ledger: LedgerView) ->
     wait_for("the swap", lambda: ledger.table_states() == {"validating", "done"}, explain=ledger.explain)
 
     # When it is rolled back
-    done = site.call("rollback")
+    done = site.call("rollback", "--yes", "--forget")
 
     # Then the coordinator ends, and everything is as it was
     assert done.exit_code == 0, done.stderr
@@ -200,5 +203,5 @@ def test_rollback_between_swap_and_validation(site: Site, ledger: LedgerView) ->
 
 def test_rolling_back_where_nothing_ever_ran_is_wrong_use(site: Site) -> None:
     before = look(site.database_url)
-    refused(site.call("rollback"), "there is nothing to roll back", exit_code=2)
+    refused(site.call("rollback", "--yes", "--forget"), "there is nothing to roll back", exit_code=2)
     assert look(site.database_url) == before

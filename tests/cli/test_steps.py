@@ -89,7 +89,7 @@ def test_what_has_begun_is_taken_back_before_the_tables_are_swapped(stepped: Sit
     ledger.wait_for_states({"ready"})
     run.terminate()
     run.wait()
-    done = stepped.call("rollback")
+    done = stepped.call("rollback", "--yes", "--forget")
     assert done.exit_code == 0, done.stderr
     assert "step 03-add-audit-tables: taken back" in done.stderr
     assert look(stepped.database_url) == before
@@ -106,7 +106,7 @@ def test_back_to_a_step_from_after_the_cutover_and_forward_again_and_finish(step
     written = add_order(stepped.database_url, number=-7)
 
     # When it goes back to the second step
-    back = stepped.call("rollback", "--to", "02-add-missing-indexes")
+    back = stepped.call("rollback", "--yes", "--to", "02-add-missing-indexes")
 
     # Then the first two stay, the third is taken back with the tables, and nothing is lost
     assert back.exit_code == 0, back.stderr
@@ -127,8 +127,8 @@ def test_back_to_a_step_from_after_the_cutover_and_forward_again_and_finish(step
     finished = stepped.call("finish", "--yes", "--json")
     assert finished.exit_code == 0, finished.stderr
     assert "step 12-optimize-indexes is done" in finished.stderr
-    refused(stepped.call("rollback"), "is finished", "no way back", exit_code=2)
-    refused(stepped.call("rollback", "--to", "9"), "is finished", exit_code=2)
+    refused(stepped.call("rollback", "--yes", "--forget"), "is finished", "no way back", exit_code=2)
+    refused(stepped.call("rollback", "--yes", "--to", "9"), "is finished", exit_code=2)
 
 
 def test_a_changed_script_is_refused_before_the_first_write(stepped: Site, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_rollback_does_not_wait_for_the_block_under_way(stepped: Site, ledger:
         waits = "SELECT FROM pg_stat_activity WHERE application_name = 'replank step' AND wait_event_type = 'Lock'"
         wait_for("a block to wait", lambda: ledger.rows(waits), explain=ledger.explain)
         # When it is rolled back, then the build is given up, and nothing is left when the rollback's own locks are free
-        rollback = stepped.start("rollback")
+        rollback = stepped.start("rollback", "--yes", "--forget")
         assert run.wait(deadline_s=30).exit_code == 1
     done = rollback.wait()
     assert done.exit_code == 0, done.stderr

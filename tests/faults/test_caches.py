@@ -215,7 +215,7 @@ def test_a_plan_of_caches_alone_is_a_run_of_its_own(cached_site: Site, ledger: L
         lambda: ledger.number("SELECT count(*) FROM replank.cache WHERE state = 'ready'"),
         explain=ledger.explain,
     )
-    assert cached_site.call("rollback").exit_code == 0
+    assert cached_site.call("rollback", "--yes", "--forget").exit_code == 0
     assert held.wait().exit_code == 1
     assert ledger.number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
     assert ledger.number("SELECT count(*) FROM orders_of_customer") == 0
@@ -225,7 +225,7 @@ def test_a_plan_of_caches_alone_is_a_run_of_its_own(cached_site: Site, ledger: L
     assert _cache_differs(cached_site.database_url) == []
     assert (finished.document["state"], finished.document["tables"]) == ("done", [])
     # Then it cannot be undone, and a next one asks for its names
-    assert cached_site.call("rollback").exit_code == 2
+    assert cached_site.call("rollback", "--yes", "--forget").exit_code == 2
     cached_site.plan.write_text(cached_site.plan.read_text() + "# \n[options]\nchunk_mb = 2\n", encoding="utf-8")
     again = cached_site.run(workers=0).wait()
     assert again.exit_code == 1

@@ -98,7 +98,8 @@ def test_pause_holds_all_open_runs_and_rollback_takes_all_back(tenants: Tenants)
     assert "--yes" in unsaid.stderr
     back = tenants.site.call("fleet", "rollback", "--targets", targets, "--yes")
     assert back.exit_code == 0, back.stderr
-    assert not any(tenants.has_ledger(name) for name in names)
+    status = tenants.site.call("fleet", "status", "--targets", targets, "--json")
+    assert [target["state"] for target in status.document["targets"]] == ["rolled_back", "rolled_back"]
     assert {tenants.id_type(name) for name in names} == {"text"}
 
 

@@ -197,7 +197,7 @@ def test_a_rollback_that_takes_the_ledger_away_is_told_all_the_same(
         with notifier_for(database, None, say=lambda words: pytest.fail(words)) as notifier:
             eventually(lambda: site.kinds() == ["run"])
             app.execute("DROP SCHEMA replank CASCADE")
-            notifier.tell_last(rolled_back(run))
+            notifier.tell_last(rolled_back(run, by="ana"))
         assert site.kinds() == ["run", "rolled_back"]
 
 

@@ -154,7 +154,7 @@ def test_no_ledger_no_run_and_then_a_run(serve: Serve, database: str) -> None:
     [
         ("done", "Done: the new tables are live"),
         ("finished", "Finished: the past tables are gone"),
-        ("rolled_back", "Rolled back: nothing of the run is left"),
+        ("rolled_back", "Rolled back"),
     ],
 )
 def test_a_run_that_has_ended_says_so(serve: Serve, painted: str, state: str, words: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from producer import partition_upkeep
 from producer.partition_upkeep import Kept, keep_partitions
 from replank.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
 from sql import partition_proof
@@ -67,8 +68,11 @@ def test_gotcha_42_attach_reads_no_row_where_checks_prove_the_bounds(
     )
 
 
-def test_gotcha_42_the_checks_go_when_it_cannot_be(app: psycopg.Connection, upkeep: Connection, database: Url) -> None:
+def test_gotcha_42_the_checks_go_when_it_cannot_be(
+    app: psycopg.Connection, upkeep: Connection, database: Url, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A CHECK that stayed behind would refuse the application's rows."""
+    monkeypatch.setattr(partition_upkeep, "ATTEMPTS", 3)
     with psycopg.connect(database) as other:
         other.execute("SELECT count(*) FROM event_default")
         kept = _keep(upkeep, with_checks=True)

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from producer import partition_commands, partition_upkeep
+from producer import partition_attaching, partition_commands, partition_upkeep
 from sql import partition_upkeep as upkeep_sql
 
 from .harness import Rebuild, Url, table
@@ -167,6 +167,7 @@ def test_the_way_back_of_a_run_stands_in_the_way_until_it_is_finished(app: psyco
 def test_many_rows_are_left_to_a_person(app: psycopg.Connection, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep_sql, "MOVED_AT_ONCE", 3)
     monkeypatch.setattr(partition_upkeep, "MOVED_AT_ONCE", 3)
+    monkeypatch.setattr(partition_attaching, "MOVED_AT_ONCE", 3)
     _event(app, 0, 1, rest=True)
     app.execute("INSERT INTO event SELECT g + 50, %s, 1 FROM generate_series(1, 4) AS g", [_start(app, 1)])
     told = _answer(keep("ahead = 1"), code=1)

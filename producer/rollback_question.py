@@ -1,0 +1,84 @@
+"""What a rollback would undo, where, and the question whether that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from producer.resolution import PlanFile, refuse_other_database
+from replank.errors import WrongUse
+from replank.steps import BY_NAME, Step
+from sql.connection import Connection
+from sql.ledger import caches, scripts, tables
+from sql.ledger.runs import Run
+from sql.ledger.tables import RunTable
+from sql.reverse_capture import waiting_changes
+
+SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """What a rollback of one run does, as lines for people. `host` is a name or folder with a port."""
+
+    run: Run
+    database: str
+    host: str
+    lines: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run_id": self.run.run_id, "plan": self.run.plan_name, "database": self.database, "host": self.host}
+
+
+def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
+    """From ledger and catalogue; nothing is changed."""
+    swapped = {s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at and not s.returned_at}
+    lines = [_table(connection, table, swapped) for table in tables.read_tables(connection, run.run_id)]
+    for cache in caches.read_caches(connection, run.run_id):
+        lines.append(f"cache {cache.name}: what was built for it is removed; one that is rebuilt already stays")
+    last = to or (BY_NAME[run.back_to] if run.back_to else None)
+    for script in scripts.forward_scripts(connection, run.run_id):
+        if script.blocks_done and (last is None or script.step.number > last.number):
+            lines.append(f"step {script.step.name}: its script is undone")
+    info = connection.info
+    return Extent(run=run, database=info.dbname, host=f"{info.host}:{info.port}", lines=tuple(lines))
+
+
+def _table(connection: Connection, table: RunTable, swapped: set[int]) -> str:
+    name = table.spec.full_name
+    if table.set_no in swapped and table.spec.method != "backfill":
+        count = waiting_changes(connection, [table.spec])
+        since = "1 change" if count == 1 else f"{count:,} changes"
+        return f"{name}: the past table becomes live again, with {since} written since"
+    if table.spec.method == "backfill":
+        return f"{name}: what was filled in place is taken out again"
+    return f"{name}: next table, change log and capture are removed"
+
+
+def refuse_other_plan(connection: Connection, run: Run, file: PlanFile) -> None:
+    """Raises WrongUse if the plan that was named is for another database, or the run is of another plan."""
+    refuse_other_database(connection, file)
+    if file.plan.name != run.plan_name:
+        raise WrongUse(
+            f"{file.at('name')}: this is plan {file.plan.name}, but run {run.run_id} of database "
+            f"{connection.info.dbname} is of plan {run.plan_name}. Check the URL; `replank status` shows the run."
+        )
+
+
+def ask(extent: Extent, say: Callable[[str], None]) -> None:
+    """Say what is undone, and go on only if the operator confirms it. Raises typer.Exit with 1 otherwise."""
+    run = extent.run
+    say(
+        f"Run {run.run_id} of plan {run.plan_name} in database {extent.database} on {extent.host}, {run.state}. "
+        "This will be undone:"
+    )
+    for line in extent.lines[:SHOWN]:
+        say(f"  {line}")
+    if len(extent.lines) > SHOWN:
+        say(f"  … and {len(extent.lines) - SHOWN} more")
+    if not typer.confirm("Roll it back?", default=False, err=True):
+        say("Nothing was changed.")
+        raise typer.Exit(1)

@@ -1,0 +1,143 @@
+"""How the command line ends when something is wrong: one sentence for people, an object for programs, an exit code.
+
+0 is done, 1 needs the operator, 2 is wrong use, 3 is a server that does not answer, 70 a bug. No traceback is shown:
+that of a bug is in a file. Nothing that is shown or written holds a secret of an address that the command knows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from replank import __version__
+from replank.addresses import hide
+from replank.errors import NeedsPerson, NotAnswering, ReplankError, WrongUse
+
+if TYPE_CHECKING:
+    import psycopg
+
+DONE = 0
+BUG = 70
+
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
+
+_GONE = ("08", "57P")
+"""Classes of SQLSTATEs: the connection is lost, or the server shuts down."""
+
+
+class UnexpectedError(ReplankError):
+    """A mistake of Replank's own; the traceback is in a file."""
+
+    exit_code = BUG
+
+
+def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
+    """Run it, and give the exit code. What went wrong has been told to people, and with `--json` to programs."""
+    # Typer brings Click along under a name of its own, which differs between its versions.
+    import typer
+
+    click_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    try:
+        code = program()
+    except ReplankError as error:
+        return _tell(error, arguments)
+    except typer.Abort:
+        return _tell(NeedsPerson("Stopped: no answer was given.", hint="`--yes` does not ask."), arguments)
+    except click_error as error:
+        from typer import rich_utils
+
+        rich_utils.rich_format_error(error)
+        said = WrongUse(error.format_message(), hint="`--help` shows what the command takes.")
+        return _tell(said, arguments, people=False)
+    except Exception as error:  # noqa: BLE001 - the outermost place of all: whatever comes here is told, and kept
+        return _tell(_named(error, arguments), arguments)
+    if code == _INTERRUPTED:
+        words = "stopped; the ledger has what was done"
+        return _tell(NeedsPerson(words, hint="The same command continues."), arguments)
+    return code if isinstance(code, int) else DONE
+
+
+def _tell(error: ReplankError, arguments: Sequence[str], *, people: bool = True) -> int:
+    addresses = list(_addresses(arguments))
+    said, hint = hide(str(error), addresses), hide(error.hint, addresses)
+    if people:
+        own = f" {hint}" if error.has_own_hint else ""
+        print(f"replank: {said}{own}", file=sys.stderr)
+    if "--json" in arguments:
+        print(json.dumps({"error": said, "hint": hint}, ensure_ascii=False), flush=True)
+    return error.exit_code
+
+
+def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
+    """What a driver's error means to an operator; anything else is a bug."""
+    import psycopg
+    from kombu.exceptions import OperationalError as BrokerError
+    from redis.exceptions import RedisError
+
+    if isinstance(error, psycopg.Error):
+        words = (error.diag.message_primary or str(error)).strip()
+        if connection_is_lost(error):
+            return NotAnswering(f"The database does not answer any more: {words}.")
+        if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
+            return NeedsPerson(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).")
+    if isinstance(error, (BrokerError, RedisError)):
+        return NotAnswering(f"The broker does not answer: {error}.")
+    kept = _keep(error, arguments)
+    hint = f"Its traceback is in {kept}; please report it." if kept else "No file could be written for its traceback."
+    return UnexpectedError(f"An unexpected error: {type(error).__name__}.", hint=hint)
+
+
+def connection_is_lost(error: psycopg.Error) -> bool:
+    """Whether the server is not there any more, or is about to go; a statement that it ended alone is none."""
+    import psycopg
+
+    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(_GONE)
+
+
+def _keep(error: Exception, arguments: Sequence[str]) -> Path | None:
+    """Write the traceback to a file that only this user can read. None where no place takes one."""
+    lines = [f"replank {__version__}, Python {platform.python_version()}, {' '.join(arguments)}\n"]
+    text = hide("".join([*lines, *traceback.format_exception(error)]), list(_addresses(arguments)))
+    name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    for folder in (Path(home) / "replank", Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _private(folder / name) as descriptor:
+                os.write(descriptor, text.encode())
+            return folder / name
+    return None
+
+
+@contextmanager
+def _private(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _addresses(arguments: Sequence[str]) -> Iterator[str]:
+    """Every address that the command was given: by its environment, by secrets' files, by its arguments."""
+    for name, value in os.environ.items():
+        if name.startswith("REPLANK_") and name.endswith("_URL"):
+            yield value
+    folder = os.environ.get("REPLANK_SECRETS_DIR")
+    if folder:
+        for file in Path(folder).glob("replank_*_url"):
+            with suppress(OSError, UnicodeDecodeError):
+                yield file.read_text(encoding="utf-8").strip()
+    for before, here in zip(("", *arguments), arguments, strict=False):
+        if "://" in here or "password" in here or before.endswith("-url"):
+            yield here.partition("=")[2] if here.startswith("--") else here
