@@ -46,6 +46,9 @@ class OptionsPlan(Strict):
     cutover_log_rows: int = Field(default=2_000, ge=1)
     text_casts: bool = False
     """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
+    sets: Literal["together", "apart"] = "together"
+    """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
+    a view, a function, a policy or a rule joins."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 

@@ -89,7 +89,7 @@ class Rebuild:
     opened: list[Connection] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, int]) -> Rebuild:
+    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, Any]) -> Rebuild:
         """Write the run into the ledger; nothing has been built yet. The cutover waits for `cut_over`."""
         connection = connect(url, name="coordinator")
         plan = Plan(
