@@ -18,6 +18,7 @@ from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
+from sql.carried_sequences import carried_sequences
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, apply_settings, isolated, keep_plans, rows, run, script, value
 from sql.cutover import (
@@ -40,7 +41,7 @@ from sql.on_update import function_name
 from sql.pair import Pair
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
-from sql.swap_script import carried_sequences, moved
+from sql.swap_script import moved
 from sql.switched import switched_on_again
 
 

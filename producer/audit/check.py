@@ -21,7 +21,7 @@ from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
 from producer.audit.soft_references import audit_soft_references
 from producer.audit.text_casts import audit_text_casts
-from producer.audit.trial import audit_by_trial
+from producer.audit.trial import Trial, audit_by_trial, audit_hold
 from producer.audit.values import audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
@@ -55,7 +55,8 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         now = named_now(connection, file)
         subject = _subject(connection, now.file, resolve(connection, now.file))
         refuse_unknown(connection, now.file)
-        found = _structure(connection, subject)
+        structure = _structure(connection, subject)
+        found = structure.findings
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
@@ -69,19 +70,20 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found += audit_soft_references(connection, subject)
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
-    return Report.of(found, rows=scanned.rows, tables=len(subject.readable))
+    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """What catalogue, server and trial say: all that needs no look at the rows."""
-    return _structure(connection, _subject(connection, file, resolved))
+    return _structure(connection, _subject(connection, file, resolved)).findings
 
 
 def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:
     return audited(connection, file, catalogue.read_server(connection), resolved)
 
 
-def _structure(connection: Connection, subject: Audited) -> list[Finding]:
+def _structure(connection: Connection, subject: Audited) -> Trial:
+    """All of it as the trial's findings, with its forecast."""
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
     found += audit_families(connection, subject)
@@ -93,11 +95,14 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_new_writes(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
-    found += audit_by_trial(connection, subject, skip=skip)
+    torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
+    tried = audit_by_trial(connection, subject, skip=skip, torn=torn)
+    found += tried.findings
+    found += audit_hold(subject, tried.hold_ms)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
         found += try_caches(connection, subject)
-    return found
+    return Trial(findings=found, hold_ms=tried.hold_ms)
 
 
 def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:
