@@ -11,6 +11,7 @@ from psycopg import errors, sql
 from producer.audit.attempt import LOCK_TIMEOUT_MS, NOT_MADE, attempt
 from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
+from producer.audit.hidden_casts import kept_casts, try_without_casts
 from producer.audit.trial_columns import why_not
 from producer.audit.trial_dependents import try_views
 from producer.audit.trial_swap import (
@@ -108,12 +109,14 @@ def _together(
         for finding in try_own_parts(connection, site, spec, clock)
     ]
     make_schemas(connection, site.dependents)
+    casts = kept_casts(connection, audited, site.dependents)
     views = [*try_views(connection, site.dependents)]
     options = audited.file.plan.options
     found += [*views, *try_joint_parts(connection, site, specs, key_documents_of(specs, keys), clock)]
     if options.reverse_capture:
         found += try_reverse_capture(connection, specs, clock)
-    if not views:
+    if not any(finding.blocks for finding in found):
+        found += try_without_casts(connection, casts)
         found += try_moves(connection, specs, site.dependents, clock)
     if options.text_casts:
         found += try_text_casts(connection)
