@@ -12,7 +12,7 @@ from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.gates.barrier import go_on_at_barrier
 from producer.measuring import measure_before
-from producer.preflight import refuse_blockers
+from producer.preflight import refuse_blockers, refuse_dangling
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
@@ -125,6 +125,7 @@ def _begin(
     of_pass.append(deprecated)
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
+    refuse_dangling(connection, now, resolved)
     before_first_write()
     measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)

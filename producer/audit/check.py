@@ -5,6 +5,7 @@ from __future__ import annotations
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
+from producer.audit.dangling import audit_dangling, needs_count
 from producer.audit.enums import audit_enums
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
@@ -70,12 +71,21 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found += audit_soft_references(connection, subject)
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
+    del session["default_transaction_read_only"]  # For temporary tables.
+    with connect(settings.database(), name="check", settings=session) as connection:
+        found += audit_dangling(connection, subject)
     return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """What catalogue, server and trial say: all that needs no look at the rows."""
     return _structure(connection, _subject(connection, file, resolved)).findings
+
+
+def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
+    """References that the plan would let lead nowhere without saying so. Reads rows, and only where some may."""
+    subject = _subject(connection, file, resolved)
+    return audit_dangling(connection, subject) if needs_count(subject) else []
 
 
 def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:
