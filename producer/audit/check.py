@@ -20,6 +20,7 @@ from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
+from producer.audit.sets_apart import audit_sets_apart
 from producer.audit.soft_references import audit_soft_references
 from producer.audit.text_casts import audit_text_casts
 from producer.audit.trial import Trial, audit_by_trial, audit_hold
@@ -69,6 +70,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found += audit_collisions(connection, subject, scanned)
         found += audit_orphans(connection, subject)
         found += audit_soft_references(connection, subject)
+        found += audit_sets_apart(connection, subject)
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
     del session["default_transaction_read_only"]  # For temporary tables.
