@@ -19,6 +19,8 @@ from sql.swap_parts import Site
 
 SHOWN = 10
 
+OF_ROWS = (errors.DataError, errors.IntegrityError)
+
 WAYS_OUT = (
     "Remove what is in the way (it may have come since the run began), then `replank retry` and run again. Where a "
     "definition of the live tables itself must be another one: `replank rollback`, change it, and run again."
@@ -32,8 +34,10 @@ def named_failures(
 
     Tries the swap's parts on the next tables, which stand, in a transaction that is rolled back.
     """
-    parts = _failing_parts(connection, specs, foreign_keys)
     said = f"the cutover failed and nothing was swapped: {_said(error)}. "
+    parts = _failing_parts(connection, specs, foreign_keys)
+    if not parts and isinstance(error, OF_ROWS):
+        return said + "Correct that in the live tables, then `replank retry` and run again."
     if parts:
         more = f"; and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
         said += f"What cannot be made: {'; '.join(parts[:SHOWN])}{more}. "

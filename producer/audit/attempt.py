@@ -71,5 +71,8 @@ def _hint(error: errors.DatabaseError) -> str:
     if isinstance(error, errors.UndefinedFunction):
         # Also where it compares with a constant: the server keeps the constant as a text. Its own hint speaks of
         # casts, which it takes away again where the column is a text already.
-        return "Write it so that it works with either type, e.g. `id::uuid = …`, or take its columns out of the plan."
+        return (
+            "Write it so that it works with either type: `concat(id)` is the text of both, `id::uuid = …` compares "
+            "uuids; or take its columns out of the plan."
+        )
     return error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."

@@ -59,6 +59,7 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
         make_types(connection, audited.file.plan)
         specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
         site = Site(connection=connection, dependents=read_dependents(connection, specs), beside=True)
+        whole = whole and bool(specs)
         for subject in audited.subjects:
             found += _defaults(connection, subject)
             if subject.live.oid in skip:

@@ -16,8 +16,8 @@ from sql.named import query
 from sql.next_table import live_table, server_text
 
 HINT = (
-    "Write it so that it works with either type, e.g. over `id::uuid::text`; or drop it before the run and add it "
-    "again afterwards."
+    "Write it so that it works with either type, e.g. over `id::uuid::text`, or `concat(id)` in a CHECK; or drop it "
+    "before the run and add it again afterwards."
 )
 
 

@@ -105,7 +105,11 @@ def try_moves(
     connection: Connection, specs: Sequence[TableSpec], dependents: Dependents, clock: Clock
 ) -> list[Finding]:
     """Comes last: each next relation goes to the schema of past ones, as live ones do; the swap does that twice."""
-    moves = [(r.full_name, moved(next_table(r), r.past_schema)) for spec in specs for r in spec.next_relations]
+    moves = [
+        (r.full_name, moved(next_table(r), r.past_schema))
+        for spec in specs
+        for r in (spec.next_relations if spec.layout is None else (spec,))
+    ]
     moves += [(view.full_name, moved(next_table(view), view.past_schema)) for view in dependents.views]
     for s in read_statistics(connection, dependents.succeeded):
         name, to = sql.Identifier(s.next_schema, s.name), sql.Identifier(s.past_schema)

@@ -66,6 +66,10 @@ def test_what_compares_with_a_text_of_another_column_is_tried(database: Database
         " EXECUTE FUNCTION f()",
         "CREATE TRIGGER pattern AFTER INSERT ON t FOR EACH ROW WHEN (NEW.id LIKE 'x%') EXECUTE FUNCTION f()",
         "ALTER TABLE t ADD CONSTRAINT noted CHECK (id <> note) NOT VALID",
+        # What the hint proposes works with both types
+        "CREATE TRIGGER either AFTER INSERT ON t FOR EACH ROW WHEN (concat(NEW.id) LIKE 'x%') EXECUTE FUNCTION f()",
+        "ALTER TABLE t ADD CONSTRAINT either CHECK (concat(id) <> note) NOT VALID",
+        "CREATE POLICY either ON t USING (id::uuid = '$ID' AND concat(twin) LIKE '%-%')",
         "CREATE TABLE p (id text PRIMARY KEY, at date) PARTITION BY HASH (id)",
         "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
         "CREATE TRIGGER of_leaf AFTER INSERT ON p0 FOR EACH ROW WHEN (NEW.id LIKE 'x%') EXECUTE FUNCTION f()",
