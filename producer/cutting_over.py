@@ -13,6 +13,7 @@ from psycopg import errors, sql
 from producer.attempt_pause import pause_s
 from producer.gates.holding import Window, anytime, closing
 from producer.keeping_proof import KeepingProof
+from producer.swap_failures import named_failures
 from producer.turn import Turn
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import TableState
@@ -144,7 +145,9 @@ class CuttingOver(Turn):
             if self.connection.closed:
                 raise
             if not self._find_rows(conversion_set, members, error):
-                self._give_up(conversion_set, members, _said(error))
+                specs = [member.spec for member in members]
+                words = named_failures(self.connection, specs, conversion_set.foreign_keys, error)
+                self._give_up(conversion_set, members, words)
         else:
             tables.set_lock_times(
                 self.connection,
@@ -297,12 +300,3 @@ def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
             f"{', '.join(gone)}: dropped or renamed during the run; nothing was swapped. Undo it and `replank retry`, "
             "or `replank rollback`, correct the plan, and run again."
         )
-
-
-def _said(error: psycopg.Error) -> str:
-    """The server's words with its detail: there stands the value that is in the way."""
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    return (
-        f"the cutover failed and nothing was swapped: {error.diag.message_primary or error}{detail}. Correct that in "
-        "the live tables, then `replank retry` and run again."
-    )

@@ -163,6 +163,8 @@ def _say_report(report: Report) -> None:
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
             console.print(finding.words, markup=False, soft_wrap=True)
     console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
+    if report.hold_ms is not None:
+        console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:
         console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
     else:

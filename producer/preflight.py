@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from producer.audit.check import structural_findings
+from producer.audit.check import dangling_findings, structural_findings
+from producer.audit.findings import Finding
 from producer.resolution import PlanFile, Resolved
 from replank.errors import NeedsPerson
 from sql.connection import Connection
@@ -10,7 +11,16 @@ from sql.connection import Connection
 
 def refuse_blockers(connection: Connection, file: PlanFile, resolved: Resolved) -> None:
     """Raises NeedsPerson with every blocker. The values need no look here: a bad one stops its own job."""
-    blockers = [finding for finding in structural_findings(connection, file, resolved) if finding.blocks]
+    _refuse(structural_findings(connection, file, resolved))
+
+
+def refuse_dangling(connection: Connection, file: PlanFile, resolved: Resolved) -> None:
+    """Raises NeedsPerson where ids change and references to them stay: no job of the run would ever notice."""
+    _refuse(dangling_findings(connection, file, resolved))
+
+
+def _refuse(found: list[Finding]) -> None:
+    blockers = [finding for finding in found if finding.blocks]
     if blockers:
         lines = [f"  {finding.code} {finding.words}" for finding in blockers]
         raise NeedsPerson("The run did not begin and nothing was changed:\n" + "\n".join(lines))

@@ -1,11 +1,16 @@
-"""Conversion sets: tables that must cut over together, because a foreign key or a view joins them."""
+"""Conversion sets: tables that cut over together, because their types change or because something joins them.
+
+`uuid = text` has no operator. A query that joins two converted columns fails from the swap of the one until the swap
+of the other, whether or not a foreign key says that they belong together; so all of them change places in one
+transaction, unless the plan says `sets = "apart"`.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from producer.repartition import lost_keys
 from replank.table_spec import TableSpec
@@ -13,15 +18,22 @@ from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.dependents import joined
 
+Sets = Literal["together", "apart"]
+"""The plan's word: whether tables whose types change wait for each other."""
+
 
 def conversion_sets(
-    tables: Sequence[int], keys: Iterable[ForeignKey], also: Iterable[tuple[int, int]] = ()
+    tables: Sequence[int],
+    keys: Iterable[ForeignKey],
+    also: Iterable[tuple[int, int]] = (),
+    together: Sequence[int] = (),
 ) -> dict[int, int]:
     """Table oid → set number (from 1, in the order of `tables`).
 
     Two tables of the plan that any foreign key joins are in one set, whether or not its columns
     change: the key must lead from a new table to a new table at every moment. So are tables that a
-    view reads together: `also` holds pairs of a table's oid and that of what reads it.
+    view reads together: `also` holds pairs of a table's oid and that of what reads it. Those of `together` are in
+    one set whatever joins them.
     """
     parent = {oid: oid for oid in tables}
 
@@ -34,7 +46,7 @@ def conversion_sets(
     for key in keys:
         if key.table_oid in parent and key.ref_oid in parent:
             parent[root(key.table_oid)] = root(key.ref_oid)
-    for table, meets in also:
+    for table, meets in (*also, *((together[0], other) for other in together[1:])):
         if table in parent:
             parent.setdefault(meets, meets)
             parent[root(table)] = root(meets)
@@ -43,11 +55,16 @@ def conversion_sets(
 
 
 def planned_sets(
-    connection: Connection, specs: Sequence[TableSpec], keys: Sequence[ForeignKey]
+    connection: Connection, specs: Sequence[TableSpec], keys: Sequence[ForeignKey], sets: Sets
 ) -> dict[int, tuple[tuple[TableSpec, ...], list[Mapping[str, Any]]]]:
     """Set number → its tables, which change places together, and the foreign keys around them as documents."""
     rebuilt = [spec for spec in specs if spec.method == "rebuild"]
-    numbers = conversion_sets([spec.oid for spec in rebuilt], keys, joined_tables(connection, rebuilt))
+    numbers = conversion_sets(
+        [spec.oid for spec in rebuilt],
+        keys,
+        joined_tables(connection, rebuilt),
+        together=[spec.oid for spec in rebuilt if spec.converts] if sets == "together" else (),
+    )
     lost = {each.key.oid for each in lost_keys(specs, keys)}
     members: dict[int, list[TableSpec]] = defaultdict(list)
     for spec in rebuilt:

@@ -12,7 +12,7 @@ from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.gates.barrier import go_on_at_barrier
 from producer.measuring import measure_before
-from producer.preflight import refuse_blockers
+from producer.preflight import refuse_blockers, refuse_dangling
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
@@ -125,6 +125,7 @@ def _begin(
     of_pass.append(deprecated)
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
+    refuse_dangling(connection, now, resolved)
     before_first_write()
     measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)
@@ -134,7 +135,7 @@ def _begin(
         _keep_scripts(connection, run_id, compiled)
         keep_pass(connection, run_id, of_pass, reviewed=scripts_in is not None)
         if at_once:
-            _write_tables(connection, run_id, resolved, specs, step=file.plan.steps.carrier)
+            _write_tables(connection, run_id, file.plan, resolved, specs)
             _keep_scripts(connection, run_id, [deprecated])
         elif not file.plan.wanted_tables:
             _keep_scripts(connection, run_id, [deprecated])
@@ -157,7 +158,7 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     refuse_unread(connection, run, of_pass)
     with connection.transaction():
         keep_pass(connection, run.run_id, of_pass, reviewed=False)
-        _write_tables(connection, run.run_id, resolved, specs, step=run.plan.steps.carrier)
+        _write_tables(connection, run.run_id, run.plan, resolved, specs)
         _keep_scripts(connection, run.run_id, [deprecated])
     return True
 
@@ -221,11 +222,11 @@ def _keep_scripts(connection: Connection, run_id: int, compiled: Sequence[Compil
 
 
 def _write_tables(
-    connection: Connection, run_id: int, resolved: Resolved, specs: Sequence[TableSpec], *, step: str
+    connection: Connection, run_id: int, plan: Plan, resolved: Resolved, specs: Sequence[TableSpec]
 ) -> None:
     """Tables, sets and what is given up, in the caller's transaction."""
-    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=step)
-    sets = planned_sets(connection, specs, resolved.foreign_keys)
+    runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=plan.steps.carrier)
+    sets = planned_sets(connection, specs, resolved.foreign_keys, plan.options.sets)
     numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     lost = lost_keys(specs, resolved.foreign_keys)
     for set_no, (_, documents) in sorted(sets.items()):

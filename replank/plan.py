@@ -52,6 +52,9 @@ class OptionsPlan(Strict):
     """While a cutover waits for the operator or its window, a table is compared again so long after the last time."""
     text_casts: bool = False
     """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
+    sets: Literal["together", "apart"] = "together"
+    """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
+    a view, a function, a policy or a rule joins."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
@@ -66,7 +69,8 @@ class ColumnPlan(Strict):
     `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
     `quarantine` keeps the row aside, and every row that refers to it. `default` replaces the present default, which
     is cast otherwise. Arrays of texts become `uuid[]`. A column whose type is a domain leaves it: `consent` says that
-    the domain's CHECKs may go, and those over an enum's texts that are no plain lists of them.
+    the domain's CHECKs may go, and those over an enum's texts that are no plain lists of them; or that references to
+    texts which `name_based` changes may lead nowhere.
     """
 
     name: Name
@@ -77,12 +81,18 @@ class ColumnPlan(Strict):
     """For `enum`: texts that are spelled otherwise than their value. A value gets its first text on the way back."""
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
-    consent: tuple[Literal["domain_checks", "enum_checks"], ...] = ()
+    consent: tuple[Literal["domain_checks", "enum_checks", "dangling_references"], ...] = ()
 
     @model_validator(mode="after")
     def _arrays_convert_or_fail(self) -> ColumnPlan:
         if self.to == "uuid[]" and self.on_invalid != "fail":
             raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is no uuid stops its job")
+        return self
+
+    @model_validator(mode="after")
+    def _only_name_based_ids_dangle(self) -> ColumnPlan:
+        if "dangling_references" in self.consent and self.on_invalid != "name_based":
+            raise ValueError('dangling_references is for on_invalid = "name_based": nothing else changes an id')
         return self
 
     @model_validator(mode="after")

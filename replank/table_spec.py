@@ -249,6 +249,11 @@ class TableSpec(Relation):
         return tuple(by_name[name] for name in self.key)
 
     @property
+    def converts(self) -> bool:
+        """Whether the type of any column changes."""
+        return any(column.converted for column in self.columns)
+
+    @property
     def key_converted(self) -> bool:
         return any(column.converted for column in self.key_columns)
 

@@ -17,7 +17,6 @@ from sql.connection import Connection, apply_settings, rows
 from sql.indexes import quoted
 from sql.named import query
 from sql.next_table import server_text
-from sql.old_sessions import recompiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,7 @@ class Part:
     name: str
     schema: str
     statements: tuple[str, ...]
+    table: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +154,7 @@ def read_parts(connection: Connection, dependents: Dependents, *, beside: bool) 
                     name=f"{name} of {relation.full_name}" if name else relation.full_name,
                     schema=relation.schema,
                     statements=tuple(statements),
+                    table=relation.full_name,
                 )
                 for name, statements in made.items()
             ]
@@ -189,13 +190,3 @@ def moved_away(function: Function) -> sql.Composable:
     return sql.SQL("ALTER ROUTINE {} SET SCHEMA {}").format(
         server_text(function.signature), sql.Identifier(function.past_schema)
     )
-
-
-def put_in(connection: Connection, dependents: Dependents) -> list[sql.Composable]:
-    """When the new relations have their places: all that is made by name. A body given as text is not looked into."""
-    found = read_parts(connection, dependents, beside=False)
-    made: list[sql.Composable] = [server_text(statement) for part in found for statement in part.statements]
-    if dependents.functions:
-        made.insert(0, sql.SQL("SET LOCAL check_function_bodies = off"))
-    names = sorted({relation.name for relation in dependents.replaced})
-    return made + recompiled(connection, names, without=dependents.function_oids)

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from replank.reference import Equality
-from replank.table_spec import TableSpec
+from replank.table_spec import TableSpec, building_schema
 from sql.connection import Connection, rows, run, value
 from sql.equality import leads_to
 from sql.named import query
@@ -39,26 +39,42 @@ def drop_border_keys(foreign_keys: Iterable[ForeignKeyDocument], members: set[Na
 def add_keys(
     connection: Connection, foreign_keys: Iterable[ForeignKeyDocument], specs: Sequence[TableSpec]
 ) -> list[sql.Composable]:
-    """Every key again, NOT VALID: validation reads whole tables and comes after the lock.
+    """Every key again, NOT VALID: validation reads whole tables and comes after the lock."""
+    return [statement for key in foreign_keys for statement in key_statements(connection, key, specs)]
 
-    A lost one led to a key that is unique no longer; the plan gave it up. Read before the swap: the names of
-    leaves are those of the next tables.
+
+def key_statements(
+    connection: Connection, key: ForeignKeyDocument, specs: Sequence[TableSpec], *, beside: bool = False
+) -> list[sql.Composable]:
+    """One key again, NOT VALID; none for a lost one, which led to a key that is unique no longer.
+
+    Read before the swap: the names of leaves are those of the next tables. `beside`: on the next tables where they
+    lie, for a search_path that finds what the key leads to by its name alone.
     """
-    laid_out = {
+    if key.get("lost"):
+        return []
+    named = (key["schema"], key["table_name"])
+    leaves = _laid_out(specs).get(named, leaves_of(connection, named))
+    if beside:
+        leaves = leaves if named in {(r.schema, r.name) for spec in specs for r in spec.relations} else []
+        key = {**key, "definition": value(connection, query("foreign_keys.definition"), {"oid": key["oid"]})}
+    if needs_leaves(connection, leaves):
+        return [_added(key, _placed(leaf, beside), late=True) for leaf in leaves]
+    placed = _placed(named, beside)
+    return [_added(key, placed, late=key["validated"]), *_comment(key, placed)]
+
+
+def _laid_out(specs: Sequence[TableSpec]) -> dict[Name, list[Name]]:
+    """The leaves of tables that the plan partitions otherwise; a plain one has none."""
+    return {
         (s.schema, s.name): [(h.schema, h.name) for h in s.next_heaps if s.next_partitioned]
         for s in specs
         if s.layout is not None
     }
-    added: list[sql.Composable] = []
-    for key in (key for key in foreign_keys if not key.get("lost")):
-        named = (key["schema"], key["table_name"])
-        leaves = laid_out.get(named, leaves_of(connection, named))
-        if needs_leaves(connection, leaves):
-            added += [_added(key, leaf, late=True) for leaf in leaves]
-            continue
-        added.append(_added(key, named, late=key["validated"]))
-        added += _comment(key)
-    return added
+
+
+def _placed(named: Name, beside: bool) -> Name:
+    return (building_schema("replank_next", named[0]), named[1]) if beside else named
 
 
 def needs_leaves(connection: Connection, leaves: Sequence[Name]) -> bool:
@@ -100,7 +116,8 @@ def join_leaves(connection: Connection, key: ForeignKeyDocument) -> None:
 
 def own_key(key: ForeignKeyDocument) -> list[sql.Composable]:
     """The key of a table whose leaves have theirs already: it takes them in, and reads no row."""
-    return [_added(key, (key["schema"], key["table_name"]), late=False), *_comment(key)]
+    named = (key["schema"], key["table_name"])
+    return [_added(key, named, late=False), *_comment(key, named)]
 
 
 def _added(key: ForeignKeyDocument, named: Name, *, late: bool) -> sql.Composable:
@@ -139,8 +156,8 @@ def without_parent(
     return sql.SQL("FROM {} AS child WHERE {} AND NOT {}").format(child, there, found)
 
 
-def _comment(key: ForeignKeyDocument) -> list[sql.Composable]:
+def _comment(key: ForeignKeyDocument, named: Name) -> list[sql.Composable]:
     if key["comment"] is None:
         return []
-    table = sql.Identifier(key["schema"], key["table_name"])
-    return [sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(sql.Identifier(key["name"]), table, key["comment"])]
+    comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
+    return [comment.format(sql.Identifier(key["name"]), sql.Identifier(*named), key["comment"])]

@@ -11,7 +11,7 @@ from psycopg import sql
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings, rows, run, value
 from sql.named import query
-from sql.next_table import live_table, next_table
+from sql.next_table import next_table
 
 Name = tuple[str, str]
 
@@ -111,13 +111,14 @@ def _has_stub(connection: Connection, spec: TableSpec) -> bool:
     return spec.kin and value(connection, query("going_back.oid_of"), named) is not None
 
 
-def stubs_removed(connection: Connection, specs: Sequence[TableSpec]) -> list[sql.Composable]:
-    """In the swap's script, when the new tables are live: their parents are there, so their stubs go."""
-    made: list[sql.Composable] = []
-    for spec in (spec for spec in specs if _has_stub(connection, spec)):
-        made.append(sql.SQL("ALTER TABLE {} NO INHERIT {}").format(live_table(spec), stub(spec)))
-        made.append(sql.SQL("DROP TABLE {}").format(stub(spec)))
-    return made
+def stub_removed(connection: Connection, spec: TableSpec, table: sql.Identifier) -> list[sql.Composable]:
+    """At the swap, when the new tables have their places: `table` has its parents there, so its stub goes."""
+    if not _has_stub(connection, spec):
+        return []
+    return [
+        sql.SQL("ALTER TABLE {} NO INHERIT {}").format(table, stub(spec)),
+        sql.SQL("DROP TABLE {}").format(stub(spec)),
+    ]
 
 
 def unlink_next(connection: Connection, specs: Sequence[TableSpec]) -> None:

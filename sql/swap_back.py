@@ -21,6 +21,7 @@ from sql import catalogue
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script
 from sql.capture_standing import Standing, refuse_fallen_back
+from sql.carried_sequences import carried_sequences
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, keep_plans, locally, rows, run, value
 from sql.crossing import Crossing
@@ -51,7 +52,7 @@ from sql.pair import Pair
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
 from sql.second_session import second_session
-from sql.swap_script import carried_sequences, moved
+from sql.swap_script import moved
 from sql.switched import switched_on_again
 
 

@@ -12,9 +12,17 @@ from sql.connection import Connection
 
 LOCK_TIMEOUT_MS = 1_000
 
+NOT_MADE = ("trial_failed", "trial_unfinished")
+"""The codes of what could not be made in a trial."""
 
-def attempt(connection: Connection, table: str | None, what: str, build: Callable[[], None]) -> Finding | None:
-    """Build one thing in a savepoint of its own, so that one mistake does not hide the others."""
+
+def attempt(
+    connection: Connection, table: str | None, what: str, build: Callable[[], None], hint: str = ""
+) -> Finding | None:
+    """Build one thing in a savepoint of its own, so that one mistake does not hide the others.
+
+    `hint` says what to do where the server has no hint of its own.
+    """
     try:
         with connection.transaction():
             build()
@@ -38,15 +46,11 @@ def attempt(connection: Connection, table: str | None, what: str, build: Callabl
         # A lost connection or a stopping server is no fault of the plan.
         raise
     except errors.DatabaseError as error:
-        hint = error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."
-        if isinstance(error, errors.UndefinedFunction):
-            # Also where it compares with a constant: the server keeps the constant as a text.
-            hint = (
-                "Write it so that it works with either type, e.g. `id::uuid = …`, or take its columns out of the plan."
-            )
+        hint = hint or _hint(error)
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         return blocker(
             "trial_failed",
-            f"{what} cannot be built with the new types: {error.diag.message_primary or error}",
+            f"{what} cannot be built with the new types: {error.diag.message_primary or error}{detail}",
             hint=hint,
             table=table,
             object=what,
@@ -61,3 +65,14 @@ def attempt(connection: Connection, table: str | None, what: str, build: Callabl
             object=what,
         )
     return None
+
+
+def _hint(error: errors.DatabaseError) -> str:
+    if isinstance(error, errors.UndefinedFunction):
+        # Also where it compares with a constant: the server keeps the constant as a text. Its own hint speaks of
+        # casts, which it takes away again where the column is a text already.
+        return (
+            "Write it so that it works with either type: `concat(id)` is the text of both, `id::uuid = …` compares "
+            "uuids; or take its columns out of the plan."
+        )
+    return error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."

@@ -6,6 +6,7 @@ from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
+from producer.audit.dangling import audit_dangling, needs_count
 from producer.audit.enums import audit_enums
 from producer.audit.equality import audit_equality
 from producer.audit.expressions import audit_expressions
@@ -21,10 +22,11 @@ from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans
 from producer.audit.server import audit_server
+from producer.audit.sets_apart import audit_sets_apart
 from producer.audit.soft_references import audit_soft_references
 from producer.audit.storage import audit_storage
 from producer.audit.text_casts import audit_text_casts
-from producer.audit.trial import audit_by_trial
+from producer.audit.trial import Trial, audit_by_trial, audit_hold
 from producer.audit.values import audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
@@ -59,7 +61,8 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         now = named_now(connection, file)
         subject = _subject(connection, now.file, resolve(connection, now.file))
         refuse_unknown(connection, now.file)
-        found = _structure(connection, subject)
+        structure = _structure(connection, subject)
+        found = structure.findings
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
@@ -72,21 +75,32 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         found += audit_collisions(connection, subject, scanned)
         found += audit_orphans(connection, subject)
         found += audit_soft_references(connection, subject)
+        found += audit_sets_apart(connection, subject)
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
-    return Report.of(found, rows=scanned.rows, tables=len(subject.readable))
+    del session["default_transaction_read_only"]  # For temporary tables.
+    with connect(settings.database(), name="check", settings=session) as connection:
+        found += audit_dangling(connection, subject)
+    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """What catalogue, server and trial say: all that needs no look at the rows."""
-    return _structure(connection, _subject(connection, file, resolved))
+    return _structure(connection, _subject(connection, file, resolved)).findings
+
+
+def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
+    """References that the plan would let lead nowhere without saying so. Reads rows, and only where some may."""
+    subject = _subject(connection, file, resolved)
+    return audit_dangling(connection, subject) if needs_count(subject) else []
 
 
 def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:
     return audited(connection, file, catalogue.read_server(connection), resolved)
 
 
-def _structure(connection: Connection, subject: Audited) -> list[Finding]:
+def _structure(connection: Connection, subject: Audited) -> Trial:
+    """All of it as the trial's findings, with its forecast."""
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
     found += audit_storage(connection, subject)
@@ -100,11 +114,14 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_new_writes(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
-    found += audit_by_trial(connection, subject, skip=skip)
+    torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
+    tried = audit_by_trial(connection, subject, skip=skip, torn=torn)
+    found += tried.findings
+    found += audit_hold(subject, tried.hold_ms)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
         found += try_caches(connection, subject)
-    return found
+    return Trial(findings=found, hold_ms=tried.hold_ms)
 
 
 def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:

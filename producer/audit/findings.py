@@ -65,10 +65,13 @@ class Report:
     warnings: tuple[Finding, ...]
     rows: int
     tables: int
+    hold_ms: float | None
+    """How long the statements of the swap took in the trial; None where they were not all tried."""
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], *, rows: int, tables: int) -> Report:
+    def of(cls, findings: Sequence[Finding], *, rows: int, tables: int, hold_ms: float | None) -> Report:
         return cls(
+            hold_ms=hold_ms,
             blockers=tuple(f for f in findings if f.blocks),
             warnings=tuple(f for f in findings if not f.blocks),
             rows=rows,
@@ -81,6 +84,7 @@ class Report:
             "warnings": [f.to_json() for f in self.warnings],
             "rows_read": self.rows,
             "tables_read": self.tables,
+            "forecast": {"hold_ms": None if self.hold_ms is None else round(self.hold_ms, 1)},
         }
 
 
@@ -133,6 +137,13 @@ class Audited:
     def converts(self, oid: int, column: str) -> bool:
         """Whether the plan changes this column's type."""
         return any(s.live.oid == oid and any(c.name == column for c in s.converted) for s in self.subjects)
+
+    def names_anew(self, oid: int, column: str) -> bool:
+        """Whether texts of this column that are no uuids become other ids."""
+        return any(
+            s.live.oid == oid and any(c.name == column and c.on_invalid == "name_based" for c in s.converted)
+            for s in self.subjects
+        )
 
     def has(self, oid: int) -> bool:
         return oid in self.oids

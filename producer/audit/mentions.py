@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import errors, sql
 
@@ -35,6 +36,19 @@ class _Names:
     becomes: str
     table: re.Pattern[str]
     breaking: re.Pattern[str]
+
+
+def seen_statements(connection: Connection) -> list[dict[str, Any]]:
+    """`query` and `calls` of what pg_stat_statements knows of this database; nothing where it may not be read."""
+    extension = row(connection, query("audit.statements_schema"))
+    if extension is None:
+        return []
+    view = sql.Identifier(extension["schema"], "pg_stat_statements")
+    try:
+        with connection.transaction():
+            return rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
+    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege):
+        return []
 
 
 def audit_statements(connection: Connection, audited: Audited) -> list[Finding]:

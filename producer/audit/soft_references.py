@@ -31,6 +31,12 @@ CAST_HINT = (
 )
 
 
+NAMED_ANEW_HINT = (
+    "Its uuids stay as they are, and queries that join the two need a cast (id::text = …); its other texts may be ids "
+    "that on_invalid = name_based changes: `dangling_references` counts them"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Referrer:
     """A column that may hold ids, with some uuid-like words from it."""
@@ -49,6 +55,8 @@ class Target:
     table: LiveTable
     column: str
     converted: bool
+    named_anew: bool
+    """Whether texts of it that are no uuids become other ids."""
 
 
 def audit_soft_references(connection: Connection, audited: Audited) -> list[Finding]:
@@ -102,7 +110,12 @@ def _targets(connection: Connection, audited: Audited, tables: dict[int, LiveTab
         for key in table.unique:
             column = table.column(key[0])
             if len(key) == 1 and column is not None and column.is_text and (table.oid, key[0]) not in referring:
-                yield Target(table=table, column=key[0], converted=audited.converts(table.oid, key[0]))
+                yield Target(
+                    table=table,
+                    column=key[0],
+                    converted=audited.converts(table.oid, key[0]),
+                    named_anew=audited.names_anew(table.oid, key[0]),
+                )
 
 
 def _soft_reference(referrer: Referrer, target: Target, count: int) -> Finding:
@@ -110,6 +123,9 @@ def _soft_reference(referrer: Referrer, target: Target, count: int) -> Finding:
     hits = f"{count} of {len(referrer.words)} sampled uuids in it are values of {ids}"
     if referrer.converted:
         message, hint = f"it becomes uuid, and {hits}, which stays text", CAST_HINT.replace("Its values", "Those")
+    elif target.named_anew:
+        message = f"it is {FORM_WORDS[referrer.form]}, and {hits}, which becomes uuid"
+        hint = NAMED_ANEW_HINT
     else:
         message, hint = f"it is {FORM_WORDS[referrer.form]}, and {hits}, which becomes uuid", CAST_HINT
     return warning(

@@ -1,45 +1,126 @@
-"""The trial: every next table is built once, empty, with its indexes, in a transaction that is rolled back."""
+"""The trial: next tables and all that the swap makes on them, built empty in a transaction that is rolled back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from psycopg import errors, sql
 
-from producer.audit.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.audit.attempt import LOCK_TIMEOUT_MS, NOT_MADE, attempt
 from producer.audit.families import try_links
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
-from producer.audit.hold import audit_hold
-from producer.audit.trial_dependents import try_dependents
-from producer.audit.trial_triggers import try_triggers
+from producer.audit.hidden_casts import kept_casts, try_without_casts
+from producer.audit.trial_columns import why_not
+from producer.audit.trial_dependents import try_views
+from producer.audit.trial_swap import (
+    Clock,
+    key_documents_of,
+    try_joint_parts,
+    try_moves,
+    try_own_parts,
+    try_reverse_capture,
+    try_text_casts,
+)
 from producer.enum_types import make_types
 from replank.chunk import Axis, Chunk
 from replank.table_spec import TableSpec
+from sql.beside import make_schemas
+from sql.catalogue import ForeignKey
 from sql.connection import Connection, apply_settings, run
 from sql.copying import copy_statement
+from sql.dependents import read_dependents
 from sql.indexes import build_index
+from sql.inheritance import children_first
 from sql.next_indexes import next_indexes, stand_on_indexes
 from sql.next_table import column_default, create_next
 from sql.on_update import create_on_update
 from sql.sampling import draws_from_sequence
+from sql.swap_parts import Site
 
 
-def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[int]) -> list[Finding]:
-    """Build everything, keep nothing. `skip` holds oids of tables that other findings refuse already."""
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What could not be made, and how long the statements of the swap took; None where they were not all tried."""
+
+    findings: list[Finding]
+    hold_ms: float | None
+
+
+def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[int], torn: Collection[str]) -> Trial:
+    """Build everything, keep nothing. `skip` holds oids of tables that other findings refuse already, `torn` names of
+    foreign keys."""
     found: list[Finding] = []
+    clock = Clock()
+    whole = not skip
     with connection.transaction(force_rollback=True):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
         make_types(connection, audited.file.plan)
+        specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
+        site = Site(connection=connection, dependents=read_dependents(connection, specs), beside=True)
+        whole = whole and bool(specs)
         for subject in audited.subjects:
             found += _defaults(connection, subject)
-            if subject.live.oid not in skip:
-                found += _build(connection, subject)
-        if not skip and not any(finding.blocks for finding in found):
+            if subject.live.oid in skip:
+                continue
+            failed = list(_build(connection, subject))
+            whole = whole and not failed
+            found += failed
+            if not failed and subject.spec.method == "rebuild" and not subject.spec.kin:
+                found += try_own_parts(connection, site, subject.spec, clock)
+        if whole:
             # What joins or reads several tables can only be tried when all of them are there.
-            found += try_links(connection, audited) or try_dependents(connection, audited)
-            found += audit_hold(connection, audited)
+            keys = [key for key in audited.foreign_keys if key.name not in torn]
+            found += _together(connection, audited, site, specs, keys, clock)
+    whole = whole and not any(finding.code in NOT_MADE for finding in found)
+    return Trial(findings=found, hold_ms=clock.seconds * 1_000 if whole else None)
+
+
+def audit_hold(audited: Audited, hold_ms: float | None) -> Iterator[Finding]:
+    """Whether the swap's statements alone take longer than the plan lets the cutover hold its locks."""
+    budget_ms = audited.file.plan.options.cutover_hold_budget_ms
+    if hold_ms is not None and hold_ms > budget_ms:
+        yield warning(
+            "hold_too_long",
+            f"the statements of the swap took {hold_ms:,.0f} ms in the trial, and the plan lets the cutover hold its "
+            f"locks for cutover_hold_budget_ms = {budget_ms}: each attempt may be given up",
+            hint="Look for event triggers that make every statement slow, or raise the budget: nobody reads or writes "
+            "these tables meanwhile.",
+            hold_ms=round(hold_ms, 1),
+        )
+
+
+def _together(
+    connection: Connection,
+    audited: Audited,
+    site: Site,
+    specs: Sequence[TableSpec],
+    keys: Sequence[ForeignKey],
+    clock: Clock,
+) -> list[Finding]:
+    found = try_links(connection, audited)
+    if found:
+        return found
+    # What is added to a parent goes on to its children: so their inheritance comes first.
+    found = [
+        finding
+        for spec in children_first(connection, specs)
+        if spec.kin
+        for finding in try_own_parts(connection, site, spec, clock)
+    ]
+    make_schemas(connection, site.dependents)
+    casts = kept_casts(connection, audited, site.dependents)
+    views = [*try_views(connection, site.dependents)]
+    options = audited.file.plan.options
+    found += [*views, *try_joint_parts(connection, site, specs, key_documents_of(specs, keys), clock)]
+    if options.reverse_capture:
+        found += try_reverse_capture(connection, specs, clock)
+    if not any(finding.blocks for finding in found):
+        found += try_without_casts(connection, casts)
+        found += try_moves(connection, specs, site.dependents, clock)
+    if options.text_casts:
+        found += try_text_casts(connection)
     return found
 
 
@@ -47,7 +128,7 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
     failed = attempt(connection, subject.name, "the next table", partial(_create, connection, spec))
     if failed is not None:
-        yield failed
+        yield from why_not(connection, subject) or [failed]
         return
     indexes = next_indexes(connection, spec)
     all_built = True
@@ -63,7 +144,6 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
         failed = attempt(connection, subject.name, "what stands on its indexes", attach)
         if failed is not None:
             yield failed
-    yield from try_triggers(connection, subject)
     # The last build's search_path would otherwise hold for the next table too.
     apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
 

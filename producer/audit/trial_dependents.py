@@ -1,4 +1,4 @@
-"""The trial of what hangs on the planned tables: views, functions, policies, rules, publications over the next ones."""
+"""The trial of views over the planned tables: built, empty, over the next ones."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from producer.audit.attempt import attempt
-from producer.audit.findings import Audited, Finding, warning
-from sql.beside import column_types, create_view, fill, give_parts, make_schemas
-from sql.connection import Connection, run
-from sql.dependents import (
-    Dependents,
-    Function,
-    Part,
-    View,
-    looking_in,
-    moved_away,
-    read_dependents,
-    read_parts,
-    read_views,
-)
-from sql.next_table import server_text
+from producer.audit.findings import Finding, warning
+from sql.beside import column_types, create_view, fill, give_parts
+from sql.connection import Connection
+from sql.dependents import Dependents, View, read_views
 
 
-def try_dependents(connection: Connection, audited: Audited) -> list[Finding]:
-    """Build all of it, empty, over next tables that stand. The caller rolls its transaction back."""
-    dependents = read_dependents(connection, [subject.spec for subject in audited.subjects])
-    make_schemas(connection, dependents)
-    return [*_views(connection, dependents), *_parts(connection, dependents)]
-
-
-def _views(connection: Connection, dependents: Dependents) -> Iterator[Finding]:
+def try_views(connection: Connection, dependents: Dependents) -> Iterator[Finding]:
+    """Build all of them over next tables that stand. The caller rolls its transaction back."""
     failed: list[int] = []
     built: list[View] = []
     for view in dependents.views:
@@ -75,28 +58,3 @@ def _changed_types(connection: Connection, view: View) -> Iterator[Finding]:
             view=view.full_name,
             columns=columns,
         )
-
-
-def _parts(connection: Connection, dependents: Dependents) -> Iterator[Finding]:
-    parts = read_parts(connection, dependents, beside=True)
-    for function in dependents.functions:
-        what = f"function {function.signature}"
-        finding = attempt(connection, None, what, partial(_move_away, connection, function))
-        if finding is not None:
-            yield finding
-    for part in parts:
-        finding = attempt(connection, None, f"{part.what} {part.name}", partial(_make, connection, dependents, part))
-        if finding is not None:
-            yield finding
-
-
-def _move_away(connection: Connection, function: Function) -> None:
-    run(connection, moved_away(function))
-
-
-def _make(connection: Connection, dependents: Dependents, part: Part) -> None:
-    with looking_in(connection, dependents.next_path(part.schema)):
-        if part.what == "function":
-            connection.execute("SET LOCAL check_function_bodies = off")
-        for statement in part.statements:
-            connection.execute(server_text(statement))

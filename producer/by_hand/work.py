@@ -52,7 +52,7 @@ class Work:
 
 
 def work_of(connection: Connection, plan: Plan, resolved: Resolved, specs: Sequence[TableSpec]) -> Work:
-    sets = planned_sets(connection, specs, resolved.foreign_keys)
+    sets = planned_sets(connection, specs, resolved.foreign_keys, plan.options.sets)
     return Work(
         plan=plan,
         specs=tuple(specs),
@@ -73,7 +73,7 @@ def asked_by(spec: TableSpec, number: int) -> bool:
     """Whether a step has something to do in this table."""
     match number:
         case 8:
-            return any(column.converted for column in spec.columns)
+            return spec.converts
         case 9:
             return any(c.added or c.value or c.on_update or (c.default and not c.converted) for c in spec.columns)
         case _:

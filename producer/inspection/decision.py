@@ -188,7 +188,12 @@ def _in_set_order(evidence: Evidence, accepted: Mapping[Node, Candidate]) -> tup
         for member in evidence.families.get(oid, ()):
             by_table[member.oid] |= set()  # A family is rebuilt together, also where nothing of a member changes.
     tables = [table for table in evidence.tables if table.oid in by_table]
-    numbers = conversion_sets([table.oid for table in tables], evidence.foreign_keys, evidence.joined)
+    numbers = conversion_sets(
+        [table.oid for table in tables],
+        evidence.foreign_keys,
+        evidence.joined,
+        together=[table.oid for table in tables if by_table[table.oid]],
+    )
     return tuple(
         ProposedTable(
             schema=table.schema,

@@ -20,6 +20,7 @@ OPTION_WORDS = {
     "chunk_mb": "megabytes a copy job reads; unset: by the table's size",
     "index_memory_mb": "maintenance_work_mem of one index build",
     "cutover_log_rows": "changes that may be left to drain under the cutover's lock",
+    "sets": '"apart": tables that no foreign key or view joins do not wait for each other; queries that join them fail',
     "text_casts": "old clients send ids as typed text: an implicit cast in the whole database, needs a superuser",
 }
 
@@ -127,7 +128,7 @@ def _options() -> Iterator[str]:
 
 def _sets(proposal: Proposal) -> Iterator[str]:
     yield ""
-    yield "# Tables that foreign keys join are swapped together, in one transaction."
+    yield "# All tables whose types change are swapped together, in one transaction (sets above)."
     for number, members in proposal.sets.items():
         yield comment(f"conversion set {number}: " + ", ".join(sql_name(t.schema, t.name) for t in members))
 

@@ -1,5 +1,5 @@
--- triggers: the user's own triggers, as they are to stand on the new table
-SELECT tg.tgname AS name, pg_get_triggerdef(tg.oid) AS definition, tg.tgenabled::text AS enabled,
+-- triggers: the user's own triggers, as they are to stand on the new table; `shortened`: in names that the present search_path finds
+SELECT tg.tgname AS name, pg_get_triggerdef(tg.oid, %(shortened)s) AS definition, tg.tgenabled::text AS enabled,
        obj_description(tg.oid, 'pg_trigger') AS comment
   FROM pg_trigger tg
  WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgparentid = 0 AND tg.tgname NOT LIKE 'replank\_capture\_%%'

@@ -243,3 +243,30 @@ SELECT object, md5(string_agg(defined, E'\n' ORDER BY defined)) AS hash FROM (
     JOIN pg_depend d ON d.refclassid = used.class AND d.refobjid = used.oid AND d.classid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.objid
 ) AS found
 GROUP BY object ORDER BY object;
+
+-- found_by_name: what stands on next relations and uses an operator or function of the user's own that the same on the live ones does not use
+WITH pair AS (
+  SELECT l.oid AS live, to_regclass(format('%%I.%%I', l.next_schema, l.name))::oid AS next, l.schema || '.' || l.name AS table
+    FROM unnest(%(oids)s::oid[], %(schemas)s::text[], %(names)s::text[], %(next_schemas)s::text[]) AS l (oid, schema, name, next_schema)),
+made AS (
+  SELECT 'trigger ' || n.tgname AS what, p.table, 'pg_trigger'::regclass AS class, l.oid AS live, n.oid AS next
+    FROM pair p JOIN pg_trigger n ON n.tgrelid = p.next JOIN pg_trigger l ON l.tgrelid = p.live AND l.tgname = n.tgname
+  UNION ALL
+  SELECT 'row security policy ' || n.polname, p.table, 'pg_policy'::regclass, l.oid, n.oid
+    FROM pair p JOIN pg_policy n ON n.polrelid = p.next JOIN pg_policy l ON l.polrelid = p.live AND l.polname = n.polname
+  UNION ALL
+  SELECT 'constraint ' || n.conname, p.table, 'pg_constraint'::regclass, l.oid, n.oid
+    FROM pair p JOIN pg_constraint n ON n.conrelid = p.next JOIN pg_constraint l ON l.conrelid = p.live AND l.conname = n.conname
+   WHERE l.contype = 'c' AND NOT l.convalidated
+  UNION ALL
+  SELECT 'rule ' || n.rulename, p.table, 'pg_rewrite'::regclass, l.oid, n.oid
+    FROM pair p JOIN pg_rewrite n ON n.ev_class = p.next JOIN pg_rewrite l ON l.ev_class = p.live AND l.rulename = n.rulename
+  UNION ALL
+  SELECT 'publication ' || b.pubname, p.table, 'pg_publication_rel'::regclass, l.oid, n.oid
+    FROM pair p JOIN pg_publication_rel n ON n.prrelid = p.next JOIN pg_publication_rel l ON l.prrelid = p.live AND l.prpubid = n.prpubid
+    JOIN pg_publication b ON b.oid = n.prpubid)
+SELECT DISTINCT m.what || ' of ' || m.table AS what, m.table, pg_describe_object(d.refclassid, d.refobjid, 0) AS uses
+  FROM made m JOIN pg_depend d ON d.classid = m.class AND d.objid = m.next AND d.refclassid IN ('pg_operator'::regclass, 'pg_proc'::regclass)
+ WHERE NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = m.class AND o.objid = m.live AND o.refclassid = d.refclassid AND o.refobjid = d.refobjid)
+   AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid = ANY (%(moved)s::oid[]))
+ ORDER BY 1, 3;

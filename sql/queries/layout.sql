@@ -60,12 +60,6 @@ WITH RECURSIVE made_of (oid, base) AS (
   SELECT t.oid, t.typbasetype FROM made_of m JOIN pg_type t ON t.oid = m.base)
 SELECT t.typname AS name FROM made_of m JOIN pg_type t ON t.oid = m.oid WHERE m.base = 0;
 
--- triggers: the user's own triggers of a table, in names of the search_path
-SELECT tg.tgname AS name, pg_get_triggerdef(tg.oid, true) AS definition
-  FROM pg_trigger tg
- WHERE tg.tgrelid = %(oid)s::oid AND NOT tg.tgisinternal AND tg.tgparentid = 0 AND tg.tgname NOT LIKE 'replank\_capture\_%%'
- ORDER BY tg.tgname;
-
 -- lock_table: for how many locks the server has room
 SELECT current_setting('max_locks_per_transaction')::bigint
        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) AS locks;

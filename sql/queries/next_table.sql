@@ -126,3 +126,13 @@ SELECT p.relname AS parent, n.nspname AS schema, c.relname AS name
 SELECT ic.relname AS name, a.attnum::int AS column_no, a.attstattarget::int AS target
   FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_attribute a ON a.attrelid = ic.oid
  WHERE i.indrelid = %(oid)s::oid AND a.attstattarget >= 0;
+
+-- binding_checks: CHECKs of a relation that all its rows fulfil
+SELECT conname AS name, pg_get_constraintdef(oid) AS definition
+  FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype = 'c' AND convalidated ORDER BY conname;
+
+-- generated: generated columns of a relation, with what they are made of
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, pg_get_expr(d.adbin, d.adrelid) AS expression,
+       CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END AS kind
+  FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = %(oid)s::oid AND a.attgenerated <> '' AND NOT a.attisdropped ORDER BY a.attnum;

@@ -96,8 +96,13 @@ class Database:
         return PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
 
     def check(self, columns: Columns, *, url: str | None = None, watch: Counting | None = None) -> Report:
+        return self.check_text(self.plan_text(columns), url=url, watch=watch)
+
+    def check_text(self, text: str, *, url: str | None = None, watch: Counting | None = None) -> Report:
+        """Check a plan as it is written."""
         settings = Settings(database_url=SecretStr(url or self.url))
-        return audit(settings, self.plan(columns), workers=2, watch=watch or Counting())
+        file = PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
+        return audit(settings, file, workers=2, watch=watch or Counting())
 
     def inspect(self, *, sample_rows: int = 1_000, every_uuid: bool = True) -> Proposal:
         with connect(self.url, name="inspect", settings={"default_transaction_read_only": "on"}) as connection:

@@ -289,10 +289,10 @@ def test_the_trial_finds_what_cannot_be_built_with_the_new_type(database: Databa
     report = database.check({"checked": ["id"], "indexed": ["id", "a"], "made": ["id"], "fine": ["id", "a"]})
     failed = [(f.table, f.details["object"]) for f in report.blockers if f.code == "trial_failed"]
     assert failed == [
-        ("public.checked", "the next table"),
+        ("public.checked", "constraint checked_id_check of public.checked"),
         ("public.indexed", "index indexed_lower"),
         ("public.indexed", "index indexed_pattern"),
-        ("public.made", "the next table"),
+        ("public.made", "generated column short of public.made"),
     ]
     # And nothing is left of the trial
     assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []

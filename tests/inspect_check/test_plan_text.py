@@ -58,7 +58,7 @@ def _proposal(schema: str, table: str, column: str, database: str) -> Proposal:
 
 def test_options_stand_there_as_comments_and_load_when_uncommented() -> None:
     text = write_plan(_proposal("public", "t", "id", "shop"))
-    begin, end = text.index("[options]"), text.index("# Tables that foreign keys join")
+    begin, end = text.index("[options]"), text.index("# All tables whose types change")
     opened = "\n".join(line.removeprefix("# ") if " = " in line else line for line in text[begin:end].splitlines())
     assert tomllib.loads(opened)["options"].keys() == OptionsPlan.model_fields.keys()
 

@@ -54,7 +54,7 @@ def begin(database: Url) -> Iterator[Callable[..., Rebuild]]:
     """Begins runs and closes what they hold."""
     begun: list[Rebuild] = []
 
-    def start(*tables: Table, **options: int) -> Rebuild:
+    def start(*tables: Table, **options: int | str) -> Rebuild:
         begun.append(Rebuild.begin(database, tables, options))
         return begun[-1]
 

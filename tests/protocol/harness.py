@@ -90,7 +90,7 @@ class Rebuild:
     opened: list[Connection] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, int], **sections: Any) -> Rebuild:
+    def begin(cls, url: Url, planned: Sequence[Table], options: Mapping[str, Any], **sections: Any) -> Rebuild:
         """Write the run into the ledger; nothing has been built yet. The cutover waits for `cut_over`.
 
         `sections`: what else the plan says.

@@ -31,7 +31,7 @@ def shop(app: psycopg.Connection, begin: Begin) -> Rebuild:
     app.execute("INSERT INTO good SELECT gen_random_uuid()::text, g FROM generate_series(1, 200) AS g")
     app.execute("INSERT INTO bad SELECT gen_random_uuid()::text, g FROM generate_series(1, 200) AS g")
     bad: dict[str, Any] = {**RATIO}
-    rebuild = begin(table("good", "id"), Table(name="bad", columns=["id"], axis="heap", more=bad))
+    rebuild = begin(table("good", "id"), Table(name="bad", columns=["id"], axis="heap", more=bad), sets="apart")
     app.execute("UPDATE bad SET n = 0")
     return rebuild
 

@@ -282,7 +282,7 @@ def test_ddl_during_the_run_stops_the_cutover_with_a_clear_message(app: psycopg.
         )
         app.execute("INSERT INTO p VALUES (gen_random_uuid()::text, 1, 'x')")
     app.execute("CREATE SCHEMA untouched CREATE TABLE p (id text PRIMARY KEY)")
-    rebuild = begin(*[table("p", "id", schema=schema) for schema in [*schemas.values(), "untouched"]])
+    rebuild = begin(*[table("p", "id", schema=schema) for schema in [*schemas.values(), "untouched"]], sets="apart")
     rebuild.ready()
     for what, schema in schemas.items():
         app.execute(f"SET search_path = {schema}".encode())

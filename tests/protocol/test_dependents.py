@@ -216,7 +216,7 @@ def test_tables_that_something_reads_together_are_one_set(app: psycopg.Connectio
         "INSERT INTO a VALUES (gen_random_uuid()::text, 1)",
         "INSERT INTO b SELECT * FROM a",
     )
-    rebuild = begin(*[table(name, "id") for name in "abcdefghij"])
+    rebuild = begin(*[table(name, "id") for name in "abcdefghij"], sets="apart")
     sets: dict[int, str] = {}
     for one_of_them in rebuild.tables:
         sets[one_of_them.set_no] = sets.get(one_of_them.set_no, "") + one_of_them.spec.name

@@ -71,7 +71,7 @@ def test_a_change_during_the_run_stops_the_cutover(app: psycopg.Connection, begi
     schemas = {what: f"s{number}" for number, what in enumerate(CHANGES)}
     for schema in [*schemas.values(), "untouched"]:
         run(app, f"CREATE SCHEMA {schema}", f"SET search_path = {schema}", DRESSED.replace("{p}", f"pub_{schema}"))
-    rebuild = begin(*[table("t", "id", schema=schema) for schema in [*schemas.values(), "untouched"]])
+    rebuild = begin(*[table("t", "id", schema=schema) for schema in [*schemas.values(), "untouched"]], sets="apart")
     rebuild.ready()
     for what, schema in schemas.items():
         run(app, f"SET search_path = {schema}", CHANGES[what].replace("{p}", f"pub_{schema}"))
@@ -84,7 +84,7 @@ def test_a_change_during_the_run_stops_the_cutover(app: psycopg.Connection, begi
     assert column_type(app, live("t", "untouched"), "id") == "uuid"
 
 
-LIMITS = CutoverLimits(lock_timeout_ms=500, lock_budget_ms=1000, hold_budget_ms=1000, max_log_rows=1000)
+LIMITS = CutoverLimits(lock_timeout_ms=500, wait_ms=1_000, hold_budget_ms=1_000, max_log_rows=1_000)
 
 
 def test_every_such_change_is_seen_under_the_lock(app: psycopg.Connection, begin: Begin) -> None:

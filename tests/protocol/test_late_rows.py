@@ -23,7 +23,7 @@ def ready(app: psycopg.Connection, begin: Begin) -> Rebuild:
     for name in ("t", "u"):
         app.execute(f"CREATE TABLE {name} (id text PRIMARY KEY, n int)")
         app.execute(f"INSERT INTO {name} SELECT gen_random_uuid()::text, g FROM generate_series(1, 50) AS g")  # noqa: S608
-    rebuild = begin(table("t", "id"), table("u", "id"))
+    rebuild = begin(table("t", "id"), table("u", "id"), sets="apart")
     rebuild.ready()
     assert rebuild.run.hold_cutover
     return rebuild

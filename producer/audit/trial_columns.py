@@ -1,0 +1,82 @@
+"""Why a next table cannot be built: each CHECK and each generated column by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from psycopg import errors, sql
+
+from producer.audit.attempt import attempt
+from producer.audit.findings import Finding, Subject
+from sql.connection import Connection, rows, run
+from sql.conversion import type_name
+from sql.enum_checks import enum_checks
+from sql.named import query
+from sql.next_table import live_table, server_text
+
+HINT = (
+    "Write it so that it works with either type, e.g. over `id::uuid::text`, or `concat(id)` in a CHECK; or drop it "
+    "before the run and add it again afterwards."
+)
+
+
+def why_not(connection: Connection, subject: Subject) -> list[Finding]:
+    """One finding for each that fails on a bare copy of the table with the new types; none where it is something else.
+
+    In the trial's transaction.
+    """
+    found: list[Finding] = []
+    try:
+        with connection.transaction(force_rollback=True):
+            copy = _bare_copy(connection, subject)
+            found = [*_try(connection, subject, copy)]
+    except errors.OperationalError:
+        raise
+    except errors.DatabaseError:
+        # The types themselves are what cannot be.
+        return []
+    return found
+
+
+def _bare_copy(connection: Connection, subject: Subject) -> sql.Identifier:
+    """Columns alone, with their new types. It has the table's name: an expression may say it."""
+    copy = sql.Identifier("pg_temp", subject.spec.name)
+    connection.execute(sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(copy, live_table(subject.spec)))
+    for column in subject.converted:
+        statement = sql.SQL("ALTER TABLE {0} ALTER COLUMN {1} TYPE {2} USING {1}::pg_catalog.text::{2}").format(
+            copy, sql.Identifier(column.name), type_name(column.next_type)
+        )
+        run(connection, statement)
+    return copy
+
+
+def _try(connection: Connection, subject: Subject, copy: sql.Identifier) -> Iterator[Finding]:
+    over_enums = {check.name for check in enum_checks(connection, subject.spec.oid, subject.spec.columns)}
+    for check in rows(connection, query("next_table.binding_checks"), {"oid": subject.spec.oid}):
+        if check["name"] in over_enums:
+            continue
+        added = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+            copy, sql.Identifier(check["name"]), server_text(check["definition"])
+        )
+        yield from _finding(connection, subject, f"constraint {check['name']}", added)
+    for column in rows(connection, query("next_table.generated"), {"oid": subject.spec.oid}):
+        added = sql.SQL("ALTER TABLE {} DROP COLUMN {}, ADD COLUMN {} {} GENERATED ALWAYS AS ({}) {}").format(
+            copy,
+            sql.Identifier(column["name"]),
+            sql.Identifier(column["name"]),
+            server_text(column["type"]),
+            server_text(column["expression"]),
+            sql.SQL(column["kind"]),
+        )
+        yield from _finding(connection, subject, f"generated column {column['name']}", added)
+
+
+def _finding(connection: Connection, subject: Subject, what: str, statement: sql.Composable) -> Iterator[Finding]:
+    failed = attempt(connection, subject.name, f"{what} of {subject.name}", partial(_run, connection, statement), HINT)
+    if failed is not None:
+        yield failed
+
+
+def _run(connection: Connection, statement: sql.Composable) -> None:
+    run(connection, statement)

@@ -1,0 +1,52 @@
+"""Sequences that columns own: they go on counting on the table that takes the place of theirs."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from replank.table_spec import Relation
+from sql.connection import Connection, row, rows
+from sql.named import query
+
+
+def carried_sequences(
+    connection: Connection,
+    spec: Relation,
+    *,
+    built_in: str,
+    gone_to: str,
+    named_alike: bool = False,
+    identities_only: bool = False,
+) -> tuple[list[sql.Composable], list[sql.Composable]]:
+    """A serial's sequence changes its owner; an identity's gets the old one's place and name, and goes on counting.
+
+    `spec` goes to the schema `gone_to`, what takes its place comes from `built_in`. An owned sequence follows its
+    table into another schema, so it is let go first. `named_alike` says that what takes the place of an identity's
+    sequence has its name, and need not be there yet. A trial has `identities_only`: serials' sequences are in use.
+    """
+    before: list[sql.Composable] = []
+    after: list[sql.Composable] = []
+    for sequence in rows(connection, query("cutover.sequences"), {"oid": spec.oid}):
+        name = sql.Identifier(sequence["schema"], sequence["name"])
+        column = sql.Identifier(spec.schema, spec.name, sequence["column"])
+        if not sequence["identity"] and identities_only:
+            continue
+        if not sequence["identity"]:
+            before.append(sql.SQL("ALTER SEQUENCE {} OWNED BY NONE").format(name))
+            after.append(sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(name, column))
+            continue
+        wanted = {"schema": built_in, "table": spec.name, "column": sequence["column"]}
+        new = sequence if named_alike else row(connection, query("cutover.next_sequence"), wanted)
+        assert new is not None
+        moved, past = (
+            sql.Identifier(spec.schema, new["name"]),
+            sql.Identifier(gone_to, sequence["name"]),
+        )
+        after.append(
+            sql.SQL("SELECT setval({}::regclass, last_value, is_called) FROM {}").format(
+                moved.as_string(connection), past
+            )
+        )
+        if new["name"] != sequence["name"]:
+            after.append(sql.SQL("ALTER SEQUENCE {} RENAME TO {}").format(moved, sql.Identifier(sequence["name"])))
+    return before, after
