@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
 from replank.table_spec import Relation
+from sql.plpgsql import COLUMNS_FIRST
 
-TAG = "$by_hand$"
+LOWER, UPPER = sql.SQL("replank_loop.replank_lower"), sql.SQL("replank_loop.replank_upper")
+"""A chunk's bounds in a loop: from this row's place on, up to that one's. The label keeps them from being columns."""
 
-LOWER, UPPER = sql.SQL("replank_lower"), sql.SQL("replank_upper")
-"""A chunk's bounds in a loop: from this row's place on, up to that one's."""
+
+def dollar_quoted(body: str) -> str:
+    """The text between dollar signs, with a tag that it does not hold."""
+    tag = next(f"$by_hand{n}$" for n in itertools.chain([""], itertools.count(1)) if f"$by_hand{n}$" not in body)
+    return f"{tag}\n{body}\n{tag}"
 
 
 def said(statement: sql.Composable | str) -> str:
@@ -35,10 +41,12 @@ def transaction(*parts: str, isolation: str = "") -> str:
     return "\n".join([begin, *(part for part in parts if part), "COMMIT;"])
 
 
-def block(body: str, *, declare: str = "") -> str:
+def block(body: str, *, declare: str = "", label: str = "") -> str:
     """A DO block of complete PL/pgSQL statements."""
+    labelled = f"<<{label}>>\n" if label else ""
     declared = f"DECLARE\n{declare}\n" if declare else ""
-    return f"DO {TAG}\n{declared}BEGIN\n{body}\nEND\n{TAG};"
+    whole = f"{COLUMNS_FIRST.as_string(None)}{labelled}{declared}BEGIN\n{body}\nEND"
+    return f"DO {dollar_quoted(whole)};"
 
 
 def lock_patiently(lock: sql.Composable, *, attempts: int) -> str:
@@ -60,7 +68,7 @@ def lock_patiently(lock: sql.Composable, *, attempts: int) -> str:
 
 def refuse_if(condition: sql.Composable, words: str) -> str:
     """Ends the script with these words where the condition holds."""
-    message = sql.Literal(words.replace("%", "%%")).as_string(None)
+    message = sql.Literal(words).as_string(None)
     return block(f"  IF {condition.as_string(None)} THEN\n    RAISE EXCEPTION USING MESSAGE = {message};\n  END IF;")
 
 
@@ -132,6 +140,7 @@ def over_blocks(heaps: Sequence[Relation], pinned: str, body: str, *, blocks: in
         "    END IF;\n"
         f"{body}\n    COMMIT;\n  END LOOP;",
         declare=f"  replank_files text := concat({files});\n  replank_lower tid;\n  replank_upper tid;{declare}",
+        label="replank_loop",
     )
 
 
@@ -162,5 +171,5 @@ def as_shape(query: sql.SQL) -> str:
     text = query.as_string(None).replace("%(oid)s::oid", "$1").replace("%%", "%")
     return (
         "CREATE OR REPLACE FUNCTION replank.defined(regclass) RETURNS text LANGUAGE sql STABLE\n"
-        f"SET search_path = pg_catalog AS {TAG}\n{text}\n{TAG};"
+        f"SET search_path = pg_catalog AS {dollar_quoted(text)};"
     )

@@ -14,6 +14,7 @@ from replank.cache_spec import CacheSpec, SourceSpec
 from sql.cache_table import insert_statement
 from sql.connection import Connection, run, value
 from sql.next_table import next_table
+from sql.plpgsql import COLUMNS_FIRST
 
 MOST_NAMED = 2_000
 """Up to so many marked values are written into the statement, where the planner can look them up by index."""
@@ -64,24 +65,29 @@ def install_marks(connection: Connection, spec: CacheSpec) -> None:
 
 def _statement_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
     return sql.SQL(
-        "BEGIN"
-        " IF TG_OP = 'INSERT' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM new_rows;"
+        "{columns_first}BEGIN"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {marks} (key) SELECT DISTINCT {new}::text FROM new_rows;"
         " ELSIF TG_OP = 'UPDATE' THEN"
-        " INSERT INTO {marks} (key) SELECT {key}::text FROM new_rows UNION SELECT {key}::text FROM old_rows;"
-        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM old_rows;"
+        " INSERT INTO {marks} (key) SELECT {new}::text FROM new_rows UNION SELECT {old}::text FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {marks} (key) SELECT DISTINCT {old}::text FROM old_rows;"
         " ELSE INSERT INTO {marks} (everything) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(marks=marks_table(spec), key=sql.Identifier(source.key))
+    ).format(
+        columns_first=COLUMNS_FIRST,
+        marks=marks_table(spec),
+        new=sql.Identifier("new_rows", source.key),
+        old=sql.Identifier("old_rows", source.key),
+    )
 
 
 def _row_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
     return sql.SQL(
-        "BEGIN"
+        "{columns_first}BEGIN"
         " IF TG_OP = 'TRUNCATE' THEN INSERT INTO {marks} (everything) VALUES (true); RETURN NULL; END IF;"
         " IF TG_OP <> 'INSERT' THEN INSERT INTO {marks} (key) VALUES (OLD.{key}::text); END IF;"
         " IF TG_OP <> 'DELETE' THEN INSERT INTO {marks} (key) VALUES (NEW.{key}::text); END IF;"
         " RETURN NULL; END"
-    ).format(marks=marks_table(spec), key=sql.Identifier(source.key))
+    ).format(columns_first=COLUMNS_FIRST, marks=marks_table(spec), key=sql.Identifier(source.key))
 
 
 def _triggers(

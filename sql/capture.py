@@ -17,6 +17,7 @@ from sql.change_log import log_keys, log_table, odd_table
 from sql.connection import Connection, rows
 from sql.conversion import type_name
 from sql.next_table import live_table
+from sql.plpgsql import COLUMNS_FIRST
 
 PREFIX = "replank_capture_"
 """Trigger names; the part after it is the event."""
@@ -91,28 +92,28 @@ def function_body(spec: TableSpec, log: sql.Identifier, *, each: Literal["statem
 
 
 def _statement_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
-    keys = sql.SQL(", ").join(sql.Identifier(name) for name in spec.key)
+    new, old = (sql.SQL(", ").join(sql.Identifier(rows, n) for n in spec.key) for rows in ("new_rows", "old_rows"))
     return sql.SQL(
-        "BEGIN"
-        " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows;"
+        "{columns_first}BEGIN"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {new} FROM new_rows;"
         " ELSIF TG_OP = 'UPDATE' THEN"
-        " INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows UNION SELECT {keys} FROM old_rows;"
-        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM old_rows;"
+        " INSERT INTO {log} ({logged}) SELECT {new} FROM new_rows UNION SELECT {old} FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {old} FROM old_rows;"
         " ELSE INSERT INTO {log} (truncated) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), keys=keys)
+    ).format(columns_first=COLUMNS_FIRST, log=log, logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
 
 
 def _row_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
     new = sql.SQL(", ").join(sql.SQL("NEW.") + sql.Identifier(name) for name in spec.key)
     old = sql.SQL(", ").join(sql.SQL("OLD.") + sql.Identifier(name) for name in spec.key)
     return sql.SQL(
-        "BEGIN"
+        "{columns_first}BEGIN"
         " IF TG_OP = 'TRUNCATE' THEN INSERT INTO {log} (truncated) VALUES (true); RETURN NULL; END IF;"
         " IF TG_OP <> 'INSERT' THEN INSERT INTO {log} ({logged}) VALUES ({old}); END IF;"
         " IF TG_OP <> 'DELETE' THEN INSERT INTO {log} ({logged}) VALUES ({new}); END IF;"
         " RETURN NULL; END"
-    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
+    ).format(columns_first=COLUMNS_FIRST, log=log, logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old)
 
 
 def install(connection: Connection, spec: TableSpec) -> None:

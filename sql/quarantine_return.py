@@ -71,26 +71,29 @@ def _update(
     ]
     types = {c.name: type_name(c.live_type) for c in spec.columns}
     same = [
-        sql.SQL("live.{} = (given -> 'key' ->> {})::{}").format(
+        sql.SQL("live.{} = (given.document -> 'key' ->> {})::{}").format(
             sql.Identifier(c.name), sql.Literal(place), type_name(c.live_type)
         )
         for place, c in enumerate(spec.key_columns)
     ]
     same += [
         sql.SQL(
-            "(live.{column}::pg_catalog.text IS NOT DISTINCT FROM given -> 'before' ->> {name}"
-            " OR live.{column}::pg_catalog.text = given -> 'value' ->> {name})"
+            "(live.{column}::pg_catalog.text IS NOT DISTINCT FROM given.document -> 'before' ->> {name}"
+            " OR live.{column}::pg_catalog.text = given.document -> 'value' ->> {name})"
         ).format(column=sql.Identifier(name), name=sql.Literal(name))
         for name in columns
     ]
     return sql.SQL(
-        "UPDATE {only}{table} AS live SET {assigned} FROM pg_catalog.jsonb_array_elements({documents}) AS given"
-        " WHERE {same} RETURNING (given ->> 'number')::int AS number, {valid} AS valid"
+        "UPDATE {only}{table} AS live SET {assigned}"
+        " FROM pg_catalog.jsonb_array_elements({documents}) AS given (document)"
+        " WHERE {same} RETURNING (given.document ->> 'number')::int AS number, {valid} AS valid"
     ).format(
         only=sql.SQL("" if spec.partitioned else "ONLY "),
         table=live_table(spec),
         assigned=sql.SQL(", ").join(
-            sql.SQL("{} = (given -> 'value' ->> {})::{}").format(sql.Identifier(name), sql.Literal(name), types[name])
+            sql.SQL("{} = (given.document -> 'value' ->> {})::{}").format(
+                sql.Identifier(name), sql.Literal(name), types[name]
+            )
             for name in columns
         ),
         documents=sql.Literal(Jsonb(documents)),

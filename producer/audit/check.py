@@ -13,6 +13,7 @@ from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
+from producer.audit.names import audit_names
 from producer.audit.new_writes import audit_new_writes
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
@@ -85,6 +86,7 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
     found += audit_families(connection, subject)
+    found += audit_names(connection, subject)
     found += audit_text_casts(subject)
     found += audit_enums(connection, subject)
     found += audit_expressions(connection, subject)
