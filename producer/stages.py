@@ -22,6 +22,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
+from sql.event_triggers import refuse_dressed
 from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.job_looks import Unfinished
@@ -109,6 +110,7 @@ class Stages(Turn):
             next_table.create_next(self.connection, spec)
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
+            refuse_dressed(self.connection, spec, triggers=[on_update.function_name(spec)])
             tables.add_change_log(self.connection, spec)
             self._refuse_changed(table, built=False)
             tables.move_table(self.connection, spec, TableState.CAPTURED)

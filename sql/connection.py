@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow, dict_row
 
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, WrongUse
 from replank.settings import without_password
+from sql.named import query
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -60,6 +61,7 @@ def connect(
             "Write it as postgresql://user:password@host:port/name."
         ) from None
     apply_settings(connection, {**SESSION, **(settings or {})})
+    connection.execute(query("event_triggers.switch_off"))
     if not autocommit:
         connection.commit()
     # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.

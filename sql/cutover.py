@@ -22,6 +22,7 @@ from sql.connection import Connection, apply_settings, isolated, keep_plans, row
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
+from sql.event_triggers import refuse_dressed_by_cutover
 from sql.inheritance import link_next
 from sql.ledger import quarantines
 from sql.named import query
@@ -103,6 +104,7 @@ def cut_over(
             # Something wrote the catalogue since we looked; only now is a full look worth its time.
             refuse_changed_shapes(connection, specs)
         script(connection, prepared.swap)
+        refuse_dressed_by_cutover(connection, specs)
         write_ledger(drained)
 
     return change_places(connection, prepared, limits, under_lock)

@@ -30,6 +30,7 @@ from sql.cutover import (
     stamp_of,
     table_oids,
 )
+from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys
 from sql.moving import Hanging, away, hanging_on, home, move
 from sql.named import query
@@ -86,6 +87,7 @@ def swap_back(
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")
         script(connection, prepared.swap)
+        refuse_dressed_by_rollback(connection, back.past_relations)
         write_ledger()
 
     return change_places(connection, prepared, limits, under_lock)

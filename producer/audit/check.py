@@ -6,6 +6,7 @@ from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
 from producer.audit.catalogue import audit_catalogue
 from producer.audit.enums import audit_enums
+from producer.audit.event_triggers import audit_event_triggers
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
@@ -95,6 +96,7 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found += audit_new_writes(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
+    found += audit_event_triggers(connection, subject, tried=not set(subject.oids) <= skip)
     found += audit_by_trial(connection, subject, skip=skip)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.

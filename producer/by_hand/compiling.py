@@ -121,6 +121,7 @@ def _session(work: Work) -> Block:
         for name, value in SESSION.items()
         if name not in NEEDLESS
     ]
+    settings.append(query("event_triggers.switch_off"))
     short = f"\\set short {work.options.lock_timeout_ms}ms\n"
     return Block(purpose="values are read and written as in a run", sql=short + lines(settings))
 
