@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors, sql
 
 from producer import chunker
+from producer.audit.foreign_code import refuse_foreign_code
 from producer.backfilling import Backfilling
 from producer.turn import Turn
 from producer.verifying import Verifying
@@ -98,6 +99,7 @@ class Stages(Turn):
         )
 
     def _begin(self, table: RunTable) -> bool:
+        refuse_foreign_code(self.connection, self.options, table.spec)
         if table.spec.method == "backfill":
             return self._backfilling().extend(table)
         return self._capture(table)

@@ -46,6 +46,8 @@ class OptionsPlan(Strict):
     cutover_log_rows: int = Field(default=2_000, ge=1)
     text_casts: bool = False
     """Whether the cutover makes text → uuid an implicit cast, so that typed text parameters still find their ids."""
+    consent: tuple[Literal["foreign_functions"], ...] = ()
+    """`foreign_functions`: functions of other roles may run with the rights of the role that connects."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 

@@ -10,6 +10,7 @@ from producer.audit.event_triggers import audit_event_triggers
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.foreign_code import audit_foreign_code
 from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
 from producer.audit.mappings import audit_mappings
@@ -55,9 +56,14 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     with connect(settings.database(), name="check", settings=session) as connection:
         now = named_now(connection, file)
-        subject = _subject(connection, now.file, resolve(connection, now.file))
+        resolved = resolve(connection, now.file)
+        foreign = audit_foreign_code(connection, now.file, resolved)
+        if any(finding.blocks for finding in foreign):
+            # Whatever else were looked at might execute it.
+            return Report.of(foreign, rows=0, tables=0)
+        subject = _subject(connection, now.file, resolved)
         refuse_unknown(connection, now.file)
-        found = _structure(connection, subject)
+        found = foreign + _structure(connection, subject)
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
@@ -76,7 +82,10 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """What catalogue, server and trial say: all that needs no look at the rows."""
-    return _structure(connection, _subject(connection, file, resolved))
+    foreign = audit_foreign_code(connection, file, resolved)
+    if any(finding.blocks for finding in foreign):
+        return foreign
+    return foreign + _structure(connection, _subject(connection, file, resolved))
 
 
 def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:

@@ -10,6 +10,7 @@ from sql import catalogue
 from sql.catalogue import ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.dependents import joined
+from sql.foreign_code import foreign_functions
 from sql.inheritance import Relative, families, links
 from sql.named import query
 from sql.prisma import HISTORY
@@ -106,7 +107,9 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 table=table,
                 column=column,
                 sample=samples.get(column.name, Sample()),
-                default=default_gives(connection, column.default_expr, server.version),
+                default=default_gives(
+                    connection, column.default_expr if table.oid in readable else None, server.version
+                ),
                 unique=node in unique,
                 refusal=_column_refusal(column) or table_refusal,
                 type_sibling=_type_sibling(table, column),
@@ -128,6 +131,9 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
     if table.name == HISTORY:
         return "Prisma's migration history: its engine writes texts there"
     if table.oid not in readable:
+        for foreign in foreign_functions(connection, read=[table.oid]):
+            said = f"reading it would run {foreign.function} of {foreign.owner} with this role's rights"
+            return f"{said}: inspect as its owner"
         return "this role may not read the table"
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
