@@ -18,6 +18,7 @@ from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autova
 from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
+from sql.foreign_code import refuse_foreign_code
 from sql.ledger import job_looks, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
@@ -165,6 +166,8 @@ class CuttingOver(Turn):
     ) -> CutoverTimes:
         specs = [member.spec for member in members]
         _refuse_gone(self.connection, specs)
+        for spec in () if self.options.trusts_functions else specs:
+            refuse_foreign_code(self.connection, spec)
         before = conversion_set.autovacuum_before
         if before is None:
             before = autovacuum_settings(self.connection, specs)

@@ -14,7 +14,6 @@ import psycopg
 from psycopg import errors, sql
 
 from producer import chunker
-from producer.audit.foreign_code import refuse_foreign_code
 from producer.backfilling import Backfilling
 from producer.turn import Turn
 from producer.verifying import Verifying
@@ -24,6 +23,7 @@ from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
 from sql.event_triggers import refuse_dressed
+from sql.foreign_code import refuse_foreign_code
 from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.job_looks import Unfinished
@@ -99,7 +99,8 @@ class Stages(Turn):
         )
 
     def _begin(self, table: RunTable) -> bool:
-        refuse_foreign_code(self.connection, self.options, table.spec)
+        if not self.options.trusts_functions:
+            refuse_foreign_code(self.connection, table.spec)
         if table.spec.method == "backfill":
             return self._backfilling().extend(table)
         return self._capture(table)

@@ -51,6 +51,11 @@ class OptionsPlan(Strict):
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
+    @property
+    def trusts_functions(self) -> bool:
+        """Whether functions of other roles may run with the rights of the role that connects."""
+        return "foreign_functions" in self.consent
+
 
 Expression = Annotated[str, Field(min_length=1)]
 """SQL over the live row, which is called `live`. Names of tables and functions carry their schema."""

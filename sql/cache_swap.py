@@ -17,6 +17,7 @@ from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.connection import Connection, apply_settings, isolated, run, script
 from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
+from sql.event_triggers import refuse_dressed_by_cutover
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -59,6 +60,7 @@ def swap_cache(
             _apply_last(connection, spec, limits)
             _refuse_changed(connection, spec)
             script(connection, swap)
+            refuse_dressed_by_cutover(connection, [spec])
             write_ledger()
             reached_commit = True
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:

@@ -51,6 +51,11 @@ def read_event_triggers(connection: Connection) -> list[EventTrigger]:
     return [EventTrigger(**found) for found in rows(connection, query("event_triggers.read"))]
 
 
+def let_fire(connection: Connection) -> None:
+    """In a session that makes what is the application's from the beginning, such as a partition of a live table."""
+    connection.execute(query("event_triggers.let_fire"))
+
+
 def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[str] = ()) -> None:
     """In the transaction that has made a next table: it has what we made, and nothing else; nor has the ledger.
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from replank.errors import NeedsPerson
+from replank.table_spec import TableSpec
 from sql.connection import Connection, rows, run, value
 from sql.named import query
 
@@ -36,6 +38,21 @@ def foreign_functions(
     """
     named = {"read": list(read), "written": list(written), "ddl": ddl}
     return [ForeignFunction(**found) for found in rows(connection, query("foreign_code.functions"), named)]
+
+
+def refuse_foreign_code(connection: Connection, spec: TableSpec) -> None:
+    """For a table of a run that has begun: something may have come since, or this role be another one.
+
+    Raises NeedsPerson.
+    """
+    oids = [relation.oid for relation in spec.relations]
+    written = oids if spec.method == "backfill" or spec.quarantining_columns else []
+    for each in foreign_functions(connection, read=oids, written=written, ddl=True):
+        raise NeedsPerson(
+            f"{spec.full_name}: the run would execute {each.function} of {each.owner} with this role's rights, which "
+            f"{each.owner} does not have. It came since the run began, or this process connects as another role. Drop "
+            "what uses it, or connect as the tables' owner; then `replank retry`, or `replank rollback`."
+        )
 
 
 def of_queries(connection: Connection, queries: Iterable[sql.Composable]) -> list[ForeignFunction]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from producer.resolution import PlanFile, Resolved, table_spec
-from replank.plan import OptionsPlan, TablePlan
+from replank.plan import TablePlan
 from replank.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import ForeignKey, LiveTable, Server
 from sql.connection import Connection
@@ -138,11 +138,6 @@ class Audited:
         return oid in self.oids
 
 
-def trusts_functions(options: OptionsPlan) -> bool:
-    """Whether the plan consents to functions of other roles being run with this role's rights."""
-    return "foreign_functions" in options.consent
-
-
 def audited(connection: Connection, file: PlanFile, server: Server, resolved: Resolved) -> Audited:
     """Give every table its spec; one that has no key gets one too, so that the other checks still run."""
     subjects = []
@@ -155,5 +150,5 @@ def audited(connection: Connection, file: PlanFile, server: Server, resolved: Re
         server=server,
         subjects=tuple(subjects),
         foreign_keys=resolved.foreign_keys,
-        readable_oids=frozenset(readable_tables(connection, trusting=trusts_functions(file.plan.options))),
+        readable_oids=frozenset(readable_tables(connection, trusting=file.plan.options.trusts_functions)),
     )

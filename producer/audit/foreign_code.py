@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from producer.audit.findings import Finding, blocker, trusts_functions, warning
+from producer.audit.findings import Finding, blocker, warning
 from producer.resolution import PlanFile, Resolved
 from replank.cache_plan import TableCachePlan
-from replank.errors import NeedsPerson
-from replank.plan import OptionsPlan, Plan, TablePlan
+from replank.plan import Plan, TablePlan
 from replank.plan_words import split_name
-from replank.table_spec import TableSpec
 from sql.catalogue import LiveTable
 from sql.connection import Connection
 from sql.conversion import type_name
@@ -30,7 +28,7 @@ def audit_foreign_code(connection: Connection, file: PlanFile, resolved: Resolve
     said = ", ".join(f"{function} of {owner}" for function, owner in functions[:5])
     more = f" and {len(functions) - 5} more" if len(functions) > 5 else ""
     owners = ", ".join(sorted({owner for _, owner in functions}))
-    kind = warning if trusts_functions(file.plan.options) else blocker
+    kind = warning if file.plan.options.trusts_functions else blocker
     return [
         kind(
             "foreign_code",
@@ -41,19 +39,6 @@ def audit_foreign_code(connection: Connection, file: PlanFile, resolved: Resolve
             functions=[{"function": function, "owner": owner} for function, owner in functions],
         )
     ]
-
-
-def refuse_foreign_code(connection: Connection, options: OptionsPlan, spec: TableSpec) -> None:
-    """For a table of a run that has begun: something may have come since. Raises NeedsPerson."""
-    if trusts_functions(options):
-        return
-    oids = [relation.oid for relation in spec.relations]
-    written = oids if spec.method == "backfill" or spec.quarantining_columns else []
-    for each in foreign_functions(connection, read=oids, written=written, ddl=True):
-        raise NeedsPerson(
-            f"The run would execute {each.function} of {each.owner} with this role's rights, which {each.owner} does "
-            "not have. It came since the run began. Drop what uses it, then `replank retry`, or `replank rollback`."
-        )
 
 
 def _found(connection: Connection, plan: Plan, resolved: Resolved) -> list[ForeignFunction]:

@@ -12,6 +12,11 @@ SELECT pg_catalog.set_config('event_triggers', 'off', false)
  WHERE pg_catalog.current_setting('server_version_num')::int >= 170000
    AND pg_catalog.has_parameter_privilege('event_triggers', 'SET');
 
+-- let_fire: for this session again, whatever the database says
+SELECT pg_catalog.set_config('event_triggers', 'on', false)
+ WHERE pg_catalog.current_setting('server_version_num')::int >= 170000
+   AND pg_catalog.has_parameter_privilege('event_triggers', 'SET');
+
 -- dressed: what these next relations, and the tables of the ledger's schema, have that nothing of ours has given them
 SELECT format('%%I.%%I', n.nspname, c.relname) AS relation, found.what
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

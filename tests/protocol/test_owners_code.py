@@ -206,3 +206,28 @@ def test_who_may_run_it(app: psycopg.Connection, mallory: Url, database: Url) ->
         assert said.details["functions"] == [{"function": "mallory.evil(integer)", "owner": "mallory"}]
     finally:
         app.execute("DROP OWNED BY migrator; DROP ROLE migrator, treasurer")
+
+
+@pytest.mark.attack("D3", "an index whose predicate grants rights is added while the run copies, or waits")
+@pytest.mark.usefixtures("mallory")
+@pytest.mark.parametrize("state", [TableState.COPYING, TableState.READY])
+def test_an_index_that_comes_while_jobs_run(
+    app: psycopg.Connection, database: Url, state: TableState, attack: Attack
+) -> None:
+    """Every statement that reads the table evaluates its predicate."""
+    _own(app, "policy")
+    rebuild = Rebuild.begin(database, [table("t", "id", **PLANNED)], {})
+    rebuild.until(state)
+    app.execute("SET ROLE mallory")
+    app.execute("UPDATE mallory.t SET n = -n WHERE n < 5")
+    app.execute("CREATE INDEX evil ON mallory.t (n) WHERE mallory.evil(1)")
+    app.execute("RESET ROLE")
+    rebuild.settle()
+    assert "mallory.evil" in rebuild.why() + "".join(one.problem for one in rebuild.sets)
+    assert not _is_superuser(app)
+    app.execute("DROP INDEX mallory.evil")
+    rebuild.retry()
+    rebuild.finish()
+    rebuild.close()
+    assert not _is_superuser(app)
+    attack.record("the next job, or the cutover, refused; the run went on when the index was gone")
