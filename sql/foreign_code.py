@@ -36,6 +36,8 @@ def foreign_functions(
 
     With `ddl` also what event triggers would run. Looks at the catalogue alone: no table is read or planned for.
     """
+    if not value(connection, query("foreign_code.any")):
+        return []
     named = {"read": list(read), "written": list(written), "ddl": ddl}
     return [ForeignFunction(**found) for found in rows(connection, query("foreign_code.functions"), named)]
 

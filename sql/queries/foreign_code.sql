@@ -1,3 +1,6 @@
+-- any: whether there is a function in this database whose owner is no superuser and not this role
+SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner WHERE NOT o.rolsuper AND o.rolname <> current_user);
+
 -- functions: by table, functions of other roles that reading it (or, for `written`, writing it) would run with rights their owners lack
 WITH RECURSIVE me AS (
   SELECT oid, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = current_user),

@@ -131,3 +131,18 @@ def test_a_uuid_field_is_filled(app: psycopg.Connection, compiled: Compile, runn
     runner.run(step.forward)
     assert app.execute("SELECT count(DISTINCT uuid) FROM blocks").fetchone() == (500,)
     runner.run(step.back)
+
+
+def test_a_name_does_not_end_a_comment(
+    app: psycopg.Connection, compiled: Compile, tmp_path: Path, database: str
+) -> None:
+    """A carriage return does, and what follows it would be executed with the rights of who runs the script."""
+    name = "t\rCREATE SCHEMA injected;--"
+    _called(app, name)
+    script = compiled(3, audit_log={"keep": "2 months", "tables": [name]}).forward
+    file = tmp_path / script.file_name
+    file.write_text(script.text, newline="")
+    psql(database, file)
+    assert app.execute("SELECT to_regnamespace('injected')").fetchone() == (None,)
+    app.execute(sql.SQL("INSERT INTO {} (t, tg_table_name) VALUES ('1', 'a')").format(sql.Identifier(name)))
+    assert app.execute("SELECT table_name FROM audit.audit_log").fetchall() == [(name,)]
