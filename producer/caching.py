@@ -33,6 +33,7 @@ from sql.cache_swap import swap_cache
 from sql.cache_table import ranges
 from sql.connection import Connection, apply_settings
 from sql.cutover import CutoverLimits
+from sql.event_triggers import refuse_dressed
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache
 from sql.ledger.job_looks import Unfinished
@@ -120,6 +121,7 @@ class Caching(Turn):
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             next_table.create_next(self.connection, spec)
             install_marks(self.connection, spec)
+            refuse_dressed(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
             caches.set_stood(self.connection, cache, stood(self.connection, spec))
             caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))

@@ -24,6 +24,7 @@ from sql.change_log import log_table
 from sql.connection import Connection, value
 from sql.crossing import AttemptMissed
 from sql.cutover import CutoverLimits, CutoverTimes, cut_over
+from sql.foreign_code import refuse_foreign_code
 from sql.ledger import job_looks, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.moment import Traffic
@@ -195,6 +196,8 @@ class CuttingOver(Turn):
     ) -> CutoverTimes:
         specs = [member.spec for member in members]
         _refuse_gone(self.connection, specs)
+        for spec in () if self.options.trusts_functions else specs:
+            refuse_foreign_code(self.connection, spec)
         refuse_changed_shapes(self.connection, specs)
         proofs = self.keeping.proofs(members)
         self.keeping.refuse_unproved(conversion_set, members, proofs)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
+import psycopg
 import typer
 
 from monitoring.output import people, print_json
@@ -16,6 +17,7 @@ from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
 from sql.connection import connect
+from sql.event_triggers import refusal
 from sql.ledger.runs import Run
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -54,7 +56,14 @@ def finish(
             _ask(run, found)
         already = run.state is RunState.FINISHED and not found
         with notifier_for(settings.database(), run.run_id, finishing.say):
-            done = run if already else finishing.finish(run, proof=not without_proof)
+            try:
+                done = run if already else finishing.finish(run, proof=not without_proof)
+            except psycopg.OperationalError:
+                raise
+            except psycopg.DatabaseError as error:
+                if connection.closed:
+                    raise
+                raise refusal(connection, error, command="replank finish") from error
     if as_json:
         document = {"run_id": done.run_id, "state": str(done.state), "dropped": [each.to_json() for each in found]}
         print_json({**document, "bytes": total_bytes(found)})

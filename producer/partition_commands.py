@@ -13,6 +13,7 @@ from producer.partition_upkeep import Kept, keep_partitions
 from producer.resolution import read_plan_file, refuse_other_database
 from replank.settings import load_settings
 from sql.connection import connect
+from sql.event_triggers import let_fire
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
@@ -44,6 +45,7 @@ def partitions(
     console = people()
     with in_words(), connect(settings.database(), name="partitions") as connection:
         refuse_other_database(connection, file)
+        let_fire(connection)
         kept = keep_partitions(
             connection,
             file.plan,

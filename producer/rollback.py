@@ -26,6 +26,7 @@ from replank.steps import Step
 from sql.autovacuum import restore_autovacuum
 from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection
+from sql.event_triggers import refusal
 from sql.inheritance import unlink_next
 from sql.ledger import caches, job_looks, restraints, rollbacks, runs, tables
 from sql.ledger.runs import Run
@@ -200,7 +201,12 @@ def roll_back_through(
                     )
                 begun = run_to_undo(connection, run_id)
                 lost_since = None
-                return roll_back(connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record)
+                return _in_words(
+                    connection,
+                    lambda: roll_back(
+                        connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record
+                    ),
+                )
         except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
             if isinstance(error, CannotConnect) and begun is None and not isinstance(error, NotAnswering):
                 raise
@@ -213,6 +219,18 @@ def roll_back_through(
                 ) from None
             say("the connection was lost; going on from what the ledger says")
             sleep(1.0)
+
+
+def _in_words(connection: Connection, go_back: Callable[[], Run]) -> Run:
+    """A statement that the server refuses, perhaps by an event trigger, is told with what to do next."""
+    try:
+        return go_back()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.DatabaseError as error:
+        if connection.closed:
+            raise
+        raise refusal(connection, error, command="replank rollback") from error
 
 
 def _is_rolled_back(connection: Connection, run: Run) -> bool:

@@ -22,6 +22,8 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
+from sql.event_triggers import refuse_dressed
+from sql.foreign_code import refuse_foreign_code
 from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.job_looks import Unfinished
@@ -97,6 +99,8 @@ class Stages(Turn):
         )
 
     def _begin(self, table: RunTable) -> bool:
+        if not self.options.trusts_functions:
+            refuse_foreign_code(self.connection, table.spec)
         if table.spec.method == "backfill":
             return self._backfilling().extend(table)
         return self._capture(table)
@@ -109,6 +113,7 @@ class Stages(Turn):
             next_table.create_next(self.connection, spec)
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
+            refuse_dressed(self.connection, spec, triggers=[on_update.function_name(spec)])
             tables.add_change_log(self.connection, spec)
             self._refuse_changed(table, built=False)
             tables.move_table(self.connection, spec, TableState.CAPTURED)

@@ -55,8 +55,15 @@ class OptionsPlan(Strict):
     sets: Literal["together", "apart"] = "together"
     """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
     a view, a function, a policy or a rule joins."""
+    consent: tuple[Literal["foreign_functions"], ...] = ()
+    """`foreign_functions`: functions of other roles may run with the rights of the role that connects."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
+
+    @property
+    def trusts_functions(self) -> bool:
+        """Whether functions of other roles may run with the rights of the role that connects."""
+        return "foreign_functions" in self.consent
 
 
 Expression = Annotated[str, Field(min_length=1)]

@@ -19,6 +19,7 @@ from sql.copying import in_chunk, joined_source
 from sql.equality import all_equal, as_bytes
 from sql.named import query
 from sql.next_table import live_table, server_text
+from sql.plpgsql import COLUMNS_FIRST
 
 TRIGGER = "replank_fill"
 
@@ -116,7 +117,7 @@ def _trigger(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
         ).format(name=sql.Identifier(column.name), value=fill_value(column), join=server_text(spec.join))
         for column in filled_columns(spec)
     )
-    body = sql.SQL("BEGIN {} RETURN NEW; END").format(branches).as_string(connection)
+    body = sql.SQL("{}BEGIN {} RETURN NEW; END").format(COLUMNS_FIRST, branches).as_string(connection)
     function, trigger = fill_function(spec), sql.Identifier(TRIGGER)
     return [
         sql.SQL(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
 from replank.table_spec import Relation
 from sql.named import query
+from sql.plpgsql import COLUMNS_FIRST
 
-TAG = "$by_hand$"
+LOWER, UPPER = sql.SQL("replank_loop.replank_lower"), sql.SQL("replank_loop.replank_upper")
+"""A chunk's bounds in a loop: from this row's place on, up to that one's. The label keeps them from being columns."""
 
 REWRITTEN = (
     "A table was rewritten between this transaction's snapshot and its first look at it, so nothing of this "
@@ -18,6 +21,12 @@ REWRITTEN = (
 
 LOWER, UPPER = sql.SQL("replank_lower"), sql.SQL("replank_upper")
 """A chunk's bounds in a loop: from this row's place on, up to that one's."""
+
+
+def dollar_quoted(body: str) -> str:
+    """The text between dollar signs, with a tag that it does not hold."""
+    tag = next(f"$by_hand{n}$" for n in itertools.chain([""], itertools.count(1)) if f"$by_hand{n}$" not in body)
+    return f"{tag}\n{body}\n{tag}"
 
 
 def said(statement: sql.Composable | str) -> str:
@@ -46,10 +55,12 @@ def at_one_snapshot(*parts: str) -> str:
     return "\n".join(["BEGIN ISOLATION LEVEL REPEATABLE READ;", *(part for part in parts if part), last, "COMMIT;"])
 
 
-def block(body: str, *, declare: str = "") -> str:
+def block(body: str, *, declare: str = "", label: str = "") -> str:
     """A DO block of complete PL/pgSQL statements."""
+    labelled = f"<<{label}>>\n" if label else ""
     declared = f"DECLARE\n{declare}\n" if declare else ""
-    return f"DO {TAG}\n{declared}BEGIN\n{body}\nEND\n{TAG};"
+    whole = f"{COLUMNS_FIRST.as_string(None)}{labelled}{declared}BEGIN\n{body}\nEND"
+    return f"DO {dollar_quoted(whole)};"
 
 
 def lock_patiently(lock: sql.Composable, *, attempts: int) -> str:
@@ -102,7 +113,7 @@ def until_snapshots_end(*, attempts: int) -> str:
 
 def refuse_if(condition: sql.Composable, words: str) -> str:
     """Ends the script with these words where the condition holds."""
-    message = sql.Literal(words.replace("%", "%%")).as_string(None)
+    message = sql.Literal(words).as_string(None)
     return block(f"  IF {condition.as_string(None)} THEN\n    RAISE EXCEPTION USING MESSAGE = {message};\n  END IF;")
 
 
@@ -182,6 +193,7 @@ def over_blocks(heaps: Sequence[Relation], pinned: str, body: str, *, blocks: in
         "    END IF;\n"
         f"{body}\n    COMMIT;\n  END LOOP;",
         declare=f"  replank_files text := concat({files});\n  replank_lower tid;\n  replank_upper tid;{declare}",
+        label="replank_loop",
     )
 
 
@@ -212,7 +224,7 @@ def functions() -> str:
     defined = query("catalogue.shape").as_string(None).replace("%(oid)s::oid", "$1").replace("%%", "%")
     return "\n".join(
         f"CREATE OR REPLACE FUNCTION replank.{head} LANGUAGE sql STABLE\n"
-        f"SET search_path = pg_catalog AS {TAG}\n{text}\n{TAG};"
+        f"SET search_path = pg_catalog AS {dollar_quoted(text)};"
         for head, text in (
             ("defined(regclass) RETURNS text", defined),
             ("rewritten() RETURNS SETOF text", query("rewritten.tables").as_string(None)),

@@ -16,6 +16,7 @@ from sql.capture import Enabled
 from sql.connection import Connection, run, value
 from sql.equality import operator
 from sql.next_table import next_table
+from sql.plpgsql import COLUMNS_FIRST
 
 MOST_NAMED = 2_000
 """Up to so many marked values are written into the statement, where the planner can look them up by index."""
@@ -66,22 +67,26 @@ def install_marks(connection: Connection, spec: CacheSpec) -> None:
 
 def _body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
     if source.capture != "statement":
-        return _row_body(spec, source)
-    return sql.SQL("BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
-        _row_body(spec, source), _statement_body(spec, source)
+        return sql.SQL("{}{}").format(COLUMNS_FIRST, _row_body(spec, source))
+    return sql.SQL("{}BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
+        COLUMNS_FIRST, _row_body(spec, source), _statement_body(spec, source)
     )
 
 
 def _statement_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:
     return sql.SQL(
         "BEGIN"
-        " IF TG_OP = 'INSERT' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM new_rows;"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {marks} (key) SELECT DISTINCT {new}::text FROM new_rows;"
         " ELSIF TG_OP = 'UPDATE' THEN"
-        " INSERT INTO {marks} (key) SELECT {key}::text FROM new_rows UNION SELECT {key}::text FROM old_rows;"
-        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {marks} (key) SELECT DISTINCT {key}::text FROM old_rows;"
+        " INSERT INTO {marks} (key) SELECT {new}::text FROM new_rows UNION SELECT {old}::text FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {marks} (key) SELECT DISTINCT {old}::text FROM old_rows;"
         " ELSE INSERT INTO {marks} (everything) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(marks=marks_table(spec), key=sql.Identifier(source.key))
+    ).format(
+        marks=marks_table(spec),
+        new=sql.Identifier("new_rows", source.key),
+        old=sql.Identifier("old_rows", source.key),
+    )
 
 
 def _row_body(spec: CacheSpec, source: SourceSpec) -> sql.Composed:

@@ -26,6 +26,7 @@ from sql.cutover import (
     table_oids,
 )
 from sql.dependents import Dependents, read_dependents
+from sql.event_triggers import refuse_dressed_by_cutover
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
 from sql.moment import Traffic
@@ -63,6 +64,7 @@ def swap_cache(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
+        refuse_dressed_by_cutover(connection, [spec])
         write_ledger()
 
     with second_session(connection) as second:

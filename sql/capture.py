@@ -17,6 +17,7 @@ from sql.change_log import log_keys, log_table, odd_columns, odd_table
 from sql.connection import Connection, rows
 from sql.conversion import type_name
 from sql.next_table import live_table
+from sql.plpgsql import COLUMNS_FIRST
 
 PREFIX = "replank_capture_"
 """Trigger names; the part after it is the event."""
@@ -104,26 +105,26 @@ def _or_replace(replace: bool) -> sql.SQL:
 def function_body(spec: TableSpec, log: sql.Identifier, *, each: Literal["statement", "row"]) -> sql.Composed:
     """What a trigger on the table, or on the one that takes its place, does: write keys to `log`."""
     if each == "row":
-        return _row_body(spec, log)
+        return sql.SQL("{}{}").format(COLUMNS_FIRST, _row_body(spec, log))
     # What a transition table is called means nothing in a trigger for rows, so that neither block looks at the other's.
-    return sql.SQL("BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
-        _row_body(spec, log), _statement_body(spec, log)
+    return sql.SQL("{}BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
+        COLUMNS_FIRST, _row_body(spec, log), _statement_body(spec, log)
     )
 
 
 def _statement_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:
-    keys = sql.SQL(", ").join(sql.Identifier(name) for name in spec.key)
+    new, old = (sql.SQL(", ").join(sql.Identifier(rows, n) for n in spec.key) for rows in ("new_rows", "old_rows"))
     # Of two spellings that are equal, UNION keeps one, and they may become two values, or one none.
     union = sql.SQL("UNION ALL" if any(column.loose for column in spec.key_columns) else "UNION")
     return sql.SQL(
         "BEGIN"
-        " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows;"
+        " IF TG_OP = 'INSERT' THEN INSERT INTO {log} ({logged}) SELECT {new} FROM new_rows;"
         " ELSIF TG_OP = 'UPDATE' THEN"
-        " INSERT INTO {log} ({logged}) SELECT {keys} FROM new_rows {union} SELECT {keys} FROM old_rows;"
-        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {keys} FROM old_rows;"
+        " INSERT INTO {log} ({logged}) SELECT {new} FROM new_rows {union} SELECT {old} FROM old_rows;"
+        " ELSIF TG_OP = 'DELETE' THEN INSERT INTO {log} ({logged}) SELECT {old} FROM old_rows;"
         " ELSE INSERT INTO {log} (truncated) VALUES (true);"
         " END IF; RETURN NULL; END"
-    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), keys=keys, union=union)
+    ).format(log=log, logged=sql.SQL(", ").join(log_keys(spec)), new=new, old=old, union=union)
 
 
 def _row_body(spec: TableSpec, log: sql.Identifier) -> sql.Composed:

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow, dict_row
 from replank.addresses import hide
 from replank.errors import CannotConnect, NeedsPerson, NoServer, NotAnswering, ReplankError, WrongUse
 from replank.settings import without_password
+from sql.named import query
 from sql.pooler import refuse_shared_connection
 from sql.session import SESSION as SESSION
 from sql.session import set_session
@@ -57,6 +58,7 @@ def connect(
         refuse_shared_connection(connection, without_password(url))
         _refuse_encoding(connection)
         set_session(connection, settings or {})
+        connection.execute(query("event_triggers.switch_off"))
         # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.
         with _allowing_unsupported():
             apply_settings(connection, {"client_connection_check_interval": "1s"})

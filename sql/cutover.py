@@ -25,6 +25,7 @@ from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
+from sql.event_triggers import refuse_dressed_by_cutover
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms, statements_in, too_long
 from sql.inheritance import link_next
@@ -150,6 +151,7 @@ def cut_over(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
+        refuse_dressed_by_cutover(connection, specs)
         write_ledger(drained + crossing.drained)
 
     with second_session(connection) as second:

@@ -27,8 +27,8 @@ from sql.change_log import (
 )
 from sql.collisions import log_spellings, refuse_collisions
 from sql.connection import Connection, locally, run
-from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash
-from sql.copying import joined_source, source
+from sql.conversion import canonical, column_list, converted_if_valid, live_values, row_hash, type_name
+from sql.copying import source
 from sql.equality import all_equal
 from sql.next_table import next_rows, next_table
 from sql.quarantine import not_aside
@@ -116,15 +116,23 @@ def logged_vanished(spec: TableSpec, version: int) -> sql.Composable:
 
 def insert_into_next(connection: Connection, spec: TableSpec) -> sql.Composable:
     """The logged rows come in as they are now."""
-    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} JOIN {} ON {} WHERE {}").format(
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}").format(
         next_table(spec),
         column_list(spec.written_columns),
         live_values(spec, connection.info.server_version),
-        joined_source(spec),
-        logged(spec),
-        same_key(spec, "live"),
-        not_aside(spec, "live"),
+        _logged_live(spec),
     )
+
+
+def _logged_live(spec: TableSpec) -> sql.Composable:
+    """A FROM clause: the logged live rows that are not in quarantine, with what the plan's expressions use.
+
+    The log stays inside: an expression of the plan may say `k1` or `log`, and mean what the plan knows by that name.
+    """
+    rows = sql.SQL("(SELECT live.* FROM {} JOIN {} ON {} WHERE {}) AS live").format(
+        source(spec), logged(spec), same_key(spec, "live"), not_aside(spec, "live")
+    )
+    return sql.SQL("{} {}").format(rows, type_name(spec.join)) if spec.join else rows
 
 
 def count_mismatches(connection: Connection, spec: TableSpec) -> int:
@@ -146,17 +154,14 @@ def counted_mismatches(connection: Connection, spec: TableSpec) -> sql.Composabl
     )
     return sql.SQL(
         "SELECT count(*) FROM"
-        " (SELECT {live_keys}, {live_hash} AS hash FROM {live} JOIN {logged} ON {live_join} WHERE {kept}) AS l"
+        " (SELECT {live_keys}, {live_hash} AS hash FROM {live}) AS l"
         " FULL JOIN (SELECT {next_keys}, {next_hash} AS hash"
         " FROM {next} JOIN {converted} ON {next_join}) AS n"
         " ON {same} WHERE l.hash IS DISTINCT FROM n.hash"
     ).format(
         live_keys=live_keys,
         live_hash=row_hash(spec, "live", version, live=True),
-        live=joined_source(spec),
-        logged=logged(spec),
-        live_join=same_key(spec, "live"),
-        kept=not_aside(spec, "live"),
+        live=_logged_live(spec),
         next_keys=next_keys,
         next_hash=row_hash(spec, "next", version, live=False),
         next=next_rows(spec),

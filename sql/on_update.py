@@ -12,6 +12,7 @@ from psycopg import sql
 from replank.table_spec import Relation, TableSpec
 from sql.connection import Connection, run
 from sql.next_table import live_table, next_table, server_text
+from sql.plpgsql import COLUMNS_FIRST
 
 LONGEST_NAME_BYTES = 63
 ENDING = "_on_update"
@@ -45,7 +46,7 @@ def on_update(
         )
         for column, expression in updates
     )
-    text = sql.SQL("BEGIN {} RETURN NEW; END").format(body).as_string(None)
+    text = sql.SQL("{}BEGIN {} RETURN NEW; END").format(COLUMNS_FIRST, body).as_string(None)
     return [
         sql.SQL(
             "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}"

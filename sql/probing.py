@@ -74,7 +74,7 @@ def read_shape(connection: Connection, table: NamedTable) -> Shape:
     )
 
 
-_PLACE = sql.SQL("p.tableoid::bigint AS relation, p.ctid::text AS tid, to_jsonb(p) AS row")
+_PLACE = sql.SQL("p.tableoid::bigint AS relation, p.ctid::text AS tid, to_jsonb(p.*) AS row")
 _AT = sql.SQL("p.tableoid = {}::oid AND p.ctid = {}::tid")
 
 

@@ -75,25 +75,28 @@ def _update(
         equal(
             c,
             sql.Identifier("live", c.name),
-            sql.SQL("(given -> 'key' ->> {})::{}").format(sql.Literal(place), type_name(c.live_type)),
+            sql.SQL("(given.document -> 'key' ->> {})::{}").format(sql.Literal(place), type_name(c.live_type)),
         )
         for place, c in enumerate(spec.key_columns)
     ]
     same += [
         sql.SQL(
-            "(live.{column}::pg_catalog.text COLLATE \"C\" IS NOT DISTINCT FROM given -> 'before' ->> {name}"
-            " OR live.{column}::pg_catalog.text COLLATE \"C\" = given -> 'value' ->> {name})"
+            "(live.{column}::pg_catalog.text COLLATE \"C\" IS NOT DISTINCT FROM given.document -> 'before' ->> {name}"
+            " OR live.{column}::pg_catalog.text COLLATE \"C\" = given.document -> 'value' ->> {name})"
         ).format(column=sql.Identifier(name), name=sql.Literal(name))
         for name in columns
     ]
     return sql.SQL(
-        "UPDATE {only}{table} AS live SET {assigned} FROM pg_catalog.jsonb_array_elements({documents}) AS given"
-        " WHERE {same} RETURNING (given ->> 'number')::int AS number, {valid} AS valid"
+        "UPDATE {only}{table} AS live SET {assigned}"
+        " FROM pg_catalog.jsonb_array_elements({documents}) AS given (document)"
+        " WHERE {same} RETURNING (given.document ->> 'number')::int AS number, {valid} AS valid"
     ).format(
         only=sql.SQL("" if spec.partitioned else "ONLY "),
         table=live_table(spec),
         assigned=sql.SQL(", ").join(
-            sql.SQL("{} = (given -> 'value' ->> {})::{}").format(sql.Identifier(name), sql.Literal(name), types[name])
+            sql.SQL("{} = (given.document -> 'value' ->> {})::{}").format(
+                sql.Identifier(name), sql.Literal(name), types[name]
+            )
             for name in columns
         ),
         documents=sql.Literal(Jsonb(documents)),

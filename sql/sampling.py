@@ -13,6 +13,7 @@ from psycopg import errors, sql
 from sql.catalogue import LiveTable
 from sql.connection import Connection, apply_settings, rows, run
 from sql.conversion import is_valid, type_name
+from sql.foreign_code import foreign_functions
 from sql.named import query
 from sql.next_table import server_text
 
@@ -50,9 +51,13 @@ class Sample:
     evident: int = 0
 
 
-def readable_tables(connection: Connection) -> set[int]:
-    """Oids of the tables whose rows this role may read."""
-    return {found["oid"] for found in rows(connection, query("inspection.readable_tables"))}
+def readable_tables(connection: Connection, *, trusting: bool = False) -> set[int]:
+    """Oids of the tables whose rows this role may read.
+
+    Without `trusting`, those are left out that would run functions of other roles with this role's rights.
+    """
+    found = {each["oid"] for each in rows(connection, query("inspection.readable_tables"))}
+    return found if trusting else found - {each.oid for each in foreign_functions(connection, read=found)}
 
 
 def sample_columns(

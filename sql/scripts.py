@@ -85,7 +85,9 @@ class Script:
         )
         if not self.blocks:
             return head + f"\n-- Nothing is to be done: {self.why_nothing}.\n"
-        numbered = (f"-- [{n}] {block.purpose}\n{block.sql}" for n, block in enumerate(self.blocks, start=1))
+        # A name in a purpose may hold any character, and a comment ends with its line.
+        purposes = [" ".join(block.purpose.split()) for block in self.blocks]
+        numbered = (f"-- [{n}] {purposes[n - 1]}\n{block.sql}" for n, block in enumerate(self.blocks, start=1))
         return head + "\n" + "\n\n".join(numbered) + "\n"
 
     @property

@@ -37,6 +37,7 @@ from sql.cutover import (
     stamp_of,
     table_oids,
 )
+from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys, without_parent
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
@@ -109,6 +110,7 @@ def swap_back(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
+        refuse_dressed_by_rollback(connection, back.past_relations)
         write_ledger()
 
     with second_session(connection) as second:

@@ -16,6 +16,7 @@ from replank.errors import LeaseLost, NeedsPerson, ReplankError
 from replank.settings import Settings
 from replank.states import FINISHED_JOBS, JobKind
 from sql.connection import Connection
+from sql.foreign_code import refuse_foreign_code
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
 from sql.splitting import may_split
@@ -128,8 +129,10 @@ class Executor:
             cache = caches.read_cache(self.connection, job.run_id, job.cache_no)
             limits = self._limits_of(job.run_id)
             return perform_on_cache(self.connection, job, cache, limits, lease_s=self.settings.lease_s)
-        table = tables.read_table(self.connection, job.run_id, job.table_no)
-        return perform(self.connection, job, table, self._limits_of(job.run_id))
+        table, limits = tables.read_table(self.connection, job.run_id, job.table_no), self._limits_of(job.run_id)
+        if not limits.trusting:
+            refuse_foreign_code(self.connection, table.spec)
+        return perform(self.connection, job, table, limits)
 
     def _limits_of(self, run_id: int) -> Limits:
         if run_id not in self._limits:
@@ -138,6 +141,7 @@ class Executor:
                 statement_timeout_ms=self.settings.statement_timeout_ms,
                 lock_timeout_ms=self.settings.lock_timeout_ms,
                 index_memory_mb=options.index_memory_mb,
+                trusting=options.trusts_functions,
             )
         return self._limits[run_id]
 

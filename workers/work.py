@@ -44,6 +44,8 @@ class Limits:
     statement_timeout_ms: int
     lock_timeout_ms: int
     index_memory_mb: int
+    trusting: bool = False
+    """Whether functions of other roles may be executed."""
 
 
 Work = Callable[[Connection, Job, RunTable, Limits], Done]

@@ -9,13 +9,16 @@ from producer.audit.catalogue import audit_catalogue
 from producer.audit.dangling import audit_dangling, needs_count
 from producer.audit.enums import audit_enums
 from producer.audit.equality import audit_equality
+from producer.audit.event_triggers import audit_event_triggers
 from producer.audit.expressions import audit_expressions
 from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
+from producer.audit.foreign_code import audit_foreign_code
 from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
+from producer.audit.names import audit_names
 from producer.audit.new_writes import audit_new_writes
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
@@ -59,10 +62,15 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     with connect(settings.database(), name="check", settings=session) as connection:
         now = named_now(connection, file)
-        subject = _subject(connection, now.file, resolve(connection, now.file))
+        resolved = resolve(connection, now.file)
+        foreign = audit_foreign_code(connection, now.file, resolved)
+        if any(finding.blocks for finding in foreign):
+            # Whatever else were looked at might execute it.
+            return Report.of(foreign, rows=0, tables=0, hold_ms=None)
+        subject = _subject(connection, now.file, resolved)
         refuse_unknown(connection, now.file)
         structure = _structure(connection, subject)
-        found = structure.findings
+        found = foreign + structure.findings
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
@@ -86,7 +94,10 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """What catalogue, server and trial say: all that needs no look at the rows."""
-    return _structure(connection, _subject(connection, file, resolved)).findings
+    foreign = audit_foreign_code(connection, file, resolved)
+    if any(finding.blocks for finding in foreign):
+        return foreign
+    return foreign + _structure(connection, _subject(connection, file, resolved)).findings
 
 
 def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
@@ -105,6 +116,7 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
     found += audit_health(connection, subject)
     found += audit_storage(connection, subject)
     found += audit_families(connection, subject)
+    found += audit_names(connection, subject)
     found += audit_text_casts(subject)
     found += audit_equality(subject)
     found += audit_enums(connection, subject)
@@ -114,6 +126,7 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
     found += audit_new_writes(subject)
     found += audit_caches(connection, subject)
     skip = _not_to_be_tried(subject, found)
+    found += audit_event_triggers(connection, subject, tried=not set(subject.oids) <= skip)
     torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
     tried = audit_by_trial(connection, subject, skip=skip, torn=torn)
     found += tried.findings

@@ -161,5 +161,5 @@ def audited(connection: Connection, file: PlanFile, server: Server, resolved: Re
         server=server,
         subjects=tuple(subjects),
         foreign_keys=resolved.foreign_keys,
-        readable_oids=frozenset(readable_tables(connection)),
+        readable_oids=frozenset(readable_tables(connection, trusting=file.plan.options.trusts_functions)),
     )

@@ -9,13 +9,12 @@ from sql.auditing import count_orphans
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows
 from sql.named import query
-from sql.sampling import readable_tables
 
 
 def audit_orphans(connection: Connection, audited: Audited) -> list[Finding]:
     """Count rows without a parent where a foreign key does not promise that there are none."""
     keys = {key.oid: key for key in audited.foreign_keys}
-    readable = readable_tables(connection)
+    readable = audited.readable_oids
     found: list[Finding] = []
     for suspect in rows(connection, query("audit.suspect_keys"), {"oids": list(keys)}):
         key = keys[suspect["oid"]]

@@ -31,11 +31,12 @@ from sql.catalogue import ForeignKey
 from sql.connection import Connection, apply_settings, run
 from sql.copying import copy_statement
 from sql.dependents import read_dependents
+from sql.event_triggers import refuse_dressed
 from sql.indexes import build_index
 from sql.inheritance import children_first
 from sql.next_indexes import next_indexes, stand_on_indexes
 from sql.next_table import column_default, create_next
-from sql.on_update import create_on_update
+from sql.on_update import create_on_update, function_name
 from sql.sampling import draws_from_sequence
 from sql.swap_parts import Site
 
@@ -152,6 +153,7 @@ def _create(connection: Connection, spec: TableSpec) -> None:
     """The next table, and whether every value fits into it, as far as that can be said without reading rows."""
     create_next(connection, spec)
     create_on_update(connection, spec)
+    refuse_dressed(connection, spec, triggers=[function_name(spec)])
     copy = copy_statement(spec, Chunk(axis=Axis.HEAP, lower=None, upper=None), connection.info.server_version)
     run(connection, sql.SQL("EXPLAIN {}").format(copy))
 

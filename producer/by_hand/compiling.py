@@ -19,9 +19,10 @@ from producer.steps.mappings import renamed_tables
 from replank.errors import NeedsPerson
 from replank.steps import STEPS, Step
 from replank.table_spec import Relation
-from sql.by_hand import FUNCTIONS_GONE, dropped_if_empty, functions, refuse_if
+from sql.by_hand import FUNCTIONS_GONE, dropped_if_empty, functions, lines, refuse_if
 from sql.catalogue import read_tables
 from sql.connection import Connection
+from sql.named import query
 from sql.next_table import next_table, past_table
 from sql.scripts import Block, Script
 
@@ -115,8 +116,9 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
 
 
 def _session(work: Work) -> Block:
-    """psql's own variable, for locks that are waited for in between."""
-    return Block(purpose="how long a lock is waited for", sql=f"\\set short {work.options.lock_timeout_ms}ms")
+    """psql's own variable, for locks that are waited for in between, and no event triggers where that is allowed."""
+    short = f"\\set short {work.options.lock_timeout_ms}ms\n"
+    return Block(purpose="how long a lock is waited for", sql=short + lines([query("event_triggers.switch_off")]))
 
 
 def _too_early(connection: Connection, work: Work) -> Iterator[Block]:

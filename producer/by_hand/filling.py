@@ -61,7 +61,7 @@ def _rounds(connection: Connection, spec: TableSpec) -> str:
     statement = backfilling.backfill_where(spec, bounds).as_string(None)
     quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
     body = (
-        f"{quiet}    EXECUTE $chunk$\n{statement}\n$chunk$ USING replank_lower, replank_upper;\n"
+        f"{quiet}    EXECUTE {sql.Literal(statement).as_string(None)} USING replank_lower, replank_upper;\n"
         "    GET DIAGNOSTICS replank_count = ROW_COUNT;\n    replank_filled := replank_filled + replank_count;"
     )
     declare = "\n  replank_count bigint;\n  replank_filled bigint := 0;"

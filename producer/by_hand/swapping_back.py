@@ -12,7 +12,18 @@ from producer.by_hand.draining_back import drained_shortly, logged_changes
 from producer.by_hand.work import SwapSet, Work
 from producer.making_ready import ROUNDS, SHORT_LOG
 from sql.beside import lock_script
-from sql.by_hand import COUNT, FOUND, REWRITTEN, SNAPSHOTS, block, lines, refused_rows, said, until_snapshots_end
+from sql.by_hand import (
+    COUNT,
+    FOUND,
+    REWRITTEN,
+    SNAPSHOTS,
+    block,
+    dollar_quoted,
+    lines,
+    refused_rows,
+    said,
+    until_snapshots_end,
+)
 from sql.catalogue import ForeignKey
 from sql.connection import Connection
 from sql.extended_statistics import read_statistics
@@ -21,8 +32,6 @@ from sql.moving import Hanging
 from sql.pair import Pair
 from sql.scripts import Block
 from sql.swap_back import SetBack, swap_back_script
-
-SWAP = "$swap_back$"
 
 NOBODY = "  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN"
 
@@ -96,7 +105,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 counted,
                 f"  IF replank_logged > {options.cutover_log_rows} THEN\n    {too_many};\n  END IF;",
                 drained,
-                f"  EXECUTE {SWAP}\n{script}\n{SWAP};\n  EXIT;",
+                f"  EXECUTE {dollar_quoted(script)};\n  EXIT;",
                 NOBODY,
                 "    replank_attempt := replank_attempt + 1;",
                 f"    IF replank_attempt >= {options.cutover_attempts} THEN RAISE; END IF;",

@@ -10,6 +10,7 @@ from sql import catalogue
 from sql.catalogue import TEXT_ARRAYS, ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
 from sql.dependents import joined
+from sql.foreign_code import foreign_functions
 from sql.inheritance import Relative, families, links
 from sql.named import query
 from sql.prisma import HISTORY
@@ -108,7 +109,9 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 table=table,
                 column=column,
                 sample=samples.get(column.name, Sample()),
-                default=default_gives(connection, column.default_expr, server.version),
+                default=default_gives(
+                    connection, column.default_expr if table.oid in readable else None, server.version
+                ),
                 unique=node in unique,
                 refusal=_column_refusal(column) or table_refusal,
                 type_sibling=_type_sibling(table, column),
@@ -156,7 +159,12 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
         return f"this version would not carry over what hangs on the table ({some}{more})"
-    return None if table.oid in readable else "this role may not read the table"
+    if table.oid in readable:
+        return None
+    for foreign in foreign_functions(connection, read=[table.oid]):
+        said = f"reading it would run {foreign.function} of {foreign.owner} with this role's rights"
+        return f"{said}: inspect as its owner"
+    return "this role may not read the table"
 
 
 def _family_refusal(

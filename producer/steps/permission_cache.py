@@ -81,7 +81,7 @@ def _user_of_row(table: NamedTable, column: str, mappings: MappingsPlan | None) 
     after = column if mappings is None else mappings.column_to(table.schema, table.name, column)
     if after == column:
         return scripts.as_written(f"r.{scripts.name(column)}::text")
-    found = (f"to_jsonb(r) ->> {scripts.text(name)}" for name in (after, column))
+    found = (f"to_jsonb(r.*) ->> {scripts.text(name)}" for name in (after, column))
     return scripts.as_written(f"coalesce({', '.join(found)})")
 
 

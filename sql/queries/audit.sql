@@ -70,6 +70,14 @@ SELECT n.nspname AS schema, k.relname AS name
                      UNION SELECT ic.relname FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid WHERE i.indrelid = %(oid)s::oid)
  ORDER BY n.nspname, k.relname;
 
+-- taken_on_update: a function without parameters, or a trigger, that has the name which on_update gives to its own
+SELECT 'function' AS kind, format('%%I.%%I()', n.nspname, p.proname) AS object
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = %(schema)s AND p.proname = %(name)s AND p.pronargs = 0
+UNION ALL
+SELECT 'trigger', t.tgname::text FROM pg_trigger t WHERE t.tgrelid = %(oid)s::oid AND t.tgname = %(name)s
+ ORDER BY 1;
+
 -- statements_schema: where pg_stat_statements is installed in this database; no row where it is not
 SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements';
 

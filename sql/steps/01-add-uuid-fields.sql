@@ -12,14 +12,16 @@ DECLARE
 BEGIN
   LOOP
     of_round := 0;
+    <<blocks>>
     FOR first_block IN 0 .. pg_relation_size({{ table.regclass }}) / current_setting('block_size')::int BY 128 LOOP
 {% if table.quiet %}
       -- The table's own triggers are not for this: nothing that they look at changes.
       PERFORM set_config('session_replication_role', 'replica', true);
 {% endif %}
-      UPDATE {{ table.name }} SET {{ column }} = gen_random_uuid()
-       WHERE ctid >= format('(%s,0)', first_block)::tid AND ctid < format('(%s,0)', first_block + 128)::tid
-         AND {{ column }} IS NULL;
+      UPDATE {{ table.name }} AS live SET {{ column }} = gen_random_uuid()
+       WHERE live.ctid >= format('(%s,0)', blocks.first_block)::tid
+         AND live.ctid < format('(%s,0)', blocks.first_block + 128)::tid
+         AND live.{{ column }} IS NULL;
       GET DIAGNOSTICS filled = ROW_COUNT;
       of_round := of_round + filled;
       COMMIT;

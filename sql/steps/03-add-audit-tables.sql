@@ -140,17 +140,17 @@ DECLARE
 BEGIN
   CASE TG_OP
   WHEN 'INSERT' THEN
-    WITH n AS MATERIALIZED (SELECT to_jsonb(t) AS row FROM new_rows AS t)
+    WITH n AS MATERIALIZED (SELECT to_jsonb(t.*) AS row FROM new_rows AS t)
     INSERT INTO {{ schema }}.audit_log (table_schema, table_name, action, row_key, new_row, actor, request_id)
     SELECT TG_TABLE_SCHEMA, TG_TABLE_NAME, 'insert', {{ as_written(key()) }}, row, who, request FROM n;
   WHEN 'DELETE' THEN
-    WITH o AS MATERIALIZED (SELECT to_jsonb(t) AS row FROM old_rows AS t)
+    WITH o AS MATERIALIZED (SELECT to_jsonb(t.*) AS row FROM old_rows AS t)
     INSERT INTO {{ schema }}.audit_log (table_schema, table_name, action, row_key, old_row, actor, request_id)
     SELECT TG_TABLE_SCHEMA, TG_TABLE_NAME, 'delete', {{ as_written(key()) }}, row, who, request FROM o;
   WHEN 'UPDATE' THEN
     -- A row whose key changed has two entries, one by each key. Without a key nothing can be paired.
-    WITH o AS MATERIALIZED (SELECT to_jsonb(t) AS row FROM old_rows AS t),
-         n AS MATERIALIZED (SELECT to_jsonb(t) AS row FROM new_rows AS t),
+    WITH o AS MATERIALIZED (SELECT to_jsonb(t.*) AS row FROM old_rows AS t),
+         n AS MATERIALIZED (SELECT to_jsonb(t.*) AS row FROM new_rows AS t),
          before AS MATERIALIZED (SELECT {{ as_written(key()) }} AS key, row FROM o),
          after AS MATERIALIZED (SELECT {{ as_written(key()) }} AS key, row FROM n)
     INSERT INTO {{ schema }}.audit_log (table_schema, table_name, action, row_key, old_row, new_row, actor, request_id)

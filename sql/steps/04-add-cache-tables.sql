@@ -153,9 +153,11 @@ BEGIN
 {% if source.user %}
   CASE TG_OP
   WHEN 'INSERT' THEN
-    PERFORM {{ schema }}.invalidate(array_agg(DISTINCT {{ source.user }}), TG_TABLE_NAME) FROM new_rows AS r HAVING count(*) > 0;
+    PERFORM {{ schema }}.invalidate(array_agg(c.id), TG_TABLE_NAME)
+       FROM (SELECT DISTINCT {{ source.user }} AS id FROM new_rows AS r) AS c HAVING count(*) > 0;
   WHEN 'DELETE' THEN
-    PERFORM {{ schema }}.invalidate(array_agg(DISTINCT {{ source.user }}), TG_TABLE_NAME) FROM old_rows AS r HAVING count(*) > 0;
+    PERFORM {{ schema }}.invalidate(array_agg(c.id), TG_TABLE_NAME)
+       FROM (SELECT DISTINCT {{ source.user }} AS id FROM old_rows AS r) AS c HAVING count(*) > 0;
   WHEN 'UPDATE' THEN
     PERFORM {{ schema }}.invalidate(array_agg(DISTINCT c.id), TG_TABLE_NAME)
        FROM (SELECT {{ source.user }} AS id FROM new_rows AS r UNION SELECT {{ source.user }} FROM old_rows AS r) AS c HAVING count(*) > 0;

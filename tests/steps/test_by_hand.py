@@ -199,9 +199,8 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
         for spec in (spec for spec in specs if spec.method == "rebuild"):
             chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
             job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)
-            bounds = {"'(0,0)'::pg_catalog.tid": "replank_lower", "'(9,0)'::pg_catalog.tid": "replank_upper"}
-            for bound, name in bounds.items():
-                job = job.replace(bound, name)
+            for bound, name in (("(0,0)", "lower"), ("(9,0)", "upper")):
+                job = job.replace(f"'{bound}'::pg_catalog.tid", f"replank_loop.replank_{name}")
             assert job in pass_.forward.text
     # The others say what is theirs, and prove it.
     assert "created_by text, for the rows that were there: who.actor" in audit.forward.text
