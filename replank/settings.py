@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=270_000, ge=1)
     lock_timeout_ms: int = Field(default=5_000, ge=1)
     soft_shutdown_s: float = Field(default=30.0, ge=0, description="what a stopped worker's present jobs may take")
+    deaf_after_s: float = Field(default=30.0, gt=0, description="an idle worker without an answer of the broker ends")
     heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs a person")
 

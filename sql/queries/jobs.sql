@@ -204,6 +204,11 @@ UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
 -- leased_by: jobs that these workers are at
 SELECT count(*) AS n FROM replank.job WHERE state = 'leased' AND worker = ANY (%(workers)s);
 
+-- unclaimed: jobs of these kinds that were sent between so many seconds ago, and that no worker has claimed since
+SELECT count(*) AS n FROM replank.job
+ WHERE state = 'waiting' AND kind = ANY (%(kinds)s) AND sent_at < clock_timestamp() - %(older_than_s)s * interval '1 second'
+   AND sent_at > clock_timestamp() - %(younger_than_s)s * interval '1 second';
+
 -- drained_lately: whether a table's log was drained within so many seconds
 SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' AND table_no = %(table_no)s AND kind = 'drain'
                   AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second') AS lately;
