@@ -15,6 +15,9 @@ from sql.connection import Connection, rows
 from sql.ledger.jobs import bounds_json, chunk_of
 from sql.named import query
 
+AFTER_CRASH_S = 5.0
+"""How long the workers have to say what became of their jobs, before those of workers that are gone are taken back."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sendable:
@@ -113,7 +116,7 @@ def unsend(connection: Connection, job_ids: Sequence[int]) -> None:
 
 def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`. Those of a panic cost no attempt."""
-    named = {"run_id": run_id, "sources": sources(JobState.WAITING)}
+    named = {"run_id": run_id, "sources": sources(JobState.WAITING), "after_crash_s": AFTER_CRASH_S}
     return rows(connection, query("jobs.take_back_orphans"), named)
 
 

@@ -150,13 +150,17 @@ SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nul
   FROM parent p, jsonb_array_elements(%(halves)s) WITH ORDINALITY AS h (j, n) ORDER BY h.n
 RETURNING job_id;
 
--- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt
+-- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt. Just after a crash of the server their workers speak first: they know which job it was
 WITH panic AS (SELECT since, by_whom FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
+server AS MATERIALIZED (
+  SELECT pg_stat_get_bgwriter_stat_reset_time() AS crashed_at, pg_postmaster_start_time() AS began_at,
+         greatest(pg_stat_get_bgwriter_stat_reset_time(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())) AS quiet_from),
 orphan AS (
-  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM replank.job o
+  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+     AND (o.started_at NOT BETWEEN s.began_at AND s.crashed_at OR s.quiet_from < clock_timestamp() - %(after_crash_s)s * interval '1 second')
      FOR UPDATE OF o SKIP LOCKED),
 taken AS (
   UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, sqlstate = NULL,
