@@ -25,7 +25,7 @@ LATER_S = 0.1
 VERIFY_CHUNK_FACTOR = 2
 """Verifying a block takes a third of the time of copying it: larger chunks keep jobs as long."""
 
-WHOLE_HEAP_BLOCKS = 4_294_967_295
+WHOLE_HEAP = HeapExtent(filenode=0, blocks=4_294_967_295, all_blocks=4_294_967_295)
 """More blocks than a PostgreSQL table can have: one range over everything."""
 
 
@@ -35,7 +35,7 @@ class Verifying(Turn):
     def start(self, table: RunTable) -> bool:
         """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot."""
         extent = heap_extent(self.connection, table.spec)
-        if extent.blocks <= self._size(extent):
+        if extent.all_blocks <= self._wanted(extent) and not table.in_chunks:
             return self._start_small(table)
         if not self.snapshots.may_export():
             tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
@@ -46,8 +46,8 @@ class Verifying(Turn):
         with self.connection.transaction():
             tables.restart_copy(self.connection, table.spec)
             generation = table.generation + 1
-            self._add(table, generation, "live", snapshot, live.blocks, self._size(live), live.filenode)
-            self._add(table, generation, "next", snapshot, built.blocks, self._size(built), None)
+            self._add(table, generation, "live", snapshot, live, live.filenode)
+            self._add(table, generation, "next", snapshot, built, None)
             self._add_vacuum(table, generation)
             tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
@@ -56,7 +56,7 @@ class Verifying(Turn):
         with self.connection.transaction():
             tables.restart_copy(self.connection, table.spec)
             generation = table.generation + 1
-            self._add(table, generation, "live", None, WHOLE_HEAP_BLOCKS, WHOLE_HEAP_BLOCKS, None)
+            self._add(table, generation, "live", None, WHOLE_HEAP, None)
             self._add_vacuum(table, generation)
             tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
@@ -67,18 +67,21 @@ class Verifying(Turn):
         generation: int,
         side: str,
         snapshot: str | None,
-        blocks: int,
-        size: int,
+        extent: HeapExtent,
         filenode: int | None,
     ) -> None:
+        wanted = extent.blocks if snapshot is None else self._wanted(extent, in_chunks=table.in_chunks)
+        cut = chunker.cut_of(extent, wanted, rows=table.rows_estimate)
         job_queue.add_heap_jobs(
             self.connection,
             table.spec,
             JobKind.VERIFY,
             step=self.step,
             generation=generation,
-            heap_blocks=blocks,
-            chunk_blocks=size,
+            heap_blocks=extent.blocks,
+            chunk_blocks=cut.blocks,
+            parts=cut.parts,
+            places=cut.places,
             detail={"side": side, "snapshot": snapshot, "filenode": filenode, "space": str(table.space)},
         )
 
@@ -87,8 +90,10 @@ class Verifying(Turn):
             self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}]
         )
 
-    def _size(self, extent: HeapExtent) -> int:
-        return chunker.blocks_of_each(extent, self.options.chunk_mb, factor=VERIFY_CHUNK_FACTOR)
+    def _wanted(self, extent: HeapExtent, *, in_chunks: bool = False) -> int:
+        """Blocks per chunk, TOAST counted. What was too much in one piece is cut, however small it is."""
+        wanted = VERIFY_CHUNK_FACTOR * chunker.chunk_blocks(extent.all_blocks, self.options.chunk_mb)
+        return max(1, min(wanted, extent.all_blocks // chunker.CHUNKS_PER_TABLE)) if in_chunks else wanted
 
     def _next_extent(self, table: RunTable) -> HeapExtent:
         name = next_table(table.spec).as_string(self.connection)
@@ -103,6 +108,8 @@ class Verifying(Turn):
         self.snapshots.release(table.table_no)
         sides = add_up(job_looks.results(self.connection, table.spec, JobKind.VERIFY, table.generation))
         with self.connection.transaction():
+            if sides.too_large:
+                tables.verify_in_chunks(self.connection, table.spec)
             if sides.stale:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)

@@ -19,12 +19,12 @@ from sql.connection import Connection
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
 from sql.ledger.losses import SERVER_PROCESS_LOST
-from sql.splitting import may_split
+from sql.splitting import in_one_piece, may_split
 from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
 from workers.losing import failure_of, remember_lease, stop_repeating
-from workers.smaller import Smaller, split
+from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Done, Limits, perform
 
 log = structlog.get_logger()
@@ -105,7 +105,7 @@ class Executor:
     def _instead(self, job: Job, came_to: Smaller) -> Outcome:
         """What became of a job that was not done again, because sessions or workers were lost at it."""
         self.words["last"] = f"attempt {job.attempt}: not repeated, {came_to}"
-        if came_to is Smaller.SPLIT:
+        if came_to in (Smaller.SPLIT, Smaller.IN_CHUNKS):
             return Outcome.SPLIT
         if came_to is Smaller.ONE_ROW:
             return Outcome.FAILED
@@ -177,11 +177,14 @@ class Executor:
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)
             tables.mark_rewritten(self.connection, table.spec)
+        whole = verdict.smaller and in_one_piece(job.kind, job.detail)
         smaller = verdict.smaller and may_split(job.kind, job.chunk, job.detail)
-        tries = TRIES_WHOLE if smaller else self.settings.job_attempts
+        tries = TRIES_WHOLE if smaller or whole else self.settings.job_attempts
         if verdict.again and (verdict.stopped or job.counted < tries):
             return self._again(job, verdict)
         row_key = None
+        if whole:
+            return self._leave_to_chunks(job, failure)
         if smaller:
             try:
                 came_to, row_key = split(self.connection, job, failure, self._limits_of(job.run_id))
@@ -201,6 +204,13 @@ class Executor:
         jobs.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
         bound.error("job needs a person", error_class=failure.error_class)
         return Outcome.FAILED
+
+    def _leave_to_chunks(self, job: Job, failure: Failure) -> Outcome:
+        try:
+            leave_to_chunks(self.connection, job, failure, self._limits_of(job.run_id))
+        except LeaseLost:
+            return Outcome.NOTHING
+        return Outcome.SPLIT
 
     def _again(self, job: Job, verdict: Verdict) -> Outcome:
         wait = delay_s(job.counted, self.random_source)

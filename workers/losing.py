@@ -14,9 +14,9 @@ from sql.connection import Connection, apply_settings
 from sql.ledger import jobs, losses
 from sql.ledger.jobs import Failure, Job
 from sql.ledger.losses import SERVER_PROCESS_LOST, Losses
-from sql.splitting import may_split
+from sql.splitting import in_one_piece, may_split
 from workers.failures import STOPPED, TRIES_WHOLE, judge
-from workers.smaller import Smaller, split
+from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Limits
 
 log = structlog.get_logger()
@@ -89,6 +89,8 @@ def stop_repeating(connection: Connection, job: Job, limits: Limits) -> Smaller 
     found = losses.losses(connection, job.job_id)
     if found.last is None or found.own < 1 or found.line < TRIES_WHOLE:
         return None
+    if in_one_piece(job.kind, job.detail):
+        return leave_to_chunks(connection, job, found.last, limits)
     came_to, key = Smaller.ONE_ROW, None
     if may_split(job.kind, job.chunk, job.detail):
         came_to, key = split(connection, job, found.last, limits)

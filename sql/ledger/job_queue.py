@@ -61,15 +61,22 @@ def add_heap_jobs(
     generation: int,
     heap_blocks: int,
     chunk_blocks: int,
+    parts: int = 1,
+    places: int = 1,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement."""
+    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement.
+
+    Where a single block is too much, `chunk_blocks` is 1, and each block is `parts` jobs of `places` rows' places.
+    """
     connection.execute(
         query("jobs.add_heap_jobs"),
         {
             **_of(table, kind, step, generation),
             "heap_blocks": heap_blocks,
             "chunk_blocks": chunk_blocks,
+            "parts": parts,
+            "places": places,
             "detail": Jsonb(dict(detail or {})),
         },
     )

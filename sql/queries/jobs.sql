@@ -4,11 +4,14 @@ SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, j ->> 'axis
        coalesce(j -> 'detail', '{}')
   FROM jsonb_array_elements(%(jobs)s) AS j;
 
--- add_heap_jobs: cut blocks [0, heap_blocks) into ranges, at least one
+-- add_heap_jobs: cut blocks [0, heap_blocks) into ranges, at least one; or each block into parts of so many places, the last one open at its end
 INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, detail)
-SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap', jsonb_build_array(b::text),
-       jsonb_build_array(least(b + %(chunk_blocks)s, greatest(%(heap_blocks)s, 1))::text), %(detail)s
-  FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b;
+SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap',
+       CASE WHEN p = 0 THEN jsonb_build_array(b::text) ELSE jsonb_build_array(b::text, (p * %(places)s + 1)::text) END,
+       CASE WHEN p < %(parts)s - 1 THEN jsonb_build_array(b::text, ((p + 1) * %(places)s + 1)::text)
+            ELSE jsonb_build_array(least(b + %(chunk_blocks)s, greatest(%(heap_blocks)s, 1))::text) END, %(detail)s
+  FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b, generate_series(0, %(parts)s - 1) AS p
+ ORDER BY b, p;
 
 -- unfinished_copies: copy jobs that may still write
 SELECT job_id FROM replank.job
