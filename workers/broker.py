@@ -7,20 +7,22 @@ an acknowledgement over a connection that is gone is left out: what comes a seco
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from queue import Empty
 from typing import Any, ClassVar
 
 import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.encoding import bytes_to_str
 
 from replank.messages import QUEUES
 from workers.readable import Unreadable, readable
 
 log = structlog.get_logger()
 
-NOT_DECODED = (ValueError, TypeError, ArithmeticError, RecursionError)
-"""What reading bytes as JSON raises, kombu's own types in it included: text, depth, numbers, unknown types."""
+NOT_JSON = (ValueError, RecursionError)
+"""What reading bytes as JSON raises: no text, no JSON, too deep."""
 
 
 # Kombu has no types: what is called or extended here is untyped.
@@ -42,44 +44,55 @@ class QoS(redis.QoS):
         return not self.channel.closed and transport is not None and transport.client is not None
 
 
-class Asking:
-    """The part of a channel that says when the broker has answered its question for messages."""
+class Channel(redis.Channel):
+    """It says when the broker has answered its question for messages."""
 
     QoS = QoS
     on_answer: ClassVar[tuple[Callable[[], None], ...]] = ()
 
-    def _brpop_read(self, **options: Any) -> Any:
+    def _brpop_read(self, **options: Any) -> bool:
+        """Kombu's own, but for an item that cannot be read: Redis has given it up already, so it is gone."""
         try:
-            found = super()._brpop_read(**options)  # type: ignore[misc]
-        except Empty:
+            try:
+                found = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            except self.connection_errors:
+                # The next round connects again.
+                self.client.connection.disconnect()
+                raise
             self._answered()
-            raise
-        self._answered()
-        return found
+            if not found:
+                raise Empty
+            queue = bytes_to_str(found[0]).rsplit(self.sep, 1)[0]  # type: ignore[no-untyped-call]
+            self._queue_cycle.rotate(queue)
+            self.connection.deliver(found[1], queue)
+            return True
+        finally:
+            self._in_poll = None  # type: ignore[assignment]
+            self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
 
     def _answered(self) -> None:
         for tell in self.on_answer:
             tell()
 
 
-class Channel(Asking, redis.Channel):
-    """For one server."""
-
-
-class SentinelChannel(Asking, redis.SentinelChannel):
+class SentinelChannel(Channel, redis.SentinelChannel):
     """For a server that sentinels name."""
 
 
-class Readable:
-    """The part of a transport that drops what is no message of ours. Redis has given it up already: it is gone."""
+class Transport(redis.Transport):
+    """It drops what is no message of ours. Redis has given it up already: it is gone."""
 
+    Channel = Channel
     dropped = 0
 
-    def on_readable(self, fileno: int) -> None:
+    def deliver(self, item: bytes, queue: str) -> None:
+        """An item of a queue, as it lay there."""
         try:
-            super().on_readable(fileno)  # type: ignore[misc]
-        except NOT_DECODED as error:
+            message = json.loads(item)
+        except NOT_JSON as error:
             self._drop(type(error).__name__)
+            return
+        self._deliver(message, queue)
 
     def _deliver(self, message: object, queue: str) -> None:
         try:
@@ -87,7 +100,7 @@ class Readable:
         except Unreadable as error:
             self._drop(str(error))
             return
-        super()._deliver(found, queue)  # type: ignore[misc]
+        super()._deliver(found, queue)  # type: ignore[no-untyped-call]
 
     def _drop(self, reason: str) -> None:
         """Say so for the first, the second, the fourth one, and so on: there may be thousands."""
@@ -96,11 +109,9 @@ class Readable:
             log.warning("a message that Replank has not sent was dropped", reason=reason, dropped=self.dropped)
 
 
-class Transport(Readable, redis.Transport):  # type: ignore[misc]
-    Channel = Channel
+class SentinelTransport(Transport, redis.SentinelTransport):
+    """For a server that sentinels name."""
 
-
-class SentinelTransport(Readable, redis.SentinelTransport):  # type: ignore[misc]
     Channel = SentinelChannel
 
 
@@ -109,7 +120,7 @@ def use_in_this_process(answered: Callable[[], None]) -> None:
 
     `answered` is called each time when the broker has said whether there is a message.
     """
-    Asking.on_answer = (answered,)
+    Channel.on_answer = (answered,)
     ours: Mapping[str, type] = {"redis": Transport, "rediss": Transport, "sentinel": SentinelTransport}
     for scheme, transport in ours.items():
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{transport.__name__}"

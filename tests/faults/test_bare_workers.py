@@ -46,6 +46,10 @@ def test_broker_killed_five_times_under_bare_workers(
         client.lpush(queue, *copies(message, MESSAGES))
     workers = [site.worker("--concurrency=2", "--name", f"w{n}@test") for n in range(WORKERS)]
     wait_for("the workers to be busy", lambda: messages(broker) < MESSAGES * 0.97)
+
+    def explain() -> str:
+        return "\n".join([ledger.explain(), *(f"-- {worker.pid}: {worker.stderr[-3000:]}" for worker in workers)])
+
     # When: the broker dies under them, and comes back
     for _ in range(KILLS):
         broker.kill()
@@ -58,7 +62,12 @@ def test_broker_killed_five_times_under_bare_workers(
         run = site.run(workers=0)
         # Then: every one of them lives and takes jobs
         assert [worker.stderr[-1500:] for worker in workers if not worker.running] == []
-        wait_for("every worker to work again", lambda: len(working(workers, ledger)) == WORKERS, explain=ledger.explain)
+        wait_for(
+            "every worker to work again",
+            lambda: len(working(workers, ledger)) == WORKERS,
+            explain=explain,
+            deadline_s=12,
+        )
     finished = run.wait()
     assert finished.exit_code == 0, finished.stderr
     assert differences(site.database_url) == []
