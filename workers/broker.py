@@ -24,6 +24,9 @@ log = structlog.get_logger()
 NOT_JSON = (ValueError, RecursionError)
 """What reading bytes as JSON raises: no text, no JSON, too deep."""
 
+NOT_DECODED = (RecursionError, ArithmeticError, AttributeError, LookupError)
+"""What kombu's own types in JSON (dates, decimals, bytes) raise besides."""
+
 
 # Kombu has no types: what is called or extended here is untyped.
 class QoS(redis.QoS):
@@ -70,6 +73,14 @@ class Channel(redis.Channel):
             self._in_poll = None  # type: ignore[assignment]
             self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
 
+    def _receive_one(self, c: Any) -> Any:
+        """Of Celery's own channel (remote control), where kombu lets two kinds of errors pass and not these."""
+        try:
+            return super()._receive_one(c)  # type: ignore[no-untyped-call]
+        except NOT_DECODED as error:
+            self.connection.drop(type(error).__name__)
+            raise Empty from None
+
     def _answered(self) -> None:
         for tell in self.on_answer:
             tell()
@@ -90,7 +101,7 @@ class Transport(redis.Transport):
         try:
             message = json.loads(item)
         except NOT_JSON as error:
-            self._drop(type(error).__name__)
+            self.drop(type(error).__name__)
             return
         self._deliver(message, queue)
 
@@ -98,11 +109,11 @@ class Transport(redis.Transport):
         try:
             found = readable(message, queue, ours=queue in QUEUES)
         except Unreadable as error:
-            self._drop(str(error))
+            self.drop(str(error))
             return
         super()._deliver(found, queue)  # type: ignore[no-untyped-call]
 
-    def _drop(self, reason: str) -> None:
+    def drop(self, reason: str) -> None:
         """Say so for the first, the second, the fourth one, and so on: there may be thousands."""
         self.dropped += 1
         if self.dropped & (self.dropped - 1) == 0:

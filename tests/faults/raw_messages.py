@@ -41,7 +41,10 @@ def garbage(message: dict[str, object]) -> list[bytes]:
     headers, properties = message["headers"], message["properties"]
     assert isinstance(headers, dict)
     assert isinstance(properties, dict)
-    shapes: list[object] = [None, 7, "text", [], [1, 2], {}, {"__type__": "uuid", "__value__": 5}, {"__type__": []}]
+    shapes: list[object] = [None, 7, "text", [], [1, 2], {}, {"__type__": "uuid", "__value__": 5}]
+    shapes += [
+        {"__type__": name, "__value__": {}} for name in ("bytes", "decimal", "datetime", "base64", "no such type")
+    ]
     shapes += [{name: value for name, value in message.items() if name != left} for left in message]
     for part in ("body", "headers", "properties"):
         shapes += [message | {part: other} for other in (None, 0, "", "%", [], {}, {"x": None}, "A" * 200_000)]

@@ -94,6 +94,34 @@ def test_chunks_are_cut_by_bytes(
     attack.record("cut by bytes on both axes, with and without partitions; all rows there")
 
 
+@pytest.mark.attack("D5", "one row in a hundred is wide, and lies out of line")
+def test_few_wide_rows_are_spread_over_the_chunks(app: psycopg.Connection, begin: Begin, attack: Attack) -> None:
+    # Given: 1,000 rows of which ten have 800 kB each: 8 MB out of line, and a heap that would be one chunk
+    app.execute(PLAIN.encode())
+    app.execute("ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
+    app.execute(
+        "INSERT INTO t SELECT gen_random_uuid()::text, g,"
+        " repeat(md5(g::text), CASE g % 100 WHEN 0 THEN 25000 ELSE 2 END) FROM generate_series(1, 1000) AS g"
+    )
+    app.execute("ANALYZE t")
+    # When
+    rebuild = begin(table("t", "id", axis="heap"), chunk_mb=1)
+    rebuild.until(TableState.FIRST_DRAIN)
+    # Then: no copy had much more than it should
+    ranges = app.execute("SELECT lower, upper FROM replank.job WHERE kind = 'copy' AND state = 'done'").fetchall()
+    held = "SELECT coalesce(sum(octet_length(body)), 0)::int FROM t WHERE ctid >= %s::tid AND ctid < %s::tid"
+    sizes = [int(str(one(app, held, _tid(lower), _tid(upper)))) for lower, upper in ranges]
+    assert sum(sizes) > 8 * MB * 0.9
+    assert max(sizes) < 2.5 * MB
+    rebuild.finish()
+    assert differences(app, past("t"), live("t"), {"id"}) == []
+    attack.record("no chunk held more than a few of them; all rows there")
+
+
+def _tid(bound: list[str]) -> str:
+    return f"({bound[0]},{bound[1] if len(bound) > 1 else 0})"
+
+
 @pytest.mark.attack("D5", "a verification in one piece runs out of memory each time")
 def test_a_verification_in_one_piece_is_made_smaller(app: psycopg.Connection, begin: Begin, attack: Attack) -> None:
     # Given: a small table, whose verification is one job, and a server that has memory for 40 of its rows
