@@ -70,21 +70,25 @@ class TableMoment:
     """Whether all its copy jobs (or those of a backfill's round) are in the ledger."""
     rounds: int = 0
     work: Mapping[str, Work] = field(default_factory=dict)
+    weight: float = 1.0
+    """As how many ordinary rows one of its rows counts, where most of it lies out of line; `rows` are such rows."""
 
     def of(self, kind: str) -> Work:
         return self.work.get(kind, NOTHING)
 
     def rows_of_one(self, kind: str) -> int:
         """Over how many rows a job goes that has no range: an index is built on one partition."""
-        return self.rows // self.heaps if kind in ("index", "validate") else self.rows
+        rows = round(self.rows / self.weight)
+        return rows // self.heaps if kind in ("index", "validate") else rows
 
     def to_json(self) -> list[Any]:
         counts = [self.rows, self.heaps, self.indexes, self.keys, int(self.cut), self.rounds]
-        return [self.set_no, self.state, self.method, *counts, {k: w.to_json() for k, w in self.work.items()}]
+        work = {k: w.to_json() for k, w in self.work.items()}
+        return [self.set_no, self.state, self.method, *counts, work, round(self.weight, 2)]
 
     @classmethod
     def from_json(cls, document: list[Any]) -> TableMoment:
-        set_no, state, method, rows, heaps, indexes, keys, cut, rounds, work = document
+        set_no, state, method, rows, heaps, indexes, keys, cut, rounds, work, *weight = document
         return cls(
             set_no=set_no,
             state=state,
@@ -96,6 +100,7 @@ class TableMoment:
             cut=bool(cut),
             rounds=rounds,
             work={kind: Work.from_json(found) for kind, found in work.items()},
+            weight=weight[0] if weight else 1.0,
         )
 
 

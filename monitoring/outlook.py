@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitoring.moment import CacheMoment, Moment, ScriptsMoment, TableMoment, Work
@@ -19,6 +20,11 @@ DATA_PHASE = 3
 UNFINISHED = ("waiting", "failed")
 FEW_JOBS = 8
 LONGEST_IDLE_S = 1.0
+OF_ROWS = ("copy", "verify", "backfill")
+BLOCK_BYTES = 8_192
+ORDINARY_ROW_BYTES = 200
+WIDE_ROW_BYTES = 4_000
+"""Half a block: such rows have most of what they hold out of line (TOAST)."""
 
 _Of = tuple[int | None, int | None, str]
 
@@ -130,11 +136,14 @@ def _table(table: RunTable, done: dict[_Of, Work], *, indexes: int, keys: int) -
     if table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING) and copied.done:
         # Counted, where it was estimated before.
         rows = max(copied.rows_now, 1)
+    weight = weight_of(table.all_blocks, rows)
+    mine = {kind: _weighted(work, weight) if kind in OF_ROWS else work for kind, work in mine.items()}
     return TableMoment(
         set_no=table.set_no,
         state=str(table.state),
         method=table.spec.method,
-        rows=rows,
+        rows=round(rows * weight),
+        weight=weight,
         heaps=max(len(table.spec.next_heaps), 1),
         indexes=indexes,
         keys=keys,
@@ -142,6 +151,16 @@ def _table(table: RunTable, done: dict[_Of, Work], *, indexes: int, keys: int) -
         rounds=table.rounds,
         work=mine,
     )
+
+
+def weight_of(all_blocks: int, rows: int) -> float:
+    """As how many ordinary rows one counts: 1, but where rows are so wide that their bytes are most of the work."""
+    each = all_blocks * BLOCK_BYTES / rows
+    return each / ORDINARY_ROW_BYTES if each > WIDE_ROW_BYTES else 1.0
+
+
+def _weighted(work: Work, weight: float) -> Work:
+    return replace(work, rows=round(work.rows * weight), rows_now=round(work.rows_now * weight))
 
 
 def _indexes(connection: Connection, run_id: int, found: Sequence[RunTable]) -> dict[int, int]:

@@ -12,14 +12,17 @@ FIRST = {
     "data error": "correct the row in the live table",
     "timeout": "find what was slow (`replank explain{job}`)",
     "out of memory": "let the server have more memory",
-    "worker lost": "read the workers' logs: it may have killed them",
+    "worker lost": "read the log of the worker that it names, and the kernel's on that machine (`dmesg -T`): "
+    "it may have been killed for its memory",
+    "server process lost": "read PostgreSQL's log and the kernel's on the server (`dmesg -T`): it may have been killed "
+    "for its memory; give it more, or lower work_mem",
     "disk full": "make room",
     "no privilege": "grant the role what it lacks",
     "lock timeout": "see who holds the table (pg_stat_activity)",
 }
 """What comes before the job is tried again: otherwise it fails again."""
 
-SMALLER_HELPS = frozenset({"timeout", "out of memory"})
+SMALLER_HELPS = frozenset({"timeout", "out of memory", "worker lost", "server process lost"})
 
 WITHOUT_RETRY = {
     "table is gone": "`replank rollback`, correct the plan, and run again",

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from psycopg import sql
 
+from producer.chunker import LARGEST_CHUNK_BLOCKS, rows_per_chunk
 from producer.turn import Turn
 from replank.chunk import Axis
 from replank.errors import NeedsPerson
@@ -13,7 +14,7 @@ from replank.states import JobKind, TableState
 from replank.table_spec import TableSpec
 from sql import backfilling
 from sql.connection import Connection, apply_settings, row, run, value
-from sql.copying import chunks_between, next_bounds
+from sql.copying import chunks_between, heap_extent, next_bounds
 from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.indexes import planned_indexes
 from sql.ledger import job_looks, job_queue, tables
@@ -58,6 +59,7 @@ class Backfilling(Turn):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
                 tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)
                 return True
+            tables.set_heap_extent(self.connection, table.spec, heap_extent(self.connection, table.spec))
             tables.restart_copy(self.connection, table.spec)
             tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
         return True
@@ -67,7 +69,8 @@ class Backfilling(Turn):
         if table.cutting_finished:
             return False
         pace = job_looks.pace(self.connection, table.spec, JobKind.BACKFILL)
-        keys = next_keys(seconds=pace["seconds"], keys=pace["keys"])
+        most = rows_per_chunk(table, LARGEST_CHUNK_BLOCKS)
+        keys = next_keys(seconds=pace["seconds"], keys=pace["keys"], most=most)
         quiet = is_quiet(self.connection, table.spec)
         with self.connection.transaction():
             bounds = next_bounds(
@@ -209,9 +212,9 @@ def quoted_name(connection: Connection, spec: TableSpec) -> str:
     return str(value(connection, sql.SQL("SELECT format('%I.%I', {}::text, {}::text)").format(spec.schema, spec.name)))
 
 
-def next_keys(*, seconds: float | None, keys: float | None) -> int:
-    """Keys per chunk after such a pace: towards the wanted seconds, at most doubled at once."""
+def next_keys(*, seconds: float | None, keys: float | None, most: int = MOST_KEYS) -> int:
+    """Keys per chunk after such a pace: towards the wanted seconds, at most doubled at once, never more than `most`."""
     if not seconds or not keys:
-        return FIRST_KEYS
+        return min(FIRST_KEYS, most)
     factor = min(max(WANTED_S / seconds, 0.25), 2.0)
-    return int(min(max(keys * factor, FEWEST_KEYS), MOST_KEYS))
+    return int(min(max(keys * factor, FEWEST_KEYS), MOST_KEYS, most))

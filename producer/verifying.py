@@ -27,7 +27,7 @@ LATER_S = 0.1
 VERIFY_CHUNK_FACTOR = 2
 """Verifying a block takes a third of the time of copying it: larger chunks keep jobs as long."""
 
-WHOLE_HEAP_BLOCKS = 4_294_967_295
+WHOLE_HEAP = HeapExtent(filenode=0, blocks=4_294_967_295, all_blocks=4_294_967_295)
 """More blocks than a PostgreSQL table can have: one range over everything."""
 
 
@@ -43,7 +43,7 @@ class Verifying(Turn):
         # Before the snapshot: whatever touches capture from here on is noticed, and what came before is compared.
         standing = self._stand_up(table)
         extent = heap_extent(self.connection, table.spec)
-        small = extent.blocks <= self._size(extent)
+        small = extent.all_blocks <= self._wanted(extent) and not table.in_chunks
         if not small and not self.snapshots.may_export():
             if table.state is not TableState.READY:
                 tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
@@ -56,12 +56,12 @@ class Verifying(Turn):
                 self.connection, table.spec, generation=generation, standing=standing, started_at=started_at
             )
             if snapshot is None:
-                self._add(table, generation, "live", None, WHOLE_HEAP_BLOCKS, WHOLE_HEAP_BLOCKS, None)
+                self._add(table, generation, "live", None, WHOLE_HEAP, None)
             else:
                 # Measured after the snapshot was taken: no row that it sees lies beyond.
                 live, built = heap_extent(self.connection, table.spec), self._next_extent(table)
-                self._add(table, generation, "live", snapshot, live.blocks, self._size(live), live.filenode)
-                self._add(table, generation, "next", snapshot, built.blocks, self._size(built), None)
+                self._add(table, generation, "live", snapshot, live, live.filenode)
+                self._add(table, generation, "next", snapshot, built, None)
             if table.state is not TableState.READY:
                 self._add_vacuum(table, generation)
                 tables.move_table(self.connection, table.spec, TableState.VERIFYING)
@@ -82,18 +82,21 @@ class Verifying(Turn):
         generation: int,
         side: str,
         snapshot: str | None,
-        blocks: int,
-        size: int,
+        extent: HeapExtent,
         filenode: int | None,
     ) -> None:
+        wanted = extent.blocks if snapshot is None else self._wanted(extent, in_chunks=table.in_chunks)
+        cut = chunker.cut_of(extent, wanted, rows=table.rows_estimate)
         job_queue.add_heap_jobs(
             self.connection,
             table.spec,
             JobKind.VERIFY,
             step=self.step,
             generation=generation,
-            heap_blocks=blocks,
-            chunk_blocks=size,
+            heap_blocks=extent.blocks,
+            chunk_blocks=cut.blocks,
+            parts=cut.parts,
+            places=cut.places,
             detail={"side": side, "snapshot": snapshot, "filenode": filenode, "space": str(table.space)},
         )
 
@@ -102,8 +105,10 @@ class Verifying(Turn):
             self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}]
         )
 
-    def _size(self, extent: HeapExtent) -> int:
-        return chunker.blocks_of_each(extent, self.options.chunk_mb, factor=VERIFY_CHUNK_FACTOR)
+    def _wanted(self, extent: HeapExtent, *, in_chunks: bool = False) -> int:
+        """Blocks per chunk, TOAST counted. What was too much in one piece is cut, however small it is."""
+        wanted = VERIFY_CHUNK_FACTOR * chunker.chunk_blocks(extent.all_blocks, self.options.chunk_mb)
+        return max(1, min(wanted, extent.all_blocks // chunker.CHUNKS_PER_TABLE)) if in_chunks else wanted
 
     def _next_extent(self, table: RunTable) -> HeapExtent:
         name = next_table(table.spec).as_string(self.connection)
@@ -118,6 +123,8 @@ class Verifying(Turn):
         self.snapshots.release(table.table_no)
         sides = self.sides(table, table.generation)
         with self.connection.transaction():
+            if sides.too_large:
+                tables.verify_in_chunks(self.connection, table.spec)
             if sides.stale:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)

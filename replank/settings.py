@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=270_000, ge=1, description="how long one statement of a job may take")
     lock_timeout_ms: int = Field(default=5_000, ge=1, description="how long a job waits for one lock")
     soft_shutdown_s: float = Field(default=30.0, ge=0, description="how long a stopped worker's present jobs may take")
+    deaf_after_s: float = Field(default=30.0, gt=0, description="an idle worker without an answer of the broker ends")
     heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs the operator")
 

@@ -173,7 +173,7 @@ class HeapExtent:
     """A table's files. `filenode` names its file, or is a fingerprint of its partitions' files.
 
     A chunk of blocks means these blocks of every partition, so `blocks` are those of the longest;
-    `all_blocks` is the size of all together.
+    `all_blocks` is the size of all together, with what lies out of line (TOAST): most of a table may be there.
     """
 
     filenode: int

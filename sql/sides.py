@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+TOO_LARGE = "too_large"
+"""In the result of a verification in one piece that could not be done in one piece: why."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
@@ -19,17 +22,19 @@ class Sides:
     """Live rows that are not in next, because they are in quarantine; `rows_live` counts them too."""
     hash_live: int = 0
     hash_next: int = 0
+    too_large: bool = False
+    """The table was one job, and that was too much: it is compared in chunks."""
 
 
 def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
-    """Add the jobs' sums for each side. Stale: a snapshot was lost, or a TRUNCATE waits in the log."""
+    """Add the jobs' sums for each side. Stale: a snapshot was lost, a job too large, or a TRUNCATE waits in the log."""
     rows = {"live": 0, "next": 0}
     totals = {"live": 0, "next": 0}
     aside = {"live": (0, 0), "next": (0, 0)}
     stale = not results
     for result in results:
         document = result["result"]
-        if "snapshot_lost" in document:
+        if "snapshot_lost" in document or TOO_LARGE in document:
             stale = True
             continue
         for side in ("live", "next"):
@@ -49,4 +54,5 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
         rows_aside=aside["live"][0],
         hash_live=totals["live"],
         hash_next=totals["next"],
+        too_large=any(TOO_LARGE in result["result"] for result in results),
     )

@@ -26,6 +26,17 @@ MOST_OF_A_BLOCK = 10_000
 """More than one block has rows, in as many partitions as anybody has."""
 
 
+WHOLE: Mapping[JobKind, str] = {
+    JobKind.DRAIN: "a drain is at one snapshot",
+    JobKind.REPAIR: "a repair compares both sides at one snapshot",
+    JobKind.INDEX: "PostgreSQL builds an index in one piece: more index_memory_mb in the plan, or fewer workers, helps",
+    JobKind.VACUUM: "PostgreSQL vacuums a table in one piece",
+    JobKind.VALIDATE: "PostgreSQL validates a constraint in one piece",
+    JobKind.CACHE: "a cache's parts are cut by its plan (chunk_by)",
+}
+"""Why jobs of a kind cannot be made smaller."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Halves:
     """Two chunks that are the whole of the one; or none, because it holds `rows` (0 or 1) rows."""
@@ -37,10 +48,13 @@ class Halves:
 
 
 def may_split(kind: JobKind, chunk: Chunk | None, detail: Mapping[str, Any]) -> bool:
-    """Chunks of rows. A small table's verification has one snapshot for both sides: its halves would have two."""
-    if kind is JobKind.VERIFY and detail.get("snapshot") is None:
-        return False
-    return kind in SPLITTING_KINDS and chunk is not None
+    """Chunks of rows. A small table's verification has a snapshot of its own for both sides: its halves would not."""
+    return kind in SPLITTING_KINDS and chunk is not None and not in_one_piece(kind, detail)
+
+
+def in_one_piece(kind: JobKind, detail: Mapping[str, Any]) -> bool:
+    """A verification that is done again in chunks, at a snapshot that they share, where it is too much."""
+    return kind is JobKind.VERIFY and detail.get("snapshot") is None
 
 
 def halve(connection: Connection, spec: TableSpec, chunk: Chunk, side: Side = "live") -> Halves:

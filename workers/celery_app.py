@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,7 @@ from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
 from workers.executor import Executor
+from workers.losing import Ending
 from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
 
@@ -26,6 +28,11 @@ log = structlog.get_logger()
 LOST = "lost"
 
 CANCEL_S = 2.0
+
+PATIENCE_S = 120.0
+"""How long a child waits for a server that crashed: only it knows whether its own job was to blame."""
+
+ASK_AGAIN_S = 0.2
 
 SESSION = {"synchronous_commit": "off"}
 """No commit of a worker waits for the disk: a crash loses lease, data and "done" together or not at all."""
@@ -37,6 +44,7 @@ class Child:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._executor: Executor | None = None
+        self._ending: Ending | None = None
         self._tracing: Tracing | None = None
 
     def executor(self) -> Executor:
@@ -44,8 +52,10 @@ class Child:
             # Not before the fork: what sends spans is a thread.
             self._tracing = self._tracing or tracing_from(os.environ)
             name = worker_name(os.getpid())
+            connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
+            self._ending = Ending(connection)
             self._executor = Executor(
-                connection=connect(self._settings.database(), name=f"worker {name}", settings=SESSION),
+                connection=connection,
                 worker=name,
                 settings=self._settings,
                 random_source=random.Random(),
@@ -53,15 +63,21 @@ class Child:
             )
         return self._executor
 
-    def settle(self, job_id: int, error: BaseException) -> str:
+    def settle(self, job_id: int, error: BaseException, *, patience_s: float) -> str:
         """A delivery ended early: a new session reads in the ledger what became of it. "lost" where nobody knows."""
         log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
-        try:
-            return str(self.executor().settle(job_id, error) or LOST)
-        except (psycopg.Error, ReplankError) as later:
-            # The ledger was not told, so the sweeper sends the job again.
-            log.info("the ledger does not answer", job=job_id, reason=str(later).strip())
-            return LOST
+        job = None if self._executor is None else self._executor.claimed.get(job_id)
+        ended_by = "" if self._ending is None else self._ending.sqlstate
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                return str(self.executor().settle(job_id, error, job=job, ended_by=ended_by) or LOST)
+            except (psycopg.Error, ReplankError) as later:
+                if time.monotonic() > deadline:
+                    # The ledger was not told, so the sweeper sends the job again.
+                    log.info("the ledger does not answer", job=job_id, reason=str(later).strip())
+                    return LOST
+            time.sleep(ASK_AGAIN_S)
 
     def interrupt(self) -> None:
         """End what this child does on the server, and its session."""
@@ -91,11 +107,11 @@ def build_app(settings: Settings, *, database: str) -> Celery:
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
                 return f"{outcome}: {executor.words['last']}" if executor.words else str(outcome)
         except (psycopg.Error, ReplankError) as error:
-            return child.settle(job_id, error)
+            return child.settle(job_id, error, patience_s=PATIENCE_S)
         except SystemExit as stopped:
             # This worker is being stopped in the middle of a job: it says so itself, and that costs no attempt.
             child.interrupt()
-            child.settle(job_id, stopped)
+            child.settle(job_id, stopped, patience_s=0.0)
             raise
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

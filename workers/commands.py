@@ -13,15 +13,17 @@ from typing import Annotated, Any
 
 import structlog
 import typer
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, worker_ready
 
 from monitoring.tracing import traces_wanted
 from replank.errors import WrongUse
-from replank.messages import QUEUES
+from replank.messages import QUEUE_OF, QUEUES
 from replank.settings import load_settings
 from sql.identity import identity_when_up
+from workers import broker
 from workers.celery_app import build_app
-from workers.soft_stop import wait_for_jobs
+from workers.deaf import Hearing
+from workers.soft_stop import wait_for_jobs, worker_name
 from workers.window_autoscaler import WindowAutoscaler
 
 log = structlog.get_logger()
@@ -55,6 +57,13 @@ def worker(
     app = build_app(settings, database=identity_when_up(settings.database()))
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
+    hearing = Hearing(
+        settings.database(),
+        kinds=[kind for kind, queue in QUEUE_OF.items() if queue in queues.split(",")],
+        children=lambda: [worker_name(pid) for pid in running.pool.info["processes"]],
+        patience_s=settings.deaf_after_s,
+    )
+    broker.use_in_this_process(hearing.heard)
     chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
@@ -69,6 +78,8 @@ def worker(
         without_mingle=True,
     )
     running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
+    # Not before it is connected: only then it asks.
+    worker_ready.connect(hearing.watch, weak=False)
     running.start()
     raise typer.Exit(running.exitcode or 0)
 

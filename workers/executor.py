@@ -19,11 +19,13 @@ from sql.connection import Connection
 from sql.foreign_code import refuse_foreign_code
 from sql.ledger import caches, jobs, runs, tables
 from sql.ledger.jobs import Failure, Job
-from sql.splitting import may_split
+from sql.ledger.losses import SERVER_PROCESS_LOST
+from sql.splitting import in_one_piece, may_split
 from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
-from workers.smaller import Smaller, split
+from workers.losing import failure_of, remember_lease, stop_repeating
+from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Done, Limits, perform
 
 log = structlog.get_logger()
@@ -55,6 +57,8 @@ class Executor:
     tracing: Tracing = field(default_factory=NoTracing)
     _limits: dict[int, Limits] = field(default_factory=dict)
     """By run: its plan does not change."""
+    claimed: dict[int, Job] = field(default_factory=dict)
+    """The last claim, by its id: what is known of it where the session is lost."""
     words: dict[str, str] = field(default_factory=dict)
     """`last`: what became of the last delivery, as monitors show it. No values of rows: it travels over the broker."""
 
@@ -73,6 +77,8 @@ class Executor:
         if job is None:
             self.words["last"] = "nothing to do: done already, in other hands, or the run rests"
             return Outcome.NOTHING
+        self.claimed.clear()
+        self.claimed[job_id] = job
         with self.tracing.job(self.connection, job) as note:
             outcome = self._carry_out(job)
             note(str(outcome))
@@ -81,6 +87,9 @@ class Executor:
     def _carry_out(self, job: Job) -> Outcome:
         bound = log.bind(run=job.run_id, job=job.job_id, kind=str(job.kind), attempt=job.attempt)
         try:
+            stopped = stop_repeating(self.connection, job, self._limits_of(job.run_id))
+            if stopped is not None:
+                return self._instead(job, stopped)
             done = self._perform(job)
         except LeaseLost as error:
             bound.info("lease lost", reason=str(error))
@@ -94,21 +103,38 @@ class Executor:
         self.words["last"] = f"{done.rows:,} rows, attempt {job.attempt}"
         return Outcome.DONE
 
+    def _instead(self, job: Job, came_to: Smaller) -> Outcome:
+        """What became of a job that was not done again, because sessions or workers were lost at it."""
+        self.words["last"] = f"attempt {job.attempt}: not repeated, {came_to}"
+        if came_to in (Smaller.SPLIT, Smaller.IN_CHUNKS):
+            return Outcome.SPLIT
+        if came_to is Smaller.ONE_ROW:
+            return Outcome.FAILED
+        missed = Failure(error_class="not yet", sqlstate="", message="its range could not be halved now")
+        jobs.give_back(self.connection, job, missed, delay_s=delay_s(job.counted, self.random_source))
+        return Outcome.AGAIN
+
     def settle(
-        self, job_id: int, error: BaseException, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        job_id: int,
+        error: BaseException,
+        *,
+        job: Job | None = None,
+        ended_by: str = "",
+        sleep: Callable[[float], None] = time.sleep,
     ) -> Outcome | None:
         """What became of a job whose delivery ended with a lost session: this one is a new one of the same worker.
 
         A COMMIT whose reply was lost may have happened: the ledger knows, once the old session has ended. None where
-        that still lives, or another worker has the job: then the sweeper sees to it.
+        that still lives, or another worker has the job: then the sweeper sees to it. `job` is what was claimed,
+        `ended_by` the SQLSTATE with which the server ended the session.
         """
-        if isinstance(error, SystemExit):
-            failure, costs = Failure(error_class="shutdown", sqlstate="", message="the worker was stopped"), False
-        else:
-            verdict = judge(error) if isinstance(error, Exception) else None
-            if verdict is None:
-                return None
-            failure, costs = verdict.failure, not verdict.stopped
+        why = failure_of(self.connection, job_id, error, job=job, ended_by=ended_by)
+        if why is None:
+            return None
+        failure, costs = why
+        if job is not None and failure.error_class == SERVER_PROCESS_LOST:
+            remember_lease(self.connection, job, worker=self.worker)
         for _ in range(LOOKS):
             found = jobs.settle_lost(
                 self.connection,
@@ -155,11 +181,14 @@ class Executor:
         if verdict.rewritten:
             table = tables.read_table(self.connection, job.run_id, job.table_no)
             tables.mark_rewritten(self.connection, table.spec)
+        whole = verdict.smaller and in_one_piece(job.kind, job.detail)
         smaller = verdict.smaller and may_split(job.kind, job.chunk, job.detail)
-        tries = TRIES_WHOLE if smaller else self.settings.job_attempts
+        tries = TRIES_WHOLE if smaller or whole else self.settings.job_attempts
         if verdict.again and (verdict.stopped or job.counted < tries):
             return self._again(job, verdict)
         row_key = None
+        if whole:
+            return self._leave_to_chunks(job, failure)
         if smaller:
             try:
                 came_to, row_key = split(self.connection, job, failure, self._limits_of(job.run_id))
@@ -179,6 +208,13 @@ class Executor:
         jobs.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
         bound.error("job needs a person", error_class=failure.error_class)
         return Outcome.FAILED
+
+    def _leave_to_chunks(self, job: Job, failure: Failure) -> Outcome:
+        try:
+            leave_to_chunks(self.connection, job, failure, self._limits_of(job.run_id))
+        except LeaseLost:
+            return Outcome.NOTHING
+        return Outcome.SPLIT
 
     def _again(self, job: Job, verdict: Verdict) -> Outcome:
         wait = delay_s(job.counted, self.random_source)

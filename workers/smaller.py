@@ -7,10 +7,12 @@ from enum import StrEnum
 import psycopg
 import structlog
 
+from replank.errors import LeaseLost
 from replank.states import JobState
 from sql.connection import Connection
 from sql.ledger import jobs, tables
 from sql.ledger.jobs import Failure, Job
+from sql.sides import TOO_LARGE
 from sql.splitting import halve
 from workers.work import Limits, fenced
 
@@ -24,6 +26,16 @@ class Smaller(StrEnum):
     ONE_ROW = "one row"
     EMPTY = "empty"
     MISSED = "missed"
+    IN_CHUNKS = "in chunks"
+
+
+def leave_to_chunks(connection: Connection, job: Job, failure: Failure, limits: Limits) -> Smaller:
+    """A verification in one piece was too much: the job ends with that word, and its barrier has it done in chunks."""
+    with fenced(connection, job, limits):
+        if not jobs.finish(connection, job, rows_done=0, result={TOO_LARGE: failure.message}):
+            raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
+    log.info("verified in chunks instead", run=job.run_id, job=job.job_id, reason=failure.message)
+    return Smaller.IN_CHUNKS
 
 
 def split(connection: Connection, job: Job, failure: Failure, limits: Limits) -> tuple[Smaller, dict[str, str] | None]:

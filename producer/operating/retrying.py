@@ -16,7 +16,7 @@ from sql.connection import Connection
 from sql.ledger import failed, job_queue, jobs, restraints, runs, tables
 from sql.ledger.failed import JobStory
 from sql.ledger.runs import Run
-from sql.splitting import halve, may_split
+from sql.splitting import WHOLE, halve, in_one_piece, may_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +114,22 @@ def _free(connection: Connection, run: Run, which: Selection, found: Sequence[Jo
 
 
 def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> str:
-    """Each chunk's halves wait in its place; what has no halves waits whole."""
+    """Each chunk's halves wait in its place; what has no halves waits whole, and the answer says why."""
     specs = {t.table_no: t.spec for t in tables.read_tables(connection, run.run_id)}
     halves, whole = 0, []
+    in_chunks = {job.table_no for job in found if job.table_no is not None and in_one_piece(job.kind, job.detail)}
+    for table_no in in_chunks:
+        # Its barrier finds no result, and has the table compared anew: in chunks.
+        tables.verify_in_chunks(connection, specs[table_no])
+        job_queue.cancel(connection, specs[table_no])
     for job in found:
+        if job.table_no in in_chunks:
+            continue
         cut = None
         if may_split(job.kind, job.chunk, job.detail) and job.chunk is not None and job.table_no is not None:
             cut = halve(connection, specs[job.table_no], job.chunk, job.detail.get("side", "live"))
         if cut is None or not cut.chunks:
-            whole.append(job.job_id)
+            whole.append(job)
             continue
         halves += len(
             jobs.split(
@@ -134,8 +141,16 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
                 halves=cut.chunks,
             )
         )
-    again = failed.retry(connection, run.run_id, whole)
-    return f"{halves} halves wait" + (f", and {again} jobs whole that have no halves" if again else "")
+    failed.retry(connection, run.run_id, [job.job_id for job in whole])
+    said = [f"{halves} halves wait"]
+    said += [f"{len(in_chunks)} tables are verified again in chunks"] if in_chunks else []
+    said += [f"{len(whole)} jobs wait whole, because they have no halves: {_why_whole(whole)}"] if whole else []
+    return "; ".join(said)
+
+
+def _why_whole(whole: Sequence[JobStory]) -> str:
+    reasons = {WHOLE.get(job.kind, "a single row is left of the range") for job in whole}
+    return "; ".join(sorted(reasons))
 
 
 def _drain_corrected(connection: Connection, run: Run, found: Sequence[JobStory]) -> tuple[list[JobStory], int]:

@@ -82,10 +82,12 @@ CREATE TABLE replank.run_table (
     rewritten        boolean NOT NULL DEFAULT false,
     filenode         bigint,
     heap_blocks      bigint,
+    all_blocks       bigint,  -- of all its partitions, with their TOAST
     cut_to           jsonb,
     cutting_finished boolean NOT NULL DEFAULT false,
     rows_estimate    bigint NOT NULL DEFAULT 0,
     rounds           integer NOT NULL DEFAULT 0,
+    in_chunks        boolean NOT NULL DEFAULT false,  -- its verification in one piece was too much once
     space            text NOT NULL DEFAULT 'spellings' CHECK (space IN ('spellings', 'values')),
     attempts         integer NOT NULL DEFAULT 0,
     not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -78,6 +78,13 @@ def leased_by(connection: Connection, workers: Sequence[str]) -> int:
     return 0 if found is None else int(found["n"])
 
 
+def unclaimed(connection: Connection, kinds: Sequence[JobKind], *, older_than_s: float, younger_than_s: float) -> int:
+    """Jobs of any run, sent more than `older_than_s` and less than `younger_than_s` ago, that no worker has claimed."""
+    named = {"kinds": [str(kind) for kind in kinds], "older_than_s": older_than_s, "younger_than_s": younger_than_s}
+    found = row(connection, query("jobs.unclaimed"), named)
+    return 0 if found is None else int(found["n"])
+
+
 def drained_lately(connection: Connection, table: TableSpec, *, seconds: float) -> bool:
     """Whether the table was drained within the last seconds."""
     named = {"run_id": table.run_id, "table_no": table.table_no, "seconds": seconds}

@@ -15,6 +15,9 @@ from sql.connection import Connection, rows
 from sql.ledger.jobs import bounds_json, chunk_of
 from sql.named import query
 
+AFTER_CRASH_S = 5.0
+"""How long the workers have to say what became of their jobs, before those of workers that are gone are taken back."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sendable:
@@ -58,15 +61,22 @@ def add_heap_jobs(
     generation: int,
     heap_blocks: int,
     chunk_blocks: int,
+    parts: int = 1,
+    places: int = 1,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement."""
+    """Cut `[0, heap_blocks)` into jobs of `chunk_blocks`, in one statement.
+
+    Where a single block is too much, `chunk_blocks` is 1, and each block is `parts` jobs of `places` rows' places.
+    """
     connection.execute(
         query("jobs.add_heap_jobs"),
         {
             **_of(table, kind, step, generation),
             "heap_blocks": heap_blocks,
             "chunk_blocks": chunk_blocks,
+            "parts": parts,
+            "places": places,
             "detail": Jsonb(dict(detail or {})),
         },
     )
@@ -113,7 +123,7 @@ def unsend(connection: Connection, job_ids: Sequence[int]) -> None:
 
 def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """Leased jobs whose backend is gone wait again: `job_id`, `worker`, `attempt`. Those of a panic cost no attempt."""
-    named = {"run_id": run_id, "sources": sources(JobState.WAITING)}
+    named = {"run_id": run_id, "sources": sources(JobState.WAITING), "after_crash_s": AFTER_CRASH_S}
     return rows(connection, query("jobs.take_back_orphans"), named)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import sql
@@ -35,6 +36,9 @@ class Job:
     cache_no: int | None = None
     """The cache that the job works for, where it works for none of the tables."""
     step: str = ""
+    started_at: datetime | None = None
+    parent: int | None = None
+    """The job whose range this one has a part of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
         chunk=chunk_of(found),
         detail=found["detail"],
         step=found["step"],
+        started_at=found["started_at"],
+        parent=found["parent"],
     )
 
 

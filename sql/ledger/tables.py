@@ -15,6 +15,7 @@ from replank.states import TableState, sources
 from replank.table_spec import TableSpec
 from sql.connection import Connection, row, rows
 from sql.conversion import Space
+from sql.copying import HeapExtent
 from sql.named import query
 
 
@@ -33,10 +34,12 @@ class RunTable:
     rewritten: bool
     filenode: int
     heap_blocks: int
+    all_blocks: int
     cut_to: Bound | None
     cutting_finished: bool
     rows_estimate: int
     rounds: int
+    in_chunks: bool
     space: Space
     attempts: int
     not_before: datetime
@@ -93,6 +96,7 @@ def _run_table(found: dict[str, Any]) -> RunTable:
             "cut_to": cut_to,
             "filenode": int(found["filenode"] or 0),
             "heap_blocks": int(found["heap_blocks"] or 0),
+            "all_blocks": int(found["all_blocks"] or 0),
         }
     )
 
@@ -192,10 +196,9 @@ def mark_rewritten(connection: Connection, table: TableSpec) -> None:
     connection.execute(query("ledger.mark_rewritten"), _id(table))
 
 
-def set_heap_extent(connection: Connection, table: TableSpec, *, filenode: int, heap_blocks: int) -> None:
-    connection.execute(
-        query("ledger.set_heap_extent"), {**_id(table), "filenode": filenode, "heap_blocks": heap_blocks}
-    )
+def set_heap_extent(connection: Connection, table: TableSpec, extent: HeapExtent) -> None:
+    named = {"filenode": extent.filenode, "heap_blocks": extent.blocks, "all_blocks": extent.all_blocks}
+    connection.execute(query("ledger.set_heap_extent"), {**_id(table), **named})
 
 
 def restart_copy(connection: Connection, table: TableSpec) -> None:
@@ -215,6 +218,11 @@ def set_cut(connection: Connection, table: TableSpec, *, cut_to: Bound | None, f
 def compare_values(connection: Connection, table: TableSpec) -> None:
     """From now on this table is verified by its values: some of its texts are no canonical spellings."""
     connection.execute(query("ledger.compare_values"), _id(table))
+
+
+def verify_in_chunks(connection: Connection, table: TableSpec) -> None:
+    """From now on it is cut, however small it is: its verification in one piece was too much for one job."""
+    connection.execute(query("ledger.verify_in_chunks"), _id(table))
 
 
 def next_round(connection: Connection, table: TableSpec) -> int:

@@ -265,15 +265,16 @@ SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) IS NOT N
 -- invalid_indexes: leftovers of failed CREATE INDEX CONCURRENTLY
 SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = %(oid)s::oid AND NOT indisvalid;
 
--- filenode: the table's file, or a fingerprint of its partitions' files; blocks of the longest of them, and of all together
+-- filenode: the table's file, or a fingerprint of its partitions' files; blocks of the longest of them, and of all together with their TOAST
 WITH RECURSIVE tree (oid, relkind) AS (
   SELECT c.oid, c.relkind FROM pg_class c WHERE c.oid = %(oid)s::oid
   UNION ALL
   SELECT c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid WHERE t.relkind = 'p'),
 heap AS (
-  SELECT oid, pg_relation_filenode(oid) AS filenode, pg_relation_size(oid) / current_setting('block_size')::int AS blocks
-    FROM tree WHERE relkind <> 'p')
+  SELECT t.oid, pg_relation_filenode(t.oid) AS filenode, pg_relation_size(t.oid) / current_setting('block_size')::int AS blocks,
+         CASE WHEN c.reltoastrelid <> 0 THEN pg_relation_size(c.reltoastrelid) / current_setting('block_size')::int ELSE 0 END AS toast_blocks
+    FROM tree t JOIN pg_class c USING (oid) WHERE t.relkind <> 'p')
 SELECT coalesce((SELECT CASE count(*) WHEN 1 THEN min(filenode)::bigint
                              ELSE hashtextextended(string_agg(filenode::text, ',' ORDER BY oid), 0) END FROM heap), 0) AS filenode,
        CASE WHEN EXISTS (SELECT FROM tree) THEN coalesce((SELECT max(blocks) FROM heap), 0) END AS heap_blocks,
-       coalesce((SELECT sum(blocks) FROM heap), 0)::bigint AS all_blocks;
+       coalesce((SELECT sum(blocks + toast_blocks) FROM heap), 0)::bigint AS all_blocks;

@@ -4,11 +4,14 @@ SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, j ->> 'axis
        coalesce(j -> 'detail', '{}')
   FROM jsonb_array_elements(%(jobs)s) AS j;
 
--- add_heap_jobs: cut blocks [0, heap_blocks) into ranges, at least one
+-- add_heap_jobs: cut blocks [0, heap_blocks) into ranges, at least one; or each block into parts of so many places, the last one open at its end
 INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, detail)
-SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap', jsonb_build_array(b::text),
-       jsonb_build_array(least(b + %(chunk_blocks)s, greatest(%(heap_blocks)s, 1))::text), %(detail)s
-  FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b;
+SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap',
+       CASE WHEN p = 0 THEN jsonb_build_array(b::text) ELSE jsonb_build_array(b::text, (p * %(places)s + 1)::text) END,
+       CASE WHEN p < %(parts)s - 1 THEN jsonb_build_array(b::text, ((p + 1) * %(places)s + 1)::text)
+            ELSE jsonb_build_array(least(b + %(chunk_blocks)s, greatest(%(heap_blocks)s, 1))::text) END, %(detail)s
+  FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b, generate_series(0, %(parts)s - 1) AS p
+ ORDER BY b, p;
 
 -- unfinished_copies: copy jobs that may still write
 SELECT job_id FROM replank.job
@@ -150,13 +153,17 @@ SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nul
   FROM parent p, jsonb_array_elements(%(halves)s) WITH ORDINALITY AS h (j, n) ORDER BY h.n
 RETURNING job_id;
 
--- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt
+-- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt. Just after a crash of the server their workers speak first: they know which job it was
 WITH panic AS (SELECT since, by_whom FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
+server AS MATERIALIZED (
+  SELECT pg_stat_get_bgwriter_stat_reset_time() AS crashed_at, pg_postmaster_start_time() AS began_at,
+         greatest(pg_stat_get_bgwriter_stat_reset_time(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())) AS quiet_from),
 orphan AS (
-  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM replank.job o
+  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+     AND (o.started_at NOT BETWEEN s.began_at AND s.crashed_at OR s.quiet_from < clock_timestamp() - %(after_crash_s)s * interval '1 second')
      FOR UPDATE OF o SKIP LOCKED),
 taken AS (
   UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, sqlstate = NULL,
@@ -203,6 +210,11 @@ UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
 
 -- leased_by: jobs that these workers are at
 SELECT count(*) AS n FROM replank.job WHERE state = 'leased' AND worker = ANY (%(workers)s);
+
+-- unclaimed: jobs of these kinds that were sent between so many seconds ago, and that no worker has claimed since
+SELECT count(*) AS n FROM replank.job
+ WHERE state = 'waiting' AND kind = ANY (%(kinds)s) AND sent_at < clock_timestamp() - %(older_than_s)s * interval '1 second'
+   AND sent_at > clock_timestamp() - %(younger_than_s)s * interval '1 second';
 
 -- drained_lately: whether a table's log was drained within so many seconds
 SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' AND table_no = %(table_no)s AND kind = 'drain'

@@ -142,7 +142,7 @@ UPDATE replank.conversion_set SET problem = '', blocked = false, attempts = 0, n
 UPDATE replank.run_table SET rewritten = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- set_heap_extent: the file and its length when capture had committed
-UPDATE replank.run_table SET filenode = %(filenode)s, heap_blocks = %(heap_blocks)s, rewritten = false,
+UPDATE replank.run_table SET filenode = %(filenode)s, heap_blocks = %(heap_blocks)s, all_blocks = %(all_blocks)s, rewritten = false,
        cutting_finished = false, cut_to = NULL WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- restart_copy: a new generation of chunks
@@ -155,6 +155,9 @@ UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)
 
 -- compare_values: some texts are spelled otherwise than their uuid: from now on the values count
 UPDATE replank.run_table SET space = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+
+-- verify_in_chunks: one piece was too much
+UPDATE replank.run_table SET in_chunks = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- next_round: another verification; RETURNING how many there were
 UPDATE replank.run_table SET rounds = rounds + 1 WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING rounds;

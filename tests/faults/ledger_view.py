@@ -57,7 +57,7 @@ class LedgerView:
         return self.number("SELECT count(*) FROM replank.job WHERE state = %s AND kind LIKE %s", state, kind)
 
     def unfinished_jobs(self) -> int:
-        return self.number("SELECT count(*) FROM replank.job WHERE state NOT IN ('done', 'cancelled')")
+        return self.number("SELECT count(*) FROM replank.job WHERE state NOT IN ('done', 'cancelled', 'split')")
 
     def interrupted_jobs(self) -> int:
         """Jobs that needed more than one attempt."""

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from celery import Celery
+from celery.app.control import Control
+
 from faults.processes import Site
 from producer.dispatcher import Dispatcher
+from replank.messages import celery_settings
 from replank.settings import Settings
 from sql.connection import connect
 from sql.identity import database_identity
@@ -25,3 +29,13 @@ def dispatching(site: Site) -> Iterator[Dispatcher]:
         yield dispatcher
     finally:
         dispatcher.close()
+
+
+@contextmanager
+def controlling(site: Site) -> Iterator[Control]:
+    """Celery's remote control of the site's workers."""
+    with connect(site.database_url, name="test") as connection:
+        identity = database_identity(connection)
+    with Celery("test", set_as_current=False) as app:
+        app.conf.update(celery_settings(settings_of(site), database=identity))
+        yield app.control

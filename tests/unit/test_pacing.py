@@ -75,11 +75,11 @@ def test_any_course(strains: list[tuple[float, bool]], maximum: int) -> None:
             pace, [Reading(signal="x", strain=strain, words="x", backlog=backlog)], maximum=maximum, now=float(now)
         )
         assert 0 <= pace.size <= maximum
-        if strain > 1:
-            assert pace.size <= before.size
-            assert backlog or before.size == 0 or pace.size >= 1
         if strain > CALM:
-            assert pace.size <= before.size
+            # A load leaves one job in flight, also where a backlog left none before.
+            assert pace.size <= max(before.size, 1)
+        if strain > 1:
+            assert backlog or before.size == 0 or pace.size >= 1
     for later in range(maximum + 1):
         pace = next_pace(pace, [FINE], maximum=maximum, now=len(strains) + HALVE_S + later)
     assert pace.size == maximum
