@@ -306,7 +306,7 @@ def test_a_cache_is_kept_in_step_by_values_in_another_case(app: psycopg.Connecti
                 return
             n = next(turns)
             app.execute("INSERT INTO entry VALUES (%s, %s)", [n, f"uSeR{n % 50}"])
-            app.execute("DELETE FROM entry WHERE id = %s", [n - 300])
+            app.execute("DELETE FROM entry WHERE id = %s", [n - 317])
 
         until(rebuild, "swapped", look=write)
         assert next(turns) > 410
