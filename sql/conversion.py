@@ -74,9 +74,11 @@ def is_valid(reference: sql.Composable, server_version: int, *, array: bool = Fa
         kind = "uuid[]" if array else "uuid"
         return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(reference, kind)
     if array:
-        each = sql.SQL("SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE e !~* {}")
+        each = sql.SQL(
+            'SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE e COLLATE "C" !~* {}'
+        )
         return sql.SQL("NOT EXISTS ({})").format(each.format(reference, UUID_PATTERN))
-    return sql.SQL("({}::pg_catalog.text ~* {})").format(reference, UUID_PATTERN)
+    return sql.SQL('({}::pg_catalog.text COLLATE "C" ~* {})').format(reference, UUID_PATTERN)
 
 
 def is_convertible(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:

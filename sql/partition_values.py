@@ -11,6 +11,7 @@ from replank.table_spec import ColumnSpec, TableSpec
 from sql.connection import Connection, row, run
 from sql.conversion import converted_if_valid, next_value, type_name
 from sql.copying import joined_source, source
+from sql.equality import operator
 from sql.named import query
 
 
@@ -70,7 +71,7 @@ def count_strays(
         outside = sql.SQL("{0} < {1}::{3} OR {0} >= {2}::{3}").format(found, lower, upper, kind)
     else:
         values = sql.SQL(", ").join(sql.SQL("{}::{}").format(value, kind) for value in listed)
-        outside = sql.SQL("{} NOT IN ({})").format(found, values)
+        outside = sql.SQL("NOT {} {} ANY (ARRAY[{}])").format(found, operator(column.operators), values)
     counted = [
         run(connection, sql.SQL("SELECT count(*) FROM {} WHERE {}").format(table, where)).fetchone()
         for where in (sql.SQL("{} IS NULL").format(found), outside)

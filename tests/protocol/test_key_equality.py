@@ -3,7 +3,9 @@
 The judge compares the text of each value, so a row that kept its key in another spelling is a row that was lost.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -20,6 +22,8 @@ from sql.copying import chunks_between, copy_chunk, next_bounds
 from sql.draining import delete_from_next, insert_into_next
 from sql.splitting import halve
 
+from .cached_shop import begin as begin_cached
+from .cached_shop import present, until
 from .harness import Rebuild, add_drain, table
 from .oracle import built, differences, live, one, past
 from .returning import go_back, keep, unlike
@@ -255,3 +259,60 @@ def test_a_key_that_compares_otherwise_than_its_type_is_not_taken(app: psycopg.C
     app.execute("INSERT INTO t VALUES ('user5', 10, gen_random_uuid())")
     rebuild.finish()
     assert differences(app, past("t"), live("t"), {"ref"}) == []
+
+
+def test_a_row_is_kept_aside_with_its_parent_in_another_case(app: psycopg.Connection, begin: Begin) -> None:
+    """Quarantine follows foreign keys as PostgreSQL does."""
+    app.execute(SETUP.encode())
+    app.execute(
+        "CREATE TABLE p (k shared.citext PRIMARY KEY, n numeric(9, 3), u text, UNIQUE (k, n));"
+        "CREATE TABLE c (id int PRIMARY KEY, k shared.citext REFERENCES p, ref text);"
+        "CREATE TABLE d (k shared.citext, n numeric, PRIMARY KEY (n, k), FOREIGN KEY (k, n) REFERENCES p (k, n));"
+        "INSERT INTO p SELECT 'Key ' || n, n, CASE n % 4 WHEN 0 THEN 'bad' END FROM generate_series(1, 20) AS n;"
+        "INSERT INTO c SELECT n, 'KEY ' || n, gen_random_uuid() FROM generate_series(1, 20) AS n;"
+        "INSERT INTO d SELECT 'kEy ' || n, n FROM generate_series(1, 20) AS n"
+    )
+    kept = [{"name": "u", "to": "uuid", "on_invalid": "quarantine"}]
+    rebuild = begin(table("p", columns=kept), table("c", "ref"), table("d", method="rebuild"))
+    rebuild.ready()
+    app.execute("UPDATE c SET k = 'kEY 8' WHERE id = 8; UPDATE c SET k = 'kEY 7' WHERE id = 4")
+    app.execute("UPDATE p SET u = NULL WHERE k = 'Key 12'; UPDATE p SET u = 'bad' WHERE k = 'Key 13'")
+    app.execute("INSERT INTO c VALUES (21, 'key 16', NULL)")
+    rebuild.finish()
+    bad = {8, 13, 16, 20, 21}
+    assert [n for (n,) in app.execute("SELECT id FROM c ORDER BY 1")] == [n for n in range(1, 22) if n not in bad]
+    assert [n for (n,) in app.execute("SELECT n::int FROM d ORDER BY 1")] == [
+        n for n in range(1, 21) if n not in {4, 8, 13, 16, 20}
+    ]
+    assert one(app, "SELECT k::text FROM c WHERE id = 4") == "kEY 7"
+
+
+def test_a_cache_is_kept_in_step_by_values_in_another_case(app: psycopg.Connection, database: str) -> None:
+    """Rows of the cache are found by the equality of its column, and each range of it holds each row once."""
+    app.execute("CREATE EXTENSION citext; CREATE TABLE entry (id int PRIMARY KEY, who citext)")
+    app.execute("CREATE TABLE tally (who citext PRIMARY KEY, n bigint)")
+    app.execute(
+        "INSERT INTO entry SELECT n, CASE n % 3 WHEN 0 THEN 'USER' ELSE 'user' END || n % 50"
+        " FROM generate_series(1, 400) AS n"
+    )
+    query = "SELECT who, count(*) AS n FROM public.entry GROUP BY who"
+    app.execute(f"INSERT INTO tally {query}".encode())
+    cache = {"kind": "table", "name": "tally", "query": query, "chunk_by": "who", "chunks": 7}
+    with closing(begin_cached(database, {**cache, "keep_in_step": ["public.entry"]})) as rebuild:
+        turns = itertools.count(401)
+
+        def write() -> None:
+            if present(rebuild).state in ("swapped", "done"):
+                return
+            n = next(turns)
+            app.execute("INSERT INTO entry VALUES (%s, %s)", [n, f"uSeR{n % 50}"])
+            app.execute("DELETE FROM entry WHERE id = %s", [n - 317])
+
+        until(rebuild, "swapped", look=write)
+        assert next(turns) > 410
+        both = (
+            "SELECT lower(who::text), n FROM tally EXCEPT ALL SELECT lower(who::text), count(*) FROM entry GROUP BY 1"
+        )
+        assert app.execute(both.encode()).fetchall() == []
+        assert one(app, "SELECT count(*) FROM tally") == 50
+        rebuild.finish()
