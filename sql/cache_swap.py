@@ -15,9 +15,10 @@ from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.connection import Connection, apply_settings, run, script
-from sql.cutover import CutoverLimits, CutoverTimes, blockers, locked_tables, table_oids
+from sql.cutover import CutoverLimits, CutoverTimes, locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
 from sql.isolation import require_read_committed, say_read_committed
+from sql.lock_holders import blockers
 from sql.one_snapshot import one_snapshot
 from sql.swap_script import swap_script
 

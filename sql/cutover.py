@@ -18,13 +18,14 @@ from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas
 from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, keep_plans, rows, run, script, value
+from sql.connection import Connection, apply_settings, keep_plans, run, script, value
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.inheritance import link_next
 from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
+from sql.lock_holders import blockers
 from sql.named import query
 from sql.one_snapshot import one_snapshot
 from sql.reverse_capture import prepare_capture, switched_on
@@ -244,15 +245,6 @@ def _missed(connection: Connection, oids: Sequence[int], waited_s: float | None,
         return f"the work under the lock took too long ({error.diag.message_primary}); rolled back"
     who = blockers(connection, oids, waited_s=waited_s)
     return "the locks were not granted in time; they are held by: " + ("; ".join(who) or "(gone meanwhile)")
-
-
-def blockers(connection: Connection, oids: Sequence[int], *, waited_s: float) -> list[str]:
-    """Who has held locks on these relations all the while that was waited, for people."""
-    return [
-        f"pid {b['pid']} ({b['application'] or 'no name'}, {b['state']}"
-        f", transaction open {b['seconds']:.1f} s): {b['query']}"
-        for b in rows(connection, query("cutover.blockers"), {"oids": list(oids), "seconds": waited_s})
-    ]
 
 
 def table_oids(connection: Connection, names: Sequence[tuple[str, str]]) -> list[int]:

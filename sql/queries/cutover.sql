@@ -47,6 +47,17 @@ SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state,
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY a.xact_start LIMIT 5;
 
+-- prepared_blockers: prepared transactions that have held locks on the given tables for at least so long, the oldest first
+SELECT p.gid, p.owner, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds
+  FROM pg_prepared_xacts p
+ WHERE p.database = current_database() AND p.prepared <= clock_timestamp() - %(seconds)s * interval '1 second'
+   -- Such locks have no pid. Those of one transaction have the same virtual one, and one of them is on its own number.
+   AND EXISTS (SELECT FROM pg_locks own JOIN pg_locks l ON l.virtualtransaction = own.virtualtransaction AND l.pid IS NULL
+                WHERE own.locktype = 'transactionid' AND own.transactionid = p.transaction AND own.pid IS NULL
+                  AND l.locktype = 'relation' AND l.relation = ANY (%(oids)s::oid[])
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY p.prepared LIMIT 5;
+
 -- catalogue_rows: changes when any catalogue row that defines the relations or what hangs on them is written; cheap enough for a lock
 WITH used (class, oid) AS (
   SELECT 'pg_class'::regclass::oid, c FROM unnest(%(oids)s::oid[]) AS c
