@@ -23,6 +23,7 @@ from sql.ledger.tables import ConversionSet, RunTable
 from sql.next_table import still_there
 from sql.old_sessions import older_sessions
 from sql.reverse_capture import published
+from sql.server_words import OF_SERVER, server_words
 from sql.text_casts import create_text_casts
 
 log = structlog.get_logger()
@@ -252,9 +253,9 @@ def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
 
 
 def _said(error: psycopg.Error) -> str:
-    """The server's words with its detail: there stands the value that is in the way."""
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    """The server's words with its detail and hint: there stands the value, or the setting, that is in the way."""
+    where = "on the server" if isinstance(error, OF_SERVER) else "in the live tables"
     return (
-        f"the cutover failed and nothing was swapped: {error.diag.message_primary or error}{detail}. Correct that in "
-        "the live tables, then `replank retry` and run again."
+        f"the cutover failed and nothing was swapped: {server_words(error)}. Correct that {where}, then "
+        "`replank retry` and run again."
     )

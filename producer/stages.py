@@ -27,6 +27,7 @@ from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.job_looks import Unfinished
 from sql.ledger.tables import RunTable
 from sql.lock_holders import blockers
+from sql.server_words import server_words
 from sql.shapes import refuse_changed_shapes
 
 CUT_AHEAD_JOBS = 256
@@ -56,7 +57,7 @@ class Stages(Turn):
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            words = f"{table.spec.full_name} ({table.state}): {error.diag.message_primary or error}"
+            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}"
             tables.block_table(self.connection, table.spec, words)
         return True
 

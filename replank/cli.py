@@ -14,6 +14,7 @@ import structlog
 import typer
 
 from replank.errors import ReplankError
+from replank.unexpected import exit_code_of, unexpected
 
 COMMANDS = "replank.commands"
 
@@ -55,13 +56,16 @@ def configure_logging() -> None:
 
 
 def main() -> None:
-    """Run the command; errors that Replank can name become one message and an exit code, no traceback."""
+    """Run the command; every error becomes one message and an exit code, no traceback."""
     configure_logging()
     try:
         build_app(sys.argv[1:])()
     except ReplankError as error:
         print(f"replank: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:  # noqa: BLE001 the last border: an operator reads a sentence, a developer the file
+        print(f"replank: {unexpected(error)}", file=sys.stderr)
+        raise SystemExit(exit_code_of(error)) from None
     except KeyboardInterrupt:
         print("replank: stopped; the ledger has what was done, the same command goes on", file=sys.stderr)
         raise SystemExit(1) from None

@@ -11,6 +11,7 @@ from producer.audit.families import audit_families
 from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
+from producer.audit.locks import audit_locks
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.new_writes import audit_new_writes
@@ -40,6 +41,7 @@ REFUSED_BEFORE_TRIAL = (
     "name_taken",
     "name_too_long",
     "partition",
+    "row_security_forced",
     "standby",
 )
 
@@ -84,6 +86,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 def _structure(connection: Connection, subject: Audited) -> list[Finding]:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
+    found += audit_locks(connection, subject)
     found += audit_families(connection, subject)
     found += audit_text_casts(subject)
     found += audit_enums(connection, subject)
@@ -103,7 +106,8 @@ def _structure(connection: Connection, subject: Audited) -> list[Finding]:
 def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:
     """Tables that the trial could only fail on again; all of them while a run is open or nothing may be created."""
     codes = {finding.code for finding in found}
-    if "run_open" in codes or "standby" in codes or not subject.server.may_create:
+    too_many = any(finding.code == "locks_short" and finding.table is None for finding in found)
+    if "run_open" in codes or "standby" in codes or too_many or not subject.server.may_create:
         return frozenset(subject.oids)
     refused = {f.table for f in found if f.code in REFUSED_BEFORE_TRIAL}
     unowned = {f.table for f in found if f.code == "no_privilege"}

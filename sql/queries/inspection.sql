@@ -10,9 +10,9 @@ SELECT DISTINCT i.indrelid::bigint AS oid, a.attname AS name
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
  WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique AND a.attnum > 0;
 
--- readable_tables: tables whose rows this role may read
+-- readable_tables: tables whose rows this role may read, all of them: under a policy that hides some, ours would fail
 SELECT c.oid::bigint AS oid FROM pg_class c
- WHERE c.relkind IN ('r', 'p') AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT');
+ WHERE c.relkind IN ('r', 'p') AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid);
 
 
 -- few_values: text columns of the given tables that hold few values, as the statistics know them: all of them, the most frequent ones first
