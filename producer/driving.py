@@ -9,9 +9,10 @@ import psycopg
 import structlog
 
 from producer.coordinator import Coordinator
-from replank.errors import CannotConnect, TryAgain
+from replank.errors import CannotConnect, NeedsPerson, TryAgain
 from sql.connection import Connection
 from sql.ledger.runs import Run
+from sql.server_words import OF_SERVER, server_words
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ def drive_until_settled(
 ) -> Run:
     """Drive the run; after a lost connection open a new one and go on where the ledger stands.
 
-    Raises TryAgain when the server has not come back for `patience_s`.
+    Raises TryAgain when the server has not come back for `patience_s`, NeedsPerson where a limit of it is in the way.
     """
     lost_since: float | None = None
     while True:
@@ -33,6 +34,11 @@ def drive_until_settled(
             with open_connection() as connection:
                 lost_since = None
                 return make(connection).drive()
+        except OF_SERVER as error:
+            raise NeedsPerson(
+                f"The server refused: {server_words(error)}. What was done is kept: correct that, then run the same "
+                "command again."
+            ) from None
         except (psycopg.OperationalError, CannotConnect) as error:
             now = time.monotonic()
             lost_since = lost_since or now

@@ -28,6 +28,8 @@ from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
 from sql.ledger.job_looks import Unfinished
 from sql.ledger.tables import RunTable
+from sql.lock_holders import blockers
+from sql.server_words import server_words
 from sql.shapes import refuse_changed_shapes
 
 CUT_AHEAD_JOBS = 256
@@ -53,11 +55,11 @@ class Stages(Turn):
         except (NeedsPerson, WrongUse) as error:
             tables.block_table(self.connection, table.spec, str(error))
         except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
-            self._later(table, f"waiting for a lock: {error.diag.message_primary}")
+            self._later(table, f"waiting for a lock: {error.diag.message_primary}{self._held_by(table)}")
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            words = f"{table.spec.full_name} ({table.state}): {error.diag.message_primary or error}"
+            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}"
             tables.block_table(self.connection, table.spec, words)
         return True
 
@@ -126,6 +128,12 @@ class Stages(Turn):
         Raises NeedsPerson where the definition is not the planned one: nothing of what was made stays.
         """
         refuse_changed_shapes(self.connection, [table.spec], built=built)
+
+    def _held_by(self, table: RunTable) -> str:
+        """Who has held the table while its lock was waited for."""
+        oids = [relation.oid for relation in table.spec.relations]
+        held = blockers(self.connection, oids, waited_s=self.options.lock_timeout_ms / 1_000)
+        return f"; it is held by: {'; '.join(held)}" if held else ""
 
     def _later(self, table: RunTable, problem: str) -> None:
         delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)

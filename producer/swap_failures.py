@@ -15,11 +15,14 @@ from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings
 from sql.dependents import read_dependents
 from sql.inheritance import children_first
+from sql.server_words import OF_SERVER, server_words
 from sql.swap_parts import Site
 
 SHOWN = 10
 
 OF_ROWS = (errors.DataError, errors.IntegrityError)
+
+RETRY = "`replank retry` and run again."
 
 WAYS_OUT = (
     "Remove what is in the way (it may have come since the run began), then `replank retry` and run again. Where a "
@@ -34,10 +37,14 @@ def named_failures(
 
     Tries the swap's parts on the next tables, which stand, in a transaction that is rolled back.
     """
+    if isinstance(error, OF_SERVER):
+        # A setting or the machine is in the way: nothing is tried again, and the server's hint names the setting.
+        words = server_words(error)
+        return f"the cutover failed and nothing was swapped: {words}. Correct that on the server, then {RETRY}"
     said = f"the cutover failed and nothing was swapped: {_said(error)}. "
     parts = _failing_parts(connection, specs, foreign_keys)
     if not parts and isinstance(error, OF_ROWS):
-        return said + "Correct that in the live tables, then `replank retry` and run again."
+        return f"{said}Correct that in the live tables, then {RETRY}"
     if parts:
         more = f"; and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
         said += f"What cannot be made: {'; '.join(parts[:SHOWN])}{more}. "

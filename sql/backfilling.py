@@ -20,6 +20,7 @@ from sql.equality import all_equal, as_bytes
 from sql.named import query
 from sql.next_table import live_table, server_text
 from sql.plpgsql import COLUMNS_FIRST
+from sql.session import pinned
 
 TRIGGER = "replank_fill"
 
@@ -122,8 +123,8 @@ def _trigger(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
     return [
         sql.SQL(
             "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-            " SET search_path = pg_catalog, pg_temp AS {}"
-        ).format(function, sql.Literal(body)),
+            " SET search_path = pg_catalog, pg_temp {} AS {}"
+        ).format(function, pinned(), sql.Literal(body)),
         sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function),
         sql.SQL("CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()").format(
             trigger, live_table(spec), function

@@ -17,6 +17,7 @@ from sql.connection import Connection, run, value
 from sql.equality import operator
 from sql.next_table import next_table
 from sql.plpgsql import COLUMNS_FIRST
+from sql.session import pinned
 
 MOST_NAMED = 2_000
 """Up to so many marked values are written into the statement, where the planner can look them up by index."""
@@ -57,9 +58,8 @@ def install_marks(connection: Connection, spec: CacheSpec) -> None:
         connection.execute(
             sql.SQL(
                 "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-                " SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC'"
-                " SET intervalstyle = 'postgres' SET extra_float_digits = 1 AS {}"
-            ).format(function, sql.Literal(body.as_string(connection)))
+                " SET search_path = pg_catalog, pg_temp {} AS {}"
+            ).format(function, pinned(), sql.Literal(body.as_string(connection)))
         )
         connection.execute(sql.SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(function))
         _triggers(connection, spec, source, number, function)

@@ -74,11 +74,14 @@ def is_valid(reference: sql.Composable, server_version: int, *, array: bool = Fa
         kind = "uuid[]" if array else "uuid"
         return sql.SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(reference, kind)
     if array:
-        each = sql.SQL(
-            'SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE e COLLATE "C" !~* {}'
-        )
-        return sql.SQL("NOT EXISTS ({})").format(each.format(reference, UUID_PATTERN))
-    return sql.SQL('({}::pg_catalog.text COLLATE "C" ~* {})').format(reference, UUID_PATTERN)
+        each = sql.SQL("SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE {} !~* {}")
+        return sql.SQL("NOT EXISTS ({})").format(each.format(reference, _bytewise(sql.SQL("e")), UUID_PATTERN))
+    return sql.SQL("({} ~* {})").format(_bytewise(sql.SQL("{}::pg_catalog.text").format(reference)), UUID_PATTERN)
+
+
+def _bytewise(text: sql.Composable) -> sql.Composable:
+    """No pattern is matched under a collation that takes different texts for equal."""
+    return sql.SQL('{} COLLATE pg_catalog."C"').format(text)
 
 
 def is_convertible(column: ColumnSpec, reference: sql.Composable, version: int) -> sql.Composable:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import sql
+
 from sql.connection import Connection, rows
 from sql.named import query
 
@@ -29,7 +31,11 @@ class Holder:
 
     def __str__(self) -> str:
         if self.pid is None:
-            return f"prepared transaction {self.query!r}, prepared {self.seconds:.1f} s ago"
+            gid = sql.quote(self.query)
+            return (
+                f"prepared transaction {self.query}, {self.seconds:.1f} s old: end it by COMMIT PREPARED {gid} or "
+                f"ROLLBACK PREPARED {gid}"
+            )
         return (
             f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s): "
             f"{self.query}"

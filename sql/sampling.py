@@ -195,7 +195,8 @@ def uuid_texts(
         "SELECT DISTINCT word FROM (SELECT words.word FROM (SELECT {column} AS cell FROM {table}"
         " TABLESAMPLE SYSTEM ({percent}) WHERE {column} IS NOT NULL LIMIT {rows}) AS live"
         " CROSS JOIN LATERAL ({words}) AS words"
-        " WHERE words.word COLLATE \"C\" ~* '^[{{]?[0-9a-f]{{4}}(-?[0-9a-f]{{4}}){{7}}[}}]?$' LIMIT {wanted}) AS found"
+        ' WHERE words.word COLLATE pg_catalog."C" ~*'
+        " '^[{{]?[0-9a-f]{{4}}(-?[0-9a-f]{{4}}){{7}}[}}]?$' LIMIT {wanted}) AS found"
     ).format(
         column=sql.Identifier(column),
         table=named_table(table),

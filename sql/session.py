@@ -71,6 +71,19 @@ GUARDED: Mapping[str, str] = {
 }
 """What not every role may set, and what it has to be."""
 
+OF_VALUES = (
+    "datestyle",
+    "intervalstyle",
+    "timezone",
+    "extra_float_digits",
+    "bytea_output",
+    "xmlbinary",
+    "array_nulls",
+    "xmloption",
+    "transform_null_equals",
+)
+"""Those that a value's text hangs on, or what a text means: a trigger of ours runs in the application's session."""
+
 TRIES = 20
 """A statement_timeout may be so short that even the statement that takes it away is cancelled now and then."""
 
@@ -104,6 +117,11 @@ def set_session(connection: psycopg.Connection[TupleRow], settings: Mapping[str,
     for (name, wanted), present in zip(GUARDED.items(), found, strict=False):
         if present != wanted:
             _correct(connection, name, wanted)
+
+
+def pinned() -> sql.Composed:
+    """For CREATE FUNCTION: in it, values are what they are in our own sessions, whoever calls it."""
+    return sql.SQL(" ").join(sql.SQL("SET {} TO {}").format(sql.SQL(name), SESSION[name]) for name in OF_VALUES)
 
 
 def _without_timeout(connection: psycopg.Connection[TupleRow]) -> None:

@@ -16,6 +16,7 @@ from producer.audit.findings import Audited, Finding, Report, audited
 from producer.audit.foreign_code import audit_foreign_code
 from producer.audit.gates import audit_gates
 from producer.audit.health import audit_health
+from producer.audit.locks import audit_locks
 from producer.audit.mappings import audit_mappings
 from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.names import audit_names
@@ -49,6 +50,7 @@ REFUSED_BEFORE_TRIAL = (
     "name_too_long",
     "not_a_heap",
     "partition",
+    "row_security_forced",
     "standby",
 )
 
@@ -115,6 +117,7 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
     found += audit_storage(connection, subject)
+    found += audit_locks(connection, subject)
     found += audit_families(connection, subject)
     found += audit_names(connection, subject)
     found += audit_text_casts(subject)
@@ -140,7 +143,8 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
 def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:
     """Tables that the trial could only fail on again; all of them while a run is open or nothing may be created."""
     codes = {finding.code for finding in found}
-    if "run_open" in codes or "standby" in codes or not subject.server.may_create:
+    too_many = any(finding.code == "locks_short" and finding.table is None for finding in found)
+    if "run_open" in codes or "standby" in codes or too_many or not subject.server.may_create:
         return frozenset(subject.oids)
     refused = {f.table for f in found if f.code in REFUSED_BEFORE_TRIAL}
     unowned = {f.table for f in found if f.code == "no_privilege"}

@@ -65,6 +65,15 @@ def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
             yield _no_right(name, role, "lies in a schema where objects may not be created", "GRANT CREATE ON SCHEMA")
         if planned and not table["may_read"]:
             yield _no_right(name, role, "may not be read: its values were not looked at", "GRANT SELECT")
+        if planned and table["filtered"]:
+            yield blocker(
+                "row_security_forced",
+                f"row security is in force for role {role}: it would copy only the rows that policies show it, so no "
+                "row was looked at",
+                hint=f"ALTER ROLE {role} BYPASSRLS (a superuser may), or for the run ALTER TABLE {name} NO FORCE ROW "
+                "LEVEL SECURITY where the role owns the table.",
+                table=name,
+            )
         if not planned and table["oid"] not in children and not (table["may_reference"] and table["may_lock"]):
             yield _no_right(
                 name,

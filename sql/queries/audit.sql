@@ -31,6 +31,7 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, pg_has_role
        pg_get_userbyid(c.relowner) AS owner,
        has_table_privilege(c.oid, 'REFERENCES') AS may_reference,
        has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS may_read,
+       row_security_active(c.oid) AS filtered,
        has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock,
        has_schema_privilege(n.oid, 'CREATE') AS may_create
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -37,6 +37,27 @@ SELECT a.pid, c.relname AS table, a.query LIKE '%%(to prevent wraparound)%%' AS 
   FROM pg_stat_progress_vacuum v JOIN pg_stat_activity a ON a.pid = v.pid JOIN pg_class c ON c.oid = v.relid
  WHERE v.relid = ANY (%(oids)s::oid[]);
 
+-- blockers: sessions that have held locks on the given tables for at least so long, the longest first
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(a.query, 120) AS query
+  FROM pg_stat_activity a
+ WHERE a.pid <> pg_backend_pid() AND a.xact_start <= clock_timestamp() - %(seconds)s * interval '1 second'
+   AND a.pid IN (
+       SELECT l.pid FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY (%(oids)s::oid[])
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY a.xact_start LIMIT 5;
+
+-- prepared_blockers: prepared transactions that have held locks on the given tables for at least so long, the oldest first
+SELECT p.gid, p.owner, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds
+  FROM pg_prepared_xacts p
+ WHERE p.database = current_database() AND p.prepared <= clock_timestamp() - %(seconds)s * interval '1 second'
+   -- Such locks have no pid. Those of one transaction have the same virtual one, and one of them is on its own number.
+   AND EXISTS (SELECT FROM pg_locks own JOIN pg_locks l ON l.virtualtransaction = own.virtualtransaction AND l.pid IS NULL
+                WHERE own.locktype = 'transactionid' AND own.transactionid = p.transaction AND own.pid IS NULL
+                  AND l.locktype = 'relation' AND l.relation = ANY (%(oids)s::oid[])
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY p.prepared LIMIT 5;
+
 -- catalogue_rows: changes when any catalogue row that defines the relations or what hangs on them is written; cheap enough for a lock
 WITH used (class, oid) AS (
   SELECT 'pg_class'::regclass::oid, c FROM unnest(%(oids)s::oid[]) AS c

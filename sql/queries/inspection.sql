@@ -10,9 +10,10 @@ SELECT DISTINCT i.indrelid::bigint AS oid, a.attname AS name
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
  WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique AND a.attnum > 0;
 
--- readable_tables: tables whose rows this role may read, and all of whose rows are on this server
+-- readable_tables: tables all of whose rows this role may read, and all of whose rows are on this server: under a policy that hides some, ours would fail
 SELECT c.oid::bigint AS oid FROM pg_class c
  WHERE c.relkind IN ('r', 'p') AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+   AND NOT row_security_active(c.oid)
    AND NOT (c.relkind = 'p' AND EXISTS (
          SELECT FROM pg_partition_tree(c.oid) AS part JOIN pg_class leaf ON leaf.oid = part.relid WHERE leaf.relkind = 'f'));
 

@@ -64,6 +64,12 @@ SELECT t.typname AS name FROM made_of m JOIN pg_type t ON t.oid = m.oid WHERE m.
 SELECT current_setting('max_locks_per_transaction')::bigint
        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) AS locks;
 
+-- locks_needed: what a transaction over all these relations would lock, and for how many locks each of how many sessions has room
+SELECT (SELECT count(*) FROM pg_class WHERE oid = ANY (%(oids)s::oid[])) AS relations,
+       (SELECT count(*) FROM pg_index WHERE indrelid = ANY (%(oids)s::oid[])) AS indexes,
+       current_setting('max_locks_per_transaction')::bigint AS setting,
+       current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint AS sessions;
+
 -- range_column: the one column that a table is partitioned by range of, and its type; no row if it is partitioned otherwise
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
   FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]

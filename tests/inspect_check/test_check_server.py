@@ -8,6 +8,7 @@ from unittest import mock
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 from pydantic import SecretStr
 
 from demo.embedded import EmbeddedPostgres
@@ -128,6 +129,53 @@ def test_sessions_in_the_way_are_told(table: Database, monkeypatch: pytest.Monke
         assert "nightly report" in found.message
         assert only(report.warnings, "prepared_transaction").details["gid"] == "forgotten"
         assert report.blockers == ()
+
+
+@pytest.mark.attack("C8", "FORCE ROW LEVEL SECURITY on a table of the run's own role")
+def test_row_security_that_binds_the_owner_is_a_blocker(table: Database, role: Role, attack: Attack) -> None:
+    name, url = role()
+    with psycopg.connect(table.url, autocommit=True) as connection:
+        connection.execute(f"GRANT CREATE ON DATABASE {table.name} TO {name}; GRANT CREATE ON SCHEMA public TO {name}")
+        connection.execute(f"GRANT pg_read_all_stats TO {name}; ALTER TABLE t OWNER TO {name}")
+        connection.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY")
+    report = table.check({"t": ["id"]}, url=url)
+    found = only(report.blockers, "row_security_forced")
+    assert "BYPASSRLS" in found.hint
+    attack.record("a blocker that names the table and what to do")
+
+
+@pytest.mark.attack("C8", "a text key and a text column under a nondeterministic collation")
+def test_a_nondeterministic_collation_is_no_error_of_the_check(database: Database, attack: Attack) -> None:
+    try:
+        database.run("CREATE COLLATION nd (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    except psycopg.errors.FeatureNotSupported:
+        attack.record("this server was built without ICU")
+        return
+    database.run(
+        "CREATE TABLE t (id text COLLATE nd PRIMARY KEY, name text COLLATE nd, many text[] COLLATE nd)",
+        "INSERT INTO t SELECT gen_random_uuid(), 'x' || g, ARRAY['y'] FROM generate_series(1, 20) AS g",
+    )
+    # Then the check comes to its end; what it says of such columns is another matter
+    database.check({"t": ["id"]})
+    attack.record("checked to its end")
+
+
+@pytest.mark.attack("C8", "500 partitions, and max_locks_per_transaction = 10")
+def test_too_few_locks_are_a_blocker_with_the_number(attack: Attack) -> None:
+    settings = {"max_locks_per_transaction": "10", "max_connections": "20"}
+    with EmbeddedPostgres(durable=False, settings=settings) as small:
+        url = small.create_database("small")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE t (id text PRIMARY KEY) PARTITION BY HASH (id)")
+            for n in range(500):
+                connection.execute(
+                    f"CREATE TABLE t_{n} PARTITION OF t FOR VALUES WITH (MODULUS 500, REMAINDER {n})".encode()
+                )
+        report = Database(url=url, name="small").check({"t": ["id"]})
+    found = only(report.blockers, "locks_short")
+    assert f"ALTER SYSTEM SET max_locks_per_transaction = {found.details['max_locks_per_transaction']}" in found.hint
+    assert found.details["max_locks_per_transaction"] > 100
+    attack.record("a blocker that says which setting to raise to what")
 
 
 def test_a_slot_that_nobody_reads_is_told(table: Database) -> None:

@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL server of these tests' own."""
-    with EmbeddedPostgres(durable=False) as server:
+    with EmbeddedPostgres(durable=False, settings={"max_prepared_transactions": "10"}) as server:
         yield server
 
 

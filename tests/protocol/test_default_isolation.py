@@ -10,8 +10,11 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from equipment.attacks import Attack
+from equipment.writers import JournalWriters
 
-from sql.connection import connect
+from replank.errors import NeedsPerson
+from sql.connection import connect, isolated
+from sql.isolation import require_read_committed
 
 from .between import LateWriter
 from .cached_shop import IN_STEP, differences
@@ -100,3 +103,33 @@ def test_every_session_names_its_level(orders: psycopg.Connection, database: Url
         assert one(connection, "SHOW default_transaction_isolation") == "read committed"
         with connection.transaction():
             assert one(connection, "SHOW transaction_isolation") == "read committed"
+
+
+def test_another_level_is_seen_under_the_locks(database: Url) -> None:
+    with connect(database, name="test") as connection:
+        with (
+            isolated(connection, psycopg.IsolationLevel.REPEATABLE_READ),
+            connection.transaction(),
+            pytest.raises(NeedsPerson, match="not READ COMMITTED"),
+        ):
+            require_read_committed(connection)
+        with connection.transaction():
+            require_read_committed(connection)
+
+
+@pytest.mark.attack("A1", "default isolation REPEATABLE READ: four writers with a journal, there and back")
+def test_writers_lose_nothing(orders: psycopg.Connection, begin: Begin, database: Url, attack: Attack) -> None:
+    with JournalWriters(url=database, rate=400) as writers:
+        # Their own transactions stay READ COMMITTED: what an older snapshot of theirs meets is another attack.
+        writers.wait_for_writes(1)
+        _say(orders, SAID[0])
+        rebuild = begin(table("customer", "id"), table("orders", "id", "customer_id"), cutover_attempts=10_000)
+        writers.wait_for_writes(50)
+        rebuild.finish()
+        writers.wait_for_writes(50)
+        go_back(rebuild)
+        writers.wait_for_writes(20)
+        journal = writers.stop()
+    lost = journal.find_lost(database)
+    assert lost == []
+    attack.record("swapped and rolled back, every write kept", acknowledged=journal.acknowledged, lost=len(lost))

@@ -11,6 +11,7 @@ from psycopg import conninfo, sql
 
 from demo.embedded import EmbeddedPostgres
 from replank.errors import WrongUse
+from replank.states import TableState
 from sql.connection import connect
 
 from .harness import Rebuild, Url, table
@@ -80,6 +81,20 @@ def test_a_run_under_hostile_settings_is_a_run(
     attack.record("swapped and rolled back, every value kept", tried=len(HOSTILE), lost=0)
     with connect(database, name="test") as connection:
         assert one(connection, "SHOW session_replication_role") == "origin"
+
+
+def test_a_value_is_the_same_whoever_brings_its_row(app: psycopg.Connection, begin: Begin) -> None:
+    """The trigger of a backfill fills in the application's session what jobs fill in ours."""
+    app.execute("CREATE TABLE t (id text PRIMARY KEY, at timestamptz NOT NULL, told text)")
+    row = "INSERT INTO t VALUES (%s, '2026-01-02 03:04:05+00', NULL)"
+    app.execute(row, ["before"])
+    planned = table("t", method="backfill", fill=[{"name": "told", "value": "live.at::text"}])
+    rebuild = begin(planned)
+    rebuild.until(TableState.EXTENDED)
+    app.execute("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'")
+    app.execute(row, ["beside"])
+    rebuild.finish()
+    assert app.execute("SELECT DISTINCT told FROM t").fetchall() == [("2026-01-02 03:04:05+00",)]
 
 
 def _rows(app: psycopg.Connection) -> list[object]:
