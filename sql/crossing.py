@@ -158,8 +158,9 @@ class Crossing:
 
     def _drain_gated(self, until: float) -> None:
         """Writers wait for this. What it cannot read for our locks is left to the last drain under the lock."""
-        left = f"{self._left_ms(until)}ms"
-        apply_settings(self.second, {"lock_timeout": left, "statement_timeout": left})
+        left = self._left_ms(until)
+        # What it cannot lock leaves time for the swap.
+        apply_settings(self.second, {"lock_timeout": f"{left // 4 + 1}ms", "statement_timeout": f"{left}ms"})
         try:
             with suppress(errors.LockNotAvailable):
                 self.drained = self.drain_gated()

@@ -125,9 +125,11 @@ def _prepare(
         names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
     pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
     present = _present(connection, sorted(names | pasts))
+    # The drain for which writers wait writes to the past tables.
+    written = [name for name in present if name not in pasts]
     built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
     return Prepared(
-        gate=lock_script(connection, new.views, present, mode="SHARE ROW EXCLUSIVE"),
+        gate=lock_script(connection, new.views, written, mode="SHARE ROW EXCLUSIVE"),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         lock=lock_script(connection, new.views, present),
         swap=swap_back_script(connection, back, past, new, keys),

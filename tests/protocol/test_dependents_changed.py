@@ -84,7 +84,7 @@ def test_a_change_during_the_run_stops_the_cutover(app: psycopg.Connection, begi
     assert column_type(app, live("t", "untouched"), "id") == "uuid"
 
 
-LIMITS = CutoverLimits(lock_timeout_ms=500, lock_budget_ms=1000, hold_budget_ms=1000, max_log_rows=1000)
+LIMITS = CutoverLimits(lock_timeout_ms=500, wait_ms=1000, hold_budget_ms=1000, max_log_rows=1000)
 
 
 def test_every_such_change_is_seen_under_the_lock(app: psycopg.Connection, begin: Begin) -> None:
@@ -111,7 +111,7 @@ def test_rollback_after_a_missed_cutover_leaves_no_trace(
 ) -> None:
     """An attempt has built every view; a second one builds them anew; then the operator goes back."""
     before = snapshot_catalogue(database, SCHEMAS)
-    rebuild = begin(*PLANNED, lock_timeout_ms=50)
+    rebuild = begin(*PLANNED, lock_timeout_ms=50, cutover_wait_ms=100)
     rebuild.ready()
     other.execute("SELECT count(*) FROM reports.rich_people")
     for _ in range(2):
