@@ -18,7 +18,7 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
-from sql.beside import lock_script
+from sql.beside import lock_script, view_locks
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, isolated, keep_plans, locally, rows, run, value
 from sql.crossing import Crossing
@@ -35,8 +35,10 @@ from sql.cutover import (
     table_oids,
 )
 from sql.foreign_keys import add_keys
+from sql.gate import Gate
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
+from sql.inheritance import parents_first
 from sql.moment import Traffic
 from sql.moving import Hanging, away, hanging_on, home, move
 from sql.named import query
@@ -129,7 +131,7 @@ def _prepare(
     written = [name for name in present if name not in pasts]
     built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
     return Prepared(
-        gate=lock_script(connection, new.views, written, mode="SHARE ROW EXCLUSIVE"),
+        gate=Gate(before=view_locks(new.views), tables=parents_first(connection, written)),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         lock=lock_script(connection, new.views, present),
         swap=swap_back_script(connection, back, past, new, keys),
