@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import LiteralString
 
 from psycopg import sql
 
@@ -143,25 +142,28 @@ def lock_script(
     connection: Connection,
     views: Sequence[View],
     tables: Sequence[tuple[str, str]],
-    *,
-    mode: LiteralString = "ACCESS EXCLUSIVE",
 ) -> sql.Composable:
     """Locks views before tables, the outer views first, as every query does: else each reader were a deadlock.
 
     LOCK itself would take a view's tables with it, in its own order: a change of owner that changes
-    nothing takes the same lock on the view alone. `mode` is that of the tables.
+    nothing takes the same lock on the view alone.
     """
     names = sql.SQL(", ").join(sql.Identifier(*name) for name in parents_first(connection, tables))
-    lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode))
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names)
     if not views:
         return lock
-    first = [
-        sql.SQL("ALTER TABLE {} OWNER TO {}").format(live_table(view), sql.Identifier(view.owner))
-        for view in reversed(views)
-    ]
+    first = view_locks(views)
     # One statement, so that statement_timeout bounds all of it.
     body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join([*first, lock]))
     return sql.SQL("DO {}").format(sql.Literal(body.as_string(connection)))
+
+
+def view_locks(views: Sequence[View]) -> list[sql.Composable]:
+    """Statements that lock views, the outer ones first."""
+    return [
+        sql.SQL("ALTER TABLE {} OWNER TO {}").format(live_table(view), sql.Identifier(view.owner))
+        for view in reversed(views)
+    ]
 
 
 def drop_empty_schemas(connection: Connection, names: Iterable[str]) -> None:

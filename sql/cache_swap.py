@@ -11,7 +11,7 @@ from psycopg import sql
 from replank.cache_spec import CacheSpec
 from replank.errors import TryAgain
 from sql import catalogue
-from sql.beside import build_beside, drop_beside, lock_script, make_schemas
+from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
 from sql.connection import Connection, run
@@ -27,6 +27,7 @@ from sql.cutover import (
 )
 from sql.dependents import Dependents, read_dependents
 from sql.event_triggers import refuse_dressed_by_cutover
+from sql.gate import Gate
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
 from sql.moment import Traffic
@@ -87,13 +88,13 @@ def _prepare(
     _build_views(connection, spec, dependents)
     names = locked_tables([spec], foreign_keys)
     shared = _shared(spec, names)
-    gate = lock_script(connection, dependents.views, names, mode="SHARE ROW EXCLUSIVE")
+    before = view_locks(dependents.views)
     if shared:
         # First: who waits for writers should not keep readers of the cache waiting meanwhile.
         sources = sql.SQL(", ").join(sql.Identifier(*name) for name in shared)
-        gate = one_statement(sql.SQL("LOCK TABLE {} IN SHARE MODE;\n{}").format(sources, gate))
+        before = [sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sources), *before]
     return Prepared(
-        gate=gate,
+        gate=Gate(before=before, tables=names),
         lock=lock_script(connection, dependents.views, names),
         swap=swap_script(connection, [spec], foreign_keys, autovacuum_before, dependents),
         each_ms=statement_ms(connection, [next_table(spec)], lock_timeout_ms=limits.lock_timeout_ms),

@@ -24,8 +24,9 @@ from psycopg import errors, sql
 
 from replank.errors import TryAgain
 from sql.connection import Connection, apply_settings, run
+from sql.gate import Gate
 from sql.hold_clock import HoldClock
-from sql.lock_traffic import Snapshot, holders, queue_behind, snapshots, still_held
+from sql.lock_traffic import Snapshot, busy, holders, queue_behind, snapshots, still_held
 from sql.moment import Traffic
 
 LOOK_S = 0.05
@@ -77,7 +78,7 @@ class Crossing:
     first: Connection
     second: Connection
     oids: Sequence[int]
-    gate: sql.Composable
+    gate: Gate
     lock: sql.Composable
     plan: CrossingPlan
     drain: Callable[[], int]
@@ -119,7 +120,7 @@ class Crossing:
         """In the first session's transaction. Raises AttemptMissed; the caller's transaction ends with it."""
         self._asked_at = time.monotonic()
         until = self._asked_at + self.plan.lock_wait_s
-        self._granted(self.gate, until)
+        self._granted(self.gate.script(busy(self.second, self.first, self.gate.tables)), until)
         self._drain_gated(until)
         if (self.drained or self._drained_late) and self.plan.wait_for_snapshots:
             self._wait_for_snapshots(min(until, time.monotonic() + SNAPSHOTS_S))
@@ -158,8 +159,9 @@ class Crossing:
 
     def _drain_gated(self, until: float) -> None:
         """Writers wait for this. What it cannot read for our locks is left to the last drain under the lock."""
-        left = f"{self._left_ms(until)}ms"
-        apply_settings(self.second, {"lock_timeout": left, "statement_timeout": left})
+        left = self._left_ms(until)
+        # What it cannot lock leaves time for the swap.
+        apply_settings(self.second, {"lock_timeout": f"{left // 4 + 1}ms", "statement_timeout": f"{left}ms"})
         try:
             with suppress(errors.LockNotAvailable):
                 self.drained = self.drain_gated()

@@ -18,7 +18,7 @@ from psycopg import errors, sql
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
 from replank.plan import OptionsPlan
 from replank.table_spec import TableSpec
-from sql.beside import build_beside, drop_beside, lock_script, make_schemas
+from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, keep_plans, run, value
 from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
@@ -26,9 +26,10 @@ from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.event_triggers import refuse_dressed_by_cutover
+from sql.gate import Gate
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms, statements_in, too_long
-from sql.inheritance import link_next
+from sql.inheritance import link_next, parents_first
 from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
 from sql.moment import Traffic
@@ -93,12 +94,12 @@ class CutoverTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What was read and composed before the lock: three scripts, and the oids of all they touch.
+    """What was read and composed before the lock, and the oids of all it touches.
 
     `gate` keeps writers out and lets readers go on. `each_ms` is what one statement of `swap` takes, about.
     """
 
-    gate: sql.Composable
+    gate: Gate
     lock: sql.Composable
     swap: sql.Composable
     each_ms: float
@@ -270,7 +271,7 @@ def _prepare(
     swap = swap_script(connection, specs, foreign_keys, autovacuum_before, dependents)
     built = [next_table(heap) for spec in specs for heap in spec.next_heaps]
     return Prepared(
-        gate=lock_script(connection, dependents.views, names, mode="SHARE ROW EXCLUSIVE"),
+        gate=Gate(before=view_locks(dependents.views), tables=parents_first(connection, names)),
         lock=lock_script(connection, dependents.views, names),
         swap=sql.SQL(";\n").join([swap, *(switched_on(connection, spec) for spec in captured)]),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),

@@ -86,6 +86,13 @@ def holders(second: Connection, first: Connection, oids: Sequence[int]) -> list[
     return [Holder(**found) for found in rows(second, query("traffic.holders"), named, prepare=True)]
 
 
+def busy(second: Connection, first: Connection, tables: Sequence[tuple[str, str]]) -> set[int]:
+    """Places (from 1) of the tables that others hold locks on."""
+    schemas, names = [schema for schema, _ in tables], [name for _, name in tables]
+    named = {"schemas": schemas, "names": names, "ours": _ours(first, second)}
+    return {found["place"] for found in rows(second, query("traffic.busy"), named, prepare=True)}
+
+
 def snapshots(second: Connection, first: Connection) -> list[Snapshot]:
     """Snapshots of others in this database, the oldest transaction's first."""
     named = {"ours": _ours(first, second)}

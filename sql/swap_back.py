@@ -19,7 +19,7 @@ from replank.reference import equality_from_json
 from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
 from sql.autovacuum import autovacuum_statement
-from sql.beside import lock_script
+from sql.beside import lock_script, view_locks
 from sql.capture_standing import Standing, refuse_fallen_back
 from sql.carried_sequences import carried_sequences
 from sql.catalogue import ForeignKey
@@ -39,8 +39,10 @@ from sql.cutover import (
 )
 from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys, without_parent
+from sql.gate import Gate
 from sql.hold_clock import one_statement
 from sql.hold_forecast import statement_ms
+from sql.inheritance import parents_first
 from sql.moment import Traffic
 from sql.moving import Hanging, away, hanging_on, home, move
 from sql.named import query
@@ -136,9 +138,11 @@ def _prepare(
         names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
     pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
     present = _present(connection, sorted(names | pasts))
+    # The drain for which writers wait writes to the past tables.
+    written = [name for name in present if name not in pasts]
     built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
     return Prepared(
-        gate=lock_script(connection, new.views, present, mode="SHARE ROW EXCLUSIVE"),
+        gate=Gate(before=view_locks(new.views), tables=parents_first(connection, written)),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         lock=lock_script(connection, new.views, present),
         swap=swap_back_script(connection, back, past, new, keys),

@@ -36,3 +36,10 @@ SELECT b.pid, coalesce(extract(epoch FROM clock_timestamp() - b.since), 0)::floa
        EXISTS (SELECT FROM pg_locks l WHERE l.pid = b.pid AND l.granted AND l.locktype = 'relation' AND l.relation = ANY (%(oids)s::oid[])
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS holds
   FROM behind b;
+
+-- busy: which of the tables, by their places in the list, others hold locks on
+SELECT DISTINCT w.place::int AS place
+  FROM unnest(%(schemas)s::text[], %(names)s::text[]) WITH ORDINALITY AS w (schema, name, place)
+  JOIN pg_locks l ON l.locktype = 'relation' AND l.granted AND l.relation = to_regclass(format('%%I.%%I', w.schema, w.name))::oid
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ WHERE l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[]);

@@ -111,7 +111,7 @@ def test_rollback_after_a_missed_cutover_leaves_no_trace(
 ) -> None:
     """An attempt has built every view; a second one builds them anew; then the operator goes back."""
     before = snapshot_catalogue(database, SCHEMAS)
-    rebuild = begin(*PLANNED, lock_timeout_ms=50)
+    rebuild = begin(*PLANNED, lock_timeout_ms=50, cutover_wait_ms=100)
     rebuild.ready()
     other.execute("SELECT count(*) FROM reports.rich_people")
     for _ in range(2):

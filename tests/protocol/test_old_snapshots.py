@@ -120,6 +120,25 @@ def test_the_way_back_waits_for_old_snapshots_too(
     attack.record("the swap back waited and named the session", lost=0)
 
 
+def test_the_way_back_takes_along_what_commits_while_it_waits(
+    app: psycopg.Connection, other: psycopg.Connection, begin: Begin
+) -> None:
+    """By the drain for which writers wait: at the first attempt, and nothing is left for the lock itself."""
+    _create(app)
+    rebuild = begin(table("p", "id"), cutover_wait_ms=20_000)
+    rebuild.finish()
+    other.execute("INSERT INTO p VALUES (%s, 0)", [KEY])
+    said: list[str] = []
+    going = threading.Thread(target=lambda: roll_back(rebuild.connection, say=said.append, sleep=lambda _: None))
+    going.start()
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'p'::regclass"
+    eventually(lambda: app.execute(waits).fetchone() is not None, "the rollback waits for the writer")
+    other.commit()
+    going.join()
+    assert not any("missed" in words for words in said), said
+    assert one(app, "SELECT id FROM p WHERE n = 0") == KEY
+
+
 def test_a_caches_swap_waits_for_old_snapshots_too(
     shop: psycopg.Connection, old: psycopg.Connection, start: BeginCached
 ) -> None:

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from producer.cutting_over import CuttingOver
 from replank.states import TableState
+from sql.crossing import Crossing
 
 from .harness import add_drain, table
 from .oracle import count, live, one, past
@@ -190,24 +190,16 @@ def test_between_the_last_look_and_the_lock(
     rebuild = plan(TREE, begin)
     rebuild.ready()
     written: list[str] = []
-    swap = CuttingOver._swap
+    take_locks = Crossing.take_locks
 
-    def late(cutting: CuttingOver, *arguments: object) -> object:
-        from sql import cutover
+    def late(crossing: Crossing) -> None:
+        if not written:
+            app.execute("UPDATE tree SET parent = NULL WHERE parent = 'three'")
+            app.execute("INSERT INTO tree VALUES ('late', %s), (%s, 'late')", [key(9), key(50)])
+            written.append("now")
+        take_locks(crossing)
 
-        lock = cutover._lock
-
-        def lock_late(*of: object) -> None:
-            if not written:
-                app.execute("UPDATE tree SET parent = NULL WHERE parent = 'three'")
-                app.execute("INSERT INTO tree VALUES ('late', %s), (%s, 'late')", [key(9), key(50)])
-                written.append("now")
-            lock(*of)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(cutover, "_lock", lock_late)
-        return swap(cutting, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(CuttingOver, "_swap", late)
+    monkeypatch.setattr(Crossing, "take_locks", late)
     rebuild.finish()
     assert written
     # Row three alone is left of the old chain; the late row and its child came in
