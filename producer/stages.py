@@ -115,9 +115,10 @@ class Stages(Turn):
             next_table.create_next(self.connection, spec)
             on_update.create_on_update(self.connection, spec)
             capture.install(self.connection, spec)
-            refuse_dressed(self.connection, spec, triggers=[on_update.function_name(spec)])
             tables.add_change_log(self.connection, spec)
+            # First: a column that the live table has got since would look like one that an event trigger has added.
             self._refuse_changed(table, built=False)
+            refuse_dressed(self.connection, spec, triggers=[on_update.function_name(spec)])
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
 

@@ -98,6 +98,8 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
         create_function(connection, spec, replace=True)
         found = rows(connection, query("standing.capturing"), {"function": spec.capture_name, "oid": spec.oid})
         named = {r["oid"]: sql.Identifier(r["schema"], r["name"]) for r in found}
+        if spec.oid not in named:
+            raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
         for event, enabled in _wanted(spec):
             # A trigger for rows is the partitions' too; one for TRUNCATE is each one's own.
             own = list(named) if spec.partitioned and event == "truncate" else [spec.oid]

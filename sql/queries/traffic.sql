@@ -11,7 +11,9 @@ SELECT h.pid, h.tables, coalesce(a.application_name, '') AS application,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 AS seconds,
        coalesce(left(a.query, 120), p.gid, '') AS query
   FROM held h LEFT JOIN pg_stat_activity a ON a.pid = h.pid
-  LEFT JOIN pg_prepared_xacts p ON h.pid IS NULL AND h.virtualtransaction = '-1/' || p.transaction
+  -- Locks of a prepared transaction have no pid; one of them is on its own number.
+  LEFT JOIN pg_locks own ON h.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid' AND own.virtualtransaction = h.virtualtransaction
+  LEFT JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
  ORDER BY seconds DESC;
 
 -- snapshots: sessions of others in this database that hold a snapshot now, the oldest transaction first; a vacuum reads no table by its name, and a walsender's is a standby's

@@ -287,7 +287,7 @@ def test_a_table_dropped_meanwhile_stops_the_run_and_says_so(
     """The other table goes on to its cutover."""
     _create(app, 100)
     app.execute("CREATE TABLE stays (id text PRIMARY KEY)")
-    rebuild = begin(table("t", "id"), table("stays", "id"))
+    rebuild = begin(table("t", "id"), table("stays", "id"), sets="apart")
     if state is TableState.REPAIRING:
         rebuild.ready()
         app.execute("UPDATE replank.conversion_set SET autovacuum_before = '{\"1\": null}' WHERE set_no = 1")

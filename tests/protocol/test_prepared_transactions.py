@@ -46,7 +46,7 @@ def test_it_is_named_with_what_ends_it(
     # Given one that holds the table before capture
     prepared(keys[0])
     rebuild = begin(
-        table("t", "id"), lock_timeout_ms=50, cutover_lock_budget_ms=100, cutover_attempts=3, capture_attempts=3
+        table("t", "id"), lock_timeout_ms=50, cutover_wait_ms=100, cutover_attempts=3, capture_attempts=3
     )
     rebuild.turn()
     problem = rebuild.table("t").problem
