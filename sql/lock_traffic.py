@@ -14,7 +14,10 @@ from sql.named import query
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A transaction that holds locks on `tables` of the tables, `seconds` old. `pid` is None for a prepared one."""
+    """A transaction that holds locks on `tables` of the tables, `seconds` old.
+
+    Of a prepared one `pid` is None, `application` its role and `query` its identifier.
+    """
 
     pid: int | None
     tables: int
@@ -33,8 +36,8 @@ class Holder:
         if self.pid is None:
             gid = sql.quote(self.query)
             return (
-                f"prepared transaction {self.query}, {self.seconds:.1f} s old: end it by COMMIT PREPARED {gid} or "
-                f"ROLLBACK PREPARED {gid}"
+                f"prepared transaction {self.query} of role {self.application}, {self.seconds:.1f} s old: end it by "
+                f"COMMIT PREPARED {gid} or ROLLBACK PREPARED {gid}"
             )
         return (
             f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s): "

@@ -5,7 +5,7 @@ WITH held AS (
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      AND (l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[]))
    GROUP BY l.pid, l.virtualtransaction)
-SELECT h.pid, h.tables, coalesce(a.application_name, '') AS application,
+SELECT h.pid, h.tables, coalesce(a.application_name, p.owner, '') AS application,
        CASE WHEN h.pid IS NULL THEN 'prepared transaction' ELSE coalesce(a.state, '') END AS state,
        coalesce(a.xact_start, p.prepared)::text AS since,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 AS seconds,

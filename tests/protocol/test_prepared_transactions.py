@@ -45,9 +45,7 @@ def test_it_is_named_with_what_ends_it(
     keys = [f"a0eebc99-9c0b-4ef8-bb6d-6bb9bd38000{n}" for n in range(3)]
     # Given one that holds the table before capture
     prepared(keys[0])
-    rebuild = begin(
-        table("t", "id"), lock_timeout_ms=50, cutover_wait_ms=100, cutover_attempts=3, capture_attempts=3
-    )
+    rebuild = begin(table("t", "id"), lock_timeout_ms=50, cutover_wait_ms=100, cutover_attempts=3, capture_attempts=3)
     rebuild.turn()
     problem = rebuild.table("t").problem
     app.execute(ENDED)
