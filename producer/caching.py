@@ -31,8 +31,8 @@ from sql.cache_marks import count_marks, everything_marked, install_marks, remov
 from sql.cache_standing import DefinitionChanged, refuse_gaps, stood
 from sql.cache_swap import swap_cache
 from sql.cache_table import ranges
+from sql.changing_places import CutoverLimits
 from sql.connection import Connection, apply_settings
-from sql.cutover import CutoverLimits
 from sql.event_triggers import refuse_dressed
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache

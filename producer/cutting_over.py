@@ -21,9 +21,10 @@ from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import backward, standings
 from sql.change_log import log_table
+from sql.changing_places import CutoverLimits, CutoverTimes
 from sql.connection import Connection, value
 from sql.crossing import AttemptMissed
-from sql.cutover import CutoverLimits, CutoverTimes, cut_over
+from sql.cutover import cut_over
 from sql.foreign_code import refuse_foreign_code
 from sql.ledger import job_looks, quarantines, tables
 from sql.ledger.tables import ConversionSet, RunTable

@@ -25,9 +25,9 @@ from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import Standing
+from sql.changing_places import CutoverLimits, CutoverTimes
 from sql.connection import Connection
 from sql.crossing import AttemptMissed
-from sql.cutover import CutoverLimits, CutoverTimes
 from sql.ledger import rollbacks, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet

@@ -14,17 +14,10 @@ from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
 from sql.connection import Connection, run
 from sql.crossing import Crossing
-from sql.cutover import (
-    CutoverLimits,
-    CutoverTimes,
-    Prepared,
-    change_places,
-    crossing_of,
-    locked_tables,
-    table_oids,
-)
+from sql.cutover import locked_tables, table_oids
 from sql.dependents import Dependents, read_dependents
 from sql.event_triggers import refuse_dressed_by_cutover
 from sql.gate import Gate

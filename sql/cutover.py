@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
-from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain
-from replank.plan import OptionsPlan
+from replank.errors import NeedsPerson, TryAgain
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.change_log import log_table
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
 from sql.connection import Connection, apply_settings, keep_plans, run, value
-from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
+from sql.crossing import Crossing
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
 from sql.enum_drift import refuse_renamed_values
 from sql.event_triggers import refuse_dressed_by_cutover
 from sql.gate import Gate
 from sql.hold_clock import one_statement
-from sql.hold_forecast import statement_ms, statements_in, too_long
+from sql.hold_forecast import statement_ms
 from sql.inheritance import link_next, parents_first
-from sql.isolation import require_read_committed, say_read_committed
 from sql.ledger import quarantines
 from sql.moment import Traffic
 from sql.named import query
@@ -46,65 +43,7 @@ PASSES = 4
 SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
 
-TRIES_S = 8.0
-"""So long one attempt goes on trying after it gave way to others."""
-
-REST = 2.0
-"""They are left alone for so many times as long as they were kept waiting."""
-
 ForeignKeyDocument = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CutoverLimits:
-    """How long the cutover may wait for its locks and hold them, in milliseconds.
-
-    `lock_timeout_ms` is for what is made before; nobody waits longer than `wait_ms` for the swap itself.
-    """
-
-    lock_timeout_ms: int
-    wait_ms: int
-    hold_budget_ms: int
-    max_log_rows: int
-    wait_for_snapshots: bool = True
-
-    @classmethod
-    def of(cls, options: OptionsPlan) -> CutoverLimits:
-        return cls(
-            lock_timeout_ms=options.lock_timeout_ms,
-            wait_ms=options.cutover_wait_ms,
-            hold_budget_ms=options.cutover_hold_budget_ms,
-            max_log_rows=options.cutover_log_rows,
-            wait_for_snapshots=options.old_snapshots == "wait",
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CutoverTimes:
-    """`wait_ms`: from asking for the locks until all were granted; `hold_ms`: from then until commit returned.
-
-    `application_wait_ms` is the longest that another session waited, at most; `chance` that of the moment.
-    """
-
-    wait_ms: float
-    hold_ms: float
-    application_wait_ms: float
-    chance: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """What was read and composed before the lock, and the oids of all it touches.
-
-    `gate` keeps writers out and lets readers go on. `each_ms` is what one statement of `swap` takes, about.
-    """
-
-    gate: Gate
-    lock: sql.Composable
-    swap: sql.Composable
-    each_ms: float
-    oids: list[int]
-    functions: list[int]
 
 
 def locked_tables(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKeyDocument]) -> list[tuple[str, str]]:
@@ -161,94 +100,6 @@ def cut_over(
         drain_gated = partial(_drain_all, second, specs, limits.max_log_rows)
         crossing = crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated)
         return change_places(crossing, under_lock)
-
-
-def crossing_of(
-    first: Connection,
-    second: Connection,
-    prepared: Prepared,
-    limits: CutoverLimits,
-    traffic: Traffic,
-    drain: Callable[[], int],
-    drain_gated: Callable[[], int],
-) -> Crossing:
-    """One attempt at the locks of what is prepared. Raises AttemptMissed where they would be held too long."""
-    statements = statements_in(prepared.swap)
-    words = too_long(statements, prepared.each_ms, limits.hold_budget_ms)
-    if words:
-        raise AttemptMissed(f"no lock was asked for: {words}")
-    plan = CrossingPlan(
-        wait_ms=limits.wait_ms,
-        hold_ms=limits.hold_budget_ms,
-        forecast_ms=statements * prepared.each_ms,
-        wait_for_snapshots=limits.wait_for_snapshots,
-        traffic=traffic,
-    )
-    return Crossing(
-        first=first,
-        second=second,
-        oids=prepared.oids,
-        gate=prepared.gate,
-        lock=prepared.lock,
-        plan=plan,
-        drain=drain,
-        drain_gated=drain_gated,
-    )
-
-
-def change_places(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
-    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`.
-
-    Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little.
-    """
-    until, longest_ms = time.monotonic() + TRIES_S, 0.0
-    while True:
-        try:
-            return _change_places(crossing, under_lock, longest_ms)
-        except GaveWay as missed:
-            longest_ms = max(longest_ms, missed.application_wait_ms)
-            rest_s = REST * missed.application_wait_ms / 1000
-            if time.monotonic() + rest_s > until:
-                raise GaveWay(str(missed), chance=missed.chance, application_wait_ms=longest_ms) from None
-            time.sleep(rest_s)
-            crossing = crossing.again()
-
-
-def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], longest_ms: float) -> CutoverTimes:
-    connection = crossing.first
-    crossing.wait_for_moment()
-    reached_commit = False
-    started = time.monotonic()
-    try:
-        with connection.transaction():
-            say_read_committed(connection)
-            crossing.take_locks()
-            require_read_committed(connection)
-            under_lock(crossing)
-            crossing.check()
-            reached_commit = True
-    except AttemptMissed:
-        raise
-    except TryAgain as error:
-        raise crossing.missed(str(error)) from None
-    except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
-        raise crossing.missed(crossing.why(error)) from None
-    except (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout) as error:
-        if reached_commit:
-            raise OutcomeUnknown(f"the cutover's session was ended at its COMMIT: {error}") from None
-        raise crossing.missed(crossing.why(error)) from None
-    except psycopg.OperationalError as error:
-        # The server's farewell may be read before the connection is seen to be closed.
-        cut_off = connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
-        if cut_off and reached_commit:
-            raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
-        raise
-    return CutoverTimes(
-        wait_ms=(crossing.granted_at - started) * 1000,
-        hold_ms=(time.monotonic() - crossing.granted_at) * 1000,
-        application_wait_ms=max(longest_ms, crossing.application_wait_ms()),
-        chance=crossing.chance,
-    )
 
 
 def _prepare(

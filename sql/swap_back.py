@@ -23,20 +23,10 @@ from sql.beside import lock_script, view_locks
 from sql.capture_standing import Standing, refuse_fallen_back
 from sql.carried_sequences import carried_sequences
 from sql.catalogue import ForeignKey
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
 from sql.connection import Connection, keep_plans, locally, rows, run, value
 from sql.crossing import Crossing
-from sql.cutover import (
-    PASSES,
-    SHORT_PASS_S,
-    CutoverLimits,
-    CutoverTimes,
-    Prepared,
-    change_places,
-    crossing_of,
-    refuse_long_logs,
-    stamp_of,
-    table_oids,
-)
+from sql.cutover import PASSES, SHORT_PASS_S, refuse_long_logs, stamp_of, table_oids
 from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys, without_parent
 from sql.gate import Gate

@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL
 
 from replank.states import TableState
-from sql import capture_repair, capture_standing, crossing, cutover, equality, one_snapshot, session
+from sql import capture_repair, capture_standing, changing_places, crossing, equality, one_snapshot, session
 from sql.ledger import job_looks
 from workers import work
 
@@ -41,7 +41,7 @@ def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
     kept = {name: said for name, said in session.SESSION.items() if name != "default_transaction_isolation"}
     patch.setattr(session, "SESSION", kept)
     for name in ("say_read_committed", "require_read_committed"):
-        patch.setattr(cutover, name, lambda _connection: None)
+        patch.setattr(changing_places, name, lambda _connection: None)
 
 
 def blind_to_rewrites(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from equipment.oracle import diff_catalogue, snapshot_catalogue
 
 from producer.rollback import roll_back
 from replank.states import RunState
-from sql.cutover import CutoverLimits, _prepare, stamp_of
+from sql.changing_places import CutoverLimits
+from sql.cutover import _prepare, stamp_of
 
 from .hanging import PLANNED, SCHEMAS, run
 from .harness import Rebuild, Url, table

@@ -16,8 +16,9 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.plan import DatabasePlan, OptionsPlan, Plan
 from replank.table_spec import TableSpec
 from sql.autovacuum import autovacuum_settings
+from sql.changing_places import CutoverLimits
 from sql.connection import connect
-from sql.cutover import CutoverLimits, cut_over
+from sql.cutover import cut_over
 from sql.ledger import tables
 from sql.moment import Traffic
 
