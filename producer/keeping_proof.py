@@ -19,6 +19,7 @@ from producer.verifying import Verifying
 from replank.errors import NeedsPerson, NotProved
 from replank.states import JobKind, TableState
 from sql.capture_standing import Standing, forward, refuse_fallen, standings, why_not_standing
+from sql.connection import apply_settings
 from sql.ledger import job_looks, job_queue, tables, verifications
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.ledger.verifications import Verification
@@ -85,10 +86,15 @@ class KeepingProof(Turn):
         return self._judge(table, proof) if proof.under_way else None
 
     def _is_as_planned(self, table: RunTable) -> bool:
-        """What has another definition now cannot be compared; the cutover refuses it, and says what was changed."""
+        """What has another definition now cannot be compared; the cutover refuses it, and says what was changed.
+
+        What another session has locked is looked at by a later turn.
+        """
         try:
-            refuse_changed_shapes(self.connection, [table.spec])
-        except NeedsPerson:
+            with self.connection.transaction():
+                apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+                refuse_changed_shapes(self.connection, [table.spec])
+        except (NeedsPerson, errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled):
             return False
         return True
 

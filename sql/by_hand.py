@@ -86,7 +86,7 @@ SNAPSHOTS = "  replank_snapshots text[];\n  replank_left text;\n  replank_looks 
 _HELD = (
     "FROM pg_stat_activity AS a WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL"
     " AND a.pid <> pg_backend_pid() AND a.application_name NOT LIKE 'replank %'"
-    " AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')"
+    " AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'walsender', 'parallel worker')"
     " AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum AS v WHERE v.pid = a.pid)"
 )
 _SNAPSHOT = "concat_ws(' ', a.pid, a.xact_start, a.backend_xmin)"

@@ -14,7 +14,7 @@ from psycopg import errors, sql
 
 from replank.errors import NotProved, OutcomeUnknown, TryAgain
 from replank.plan import OptionsPlan
-from sql.connection import Connection
+from sql.connection import Connection, apply_settings
 from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
 from sql.gate import Gate
 from sql.hold_forecast import statements_in, too_long
@@ -139,6 +139,8 @@ def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], l
     try:
         with connection.transaction():
             say_read_committed(connection)
+            # What has changed places stays so through a crash: the one COMMIT of a run that must be on disk.
+            apply_settings(connection, {"synchronous_commit": "on"}, local=True)
             crossing.take_locks()
             require_read_committed(connection)
             under_lock(crossing)

@@ -33,8 +33,8 @@ LOOK_S = 0.05
 WATCH_S = 0.025
 SHORT_S = 0.005
 LONGEST_LOOK_S = 2.0
-SNAPSHOTS_S = 0.3
-"""So long writers wait for the end of a statement that may have nothing to do with them."""
+SNAPSHOTS_SHARE = 0.6
+"""Of what is left of the wait: so long writers wait for transactions that may have nothing to do with them."""
 MOST_NAMED = 5
 
 
@@ -123,7 +123,8 @@ class Crossing:
         self._granted(self.gate.script(busy(self.second, self.first, self.gate.tables)), until)
         self._drain_gated(until)
         if (self.drained or self._drained_late) and self.plan.wait_for_snapshots:
-            self._wait_for_snapshots(min(until, time.monotonic() + SNAPSHOTS_S))
+            left_s = until - time.monotonic()
+            self._wait_for_snapshots(until - left_s * (1 - SNAPSHOTS_SHARE))
         self._granted(self.lock, until)
         self.clock = HoldClock(connection=self.first, budget_ms=self.plan.hold_ms)
         self.clock.begin()

@@ -15,7 +15,7 @@ from sql.connection import Connection, rows
 from sql.ledger.jobs import bounds_json, chunk_of
 from sql.named import query
 
-AFTER_CRASH_S = 5.0
+AFTER_CRASH_S = 15.0
 """How long the workers have to say what became of their jobs, before those of workers that are gone are taken back."""
 
 

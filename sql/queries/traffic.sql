@@ -22,7 +22,9 @@ SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state,
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds, left(a.query, 120) AS query
   FROM pg_stat_activity a
  WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.pid <> ALL (%(ours)s::int[])
-   AND a.application_name NOT LIKE 'replank %%' AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')
+   AND a.application_name NOT LIKE 'replank %%'
+   -- NULL where this role may not see more of other roles' sessions than that they hold a snapshot: these count.
+   AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'walsender', 'parallel worker')
    AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
  ORDER BY a.xact_start;
 

@@ -27,7 +27,7 @@ from .cached_shop import Begin as BeginCached
 from .harness import Rebuild, Table, Url, table
 from .oracle import column_type, live, one
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = [pytest.mark.protocol, pytest.mark.core, pytest.mark.usefixtures("event_triggers_fire")]
 
 Begin = Callable[..., Rebuild]
 

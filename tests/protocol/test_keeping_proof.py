@@ -36,7 +36,7 @@ TAMPERED = {
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a small table has several chunks on both sides."""
-    monkeypatch.setattr(chunker, "blocks_of_each", lambda *_, **__: 1)
+    monkeypatch.setattr(chunker, "chunk_blocks", lambda *_: 1)
 
 
 def _create(app: psycopg.Connection, name: str = "t", rows: int = 300) -> None:

@@ -9,6 +9,8 @@ from equipment.attacks import Attack
 from psycopg import IsolationLevel
 
 from producer.rollback import roll_back
+from sql.connection import connect
+from sql.lock_traffic import snapshots
 
 from .cached_shop import CACHE, present, until
 from .cached_shop import Begin as BeginCached
@@ -172,6 +174,7 @@ def reader(database: Url) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.mark.usefixtures("event_triggers_fire")
 @pytest.mark.attack("A3", "a STABLE function reads what its session wrote, called while the swap holds its lock")
 def test_a_session_reads_its_own_write_across_the_swap(
     app: psycopg.Connection, other: psycopg.Connection, reader: psycopg.Connection, begin: Begin, attack: Attack
@@ -208,3 +211,27 @@ def test_a_session_reads_its_own_write_across_the_swap(
     assert found == [(1,)]
     attack.record("the row was seen", acknowledged=1, lost=0)
     rebuild.finish()
+
+
+@pytest.mark.attack("A3", "an old snapshot of a session that the run's role may not see")
+def test_an_old_snapshot_of_a_hidden_session_is_seen_too(
+    app: psycopg.Connection, database: Url, attack: Attack
+) -> None:
+    """Without pg_read_all_stats a session's kind, state and age are NULL; that it holds a snapshot is not."""
+    app.execute("CREATE ROLE stranger")
+    app.execute("CREATE ROLE plain")
+    try:
+        with (
+            psycopg.connect(database) as hidden,
+            connect(database, name="first") as first,
+            connect(database, name="second") as second,
+        ):
+            hidden.execute("SET SESSION AUTHORIZATION stranger")
+            hidden.commit()
+            hidden.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            hidden.execute("SELECT count(*) FROM pg_class")
+            second.execute("SET SESSION AUTHORIZATION plain")
+            assert [each.pid for each in snapshots(second, first)] == [hidden.info.backend_pid]
+    finally:
+        app.execute("DROP ROLE stranger, plain")
+    attack.record("it is waited for")
