@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from equipment.attacks import Attack
 
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
 from replank.errors import NeedsPerson
 from replank.plan import parse_plan
 from sql.connection import connect
-from tests.equipment.attacks import Attack
 
 from .conftest import Database, codes, only
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.equipment.attacks import Attack
+from equipment.attacks import Attack
 
 from .conftest import Database, codes
 

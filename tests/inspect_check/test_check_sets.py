@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-
-from tests.equipment.attacks import Attack
+from equipment.attacks import Attack
 
 from .conftest import Database, codes
 

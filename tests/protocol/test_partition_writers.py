@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 
 from producer.partition_upkeep import Kept, keep_partitions
 from replank.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
 from replank.table_spec import Relation
 from sql import partition_upkeep
 from sql.connection import Connection, connect
-from tests.equipment.attacks import Attack
 
 from .harness import Url, eventually
 from .oracle import one

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 import typer
+from equipment.attacks import Attack
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -24,7 +25,6 @@ from replank.errors import NeedsPerson, ReplankError
 from replank.states import RollbackStage, RunState
 from sql.connection import Connection, connect
 from sql.ledger import rollbacks
-from tests.equipment.attacks import Attack
 
 from .harness import Rebuild, Url, table
 from .oracle import one

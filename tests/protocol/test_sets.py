@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 
 from producer.operating.operator import Operator
 from producer.operating.pausing import pause, resume
 from producer.operating.scope import scope_of
 from sql.ledger import runs
-from tests.equipment.attacks import Attack
 
 from .harness import Rebuild, table
 from .oracle import column_type, live, one

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from equipment.attacks import Attack
 
 from producer.rollback import roll_back
 from replank.states import RunState
-from tests.equipment.attacks import Attack
 
 from .harness import Rebuild, table
 from .oracle import column_type, live, one
