@@ -10,7 +10,7 @@ from psycopg import sql
 from .harness import Rebuild, table
 from .returning import go_back
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = [pytest.mark.protocol, pytest.mark.core, pytest.mark.usefixtures("event_triggers_fire")]
 
 Begin = Callable[..., Rebuild]
 
