@@ -62,7 +62,7 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost place of all: whatever comes here is told, and kept
         return _tell(_named(error, arguments), arguments)
     if code == _INTERRUPTED:
-        words = "stopped; the ledger has what was done"
+        words = "stopped; the ledger has what was done."
         return _tell(NeedsPerson(words, hint="The same command continues."), arguments)
     return code if isinstance(code, int) else DONE
 

@@ -151,8 +151,8 @@ def _why_not(url: str, error: psycopg.OperationalError) -> str:
     reason = said[0].removeprefix("connection failed: ") if said else type(error).__name__
     if "FATAL:" in str(error):
         reason = "FATAL:" + str(error).split("FATAL:", 1)[1].splitlines()[0]
-    reason = hide(reason, [url])
-    return f"Cannot connect to {without_password(url)}: {reason.strip()}. Check the URL and that the server runs."
+    reason = hide(reason, [url]).strip().rstrip(".")
+    return f"Cannot connect to {without_password(url)}: {reason}. Check the URL and that the server runs."
 
 
 def run(

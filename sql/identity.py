@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from replank.errors import CannotConnect
+from replank.errors import NoServer
 from sql.connection import Connection, connect, value
 from sql.named import query
 
@@ -27,12 +27,15 @@ def identity_of(url: str) -> str:
 
 
 def identity_when_up(url: str) -> str:
-    """The same, asked for a minute: programs and their database may be starting together. Raises CannotConnect."""
+    """The same, asked for a minute: programs and their database may be starting together.
+
+    Raises CannotConnect: at once where the database refuses us, else after the minute.
+    """
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
             return identity_of(url)
-        except CannotConnect as error:
+        except NoServer as error:
             if time.monotonic() > deadline:
                 raise
             log.info("waiting for the database", reason=str(error))
