@@ -19,9 +19,6 @@ REWRITTEN = (
     "transaction is kept. Run the rollback script from its top; after that the pass may begin again: "
 )
 
-LOWER, UPPER = sql.SQL("replank_lower"), sql.SQL("replank_upper")
-"""A chunk's bounds in a loop: from this row's place on, up to that one's."""
-
 
 def dollar_quoted(body: str) -> str:
     """The text between dollar signs, with a tag that it does not hold."""

@@ -169,15 +169,22 @@ def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) ->
 def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | None = None) -> int:
     """One pass over all logs, each in a transaction of its own. Returns the number of log rows.
 
-    Raises TryAgain where there are more than `most`: writers wait meanwhile.
+    Raises TryAgain where there are more than `most`: writers wait meanwhile. What needs a person is said of all tables.
     """
     if most is not None:
         refuse_long_logs(_logged(connection, specs), most)
-    drained = 0
+    drained, problems = 0, []
     for spec in specs:
-        with one_snapshot(connection):
-            quarantines.hold(connection, [spec], patient=False)
-            drained += _drain_equal(connection, spec, specs)
+        try:
+            with one_snapshot(connection):
+                quarantines.hold(connection, [spec], patient=False)
+                drained += _drain_equal(connection, spec, specs)
+        except NeedsPerson as error:
+            if most is not None:
+                raise
+            problems.append(str(error))
+    if problems:
+        raise NeedsPerson(" ".join(problems))
     return drained
 
 

@@ -129,9 +129,8 @@ def of_locks(facts: Facts) -> Markup | str:
 def _attempts(one: ConversionSet) -> str:
     """What the attempts cost others, all of them together."""
     missed = f", {one.attempts} attempts before" if one.attempts else ""
-    waited = "" if one.longest_wait_ms is None else f", nobody waited longer than {_ms(one.longest_wait_ms)}"
-    chance = "" if one.chance is None else f", chance {one.chance:.0%}"
-    return missed + chance + waited
+    waited = "" if one.longest_wait_ms is None else f", longest wait {_ms(one.longest_wait_ms)}"
+    return missed + waited
 
 
 def _members(names: list[str]) -> str:

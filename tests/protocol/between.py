@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors, sql
+
+from sql.second_session import second_session
 
 from .harness import Url
 
@@ -21,6 +24,14 @@ def before_each(connection: psycopg.Connection[Any], act: Callable[[str], None])
             return self
 
     connection.cursor_factory = Cursor
+
+
+@contextmanager
+def interruptible(first: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+    """The cutover's second session, whose statements are shown to whoever `before_each` calls for the first."""
+    with second_session(first) as second:
+        second.cursor_factory = first.cursor_factory
+        yield second
 
 
 class LateWriter:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
+from sql import cutover
 
+from .between import interruptible
 from .harness import Url
 from .sabotages import SABOTAGES
 from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Level, Sabotage, World, Wrong, prepare
@@ -74,6 +76,7 @@ def small_chunks() -> Iterator[None]:
     """Three blocks each, so that a table of eight rows has several, for the copy and for verification."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunker, "chunk_blocks", lambda _blocks, _chunk_mb: 3)
+        patch.setattr(cutover, "second_session", interruptible)
         yield
 
 

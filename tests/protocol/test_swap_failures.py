@@ -12,7 +12,7 @@ from replank.states import RunState
 from .harness import Rebuild, table
 from .oracle import column_type, live, one
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.usefixtures("event_triggers_fire")]
 
 Begin = Callable[..., Rebuild]
 

@@ -150,7 +150,7 @@ SAID: dict[str, tuple[str | None, str | None]] = {
     "constraint shop.orders.orders_updated_at_not_null": (None, "n; NOT NULL updated_at"),
     "function shop.account_on_update()": (
         None,
-        'CREATE OR REPLACE FUNCTION shop.account_on_update()\n RETURNS trigger\n LANGUAGE plpgsql\n SET search_path TO \'pg_catalog\', \'pg_temp\'\nAS $function$BEGIN IF NEW."updated_at" IS NOT DISTINCT FROM OLD."updated_at" THEN NEW."updated_at" := (now()); END IF; RETURN NEW; END$function$\n; owner postgres',
+        'CREATE OR REPLACE FUNCTION shop.account_on_update()\n RETURNS trigger\n LANGUAGE plpgsql\n SET search_path TO \'pg_catalog\', \'pg_temp\'\nAS $function$#variable_conflict use_column\nBEGIN IF NEW."updated_at" IS NOT DISTINCT FROM OLD."updated_at" THEN NEW."updated_at" := (now()); END IF; RETURN NEW; END$function$\n; owner postgres',
     ),
     "grant EXECUTE on function shop.account_on_update() to PUBLIC": (None, "by postgres"),
     "grant EXECUTE on function shop.account_on_update() to postgres": (None, "by postgres"),

@@ -270,7 +270,7 @@ class World:
         self._interruption = None
 
     def _before_statement(self, statement: str) -> None:
-        """Before the lock that keeps writers out, or before a drain's first look at a table: there the protocol is most easily hurt."""
+        """Before the lock that keeps writers out, or a drain's first look at a table: there it is most easily hurt."""
         action = self._interruption
         if action is None or ("SHARE ROW EXCLUSIVE", "enable_seqscan")[action.m % 2] not in statement:
             return
