@@ -128,14 +128,14 @@ def of_locks(facts: Facts) -> Markup | str:
 
 def _attempts(one: ConversionSet) -> str:
     """What the attempts cost others, all of them together."""
-    missed = f", {one.attempts} attempts before" if one.attempts else ""
+    missed = f", {one.attempts} missed" if one.attempts else ""
     waited = "" if one.longest_wait_ms is None else f", longest wait {_ms(one.longest_wait_ms)}"
     return missed + waited
 
 
 def _members(names: list[str]) -> str:
     shown = [name.split(".", 1)[-1] for name in names]
-    return f"{len(shown)} tables, {shown[0]} among them" if len(shown) > 1 else "".join(shown)
+    return f"{len(shown)} tables" if len(shown) > 1 else "".join(shown)
 
 
 def _ms(value: float | None) -> str:
