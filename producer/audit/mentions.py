@@ -38,29 +38,32 @@ class _Names:
     breaking: re.Pattern[str]
 
 
+_UNREADABLE = (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege)
+
+
 def seen_statements(connection: Connection) -> list[dict[str, Any]]:
     """`query` and `calls` of what pg_stat_statements knows of this database; nothing where it may not be read."""
+    try:
+        return _read_statements(connection)
+    except _UNREADABLE:
+        return []
+
+
+def _read_statements(connection: Connection) -> list[dict[str, Any]]:
+    """The same; nothing where it is not installed. Raises _UNREADABLE where it may not be read."""
     extension = row(connection, query("audit.statements_schema"))
     if extension is None:
         return []
     view = sql.Identifier(extension["schema"], "pg_stat_statements")
-    try:
-        with connection.transaction():
-            return rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
-    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege):
-        return []
+    with connection.transaction():
+        return rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
 
 
 def audit_statements(connection: Connection, audited: Audited) -> list[Finding]:
     """Statements of pg_stat_statements that use text operators on a converted column."""
-    extension = row(connection, query("audit.statements_schema"))
-    if extension is None:
-        return []
-    view = sql.Identifier(extension["schema"], "pg_stat_statements")
     try:
-        with connection.transaction():
-            seen = rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
-    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege) as error:
+        seen = _read_statements(connection)
+    except _UNREADABLE as error:
         return [
             warning(
                 "statements_unknown",
