@@ -197,8 +197,8 @@ class CuttingOver(Turn):
     ) -> CutoverTimes:
         specs = [member.spec for member in members]
         _refuse_gone(self.connection, specs)
-        for spec in () if self.options.trusts_functions else specs:
-            refuse_foreign_code(self.connection, spec)
+        if not self.options.trusts_functions:
+            refuse_foreign_code(self.connection, specs)
         refuse_changed_shapes(self.connection, specs)
         proofs = self.keeping.proofs(members)
         self.keeping.refuse_unproved(conversion_set, members, proofs)

@@ -102,7 +102,7 @@ class Stages(Turn):
 
     def _begin(self, table: RunTable) -> bool:
         if not self.options.trusts_functions:
-            refuse_foreign_code(self.connection, table.spec)
+            refuse_foreign_code(self.connection, [table.spec])
         if table.spec.method == "backfill":
             return self._backfilling().extend(table)
         return self._capture(table)

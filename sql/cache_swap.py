@@ -17,7 +17,7 @@ from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
 from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
 from sql.connection import Connection, run
 from sql.crossing import Crossing
-from sql.cutover import locked_tables, table_oids
+from sql.cutover import locked_tables
 from sql.dependents import Dependents, read_dependents
 from sql.event_triggers import refuse_dressed_by_cutover
 from sql.gate import Gate
@@ -26,6 +26,7 @@ from sql.hold_forecast import statement_ms
 from sql.moment import Traffic
 from sql.next_table import next_table
 from sql.one_snapshot import one_snapshot
+from sql.relation_oids import relation_oids
 from sql.second_session import second_session
 from sql.swap_script import swap_script
 
@@ -91,7 +92,7 @@ def _prepare(
         lock=lock_script(connection, dependents.views, names),
         swap=swap_script(connection, [spec], foreign_keys, autovacuum_before, dependents),
         each_ms=statement_ms(connection, [next_table(spec)], lock_timeout_ms=limits.lock_timeout_ms),
-        oids=[*table_oids(connection, [*names, *shared]), *(view.oid for view in dependents.views)],
+        oids=[*relation_oids(connection, [*names, *shared]).values(), *(view.oid for view in dependents.views)],
         functions=[],
     )
 

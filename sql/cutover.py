@@ -18,7 +18,7 @@ from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.change_log import log_table
 from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
-from sql.connection import Connection, apply_settings, keep_plans, run, value
+from sql.connection import Connection, apply_settings, keep_plans, run
 from sql.crossing import Crossing
 from sql.dependents import Dependents, read_dependents
 from sql.draining import drain
@@ -33,6 +33,7 @@ from sql.moment import Traffic
 from sql.named import query
 from sql.next_table import next_table
 from sql.one_snapshot import one_snapshot
+from sql.relation_oids import relation_oids
 from sql.reverse_capture import prepare_capture, switched_on
 from sql.second_session import second_session
 from sql.settling import settle
@@ -126,7 +127,7 @@ def _prepare(
         lock=lock_script(connection, dependents.views, names),
         swap=sql.SQL(";\n").join([swap, *(switched_on(connection, spec) for spec in captured)]),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
-        oids=[*table_oids(connection, names), *(view.oid for view in dependents.views)],
+        oids=[*relation_oids(connection, names).values(), *(view.oid for view in dependents.views)],
         functions=dependents.function_oids,
     )
 
@@ -225,15 +226,3 @@ def refuse_long_logs(waiting: Mapping[int, int], most: int) -> None:
     """Raises TryAgain where more came in than may be drained while others wait."""
     if sum(waiting.values()) > most:
         raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
-
-
-def table_oids(connection: Connection, names: Sequence[tuple[str, str]]) -> list[int]:
-    """The oids of tables by name; those that are gone are left out."""
-    found = [
-        value(
-            connection,
-            sql.SQL("SELECT to_regclass(format('%I.%I', {}::text, {}::text))::oid::bigint").format(*name),
-        )
-        for name in names
-    ]
-    return [oid for oid in found if oid is not None]

@@ -8,7 +8,7 @@ the owner's rights (ANALYZE, CREATE INDEX, REFRESH) is no concern here, nor are 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,16 +42,17 @@ def foreign_functions(
     return [ForeignFunction(**found) for found in rows(connection, query("foreign_code.functions"), named)]
 
 
-def refuse_foreign_code(connection: Connection, spec: TableSpec) -> None:
-    """For a table of a run that has begun: something may have come since, or this role be another one.
+def refuse_foreign_code(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    """For tables of a run that has begun: something may have come since, or this role be another one.
 
     Raises NeedsPerson.
     """
-    oids = [relation.oid for relation in spec.relations]
-    written = oids if spec.method == "backfill" or spec.quarantining_columns else []
-    for each in foreign_functions(connection, read=oids, written=written, ddl=True):
+    of = {relation.oid: spec for spec in specs for relation in spec.relations}
+    written = [oid for oid, spec in of.items() if spec.method == "backfill" or spec.quarantining_columns]
+    for each in foreign_functions(connection, read=of, written=written, ddl=True):
+        table = of.get(each.oid, specs[0]).full_name
         raise NeedsPerson(
-            f"{spec.full_name}: the run would execute {each.function} of {each.owner} with this role's rights, which "
+            f"{table}: the run would execute {each.function} of {each.owner} with this role's rights, which "
             f"{each.owner} does not have. It came since the run began, or this process connects as another role. Drop "
             "what uses it, or connect as the tables' owner; then `replank retry`, or `replank rollback`."
         )
@@ -70,10 +71,3 @@ def of_queries(connection: Connection, queries: Iterable[sql.Composable]) -> lis
             oid = value(connection, sql.SQL("SELECT {}::regclass::oid::bigint").format(name.as_string(None)))
             found += foreign_functions(connection, read=[oid])
     return found
-
-
-def relations_named(connection: Connection, names: Iterable[tuple[str, str]]) -> list[int]:
-    """The oids of relations by (schema, name), of those that are there."""
-    listed = list(names)
-    named = {"schemas": [schema for schema, _ in listed], "names": [name for _, name in listed]}
-    return [found["oid"] for found in rows(connection, query("foreign_code.relations"), named)]

@@ -26,7 +26,7 @@ from sql.catalogue import ForeignKey
 from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
 from sql.connection import Connection, keep_plans, locally, rows, run, value
 from sql.crossing import Crossing
-from sql.cutover import PASSES, SHORT_PASS_S, refuse_long_logs, stamp_of, table_oids
+from sql.cutover import PASSES, SHORT_PASS_S, refuse_long_logs, stamp_of
 from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys, without_parent
 from sql.gate import Gate
@@ -42,6 +42,7 @@ from sql.old_sessions import recompiled
 from sql.on_update import function_name
 from sql.one_snapshot import one_snapshot
 from sql.pair import Pair
+from sql.relation_oids import relation_oids
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
 from sql.second_session import second_session
@@ -127,23 +128,19 @@ def _prepare(
     for document in back.foreign_keys:
         names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
     pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
-    present = _present(connection, sorted(names | pasts))
+    # A partition of the past layout need not be one of the new.
+    present = relation_oids(connection, sorted(names | pasts))
     # The drain for which writers wait writes to the past tables.
     written = [name for name in present if name not in pasts]
     built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
     return Prepared(
         gate=Gate(before=view_locks(new.views), tables=parents_first(connection, written)),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
-        lock=lock_script(connection, new.views, present),
+        lock=lock_script(connection, new.views, list(present)),
         swap=swap_back_script(connection, back, past, new, keys),
-        oids=[*table_oids(connection, present), *(view.oid for view in new.views)],
+        oids=[*present.values(), *(view.oid for view in new.views)],
         functions=[function.oid for function in new.functions],
     )
-
-
-def _present(connection: Connection, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those that are there: a partition of the past layout need not be one of the new."""
-    return [name for name in names if table_oids(connection, [name])]
 
 
 def swap_back_script(

@@ -157,7 +157,7 @@ class Executor:
             return perform_on_cache(self.connection, job, cache, limits, lease_s=self.settings.lease_s)
         table, limits = tables.read_table(self.connection, job.run_id, job.table_no), self._limits_of(job.run_id)
         if not limits.trusting:
-            refuse_foreign_code(self.connection, table.spec)
+            refuse_foreign_code(self.connection, [table.spec])
         return perform(self.connection, job, table, limits)
 
     def _limits_of(self, run_id: int) -> Limits:

@@ -14,7 +14,8 @@ from replank.plan_words import split_name
 from sql.catalogue import LiveTable
 from sql.connection import Connection
 from sql.conversion import type_name
-from sql.foreign_code import ForeignFunction, foreign_functions, of_queries, relations_named
+from sql.foreign_code import ForeignFunction, foreign_functions, of_queries
+from sql.relation_oids import relation_oids
 
 
 def audit_foreign_code(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
@@ -44,9 +45,9 @@ def audit_foreign_code(connection: Connection, file: PlanFile, resolved: Resolve
 def _found(connection: Connection, plan: Plan, resolved: Resolved) -> list[ForeignFunction]:
     read = {live.oid for _, live in resolved.tables}
     read |= {oid for key in resolved.foreign_keys for oid in (key.table_oid, key.ref_oid)}
-    read |= set(relations_named(connection, _named(plan)))
+    read |= set(relation_oids(connection, _named(plan)).values())
     written = {live.oid for planned, live in resolved.tables if _is_written(planned)}
-    written |= set(relations_named(connection, _written_by_steps(plan)))
+    written |= set(relation_oids(connection, _written_by_steps(plan)).values())
     found = foreign_functions(connection, read=read, written=written, ddl=True)
     return found + of_queries(connection, _queries(plan, resolved))
 

@@ -57,7 +57,3 @@ UNION
 SELECT 0, e.evtfoid::regprocedure::text, pg_get_userbyid(s.proowner)::text FROM pg_event_trigger e JOIN suspect s ON s.oid = e.evtfoid
  WHERE %(ddl)s AND e.evtenabled <> 'D' AND coalesce(current_setting('event_triggers', true), 'on') = 'on'
  ORDER BY 1, 2;
-
--- relations: tables, views and materialized views by schema and name
-SELECT c.oid::bigint AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN unnest(%(schemas)s::text[], %(names)s::text[]) AS w (schema, name) ON w.schema = n.nspname AND w.name = c.relname;
