@@ -182,11 +182,7 @@ class Caching(Turn):
             write_ledger=lambda: self._write_ledger(cache, has_closed),
         )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
-        self._tell(
-            cache,
-            f"swapped; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms; nobody waited longer than "
-            f"{times.application_wait_ms:.1f} ms",
-        )
+        self._tell(cache, f"swapped; {times}")
         return True
 
     def _wait_for_window(self, cache: Cache, reason: str) -> None:

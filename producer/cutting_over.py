@@ -159,11 +159,7 @@ class CuttingOver(Turn):
                 longest_wait_ms=times.application_wait_ms,
                 chance=times.chance,
             )
-            self._say(
-                conversion_set,
-                f"swapped {len(members)} tables; lock waited for {times.wait_ms:.1f} ms, held {times.hold_ms:.1f} ms; "
-                f"nobody waited longer than {times.application_wait_ms:.1f} ms",
-            )
+            self._say(conversion_set, f"swapped {len(members)} tables; {times}")
             self._say_aside(members)
             self._say_old_sessions(conversion_set)
 

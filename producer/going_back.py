@@ -148,11 +148,7 @@ class GoingBack:
             hold_ms=times.hold_ms,
             longest_wait_ms=times.application_wait_ms,
         )
-        words = (
-            f"{len(back.pairs)} past tables are live again; lock waited for {times.wait_ms:.1f} ms, held "
-            f"{times.hold_ms:.1f} ms; nobody waited longer than {times.application_wait_ms:.1f} ms"
-        )
-        self._note(one, words)
+        self._note(one, f"{len(back.pairs)} past tables are live again; {times}")
 
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from psycopg import sql
@@ -14,7 +13,7 @@ from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.cache_marks import apply_marks, count_marks, everything_marked
 from sql.cache_standing import DefinitionChanged, Stood, refuse_gaps
-from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, cross
 from sql.connection import Connection, run
 from sql.crossing import Crossing
 from sql.cutover import locked_tables
@@ -27,7 +26,6 @@ from sql.moment import Traffic
 from sql.next_table import next_table
 from sql.one_snapshot import one_snapshot
 from sql.relation_oids import relation_oids
-from sql.second_session import second_session
 from sql.swap_script import swap_script
 
 PASSES = 4
@@ -62,12 +60,15 @@ def swap_cache(
         refuse_dressed_by_cutover(connection, [spec])
         write_ledger()
 
-    with second_session(connection) as second:
-        _keep_up(second, spec)
-        drain = partial(_apply_once, second, spec)
-        drain_gated = partial(_apply_once, second, spec, limits.max_log_rows)
-        crossing = crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated)
-        return change_places(crossing, under_lock)
+    return cross(
+        connection,
+        prepared,
+        limits,
+        traffic,
+        shortly_before=lambda second: _keep_up(second, spec),
+        drain=lambda second, most: _apply_once(second, spec, most),
+        under_lock=under_lock,
+    )
 
 
 def _prepare(
@@ -116,11 +117,11 @@ def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents
 def _keep_up(connection: Connection, spec: CacheSpec) -> None:
     """Leave next to nothing to do under the lock."""
     for _ in range(PASSES):
-        if not _apply_once(connection, spec):
+        if not _apply_once(connection, spec, None):
             return
 
 
-def _apply_once(connection: Connection, spec: CacheSpec, most: int | None = None) -> int:
+def _apply_once(connection: Connection, spec: CacheSpec, most: int | None) -> int:
     """Returns how many marks were applied. Raises TryAgain where there are more than `most`: writers wait meanwhile."""
     if most is not None:
         _refuse_many(connection, spec, most)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import errors, sql
@@ -20,6 +21,11 @@ from sql.gate import Gate
 from sql.hold_forecast import statements_in, too_long
 from sql.isolation import require_read_committed, say_read_committed
 from sql.moment import Traffic
+from sql.second_session import second_session
+
+PASSES = 4
+SHORT_PASS_S = 0.015
+"""The logs are drained until one pass over all of them is this short: then little can have come in."""
 
 TRIES_S = 8.0
 """So long one attempt goes on trying after it gave way to others."""
@@ -64,6 +70,12 @@ class CutoverTimes:
     application_wait_ms: float
     chance: float | None
 
+    def __str__(self) -> str:
+        return (
+            f"lock waited for {self.wait_ms:.1f} ms, held {self.hold_ms:.1f} ms; nobody waited longer than "
+            f"{self.application_wait_ms:.1f} ms"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -80,16 +92,45 @@ class Prepared:
     functions: list[int]
 
 
-def crossing_of(
+def cross(
+    first: Connection,
+    prepared: Prepared,
+    limits: CutoverLimits,
+    traffic: Traffic,
+    *,
+    shortly_before: Callable[[Connection], None],
+    drain: Callable[[Connection, int | None], int],
+    under_lock: Callable[[Crossing], None],
+) -> CutoverTimes:
+    """Do `under_lock` in one transaction that holds every lock of what is prepared. Raises as `cut_over`.
+
+    `shortly_before` and `drain` work in a second session. `drain` takes what is logged and returns how much that was;
+    with a number it raises TryAgain where there is more: writers wait meanwhile.
+    """
+    with second_session(first) as second:
+        shortly_before(second)
+        crossing = _crossing_of(first, second, prepared, limits, traffic, drain)
+        return _change_places_in_time(crossing, under_lock)
+
+
+def drain_until_short(drain: Callable[[], int]) -> None:
+    """Leave the last drain next to nothing to do, and its statements planned."""
+    for _ in range(PASSES):
+        started = time.monotonic()
+        drain()
+        if time.monotonic() - started < SHORT_PASS_S:
+            return
+
+
+def _crossing_of(
     first: Connection,
     second: Connection,
     prepared: Prepared,
     limits: CutoverLimits,
     traffic: Traffic,
-    drain: Callable[[], int],
-    drain_gated: Callable[[], int],
+    drain: Callable[[Connection, int | None], int],
 ) -> Crossing:
-    """One attempt at the locks of what is prepared. Raises AttemptMissed where they would be held too long."""
+    """Raises AttemptMissed where the locks would be held too long."""
     statements = statements_in(prepared.swap)
     words = too_long(statements, prepared.each_ms, limits.hold_budget_ms)
     if words:
@@ -108,16 +149,13 @@ def crossing_of(
         gate=prepared.gate,
         lock=prepared.lock,
         plan=plan,
-        drain=drain,
-        drain_gated=drain_gated,
+        drain=partial(drain, second, None),
+        drain_gated=partial(drain, second, limits.max_log_rows),
     )
 
 
-def change_places(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
-    """Do `under_lock` in one transaction that holds every lock. Raises as `cut_over`.
-
-    Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little.
-    """
+def _change_places_in_time(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
+    """Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little."""
     until, longest_ms = time.monotonic() + TRIES_S, 0.0
     while True:
         try:

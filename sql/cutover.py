@@ -6,9 +6,7 @@ that the live tables are still what they were, and one script of renames and for
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from psycopg import sql
@@ -17,7 +15,7 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.table_spec import TableSpec
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.change_log import log_table
-from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
 from sql.connection import Connection, apply_settings, keep_plans, run
 from sql.crossing import Crossing
 from sql.dependents import Dependents, read_dependents
@@ -35,14 +33,9 @@ from sql.next_table import next_table
 from sql.one_snapshot import one_snapshot
 from sql.relation_oids import relation_oids
 from sql.reverse_capture import prepare_capture, switched_on
-from sql.second_session import second_session
 from sql.settling import settle
 from sql.shapes import refuse_changed_shapes
 from sql.swap_script import swap_script
-
-PASSES = 4
-SHORT_PASS_S = 0.015
-"""The logs are drained until one pass over all of them is this short: then little can have come in."""
 
 ForeignKeyDocument = Mapping[str, Any]
 
@@ -95,12 +88,18 @@ def cut_over(
         refuse_dressed_by_cutover(connection, specs)
         write_ledger(drained + crossing.drained)
 
-    with second_session(connection) as second:
-        _drain_shortly_before(second, specs)
-        drain = partial(_drain_all, second, specs)
-        drain_gated = partial(_drain_all, second, specs, limits.max_log_rows)
-        crossing = crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated)
-        return change_places(crossing, under_lock)
+    def take(second: Connection, most: int | None) -> int:
+        return _drain_all(second, specs, most)
+
+    return cross(
+        connection,
+        prepared,
+        limits,
+        traffic,
+        shortly_before=lambda second: drain_until_short(lambda: take(second, None)),
+        drain=take,
+        under_lock=under_lock,
+    )
 
 
 def _prepare(
@@ -158,16 +157,7 @@ def stamp_of(connection: Connection, prepared: Prepared) -> str:
     return "" if found is None else str(found[0])
 
 
-def _drain_shortly_before(connection: Connection, specs: Sequence[TableSpec]) -> None:
-    """Leave the last drain next to nothing to do, and its statements planned."""
-    for _ in range(PASSES):
-        started = time.monotonic()
-        _drain_all(connection, specs)
-        if time.monotonic() - started < SHORT_PASS_S:
-            return
-
-
-def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | None = None) -> int:
+def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | None) -> int:
     """One pass over all logs, each in a transaction of its own. Returns the number of log rows.
 
     Raises TryAgain where there are more than `most`: writers wait meanwhile. What needs a person is said of all tables.
@@ -215,9 +205,13 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
 
 
 def _logged(connection: Connection, specs: Sequence[TableSpec]) -> dict[int, int]:
-    """Rows in the logs of these tables, by number; those that are empty are left out."""
+    return rows_logged(connection, {spec.table_no: log_table(spec) for spec in specs})
+
+
+def rows_logged(connection: Connection, logs: Mapping[int, sql.Identifier]) -> dict[int, int]:
+    """Rows in the logs of tables, by number; those that are empty are left out."""
     counts = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}, count(*) FROM {}").format(spec.table_no, log_table(spec)) for spec in specs
+        sql.SQL("SELECT {}, count(*) FROM {}").format(number, log) for number, log in logs.items()
     )
     return {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
 

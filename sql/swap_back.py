@@ -6,10 +6,8 @@ them and only move. What was taken from them at the cutover comes back: foreign 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from psycopg import sql
@@ -23,10 +21,10 @@ from sql.beside import lock_script, view_locks
 from sql.capture_standing import Standing, refuse_fallen_back
 from sql.carried_sequences import carried_sequences
 from sql.catalogue import ForeignKey
-from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, change_places, crossing_of
-from sql.connection import Connection, keep_plans, locally, rows, run, value
+from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
+from sql.connection import Connection, keep_plans, rows, run, value
 from sql.crossing import Crossing
-from sql.cutover import PASSES, SHORT_PASS_S, refuse_long_logs, stamp_of
+from sql.cutover import refuse_long_logs, rows_logged, stamp_of
 from sql.event_triggers import refuse_dressed_by_rollback
 from sql.foreign_keys import add_keys, without_parent
 from sql.gate import Gate
@@ -45,7 +43,6 @@ from sql.pair import Pair
 from sql.relation_oids import relation_oids
 from sql.reverse_capture import back_log
 from sql.reverse_drain import drain_back
-from sql.second_session import second_session
 from sql.swap_script import moved
 from sql.switched import switched_on_again
 
@@ -106,11 +103,18 @@ def swap_back(
         refuse_dressed_by_rollback(connection, back.past_relations)
         write_ledger()
 
-    with second_session(connection) as second:
-        _drain_shortly_before(second, back)
-        drain = partial(_drain_all, second, back)
-        drain_gated = partial(_drain_all, second, back, limits.max_log_rows)
-        return change_places(crossing_of(connection, second, prepared, limits, traffic, drain, drain_gated), under_lock)
+    def take(second: Connection, most: int | None) -> int:
+        return _drain_all(second, back, most)
+
+    return cross(
+        connection,
+        prepared,
+        limits,
+        traffic,
+        shortly_before=lambda second: drain_until_short(lambda: take(second, None)),
+        drain=take,
+        under_lock=under_lock,
+    )
 
 
 def _prepare(
@@ -230,16 +234,7 @@ def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
                 run(connection, sql.SQL("REFRESH MATERIALIZED VIEW {}").format(live_table(view)))
 
 
-def _drain_shortly_before(connection: Connection, back: SetBack) -> None:
-    """Leave the last drain next to nothing to do, and its statements planned."""
-    for _ in range(PASSES):
-        started = time.monotonic()
-        _drain_all(connection, back)
-        if time.monotonic() - started < SHORT_PASS_S:
-            return
-
-
-def _drain_all(connection: Connection, back: SetBack, most: int | None = None) -> int:
+def _drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
     """One pass over all logs, each in a transaction of its own. Returns the log rows.
 
     Raises TryAgain where there are more than `most`: writers wait meanwhile.
@@ -254,11 +249,7 @@ def _drain_all(connection: Connection, back: SetBack, most: int | None = None) -
 
 
 def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
-    """Rows in the logs of these tables, by number; those that are empty are left out."""
-    counts = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}, count(*) FROM {}").format(pair.spec.table_no, back_log(pair.spec)) for pair in back.pairs
-    )
-    return {number: count for number, count in run(connection, counts, prepare=True).fetchall() if count}
+    return rows_logged(connection, {pair.spec.table_no: back_log(pair.spec) for pair in back.pairs})
 
 
 def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
@@ -272,8 +263,7 @@ def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, cr
 
 def drain_equal(connection: Connection, pair: Pair) -> int:
     """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
-    with locally(connection, {"jit": "off"}):
-        done = drain_back(connection, pair)
+    done = drain_back(connection, pair)
     if done.mismatches:
         raise NeedsPerson(
             f"{pair.spec.full_name}: {done.mismatches} rows differ after they were taken back; nothing has changed "

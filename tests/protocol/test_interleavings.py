@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from demo.embedded import EmbeddedPostgres
 from producer import chunker
 from replank.states import TableState
-from sql import cutover
+from sql import changing_places
 
 from .between import interruptible
 from .harness import Url
@@ -76,7 +76,7 @@ def small_chunks() -> Iterator[None]:
     """Three blocks each, so that a table of eight rows has several, for the copy and for verification."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunker, "chunk_blocks", lambda _blocks, _chunk_mb: 3)
-        patch.setattr(cutover, "second_session", interruptible)
+        patch.setattr(changing_places, "second_session", interruptible)
         yield
 
 

@@ -201,7 +201,7 @@ def test_a_difference_that_is_found_during_the_attempt_stops_it(
     rebuild.ready()
     from sql import cutover
 
-    before, called = cutover._drain_shortly_before, []
+    before, called = cutover.drain_until_short, []
 
     def found(*arguments: object) -> None:
         if not called:
@@ -209,7 +209,7 @@ def test_a_difference_that_is_found_during_the_attempt_stops_it(
             called.append(_verify(database, 1))
         before(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cutover, "_drain_shortly_before", found)
+    monkeypatch.setattr(cutover, "drain_until_short", found)
     rebuild.finish()
     lost = differences(app, past("t"), live("t"), {"id"})
     attack.record("rolled back under the lock, verified again", lost=len(lost))
