@@ -50,8 +50,14 @@ def catalogue_changes(connection: Connection, run: Run) -> list[CatalogueChange]
     before = {found.identity: found for found in kept_objects(connection, run.run_id)}
     names = {_split(relation) for relation, what, _ in before if what == "table"}
     after = {found.identity: found for found in read_objects(connection, names | subjects(connection, specs))}
+    orphans = {
+        (key["schema"], key["table_name"], key["name"]): int(key["orphans"])
+        for one in tables.read_sets(connection, run.run_id)
+        for key in one.foreign_keys
+        if key.get("orphans")
+    }
     return [
-        _change(specs, before.get(identity), after.get(identity))
+        _change(specs, before.get(identity), after.get(identity), orphans)
         for identity in sorted(before.keys() | after.keys())
         if before.get(identity) != after.get(identity)
     ]
@@ -65,7 +71,10 @@ def _split(relation: str) -> tuple[str, str]:
 
 
 def _change(
-    specs: Sequence[TableSpec], before: CatalogueObject | None, after: CatalogueObject | None
+    specs: Sequence[TableSpec],
+    before: CatalogueObject | None,
+    after: CatalogueObject | None,
+    orphans: Mapping[tuple[str, str, str], int],
 ) -> CatalogueChange:
     there = before or after
     assert there is not None
@@ -74,10 +83,24 @@ def _change(
         (s for s in specs for r in (*s.relations, *s.next_relations) if (r.schema, r.name) == _split(there.relation)),
         None,
     )
-    explained = _explain_view(specs, there.what, was, became) if spec is None else _explain(spec, there, was, became)
+    explained = _explain_orphans(there, was, became, orphans)
+    if not explained and spec is None:
+        explained = _explain_view(specs, there.what, was, became)
+    elif not explained and spec is not None:
+        explained = _explain(spec, there, was, became)
     return CatalogueChange(
         relation=there.relation, what=there.what, name=there.name, before=was, after=became, explained=explained
     )
+
+
+def _explain_orphans(
+    there: CatalogueObject, was: str | None, became: str | None, orphans: Mapping[tuple[str, str, str], int]
+) -> str:
+    """A valid foreign key comes back NOT VALID where the plan lets rows without a parent stay."""
+    count = orphans.get((*_split(there.relation), there.name), 0)
+    if not count or there.what != "constraint" or was is None or became is None or not became.endswith(" NOT VALID"):
+        return ""
+    return f"the plan lets {count:,} {'row' if count == 1 else 'rows'} without a parent stay"
 
 
 def _explain(spec: TableSpec, there: CatalogueObject, was: str | None, became: str | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 FIRST = {
     "value does not convert": "correct or delete the row in the live table",
     "values collide": "two rows become the same value: change one in the live table",
+    "orphan": "correct or delete the rows without a parent in the live table",
     "check violated": "correct the row, or the constraint, in the live table",
     "refused by a trigger or function": "correct the row in the live table",
     "data error": "correct the row in the live table",
@@ -21,6 +22,11 @@ FIRST = {
     "lock timeout": "see who holds the table (pg_stat_activity)",
 }
 """What comes before the job is tried again: otherwise it fails again."""
+
+OR_ELSE = {
+    "orphan": "; or, where the job validates the key, `replank skip{job} --reason TEXT`: it stays NOT VALID, and "
+    "checks new rows only",
+}
 
 SMALLER_HELPS = frozenset({"timeout", "out of memory", "worker lost", "server process lost"})
 
@@ -45,7 +51,7 @@ def _words(error_class: str) -> str:
     if (first := FIRST.get(error_class)) is None:
         return WITHOUT_RETRY.get(error_class, OTHERWISE)
     smaller = ", or with --smaller" if error_class in SMALLER_HELPS else ""
-    return f"{first}, then `replank retry{{job}}`{smaller} and run again"
+    return f"{first}, then `replank retry{{job}}`{smaller} and run again{OR_ELSE.get(error_class, '')}"
 
 
 def first_step(error_class: str | None) -> str:

@@ -1,8 +1,10 @@
-"""What `run` itself refuses, whether or not anybody called `check`: all that can be known without reading rows."""
+"""What `run` itself refuses, whether or not anybody called `check`: all that no job would notice in time."""
 
 from __future__ import annotations
 
-from producer.audit.check import dangling_findings, structural_findings
+from dataclasses import replace
+
+from producer.audit.check import dangling_findings, proved_keys, structural_findings
 from producer.audit.findings import Finding
 from producer.resolution import PlanFile, Resolved
 from replank.errors import NeedsPerson
@@ -17,6 +19,17 @@ def refuse_blockers(connection: Connection, file: PlanFile, resolved: Resolved) 
 def refuse_dangling(connection: Connection, file: PlanFile, resolved: Resolved) -> None:
     """Raises NeedsPerson where ids change and references to them stay: no job of the run would ever notice."""
     _refuse(dangling_findings(connection, file, resolved))
+
+
+def refuse_orphans(connection: Connection, file: PlanFile, resolved: Resolved) -> Resolved:
+    """Raises NeedsPerson where a valid foreign key has rows without a parent: it would fail only after the swap.
+
+    By the plan's consent such a key comes back NOT VALID: it is so in what is returned. One pass over every relation
+    that refers to a table of the plan, or is one of them and refers to another.
+    """
+    found, keys = proved_keys(connection, file, resolved)
+    _refuse(found)
+    return replace(resolved, foreign_keys=keys)
 
 
 def _refuse(found: list[Finding]) -> None:

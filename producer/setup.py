@@ -12,7 +12,7 @@ from producer.cache_correction import correct_caches, differs_in_caches
 from producer.cache_resolution import plan_caches, refuse_unknown
 from producer.gates.barrier import go_on_at_barrier
 from producer.measuring import measure_before
-from producer.preflight import refuse_blockers, refuse_dangling
+from producer.preflight import refuse_blockers, refuse_dangling, refuse_orphans
 from producer.quarantining import with_quarantine
 from producer.repartition import lost_keys
 from producer.resolution import PlanFile, Resolved, choose_axis, resolve, table_spec
@@ -207,6 +207,7 @@ def look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSp
     """The plan's tables in the database. Raises where there is something in the way; nothing is written."""
     resolved = resolve(connection, file)
     refuse_blockers(connection, file, resolved)
+    resolved = refuse_orphans(connection, file, resolved)
     plain = [
         table_spec(connection, planned, live, run_id=0, table_no=number, enums=resolved.enums)
         for number, (planned, live) in enumerate(resolved.tables, start=1)
@@ -248,6 +249,10 @@ def _write_tables(
             create_quarantine(connection, replace(spec, run_id=run_id))
             quarantines.add(connection, replace(spec, run_id=run_id))
     keep_objects(connection, run_id, specs)
+    for key in (key for key in resolved.foreign_keys if key.orphans):
+        words = f"foreign key {key.name} has {key.orphans:,} rows without a parent: it comes back NOT VALID"
+        subject = f"{key.schema}.{key.table_name}"
+        runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)
     for each in lost:
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=each.spec.full_name, message=words)

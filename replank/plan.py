@@ -55,8 +55,9 @@ class OptionsPlan(Strict):
     sets: Literal["together", "apart"] = "together"
     """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
     a view, a function, a policy or a rule joins."""
-    consent: tuple[Literal["foreign_functions"], ...] = ()
-    """`foreign_functions`: functions of other roles may run with the rights of the role that connects."""
+    consent: tuple[Literal["foreign_functions", "orphans"], ...] = ()
+    """`foreign_functions`: functions of other roles may run with the rights of the role that connects. `orphans`: rows
+    without a parent behind a valid foreign key may stay, and the key comes back NOT VALID."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
@@ -64,6 +65,11 @@ class OptionsPlan(Strict):
     def trusts_functions(self) -> bool:
         """Whether functions of other roles may run with the rights of the role that connects."""
         return "foreign_functions" in self.consent
+
+    @property
+    def keeps_orphans(self) -> bool:
+        """Whether a valid foreign key may come back NOT VALID because of rows that have no parent."""
+        return "orphans" in self.consent
 
 
 Expression = Annotated[str, Field(min_length=1)]

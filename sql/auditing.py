@@ -1,4 +1,4 @@
-"""Statements of the check: every value of a chunk in one pass, keys that would collide, rows without a parent."""
+"""Statements of the check: every value of a chunk in one pass, keys that would collide."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from psycopg import sql
 
 from replank.chunk import Chunk
 from replank.table_spec import ColumnSpec, TableSpec
-from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
 from sql.conversion import converted_if_valid, differs_from_spelling, is_convertible
 from sql.copying import in_chunk, source
 from sql.enum_texts import label_if_text
-from sql.foreign_keys import without_parent
 from sql.next_table import server_text
 
 EXAMPLES = 5
@@ -149,26 +147,3 @@ def _comparable(column: ColumnSpec, reference: sql.Composable, version: int) -> 
     if column.enum:
         return label_if_text(column, reference)
     return converted_if_valid(column, reference, version) if column.converted else reference
-
-
-def count_orphans(connection: Connection, key: ForeignKey) -> tuple[int, tuple[str, ...]]:
-    """Rows whose foreign key leads nowhere, and a few of their values. Keys that hold a NULL lead nowhere by right."""
-    orphans = without_parent(
-        key.columns,
-        key.ref_columns,
-        key.equality,
-        child=sql.SQL("{}{}").format(
-            sql.SQL("" if key.partitioned else "ONLY "), sql.Identifier(key.schema, key.table_name)
-        ),
-        parent=sql.SQL("{}{}").format(
-            sql.SQL("" if key.ref_partitioned else "ONLY "), sql.Identifier(key.ref_schema, key.ref_table)
-        ),
-        period=key.period,
-    )
-    spelled = sql.SQL(" || ', ' || ").join(
-        sql.SQL("pg_catalog.left({}::text, {})").format(sql.Identifier("child", name), EXAMPLE_LENGTH)
-        for name in key.columns
-    )
-    statement = sql.SQL("SELECT count(*) OVER (), {} {} LIMIT {}").format(spelled, orphans, EXAMPLES)
-    found = run(connection, statement).fetchall()
-    return (found[0][0] if found else 0), tuple(values for _, values in found)

@@ -143,6 +143,10 @@ class ForeignKey:
     period: bool
     """Whether its last columns are periods: those that are referred to must cover it together."""
     ref_partitioned: bool = False
+    full: bool = False
+    """Whether it is MATCH FULL."""
+    orphans: int = 0
+    """Rows without a parent that were there when the run began and that its plan lets stay: it comes back NOT VALID."""
 
 
 @dataclass(frozen=True, kw_only=True)

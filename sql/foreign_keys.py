@@ -137,11 +137,12 @@ def without_parent(
     child: sql.Composable,
     parent: sql.Composable,
     period: bool,
+    full: bool = False,
 ) -> sql.Composable:
-    """FROM and WHERE for the rows of `child` that the key would not let in; a NULL in it leads nowhere by right.
+    """FROM and WHERE for the rows of `child` that the key would not let in.
 
     What PostgreSQL itself asks when it validates: by the constraint's own operators. Of a PERIOD, all parents that
-    overlap it must cover it together.
+    overlap it must cover it together. `full` is MATCH FULL.
     """
     values = [sql.Identifier("child", name) for name in columns]
     same = leads_to(values, ref_columns, equality)
@@ -152,8 +153,13 @@ def without_parent(
         found = sql.SQL("coalesce({} OPERATOR(pg_catalog.<@) ({}), false)").format(values[-1], covering)
     else:
         found = sql.SQL("EXISTS (SELECT FROM {} AS parent WHERE {})").format(parent, same)
-    there = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(name) for name in values)
-    return sql.SQL("FROM {} AS child WHERE {} AND NOT {}").format(child, there, found)
+    return sql.SQL("FROM {} AS child WHERE {} AND NOT {}").format(child, refers(values, full=full), found)
+
+
+def refers(values: Iterable[sql.Composable], *, full: bool) -> sql.Composable:
+    """Whether a row must have a parent: one NULL lets it off, and with MATCH FULL only NULL in every column."""
+    there = sql.SQL(" OR " if full else " AND ").join(sql.SQL("{} IS NOT NULL").format(value) for value in values)
+    return sql.SQL("({})").format(there)
 
 
 def _comment(key: ForeignKeyDocument, named: Name) -> list[sql.Composable]:

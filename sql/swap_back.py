@@ -299,5 +299,6 @@ def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> sql.Composable | N
         child=child,
         parent=parent,
         period=key["period"],
+        full=key.get("full", False),
     )
     return sql.SQL("SELECT count(*) {}").format(orphans)

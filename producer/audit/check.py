@@ -24,7 +24,7 @@ from producer.audit.new_writes import audit_new_writes
 from producer.audit.partitions import audit_partitions
 from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
-from producer.audit.references import audit_orphans
+from producer.audit.references import audit_orphans, keys_with_orphans
 from producer.audit.server import audit_server
 from producer.audit.sets_apart import audit_sets_apart
 from producer.audit.soft_references import audit_soft_references
@@ -37,6 +37,7 @@ from producer.resolution import PlanFile, Resolved, resolve
 from producer.steps.pending_names import named_now
 from replank.settings import Settings
 from sql import catalogue
+from sql.catalogue import ForeignKey
 from sql.connection import Connection, connect
 
 REFUSED_BEFORE_TRIAL = (
@@ -106,6 +107,13 @@ def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved
     """References that the plan would let lead nowhere without saying so. Reads rows, and only where some may."""
     subject = _subject(connection, file, resolved)
     return audit_dangling(connection, subject) if needs_count(subject) else []
+
+
+def proved_keys(
+    connection: Connection, file: PlanFile, resolved: Resolved
+) -> tuple[list[Finding], tuple[ForeignKey, ...]]:
+    """What orphans say against the run, and its foreign keys as they are to come back. Reads every referring table."""
+    return keys_with_orphans(connection, _subject(connection, file, resolved))
 
 
 def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:

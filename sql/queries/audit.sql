@@ -8,15 +8,11 @@ SELECT i.indrelid::bigint AS oid, ic.relname AS name,
  WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique AND i.indexprs IS NULL
  ORDER BY i.indrelid, ic.relname;
 
--- suspect_keys: foreign keys that may have rows without a parent: not validated, not enforced, or triggers off
+-- key_states: what the catalogue promises of foreign keys: validated, enforced, and whether their triggers are on
 SELECT con.oid::bigint AS oid, con.convalidated AS validated,
        coalesce(to_jsonb(con) ->> 'conenforced' = 'false', false) AS not_enforced,
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = con.oid AND t.tgenabled IN ('D', 'R')) AS switched_off
-  FROM pg_constraint con
- WHERE con.oid = ANY (%(oids)s::oid[])
-   AND (NOT con.convalidated OR coalesce(to_jsonb(con) ->> 'conenforced' = 'false', false)
-        OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = con.oid AND t.tgenabled IN ('D', 'R')))
- ORDER BY con.oid;
+  FROM pg_constraint con WHERE con.oid = ANY (%(oids)s::oid[]);
 
 -- referring_columns: columns of user tables that could hold ids without saying so: text, arrays of text, JSON
 SELECT a.attrelid::bigint AS oid, a.attname AS name,

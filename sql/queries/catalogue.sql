@@ -174,7 +174,7 @@ SELECT con.oid::bigint AS oid, con.conname AS name, coalesce(pg_partition_root(c
        -- The column is there from version 18 on.
        coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false) AS period,
        pg_get_constraintdef(con.oid) AS definition, con.convalidated AS validated, c.relkind = 'p' AS partitioned,
-       rc.relkind = 'p' AS ref_partitioned, obj_description(con.oid, 'pg_constraint') AS comment
+       rc.relkind = 'p' AS ref_partitioned, con.confmatchtype = 'f' AS "full", obj_description(con.oid, 'pg_constraint') AS comment
   FROM pg_constraint con
   JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class rc ON rc.oid = con.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
