@@ -16,6 +16,7 @@ from monitoring.output import people, print_json
 from producer.audit.check import audit
 from producer.audit.findings import Report
 from producer.audit.progress import ScanScreen
+from producer.audit.risks import AT_RISK
 from producer.inspection.decision import propose
 from producer.inspection.evidence import Evidence, read_evidence
 from producer.inspection.few_values import few_values
@@ -159,7 +160,11 @@ def _say_report(report: Report) -> None:
         ("blocker", "bold red", report.blockers),
         ("warning", "yellow", report.warnings),
     ):
+        risk = None
         for finding in findings:
+            if finding.risk is not risk:
+                risk = finding.risk
+                console.print(f"[dim]{AT_RISK[risk]}:[/]")
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
             console.print(finding.words, markup=False, soft_wrap=True)
     console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from producer.audit.check import dangling_findings, proved_keys, structural_findings
-from producer.audit.findings import Finding
+from producer.audit.findings import Finding, by_risk
 from producer.resolution import PlanFile, Resolved
 from replank.errors import NeedsPerson
 from sql.connection import Connection
@@ -33,7 +33,7 @@ def refuse_orphans(connection: Connection, file: PlanFile, resolved: Resolved) -
 
 
 def _refuse(found: list[Finding]) -> None:
-    blockers = [finding for finding in found if finding.blocks]
+    blockers = [finding for finding in by_risk(found) if finding.blocks]
     if blockers:
         lines = [f"  {finding.code} {finding.words}" for finding in blockers]
         raise NeedsPerson("The run did not begin and nothing was changed:\n" + "\n".join(lines))

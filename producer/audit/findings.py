@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from producer.audit.risks import Risk, risk_of
 from producer.resolution import PlanFile, Resolved, table_spec
 from replank.plan import TablePlan
 from replank.table_spec import ColumnSpec, TableSpec
@@ -27,6 +28,10 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def risk(self) -> Risk:
+        return risk_of(self.code)
+
+    @property
     def words(self) -> str:
         """For people: where, what, and on a line of its own what to do."""
         place = ".".join(part for part in (self.table, self.column) if part)
@@ -35,6 +40,7 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         return {
             "code": self.code,
+            "risk": str(self.risk),
             "table": self.table,
             "column": self.column,
             "message": self.message,
@@ -57,9 +63,15 @@ def warning(
     return Finding(code=code, blocks=False, table=table, column=column, message=message, hint=hint, details=details)
 
 
+def by_risk(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that put most at risk first, otherwise as they were found."""
+    order = list(Risk)
+    return sorted(findings, key=lambda finding: order.index(finding.risk))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All findings, and how much was read for them."""
+    """All findings, first those that put most at risk, and how much was read for them."""
 
     blockers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
@@ -70,10 +82,11 @@ class Report:
 
     @classmethod
     def of(cls, findings: Sequence[Finding], *, rows: int, tables: int, hold_ms: float | None) -> Report:
+        ordered = by_risk(findings)
         return cls(
             hold_ms=hold_ms,
-            blockers=tuple(f for f in findings if f.blocks),
-            warnings=tuple(f for f in findings if not f.blocks),
+            blockers=tuple(f for f in ordered if f.blocks),
+            warnings=tuple(f for f in ordered if not f.blocks),
             rows=rows,
             tables=tables,
         )

@@ -32,7 +32,6 @@ Columns = Mapping[str, Sequence[str]]
 
 ID = "0123abcd-0123-4567-89ab-0123456789ab"
 SERVER = {
-    "shared_preload_libraries": "pg_stat_statements",
     "max_prepared_transactions": "5",
     "wal_level": "logical",
     "autovacuum": "off",
