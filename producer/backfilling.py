@@ -12,7 +12,7 @@ from replank.chunk import Axis
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
 from replank.table_spec import TableSpec
-from sql import backfilling
+from sql import backfilling, fill_standing
 from sql.connection import Connection, apply_settings, row, run, value
 from sql.copying import chunks_between, heap_extent, next_bounds
 from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
@@ -55,6 +55,12 @@ class Backfilling(Turn):
     def start_round(self, table: RunTable) -> bool:
         """A new generation of chunks; nothing to fill needs none."""
         with self.connection.transaction():
+            fallen = fill_standing.why_fallen(self.connection, table.spec)
+            if fallen:
+                # Before the first look at a row: what comes in from now on is filled at once.
+                apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+                fill_standing.put_back(self.connection, table.spec)
+                self.say(table.run_id, "backfill", table.spec.full_name, f"{fallen}; it was put back")
             if not backfilling.filled_columns(table.spec):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
                 tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)
@@ -112,16 +118,21 @@ class Backfilling(Turn):
             return self.cut_on(table)
         done = job_looks.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
         filled = sum(int(job["rows"] or 0) for job in done)
-        if filled == 0:
+        fallen = fill_standing.why_fallen(self.connection, table.spec)
+        if filled == 0 and not fallen:
             return self._start_constraints(table)
+        self._once_more(table, f"a round filled {filled} rows" if filled else fallen)
+        return True
+
+    def _once_more(self, table: RunTable, why: str) -> None:
+        """Another round over all rows."""
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsPerson(
-                f"{table.spec.full_name}: {filled} rows were still to be filled in round {MOST_ROUNDS}: something "
-                "keeps emptying these columns. Find it, then `replank retry` and run again."
+                f"{table.spec.full_name}: after {MOST_ROUNDS} rounds rows may still be empty ({why}). Find what keeps "
+                "emptying these columns or switching the trigger, then `replank retry` and run again."
             )
-        self.say(table.run_id, "backfill", table.spec.full_name, f"a round filled {filled} rows; looking once more")
+        self.say(table.run_id, "backfill", table.spec.full_name, f"{why}; looking once more")
         tables.move_table(self.connection, table.spec, TableState.EXTENDED)
-        return True
 
     def _start_constraints(self, table: RunTable) -> bool:
         """Unique indexes are built and NOT NULL is proved while everybody writes."""
@@ -130,7 +141,9 @@ class Backfilling(Turn):
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             proved = [column for column in spec.columns if column.not_null]
             for column in proved:
-                run(self.connection, added_check(spec, column))
+                there = {"oid": spec.oid, "name": check_name(spec, column)}
+                if not value(self.connection, query("backfilling.constraint_of"), there):
+                    run(self.connection, added_check(spec, column))
             job_queue.add_jobs(
                 self.connection,
                 spec,
@@ -151,10 +164,18 @@ class Backfilling(Turn):
         return True
 
     def finish(self, table: RunTable) -> bool:
-        """Everything is proved: constraints take their final form, the trigger goes."""
+        """Everything is proved: constraints take their final form, the trigger goes.
+
+        What it stood on is looked at under the lock: a row that came in while it was off may be empty for good.
+        """
         spec = table.spec
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            fill_standing.lock_out_writers(self.connection, spec)
+            fallen = fill_standing.why_fallen(self.connection, spec)
+            if fallen:
+                self._once_more(table, fallen)
+                return True
             for statement in final_constraints(self.connection, spec):
                 run(self.connection, statement)
             if self.options.reverse_capture:

@@ -124,6 +124,7 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.PLANNED, TableState.EXTENDED): "backfill: new columns, defaults and the trigger committed together",
     (TableState.EXTENDED, TableState.BACKFILLING): "the first chunks of a round are cut along the key",
     (TableState.BACKFILLING, TableState.EXTENDED): "the round filled rows: one more, until a round finds none",
+    (TableState.CONSTRAINING, TableState.EXTENDED): "what fills new rows has not stood: one more round",
     (TableState.BACKFILLING, TableState.CONSTRAINING): "a whole round found no row to fill",
     (TableState.CONSTRAINING, TableState.DONE): "unique indexes and NOT NULL hold, the trigger is removed",
     (TableState.SWAPPED, TableState.RETURNED): "rollback: the past tables of its set are live again",

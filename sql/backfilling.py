@@ -63,7 +63,7 @@ def extension(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
     if actions:
         made.append(sql.SQL("ALTER TABLE {} {}").format(live_table(spec), sql.SQL(", ").join(actions)))
     made += _remembering(spec)
-    return [*made, *_trigger(connection, spec)] if filled_columns(spec) else made
+    return [*made, *trigger_statements(connection, spec)] if filled_columns(spec) else made
 
 
 def _extension(connection: Connection, column: ColumnSpec) -> list[sql.Composable]:
@@ -109,7 +109,7 @@ def _remembering(spec: TableSpec) -> list[sql.Composable]:
     ]
 
 
-def _trigger(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
+def trigger_statements(connection: Connection, spec: TableSpec) -> list[sql.Composable]:
     """Rows that come in are filled at once. An expression that fails there leaves NULL: no write may break."""
     branches = sql.SQL(" ").join(
         sql.SQL(

@@ -13,8 +13,9 @@ from producer.by_hand.swapping import unchanged
 from producer.by_hand.work import Work, label
 from replank.table_spec import TableSpec
 from sql import backfilling
-from sql.by_hand import block, lines, lock_patiently, over_blocks, transaction, waiting
+from sql.by_hand import block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
 from sql.connection import Connection
+from sql.fill_standing import WORDS, fallen
 from sql.filled_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.indexes import planned_indexes
 from sql.next_table import live_table
@@ -23,6 +24,8 @@ from sql.recording import recording
 from sql.scripts import Block
 
 QUIET = "    PERFORM set_config('session_replication_role', 'replica', true);"
+
+FILLING = "rows are filled in place, until a round finds none"
 
 FILL_BLOCKS = CHUNK_BLOCKS // 32
 """An updated row costs about ten times a copied one, and stays locked until the chunk's end."""
@@ -36,7 +39,10 @@ def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Bloc
     body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
     yield label(spec, "columns, defaults, and what fills new rows", body)
     if backfilling.filled_columns(spec):
-        yield label(spec, "rows are filled in place, until a round finds none", _rounds(connection, spec))
+        # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
+        again = lines([_without_trigger(spec), *backfilling.trigger_statements(connection, spec)])
+        rounds = "\n".join([transaction(_locked(work, spec), again), _rounds(connection, spec)])
+        yield label(spec, FILLING, rounds)
     checks = [column for column in spec.columns if column.not_null]
     if checks:
         added = lines(added_check(spec, column) for column in checks)
@@ -52,7 +58,12 @@ def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Bloc
     final = lines([*final_constraints(connection, spec), _without_trigger(spec)])
     if not work.options.reverse_capture:
         final = lines([final, sql.SQL("DROP TABLE IF EXISTS {}").format(backfilling.filled_table(spec))])
-    yield label(spec, "constraints take their final form", transaction(_locked(work, spec), final))
+    stood = refuse_rows(fallen(connection, spec), _not_stood(spec)) if backfilling.filled_columns(spec) else ""
+    yield label(spec, "constraints take their final form", transaction(_locked(work, spec), stood, final))
+
+
+def _not_stood(spec: TableSpec) -> str:
+    return f'{spec.full_name}: {WORDS}, so rows may be empty. Begin again at the block "{FILLING}". It was on: '
 
 
 def _rounds(connection: Connection, spec: TableSpec) -> str:

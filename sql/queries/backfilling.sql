@@ -27,3 +27,15 @@ SELECT coalesce(sum(n_dead_tup), 0)::bigint AS dead, coalesce(sum(n_live_tup), 0
 -- null_share: how large a share of a column is NULL, where statistics know it
 SELECT max(s.null_frac)::float8 AS share FROM pg_stats s
  WHERE s.schemaname = %(schema)s AND s.tablename = %(table)s AND s.attname = %(column)s;
+
+-- fallen: the table or its partitions on which what fills new rows has not stood since it was made
+WITH RECURSIVE tree (oid) AS (
+  SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid
+  UNION ALL
+  SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition)
+SELECT format('%%I.%%I', n.nspname, c.relname) AS relation
+  FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_proc p ON p.proname = %(function)s::text AND p.pronamespace = to_regnamespace('replank')
+  LEFT JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgfoid = p.oid
+ WHERE g.oid IS NULL OR g.tgenabled <> 'A' OR g.xmin <> p.xmin
+ ORDER BY n.nspname, c.relname;
