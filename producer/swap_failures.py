@@ -10,7 +10,7 @@ from psycopg import errors
 
 from producer.audit.attempt import LOCK_TIMEOUT_MS
 from producer.audit.findings import Finding
-from producer.audit.trial_swap import Clock, try_joint_parts, try_moves, try_own_parts
+from producer.audit.trial_swap import Clock, try_joint_parts, try_moves, try_own_parts, try_taken_away
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings
 from sql.dependents import read_dependents
@@ -64,6 +64,8 @@ def _failing_parts(
             for spec in children_first(connection, specs):
                 found += try_own_parts(connection, site, spec, clock)
             found += try_joint_parts(connection, site, specs, foreign_keys, clock)
+            if not found:
+                found += try_taken_away(connection, site, specs, foreign_keys, clock)
             found += try_moves(connection, specs, dependents, clock)
     except errors.OperationalError:
         # What a lost session means is found out where the run goes on; this was only for the words.

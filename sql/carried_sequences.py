@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from psycopg import sql
 
 from replank.table_spec import Relation
@@ -16,20 +19,22 @@ def carried_sequences(
     built_in: str,
     gone_to: str,
     named_alike: bool = False,
-    identities_only: bool = False,
+    stand_ins: bool = False,
 ) -> tuple[list[sql.Composable], list[sql.Composable]]:
     """A serial's sequence changes its owner; an identity's gets the old one's place and name, and goes on counting.
 
     `spec` goes to the schema `gone_to`, what takes its place comes from `built_in`. An owned sequence follows its
     table into another schema, so it is let go first. `named_alike` says that what takes the place of an identity's
-    sequence has its name, and need not be there yet. A trial has `identities_only`: serials' sequences are in use.
+    sequence has its name, and need not be there yet. In a trial serials have
+    `stand_ins`: nobody may be kept from drawing from the sequences themselves.
     """
     before: list[sql.Composable] = []
     after: list[sql.Composable] = []
     for sequence in rows(connection, query("cutover.sequences"), {"oid": spec.oid}):
         name = sql.Identifier(sequence["schema"], sequence["name"])
         column = sql.Identifier(spec.schema, spec.name, sequence["column"])
-        if not sequence["identity"] and identities_only:
+        if not sequence["identity"] and stand_ins:
+            after += _stood_in(spec, sequence, column)
             continue
         if not sequence["identity"]:
             before.append(sql.SQL("ALTER SEQUENCE {} OWNED BY NONE").format(name))
@@ -50,3 +55,14 @@ def carried_sequences(
         if new["name"] != sequence["name"]:
             after.append(sql.SQL("ALTER SEQUENCE {} RENAME TO {}").format(moved, sql.Identifier(sequence["name"])))
     return before, after
+
+
+def _stood_in(spec: Relation, sequence: Mapping[str, Any], column: sql.Identifier) -> list[sql.Composable]:
+    """A sequence of the same owner beside the next table: it is let go, and belongs to the column again."""
+    name = sql.Identifier(spec.schema, f"replank sequence {sequence['number']}")
+    return [
+        sql.SQL("CREATE SEQUENCE {}").format(name),
+        sql.SQL("ALTER SEQUENCE {} OWNER TO {}").format(name, sql.Identifier(sequence["owner"])),
+        sql.SQL("ALTER SEQUENCE {} OWNED BY NONE").format(name),
+        sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(name, column),
+    ]

@@ -185,6 +185,25 @@ def taken_out(connection: Connection, dependents: Dependents) -> list[sql.Compos
     return made + [moved_away(function) for function in dependents.functions]
 
 
+def taken_out_beside(connection: Connection, dependents: Dependents) -> list[Part]:
+    """The same of publications, for next relations that are in them: in names that `next_path` makes mean these."""
+    made: list[Part] = []
+    for relation in dependents.kept:
+        with looking_in(connection, dependents.live_path(relation.schema)):
+            found = rows(connection, query("dependents.publications"), {"oid": relation.oid})
+        made += [
+            Part(
+                what="the membership in publication",
+                name=f"{publication['name']} of {relation.full_name}",
+                schema=relation.schema,
+                statements=(publication["taken_out"],),
+                table=relation.full_name,
+            )
+            for publication in found
+        ]
+    return made
+
+
 def moved_away(function: Function) -> sql.Composable:
     """A function's row types are those of the past tables from the swap on: so it goes with them."""
     return sql.SQL("ALTER ROUTINE {} SET SCHEMA {}").format(

@@ -30,7 +30,10 @@ def recording(connection: Connection, *, dry: bool = False) -> Iterator[list[str
     present: dict[str, str] = {}
     wanted: dict[str, str] = {}
 
-    class Recorder(psycopg.Cursor[Any]):
+    before = connection.cursor_factory
+
+    # Of the present kind: a recording within another one keeps its statements for both.
+    class Recorder(before):  # type: ignore[valid-type,misc]
         def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
             text = query.as_string(self) if isinstance(query, sql.Composable) else str(query)
             wanted.update(_settings(text))
@@ -43,7 +46,6 @@ def recording(connection: Connection, *, dry: bool = False) -> Iterator[list[str
             kept.append(text if params is None else psycopg.ClientCursor(connection).mogrify(query, params))
             return self if dry else super().execute(query, params, **how)
 
-    before = connection.cursor_factory
     connection.cursor_factory = cast(Any, Recorder)
     try:
         yield kept

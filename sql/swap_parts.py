@@ -102,7 +102,7 @@ def joint_parts(site: Site, specs: Sequence[TableSpec], foreign_keys: Sequence[M
         if moved:
             yield site.made(f"function {function_name(spec)}(), the plan's own,", spec, moved)
     for part in read_parts(site.connection, site.dependents, beside=site.beside):
-        yield _from(site, part)
+        yield from_part(site, part)
     names = sorted({relation.name for relation in site.dependents.replaced})
     again = recompiled(site.connection, names, without=site.dependents.function_oids)
     if again:
@@ -124,7 +124,8 @@ def _foreign_key(site: Site, key: Mapping[str, Any], specs: Sequence[TableSpec])
         yield Made(what=f"foreign key {key['name']} of {named}", table=named, statements=tuple(statements), path=path)
 
 
-def _from(site: Site, part: Part) -> Made:
+def from_part(site: Site, part: Part) -> Made:
+    """What is read as text, where it is to be made."""
     statements: list[sql.Composable] = [server_text(statement) for statement in part.statements]
     if part.what == "function":
         # A body that is given as text is not looked into: it may name what comes later.
@@ -135,11 +136,11 @@ def _from(site: Site, part: Part) -> Made:
 
 
 def _sequences(site: Site, relation: Relation) -> Iterator[Made]:
-    """A serial's sequence is a live one: in a trial nobody may be kept from drawing from it."""
+    """A serial's sequence is a live one: a trial has a stand-in for it."""
     if site.beside:
         next_one = replace(relation, schema=relation.next_schema)
         _, attached = carried_sequences(
-            site.connection, next_one, built_in=relation.next_schema, gone_to=relation.schema, identities_only=True
+            site.connection, next_one, built_in=relation.next_schema, gone_to=relation.schema, stand_ins=True
         )
     else:
         _, attached = carried_sequences(

@@ -27,6 +27,17 @@ def swap_script(
     autovacuum_before: Mapping[str, str | None],
     dependents: Dependents,
 ) -> sql.Composable:
+    """`swap_statements` as one script."""
+    return sql.SQL(";\n").join(swap_statements(connection, specs, foreign_keys, autovacuum_before, dependents))
+
+
+def swap_statements(
+    connection: Connection,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[Mapping[str, Any]],
+    autovacuum_before: Mapping[str, str | None],
+    dependents: Dependents,
+) -> list[sql.Composable]:
     """live → past, next → live, and everything that hangs on the tables as it was (`sql.swap_parts`).
 
     `autovacuum_before` holds each heap's own autovacuum_enabled by oid, None where unset.
@@ -57,7 +68,7 @@ def swap_script(
     statements += moved_statistics(connection, dependents.succeeded)
     statements += after
     statements += _statements(joint_parts(site, specs, foreign_keys))
-    return sql.SQL(";\n").join(statements)
+    return statements
 
 
 def _statements(parts: Iterable[Made]) -> list[sql.Composable]:

@@ -9,22 +9,32 @@ from psycopg import errors
 from producer.audit.findings import Finding, blocker, warning
 from replank.errors import NeedsPerson
 from sql.connection import Connection
+from sql.recording import recording
 
 LOCK_TIMEOUT_MS = 1_000
+LONGEST_STATEMENT = 200
+"""Characters of a statement that a message shows; all of it is in the finding's details."""
 
 NOT_MADE = ("trial_failed", "trial_unfinished")
 """The codes of what could not be made in a trial."""
 
 
 def attempt(
-    connection: Connection, table: str | None, what: str, build: Callable[[], None], hint: str = ""
+    connection: Connection,
+    table: str | None,
+    what: str,
+    build: Callable[[], None],
+    hint: str = "",
+    *,
+    of_many: bool = False,
 ) -> Finding | None:
     """Build one thing in a savepoint of its own, so that one mistake does not hide the others.
 
-    `hint` says what to do where the server has no hint of its own.
+    `hint` says what to do where the server has no hint of its own. `of_many`: `what` is many things, so the statement
+    names the one that failed.
     """
     try:
-        with connection.transaction():
+        with connection.transaction(), recording(connection) as said:
             build()
     except errors.LockNotAvailable:
         return warning(
@@ -48,13 +58,18 @@ def attempt(
     except errors.DatabaseError as error:
         hint = hint or _hint(error)
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        statement = said[-1] if said else ""
+        shown = f", in: {_on_one_line(statement)}" if of_many and statement else ""
         return blocker(
             "trial_failed",
-            f"{what} cannot be built with the new types: {error.diag.message_primary or error}{detail}",
+            f"{what} cannot be built with the new types: {error.diag.message_primary or error}{detail}{shown}",
             hint=hint,
             table=table,
             object=what,
             sqlstate=error.sqlstate,
+            constraint=error.diag.constraint_name,
+            column=error.diag.column_name,
+            statement=statement,
         )
     except NeedsPerson as error:
         return blocker(
@@ -76,3 +91,8 @@ def _hint(error: errors.DatabaseError) -> str:
             "uuids; or take its columns out of the plan."
         )
     return error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."
+
+
+def _on_one_line(statement: str) -> str:
+    said = " ".join(statement.split())
+    return said if len(said) <= LONGEST_STATEMENT else said[:LONGEST_STATEMENT] + " …"

@@ -21,6 +21,7 @@ from producer.audit.trial_swap import (
     try_moves,
     try_own_parts,
     try_reverse_capture,
+    try_taken_away,
     try_text_casts,
 )
 from producer.enum_types import make_types
@@ -114,11 +115,13 @@ def _together(
     casts = kept_casts(connection, audited, site.dependents)
     views = [*try_views(connection, site.dependents)]
     options = audited.file.plan.options
-    found += [*views, *try_joint_parts(connection, site, specs, key_documents_of(specs, keys), clock)]
+    documents = key_documents_of(specs, keys)
+    found += [*views, *try_joint_parts(connection, site, specs, documents, clock)]
     if options.reverse_capture:
         found += try_reverse_capture(connection, specs, clock)
     if not any(finding.blocks for finding in found):
         found += try_without_casts(connection, casts)
+        found += try_taken_away(connection, site, specs, documents, clock)
         found += try_moves(connection, specs, site.dependents, clock)
     if options.text_casts:
         found += try_text_casts(connection)
@@ -127,7 +130,7 @@ def _together(
 
 def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
-    failed = attempt(connection, subject.name, "the next table", partial(_create, connection, spec))
+    failed = attempt(connection, subject.name, "the next table", partial(_create, connection, spec), of_many=True)
     if failed is not None:
         yield from why_not(connection, subject) or [failed]
         return
@@ -142,7 +145,7 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
             yield failed
     if all_built:
         attach = partial(stand_on_indexes, connection, spec, indexes)
-        failed = attempt(connection, subject.name, "what stands on its indexes", attach)
+        failed = attempt(connection, subject.name, "what stands on its indexes", attach, of_many=True)
         if failed is not None:
             yield failed
     # The last build's search_path would otherwise hold for the next table too.

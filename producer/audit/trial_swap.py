@@ -19,16 +19,18 @@ from producer.audit.findings import Finding, blocker
 from producer.repartition import lost_keys
 from producer.sets import key_documents
 from replank.table_spec import TableSpec
+from sql.autovacuum import autovacuum_settings, autovacuum_statement
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows, run
-from sql.dependents import Dependents, Function, looking_in, moved_away
+from sql.dependents import Dependents, Function, looking_in, moved_away, taken_out_beside
 from sql.extended_statistics import read_statistics
+from sql.foreign_keys import border_keys_beside
 from sql.inheritance import children_first
 from sql.named import query
 from sql.next_table import next_table
 from sql.reverse_capture import prepare_capture, switched_on
 from sql.stand_ins import make_stand_ins
-from sql.swap_parts import Made, Site, family_parts, joint_parts, own_parts
+from sql.swap_parts import Made, Site, family_parts, from_part, joint_parts, own_parts
 from sql.swap_script import moved
 from sql.text_casts import create_text_casts
 
@@ -99,6 +101,32 @@ def _found_by_name(connection: Connection, dependents: Dependents) -> Iterator[F
             table=found["table"],
             object=found["what"],
         )
+
+
+def try_taken_away(
+    connection: Connection,
+    site: Site,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[Mapping[str, Any]],
+    clock: Clock,
+) -> Iterator[Finding]:
+    """What the swap takes from live tables: keys over the set's border, memberships in publications; and autovacuum.
+
+    From what was made beside: live tables are not touched.
+    """
+    members = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
+    for key, statements in border_keys_beside(connection, foreign_keys, specs, members):
+        table = f"{key['schema']}.{key['table_name']}"
+        what = f"foreign key {key['name']} of {table}"
+        yield from _try(connection, [Made(what=what, table=table, statements=tuple(statements))], clock)
+    for part in taken_out_beside(connection, site.dependents):
+        yield from _try(connection, [from_part(site, part)], clock)
+    before = autovacuum_settings(connection, specs)
+    for spec in specs:
+        for heap in spec.next_heaps:
+            switched = autovacuum_statement(next_table(heap), before.get(str(heap.oid)))
+            made = Made(what=f"autovacuum of {heap.full_name}", table=heap.full_name, statements=(switched,))
+            yield from _try(connection, [made], clock)
 
 
 def try_moves(

@@ -13,7 +13,7 @@ SELECT tg.tgname AS name, tg.tgenabled::text AS enabled
  ORDER BY tg.tgname;
 
 -- sequences: sequences that a column owns (serial) or that are part of it (identity)
-SELECT n.nspname AS schema, s.relname AS name, a.attname AS column, d.deptype = 'i' AS identity
+SELECT s.oid::bigint AS number, n.nspname AS schema, s.relname AS name, a.attname AS column, d.deptype = 'i' AS identity, pg_get_userbyid(s.relowner) AS owner
   FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
   JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid

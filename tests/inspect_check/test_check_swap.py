@@ -178,3 +178,48 @@ def test_what_only_the_trial_s_search_path_finds_is_no_success(database: Databas
     }
     assert all("operator public.=(uuid,text)" in words for words in failed.values()), failed
     attack.record("named before the first write", tried=3)
+
+
+@pytest.mark.attack("C7", "one of many definitions of a table that its next one cannot have")
+def test_the_statement_that_failed_is_named(database: Database, attack: Attack) -> None:
+    # Given an index that names the rows for replication, and is unique no longer where the table is partitioned
+    database.run(
+        "CREATE TABLE t (id text PRIMARY KEY, at date NOT NULL, n int NOT NULL)",
+        "CREATE UNIQUE INDEX t_n ON t (n)",
+        "CREATE UNIQUE INDEX t_at ON t (at)",
+        "COMMENT ON INDEX t_at IS 'fine'",
+        "ALTER TABLE t REPLICA IDENTITY USING INDEX t_n",
+    )
+    said = database.plan_text({"t": ["id"]})
+    said += '[tables.partition]\ncolumn = "at"\nby = "range"\nevery = "month"\nconsent = ["uniqueness"]\n'
+    found = [f for f in database.check_text(said).blockers if f.code == "trial_failed"]
+    # Then the message shows which statement it was, and the finding has all of it
+    assert found
+    assert "in: ALTER TABLE" in found[0].message
+    assert "REPLICA IDENTITY USING INDEX" in found[0].details["statement"]
+    attack.record("named with its statement")
+
+
+@pytest.mark.attack("C7", "serials, memberships in publications and keys over the border that do not come back")
+def test_what_the_swap_takes_away_is_tried_beside(database: Database, attack: Attack) -> None:
+    # Given an event trigger that minds sequences let go, and it may not be switched off
+    database.run(
+        "CREATE TABLE t (id text PRIMARY KEY, no serial)",
+        "CREATE FUNCTION minds() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF current_query() LIKE '%OWNED BY NONE%' THEN RAISE 'sequences are mine' USING DETAIL = 'so it is'; END IF;"
+        " END $$",
+    )
+    database.run(
+        "CREATE EVENT TRIGGER minds ON ddl_command_start WHEN TAG IN ('ALTER SEQUENCE') EXECUTE FUNCTION minds()"
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "query", lambda _name: SQL("SELECT 1"))
+        report = database.check({"t": ["id"]})
+    found = only(report.blockers, "trial_failed")
+    assert found.details["object"] == "sequences of public.t"
+    assert "sequences are mine (so it is)" in found.message
+    # And nobody who draws from the sequence waits for the trial
+    with psycopg.connect(database.url) as writer:
+        writer.execute("SELECT nextval('t_no_seq')")
+        assert "trial_unfinished" not in codes(database.check({"t": ["id"]}).warnings)
+    attack.record("named before the first write")
