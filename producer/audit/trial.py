@@ -41,6 +41,12 @@ from sql.on_update import create_on_update, function_name
 from sql.sampling import draws_from_sequence
 from sql.swap_parts import Site
 
+INDEX_HINT = (
+    "An expression over `id::uuid::text` works with either type, and an operator class for texts (text_pattern_ops, "
+    "gin_trgm_ops) only with such an expression; or drop the index before the run: a uuid's own index needs no other."
+)
+"""`concat` would not do: no index takes what is not immutable."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -138,7 +144,11 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     all_built = True
     for index in indexes:
         failed = attempt(
-            connection, subject.name, f"index {index.name}", partial(build_index, connection, asdict(index))
+            connection,
+            subject.name,
+            f"index {index.name}",
+            partial(build_index, connection, asdict(index)),
+            INDEX_HINT,
         )
         if failed is not None:
             all_built = False

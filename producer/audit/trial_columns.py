@@ -8,7 +8,7 @@ from functools import partial
 from psycopg import errors, sql
 
 from producer.audit.attempt import attempt
-from producer.audit.findings import Finding, Subject
+from producer.audit.findings import Finding, Subject, blocker
 from sql.connection import Connection, rows, run
 from sql.conversion import type_name
 from sql.enum_checks import enum_checks
@@ -16,8 +16,8 @@ from sql.named import query
 from sql.next_table import live_table, server_text
 
 HINT = (
-    "Write it so that it works with either type, e.g. over `id::uuid::text`, or `concat(id)` in a CHECK; or drop it "
-    "before the run and add it again afterwards."
+    "Write it so that it works with either type: over `id::uuid::text`, or `concat(id)` where values may be no uuids; "
+    "or drop it before the run and add it again afterwards."
 )
 
 
@@ -26,16 +26,16 @@ def why_not(connection: Connection, subject: Subject) -> list[Finding]:
 
     In the trial's transaction.
     """
-    found: list[Finding] = []
+    found = [*_generated(connection, subject)]
     try:
         with connection.transaction(force_rollback=True):
             copy = _bare_copy(connection, subject)
-            found = [*_try(connection, subject, copy)]
+            found += _try(connection, subject, copy)
     except errors.OperationalError:
         raise
     except errors.DatabaseError:
         # The types themselves are what cannot be.
-        return []
+        return found
     return found
 
 
@@ -60,16 +60,26 @@ def _try(connection: Connection, subject: Subject, copy: sql.Identifier) -> Iter
             copy, sql.Identifier(check["name"]), server_text(check["definition"])
         )
         yield from _finding(connection, subject, f"constraint {check['name']}", added)
+
+
+def _generated(connection: Connection, subject: Subject) -> Iterator[Finding]:
+    """PostgreSQL alters no type of a column that a generated one uses, whatever its expression says."""
+    converted = {column.name for column in subject.converted}
     for column in rows(connection, query("next_table.generated"), {"oid": subject.spec.oid}):
-        added = sql.SQL("ALTER TABLE {} DROP COLUMN {}, ADD COLUMN {} {} GENERATED ALWAYS AS ({}) {}").format(
-            copy,
-            sql.Identifier(column["name"]),
-            sql.Identifier(column["name"]),
-            server_text(column["type"]),
-            server_text(column["expression"]),
-            sql.SQL(column["kind"]),
-        )
-        yield from _finding(connection, subject, f"generated column {column['name']}", added)
+        used = sorted(converted & set(column["uses"]))
+        if used:
+            name = column["name"]
+            yield blocker(
+                "trial_failed",
+                f"generated column {name} of {subject.name} is made of {', '.join(used)}, and PostgreSQL does not "
+                f"change the type of a column that a generated column uses: {column['expression']}",
+                hint=f"No other expression helps. Drop it before the run (ALTER TABLE {subject.name} DROP COLUMN "
+                f"{name}), and add it again afterwards over the new type; `{used[0]}::uuid::text` is the text of a "
+                "uuid then, too.",
+                table=subject.name,
+                column=name,
+                object=f"generated column {name} of {subject.name}",
+            )
 
 
 def _finding(connection: Connection, subject: Subject, what: str, statement: sql.Composable) -> Iterator[Finding]:

@@ -133,6 +133,9 @@ SELECT conname AS name, pg_get_constraintdef(oid) AS definition
 
 -- generated: generated columns of a relation, with what they are made of
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, pg_get_expr(d.adbin, d.adrelid) AS expression,
-       CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END AS kind
+       CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END AS kind,
+       ARRAY(SELECT DISTINCT u.attname::text FROM pg_depend p JOIN pg_attribute u ON u.attrelid = p.refobjid AND u.attnum = p.refobjsubid
+              WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid
+                AND u.attnum <> a.attnum ORDER BY 1) AS uses
   FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = %(oid)s::oid AND a.attgenerated <> '' AND NOT a.attisdropped ORDER BY a.attnum;
