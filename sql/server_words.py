@@ -1,4 +1,4 @@
-"""What the server says of an error, whole: its hint often names the setting that is in the way."""
+"""What the server says of an error, whole: its detail names the object, its hint often the setting in the way."""
 
 from __future__ import annotations
 
@@ -10,8 +10,32 @@ OF_SERVER = (errors.OutOfMemory, errors.DiskFull, errors.ConfigurationLimitExcee
 
 
 def server_words(error: psycopg.Error) -> str:
-    """Message, detail and hint on one line."""
-    said = error.diag.message_primary or str(error).strip()
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    hint = f". {error.diag.message_hint}" if error.diag.message_hint else ""
-    return f"{said}{detail}{hint}".rstrip(".")
+    """Message, detail and hint on one line. The detail may quote a row: for the ledger, where the operator needs it."""
+    return _joined(error, error.diag.message_detail, hint=True)
+
+
+def without_rows(error: psycopg.Error, *, hint: bool = False) -> str:
+    """The same for reports that are handed on, and the objects that it names.
+
+    The detail of an integrity violation quotes a row (`Key (mail)=(…) already exists`, `Failing row contains …`): it is
+    left out, and constraint, table and column are named instead. Other details speak of definitions.
+    """
+    broken = isinstance(error, errors.IntegrityError)
+    return _joined(error, None if broken else error.diag.message_detail, hint=hint)
+
+
+def _joined(error: psycopg.Error, detail: str | None, *, hint: bool) -> str:
+    said = (error.diag.message_primary or str(error)).strip()
+    if names := [name for name in _names(error) if name not in said]:
+        said += f" [{', '.join(names)}]"
+    if detail:
+        said += f" ({detail})"
+    if hint and error.diag.message_hint:
+        said += f". {error.diag.message_hint}"
+    return said.rstrip(".")
+
+
+def _names(error: psycopg.Error) -> list[str]:
+    diag = error.diag
+    named = (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name))
+    return [f"{what} {name}" for what, name in named if name and name not in (diag.message_primary or "")]

@@ -10,6 +10,7 @@ from producer.audit.findings import Finding, blocker, warning
 from replank.errors import NeedsPerson
 from sql.connection import Connection
 from sql.recording import recording
+from sql.server_words import without_rows
 
 LOCK_TIMEOUT_MS = 1_000
 LONGEST_STATEMENT = 200
@@ -57,12 +58,11 @@ def attempt(
         raise
     except errors.DatabaseError as error:
         hint = hint or _hint(error)
-        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         statement = said[-1] if said else ""
         shown = f", in: {_on_one_line(statement)}" if of_many and statement else ""
         return blocker(
             "trial_failed",
-            f"{what} cannot be built with the new types: {error.diag.message_primary or error}{detail}{shown}",
+            f"{what} cannot be built with the new types: {without_rows(error)}{shown}",
             hint=hint,
             table=table,
             object=what,

@@ -19,6 +19,7 @@ from sql.caches import hits_statement
 from sql.connection import Connection, apply_settings, run, value
 from sql.dependents import Dependents, looking_in, read_dependents
 from sql.next_table import create_next, next_table, server_text
+from sql.server_words import without_rows
 
 AS_IT_IS = sql.Identifier("pg_temp", "replank_cache_query")
 AS_IT_WILL_BE = sql.Identifier("pg_temp", "replank_cache_query_next")
@@ -70,7 +71,7 @@ def _try(connection: Connection, audited: Audited, plan: TableCachePlan, depende
     except errors.DatabaseError as error:
         yield blocker(
             "cache_query",
-            f"with the tables as they will be, its query cannot fill it: {error.diag.message_primary or error}",
+            f"with the tables as they will be, its query cannot fill it: {without_rows(error)}",
             hint=error.diag.message_hint or "Cast in the query what becomes another type.",
             table=plan.full_name,
             sqlstate=error.sqlstate,

@@ -22,6 +22,7 @@ from sql.connection import Connection, rows
 from sql.dependents import read_dependents
 from sql.ledger import runs
 from sql.named import query
+from sql.server_words import without_rows
 
 LONGEST_NAME_BYTES = 63
 PING_S = 5.0
@@ -114,7 +115,7 @@ def _may_not(connection: Connection, audited: Audited, plan: TableCachePlan, liv
 
 
 def _query_failed(audited: Audited, plan: TableCachePlan, error: errors.DatabaseError) -> Finding:
-    said = error.diag.message_primary or str(error)
+    said = without_rows(error)
     if audited.subjects and isinstance(error, CHANGED_BY_PLAN):
         return warning(
             "cache_query_untried",

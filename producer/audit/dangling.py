@@ -23,6 +23,7 @@ from sql.dangling import (
     remember_changed,
     word_columns,
 )
+from sql.server_words import without_rows
 
 CONSENT = "dangling_references"
 SHOWN_PATHS = 5
@@ -55,7 +56,7 @@ def audit_dangling(connection: Connection, audited: Audited) -> list[Finding]:
     try:
         some = remember_changed(connection, remembered, version)
     except errors.InsufficientPrivilege as error:
-        return [_unknown("the database", str(error.diag.message_primary))]
+        return [_unknown("the database", without_rows(error))]
     found = [*_look(connection, audited, changed, version)] if some else []
     forget_changed(connection)
     return found
@@ -103,7 +104,7 @@ def _look(connection: Connection, audited: Audited, changed: Sequence[Changed], 
         try:
             hits = find_words(connection, kept, version)
         except UNREADABLE as error:
-            yield _unknown(kept[0].full_name, error.diag.message_primary or str(error))
+            yield _unknown(kept[0].full_name, without_rows(error))
             continue
         except errors.LockNotAvailable:
             raise TryAgain(

@@ -12,6 +12,7 @@ from producer.sets import planned_sets
 from sql.connection import Connection, rows, run
 from sql.event_triggers import EventTrigger, read_event_triggers
 from sql.named import query
+from sql.server_words import without_rows
 
 SLOW_MS = 10.0
 """From this on, what they take of each statement is told; without one a statement takes about a millisecond."""
@@ -87,7 +88,7 @@ def _try(connection: Connection, triggers: Sequence[EventTrigger]) -> tuple[list
         except errors.OperationalError:
             raise
         except errors.DatabaseError as error:
-            refused.setdefault(error.diag.message_primary or str(error), []).append(tag)
+            refused.setdefault(without_rows(error, hint=True), []).append(tag)
             if (tag, text) in MADE:
                 break
             continue

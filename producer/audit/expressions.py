@@ -12,6 +12,7 @@ from sql.catalogue import ForeignKey
 from sql.connection import Connection, run
 from sql.conversion import column_list, next_value
 from sql.copying import joined_source
+from sql.server_words import without_rows
 
 TRIED_ROWS = 50
 TRIES = 3
@@ -61,7 +62,7 @@ def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
     except errors.DatabaseError as error:
         yield blocker(
             "expression_failed",
-            f"the plan's expressions cannot be evaluated: {error.diag.message_primary}",
+            f"the plan's expressions cannot be evaluated: {without_rows(error)}",
             hint=error.diag.message_hint or "Names of tables and functions need their schema; the row is called live.",
             table=subject.name,
             sqlstate=error.sqlstate,

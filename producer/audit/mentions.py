@@ -13,6 +13,7 @@ from producer.audit.comparisons import compares, word
 from producer.audit.findings import Audited, Finding, Subject, warning
 from sql.connection import Connection, row, rows
 from sql.named import query
+from sql.server_words import without_rows
 
 STATEMENTS = 5_000
 SHOWN_STATEMENTS = 50
@@ -67,7 +68,7 @@ def audit_statements(connection: Connection, audited: Audited) -> list[Finding]:
         return [
             warning(
                 "statements_unknown",
-                f"pg_stat_statements is installed and cannot be read: {error.diag.message_primary}",
+                f"pg_stat_statements is installed and cannot be read: {without_rows(error)}",
                 hint="Add it to shared_preload_libraries, or grant pg_read_all_stats.",
             )
         ]

@@ -15,6 +15,7 @@ from sql.connection import Connection, rows, value
 from sql.foreign_keys import NOT_VALID_ON_PARTITIONED
 from sql.named import query
 from sql.next_indexes import Wanted, wanted_indexes
+from sql.server_words import without_rows
 
 LOCKS_OF_A_HEAP = 3
 """A new table with its TOAST table and that one's index, all in one transaction."""
@@ -127,7 +128,7 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     except errors.DatabaseError as error:
         yield blocker(
             "partition_values",
-            f"the rows could not be compared with the partitions' bounds: {error.diag.message_primary or error}",
+            f"the rows could not be compared with the partitions' bounds: {without_rows(error)}",
             hint="Bounds and values must be of the column's type.",
             table=subject.name,
             column=plan.column,

@@ -17,6 +17,7 @@ from sql.catalogue import ForeignKey
 from sql.connection import Connection, connect, run, value
 from sql.copying import log_invalid, source
 from sql.quarantine import count_aside, create_quarantine, quarantine_table
+from sql.server_words import without_rows
 from sql.settling import settle_members
 
 LARGE_SHARE = 0.01
@@ -119,7 +120,7 @@ def count_rows_aside(settings: Settings, audited: Audited, scan: Scan) -> list[F
         return [
             warning(
                 "quarantine_uncounted",
-                f"how many rows will be kept aside could not be counted: {error.diag.message_primary}",
+                f"how many rows will be kept aside could not be counted: {without_rows(error)}",
                 hint="`replank status` shows it while the run works, before the cutover.",
             )
         ]

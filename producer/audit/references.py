@@ -17,6 +17,7 @@ from sql.connection import Connection, rows
 from sql.foreign_keys import NOT_VALID_ON_PARTITIONED
 from sql.named import query
 from sql.orphans import Suspect, count_orphans, example_orphans, orphans_query
+from sql.server_words import without_rows
 
 UNREADABLE = (errors.InsufficientPrivilege, errors.DataError, errors.InternalError, errors.UndefinedTable)
 """What keeps a table from being counted: rights, row security, an operator that fails, damaged pages, DDL meanwhile."""
@@ -88,7 +89,7 @@ def _of_relation(
     except errors.LockNotAvailable:
         raise TryAgain(f"{name} is locked by another session. Try again when that has ended.") from None
     except UNREADABLE as error:
-        yield from (_unknown(key, error.diag.message_primary or str(error)) for key in keys)
+        yield from (_unknown(key, without_rows(error)) for key in keys)
 
 
 def _suspect(connection: Connection, audited: Audited, key: ForeignKey) -> Suspect:

@@ -39,6 +39,7 @@ from sql.next_indexes import next_indexes, stand_on_indexes
 from sql.next_table import column_default, create_next
 from sql.on_update import create_on_update, function_name
 from sql.sampling import draws_from_sequence
+from sql.server_words import without_rows
 from sql.swap_parts import Site
 
 INDEX_HINT = (
@@ -185,7 +186,7 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
         except errors.DataError as error:
             yield blocker(
                 "default_not_convertible",
-                f"its default {default} is no {column.next_type}: {error.diag.message_primary}",
+                f"its default {default} is no {column.next_type}: {without_rows(error)}",
                 hint="Change or drop the default, or take the column out of the plan.",
                 table=subject.name,
                 column=column.name,
@@ -196,7 +197,7 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
         except errors.DatabaseError as error:
             yield warning(
                 "default_unknown",
-                f"its default {default} could not be tried: {error.diag.message_primary}",
+                f"its default {default} could not be tried: {without_rows(error)}",
                 hint=f"See that it gives a {column.next_type}.",
                 table=subject.name,
                 column=column.name,

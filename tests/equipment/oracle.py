@@ -2,7 +2,7 @@
 foreign key holds. Plain SQL that shares nothing with the product."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -330,10 +330,22 @@ def _except_all(
 _FOREIGN_KEYS = """
 SELECT n.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.relname::text, c.relkind, p.relkind,
        k.convalidated, k.confmatchtype = 'f', pg_get_constraintdef(k.oid) LIKE '%PERIOD%',
-       ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, ord)
-               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = num ORDER BY ord),
-       ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, ord)
-               JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = num ORDER BY ord)
+       -- Each pair of columns as the key compares it: by its operator, on what that takes, in the parent's collation.
+       ARRAY(SELECT ARRAY[c.attname::text,
+                          format('p.%I%s OPERATOR(%I.%s) c.%I%s%s', p.attname, of_parent.made, os.nspname, o.oprname,
+                                 c.attname, of_child.made, other.told)]
+               FROM unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY u(num, parent_num, operator, ord)
+               JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = num
+               JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = parent_num
+               JOIN pg_operator o ON o.oid = operator JOIN pg_namespace os ON os.oid = o.oprnamespace
+               CROSS JOIN LATERAL (SELECT max('::' || format_type(t.oid, -1)) FROM pg_type t
+                                    WHERE t.oid = o.oprleft AND t.typtype <> 'p') of_parent (made)
+               CROSS JOIN LATERAL (SELECT max('::' || format_type(t.oid, -1)) FROM pg_type t
+                                    WHERE t.oid = o.oprright AND t.typtype <> 'p') of_child (made)
+               CROSS JOIN LATERAL (SELECT max(format(' COLLATE %I.%I', ns.nspname, co.collname))
+                                     FROM pg_collation co JOIN pg_namespace ns ON ns.oid = co.collnamespace
+                                    WHERE co.oid = p.attcollation AND c.attcollation NOT IN (0, co.oid)) other (told)
+              ORDER BY ord)
   FROM pg_constraint k
   JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
@@ -344,8 +356,9 @@ SELECT n.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.re
 def foreign_keys_hold(url: str) -> list[str]:
     """A sentence for each foreign key of the database that has orphans or is not validated.
 
-    Orphans are counted by an anti-join, so a constraint that was never validated, or whose triggers were
-    off, is found out. Temporal keys (PERIOD) are named as not judged.
+    Orphans are counted by an anti-join with each key's own operators, whatever a search_path would find: so a
+    constraint that was never validated, or whose triggers were off, is found out. Temporal keys (PERIOD) are named as
+    not judged.
     """
     problems: list[str] = []
     with psycopg.connect(url) as connection:
@@ -363,8 +376,7 @@ def foreign_keys_hold(url: str) -> list[str]:
                 is_valid,
                 is_full,
                 is_temporal,
-                columns,
-                targets,
+                pairs,
             ) = row
             label = f"{schema}.{table}.{name}"
             if not is_valid:
@@ -372,7 +384,6 @@ def foreign_keys_hold(url: str) -> list[str]:
             if is_temporal:
                 problems.append(f"{label} is temporal: not judged")
                 continue
-            pairs = list(zip(columns, targets, strict=True))
             # A foreign key knows partitions, and no inheritance children.
             alone = ("" if kind == "p" else "ONLY ", "" if parent_kind == "p" else "ONLY ")
             query = _count_orphans((schema, table), (parent_schema, parent), pairs, alone=alone, is_full=is_full)
@@ -385,15 +396,16 @@ def foreign_keys_hold(url: str) -> list[str]:
 def _count_orphans(
     child: tuple[str, str],
     parent: tuple[str, str],
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Sequence[str]],
     *,
     alone: tuple[LiteralString, LiteralString],
     is_full: bool,
 ) -> sql.Composed:
-    """MATCH FULL lets a row off only when all its columns are NULL, MATCH SIMPLE when one of them is."""
-    joined = sql.SQL(" AND ").join(
-        sql.SQL("p.{} = c.{}").format(sql.Identifier(target), sql.Identifier(column)) for column, target in pairs
-    )
+    """MATCH FULL lets a row off only when all its columns are NULL, MATCH SIMPLE when one of them is.
+
+    Each of `pairs` is a column of the child and the comparison, written by the server.
+    """
+    joined = sql.SQL(" AND ").join(sql.SQL(cast(LiteralString, compared)) for _, compared in pairs)
     columns = sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(column)) for column, _ in pairs)
     counted = sql.SQL("num_nonnulls({}) > 0" if is_full else "num_nulls({}) = 0").format(columns)
     return sql.SQL("SELECT count(*) FROM {}{} AS c WHERE {} AND NOT EXISTS (SELECT FROM {}{} AS p WHERE {})").format(

@@ -1,5 +1,6 @@
 """The equipment itself on trial: what it fills must be whole, and what it judges it must see."""
 
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -249,6 +250,34 @@ def test_the_oracle_sees_orphans(url: str) -> None:
     _run(url, 'SET session_replication_role = replica; DELETE FROM "LiteLLM_WorkflowRun"')
     # Then both foreign keys that point there are reported
     assert len([problem for problem in foreign_keys_hold(url) if "orphans" in problem]) == 2
+
+
+def test_the_oracle_compares_as_foreign_keys_do(server: EmbeddedPostgres) -> None:
+    # Given keys whose equality is not that of bytes, NULLs in all places, and an operator of the user's that lies
+    lies = "CREATE FUNCTION lies(text, text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'"
+    url = server.create_database("equalities")
+    for statement in (
+        "CREATE TABLE parent (c char(8) UNIQUE, n int UNIQUE, t text UNIQUE, a int, b text, PRIMARY KEY (a, b))",
+        "CREATE TABLE child (c char(12) REFERENCES parent (c), n bigint REFERENCES parent (n),"
+        ' t text COLLATE "C" REFERENCES parent (t), a int, b text, fa int, fb text,'
+        " CONSTRAINT simple FOREIGN KEY (a, b) REFERENCES parent,"
+        " CONSTRAINT whole FOREIGN KEY (fa, fb) REFERENCES parent MATCH FULL)",
+        "INSERT INTO parent VALUES ('x', 7, 't', 1, 'one')",
+        "INSERT INTO child VALUES ('x   ', 7, 't', 1, 'one', 1, 'one'), (NULL, NULL, NULL, 9, NULL, NULL, NULL)",
+        lies,
+        "CREATE OPERATOR public.= (FUNCTION = lies, LEFTARG = text, RIGHTARG = text)",
+        "ALTER DATABASE equalities SET search_path = public, pg_catalog",
+    ):
+        _run(url, statement)
+    assert foreign_keys_hold(url) == []
+    # When rows come in that no key would let in: MATCH FULL with one NULL among them
+    _run(
+        url,
+        "SET session_replication_role = replica;"
+        " INSERT INTO child VALUES ('y', 8, 'T', 1, 'two', 1, NULL), (NULL, NULL, NULL, NULL, 'two', NULL, 'one')",
+    )
+    found = dict(re.findall(r"public\.child\.(\w+) has (\d+) orphans", " ".join(foreign_keys_hold(url))))
+    assert found == {"child_c_fkey": "1", "child_n_fkey": "1", "child_t_fkey": "1", "simple": "1", "whole": "2"}
 
 
 def test_nothing_is_lost_when_nothing_happens(url: str) -> None:
