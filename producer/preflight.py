@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from producer.audit.check import dangling_findings, proved_keys, structural_findings
+from producer.audit.check import dangling_findings, proved_keys, stored_elsewhere, structural_findings
 from producer.audit.findings import Finding, by_risk
-from producer.resolution import PlanFile, Resolved
+from producer.resolution import PlanFile, Resolved, resolve
+from producer.steps.pending_names import named_now
 from replank.errors import NeedsPerson
 from sql.connection import Connection
 
@@ -30,6 +31,12 @@ def refuse_orphans(connection: Connection, file: PlanFile, resolved: Resolved) -
     found, keys = proved_keys(connection, file, resolved)
     _refuse(found)
     return replace(resolved, foreign_keys=keys)
+
+
+def refuse_stores(connection: Connection, file: PlanFile) -> None:
+    """Raises where a name of the plan is no table, or a table that is not stored as a heap of this server's."""
+    now = named_now(connection, file).file
+    _refuse(stored_elsewhere(connection, now, resolve(connection, now)))
 
 
 def _refuse(found: list[Finding]) -> None:

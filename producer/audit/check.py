@@ -109,6 +109,11 @@ def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved
     return audit_dangling(connection, subject) if needs_count(subject) else []
 
 
+def stored_elsewhere(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
+    """Tables of the plan that are no heaps of this server."""
+    return audit_storage(connection, _subject(connection, file, resolved))
+
+
 def proved_keys(
     connection: Connection, file: PlanFile, resolved: Resolved
 ) -> tuple[list[Finding], tuple[ForeignKey, ...]]:

@@ -15,6 +15,7 @@ from sql.inheritance import Relative, families, links
 from sql.named import query
 from sql.prisma import HISTORY
 from sql.sampling import Default, Sample, default_gives, readable_tables, sample_array, sample_columns
+from sql.stores import read_stores
 
 Node = tuple[int, str]
 """A column: its table's oid and its name."""
@@ -152,6 +153,9 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
     """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
     if table.name == HISTORY:
         return "Prisma's migration history: its engine writes texts there"
+    stored = read_stores(connection, [table.oid, *(part.oid for part in catalogue.partitions(connection, table.oid))])
+    if stored:
+        return str(stored[0])
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
     lost = catalogue.not_carried(connection, table.oid, replaced=None)

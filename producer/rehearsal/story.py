@@ -9,6 +9,7 @@ from typing import Any
 
 from producer.gates.rehearsed import present_scripts
 from producer.measuring import plan_schemas
+from producer.preflight import refuse_stores
 from producer.rehearsal.clone_plan import clone_plan, has_way_back, rebuilt_caches
 from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
@@ -72,6 +73,8 @@ class Rehearsal:
         with connect(self.settings.database(), name="rehearsal") as connection:
             refuse_other_database(connection, self.file)
             gates.refuse_standby(connection)
+            # A clone's tables are heaps of its own server, whatever the real ones are: it would pass.
+            refuse_stores(connection, self.file)
             runs.ensure_ledger(connection)
             refuse_begun(connection)
             self.evidence["definitions"] = read_definitions(connection, plan_schemas(self.file.plan))

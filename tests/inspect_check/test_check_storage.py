@@ -1,16 +1,26 @@
-"""Tables that are no heaps of this server are refused by name, in `check` and in `run`.
+"""Tables that are no heaps of this server are refused by name, in every command.
 
 Citus and TimescaleDB cannot be had here: their catalogues are made as they make them, under their extensions' names.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
+
 import psycopg
 import pytest
+from pydantic import SecretStr
 
-from replank.errors import WrongUse
+from producer.rehearsal.story import Rehearsal, Wishes
+from producer.setup import begin_or_resume, compile_all
+from replank.errors import NeedsPerson, WrongUse
+from replank.settings import Settings
+from sql.connection import connect
+from sql.ledger.runs import Run
 
-from .conftest import Database, codes, only
+from .conftest import Database, codes, only, reasons
 
 pytestmark = pytest.mark.catalogue
 
@@ -89,3 +99,74 @@ def test_a_partition_on_another_server_is_refused_by_name(database: Database) ->
     )
     report = database.check({"t": ["id"]})
     assert any("its rows are on another server" in blocker.message for blocker in report.blockers)
+
+
+def _citus(database: Database) -> str:
+    pretend(
+        database,
+        "citus",
+        "CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod char)",
+        "INSERT INTO pg_catalog.pg_dist_partition VALUES ('t', 'h')",
+    )
+    return "public.t.*Citus"
+
+
+def _timescale(database: Database) -> str:
+    pretend(
+        database,
+        "timescaledb",
+        "CREATE SCHEMA _timescaledb_catalog",
+        "CREATE TABLE _timescaledb_catalog.hypertable (id int, schema_name name, table_name name)",
+        "INSERT INTO _timescaledb_catalog.hypertable VALUES (1, 'public', 't')",
+    )
+    return "public.t.*hypertable"
+
+
+def _columnar(database: Database) -> str:
+    database.run(
+        "CREATE ACCESS METHOD columnar TYPE TABLE HANDLER heap_tableam_handler",
+        "DROP TABLE t",
+        "CREATE TABLE t (id text PRIMARY KEY) USING columnar",
+        "INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 30)",
+    )
+    return "public.t.*columnar"
+
+
+@pytest.mark.parametrize("store", [_citus, _timescale, _columnar])
+def test_every_command_refuses_them_by_name(database: Database, store: Callable[[Database], str]) -> None:
+    # Given a table full of uuids that somebody else stores
+    database.run("CREATE TABLE t (id text PRIMARY KEY)")
+    database.run("INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 30)")
+    said = store(database)
+    # Then `inspect` leaves it alone, with the reason
+    proposal = database.inspect()
+    assert proposal.tables == ()
+    assert re.search(said, f"public.t {reasons(proposal)['public.t.id']}")
+    # And `run`, `compile` and `rehearse` refuse it before they change anything
+    file = database.plan({"t": ["id"]})
+    with connect(database.url, name="test") as connection:
+        with pytest.raises(NeedsPerson, match=said):
+            begin_or_resume(connection, file, hold_cutover=True)
+        with pytest.raises(NeedsPerson, match=said):
+            compile_all(connection, file)
+    settings = Settings(database_url=SecretStr(database.url), broker_url=SecretStr("redis://127.0.0.1:1"))
+    rehearsal = Rehearsal(
+        file=file, settings=settings, wishes=Wishes(server=database.url, by="me"), forward=_never, say=lambda _: None
+    )
+    with pytest.raises(NeedsPerson, match=said):
+        rehearsal.rehearse()
+    assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
+
+
+def test_other_kinds_are_named_by_every_command(database: Database) -> None:
+    database.run("CREATE VIEW v AS SELECT 'a'::text AS id")
+    file = database.plan({"v": ["id"]})
+    with connect(database.url, name="test") as connection:
+        for command in (partial(begin_or_resume, hold_cutover=True), compile_all):
+            with pytest.raises(WrongUse, match="is a view"):
+                command(connection, file)
+    assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
+
+
+def _never(*_: object) -> Run:
+    raise AssertionError("nothing may be run")
