@@ -111,8 +111,9 @@ def _in_the_way(connection: Connection, audited: Audited) -> Iterator[Finding]:
     if not (audited.server.superuser or audited.server.reads_all_stats):
         yield warning(
             "activity_hidden",
-            f"role {audited.server.role} cannot see how long others' transactions have been open",
-            hint=f"GRANT pg_read_all_stats TO {audited.server.role}.",
+            f"role {audited.server.role} cannot see how long others' transactions have been open, nor what they do: a "
+            "swap waits for their snapshots and locks all the same, and can name no more of them than their process",
+            hint=f"GRANT pg_read_all_stats TO {audited.server.role}, so that long ones are named here and at the swap.",
         )
     for found in rows(connection, query("audit.long_transactions"), {"seconds": LONG_TRANSACTION_S}):
         yield warning(
