@@ -24,7 +24,7 @@ from sql import catalogue
 from sql.connection import connect
 from sql.server_machine import local_data_directory
 
-from .conftest import Counting, Database, codes, only
+from .conftest import Counting, Database, only
 
 pytestmark = pytest.mark.catalogue
 
