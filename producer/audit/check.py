@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from psycopg import errors
+
 from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
@@ -31,7 +33,7 @@ from producer.audit.soft_references import audit_soft_references
 from producer.audit.storage import audit_storage
 from producer.audit.text_casts import audit_text_casts
 from producer.audit.trial import Trial, audit_by_trial, audit_hold
-from producer.audit.values import audit_collisions, audit_values, scan
+from producer.audit.values import Scan, audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
 from producer.steps.pending_names import named_now
@@ -75,10 +77,23 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         structure = _structure(connection, subject)
         found = foreign + structure.findings
         found += audit_mappings(connection, file.plan, now.waiting)
-    scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
     found += audit_broker(settings)
-    found += audit_values(subject, scanned)
+    try:
+        scanned = scan(settings, subject, workers=workers, watch=watch)
+        found += _of_rows(settings, subject, scanned)
+    except errors.OutOfMemory:
+        if not any(finding.code == "locks_short" for finding in found):
+            raise
+        # Reading takes a lock on every partition too: there is a blocker for that, and no row was looked at.
+        return Report.of(found, rows=0, tables=0, hold_ms=structure.hold_ms)
+    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
+
+
+def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Finding]:
+    """What the rows say."""
+    session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
+    found = audit_values(subject, scanned)
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
@@ -92,7 +107,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     del session["default_transaction_read_only"]  # For temporary tables.
     with connect(settings.database(), name="check", settings=session) as connection:
         found += audit_dangling(connection, subject)
-    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
+    return found
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
