@@ -155,6 +155,7 @@ def test_a_materialized_view_needs_its_unique_index(shop: Database) -> None:
     assert codes(check(shop, view).blockers) == ["cache_not_populated"]
 
 
+@pytest.mark.contrib
 def test_prewarm_needs_its_extension_and_something_to_read(shop: Database) -> None:
     found = check(shop, '[[caches]]\nkind = "prewarm"\n')
     assert codes(found.blockers) == ["cache_extension", "cache_nothing"]
@@ -188,6 +189,7 @@ def test_a_role_without_the_right_is_told(shop: Database, role: Callable[[], tup
     assert any(f"public.membership is not owned by {name}" in words for words in said)
 
 
+@pytest.mark.contrib
 def test_the_command_line_says_so_with_its_exit_codes(shop: Database, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(shop.plan_text({}) + '[[caches]]\nkind = "prewarm"\n')

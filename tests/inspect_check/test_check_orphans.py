@@ -96,6 +96,7 @@ def test_every_key_of_the_plan_is_counted(database: Database, attack: Attack) ->
     attack.record("a blocker for each key, with count, examples and the statement that finds them", tried=len(found))
 
 
+@pytest.mark.contrib
 @pytest.mark.attack("C9", "orphans under equality that is not that of bytes: citext, char, two types of numbers")
 def test_they_are_counted_by_the_key_s_own_equality(database: Database, attack: Attack) -> None:
     database.run(

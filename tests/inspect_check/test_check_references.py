@@ -103,6 +103,7 @@ def test_orphans_behind_switched_off_triggers_block(database: Database) -> None:
     assert "posts_user_id_fkey" in found.message
 
 
+@pytest.mark.contrib
 def test_gotcha_39_statements_that_will_break_are_listed(database: Database) -> None:
     # Given an application that searches in ids, one that casts them first, and one that searches elsewhere
     database.run(

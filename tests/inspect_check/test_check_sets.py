@@ -13,6 +13,7 @@ pytestmark = pytest.mark.catalogue
 TABLES = {"account": ["id"], "entry": ["id", "account_ref"], "audit": ["account_ref"], "lonely": ["id"]}
 
 
+@pytest.mark.contrib
 @pytest.mark.attack("C6", '`sets = "apart"` for columns that queries join')
 def test_joins_between_sets_are_told_with_their_evidence(database: Database, attack: Attack) -> None:
     # Given columns that values, a statement and a function join, and no foreign key does

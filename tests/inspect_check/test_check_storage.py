@@ -71,6 +71,7 @@ def test_another_table_access_method_is_refused_by_name(database: Database) -> N
     assert "SET ACCESS METHOD heap" in found.hint
 
 
+@pytest.mark.contrib
 def test_what_is_no_table_is_called_what_it_is(database: Database) -> None:
     database.run(
         "CREATE VIEW v AS SELECT 'a'::text AS id",
@@ -89,6 +90,7 @@ def test_what_is_no_table_is_called_what_it_is(database: Database) -> None:
             database.check({name: ["id"]})
 
 
+@pytest.mark.contrib
 def test_a_partition_on_another_server_is_refused_by_name(database: Database) -> None:
     database.run(
         "CREATE EXTENSION postgres_fdw",

@@ -138,6 +138,7 @@ def test_a_plain_refresh_only_if_the_plan_says_so(
     rebuild.finish()
 
 
+@pytest.mark.contrib
 def test_prewarm_reads_tables_and_their_indexes(start: Begin, shop: psycopg.Connection) -> None:
     shop.execute("CREATE EXTENSION pg_prewarm")
     rebuild = start({"kind": "prewarm"}, {"kind": "prewarm", "name": "one", "tables": ["permission"]}, tables=ALL_UUID)

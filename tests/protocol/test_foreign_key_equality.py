@@ -113,6 +113,7 @@ INSERT INTO guest SELECT n, 'User' || n, 'User' || n, gen_random_uuid() FROM gen
 NAMES = ("account", "login", "plain", "guest")
 
 
+@pytest.mark.contrib
 @pytest.mark.attack(
     "C3", "Foreign keys over citext in another case, and over columns of two collations, there and back"
 )

@@ -24,7 +24,7 @@ from .harness import Url
 from .sabotages import SABOTAGES
 from .world import SESSIONS, SPELLED, STARTS, STATEMENTS, WORKERS, Action, Level, Sabotage, World, Wrong, prepare
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.contrib]
 
 EXAMPLES = int(os.environ.get("REPLANK_EXAMPLES", "25"))
 LONG_FORM = [Phase.shrink] if "REPLANK_EXAMPLES" in os.environ else []

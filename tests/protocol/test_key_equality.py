@@ -28,7 +28,7 @@ from .harness import Rebuild, add_drain, table
 from .oracle import built, differences, live, one, past
 from .returning import go_back, keep, unlike
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.contrib]
 
 Begin = Callable[..., Rebuild]
 

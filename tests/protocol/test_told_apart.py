@@ -20,7 +20,7 @@ from .harness import Rebuild, Url, table
 from .oracle import built, differences, live, one, past
 from .returning import go_back, keep, unlike
 
-pytestmark = pytest.mark.protocol
+pytestmark = [pytest.mark.protocol, pytest.mark.contrib]
 
 LOOSE = "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
 SETUP = """
