@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,14 +19,16 @@ from replank.errors import ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
+from workers.bugs import fail_after, is_usable, words_of_bug
+from workers.delivery_states import JobFailed, end_delivery
 from workers.executor import Executor
+from workers.job_request import JobRequest
 from workers.losing import Ending
+from workers.outcome import Outcome
 from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
 
 log = structlog.get_logger()
-
-LOST = "lost"
 
 CANCEL_S = 2.0
 
@@ -54,6 +57,7 @@ class Child:
             name = worker_name(os.getpid())
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
             self._ending = Ending(connection)
+            structlog.contextvars.bind_contextvars(worker=name)
             self._executor = Executor(
                 connection=connection,
                 worker=name,
@@ -63,20 +67,70 @@ class Child:
             )
         return self._executor
 
-    def settle(self, job_id: int, error: BaseException, *, patience_s: float) -> str:
-        """A delivery ended early: a new session reads in the ledger what became of it. "lost" where nobody knows."""
+    def deliver(self, run_id: int, job_id: int) -> tuple[Outcome, str]:
+        """Do what a message asks for, and say what became of it, with the words for monitors.
+
+        Raises SystemExit where this worker is being stopped in the middle of the job.
+        """
+        try:
+            with stops_politely():
+                executor = self.executor()
+                outcome = executor.execute(run_id=run_id, job_id=job_id)
+                return outcome, executor.words.get("last", "")
+        except (psycopg.Error, ReplankError) as error:
+            return self.settle(job_id, error, patience_s=PATIENCE_S)
+        except SystemExit as stopped:
+            # It says so itself, and that costs no attempt.
+            self.interrupt()
+            self.settle(job_id, stopped, patience_s=0.0)
+            raise
+        except Exception as bug:  # noqa: BLE001 - the border of a job: a bug ends this one alone, and is seen
+            return self.report(run_id, job_id, bug)
+
+    def settle(
+        self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float
+    ) -> tuple[Outcome, str]:
+        """A delivery ended early: a new session reads in the ledger what became of it. LOST where nobody knows."""
         log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
         job = None if self._executor is None else self._executor.claimed.get(job_id)
         ended_by = "" if self._ending is None else self._ending.sqlstate
+
+        def ask(executor: Executor) -> tuple[Outcome, str] | None:
+            found = executor.settle(job_id, error, job=job, ended_by=ended_by)
+            return None if found is None else (found, f"session lost, {executor.words['last']}")
+
+        return self._ask(job_id, ask, patience_s=patience_s)
+
+    def report(self, run_id: int, job_id: int, bug: Exception) -> tuple[Outcome, str]:
+        """An exception that nobody knows: the traceback goes into the log, the job to the operator."""
+        log.error("a bug ended a job", run=run_id, job=job_id, exc_info=bug)
+        if self._executor is not None and not is_usable(self._executor.connection):
+            self.interrupt()
+
+        def ask(executor: Executor) -> tuple[Outcome, str]:
+            outcome = fail_after(executor.connection, bug, job_id=job_id, worker=executor.worker)
+            return outcome, words_of_bug(bug)
+
+        return self._ask(job_id, ask, patience_s=PATIENCE_S)
+
+    def _ask(
+        self, job_id: int, ask: Callable[[Executor], tuple[Outcome, str] | None], *, patience_s: float
+    ) -> tuple[Outcome, str]:
+        """The ledger's answer, on a new session where the old one is lost."""
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return str(self.executor().settle(job_id, error, job=job, ended_by=ended_by) or LOST)
+                return ask(self.executor()) or (
+                    Outcome.LOST,
+                    "another session may have the job; the coordinator finds out",
+                )
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                return Outcome.NOTHING, "the ledger of its run is gone"
             except (psycopg.Error, ReplankError) as later:
                 if time.monotonic() > deadline:
                     # The ledger was not told, so the sweeper sends the job again.
-                    log.info("the ledger does not answer", job=job_id, reason=str(later).strip())
-                    return LOST
+                    log.warning("the ledger does not answer", job=job_id, reason=str(later).strip())
+                    return Outcome.LOST, "the ledger does not answer; the coordinator sees to the job"
             time.sleep(ASK_AGAIN_S)
 
     def interrupt(self) -> None:
@@ -99,20 +153,10 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     app.conf.update(celery_settings(settings, database=database))
     child = Child(settings)
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK, Request=JobRequest, throws=(JobFailed,), max_retries=0)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> str:
-        try:
-            with stops_politely():
-                executor = child.executor()
-                outcome = executor.execute(run_id=run_id, job_id=job_id)
-                return f"{outcome}: {executor.words['last']}" if executor.words else str(outcome)
-        except (psycopg.Error, ReplankError) as error:
-            return child.settle(job_id, error, patience_s=PATIENCE_S)
-        except SystemExit as stopped:
-            # This worker is being stopped in the middle of a job: it says so itself, and that costs no attempt.
-            child.interrupt()
-            child.settle(job_id, stopped, patience_s=0.0)
-            raise
+        outcome, words = child.deliver(run_id, job_id)
+        return end_delivery(outcome, words)
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def open_early(**_: Any) -> None:
