@@ -20,11 +20,11 @@ from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
 from workers.bugs import fail_after, is_usable, words_of_bug
-from workers.delivery_states import JobFailed, end_delivery
 from workers.executor import Executor
 from workers.job_request import JobRequest
 from workers.losing import Ending
 from workers.outcome import Outcome
+from workers.report import LONGEST, Report
 from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
 
@@ -36,6 +36,10 @@ PATIENCE_S = 120.0
 """How long a child waits for a server that crashed: only it knows whether its own job was to blame."""
 
 ASK_AGAIN_S = 0.2
+
+ANOTHER = "another session may have the job; the coordinator finds out"
+SILENT = "the ledger does not answer; the coordinator finds out"
+"""What became of a delivery that could not be looked up."""
 
 SESSION = {"synchronous_commit": "off"}
 """No commit of a worker waits for the disk: a crash loses lease, data and "done" together or not at all."""
@@ -67,8 +71,8 @@ class Child:
             )
         return self._executor
 
-    def deliver(self, run_id: int, job_id: int) -> tuple[Outcome, str]:
-        """Do what a message asks for, and say what became of it, with the words for monitors.
+    def deliver(self, run_id: int, job_id: int) -> Report:
+        """Do what a message asks for, and say what became of it, in the words of monitors.
 
         Raises SystemExit where this worker is being stopped in the middle of the job.
         """
@@ -76,7 +80,7 @@ class Child:
             with stops_politely():
                 executor = self.executor()
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
-                return outcome, executor.words.get("last", "")
+                return Report(outcome=outcome, words=executor.words.get("last", ""))
         except (psycopg.Error, ReplankError) as error:
             return self.settle(job_id, error, patience_s=PATIENCE_S)
         except SystemExit as stopped:
@@ -87,50 +91,43 @@ class Child:
         except Exception as bug:  # noqa: BLE001 - the border of a job: a bug ends this one alone, and is seen
             return self.report(run_id, job_id, bug)
 
-    def settle(
-        self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float
-    ) -> tuple[Outcome, str]:
+    def settle(self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float) -> Report:
         """A delivery ended early: a new session reads in the ledger what became of it. LOST where nobody knows."""
         log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
         job = None if self._executor is None else self._executor.claimed.get(job_id)
         ended_by = "" if self._ending is None else self._ending.sqlstate
 
-        def ask(executor: Executor) -> tuple[Outcome, str] | None:
+        def ask(executor: Executor) -> Report | None:
             found = executor.settle(job_id, error, job=job, ended_by=ended_by)
-            return None if found is None else (found, f"session lost, {executor.words['last']}")
+            return None if found is None else Report(outcome=found, words=f"session lost, {executor.words['last']}")
 
         return self._ask(job_id, ask, patience_s=patience_s)
 
-    def report(self, run_id: int, job_id: int, bug: Exception) -> tuple[Outcome, str]:
+    def report(self, run_id: int, job_id: int, bug: Exception) -> Report:
         """An exception that nobody knows: the traceback goes into the log, the job to the operator."""
         log.error("a bug ended a job", run=run_id, job=job_id, exc_info=bug)
         if self._executor is not None and not is_usable(self._executor.connection):
             self.interrupt()
 
-        def ask(executor: Executor) -> tuple[Outcome, str]:
+        def ask(executor: Executor) -> Report:
             outcome = fail_after(executor.connection, bug, job_id=job_id, worker=executor.worker)
-            return outcome, words_of_bug(bug)
+            return Report(outcome=outcome, words=words_of_bug(bug))
 
         return self._ask(job_id, ask, patience_s=PATIENCE_S)
 
-    def _ask(
-        self, job_id: int, ask: Callable[[Executor], tuple[Outcome, str] | None], *, patience_s: float
-    ) -> tuple[Outcome, str]:
+    def _ask(self, job_id: int, ask: Callable[[Executor], Report | None], *, patience_s: float) -> Report:
         """The ledger's answer, on a new session where the old one is lost."""
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return ask(self.executor()) or (
-                    Outcome.LOST,
-                    "another session may have the job; the coordinator finds out",
-                )
+                return ask(self.executor()) or Report(outcome=Outcome.LOST, words=ANOTHER)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-                return Outcome.NOTHING, "the ledger of its run is gone"
+                return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
             except (psycopg.Error, ReplankError) as later:
                 if time.monotonic() > deadline:
                     # The ledger was not told, so the sweeper sends the job again.
                     log.warning("the ledger does not answer", job=job_id, reason=str(later).strip())
-                    return Outcome.LOST, "the ledger does not answer; the coordinator sees to the job"
+                    return Report(outcome=Outcome.LOST, words=SILENT)
             time.sleep(ASK_AGAIN_S)
 
     def interrupt(self) -> None:
@@ -141,6 +138,7 @@ class Child:
             self._executor.connection.close()
 
     def close(self) -> None:
+        structlog.contextvars.unbind_contextvars("worker")
         if self._executor is not None:
             self._executor.connection.close()
         if self._tracing is not None:
@@ -153,10 +151,9 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     app.conf.update(celery_settings(settings, database=database))
     child = Child(settings)
 
-    @app.task(name=TASK, Request=JobRequest, throws=(JobFailed,), max_retries=0)  # type: ignore[untyped-decorator]
-    def execute(run_id: int, job_id: int) -> str:
-        outcome, words = child.deliver(run_id, job_id)
-        return end_delivery(outcome, words)
+    @app.task(name=TASK, Request=JobRequest, resultrepr_maxsize=LONGEST)  # type: ignore[untyped-decorator]
+    def execute(run_id: int, job_id: int) -> Report:
+        return child.deliver(run_id, job_id)
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def open_early(**_: Any) -> None:

@@ -48,3 +48,5 @@ def use_own_log(settings: Settings) -> None:
         root = logging.getLogger()
         root.handlers[:] = [handler]
         root.setLevel(CELERY_LEVEL)
+        # Python's warnings are for those who write programs; Celery has one for each lost connection.
+        logging.getLogger("py.warnings").setLevel(logging.ERROR)

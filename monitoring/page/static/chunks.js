@@ -1,7 +1,7 @@
 // The jobs behind a cell: asked for when somebody points at it or opens it.
 
 import { button } from './act.js';
-import { byId, duration, h, number, plural, say, show } from './dom.js';
+import { byId, duration, h, number, plural, say, show, tell } from './dom.js';
 
 // The server says why where even these may not be.
 export const SKIPPED_KINDS = ['vacuum', 'validate', 'cache'];
@@ -46,16 +46,24 @@ function card(job) {
     h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job), job.row_key ? ` · row ${Object.entries(job.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : ''),
     h('p', { class: 'soft' }, facts),
     job.message ? h('p', { class: 'message' }, `${job.error_class || ''}${job.sqlstate ? ` (${job.sqlstate})` : ''}: ${job.message}`) : null,
-    h('p', { class: 'buttons' }, job.state !== 'failed' ? null : [
-      button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
-      button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
-      SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })],
+    h('p', { class: 'buttons' }, steering(job),
       messages(job.job_id, job.kind),
       h('button', { type: 'button', class: 'link explain', onclick: (event) => explain(job.job_id, event.target) }, 'Explain')));
 }
 
+const steering = (job) => (job.state !== 'failed' ? null : [
+  button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
+  button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
+  SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })]);
+
 // What Celery's monitor has heard of it: Flower's search takes several filters in one.
-const messages = (number, kind) => h('a', { class: 'messages', href: `tasks?name=${encodeURIComponent(`replank.${kind} kwargs:job=${number}`)}` }, 'Its messages');
+const messages = (number, kind) => h('a', { class: 'messages', href: `tasks?name=${encodeURIComponent(`replank.${kind} kwargs:job=${number}`)}` }, 'Its messages in Flower');
+
+function next(words) {
+  const line = h('p', { class: 'soft' });
+  tell(line, `Next: ${words}`);
+  return line;
+}
 
 // A job by its number, as a link names it.
 export async function openJob(number) {
@@ -70,8 +78,8 @@ export async function openJob(number) {
   if (answer.problem) return;
   byId('chunks-list').replaceChildren(h('article', { class: `job ${answer.state}` },
     answer.message ? h('p', { class: 'message' }, `${answer.class}${answer.sqlstate ? ` (${answer.sqlstate})` : ''}: ${answer.message}`) : null,
-    answer.suggestion ? h('p', { class: 'soft' }, `Next: ${answer.suggestion}`) : null,
-    h('p', { class: 'buttons' }, messages(answer.job, answer.kind)), explained(answer)));
+    answer.suggestion ? next(answer.suggestion) : null,
+    h('p', { class: 'buttons' }, steering({ ...answer, job_id: answer.job }), messages(answer.job, answer.kind)), explained(answer)));
 }
 
 const explanation = (number) => fetch(`run/job?job=${encodeURIComponent(number)}`, { credentials: 'same-origin' }).then((got) => got.json()).catch(() => ({ problem: 'The server does not answer.' }));
@@ -82,7 +90,7 @@ async function explain(number, pressed) {
 
 // Its attempts, its SQL and the server's plan.
 function explained(answer) {
-  const attempts = (answer.attempts || []).map((one) => h('li', {}, `attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
+  const attempts = (answer.attempts || []).map((one) => h('li', {}, `job ${one.job}, attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
   const parts = answer.problem ? [h('p', {}, answer.problem)] : [
     h('h3', {}, attempts.length ? 'Attempts that did not end well' : 'No attempt of it has gone wrong'), attempts.length ? h('ol', {}, attempts) : null,
     answer.sql.length ? h('h3', {}, 'SQL') : null, ...answer.sql.map((text) => h('pre', {}, text)),
