@@ -140,7 +140,7 @@ def record(name: str, shape: Shape, postgres: EmbeddedPostgres, valkey: Embedded
         shape.world.write_plan(plan, url)
         with ExitStack() as stack:
             if shape.standing:
-                stack.enter_context(LocalWorkers(settings, count=shape.workers))
+                stack.enter_context(LocalWorkers(settings, count=shape.workers, log_file=Path(folder) / "workers.log"))
                 wait_for_workers(valkey.url())
             process = start_run(plan, settings, workers=0 if shape.standing else shape.workers)
             stack.callback(process.wait)

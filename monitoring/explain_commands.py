@@ -51,6 +51,7 @@ def _show(found: Explanation) -> None:
             f"  job {each['job']}, attempt {each['attempt']}, {each['ended']:%Y-%m-%d %H:%M:%S} UTC, {each['worker']}: "
             f"{each['outcome']}{free}: {each['class']} {each['sqlstate']}: {each['message']}"
         )
+    lines += [f"the log of the local workers on {log.host}: {log.file}" for log in found.worker_logs]
     lines += ["its SQL:", *(f"  {statement}" for statement in found.statements)] if found.statements else []
     lines += ["its plan (not executed):", *(f"  {line}" for line in found.plan)] if found.plan else []
     if found.why_no_plan:

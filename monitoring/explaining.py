@@ -6,7 +6,7 @@ Nothing is executed: EXPLAIN without ANALYZE, in a transaction that is read only
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
@@ -24,6 +24,7 @@ from sql.indexes import IndexSpec
 from sql.ledger import failed, runs, tables
 from sql.ledger.failed import JobStory
 from sql.ledger.runs import Run
+from sql.ledger.worker_logs import WorkerLog, worker_logs
 from sql.next_table import live_table, next_table
 from sql.verification import summed
 
@@ -38,6 +39,8 @@ class Explanation:
     why_no_plan: str
     attempts: tuple[dict[str, Any], ...]
     halves: tuple[int, ...]
+    worker_logs: tuple[WorkerLog, ...]
+    """Of workers that `run` started; where others write is up to whoever started them."""
 
     def to_json(self) -> dict[str, Any]:
         job = self.job
@@ -61,6 +64,7 @@ class Explanation:
             "sqlstate": job.sqlstate,
             "message": job.message,
             "suggestion": self.next_step,
+            "worker_logs": [asdict(log) for log in self.worker_logs],
             "sql": list(self.statements),
             "plan": list(self.plan),
             "why_no_plan": self.why_no_plan,
@@ -94,6 +98,7 @@ def explain_job(connection: Connection, present: Run, job_id: int) -> Explanatio
         why_no_plan=why_not,
         attempts=tuple(failed.attempts(connection, job_id)),
         halves=tuple(failed.halves(connection, job_id)),
+        worker_logs=tuple(worker_logs(connection, present.run_id)),
     )
 
 

@@ -23,6 +23,7 @@ from tornado.netutil import bind_sockets
 from monitoring.flower_gate import Gate
 from monitoring.flower_logins import Logins
 from monitoring.flower_tasks import COLUMNS, format_task
+from monitoring.flower_templates import templates
 from replank.errors import WrongUse
 from replank.messages import celery_settings
 from replank.settings import Settings
@@ -93,6 +94,7 @@ def build_flower(settings: Settings, *, database: str, logins: Logins, state: Pa
     }
     own = {
         **flower_settings,
+        "template_loader": templates(flower_settings),
         "debug": False,
         "autoreload": False,
         "compress_response": True,

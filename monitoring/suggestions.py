@@ -17,6 +17,8 @@ FIRST = {
     "it may have been killed for its memory",
     "server process lost": "read PostgreSQL's log and the kernel's on the server (`dmesg -T`): it may have been killed "
     "for its memory; give it more, or lower work_mem",
+    "internal error": "report this bug (its traceback is in the log of the worker that it names; "
+    "`replank explain{job}` says which file local workers write) and install a version without it",
     "disk full": "make room",
     "no privilege": "grant the role what it lacks",
     "lock timeout": "see who holds the table (pg_stat_activity)",

@@ -23,9 +23,9 @@ AT_LEAST_APART_S = 2.0
 
 
 class LocalWorkers:
-    """One worker process with `count` children; it ends with this process, even a killed one."""
+    """One worker process with `count` children, its log in a file; it ends with this process, even a killed one."""
 
-    def __init__(self, settings: Settings, *, count: int, log_file: Path | None = None) -> None:
+    def __init__(self, settings: Settings, *, count: int, log_file: Path) -> None:
         self._environment = {
             **os.environ,
             # The URLs hold passwords: they travel in the environment, never in the argument list.
@@ -45,7 +45,7 @@ class LocalWorkers:
 
     def start(self) -> None:
         self._started_at = time.monotonic()
-        with open(self._log_file or os.devnull, "ab") as output:
+        with open(self._log_file, "ab") as output:
             self._process = subprocess.Popen(
                 [
                     sys.executable,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from producer.notifying.following import Notifier
 from producer.notifying.receivers import receivers_of
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
+from producer.worker_log import worker_log
 from replank.after_cutover_plan import pooler_addresses
 from replank.errors import ReplankError
 from replank.settings import Settings
@@ -38,6 +40,8 @@ from sql.connection import Connection, connect
 from sql.identity import database_identity
 from sql.ledger.runs import Run
 from sql.ledger.wishes import wished
+from sql.ledger.worker_logs import WorkerLog
+from sql.ledger.worker_logs import keep as keep_worker_log
 
 log = structlog.get_logger()
 
@@ -111,6 +115,13 @@ class RunOptions:
 
 def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    with worker_log(file.plan.name, wanted=options.workers > 0) as log_file:
+        if log_file is not None and not options.quiet:
+            people().print(f"The local workers' log is {log_file}", markup=False, soft_wrap=True)
+        return _run_plan(file, settings, options, log_file)
+
+
+def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file: Path | None) -> tuple[Run, bool]:
     tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
     pooler_addresses(file.plan.after_cutover, os.environ)
@@ -123,12 +134,16 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
             before_first_write=dispatcher.ping,
             scripts_in=options.scripts_in,
         )
+        if log_file is not None and run.state is RunState.RUNNING:
+            keep_worker_log(connection, run.run_id, WorkerLog(host=socket.gethostname(), file=str(log_file)))
     if run.state is not RunState.RUNNING:
         return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
         stack.enter_context(Notifier(settings.database(), run.run_id, file.plan.notifications, receivers))
         stack.enter_context(_stop_on_sigterm())
-        local = stack.enter_context(LocalWorkers(settings, count=options.workers)) if options.workers else None
+        local = None
+        if log_file is not None:
+            local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
         run = drive_until_settled(

@@ -16,6 +16,7 @@ import typer
 
 from replank import __version__
 from replank.failing import run_command
+from replank.log_lines import PROCESSORS
 
 COMMANDS = "replank.commands"
 HELP = "Rebuild the tables of a live PostgreSQL database while the application reads and writes them."
@@ -56,12 +57,7 @@ def _options(
 def configure_logging() -> None:
     """Log lines for machines and people go to standard error; standard output is for results."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
+        processors=list(PROCESSORS),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         # Asked anew for each line: a progress display takes standard error's place while it is shown.
         logger_factory=lambda *_: structlog.PrintLogger(file=sys.stderr),

@@ -70,7 +70,8 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
         "accept_content": ["json"],
         "task_ignore_result": True,
         "task_acks_late": True,
-        "task_reject_on_worker_lost": True,
+        # The ledger alone sends again: a message of a lost process would find its job leased.
+        "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,
         # A job goes on when the broker dies: it needs the database alone, and a second delivery finds it leased.
         "worker_cancel_long_running_tasks_on_connection_loss": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,14 +19,16 @@ from replank.errors import ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
+from workers.bugs import fail_after, is_usable, words_of_bug
 from workers.executor import Executor
+from workers.job_request import JobRequest
 from workers.losing import Ending
+from workers.outcome import Outcome
+from workers.report import LONGEST, Report
 from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
 
 log = structlog.get_logger()
-
-LOST = "lost"
 
 CANCEL_S = 2.0
 
@@ -33,6 +36,10 @@ PATIENCE_S = 120.0
 """How long a child waits for a server that crashed: only it knows whether its own job was to blame."""
 
 ASK_AGAIN_S = 0.2
+
+ANOTHER = "another session may have the job; the coordinator finds out"
+SILENT = "the ledger does not answer; the coordinator finds out"
+"""What became of a delivery that could not be looked up."""
 
 SESSION = {"synchronous_commit": "off"}
 """No commit of a worker waits for the disk: a crash loses lease, data and "done" together or not at all."""
@@ -54,6 +61,7 @@ class Child:
             name = worker_name(os.getpid())
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
             self._ending = Ending(connection)
+            structlog.contextvars.bind_contextvars(worker=name)
             self._executor = Executor(
                 connection=connection,
                 worker=name,
@@ -63,20 +71,63 @@ class Child:
             )
         return self._executor
 
-    def settle(self, job_id: int, error: BaseException, *, patience_s: float) -> str:
-        """A delivery ended early: a new session reads in the ledger what became of it. "lost" where nobody knows."""
+    def deliver(self, run_id: int, job_id: int) -> Report:
+        """Do what a message asks for, and say what became of it, in the words of monitors.
+
+        Raises SystemExit where this worker is being stopped in the middle of the job.
+        """
+        try:
+            with stops_politely():
+                executor = self.executor()
+                outcome = executor.execute(run_id=run_id, job_id=job_id)
+                return Report(outcome=outcome, words=executor.words.get("last", ""))
+        except (psycopg.Error, ReplankError) as error:
+            return self.settle(job_id, error, patience_s=PATIENCE_S)
+        except SystemExit as stopped:
+            # It says so itself, and that costs no attempt.
+            self.interrupt()
+            self.settle(job_id, stopped, patience_s=0.0)
+            raise
+        except Exception as bug:  # noqa: BLE001 - the border of a job: a bug ends this one alone, and is seen
+            return self.report(run_id, job_id, bug)
+
+    def settle(self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float) -> Report:
+        """A delivery ended early: a new session reads in the ledger what became of it. LOST where nobody knows."""
         log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
         job = None if self._executor is None else self._executor.claimed.get(job_id)
         ended_by = "" if self._ending is None else self._ending.sqlstate
+
+        def ask(executor: Executor) -> Report | None:
+            found = executor.settle(job_id, error, job=job, ended_by=ended_by)
+            return None if found is None else Report(outcome=found, words=f"session lost, {executor.words['last']}")
+
+        return self._ask(job_id, ask, patience_s=patience_s)
+
+    def report(self, run_id: int, job_id: int, bug: Exception) -> Report:
+        """An exception that nobody knows: the traceback goes into the log, the job to the operator."""
+        log.error("a bug ended a job", run=run_id, job=job_id, exc_info=bug)
+        if self._executor is not None and not is_usable(self._executor.connection):
+            self.interrupt()
+
+        def ask(executor: Executor) -> Report:
+            outcome = fail_after(executor.connection, bug, job_id=job_id, worker=executor.worker)
+            return Report(outcome=outcome, words=words_of_bug(bug))
+
+        return self._ask(job_id, ask, patience_s=PATIENCE_S)
+
+    def _ask(self, job_id: int, ask: Callable[[Executor], Report | None], *, patience_s: float) -> Report:
+        """The ledger's answer, on a new session where the old one is lost."""
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return str(self.executor().settle(job_id, error, job=job, ended_by=ended_by) or LOST)
+                return ask(self.executor()) or Report(outcome=Outcome.LOST, words=ANOTHER)
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
             except (psycopg.Error, ReplankError) as later:
                 if time.monotonic() > deadline:
                     # The ledger was not told, so the sweeper sends the job again.
-                    log.info("the ledger does not answer", job=job_id, reason=str(later).strip())
-                    return LOST
+                    log.warning("the ledger does not answer", job=job_id, reason=str(later).strip())
+                    return Report(outcome=Outcome.LOST, words=SILENT)
             time.sleep(ASK_AGAIN_S)
 
     def interrupt(self) -> None:
@@ -87,6 +138,7 @@ class Child:
             self._executor.connection.close()
 
     def close(self) -> None:
+        structlog.contextvars.unbind_contextvars("worker")
         if self._executor is not None:
             self._executor.connection.close()
         if self._tracing is not None:
@@ -99,20 +151,9 @@ def build_app(settings: Settings, *, database: str) -> Celery:
     app.conf.update(celery_settings(settings, database=database))
     child = Child(settings)
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
-    def execute(run_id: int, job_id: int) -> str:
-        try:
-            with stops_politely():
-                executor = child.executor()
-                outcome = executor.execute(run_id=run_id, job_id=job_id)
-                return f"{outcome}: {executor.words['last']}" if executor.words else str(outcome)
-        except (psycopg.Error, ReplankError) as error:
-            return child.settle(job_id, error, patience_s=PATIENCE_S)
-        except SystemExit as stopped:
-            # This worker is being stopped in the middle of a job: it says so itself, and that costs no attempt.
-            child.interrupt()
-            child.settle(job_id, stopped, patience_s=0.0)
-            raise
+    @app.task(name=TASK, Request=JobRequest, resultrepr_maxsize=LONGEST)  # type: ignore[untyped-decorator]
+    def execute(run_id: int, job_id: int) -> Report:
+        return child.deliver(run_id, job_id)
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def open_early(**_: Any) -> None:

@@ -23,6 +23,7 @@ from sql.identity import identity_when_up
 from workers import broker
 from workers.celery_app import build_app
 from workers.deaf import Hearing
+from workers.logs import use_own_log
 from workers.soft_stop import wait_for_jobs, worker_name
 from workers.window_autoscaler import WindowAutoscaler
 
@@ -54,6 +55,7 @@ def worker(
     if parent is not None:
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     bounds = None if autoscale is None else _bounds(autoscale)
+    use_own_log(settings)
     app = build_app(settings, database=identity_when_up(settings.database()))
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
@@ -77,6 +79,7 @@ def worker(
         without_gossip=True,
         without_mingle=True,
     )
+    log.info("the worker starts", name=chosen, processes=concurrency if bounds is None else autoscale, queues=queues)
     running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
     # Not before it is connected: only then it asks.
     worker_ready.connect(hearing.watch, weak=False)

@@ -6,15 +6,14 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import psycopg
 import structlog
 
 from monitoring.tracing import NoTracing, Tracing
-from replank.errors import LeaseLost, NeedsPerson, ReplankError
+from replank.errors import LeaseLost, ReplankError
 from replank.settings import Settings
-from replank.states import FINISHED_JOBS, JobKind
+from replank.states import JobKind
 from sql.connection import Connection
 from sql.foreign_code import refuse_foreign_code
 from sql.ledger import caches, jobs, runs, tables
@@ -25,6 +24,8 @@ from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
 from workers.losing import failure_of, remember_lease, stop_repeating
+from workers.outcome import OF_STATE, Outcome
+from workers.refusals import why_not_claimed
 from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Done, Limits, perform
 
@@ -34,16 +35,6 @@ log = structlog.get_logger()
 LOOKS = 20
 LOOK_S = 0.1
 """How often a worker that lost its session looks whether the old one has ended: the server sees to that in a second."""
-
-
-class Outcome(StrEnum):
-    """What became of a delivery."""
-
-    DONE = "done"
-    NOTHING = "nothing"
-    AGAIN = "again"
-    SPLIT = "split"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +66,7 @@ class Executor:
             lease_s=self.settings.lease_s,
         )
         if job is None:
-            self.words["last"] = "nothing to do: done already, in other hands, or the run rests"
+            self.words["last"] = why_not_claimed(self.connection, run_id, job_id)
             return Outcome.NOTHING
         self.claimed.clear()
         self.claimed[job_id] = job
@@ -117,7 +108,7 @@ class Executor:
     def settle(
         self,
         job_id: int,
-        error: BaseException,
+        error: psycopg.Error | ReplankError | SystemExit,
         *,
         job: Job | None = None,
         ended_by: str = "",
@@ -129,10 +120,7 @@ class Executor:
         that still lives, or another worker has the job: then the sweeper sees to it. `job` is what was claimed,
         `ended_by` the SQLSTATE with which the server ended the session.
         """
-        why = failure_of(self.connection, job_id, error, job=job, ended_by=ended_by)
-        if why is None:
-            return None
-        failure, costs = why
+        failure, costs = failure_of(self.connection, job_id, error, job=job, ended_by=ended_by)
         if job is not None and failure.error_class == SERVER_PROCESS_LOST:
             remember_lease(self.connection, job, worker=self.worker)
         for _ in range(LOOKS):
@@ -146,7 +134,8 @@ class Executor:
             )
             if found is not None:
                 log.info("the ledger says what became of it", job=job_id, state=str(found))
-                return Outcome.DONE if found in FINISHED_JOBS else Outcome.AGAIN
+                self.words["last"] = f"{failure.error_class} {failure.sqlstate}".strip()
+                return OF_STATE[found]
             sleep(LOOK_S)
         return None
 
@@ -173,8 +162,6 @@ class Executor:
 
     def _give_up(self, job: Job, error: psycopg.Error | ReplankError) -> Outcome:
         verdict = judge(error)
-        if verdict is None:
-            raise NeedsPerson(f"job {job.job_id}: {error}") from error
         failure = verdict.failure
         self.words["last"] = f"attempt {job.attempt}: {failure.error_class} {failure.sqlstate}".strip()
         bound = log.bind(run=job.run_id, job=job.job_id, sqlstate=failure.sqlstate, reason=failure.message)

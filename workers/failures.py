@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from replank.errors import NeedsPerson, TableRewritten, TryAgain
+from replank.errors import ReplankError, TableRewritten, TryAgain
 from sql.ledger.jobs import Failure
 
 PASSING = {
@@ -82,17 +82,15 @@ class Verdict:
     failure: Failure
 
 
-def judge(error: Exception) -> Verdict | None:
-    """What to do about an error; None if it is not one that Replank knows: then it must be seen."""
+def judge(error: psycopg.Error | ReplankError) -> Verdict:
+    """What to do about an error of the driver's or of Replank's own. Any other one is a bug, and has no verdict."""
     if isinstance(error, TableRewritten):
         return _verdict("rewritten", "", str(error), again=False, rewritten=True)
     if isinstance(error, TryAgain):
         return _verdict("not yet", "", str(error), again=True)
-    if isinstance(error, NeedsPerson):
-        return _verdict("needs a person", "", str(error), again=False)
     if isinstance(error, psycopg.Error):
         return _of_database(error)
-    return None
+    return _verdict("needs a person", "", str(error), again=False)
 
 
 def _of_database(error: psycopg.Error) -> Verdict:

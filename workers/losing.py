@@ -10,6 +10,7 @@ import psycopg
 import structlog
 from psycopg.errors import Diagnostic
 
+from replank.errors import ReplankError
 from sql.connection import Connection, apply_settings
 from sql.ledger import jobs, losses
 from sql.ledger.jobs import Failure, Job
@@ -43,17 +44,20 @@ class Ending:
 
 
 def failure_of(
-    connection: Connection, job_id: int, error: BaseException, *, job: Job | None, ended_by: str
-) -> tuple[Failure, bool] | None:
-    """Why the session was lost, and whether that costs an attempt. None for an error that nobody knows.
+    connection: Connection,
+    job_id: int,
+    error: psycopg.Error | ReplankError | SystemExit,
+    *,
+    job: Job | None,
+    ended_by: str,
+) -> tuple[Failure, bool]:
+    """Why the session was lost, and whether that costs an attempt.
 
     `job` is the worker's claim, where it has one; `ended_by` is what the server said to the lost session.
     """
     if isinstance(error, SystemExit):
         return Failure(error_class="shutdown", sqlstate="", message="the worker was stopped"), False
-    verdict = judge(error) if isinstance(error, Exception) else None
-    if verdict is None:
-        return None
+    verdict = judge(error)
     if ended_by and isinstance(error, psycopg.OperationalError) and not error.sqlstate:
         words = "the server ended all sessions, because another one's process had crashed or by an immediate shutdown"
         free = losses.crashes(connection, job_id) < MOST_CRASHES

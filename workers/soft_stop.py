@@ -31,7 +31,7 @@ def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> 
     """Until no job is leased to these processes, `soft_shutdown_s` at the most."""
     deadline = time.monotonic() + settings.soft_shutdown_s
     names = [worker_name(pid) for pid in children()]
-    log.warning("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
+    log.info("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
             while time.monotonic() < deadline and job_looks.leased_by(connection, names):

@@ -330,6 +330,15 @@ CREATE TABLE replank.pool_wish (
     PRIMARY KEY (run_id, worker)
 );
 
+-- Where the workers that a coordinator started beside itself write their logs; each start has a file of its own.
+CREATE TABLE replank.worker_log (
+    run_id bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    host   text NOT NULL,
+    file   text NOT NULL,
+    at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, host, file)
+);
+
 -- What the governor decided, and when. Figures of the reason are those of the moment.
 CREATE TABLE replank.window_change (
     run_id  bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from replank.chunk import Axis, Chunk
-from replank.states import JobKind, JobState, sources
+from replank.states import JobKind, JobState, RunState, sources
 from sql.connection import Connection, row, rows
 from sql.ledger.runs import WAKE_UP
 from sql.named import query
@@ -94,6 +94,26 @@ def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, leas
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a job could not be claimed, as it stands just afterwards. `held`: by a pause or a throttle."""
+
+    state: JobState
+    worker: str | None
+    attempt: int
+    run_state: RunState
+    early: bool
+    held: bool
+
+
+def refusal(connection: Connection, *, run_id: int, job_id: int) -> Refusal | None:
+    """None where the run has no such job."""
+    found = row(connection, query("jobs.refusal"), {"run_id": run_id, "job_id": job_id})
+    if found is None:
+        return None
+    return Refusal(**{**found, "state": JobState(found["state"]), "run_state": RunState(found["run_state"])})
+
+
 def holds_lease(connection: Connection, job: Job, settings: Mapping[str, str]) -> bool:
     """In the job's own transaction: is the lease still ours? Row lock and `settings` last until its end."""
     found = row(
@@ -143,6 +163,27 @@ def fail(connection: Connection, job: Job, failure: Failure, *, row_key: Mapping
     result = None if row_key is None else Jsonb({"row": dict(row_key)})
     connection.execute(query("jobs.fail"), {**_ended(job, failure, JobState.FAILED), "result": result})
     wake_up(connection)
+
+
+def fail_after_bug(connection: Connection, *, job_id: int, worker: str, failure: Failure) -> JobState | None:
+    """A bug ended the work of this worker, whose only lease is that job's: it needs a person.
+
+    Returns the job's state now, which may be another one's doing; None where it is gone.
+    """
+    named = {
+        "job_id": job_id,
+        "worker": worker,
+        "error_class": failure.error_class,
+        "message": failure.message,
+        "sources": sources(JobState.FAILED),
+    }
+    found = row(connection, query("jobs.fail_after_bug"), named)
+    if found is None:
+        return None
+    if not found["failed"]:
+        return JobState(found["state"])
+    wake_up(connection)
+    return JobState.FAILED
 
 
 def split(

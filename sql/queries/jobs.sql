@@ -105,6 +105,26 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
    AND (SELECT count(*) FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'leased') < r.window_now
 RETURNING j.*;
 
+-- refusal: how a job stands that could not be claimed, and how its run does
+SELECT j.state, j.worker, j.attempt, r.state AS run_state, j.not_before > clock_timestamp() AS early,
+       EXISTS (SELECT FROM replank.restraint p
+                WHERE p.run_id = j.run_id AND (p.phase IS NULL OR p.phase = 3)
+                  AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no)) AS held
+  FROM replank.job j JOIN replank.run r USING (run_id) WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s;
+
+-- fail_after_bug: the job that this worker has leased needs a person; its state before, in any case
+WITH mine AS (
+  SELECT job_id, state, worker FROM replank.job WHERE job_id = %(job_id)s FOR UPDATE),
+failed AS (
+  UPDATE replank.job j SET state = 'failed', finished_at = clock_timestamp(), result = NULL,
+         error_class = %(error_class)s, sqlstate = '', message = %(message)s
+    FROM mine m WHERE j.job_id = m.job_id AND m.state = 'leased' AND m.state = ANY (%(sources)s) AND m.worker = %(worker)s
+  RETURNING j.*),
+history AS (
+  INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
+  SELECT job_id, attempt, run_id, table_no, worker, started_at, 'failed', true, error_class, sqlstate, message FROM failed)
+SELECT m.state, EXISTS (SELECT FROM failed) AS failed FROM mine m;
+
 -- hold_lease: in the job's own transaction, the lease is still ours; the row stays locked until commit, and settings hold until then
 WITH held AS MATERIALIZED (
   SELECT job_id FROM replank.job WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s FOR UPDATE)

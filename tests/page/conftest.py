@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from equipment.chromium import open_browser
+from faults.processes import Site
 from playwright.sync_api import Browser
 
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run
 
+from .flower import shop_with_a_bad_row
 from .serving import Served
 
 _numbers = itertools.count(1)
@@ -62,6 +64,13 @@ def serve() -> Iterator[Serve]:
     yield start
     for served in begun:
         served.stop()
+
+
+@pytest.fixture
+def site(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Site]:
+    """A shop with one order whose id is no uuid."""
+    with shop_with_a_bad_row(postgres, f"page_{next(_numbers)}", tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

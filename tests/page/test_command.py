@@ -5,10 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from flower.urls import settings as flower_settings
 
 from monitoring.flower_gate import host_of
 from monitoring.flower_server import private_file
 from monitoring.flower_tasks import format_task
+from monitoring.flower_templates import CHANGES, changed, templates
 from producer.flower_command import flower
 from replank.errors import WrongUse
 
@@ -81,12 +83,23 @@ def test_what_flower_saw_is_kept_where_nobody_else_writes(tmp_path: Path) -> Non
         private_file(shared / "flower")
 
 
+def test_flowers_pages_have_the_ways_to_the_run_page() -> None:
+    folder = Path(str(flower_settings["template_path"]))
+    for name, changes in CHANGES.items():
+        text = (folder / name).read_text(encoding="utf-8")
+        for change in changes:
+            assert text.count(change.at) == 1, f"this version of Flower has no such place in {name}: {change.at}"
+            assert change.put in changed(name, text)
+    assert templates(flower_settings).load("task.html")
+
+
 def test_messages_read_as_chunks() -> None:
     task = SimpleNamespace(
         kwargs="{'job': 5, 'what': 'copy public.Booking heap [0, 16384)'}", result="'done: 16,384 rows, attempt 1'"
     )
     shown = format_task(task)
-    assert shown.kwargs == "copy public.Booking heap [0, 16384), job 5"
+    assert shown.kwargs == "job 5: copy public.Booking heap [0, 16384)"
+    assert shown.job == 5
     assert shown.result == "done: 16,384 rows, attempt 1"
     for odd in (None, "", "{'job': 5, 'wh…", "[1]", "{'job': __import__('os')}"):
         assert format_task(SimpleNamespace(kwargs=odd, result=None)).kwargs == odd

@@ -1,55 +1,17 @@
 """A whole run through the eyes of an operator: real processes, a real browser, nothing but the page and its buttons."""
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from faults.processes import Process, Site
-from faults.small_shop import create_small_shop, differences, write_plan
-from faults.waiting import wait_for
+from faults.small_shop import differences
 from playwright.sync_api import Browser, Page, expect
 
-from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
+from .flower import BAD, LOGIN, address, start_flower
 from .looking import PATIENCE_MS, Looking, headline, too_wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-
-BAD = "broken-42"
-LOGIN = ("alice", "wonderland")
-
-
-@pytest.fixture
-def site(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Site]:
-    """A shop with one order whose id is no uuid."""
-    url = postgres.create_database("watched")
-    create_small_shop(url, orders=3000)
-    with psycopg.connect(url) as connection:
-        connection.execute("UPDATE orders SET id = %s WHERE number = 42", [BAD])
-    with EmbeddedValkey() as broker:
-        made = Site(
-            database_url=url,
-            broker_url=broker.url(),
-            plan=write_plan(tmp_path / "plan.toml", database="watched"),
-            folder=tmp_path,
-            settings={"REPLANK_LOCK_TIMEOUT_MS": "60000", "REPLANK_FLOWER_LOGINS": ":".join(LOGIN)},
-        )
-        yield made
-        made.end()
-    postgres.drop_database("watched")
-
-
-def address(flower: Process) -> str:
-    """Where it says that the page is."""
-    found = wait_for("the page's address", lambda: re.search(r"at (http://\S+)/run", flower.stderr))
-    return found.group(1)
-
-
-def start_flower(site: Site) -> Process:
-    return site.start("flower", "--port", "0", "--state", str(site.folder / "state" / "flower"))
 
 
 def test_a_run_is_watched_repaired_held_and_let_go(

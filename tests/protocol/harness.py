@@ -30,7 +30,8 @@ from sql.connection import Connection, connect
 from sql.ledger import job_looks, job_queue, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
-from workers.executor import Executor, Outcome
+from workers.executor import Executor
+from workers.outcome import Outcome
 
 Url = str
 MOST_TURNS = 400

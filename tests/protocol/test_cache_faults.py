@@ -15,7 +15,7 @@ from producer.setup import begin_or_resume
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from sql.connection import connect
-from workers.executor import Outcome
+from workers.outcome import Outcome
 
 from .cached_shop import (
     ALL_UUID,

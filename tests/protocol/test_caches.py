@@ -10,7 +10,7 @@ import pytest
 from monitoring.status import read_status
 from replank.states import RunState
 from sql.ledger import caches, runs
-from workers.executor import Outcome
+from workers.outcome import Outcome
 
 from .cached_shop import (
     ALL_UUID,

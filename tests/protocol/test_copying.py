@@ -15,7 +15,7 @@ from replank.states import RunState, TableState
 from sql.connection import connect
 from sql.copying import copy_chunk
 from sql.draining import drain
-from workers.executor import Outcome
+from workers.outcome import Outcome
 
 from .harness import AxisName, Rebuild, Url, add_drain, eventually, table
 from .oracle import built, count, differences, live, one, past

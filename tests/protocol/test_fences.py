@@ -11,7 +11,8 @@ from replank.states import JobState, TableState
 from sql.connection import Connection
 from sql.ledger import job_queue, jobs, tables
 from sql.ledger.jobs import Job
-from workers.executor import Executor, Outcome
+from workers.executor import Executor
+from workers.outcome import Outcome
 from workers.work import Done, Limits, perform
 
 from .harness import Rebuild, table

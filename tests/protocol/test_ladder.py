@@ -13,7 +13,7 @@ from psycopg import sql
 
 from replank.states import TableState
 from sql.ledger import job_looks, job_queue, jobs
-from workers.executor import Outcome
+from workers.outcome import Outcome
 
 from .harness import AxisName, Rebuild, Table, table
 from .oracle import built, count, differences, live, one, past

@@ -8,7 +8,8 @@ import pytest
 
 from replank.states import TableState
 from sql.connection import connect
-from workers.executor import Executor, Outcome
+from workers.executor import Executor
+from workers.outcome import Outcome
 
 from .harness import Rebuild, table
 from .oracle import built, count, differences, live, one, past

@@ -7,7 +7,7 @@ import pytest
 from equipment.attacks import Attack
 
 from replank.states import TableState
-from workers.executor import Outcome
+from workers.outcome import Outcome
 
 from .harness import Rebuild, table
 from .mortal import mortal_worker

@@ -191,7 +191,8 @@ def test_our_own_errors_say_which_family_they_are() -> None:
         (False, False),
         (False, True),
     ]
-    assert judge(KeyError("a bug is not judged, it is seen")) is None
+    # What has no family of its own needs a person; a bug is not judged, it is seen
+    assert judge(WrongUse("x")).failure.error_class == "needs a person"
 
 
 def test_delays_grow_and_stay_bounded() -> None:

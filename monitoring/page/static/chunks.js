@@ -1,7 +1,7 @@
 // The jobs behind a cell: asked for when somebody points at it or opens it.
 
 import { button } from './act.js';
-import { byId, duration, h, number, plural, say, show } from './dom.js';
+import { byId, duration, h, number, plural, say, show, tell } from './dom.js';
 
 // The server says why where even these may not be.
 export const SKIPPED_KINDS = ['vacuum', 'validate', 'cache'];
@@ -46,22 +46,56 @@ function card(job) {
     h('p', {}, h('span', { class: `cell ${stateOf(job)}`, 'aria-hidden': 'true' }), ` job ${job.job_id}: `, h('strong', {}, stateOf(job)), job.range ? ` · ${job.range}` : '', detailOf(job), job.row_key ? ` · row ${Object.entries(job.row_key).map(([name, value]) => `${name} = ${value}`).join(', ')}` : ''),
     h('p', { class: 'soft' }, facts),
     job.message ? h('p', { class: 'message' }, `${job.error_class || ''}${job.sqlstate ? ` (${job.sqlstate})` : ''}: ${job.message}`) : null,
-    h('p', { class: 'buttons' }, job.state !== 'failed' ? null : [
-      button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
-      button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
-      SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })],
+    h('p', { class: 'buttons' }, steering(job),
+      messages(job.job_id, job.kind),
       h('button', { type: 'button', class: 'link explain', onclick: (event) => explain(job.job_id, event.target) }, 'Explain')));
 }
 
-// Its attempts, its SQL and the server's plan, below its card.
+const steering = (job) => (job.state !== 'failed' ? null : [
+  button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
+  button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
+  SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })]);
+
+// What Celery's monitor has heard of it: Flower's search takes several filters in one.
+const messages = (number, kind) => h('a', { class: 'messages', href: `tasks?name=${encodeURIComponent(`replank.${kind} kwargs:job=${number}`)}` }, 'Its messages in Flower');
+
+function next(words) {
+  const line = h('p', { class: 'soft' });
+  tell(line, `Next: ${words}`);
+  return line;
+}
+
+// A job by its number, as a link names it.
+export async function openJob(number) {
+  const dialog = byId('chunks');
+  say(byId('chunks-title'), `Job ${number}`);
+  say(byId('chunks-sum'), 'asking …');
+  byId('chunks-list').replaceChildren();
+  if (!dialog.open) dialog.showModal();
+  const answer = await explanation(number);
+  say(byId('chunks-title'), answer.problem ? `Job ${number}` : `Job ${number}: ${[answer.kind, answer.table, answer.range].filter(Boolean).join(' ')}`);
+  say(byId('chunks-sum'), answer.problem || `${answer.state}, ${answer.step}`);
+  if (answer.problem) return;
+  byId('chunks-list').replaceChildren(h('article', { class: `job ${answer.state}` },
+    answer.message ? h('p', { class: 'message' }, `${answer.class}${answer.sqlstate ? ` (${answer.sqlstate})` : ''}: ${answer.message}`) : null,
+    answer.suggestion ? next(answer.suggestion) : null,
+    h('p', { class: 'buttons' }, steering({ ...answer, job_id: answer.job }), messages(answer.job, answer.kind)), explained(answer)));
+}
+
+const explanation = (number) => fetch(`run/job?job=${encodeURIComponent(number)}`, { credentials: 'same-origin' }).then((got) => got.json()).catch(() => ({ problem: 'The server does not answer.' }));
+
 async function explain(number, pressed) {
-  const answer = await fetch(`run/job?job=${number}`, { credentials: 'same-origin' }).then((got) => got.json()).catch(() => ({ problem: 'The server does not answer.' }));
-  const attempts = (answer.attempts || []).map((one) => h('li', {}, `attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
+  pressed.replaceWith(explained(await explanation(number)));
+}
+
+// Its attempts, its SQL and the server's plan.
+function explained(answer) {
+  const attempts = (answer.attempts || []).map((one) => h('li', {}, `job ${one.job}, attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
   const parts = answer.problem ? [h('p', {}, answer.problem)] : [
     h('h3', {}, attempts.length ? 'Attempts that did not end well' : 'No attempt of it has gone wrong'), attempts.length ? h('ol', {}, attempts) : null,
     answer.sql.length ? h('h3', {}, 'SQL') : null, ...answer.sql.map((text) => h('pre', {}, text)),
     h('h3', {}, 'Plan'), h('pre', {}, answer.plan.length ? answer.plan.join('\n') : answer.why_no_plan)];
-  pressed.replaceWith(h('div', { class: 'explained' }, parts));
+  return h('div', { class: 'explained' }, parts, (answer.worker_logs || []).map((log) => h('p', { class: 'soft' }, `The log of the local workers on ${log.host}: ${log.file}`)));
 }
 
 const stateOf = (job) => (job.state === 'leased' ? 'running' : job.state === 'waiting' && job.attempt ? 'again' : job.state);

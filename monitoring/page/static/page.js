@@ -4,6 +4,7 @@ import { onDone, steerRun } from './act.js';
 import { byId, clock, duration, say, show } from './dom.js';
 import { drawHeadlines, drawFacts, drawSteering } from './head.js';
 import { drawAside } from './aside.js';
+import { openJob } from './chunks.js';
 import { drawCauses } from './causes.js';
 import { drawTables, drawLegend } from './tables.js';
 import { drawEvents, drawPhases, drawSets, drawWorkers } from './lists.js';
@@ -98,3 +99,6 @@ onDone(ask);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) ask(); });
 drawLegend();
 ask();
+// A link from Flower's messages names a job.
+const asked = new URLSearchParams(location.search).get('job');
+if (asked) openJob(asked);
