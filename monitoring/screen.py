@@ -80,6 +80,8 @@ def _head(status: Status) -> RenderableType:
     if status.workers is not None:
         words.append(f"\nworkers: {status.workers.processes}, recommended {status.workers.recommended}: ")
         words.append(status.workers.reason)
+    if status.resent.words:
+        words.append(f"\n{status.resent.words}", style="red" if status.resent.costs_time else "yellow")
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,7 @@ from replank.errors import ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
+from sql.consumers import announce
 from workers.executor import Executor
 from workers.losing import Ending
 from workers.soft_stop import worker_name
@@ -41,8 +43,9 @@ SESSION = {"synchronous_commit": "off"}
 class Child:
     """The executor of this child process, opened after the fork and again after a lost connection."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, queues: Sequence[str]) -> None:
         self._settings = settings
+        self._queues = queues
         self._executor: Executor | None = None
         self._ending: Ending | None = None
         self._tracing: Tracing | None = None
@@ -53,6 +56,7 @@ class Child:
             self._tracing = self._tracing or tracing_from(os.environ)
             name = worker_name(os.getpid())
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
+            announce(connection, self._queues)
             self._ending = Ending(connection)
             self._executor = Executor(
                 connection=connection,
@@ -93,11 +97,11 @@ class Child:
             self._tracing.close()
 
 
-def build_app(settings: Settings, *, database: str) -> Celery:
-    """The worker's application. Nothing stays connected until a child process starts."""
+def build_app(settings: Settings, *, database: str, queues: Sequence[str]) -> Celery:
+    """The application of a worker that takes jobs from `queues`. Nothing stays connected until a child starts."""
     app = Celery("replank")
     app.conf.update(celery_settings(settings, database=database))
-    child = Child(settings)
+    child = Child(settings, queues)
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> str:

@@ -9,11 +9,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from producer.audit.findings import Finding, warning
+from producer.dispatcher import SPARING
 from replank.settings import Settings, without_password
 
 ANSWER_S = 5.0
-
-SPARING = "noeviction"
 
 
 def audit_broker(settings: Settings) -> list[Finding]:
