@@ -11,6 +11,7 @@ from replank.states import JobKind, JobState, ResendCause
 from sql.connection import Connection
 from sql.consumers import processes_by_queue
 from sql.ledger import resends
+from sql.ledger.restraints import Restraint
 from sql.ledger.work import Tally
 
 LATELY_S = 300.0
@@ -90,6 +91,11 @@ def read_queues(connection: Connection, tallies: Sequence[Tally], *, paused: fro
             waiting[QUEUE_OF[JobKind(tally.kind)]] += tally.jobs
     processes = processes_by_queue(connection)
     return tuple(Queue(queue=queue, processes=processes[queue], waiting=waiting[queue]) for queue in QUEUES)
+
+
+def paused_tables(held_back: Sequence[Restraint]) -> frozenset[int]:
+    """The numbers of tables whose jobs may not begin."""
+    return frozenset(r.place.table_no for r in held_back if r.kind == "pause" and r.place.table_no is not None)
 
 
 def read_resent(connection: Connection, run_id: int) -> Resent:

@@ -11,7 +11,7 @@ from monitoring.caches import CachesProgress, read_caches
 from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.outlook import read_moment
-from monitoring.queues import Queue, Resent, read_queues, read_resent
+from monitoring.queues import Queue, Resent, paused_tables, read_queues, read_resent
 from monitoring.table_progress import TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
@@ -152,7 +152,7 @@ def read_status(connection: Connection) -> Status:
     waits = run.reason or any(s.problem for s in sets if s.swapped_at is None)
     left = None if waits else estimate(read_moment(connection, run, tallies))
     held_back = tuple(in_force(connection, run.run_id))
-    queues = read_queues(connection, tallies, paused=_paused_tables(held_back))
+    queues = read_queues(connection, tallies, paused=paused_tables(held_back))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(
         run=run,
@@ -202,11 +202,6 @@ def read_status(connection: Connection) -> Status:
             for s in sets
         ),
     )
-
-
-def _paused_tables(held_back: Sequence[Restraint]) -> frozenset[int]:
-    """The numbers of tables whose jobs may not begin."""
-    return frozenset(r.place.table_no for r in held_back if r.kind == "pause" and r.place.table_no is not None)
 
 
 def _any_left_out(tallies: Sequence[Tally]) -> bool:

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from faults.gates import locked
 from faults.ledger_view import LedgerView
 from faults.processes import Site
 from faults.small_shop import differences, write_plan
@@ -54,8 +55,21 @@ def test_jobs_that_nobody_takes_do_not_fill_the_window(indexed: Site, ledger: Le
     assert queues["replank.copy"]["processes"] == 2
     assert f"replank worker --queues {INDEX_QUEUE}" in status.document["workers"]["reason"]
 
-    # When: a worker for that queue comes, then: the run ends
-    indexed.worker("--concurrency", "1", "--queues", INDEX_QUEUE, "--name", "indexer@here")
+    # Then: more processes of the worker that is there would change nothing, and `scale` says so
+    scaled = indexed.call("scale", "2")
+    assert scaled.exit_code == 0
+    assert f"No worker takes jobs of {INDEX_QUEUE}" in scaled.stderr
+    assert f"replank worker --queues {INDEX_QUEUE}" in scaled.stderr
+
+    # When: a worker for that queue comes and has much to do, then: `scale` lets that one grow
+    with locked(indexed.database_url, "replank_next", "customers"):
+        indexed.worker("--concurrency", "1", "--queues", INDEX_QUEUE, "--name", "indexer@here")
+        wait_for("an index job under way", lambda: ledger.jobs("leased", "index"), explain=ledger.explain)
+        scaled = indexed.call("scale", "4")
+        assert "copier@here 2 → 2" in scaled.stderr
+        assert "indexer@here 1 → 2" in scaled.stderr
+
+    # Then: the run ends
     finished = run.wait()
     assert finished.exit_code == 0, finished.stderr
     assert differences(indexed.database_url) == []
