@@ -78,6 +78,13 @@ class Status:
     """What waits in each queue, and how many processes take jobs from it."""
     resent: Resent = field(default_factory=Resent)
     """What was sent again lately, and why."""
+    already: tuple[tuple[str, str], ...] = ()
+    """What of the plan was there before the run: the object, and in words how it was."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the database had all that the plan asks for when the run began."""
+        return bool(self.already) and not self.tables and not self.steps and not self.caches.caches
 
     @property
     def asks(self) -> str:
@@ -132,6 +139,7 @@ class Status:
             "workers": None if self.workers is None else self.workers.to_json(),
             "queues": [queue.to_json() for queue in self.queues],
             "resent": self.resent.to_json(),
+            "already": [{"object": place, "message": words} for place, words in self.already],
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -183,6 +191,7 @@ def read_status(connection: Connection) -> Status:
         leader=read_leader(connection),
         workers=read_advice(connection, run, queues=queues, leased=counts["leased"]),
         queues=queues,
+        already=tuple(runs.read_already(connection, run.run_id)),
         resent=read_resent(connection, run.run_id) if run.state in OPEN_RUNS else Resent(),
         sets=tuple(
             {

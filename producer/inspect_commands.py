@@ -162,6 +162,8 @@ def _say_report(report: Report) -> None:
         for finding in findings:
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
             console.print(finding.words, markup=False, soft_wrap=True)
+    for one in report.already:
+        console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
     console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
     if report.hold_ms is not None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)

@@ -248,6 +248,10 @@ def _write_tables(
             create_quarantine(connection, replace(spec, run_id=run_id))
             quarantines.add(connection, replace(spec, run_id=run_id))
     keep_objects(connection, run_id, specs)
+    for done in resolved.already:
+        runs.add_event(
+            connection, run_id, actor="coordinator", kind=runs.ALREADY, subject=done.place, message=done.said
+        )
     for each in lost:
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=each.spec.full_name, message=words)

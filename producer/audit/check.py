@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from producer.audit.already import audit_already
 from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
@@ -68,11 +69,11 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         foreign = audit_foreign_code(connection, now.file, resolved)
         if any(finding.blocks for finding in foreign):
             # Whatever else were looked at might execute it.
-            return Report.of(foreign, rows=0, tables=0, hold_ms=None)
+            return Report.of(foreign, rows=0, tables=0, hold_ms=None, already=resolved.already)
         subject = _subject(connection, now.file, resolved)
         refuse_unknown(connection, now.file)
         structure = _structure(connection, subject)
-        found = foreign + structure.findings
+        found = foreign + structure.findings + audit_already(resolved)
         found += audit_mappings(connection, file.plan, now.waiting)
     scanned = scan(settings, subject, workers=workers, watch=watch)
     found += audit_gates(subject)
@@ -91,7 +92,13 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     del session["default_transaction_read_only"]  # For temporary tables.
     with connect(settings.database(), name="check", settings=session) as connection:
         found += audit_dangling(connection, subject)
-    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
+    return Report.of(
+        found,
+        rows=scanned.rows,
+        tables=len(subject.readable),
+        hold_ms=structure.hold_ms,
+        already=resolved.already,
+    )
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:

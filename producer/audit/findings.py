@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from producer.already_done import Already
 from producer.resolution import PlanFile, Resolved, table_spec
 from replank.plan import TablePlan
 from replank.table_spec import ColumnSpec, TableSpec
@@ -67,10 +68,21 @@ class Report:
     tables: int
     hold_ms: float | None
     """How long the statements of the swap took in the trial; None where they were not all tried."""
+    already: tuple[Already, ...] = ()
+    """What of the plan is there already: the run does nothing about it."""
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], *, rows: int, tables: int, hold_ms: float | None) -> Report:
+    def of(
+        cls,
+        findings: Sequence[Finding],
+        *,
+        rows: int,
+        tables: int,
+        hold_ms: float | None,
+        already: Sequence[Already] = (),
+    ) -> Report:
         return cls(
+            already=tuple(already),
             hold_ms=hold_ms,
             blockers=tuple(f for f in findings if f.blocks),
             warnings=tuple(f for f in findings if not f.blocks),
@@ -84,6 +96,7 @@ class Report:
             "warnings": [f.to_json() for f in self.warnings],
             "rows_read": self.rows,
             "tables_read": self.tables,
+            "already": [{"table": one.table, "column": one.column, "message": one.words} for one in self.already],
             "forecast": {"hold_ms": None if self.hold_ms is None else round(self.hold_ms, 1)},
         }
 

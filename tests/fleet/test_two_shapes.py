@@ -1,0 +1,94 @@
+"""One plan for databases of two shapes: what has its type already is done, and what is not is converted."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from fleet.tenants import Tenants
+
+pytestmark = pytest.mark.cli
+
+TO_UUID = (
+    "ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey",
+    "ALTER TABLE orders ALTER id DROP DEFAULT, ALTER id TYPE uuid USING id::uuid,"
+    " ALTER id SET DEFAULT gen_random_uuid(), ALTER customer_id TYPE uuid USING customer_id::uuid",
+    "ALTER TABLE customers ALTER id TYPE uuid USING id::uuid",
+    "ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers ON UPDATE CASCADE",
+)
+"""What an earlier migration did in some of the databases."""
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def value(url: str, statement: str) -> object:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(statement.encode()).fetchone()
+    assert found is not None
+    return found[0]
+
+
+def files(url: str) -> object:
+    """Of both tables: a table that is left alone keeps its own."""
+    return value(url, "SELECT array_agg(relfilenode ORDER BY relname) FROM pg_class WHERE relname IN ('orders', 'customers')")
+
+
+def test_one_plan_serves_databases_of_two_shapes(tenants: Tenants) -> None:
+    # Given: of three databases the second has its uuids already; in the third half of it was done
+    text, done, half = tenants.make(3)
+    execute(tenants.urls[done], *TO_UUID)
+    execute(tenants.urls[half], TO_UUID[0], TO_UUID[2])
+    before = {name: files(tenants.urls[name]) for name in (done, half)}
+
+    # When: the plan runs on all of them
+    ran = tenants.run("--canary", "1")
+
+    # Then: all are done, in one shape, and what was there already was left alone
+    assert ran.exit_code == 0, ran.stderr
+    assert [target["state"] for target in ran.document["targets"]] == ["done"] * 3
+    assert tenants.is_converted(text)
+    assert {tenants.id_type(name) for name in tenants.urls} == {"uuid"}
+    assert files(tenants.urls[done]) == before[done]
+    joined = "SELECT count(*) FROM orders o JOIN customers c ON o.customer_id = c.id"
+    assert {value(tenants.urls[name], joined) for name in tenants.urls} == {60}
+    told = {target["name"]: target for target in ran.document["targets"]}
+    assert (told[text]["already"], told[done]["already"], told[half]["already"]) == (0, 3, 1)
+    status = tenants.site.call("fleet", "status", "--targets", str(tenants.file), "--json")
+    assert status.exit_code == 0, status.stderr
+
+    # Then: the run's own record names what was there
+    single = tenants.site.call("status", "--json", "--database-url", tenants.urls[half])
+    assert [one["object"] for one in single.document["already"]] == ["public.customers.id"]
+    assert [table["name"] for table in single.document["tables"]] == ["public.orders"]
+
+
+def test_a_database_in_the_wished_shape_has_nothing_to_do(tenants: Tenants) -> None:
+    (name,) = tenants.make(1)
+    url = tenants.urls[name]
+    execute(url, *TO_UUID)
+
+    checked = tenants.site.call("check", str(tenants.site.plan), "--json", "--database-url", url)
+    assert checked.exit_code == 0, checked.stderr
+    assert checked.document["blockers"] == []
+    assert {(one["table"], one["column"]) for one in checked.document["already"]} == {
+        ("public.customers", "id"),
+        ("public.orders", "id"),
+        ("public.orders", "customer_id"),
+    }
+    before = files(url)
+    ran = tenants.site.call("run", str(tenants.site.plan), "--workers", "1", "--json", REPLANK_DATABASE_URL=url)
+    assert ran.exit_code == 0, ran.stderr
+    assert "Nothing to do" in ran.stderr
+    assert ran.document["state"] == "done"
+    assert len(ran.document["already"]) == 3
+    assert files(url) == before
+    # And again, and after its record is gone
+    assert tenants.site.call("run", str(tenants.site.plan), REPLANK_DATABASE_URL=url).exit_code == 0
+    page = tenants.site.folder / "report.html"
+    reported = tenants.site.call("report", "--out", str(page), REPLANK_DATABASE_URL=url)
+    assert reported.exit_code == 0, reported.stderr
+    assert "public.orders.customer_id" in page.read_text(encoding="utf-8")
