@@ -34,7 +34,9 @@ def value(url: str, statement: str) -> object:
 
 def files(url: str) -> object:
     """Of both tables: a table that is left alone keeps its own."""
-    return value(url, "SELECT array_agg(relfilenode ORDER BY relname) FROM pg_class WHERE relname IN ('orders', 'customers')")
+    return value(
+        url, "SELECT array_agg(relfilenode ORDER BY relname) FROM pg_class WHERE relname IN ('orders', 'customers')"
+    )
 
 
 def test_one_plan_serves_databases_of_two_shapes(tenants: Tenants) -> None:
@@ -92,3 +94,103 @@ def test_a_database_in_the_wished_shape_has_nothing_to_do(tenants: Tenants) -> N
     reported = tenants.site.call("report", "--out", str(page), REPLANK_DATABASE_URL=url)
     assert reported.exit_code == 0, reported.stderr
     assert "public.orders.customer_id" in page.read_text(encoding="utf-8")
+
+
+def test_a_database_that_cannot_begin_says_why_and_waits_no_longer(tenants: Tenants) -> None:
+    # Given: a database without one of the plan's columns, and two that fit
+    odd, fits, late = tenants.make(3)
+    execute(tenants.urls[odd], "ALTER TABLE orders RENAME customer_id TO buyer_id")
+    targets, page = str(tenants.file), tenants.site.folder / "fleet.html"
+
+    # Then: that is known before anything begins, where the plan is named
+    asked = tenants.site.call("fleet", "status", "--targets", targets, "--plan", str(tenants.site.plan), "--json")
+    assert asked.exit_code == 1
+    assert [target["state"] for target in asked.document["targets"]] == ["refused", "waiting", "waiting"]
+    assert "no column customer_id" in asked.document["targets"][0]["problem"]
+    assert not any(tenants.has_ledger(name) for name in tenants.urls)
+
+    # When: the fleet runs and stops after the first failure
+    ran = tenants.run("--at-once", "1", "--stop-after", "1", "--out", str(page))
+
+    # Then: the first says why, and why the others wait is said as well
+    assert ran.exit_code == 1
+    assert ran.document["counts"] == {"refused": 1, "waiting": 2}
+    assert "no column customer_id" in ran.document["targets"][0]["problem"]
+    assert "nothing else begins" in ran.document["stopped"]
+    assert "no column customer_id" in page.read_text(encoding="utf-8")
+    shown = next(line for line in ran.stderr.splitlines() if line.startswith(odd))
+    assert "refused" in shown
+    assert not any(tenants.has_ledger(name) for name in (odd, fits, late))
+
+
+EVERYTHING = """
+version = 1
+[database]
+name = "*"
+[[tables]]
+name = "customers"
+[[tables.columns]]
+name = "id"
+to = "uuid"
+[[tables.add]]
+name = "updated_at"
+type = "timestamptz"
+default = "now()"
+not_null = true
+on_update = "now()"
+[[tables]]
+name = "orders"
+[[tables.columns]]
+name = "id"
+to = "uuid"
+[[tables.columns]]
+name = "customer_id"
+to = "uuid"
+[[tables.fill]]
+name = "note"
+value = "'none'"
+not_null = true
+[tables.partition]
+by = "hash"
+column = "id"
+count = 2
+consent = ["uniqueness"]
+"""
+
+
+def test_what_a_whole_plan_has_made_is_recognised_without_its_record(tenants: Tenants) -> None:
+    # Given: a database that a plan with every kind of change was run on, and whose ledger is gone
+    (name,) = tenants.make(1)
+    url = tenants.urls[name]
+    tenants.site.plan.write_text(EVERYTHING, encoding="utf-8")
+    command = ("run", str(tenants.site.plan), "--workers", "1", "--json")
+    first = tenants.site.call(*command, REPLANK_DATABASE_URL=url)
+    assert first.exit_code == 0, first.stderr
+    assert tenants.site.call("finish", "--yes", REPLANK_DATABASE_URL=url).exit_code == 0
+    execute(url, "DROP SCHEMA replank CASCADE")
+
+    # When: the same plan runs again, then: there is nothing to do
+    again = tenants.site.call(*command, REPLANK_DATABASE_URL=url)
+    assert again.exit_code == 0, again.stderr
+    assert "Nothing to do" in again.stderr
+    assert {one["object"] for one in again.document["already"]} == {
+        "public.customers.id",
+        "public.customers.updated_at",
+        "public.orders",
+        "public.orders.id",
+        "public.orders.customer_id",
+        "public.orders.note",
+    }
+
+    # When: a part of it is undone by somebody, then: that part is done again, and nothing else
+    execute(
+        url,
+        "DROP SCHEMA replank CASCADE",
+        "ALTER TABLE orders ALTER note DROP NOT NULL",
+        "UPDATE orders SET note = NULL",
+    )
+    third = tenants.site.call(*command, REPLANK_DATABASE_URL=url)
+    assert third.exit_code == 0, third.stderr
+    assert [table["name"] for table in third.document["tables"]] == ["public.orders"]
+    assert value(url, "SELECT count(*) FROM orders WHERE note = 'none'") == 60
+    assert value(url, "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'note'")
