@@ -42,6 +42,7 @@ def render(status: Status) -> RenderableType:
         *_aside(status),
         *_cutovers(status),
         *_caches(status),
+        *_already(status),
         *_problems(status),
     )
 
@@ -222,6 +223,13 @@ def _cutovers(status: Status) -> list[RenderableType]:
         line.append("" if longest_ms is None else f"  nobody waited longer than {longest_ms:.0f} ms")
         shown.append(line)
     return shown
+
+
+def _already(status: Status) -> list[RenderableType]:
+    """A line for each part of the plan that was there before the run."""
+    lines = [Text(f"done already  {place}: {words}", style="dim") for place, words in status.already[:SHOWN_TABLES]]
+    more = len(status.already) - SHOWN_TABLES
+    return [*lines, Text(f"… and {more} more that were done already", style="dim")] if more > 0 else [*lines]
 
 
 def _problems(status: Status) -> list[RenderableType]:

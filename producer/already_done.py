@@ -27,6 +27,9 @@ _SUFFIX = {"day": r"\d{4}_\d\d_\d\d", "week": r"\d{4}_w\d\d", "month": r"\d{4}_\
 """How `replank.periods.name_of` ends a partition's name."""
 
 
+REBUILT = {"method": "rebuild"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Already:
     """A part of the plan that the table had before. `column` is empty for the table as a whole and its partitions.
@@ -185,6 +188,7 @@ def without_done(
     A table of which nothing is left is left alone, unless another that changes takes it along: rows that are kept aside
     with those that they refer to, or inheritance. It is rebuilt as it is then.
     """
+    tables_by_oid = {live.oid: planned for _, planned, live in tables}
     updates = _update_triggers(connection, [live for _, _, live in tables])
     left: list[tuple[int, TablePlan, LiveTable]] = []
     found: list[Already] = []
@@ -198,16 +202,18 @@ def without_done(
     idle = {
         live.oid
         for (_, before, live), (_, now, _) in zip(tables, left, strict=True)
-        if not now.says_something and before.says_something
+        if not now.says_something and (before.says_something or live.kin)
     }
-    if not any(planned.says_something for _, planned, _ in left):
-        return [], found
     along = _taken_along(connection, [(planned, live) for _, planned, live in left], idle)
-    return [
-        (number, planned.model_copy(update={"method": "rebuild"}) if live.oid in along else planned, live)
-        for number, planned, live in left
-        if live.oid not in idle or live.oid in along
-    ], found
+    anything = any(planned.says_something for _, planned, _ in left)
+    kept = []
+    for number, planned, live in left:
+        if anything and (live.oid not in idle or live.oid in along):
+            kept.append((number, planned.model_copy(update=REBUILT) if live.oid in along else planned, live))
+        elif not tables_by_oid[live.oid].says_something:
+            words = "it is rebuilt only beside others, and none of these has anything to do"
+            found.append(Already(table=planned.full_name, column="", words=words))
+    return kept, found
 
 
 def _taken_along(connection: Connection, tables: Sequence[Planned], idle: Collection[int]) -> frozenset[int]:
@@ -219,7 +225,7 @@ def _taken_along(connection: Connection, tables: Sequence[Planned], idle: Collec
     while True:
         more = {oid for pair in relatives if not busy.isdisjoint(pair) for oid in pair} - busy
         if not more:
-            return frozenset((busy | along) & set(idle))
+            return frozenset(busy & set(idle))
         busy |= more
 
 

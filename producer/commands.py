@@ -89,7 +89,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
     elif finished.state is RunState.DONE and status.nothing_to_do:
-        console.print("Nothing to do: this database has all that the plan asks for. Nothing was changed.")
+        console.print("Nothing to do: this database has all that the plan asks for. No table was touched.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
         if finished.plan.options.reverse_capture:

@@ -169,5 +169,7 @@ def _say_report(report: Report) -> None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:
         console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
+    elif report.nothing_to_do:
+        console.print("Nothing to do: this database has all that the plan asks for.")
     else:
         console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from producer.audit.already import audit_already
 from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
@@ -92,13 +94,15 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     del session["default_transaction_read_only"]  # For temporary tables.
     with connect(settings.database(), name="check", settings=session) as connection:
         found += audit_dangling(connection, subject)
-    return Report.of(
+    report = Report.of(
         found,
         rows=scanned.rows,
         tables=len(subject.readable),
         hold_ms=structure.hold_ms,
         already=resolved.already,
     )
+    more = resolved.tables or file.plan.caches or file.plan.steps.asked
+    return replace(report, nothing_to_do=bool(resolved.already) and not more)
 
 
 def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:

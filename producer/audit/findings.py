@@ -70,6 +70,8 @@ class Report:
     """How long the statements of the swap took in the trial; None where they were not all tried."""
     already: tuple[Already, ...] = ()
     """What of the plan is there already: the run does nothing about it."""
+    nothing_to_do: bool = False
+    """Whether that is all that the plan asks for."""
 
     @classmethod
     def of(
@@ -97,6 +99,7 @@ class Report:
             "rows_read": self.rows,
             "tables_read": self.tables,
             "already": [{"table": one.table, "column": one.column, "message": one.words} for one in self.already],
+            "nothing_to_do": self.nothing_to_do,
             "forecast": {"hold_ms": None if self.hold_ms is None else round(self.hold_ms, 1)},
         }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
+from equipment.oracle import foreign_keys_hold
 
 from fleet.tenants import Tenants
 
@@ -17,6 +20,7 @@ TO_UUID = (
     "ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers ON UPDATE CASCADE",
 )
 """What an earlier migration did in some of the databases."""
+BOTH_ENDS = "ALTER TABLE orders ALTER customer_id TYPE uuid USING customer_id::uuid"
 
 
 def execute(url: str, *statements: str) -> None:
@@ -25,7 +29,7 @@ def execute(url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def value(url: str, statement: str) -> object:
+def value(url: str, statement: str) -> Any:
     with psycopg.connect(url) as connection:
         found = connection.execute(statement.encode()).fetchone()
     assert found is not None
@@ -40,25 +44,34 @@ def files(url: str) -> object:
 
 
 def test_one_plan_serves_databases_of_two_shapes(tenants: Tenants) -> None:
-    # Given: of three databases the second has its uuids already; in the third half of it was done
-    text, done, half = tenants.make(3)
+    # Given: of four databases the second has its uuids already; in the third one end of the foreign key was done, in
+    # the fourth both of its ends, and not the other key of the table that it starts from
+    text, done, half, mixed = tenants.make(4)
     execute(tenants.urls[done], *TO_UUID)
     execute(tenants.urls[half], TO_UUID[0], TO_UUID[2])
-    before = {name: files(tenants.urls[name]) for name in (done, half)}
+    execute(tenants.urls[mixed], TO_UUID[0], TO_UUID[2], BOTH_ENDS, TO_UUID[3])
+    before = {name: files(tenants.urls[name]) for name in (done, half, mixed)}
 
     # When: the plan runs on all of them
     ran = tenants.run("--canary", "1")
 
     # Then: all are done, in one shape, and what was there already was left alone
     assert ran.exit_code == 0, ran.stderr
-    assert [target["state"] for target in ran.document["targets"]] == ["done"] * 3
+    assert [target["state"] for target in ran.document["targets"]] == ["done"] * 4
     assert tenants.is_converted(text)
     assert {tenants.id_type(name) for name in tenants.urls} == {"uuid"}
     assert files(tenants.urls[done]) == before[done]
     joined = "SELECT count(*) FROM orders o JOIN customers c ON o.customer_id = c.id"
     assert {value(tenants.urls[name], joined) for name in tenants.urls} == {60}
-    told = {target["name"]: target for target in ran.document["targets"]}
-    assert (told[text]["already"], told[done]["already"], told[half]["already"]) == (0, 3, 1)
+    told = {target["name"]: target["already"] for target in ran.document["targets"]}
+    assert told == {text: 0, done: 3, half: 1, mixed: 2}
+    keys = (
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated AND confrelid = 'customers'::regclass"
+    )
+    assert [value(tenants.urls[name], keys) for name in (text, done, half, mixed)] == [1, 1, 0, 1]
+    assert [foreign_keys_hold(url) for url in tenants.urls.values()] == [[]] * 4
+    one_table = "SELECT relfilenode FROM pg_class WHERE relname = 'customers' AND relnamespace = 'public'::regnamespace"
+    assert value(tenants.urls[mixed], one_table) in before[mixed]
     status = tenants.site.call("fleet", "status", "--targets", str(tenants.file), "--json")
     assert status.exit_code == 0, status.stderr
 
@@ -81,6 +94,8 @@ def test_a_database_in_the_wished_shape_has_nothing_to_do(tenants: Tenants) -> N
         ("public.orders", "id"),
         ("public.orders", "customer_id"),
     }
+    assert checked.document["nothing_to_do"] is True
+    assert "Nothing to do" in checked.stderr
     before = files(url)
     ran = tenants.site.call("run", str(tenants.site.plan), "--workers", "1", "--json", REPLANK_DATABASE_URL=url)
     assert ran.exit_code == 0, ran.stderr
@@ -88,12 +103,16 @@ def test_a_database_in_the_wished_shape_has_nothing_to_do(tenants: Tenants) -> N
     assert ran.document["state"] == "done"
     assert len(ran.document["already"]) == 3
     assert files(url) == before
-    # And again, and after its record is gone
+    assert "done already  public.orders.customer_id" in tenants.site.call("status", REPLANK_DATABASE_URL=url).stderr
+    # And again
     assert tenants.site.call("run", str(tenants.site.plan), REPLANK_DATABASE_URL=url).exit_code == 0
     page = tenants.site.folder / "report.html"
     reported = tenants.site.call("report", "--out", str(page), REPLANK_DATABASE_URL=url)
     assert reported.exit_code == 0, reported.stderr
     assert "public.orders.customer_id" in page.read_text(encoding="utf-8")
+    # Its record can be closed as any other's
+    assert tenants.site.call("finish", "--yes", REPLANK_DATABASE_URL=url).exit_code == 0
+    assert files(url) == before
 
 
 def test_a_database_that_cannot_begin_says_why_and_waits_no_longer(tenants: Tenants) -> None:
