@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from monitoring.queues import Queue
 from replank.messages import QUEUE_OF
 from replank.states import OPEN_RUNS, JobKind, RunState
 from sql.connection import Connection, row
@@ -29,6 +31,8 @@ class Load:
     waiting: int
     leased: int
     paused: bool = False
+    untaken: str = ""
+    """Queues in which jobs wait and that no process takes jobs from, as `--queues` has them."""
     unheard: str = ""
     """A queue from which nobody takes jobs, though they were sent again and again."""
     cpus: int | None = None
@@ -57,6 +61,9 @@ def _wanted(load: Load) -> tuple[int, str]:
     jobs = load.waiting + load.leased
     if load.paused:
         return max(load.processes, 1), "paused: nothing begins, so no number would change anything"
+    if load.untaken and load.processes:
+        words = f"no worker takes jobs of {load.untaken}: `replank worker --queues {load.untaken}`"
+        return load.processes + 1, words
     if load.unheard and load.leased < load.processes:
         words = (
             f"nobody takes jobs of the queue {load.unheard}, though {load.processes - load.leased} processes are idle: "
@@ -86,19 +93,21 @@ def _more(load: Load, wanted: int, bound: str) -> tuple[int, str]:
     return wanted, f"{wanted - load.processes} more could work: {load.waiting} jobs wait, and {bound}"
 
 
-def read_advice(connection: Connection, run: Run, *, waiting: int, leased: int) -> Advice | None:
+def read_advice(connection: Connection, run: Run, *, queues: Sequence[Queue], leased: int) -> Advice | None:
     """For a run that is open; None for any other."""
     if run.state not in OPEN_RUNS or run.state is RunState.ROLLING_BACK:
         return None
     lately = row(connection, query("metrics.lately"), {"run_id": run.run_id})
     unheard = row(connection, query("metrics.unheard"), {"run_id": run.run_id})
+    untaken = [queue.queue for queue in queues if queue.waiting and not queue.processes]
     return advise(
         Load(
             processes=metrics.worker_sessions(connection),
             window=run.window_now,
-            waiting=waiting,
+            waiting=sum(queue.waiting for queue in queues),
             leased=leased,
             paused=run.paused,
+            untaken=",".join(untaken) if run.window_now else "",
             unheard="" if unheard is None or run.window_now == 0 else QUEUE_OF[JobKind(unheard["kind"])],
             cpus=run.plan.governor.server_cpus,
             job_s=None if lately is None else lately["seconds"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -23,13 +23,15 @@ LOOKING_AT_ONCE = 8
 WAITING = "waiting"
 UNREACHABLE = "unreachable"
 UNDRIVEN = "undriven"
+REFUSED = "refused"
+"""The plan's run could not begin there, and nothing was changed."""
 NOBODY = "nobody drives this run: whoever did has ended; the same `replank fleet run` goes on with it"
 OVER = (str(RunState.DONE), str(RunState.FINISHED))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetStatus:
-    """One database: its newest run. `state` is a run's, or `waiting` (none yet), or `unreachable`.
+    """One database: its newest run. `state` is a run's, or `waiting` (none yet), `refused`, `undriven`, `unreachable`.
 
     `share` is of all its rows' work, 0 to 1; `eta_s` an interval of seconds of work that are left.
     """
@@ -45,11 +47,18 @@ class TargetStatus:
     paused: bool = False
     verified: bool = False
     """Whether every row of every rebuilt table was compared, and nothing is left to do."""
+    already: int = 0
+    """How many parts of the plan the database had before its run."""
     problem: str = ""
 
     @property
     def needs_person(self) -> bool:
-        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE, UNDRIVEN)
+        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE, UNDRIVEN, REFUSED)
+
+    def refused(self, words: str) -> TargetStatus:
+        """Of a database whose run could not begin; one that has an open run is in that one's state."""
+        state = REFUSED if self.state in (WAITING, *OVER, RunState.ROLLED_BACK) else self.state
+        return replace(self, state=state, problem=words)
 
     def to_json(self) -> dict[str, Any]:
         left = self.eta_s
@@ -63,6 +72,7 @@ class TargetStatus:
             "eta_s": None if left is None else {"low": round(left[0], 1), "high": round(left[1], 1)},
             "paused": self.paused,
             "verified": self.verified,
+            "already": self.already,
             "problem": self.problem,
         }
 
@@ -72,6 +82,8 @@ class FleetStatus:
     """All targets, in the order of their file."""
 
     targets: tuple[TargetStatus, ...]
+    stopped: str = ""
+    """Why nothing further begins, though some wait; empty where nothing keeps them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,6 +103,7 @@ class FleetStatus:
             "share": round(self.share, 4),
             "counts": self.counts,
             "done": self.done,
+            "stopped": self.stopped,
             "targets": [target.to_json() for target in self.targets],
         }
 
@@ -131,5 +144,6 @@ def _of_run(target: Target, status: Status) -> TargetStatus:
         paused=run.paused,
         # A table is done only after its comparison, and the run only after all of its tables.
         verified=over and all(table.state == "done" for table in status.tables),
+        already=len(status.already),
         problem=run.reason or (problems[0] if problems else NOBODY if undriven else ""),
     )

@@ -17,10 +17,10 @@ _STYLE = """
 body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1b1f23;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4}
 td.n{text-align:right;font-variant-numeric:tabular-nums}meter{width:8rem}
-.done,.finished{color:#116329}.needs_person,.unreachable,.undriven{color:#a40e26;font-weight:600}.running{color:#7d4e00}
+.done,.finished{color:#116329}.needs_person,.unreachable,.undriven,.refused{color:#a40e26;font-weight:600}.running{color:#7d4e00}
 @media (max-width:40rem){td:nth-child(2),th:nth-child(2){display:none}meter{width:4rem}}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}
-.done,.finished{color:#56d364}.needs_person,.unreachable,.undriven{color:#ff7b72}.running{color:#e3b341}}
+.done,.finished{color:#56d364}.needs_person,.unreachable,.undriven,.refused{color:#ff7b72}.running{color:#e3b341}}
 """
 
 
@@ -31,10 +31,8 @@ def fleet_rows(status: FleetStatus) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def fleet_page(
-    status: FleetStatus, *, stopped: str = "", refresh_s: int | None = REFRESH_S, at: datetime | None = None
-) -> str:
-    """A whole document. `stopped` says why nothing further begins; `refresh_s` None: it is not read again.
+def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: datetime | None = None) -> str:
+    """A whole document. `refresh_s` None: it is not read again.
 
     `at` is of when it is, now by default: a page that nobody writes any more must not look alive.
     """
@@ -47,7 +45,7 @@ def fleet_page(
         )
     counted = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
     again = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
-    why = f'<p class="needs_person">{escape(stopped)}</p>' if stopped else ""
+    why = f'<p class="needs_person">{escape(status.stopped)}</p>' if status.stopped else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -73,10 +71,11 @@ def write_page(path: Path, page: str) -> None:
 def _row(target: TargetStatus) -> str:
     left = "" if target.eta_s is None else f"{seconds(target.eta_s[0])} to {seconds(target.eta_s[1])}"
     paused = " (paused)" if target.paused else ""
+    already = f" ({target.already} done already)" if target.already else ""
     rate = f"{target.rate_rows_s:,.0f}" if target.rate_rows_s else ""
     return (
         f"<tr><td>{escape(target.name)}</td><td>{escape(target.host)}</td>"
         f'<td class="{escape(target.state)}">{escape(target.state)}{paused}</td>'
-        f'<td><meter value="{target.share:.4f}"></meter> {100 * target.share:.0f} %</td>'
+        f'<td><meter value="{target.share:.4f}"></meter> {100 * target.share:.0f} %{already}</td>'
         f'<td class="n">{rate}</td><td>{left}</td><td>{escape(target.problem)}</td></tr>'
     )

@@ -42,6 +42,7 @@ def render(status: Status) -> RenderableType:
         *_aside(status),
         *_cutovers(status),
         *_caches(status),
+        *_already(status),
         *_problems(status),
     )
 
@@ -80,6 +81,8 @@ def _head(status: Status) -> RenderableType:
     if status.workers is not None:
         words.append(f"\nworkers: {status.workers.processes}, recommended {status.workers.recommended}: ")
         words.append(status.workers.reason)
+    if status.resent.words:
+        words.append(f"\n{status.resent.words}", style="red" if status.resent.costs_time else "yellow")
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
@@ -220,6 +223,13 @@ def _cutovers(status: Status) -> list[RenderableType]:
         line.append("" if longest_ms is None else f"  nobody waited longer than {longest_ms:.0f} ms")
         shown.append(line)
     return shown
+
+
+def _already(status: Status) -> list[RenderableType]:
+    """A line for each part of the plan that was there before the run."""
+    lines = [Text(f"done already  {place}: {words}", style="dim") for place, words in status.already[:SHOWN_TABLES]]
+    more = len(status.already) - SHOWN_TABLES
+    return [*lines, Text(f"… and {more} more that were done already", style="dim")] if more > 0 else [*lines]
 
 
 def _problems(status: Status) -> list[RenderableType]:

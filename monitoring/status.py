@@ -11,6 +11,7 @@ from monitoring.caches import CachesProgress, read_caches
 from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.outlook import read_moment
+from monitoring.queues import Queue, Resent, paused_tables, read_queues, read_resent
 from monitoring.table_progress import TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
@@ -73,6 +74,17 @@ class Status:
     """Who drives the run now; None where nobody does."""
     workers: Advice | None = None
     """How many worker processes are there and how many would be right; None where no run is open."""
+    queues: tuple[Queue, ...] = ()
+    """What waits in each queue, and how many processes take jobs from it."""
+    resent: Resent = field(default_factory=Resent)
+    """What was sent again lately, and why."""
+    already: tuple[tuple[str, str], ...] = ()
+    """What of the plan was there before the run: the object, and in words how it was."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the database had all that the plan asks for when the run began."""
+        return bool(self.already) and not self.tables and not self.steps and not self.caches.caches
 
     @property
     def asks(self) -> str:
@@ -125,6 +137,9 @@ class Status:
             "rollback": None if self.rollback is None else self.rollback.to_json(),
             "coordinator": leader_json(self.leader),
             "workers": None if self.workers is None else self.workers.to_json(),
+            "queues": [queue.to_json() for queue in self.queues],
+            "resent": self.resent.to_json(),
+            "already": [{"object": place, "message": words} for place, words in self.already],
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -145,6 +160,7 @@ def read_status(connection: Connection) -> Status:
     waits = run.reason or any(s.problem for s in sets if s.swapped_at is None)
     left = None if waits else estimate(read_moment(connection, run, tallies))
     held_back = tuple(in_force(connection, run.run_id))
+    queues = read_queues(connection, tallies, paused=paused_tables(held_back))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     return Status(
         run=run,
@@ -173,7 +189,10 @@ def read_status(connection: Connection) -> Status:
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
-        workers=read_advice(connection, run, waiting=_may_begin(tallies, held_back), leased=counts["leased"]),
+        workers=read_advice(connection, run, queues=queues, leased=counts["leased"]),
+        queues=queues,
+        already=tuple(runs.read_already(connection, run.run_id)),
+        resent=read_resent(connection, run.run_id) if run.state in OPEN_RUNS else Resent(),
         sets=tuple(
             {
                 "set": s.set_no,
@@ -192,12 +211,6 @@ def read_status(connection: Connection) -> Status:
             for s in sets
         ),
     )
-
-
-def _may_begin(tallies: Sequence[Tally], held_back: Sequence[Restraint]) -> int:
-    """Jobs that wait, without those of tables that are paused."""
-    paused = {r.place.table_no for r in held_back if r.kind == "pause"} - {None}
-    return sum(tally.jobs for tally in tallies if tally.state == JobState.WAITING and tally.table_no not in paused)
 
 
 def _any_left_out(tallies: Sequence[Tally]) -> bool:

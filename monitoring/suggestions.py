@@ -13,6 +13,8 @@ FIRST = {
     "data error": "correct the row in the live table",
     "timeout": "find what was slow (`replank explain{job}`)",
     "out of memory": "let the server have more memory",
+    "out of locks": "raise max_locks_per_transaction and restart the server, or end the session that holds so many "
+    "locks (count pg_locks by pid)",
     "worker lost": "read the log of the worker that it names, and the kernel's on that machine (`dmesg -T`): "
     "it may have been killed for its memory",
     "server process lost": "read PostgreSQL's log and the kernel's on the server (`dmesg -T`): it may have been killed "

@@ -79,12 +79,17 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         console.print("If the rollback was stopped halfway, `replank rollback` again: it goes on.")
         raise typer.Exit(1)
     with connect(settings.database(), name="status") as connection:
+        status = read_status(connection)
         if as_json:
-            print_json(read_status(connection).to_json())
+            print_json(status.to_json())
         failed = job_looks.read_failures(connection, finished.run_id)
         aside = rows_aside(connection, finished)
+    for place, words in status.already:
+        console.print(f"done already  {place}: {words}", markup=False, soft_wrap=True)
     if already:
         console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
+    elif finished.state is RunState.DONE and status.nothing_to_do:
+        console.print("Nothing to do: this database has all that the plan asks for. No table was touched.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
         if finished.plan.options.reverse_capture:

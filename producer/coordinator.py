@@ -25,6 +25,7 @@ from producer.governor import Governor, Window
 from producer.keeping_proof import KeepingProof
 from producer.pooler_reconnect import reconnect_poolers
 from producer.resting import Resting
+from producer.sending import Sending
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
@@ -70,6 +71,12 @@ class Coordinator:
     _last_measure: float = 0.0
     _past_gates: bool = False
     _traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    _sending: Sending = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sending = Sending(
+            connection=self.connection, dispatcher=self.dispatcher, resend_after_s=self.settings.resend_after_s
+        )
 
     def drive(self) -> Run:
         """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
@@ -82,7 +89,7 @@ class Coordinator:
                     return run
                 present = self._govern(run)
                 moved = False if run.paused else self._advance(run, snapshots, present)
-                self._dispatch(run, present)
+                self._sending.send(run, window=present.now)
                 self.between_turns()
                 if not moved:
                     self._rest()
@@ -268,21 +275,5 @@ class Coordinator:
                 reason=present.reason,
             )
             if present.now < run.window_now:
-                job_queue.recall(self.connection, run.run_id, window=present.now)
+                self._sending.recall(run, window=present.now)
         return present
-
-    def _dispatch(self, run: Run, present: Window) -> None:
-        if present.now == 0:
-            return
-        sendables = job_queue.take_for_sending(
-            self.connection,
-            run.run_id,
-            window=present.now,
-            resend_after_s=self.settings.resend_after_s,
-        )
-        if not sendables:
-            return
-        names = {t.table_no: t.spec.full_name for t in tables.read_tables(self.connection, run.run_id)}
-        late = self.dispatcher.send(run.run_id, sendables, names)
-        if late:
-            job_queue.unsend(self.connection, late)

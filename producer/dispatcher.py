@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from celery import Celery
@@ -21,6 +22,17 @@ RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_
 
 
 PING_S = 10.0
+
+SPARING = "noeviction"
+"""The one maxmemory-policy under which no message is thrown away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerLook:
+    """What the broker says of itself: `messages` in each queue, and whether it has thrown keys away for room."""
+
+    messages: Mapping[str, int]
+    evicts: bool
 
 
 class Dispatcher:
@@ -59,6 +71,20 @@ class Dispatcher:
             log.info("the broker answers again")
             self._broker_answers = True
         return []
+
+    def look(self, queues: Collection[str]) -> BrokerLook | None:
+        """What lies in these queues; None where the broker does not answer or does not tell."""
+        try:
+            with self._app.connection_for_write() as connection:
+                client = connection.default_channel.client
+                messages = {queue: int(client.llen(queue)) for queue in queues}
+                # CONFIG is kept from its users by most providers; INFO says the same.
+                memory, stats = client.info("memory"), client.info("stats")
+        except (OperationalError, RedisError, OSError) as error:
+            log.info("the broker does not tell what lies in it", reason=str(error))
+            return None
+        evicting = memory.get("maxmemory_policy", SPARING) != SPARING
+        return BrokerLook(messages=messages, evicts=evicting and int(stats.get("evicted_keys", 0)) > 0)
 
     def ping(self) -> None:
         """Raises CannotConnect if the broker does not answer: wrong URL, wrong password, or not running."""

@@ -167,10 +167,14 @@ def _say_report(report: Report) -> None:
                 console.print(f"[dim]{AT_RISK[risk]}:[/]")
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
             console.print(finding.words, markup=False, soft_wrap=True)
+    for one in report.already:
+        console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
     console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
     if report.hold_ms is not None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:
         console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
+    elif report.nothing_to_do:
+        console.print("Nothing to do: this database has all that the plan asks for.")
     else:
         console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")

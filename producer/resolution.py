@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from producer.already_done import Already, without_done
 from producer.blanks import without_blanks
 from producer.done_before import still_to_do
 from producer.enum_types import EnumType, enum_mistakes, enum_types
@@ -59,6 +60,8 @@ class Resolved:
     foreign_keys: tuple[ForeignKey, ...]
     enums: Mapping[str, EnumType]
     """The enum types that columns become, by the name that the plan gives them."""
+    already: tuple[Already, ...] = ()
+    """What of the plan the database had before: nothing is done about it."""
 
 
 def resolve(connection: Connection, file: PlanFile) -> Resolved:
@@ -68,22 +71,41 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
     mistakes: list[str] = []
     found: list[tuple[TablePlan, LiveTable]] = []
     enums = enum_types(connection, file.plan)
+    present: list[tuple[int, TablePlan, LiveTable]] = []
     for number, planned in still_to_do(connection, file.plan):
         table = live.get((planned.table_schema, planned.name))
         if table is None:
             where = file.at("tables", number, "name")
             mistakes.append(f"{where}: {_why_no_table(connection, planned)}")
-            continue
-        mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in _mistakes(planned, table)]
-        wrong = enum_mistakes(planned, enums)
-        mistakes += [f"{file.at('tables', number, *where)}: {words}" for where, words in wrong]
+        else:
+            present.append((number, planned, table))
+    left, already = without_done(connection, present, enums)
+    for number, planned, table in left:
+        for place, words in (*_mistakes(planned, table), *enum_mistakes(planned, enums)):
+            said = _place_in_file(file.plan.tables[number], planned, place)
+            mistakes.append(f"{file.at('tables', number, *said)}: {words}")
         found.append((planned, table))
     if mistakes:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
     return Resolved(
-        tables=without_blanks(rebuilt_where_aside(found, keys), keys), foreign_keys=tuple(keys), enums=enums
+        tables=without_blanks(rebuilt_where_aside(found, keys), keys),
+        foreign_keys=tuple(keys),
+        enums=enums,
+        already=tuple(already),
     )
+
+
+def _place_in_file(said: TablePlan, left: TablePlan, place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a part of what is left of a table stands in the file: what is done already has left the lists."""
+    match place:
+        case ("columns" | "add" | "fill" as part, int(n), *rest):
+            name = getattr(left, part)[n].name
+            for where in (part, "add"):
+                for number, column in enumerate(getattr(said, where)):
+                    if column.name == name:
+                        return (where, number, *rest)
+    return place
 
 
 def _why_no_table(connection: Connection, planned: TablePlan) -> str:

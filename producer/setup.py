@@ -253,6 +253,10 @@ def _write_tables(
         words = f"foreign key {key.name} has {key.orphans:,} rows without a parent: it comes back NOT VALID"
         subject = f"{key.schema}.{key.table_name}"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)
+    for done in resolved.already:
+        runs.add_event(
+            connection, run_id, actor="coordinator", kind=runs.ALREADY, subject=done.place, message=done.said
+        )
     for each in lost:
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=each.spec.full_name, message=words)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from kombu import Exchange, Queue
 
+from replank.broker_address import broker_address
 from replank.settings import Settings
 from replank.states import JobKind
 
@@ -49,9 +50,10 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
     `database` names the target database the same way in every program (`sql.identity`): several
     databases may share a broker, and job ids are only unique in their own ledger.
     """
+    address = broker_address(settings.broker())
     return {
-        "broker_url": settings.broker(),
-        **_verified(settings.broker()),
+        "broker_url": address.url,
+        **_verified(address.url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -61,6 +63,7 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "global_keyprefix": f"replank:{database}:",
+            **address.options,
         },
         "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in QUEUES],
         "task_default_queue": QUEUES[0],

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from replank.addresses import shown
+from replank.broker_address import broker_address
 from replank.database_address import by_environment, database_address, refuse_unreadable_broker
 from replank.errors import WrongUse
 
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
                 f"The broker {without_password(url)} is neither Redis nor Valkey. Write its URL as redis://host:port/0."
             )
         refuse_unreadable_broker(url)
+        broker_address(url)
         return url
 
 

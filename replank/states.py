@@ -51,6 +51,16 @@ class TableState(StrEnum):
     RESTORED = "restored"
 
 
+class ResendCause(StrEnum):
+    """Why a job was sent again, most likely: what the broker and the workers looked like then."""
+
+    NO_WORKER = "no_worker"
+    EVICTED = "evicted"
+    LOST = "lost"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
 class CacheState(StrEnum):
     PLANNED = "planned"
     BUILDING = "building"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from psycopg import errors
+
 from replank.plan_words import split_name
 from sql.connection import Connection, row, rows, value
 from sql.named import query
@@ -93,3 +95,12 @@ def free_name(parts: Iterable[str], ending: str, taken: Container[str]) -> str:
         if name not in taken:
             return name
     raise AssertionError("a thousand indexes of one name")
+
+
+def same_type(connection: Connection, one: str, other: str) -> bool:
+    """Whether two spellings name one type, its length and precision included; False where one names none."""
+    try:
+        with connection.transaction():
+            return bool(value(connection, query("relations.same_type"), {"one": one, "other": other}))
+    except errors.SyntaxError:
+        return False

@@ -8,6 +8,12 @@ from psycopg import errors
 OF_SERVER = (errors.OutOfMemory, errors.DiskFull, errors.ConfigurationLimitExceeded)
 """A setting or the machine is in the way, no row."""
 
+LOCKS_SETTING = "max_locks_per_transaction"
+LOCKS_REMEDY = (
+    f"ALTER SYSTEM SET {LOCKS_SETTING} to more and restart the server, or end the session that holds so many locks: "
+    "count pg_locks by pid"
+)
+
 
 def server_words(error: psycopg.Error) -> str:
     """Message, detail and hint on one line. The detail may quote a row: for the ledger, where the operator needs it."""
@@ -24,6 +30,14 @@ def without_rows(error: psycopg.Error, *, hint: bool = False) -> str:
     return _joined(error, None if broken else error.diag.message_detail, hint=hint)
 
 
+def out_of_locks(error: psycopg.Error) -> bool:
+    """Whether it is the room for locks that is used up, and not memory: both have SQLSTATE 53200.
+
+    The hint names the setting, whatever language it is in.
+    """
+    return isinstance(error, errors.OutOfMemory) and LOCKS_SETTING in (error.diag.message_hint or "")
+
+
 def _joined(error: psycopg.Error, detail: str | None, *, hint: bool) -> str:
     said = (error.diag.message_primary or str(error)).strip()
     if names := [name for name in _names(error) if name not in said]:
@@ -32,6 +46,8 @@ def _joined(error: psycopg.Error, detail: str | None, *, hint: bool) -> str:
         said += f" ({detail})"
     if hint and error.diag.message_hint:
         said += f". {error.diag.message_hint}"
+    if out_of_locks(error):
+        said = f"{said.rstrip('.')} ({LOCKS_REMEDY})"
     return said.rstrip(".")
 
 

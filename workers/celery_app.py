@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from replank.errors import ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
+from sql.consumers import announce
 from workers.bugs import fail_after, is_usable, words_of_bug
 from workers.executor import Executor
 from workers.job_request import JobRequest
@@ -48,8 +49,9 @@ SESSION = {"synchronous_commit": "off"}
 class Child:
     """The executor of this child process, opened after the fork and again after a lost connection."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, queues: Sequence[str]) -> None:
         self._settings = settings
+        self._queues = queues
         self._executor: Executor | None = None
         self._ending: Ending | None = None
         self._tracing: Tracing | None = None
@@ -60,6 +62,7 @@ class Child:
             self._tracing = self._tracing or tracing_from(os.environ)
             name = worker_name(os.getpid())
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
+            announce(connection, self._queues)
             self._ending = Ending(connection)
             structlog.contextvars.bind_contextvars(worker=name)
             self._executor = Executor(
@@ -145,11 +148,11 @@ class Child:
             self._tracing.close()
 
 
-def build_app(settings: Settings, *, database: str) -> Celery:
-    """The worker's application. Nothing stays connected until a child process starts."""
+def build_app(settings: Settings, *, database: str, queues: Sequence[str]) -> Celery:
+    """The application of a worker that takes jobs from `queues`. Nothing stays connected until a child starts."""
     app = Celery("replank")
     app.conf.update(celery_settings(settings, database=database))
-    child = Child(settings)
+    child = Child(settings, queues)
 
     @app.task(name=TASK, Request=JobRequest, resultrepr_maxsize=LONGEST)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> Report:

@@ -56,12 +56,13 @@ def worker(
         _end_with(parent, at_latest_s=settings.soft_shutdown_s + SHUTDOWN_MARGIN_S)
     bounds = None if autoscale is None else _bounds(autoscale)
     use_own_log(settings)
-    app = build_app(settings, database=identity_when_up(settings.database()))
+    chosen_queues = _queues(queues)
+    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
     hearing = Hearing(
         settings.database(),
-        kinds=[kind for kind, queue in QUEUE_OF.items() if queue in queues.split(",")],
+        kinds=[kind for kind, queue in QUEUE_OF.items() if queue in chosen_queues],
         children=lambda: [worker_name(pid) for pid in running.pool.info["processes"]],
         patience_s=settings.deaf_after_s,
     )
@@ -72,7 +73,7 @@ def worker(
         concurrency=concurrency if bounds is None else bounds[0],
         autoscale=None if bounds is None else f"{bounds[1]},{bounds[0]}",
         autoscaler_cls=partial(WindowAutoscaler, settings.database()),
-        queues=queues,
+        queues=",".join(chosen_queues),
         hostname=chosen,
         pool_cls="prefork",
         loglevel="WARNING",
@@ -93,6 +94,15 @@ def _beat(file: Path) -> None:
     @heartbeat_sent.connect(weak=False)  # type: ignore[untyped-decorator]
     def touch(**_: Any) -> None:
         file.touch()
+
+
+def _queues(words: str) -> list[str]:
+    """The queues that were named. Celery would make any other, and wait in it for ever."""
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    unknown = [word for word in named if word not in QUEUES]
+    if unknown or not named:
+        raise WrongUse(f"--queues {', '.join(unknown)}: no such queue. There are {', '.join(QUEUES)}.")
+    return named
 
 
 def _bounds(words: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import psycopg
 
 from replank.errors import ReplankError, TableRewritten, TryAgain
 from sql.ledger.jobs import Failure
+from sql.server_words import out_of_locks, server_words
 
 PASSING = {
     "40001": "serialization",
@@ -98,6 +99,9 @@ def _of_database(error: psycopg.Error) -> Verdict:
     words = error.diag.message_primary or str(error).strip()
     if error.diag.message_detail:
         words = f"{words} ({error.diag.message_detail})"
+    if out_of_locks(error):
+        # A smaller chunk takes as many: it is the tables and indexes that count.
+        return _verdict("out of locks", state, server_words(error), again=True)
     if state in PASSING:
         return _verdict(PASSING[state], state, words, again=True, smaller=state in TOO_MUCH, stopped=state in STOPPED)
     if state.startswith("08") or (not state and isinstance(error, psycopg.OperationalError)):

@@ -18,11 +18,11 @@ from prometheus_client.registry import Collector
 from monitoring.metrics.change_metrics import of_changes, of_cutovers, of_writing
 from monitoring.metrics.families import one
 from monitoring.metrics.run_metrics import of_drivers, of_governor, of_run
-from monitoring.metrics.work_metrics import BOUNDS_S, of_jobs, of_tables
+from monitoring.metrics.work_metrics import BOUNDS_S, of_jobs, of_sending, of_tables
 from monitoring.status import read_status
 from replank.errors import ReplankError
 from sql.connection import Connection, connect
-from sql.ledger import metrics, runs, tables
+from sql.ledger import metrics, resends, runs, tables
 
 log = structlog.get_logger()
 
@@ -49,6 +49,7 @@ def read_metrics(connection: Connection) -> Iterator[Metric]:
     yield from of_drivers(connection, run)
     yield from of_governor(connection, run)
     yield from of_jobs(work, sent=metrics.read_pulse(connection, run.run_id).sent)
+    yield from of_sending(status.queues, resends.totals(connection, run.run_id))
     yield from of_tables(work, status, names)
     yield from of_changes(connection, present)
     yield from of_writing(connection, run, present)

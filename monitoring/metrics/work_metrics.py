@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 from monitoring.metrics.families import counter, gauge
+from monitoring.queues import Queue
 from monitoring.status import Status
 from replank.messages import QUEUE_OF, QUEUES
-from replank.states import JobKind, JobState
+from replank.states import JobKind, JobState, ResendCause
 from sql.ledger.metrics import Work
 
 BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -18,6 +19,22 @@ BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0
 
 ROW_KINDS = (JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY)
 """Kinds whose rows mean rows of the table that were worked on."""
+
+
+def of_sending(queues: Sequence[Queue], resent: Mapping[ResendCause, int]) -> Iterator[Metric]:
+    """Who takes what from the broker, and what had to be sent again."""
+    yield gauge(
+        "replank_queue_processes",
+        "Connected worker processes that take jobs from a queue.",
+        ["queue"],
+        [((each.queue,), each.processes) for each in queues],
+    )
+    yield counter(
+        "replank_jobs_resent_total",
+        "Jobs sent again because nobody had claimed them in time, by the likely cause.",
+        ["cause"],
+        [((str(cause),), jobs) for cause, jobs in resent.items()],
+    )
 
 
 def of_jobs(work: Sequence[Work], *, sent: int) -> Iterator[Metric]:

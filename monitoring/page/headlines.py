@@ -124,6 +124,8 @@ def _look(status: Status, around: Surroundings) -> Iterator[Headline]:
         yield Headline(weight="look", words="Paused by an operator", why="Capture goes on.", button="resume")
     elif run.window_now == 0 and around.led:
         yield Headline(weight="look", words="The governor lets nothing begin", why=run.window_reason)
+    if status.resent.costs_time:
+        yield Headline(weight="look", words="The broker loses messages, which costs time", why=status.resent.words)
     open_gates = [gate for gate in status.gates if gate.is_open]
     if open_gates and all(table.state == str(TableState.PLANNED) for table in status.tables):
         reasons = "; ".join(f"{gate.name}: {gate.reason}" for gate in open_gates)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from producer.audit.findings import Finding, warning
+from producer.dispatcher import SPARING
+from replank.broker_address import SENTINEL, broker_address
 from replank.settings import Settings, without_password
 
 ANSWER_S = 5.0
-
-SPARING = "noeviction"
 
 
 def audit_broker(settings: Settings) -> list[Finding]:
@@ -21,15 +23,13 @@ def audit_broker(settings: Settings) -> list[Finding]:
     if settings.broker_url is None:
         return []
     url = settings.broker()
-    if urlsplit(url).scheme not in ("redis", "rediss"):
-        return []  # Sentinels and sockets are found by Celery's own rules.
+    if urlsplit(url).scheme not in ("redis", "rediss", SENTINEL):
+        return []  # Sockets are found by Celery's own rules.
     shown = without_password(url)
     try:
-        with redis.Redis.from_url(
-            url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
-        ) as client:
+        with _client(url) as client:
             # CONFIG is kept from its users by most providers; INFO says the same.
-            memory = client.info("memory")
+            memory: dict[str, Any] = client.info("memory")
     except (redis.RedisError, OSError, ValueError) as error:
         return [
             warning(
@@ -52,3 +52,21 @@ def audit_broker(settings: Settings) -> list[Finding]:
             maxmemory=limit,
         )
     ]
+
+
+def _client(url: str) -> redis.Redis:
+    """Of the broker itself, which sentinels are asked for where the URL names them."""
+    patience = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, "retry": Retry(NoBackoff(), 0)}
+    if urlsplit(url).scheme != SENTINEL:
+        return redis.Redis.from_url(url, **patience)
+    address = broker_address(url)
+    login = urlsplit(address.url.partition(";")[0])
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        address.sentinels, sentinel_kwargs={**patience, **address.options.get("sentinel_kwargs", {})}, **patience
+    )
+    found: redis.Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        address.options["master_name"],
+        username=unquote(login.username or "") or None,
+        password=unquote(login.password or "") or None,
+    )
+    return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import errors
 
+from producer.audit.already import audit_already
 from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
 from producer.audit.caches import audit_caches
@@ -71,11 +74,11 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         foreign = audit_foreign_code(connection, now.file, resolved)
         if any(finding.blocks for finding in foreign):
             # Whatever else were looked at might execute it.
-            return Report.of(foreign, rows=0, tables=0, hold_ms=None)
+            return Report.of(foreign, rows=0, tables=0, hold_ms=None, already=resolved.already)
         subject = _subject(connection, now.file, resolved)
         refuse_unknown(connection, now.file)
         structure = _structure(connection, subject)
-        found = foreign + structure.findings
+        found = foreign + structure.findings + audit_already(resolved)
         found += audit_mappings(connection, file.plan, now.waiting)
     found += audit_gates(subject)
     found += audit_broker(settings)
@@ -86,8 +89,16 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         if not any(finding.code == "locks_short" for finding in found):
             raise
         # Reading takes a lock on every partition too: there is a blocker for that, and no row was looked at.
-        return Report.of(found, rows=0, tables=0, hold_ms=structure.hold_ms)
-    return Report.of(found, rows=scanned.rows, tables=len(subject.readable), hold_ms=structure.hold_ms)
+        return Report.of(found, rows=0, tables=0, hold_ms=structure.hold_ms, already=resolved.already)
+    report = Report.of(
+        found,
+        rows=scanned.rows,
+        tables=len(subject.readable),
+        hold_ms=structure.hold_ms,
+        already=resolved.already,
+    )
+    more = resolved.tables or file.plan.caches or file.plan.steps.asked
+    return replace(report, nothing_to_do=bool(resolved.already) and not more)
 
 
 def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Finding]:

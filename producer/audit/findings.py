@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from producer.already_done import Already
 from producer.audit.risks import Risk, risk_of
 from producer.resolution import PlanFile, Resolved, table_spec
 from replank.plan import TablePlan
@@ -79,11 +80,24 @@ class Report:
     tables: int
     hold_ms: float | None
     """How long the statements of the swap took in the trial; None where they were not all tried."""
+    already: tuple[Already, ...] = ()
+    """What of the plan is there already: the run does nothing about it."""
+    nothing_to_do: bool = False
+    """Whether that is all that the plan asks for."""
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], *, rows: int, tables: int, hold_ms: float | None) -> Report:
+    def of(
+        cls,
+        findings: Sequence[Finding],
+        *,
+        rows: int,
+        tables: int,
+        hold_ms: float | None,
+        already: Sequence[Already] = (),
+    ) -> Report:
         ordered = by_risk(findings)
         return cls(
+            already=tuple(already),
             hold_ms=hold_ms,
             blockers=tuple(f for f in ordered if f.blocks),
             warnings=tuple(f for f in ordered if not f.blocks),
@@ -97,6 +111,8 @@ class Report:
             "warnings": [f.to_json() for f in self.warnings],
             "rows_read": self.rows,
             "tables_read": self.tables,
+            "already": [{"table": one.table, "column": one.column, "message": one.words} for one in self.already],
+            "nothing_to_do": self.nothing_to_do,
             "forecast": {"hold_ms": None if self.hold_ms is None else round(self.hold_ms, 1)},
         }
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from monitoring.fleet import OVER, FleetStatus, TargetStatus, read_fleet
 from monitoring.fleet_page import fleet_page, write_page
 from monitoring.output import people, print_json
+from producer.fleet.beginning import with_refusals
 from producer.fleet.driving import Fleet
 from producer.fleet.one_target import Task
 from producer.fleet.order import Limits
@@ -25,7 +26,7 @@ from producer.operating.operator import Operator, operator_of_shell
 from producer.operating.pausing import pause, resume
 from producer.operating.saying import open_run
 from producer.operating.scope import WHOLE_RUN
-from producer.resolution import ANY_DATABASE, read_plan_file
+from producer.resolution import ANY_DATABASE, PlanFile, read_plan_file
 from replank.errors import ReplankError, WrongUse
 from replank.settings import load_settings
 from replank.targets import Target, read_targets, warn_of_readers
@@ -82,13 +83,7 @@ def fleet_run(
     broker_url: BrokerUrl = None,
 ) -> None:
     """Run the plan on every database that is not done; stopped or killed, the same command goes on."""
-    file = read_plan_file(plan)
-    if file.plan.database.name != ANY_DATABASE:
-        raise WrongUse(
-            f"{file.at('database', 'name')}: this plan is for database {file.plan.database.name} alone. For a fleet "
-            f'write name = "{ANY_DATABASE}", and no system_identifier.'
-        )
-    digest = file.plan.digest()
+    file = _fleet_plan(plan)
     _drive(
         _read(targets),
         task="run",
@@ -99,8 +94,25 @@ def fleet_run(
         out=out,
         logs=logs,
         as_json=as_json,
-        is_done=lambda one: one.state in OVER and one.plan_digest == digest,
+        is_done=_done_with(file),
     )
+
+
+def _fleet_plan(path: Path) -> PlanFile:
+    """The plan. Raises WrongUse where it is for one database alone."""
+    file = read_plan_file(path)
+    if file.plan.database.name != ANY_DATABASE:
+        raise WrongUse(
+            f"{file.at('database', 'name')}: this plan is for database {file.plan.database.name} alone. For a fleet "
+            f'write name = "{ANY_DATABASE}", and no system_identifier.'
+        )
+    return file
+
+
+def _done_with(file: PlanFile) -> Callable[[TargetStatus], bool]:
+    """Whether a database is done with this plan."""
+    digest = file.plan.digest()
+    return lambda one: one.state in OVER and one.plan_digest == digest
 
 
 def fleet_rollback(
@@ -130,9 +142,20 @@ def fleet_rollback(
     )
 
 
-def fleet_status(targets: Targets, out: Page = None, as_json: AsJson = False) -> None:
-    """How every database stands, from its own ledger. Exit 1 where one needs a person or does not answer."""
-    status = read_fleet(_read(targets))
+def fleet_status(
+    targets: Targets,
+    plan: Annotated[
+        Path | None, typer.Option(help="Ask of each database that waits whether this plan could begin, and why not.")
+    ] = None,
+    out: Page = None,
+    as_json: AsJson = False,
+) -> None:
+    """How every database stands, from its own ledger. Exit 1 where one needs the operator or does not answer."""
+    found = _read(targets)
+    status = read_fleet(found)
+    if plan is not None:
+        file = _fleet_plan(plan)
+        status = with_refusals(status, found, file, is_done=_done_with(file))
     if out is not None:
         write_page(out, fleet_page(status, refresh_s=None))
     if as_json:

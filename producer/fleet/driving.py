@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -26,8 +26,8 @@ LOOK_S = 1.0
 STOP_S = 30.0
 """What a stopped run has to end its jobs, before it is killed: its ledger has what was done."""
 
-Show = Callable[[FleetStatus, str], None]
-"""Is told how all stand, and why nothing further begins (or nothing)."""
+Show = Callable[[FleetStatus], None]
+"""Is told how all stand."""
 
 
 @dataclass(kw_only=True)
@@ -109,7 +109,7 @@ class Fleet:
             status = read_target(target)
             if not answer.well:
                 self._failed[target.name] = answer.words
-                status = replace(status, problem=answer.words)
+                status = status.refused(answer.words)
             self._status[target.name] = status
             log.info("ended", target=target.name, state=status.state, problem=status.problem)
 
@@ -118,8 +118,9 @@ class Fleet:
             self._status[one.name] = one
 
     def _tell(self) -> FleetStatus:
-        status = FleetStatus(targets=tuple(self._status[target.name] for target in self.targets))
-        self.show(status, why_stopped(self.targets, failed=self._failed, limits=self.limits))
+        stopped = why_stopped(self.targets, failed=self._failed, limits=self.limits)
+        status = FleetStatus(targets=tuple(self._status[target.name] for target in self.targets), stopped=stopped)
+        self.show(status)
         return status
 
     def _stop(self) -> None:

@@ -15,7 +15,7 @@ from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.fleet_page import fleet_page, write_page
 from monitoring.screen import COLOUR, seconds
 
-_FIRST = {"needs_person": 0, "unreachable": 0, "undriven": 0, "rolling_back": 1, "running": 1, "waiting": 2}
+_FIRST = {"rolling_back": 1, "running": 1, "waiting": 2}
 BAR_CELLS = 16
 
 
@@ -39,21 +39,21 @@ class FleetDisplay:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, status: FleetStatus, stopped: str = "") -> None:
+    def show(self, status: FleetStatus) -> None:
         if self._page is not None:
-            write_page(self._page, fleet_page(status, stopped=stopped))
+            write_page(self._page, fleet_page(status))
         if self._live is not None:
-            lines = draw_fleet(status, stopped, width=self._console.width, height=max(self._console.height - 1, 3))
+            lines = draw_fleet(status, width=self._console.width, height=max(self._console.height - 1, 3))
             self._live.update(Group(*lines), refresh=True)
 
 
-def draw_fleet(status: FleetStatus, stopped: str = "", *, width: int, height: int) -> list[Text]:
+def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:
     """What needs a person first, then what runs, what waits, and what is done; lines never wrap."""
     counted = ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
     head = [Text(f"{len(status.targets)} databases, {100 * status.share:.0f} %: {counted}", style="bold")]
-    if stopped:
-        head.append(Text(stopped, style="red"))
-    shown = sorted(status.targets, key=lambda target: _FIRST.get(target.state, 3))
+    if status.stopped:
+        head.append(Text(status.stopped, style="red"))
+    shown = sorted(status.targets, key=lambda target: 0 if target.needs_person else _FIRST.get(target.state, 3))
     return fit(
         [Part(lines=head, least=2), Part(lines=_lines(shown, width), more="… and {} more databases")],
         width=width,
@@ -69,11 +69,13 @@ def _lines(targets: Sequence[TargetStatus], width: int) -> list[Text]:
 def _line(target: TargetStatus, cells: int) -> Text:
     name = target.name if len(target.name) <= cells else target.name[: cells - 1] + "…"
     line = Text(f"{name:<{cells}} ")
-    line.append(f"{target.state:<12} ", style=COLOUR.get(target.state, "white"))
+    line.append(f"{target.state:<12} ", style="red" if target.needs_person else COLOUR.get(target.state, "white"))
     full = round(target.share * BAR_CELLS)
     line.append("━" * full, style="cyan")
     line.append("─" * (BAR_CELLS - full), style="dim")
     line.append(f" {100 * target.share:3.0f}%")
+    if target.already:
+        line.append(f"  {target.already} done already", style="dim")
     if target.paused:
         line.append("  paused", style="magenta")
     if target.eta_s is not None:

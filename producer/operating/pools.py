@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from replank.errors import CannotConnect
-from replank.messages import celery_settings
+from replank.messages import QUEUES, celery_settings
 from replank.settings import Settings, without_password
 
 ANSWER_S = 2.0
@@ -30,11 +30,13 @@ SETTLED_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """A running worker's processes. `follows_window`: it was started with --autoscale and takes no number."""
+    """A running worker's processes, and the queues they take jobs from. `follows_window`: it was started with
+    --autoscale and takes no number."""
 
     worker: str
     processes: int
     follows_window: bool
+    queues: frozenset[str] = frozenset(QUEUES)
 
 
 class Pools:
@@ -54,9 +56,15 @@ class Pools:
 
     def look(self, *, only: str | None = None) -> list[Pool]:
         """The workers that answer, by name. Raises CannotConnect if the broker does not."""
-        named = {} if only is None else {"destination": [only]}
-        found = self._ask(lambda: self._app.control.inspect(timeout=ANSWER_S, limit=only and 1, **named).stats())
-        return sorted((_pool(worker, stats) for worker, stats in (found or {}).items()), key=lambda pool: pool.worker)
+        found = self._inspect("stats", [] if only is None else [only])
+        queues = self._inspect("active_queues", list(found)) if found else {}
+        return [_pool(worker, found[worker], queues.get(worker, [])) for worker in sorted(found)]
+
+    def _inspect(self, question: str, workers: Sequence[str]) -> Mapping[str, Any]:
+        """What each worker answers; those that are named are waited for no longer than until all have answered."""
+        named = {"destination": list(workers), "limit": len(workers)} if workers else {}
+        found = self._ask(lambda: getattr(self._app.control.inspect(timeout=ANSWER_S, **named), question)())
+        return found or {}
 
     def change(self, pool: Pool, target: int) -> str:
         """Bring one worker's pool to `target` processes. Why it did not come there; empty if it did."""
@@ -119,8 +127,9 @@ class Pools:
             raise CannotConnect(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
 
 
-def _pool(worker: str, stats: Mapping[str, Any]) -> Pool:
+def _pool(worker: str, stats: Mapping[str, Any], queues: Sequence[Mapping[str, Any]]) -> Pool:
     found = stats.get("pool", {})
     processes = found.get("processes")
     count = len(processes) if isinstance(processes, list) else int(found.get("max-concurrency", 0))
-    return Pool(worker=worker, processes=count, follows_window="autoscaler" in stats)
+    taken = frozenset(str(queue["name"]) for queue in queues)
+    return Pool(worker=worker, processes=count, follows_window="autoscaler" in stats, queues=taken)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from monitoring.queues import paused_tables, read_queues
 from producer.operating.operator import Operator
 from producer.operating.pools import Pool, Pools
 from producer.operating.saying import note
 from replank.errors import WrongUse
 from sql.connection import Connection
-from sql.ledger import wishes
+from sql.ledger import restraints, wishes, work
 from sql.ledger.runs import Run
 
 MOST_PROCESSES = 1_000
@@ -20,13 +21,14 @@ def scale(
 ) -> str:
     """Have `processes` work in all, or in one `worker`. Returns what was done, worker by worker.
 
-    Raises WrongUse where no worker answers, where there are more workers than processes, and for workers that follow
-    the window by themselves.
+    Workers that take jobs from queues in which jobs wait are those that grow. Raises WrongUse where no worker answers,
+    where there are more workers than processes, and for workers that follow the window by themselves.
     """
     if not 1 <= processes <= MOST_PROCESSES:
         raise WrongUse(f"Say a number of processes from 1 to {MOST_PROCESSES}; `replank pause` stops work altogether.")
     answering = pools.look()
-    targets = targets_of(answering, processes, worker=worker)
+    waiting = _waiting(connection, run)
+    targets = targets_of(answering, processes, worker=worker, waiting=waiting)
     with connection.transaction():
         for name, wanted in targets.items():
             wishes.keep(connection, run.run_id, worker=name, processes=wanted)
@@ -40,11 +42,36 @@ def scale(
     words = f"{processes} processes{'' if worker is None else f' in {worker}'}: {', '.join(done)}{aside}"
     with connection.transaction():
         note(connection, run, by, "scale", subject=worker or "", message=words)
-    return f"Run {run.run_id}: {words}."
+    return f"Run {run.run_id}: {words}.{_untaken(answering, waiting)}"
 
 
-def targets_of(answering: Sequence[Pool], processes: int, *, worker: str | None) -> dict[str, int]:
-    """How many processes each worker shall have. Sizes keep their proportions, because hosts differ."""
+def _waiting(connection: Connection, run: Run) -> dict[str, int]:
+    """Queues in which jobs wait that may begin, and how many."""
+    found = read_queues(
+        connection,
+        work.read_tallies(connection, run.run_id),
+        paused=paused_tables(restraints.in_force(connection, run.run_id)),
+    )
+    return {queue.queue: queue.waiting for queue in found if queue.waiting}
+
+
+def _untaken(answering: Sequence[Pool], waiting: Mapping[str, int]) -> str:
+    """That no process of any number would take what waits in some queue, and what would; empty where all is taken."""
+    taken = frozenset[str]().union(*(pool.queues for pool in answering))
+    left = {queue: jobs for queue, jobs in waiting.items() if queue not in taken}
+    if not left:
+        return ""
+    jobs = ", ".join(f"{queue} ({count:,} waiting)" for queue, count in left.items())
+    return f" No worker takes jobs of {jobs}: start one with `replank worker --queues {','.join(left)}`."
+
+
+def targets_of(
+    answering: Sequence[Pool], processes: int, *, worker: str | None, waiting: Collection[str] = ()
+) -> dict[str, int]:
+    """How many processes each worker shall have. Sizes keep their proportions, because hosts differ.
+
+    Where jobs are `waiting` in some queues, only workers that take from these grow, and the others shrink first.
+    """
     if not answering:
         raise WrongUse("No worker answers. Start one with `replank worker --concurrency N`.")
     names = ", ".join(pool.worker for pool in answering)
@@ -64,11 +91,17 @@ def targets_of(answering: Sequence[Pool], processes: int, *, worker: str | None)
             f"{len(fixed)} workers answer, and each keeps one process at least. Say {len(fixed)} or more, stop "
             "workers, or `replank pause`."
         )
-    return _in_proportion({pool.worker: max(pool.processes, 1) for pool in fixed}, processes)
+    sizes = {pool.worker: max(pool.processes, 1) for pool in fixed}
+    useful = {pool.worker: sizes[pool.worker] for pool in fixed if pool.queues.intersection(waiting)} or sizes
+    others = {name: size for name, size in sizes.items() if name not in useful}
+    for_others = min(max(processes - sum(useful.values()), len(others)), sum(others.values()))
+    return _in_proportion(useful, processes - for_others) | _in_proportion(others, for_others)
 
 
 def _in_proportion(present: Mapping[str, int], wanted: int) -> dict[str, int]:
     """One each, and the rest by largest remainders; of equals the first by name is first."""
+    if not present:
+        return {}
     rest, total = wanted - len(present), sum(present.values())
     shares = {name: rest * size / total for name, size in present.items()}
     given = {name: int(share) for name, share in shares.items()}

@@ -349,6 +349,15 @@ CREATE TABLE replank.window_change (
 );
 CREATE INDEX ON replank.window_change (run_id, at);
 
+-- Jobs whose message was sent and that nobody claimed in time, so that they were sent again: how many, and the likely cause.
+CREATE TABLE replank.resend (
+    run_id bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
+    at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    cause  text NOT NULL CHECK (cause IN ('no_worker', 'evicted', 'lost', 'busy', 'unknown')),
+    jobs   integer NOT NULL
+);
+CREATE INDEX ON replank.resend (run_id, at);
+
 -- What the catalogue said of the run's relations when it began.
 CREATE TABLE replank.catalogue_before (
     run_id     bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from replank.chunk import Chunk
+from replank.messages import QUEUE_OF, QUEUES
 from replank.states import JobKind, JobState, sources
 from replank.table_spec import TableSpec
 from sql.connection import Connection, rows
@@ -28,6 +29,8 @@ class Sendable:
     table_no: int
     chunk: Chunk | None
     cache: str | None = None
+    sends: int = 1
+    """How often it has been sent since it began to wait, this time included."""
 
 
 def add_jobs(
@@ -92,12 +95,22 @@ def _of(table: TableSpec, kind: JobKind, step: str, generation: int) -> dict[str
     }
 
 
-def take_for_sending(connection: Connection, run_id: int, *, window: int, resend_after_s: float) -> list[Sendable]:
-    """Mark as sent the jobs that may go to the queue now. A message that is lost is sent again later."""
+def take_for_sending(
+    connection: Connection,
+    run_id: int,
+    *,
+    window: int,
+    resend_after_s: float,
+    consumed: Collection[str] = QUEUES,
+) -> list[Sendable]:
+    """Mark as sent the jobs that may go to the queue now. A message that is lost is sent again later.
+
+    The window counts jobs of the `consumed` queues; of each other queue so many are sent as the window allows, too.
+    """
     found = rows(
         connection,
         query("jobs.take_for_sending"),
-        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s},
+        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s, "lanes": _lanes(consumed)},
     )
     return [
         Sendable(
@@ -106,14 +119,29 @@ def take_for_sending(connection: Connection, run_id: int, *, window: int, resend
             table_no=r["table_no"] or 0,
             chunk=chunk_of(r),
             cache=r["cache"],
+            sends=r["sends"],
         )
         for r in sorted(found, key=lambda r: int(r["job_id"]))
     ]
 
 
-def recall(connection: Connection, run_id: int, *, window: int) -> None:
+def recall(connection: Connection, run_id: int, *, window: int, consumed: Collection[str] = QUEUES) -> None:
     """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
-    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window})
+    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window, "lanes": _lanes(consumed)})
+
+
+def _lanes(consumed: Collection[str]) -> Jsonb:
+    """What shares a window: the kinds of jobs of all consumed queues together; those of each other queue by itself."""
+    kinds: dict[str, list[str]] = {}
+    for kind, queue in QUEUE_OF.items():
+        kinds.setdefault("" if queue in consumed else queue, []).append(str(kind))
+    return Jsonb([{"consumed": queue == "", "kinds": found} for queue, found in kinds.items()])
+
+
+def make_due(connection: Connection, run_id: int, *, queues: Collection[str]) -> None:
+    """Workers for these queues have come: what was sent before waits no longer for being sent again."""
+    kinds = [str(kind) for kind, queue in QUEUE_OF.items() if queue in queues]
+    connection.execute(query("jobs.make_due"), {"run_id": run_id, "kinds": kinds})
 
 
 def unsend(connection: Connection, job_ids: Sequence[int]) -> None:

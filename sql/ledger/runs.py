@@ -208,6 +208,16 @@ def window_changes(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     return rows(connection, query("ledger.window_changes"), {"run_id": run_id})
 
 
+ALREADY = "already"
+"""The kind of the events that say what of the plan was there before the run."""
+
+
+def read_already(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+    """What of the plan was there before the run began: the object and the words."""
+    found = rows(connection, query("ledger.already"), {"run_id": run_id, "kind": ALREADY})
+    return [(r["subject"], r["message"]) for r in found]
+
+
 def add_event(
     connection: Connection, run_id: int, *, actor: str, kind: str, subject: str = "", message: str = ""
 ) -> None:

@@ -40,50 +40,65 @@ SELECT job_id, rows, detail, result FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
  ORDER BY job_id;
 
--- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time
-WITH in_flight AS (
-  SELECT count(*) AS n FROM replank.job
-   WHERE run_id = %(run_id)s AND (state = 'leased' OR (state = 'waiting' AND sent_at IS NOT NULL))
-     AND (state = 'leased' OR sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(sends - 1, 6)) * interval '1 second')),
+-- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time. A queue that nobody takes jobs from is a lane of its own: its jobs are sent, and hold up no others
+WITH lane AS MATERIALIZED (
+  SELECT l.consumed, l.kinds, greatest(%(window)s - (
+           SELECT count(*) FROM replank.job f
+            WHERE f.run_id = %(run_id)s AND (f.state = 'leased' OR (f.state = 'waiting' AND f.sent_at IS NOT NULL))
+              AND CASE WHEN f.state = 'leased' THEN l.consumed
+                  ELSE f.kind = ANY (l.kinds) AND f.sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(f.sends - 1, 6)) * interval '1 second' END), 0) AS jobs
+    FROM jsonb_to_recordset(%(lanes)s) AS l (consumed boolean, kinds text[])),
 -- Every job is one of phase 3. What holds the whole run back is in its window already.
 room AS MATERIALIZED (
   SELECT p.phase, p.table_no, p.cache_no, p.max_jobs - CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
            SELECT count(*) FROM replank.job f
             WHERE f.run_id = %(run_id)s AND (f.state = 'leased' OR (f.state = 'waiting' AND f.sent_at IS NOT NULL))
-              AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END AS jobs
+              AND (f.state = 'leased' OR EXISTS (SELECT FROM lane l WHERE l.consumed AND f.kind = ANY (l.kinds)))
+              AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END AS jobs,
+         p.max_jobs = 0 AS paused
     FROM replank.restraint p
    WHERE p.run_id = %(run_id)s AND (p.phase = 3 OR p.table_no IS NOT NULL OR p.cache_no IS NOT NULL)),
 due AS (
-  SELECT j.job_id, j.table_no, j.cache_no FROM replank.job j
-   WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp()
-     AND (j.sent_at IS NULL
-          OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * power(2, least(j.sends - 1, 6)) * interval '1 second')
-     AND NOT EXISTS (SELECT FROM room r WHERE r.jobs <= 0 AND r.phase = 3)
-     AND coalesce(j.table_no <> ALL (ARRAY(SELECT r.table_no FROM room r WHERE r.jobs <= 0 AND r.table_no IS NOT NULL)), true)
-     AND coalesce(j.cache_no <> ALL (ARRAY(SELECT r.cache_no FROM room r WHERE r.jobs <= 0 AND r.cache_no IS NOT NULL)), true)
-   ORDER BY j.job_id
-   LIMIT greatest(%(window)s - (SELECT n FROM in_flight), 0)
-   FOR UPDATE SKIP LOCKED),
+  SELECT d.job_id, d.table_no, d.cache_no, l.consumed FROM lane l CROSS JOIN LATERAL (
+    SELECT j.job_id, j.table_no, j.cache_no FROM replank.job j
+     WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp() AND j.kind = ANY (l.kinds)
+       AND (j.sent_at IS NULL
+            OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * power(2, least(j.sends - 1, 6)) * interval '1 second')
+       AND NOT EXISTS (SELECT FROM room r WHERE r.jobs <= 0 AND r.phase = 3 AND (r.paused OR l.consumed))
+       AND coalesce(j.table_no <> ALL (ARRAY(SELECT r.table_no FROM room r WHERE r.jobs <= 0 AND r.table_no IS NOT NULL AND (r.paused OR l.consumed))), true)
+       AND coalesce(j.cache_no <> ALL (ARRAY(SELECT r.cache_no FROM room r WHERE r.jobs <= 0 AND r.cache_no IS NOT NULL AND (r.paused OR l.consumed))), true)
+     ORDER BY j.job_id
+     LIMIT l.jobs
+     FOR UPDATE SKIP LOCKED) AS d),
 fitting AS (
   SELECT d.job_id FROM due d
-   WHERE NOT EXISTS (
+   WHERE NOT d.consumed OR NOT EXISTS (
      SELECT FROM room r
       WHERE (r.table_no IS NULL OR r.table_no = d.table_no) AND (r.cache_no IS NULL OR r.cache_no = d.cache_no)
         AND r.jobs < (SELECT count(*) FROM due e
-                       WHERE e.job_id <= d.job_id AND (r.table_no IS NULL OR r.table_no = e.table_no)
+                       WHERE e.consumed AND e.job_id <= d.job_id AND (r.table_no IS NULL OR r.table_no = e.table_no)
                          AND (r.cache_no IS NULL OR r.cache_no = e.cache_no))))
 UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM fitting f WHERE j.job_id = f.job_id
-RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper,
+RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper, j.sends,
           (SELECT c.name FROM replank.cache c WHERE c.run_id = j.run_id AND c.cache_no = j.cache_no) AS cache;
+
+-- make_due: sent jobs of these kinds are sent again as if for the first time
+UPDATE replank.job SET sent_at = NULL, sends = 0
+ WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL AND kind = ANY (%(kinds)s);
 
 -- unsend: the broker did not take them
 UPDATE replank.job SET sent_at = NULL, sends = greatest(sends - 1, 0) WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
 
--- recall: the window has shrunk: what is sent and not begun, beyond it, waits here again, newest first
-WITH leased AS (SELECT count(*) AS n FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased'),
+-- recall: the window has shrunk: what is sent and not begun, beyond it, waits here again, newest first, lane by lane
+WITH lane AS MATERIALIZED (
+  SELECT l.kinds, greatest(%(window)s - CASE WHEN l.consumed THEN (
+           SELECT count(*) FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') ELSE 0 END, 0) AS jobs
+    FROM jsonb_to_recordset(%(lanes)s) AS l (consumed boolean, kinds text[])),
 surplus AS (
-  SELECT job_id FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL
-   ORDER BY job_id OFFSET greatest(%(window)s - (SELECT n FROM leased), 0) FOR UPDATE SKIP LOCKED)
+  SELECT s.job_id FROM lane l CROSS JOIN LATERAL (
+    SELECT j.job_id FROM replank.job j
+     WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL AND j.kind = ANY (l.kinds)
+     ORDER BY j.job_id OFFSET l.jobs FOR UPDATE SKIP LOCKED) AS s)
 UPDATE replank.job j SET sent_at = NULL, sends = 0 FROM surplus WHERE j.job_id = surplus.job_id;
 
 -- claim: commit a lease; the attempt is its fence. No row where another delivery was first, something holds it back or the window is full

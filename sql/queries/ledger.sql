@@ -98,6 +98,9 @@ SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_
 INSERT INTO replank.event (run_id, actor, kind, subject, message)
 VALUES (%(run_id)s, %(actor)s, %(kind)s, %(subject)s, %(message)s);
 
+-- already: events of one kind, oldest first
+SELECT subject, message FROM replank.event WHERE run_id = %(run_id)s AND kind = %(kind)s ORDER BY event_id;
+
 -- events: the newest events of a run, oldest first
 SELECT * FROM (SELECT * FROM replank.event WHERE run_id = %(run_id)s ORDER BY event_id DESC LIMIT %(limit)s) AS newest
  ORDER BY event_id;

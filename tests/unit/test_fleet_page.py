@@ -1,5 +1,6 @@
 """A fleet's page and screen: what comes from outside is text, and never more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ STATUS = FleetStatus(
 
 
 def test_the_page_escapes_what_it_shows_and_asks_for_nothing_from_outside() -> None:
-    page = fleet_page(STATUS, stopped=EVIL)
+    page = fleet_page(replace(STATUS, stopped=EVIL))
     assert EVIL not in page
     assert page.count("&lt;script&gt;") == 4
     assert "default-src 'none'" in page
@@ -48,7 +49,7 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     assert all(len(line) <= 60 for line in lines)
     assert "needs_person" in lines[1]
     assert "running" in lines[2]
-    few = [line.plain for line in draw_fleet(STATUS, "nothing else begins", width=60, height=4)]
+    few = [line.plain for line in draw_fleet(replace(STATUS, stopped="nothing else begins"), width=60, height=4)]
     assert few[1] == "nothing else begins"
     assert few[-1] == "… and 3 more databases"
 

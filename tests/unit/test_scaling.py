@@ -41,5 +41,27 @@ def test_one_worker_and_those_that_follow_the_window() -> None:
             targets_of(wrong, 3, worker=worker)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "waiting", "targets"),
+    [
+        (8, ("replank.index",), {"copier": 4, "indexer": 4}),
+        (5, ("replank.index",), {"copier": 3, "indexer": 2}),
+        (3, ("replank.index",), {"copier": 1, "indexer": 2}),
+        (2, ("replank.index",), {"copier": 1, "indexer": 1}),
+        (9, ("replank.index", "replank.copy"), {"copier": 6, "indexer": 3}),
+        (9, ("replank.cache",), {"copier": 6, "indexer": 3}),
+        (9, (), {"copier": 6, "indexer": 3}),
+    ],
+)
+def test_workers_grow_that_take_what_waits_and_the_others_shrink_first(
+    wanted: int, waiting: tuple[str, ...], targets: dict[str, int]
+) -> None:
+    answering = [
+        Pool(worker="copier", processes=4, follows_window=False, queues=frozenset({"replank.copy"})),
+        Pool(worker="indexer", processes=2, follows_window=False, queues=frozenset({"replank.index"})),
+    ]
+    assert targets_of(answering, wanted, worker=None, waiting=waiting) == targets
+
+
 def test_the_window_between_the_bounds() -> None:
     assert [processes_wanted(window, least=2, most=8) for window in (None, 0, 1, 5, 16)] == [2, 2, 2, 5, 8]
