@@ -55,8 +55,9 @@ class OptionsPlan(Strict):
     sets: Literal["together", "apart"] = "together"
     """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
     a view, a function, a policy or a rule joins."""
-    consent: tuple[Literal["foreign_functions"], ...] = ()
-    """`foreign_functions`: functions of other roles may run with the rights of the role that connects."""
+    consent: tuple[Literal["foreign_functions", "pattern_indexes"], ...] = ()
+    """`foreign_functions`: functions of other roles may run with the rights of the role that connects.
+    `pattern_indexes`: indexes for LIKE over columns whose type changes go with the swap, or become plain ones."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
@@ -64,6 +65,11 @@ class OptionsPlan(Strict):
     def trusts_functions(self) -> bool:
         """Whether functions of other roles may run with the rights of the role that connects."""
         return "foreign_functions" in self.consent
+
+    @property
+    def gives_up_patterns(self) -> bool:
+        """Whether indexes for text patterns over columns whose type changes may go with the swap."""
+        return "pattern_indexes" in self.consent
 
 
 Expression = Annotated[str, Field(min_length=1)]
