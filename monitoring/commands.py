@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from monitoring.catalogue_diff import catalogue_changes, render_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
+from monitoring.catalogue_diff.grouping import group_changes
+from monitoring.catalogue_diff.rendering import render_changes
 from monitoring.failures import read_failures, render_failures
 from monitoring.following import follow, follow_json
 from monitoring.output import people, print_json
@@ -50,8 +52,15 @@ def status(
             people().print(render(present))
 
 
-def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """The catalogue before the newest run against now: empty, or each line explained by the plan. Exit 1 if not."""
+def catalogue_diff(
+    each: Annotated[bool, typer.Option("--each", help="A line for each object, with its whole definitions.")] = False,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """The catalogue before the newest run against now: empty, or each change explained by the plan. Exit 1 if not.
+
+    Changes that say the same are one line. With --json: lists `explained` and `unexplained`, and the `groups`.
+    """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="catalogue-diff") as connection:
         run = runs.latest_run(connection)
@@ -60,9 +69,15 @@ def catalogue_diff(as_json: AsJson = False, database_url: DatabaseUrl = None) ->
         changes = catalogue_changes(connection, run)
     unexplained = [change for change in changes if not change.explained]
     if as_json:
-        print_json({"changes": [change.to_json() for change in changes], "unexplained": len(unexplained)})
+        print_json(
+            {
+                "explained": [change.to_json() for change in changes if change.explained],
+                "unexplained": [change.to_json() for change in unexplained],
+                "groups": [group.to_json() for group in group_changes(changes)],
+            }
+        )
     else:
-        people().print(render_changes(changes))
+        people().print(render_changes(changes, each=each))
     if unexplained:
         raise typer.Exit(1)
 

@@ -124,7 +124,11 @@ class KeepingProof(Turn):
         if sides.stale:
             self._give_up(table, proof)
         elif sides.equal:
-            verifications.passed(self.connection, table.spec, generation=proof.generation, rows_live=sides.rows_live)
+            with self.connection.transaction():
+                verifications.passed(
+                    self.connection, table.spec, generation=proof.generation, rows_live=sides.rows_live
+                )
+                tables.set_rows(self.connection, table.spec, sides.rows_live)
         else:
             with self.connection.transaction():
                 verifications.void(self.connection, table.spec, FOUND)

@@ -184,6 +184,7 @@ def table_spec(
     run_id: int,
     table_no: int,
     enums: Mapping[str, EnumType] | None = None,
+    plain_patterns: bool = False,
 ) -> TableSpec:
     """What the table becomes. Raises WrongUse if it has no key that capture could log."""
     if not live.key and live.unusable_keys:
@@ -223,6 +224,7 @@ def table_spec(
         partitions=catalogue.partitions(connection, live.oid),
         shape=catalogue.shape(connection, live.oid),
         kin=live.kin,
+        plain_patterns=plain_patterns,
     )
     return with_layout(connection, planned, spec)
 

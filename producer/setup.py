@@ -32,6 +32,7 @@ from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
+from sql.pattern_indexes import read_pattern_indexes
 from sql.quarantine import create_quarantine
 from sql.scripts import Script
 from sql.snapshot import keep_objects
@@ -209,7 +210,15 @@ def look(connection: Connection, file: PlanFile) -> tuple[Resolved, list[TableSp
     refuse_blockers(connection, file, resolved)
     resolved = refuse_orphans(connection, file, resolved)
     plain = [
-        table_spec(connection, planned, live, run_id=0, table_no=number, enums=resolved.enums)
+        table_spec(
+            connection,
+            planned,
+            live,
+            run_id=0,
+            table_no=number,
+            enums=resolved.enums,
+            plain_patterns=file.plan.options.gives_up_patterns,
+        )
         for number, (planned, live) in enumerate(resolved.tables, start=1)
     ]
     return resolved, with_quarantine(plain, resolved.tables, resolved.foreign_keys)
@@ -260,6 +269,12 @@ def _write_tables(
     for each in lost:
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=each.spec.full_name, message=words)
+    for spec in specs:
+        patterns = read_pattern_indexes(connection, spec) if spec.plain_patterns else []
+        for what in dict.fromkeys(pattern.fate for pattern in patterns):
+            named = ", ".join(pattern.name for pattern in patterns if pattern.fate == what)
+            words = f"indexes for LIKE: {named}: {what}"
+            runs.add_event(connection, run_id, actor="operator", kind="consent", subject=spec.full_name, message=words)
 
 
 def is_finished(run: Run) -> bool:

@@ -59,6 +59,8 @@ class MeasuredTable:
     uuid_key: tuple[str, ...]
     joins: bool
     comment: str | None
+    key: tuple[str, ...] = ()
+    """The columns of the primary key; empty where there is none."""
     columns: tuple[MeasuredColumn, ...] = ()
 
     @property
@@ -160,7 +162,8 @@ class Measurement:
 
 def _table(document: Mapping[str, Any]) -> MeasuredTable:
     columns = tuple(MeasuredColumn(**column) for column in document["columns"])
-    return MeasuredTable(**{**document, "columns": columns, "uuid_key": tuple(document["uuid_key"])})
+    keys = {"uuid_key": tuple(document["uuid_key"]), "key": tuple(document.get("key", ()))}
+    return MeasuredTable(**{**document, **keys, "columns": columns})
 
 
 def _probe(document: Mapping[str, Any]) -> AuditProbe:

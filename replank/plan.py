@@ -55,9 +55,10 @@ class OptionsPlan(Strict):
     sets: Literal["together", "apart"] = "together"
     """`together`: all tables whose types change are swapped in one transaction. `apart`: only those that a foreign key,
     a view, a function, a policy or a rule joins."""
-    consent: tuple[Literal["foreign_functions", "orphans"], ...] = ()
+    consent: tuple[Literal["foreign_functions", "orphans", "pattern_indexes"], ...] = ()
     """`foreign_functions`: functions of other roles may run with the rights of the role that connects. `orphans`: rows
-    without a parent behind a valid foreign key may stay, and the key comes back NOT VALID."""
+    without a parent behind a valid foreign key may stay, and the key comes back NOT VALID. `pattern_indexes`: indexes
+    for LIKE over columns whose type changes go with the swap, or become plain ones."""
     reverse_capture: bool = True
     """Whether changes of the new tables are kept after the cutover, so that `rollback` can take them along."""
 
@@ -70,6 +71,11 @@ class OptionsPlan(Strict):
     def keeps_orphans(self) -> bool:
         """Whether a valid foreign key may come back NOT VALID because of rows that have no parent."""
         return "orphans" in self.consent
+
+    @property
+    def gives_up_patterns(self) -> bool:
+        """Whether indexes for text patterns over columns whose type changes may go with the swap."""
+        return "pattern_indexes" in self.consent
 
 
 Expression = Annotated[str, Field(min_length=1)]

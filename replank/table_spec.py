@@ -155,6 +155,8 @@ class TableSpec(Relation):
     """Where it leads to tables whose rows may be kept aside."""
     kin: bool = False
     """Whether classic inheritance joins it to other tables."""
+    plain_patterns: bool = False
+    """Whether indexes for text patterns over converted columns may go, or become plain ones."""
 
     @property
     def partitioned(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from psycopg import sql
 
@@ -17,6 +18,36 @@ from sql.next_table import server_text
 
 EXAMPLES = 5
 EXAMPLE_LENGTH = 80
+RECENT_DAYS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recency:
+    """How it is told whether a row is recent: by a column of times, by its block, or (with neither) not at all."""
+
+    column: str = ""
+    first_block: int | None = None
+
+    @property
+    def known(self) -> bool:
+        return bool(self.column) or self.first_block is not None
+
+
+@dataclass(kw_only=True)
+class Recent:
+    """Of some counted values: how many stand in recent rows, and in rows without a time; the newest time of all.
+
+    `newest_s` is in seconds since 1970; None where there is no time.
+    """
+
+    count: int = 0
+    undated: int = 0
+    newest_s: float | None = None
+
+    def add(self, other: Recent) -> None:
+        self.count += other.count
+        self.undated += other.undated
+        self.newest_s = max((s for s in (self.newest_s, other.newest_s) if s is not None), default=None)
 
 
 @dataclass(kw_only=True)
@@ -27,57 +58,93 @@ class ColumnCount:
     odd: int = 0
     bad_examples: list[str] = field(default_factory=list)
     odd_examples: list[str] = field(default_factory=list)
+    bad_recent: Recent = field(default_factory=Recent)
+    odd_recent: Recent = field(default_factory=Recent)
 
     def add(self, other: ColumnCount) -> None:
         self.bad += other.bad
         self.odd += other.odd
         self.bad_examples = (self.bad_examples + other.bad_examples)[:EXAMPLES]
         self.odd_examples = (self.odd_examples + other.odd_examples)[:EXAMPLES]
+        self.bad_recent.add(other.bad_recent)
+        self.odd_recent.add(other.odd_recent)
 
 
 def scan_chunk(
-    connection: Connection, spec: TableSpec, columns: Sequence[ColumnSpec], chunk: Chunk, version: int
+    connection: Connection,
+    spec: TableSpec,
+    columns: Sequence[ColumnSpec],
+    chunk: Chunk,
+    version: int,
+    recency: Sequence[Recency] = (),
 ) -> tuple[int, list[ColumnCount]]:
-    """Rows of the chunk, and the counts of each column, in one pass.
+    """Rows of the chunk, and the counts of each column, in one pass. `recency` has one for each column, or none.
 
     `::text` takes char(n)'s padding away first, as the conversion does.
     """
-    texts = sql.SQL(", ").join(
+    recency = recency or [Recency()] * len(columns)
+    texts = [
         sql.SQL("{}::pg_catalog.text AS {}").format(sql.Identifier("live", c.name), _name("t", n))
         for n, c in enumerate(columns)
-    )
-    judged = sql.SQL(", ").join(
+    ]
+    # A column of times is read once, whichever columns are told by it.
+    times = {each: _name("w", n) for n, each in enumerate(dict.fromkeys(each for each in recency if each.known))}
+    placed = [
+        sql.SQL("{} AS {}").format(sql.Identifier("live", each.column or "ctid"), name) for each, name in times.items()
+    ]
+    judged = [
         sql.SQL("{text}, {valid} AS {name}").format(
             text=_name("t", n), valid=is_convertible(column, _name("t", n), version), name=_name("v", n)
         )
         for n, column in enumerate(columns)
-    )
-    counted = sql.SQL(", ").join(_counts(n, column) for n, column in enumerate(columns))
-    where = in_chunk(spec, chunk)
+    ]
+    spelled = [
+        sql.SQL("{text}, {valid}, CASE WHEN {valid} THEN {differs} END AS {name}").format(
+            text=_name("t", n),
+            valid=_name("v", n),
+            differs=differs_from_spelling(column, _name("t", n)),
+            name=_name("o", n),
+        )
+        for n, column in enumerate(columns)
+    ]
+    counted = [_counts(n, recency[n], times.get(recency[n])) for n in range(len(columns))]
     # OFFSET 0 keeps the planner from parsing each value once for every use.
+    statement = sql.SQL(
+        "SELECT count(*), {} FROM (SELECT {} FROM (SELECT {} FROM (SELECT {} FROM {} WHERE {}) AS texts OFFSET 0)"
+        " AS judged OFFSET 0) AS spelled"
+    )
+    comma = sql.SQL(", ")
     answer = run(
         connection,
-        sql.SQL("SELECT count(*), {} FROM (SELECT {} FROM (SELECT {} FROM {} WHERE {}) AS texts OFFSET 0) AS j").format(
-            counted, judged, texts, source(spec), where
+        statement.format(
+            comma.join(counted),
+            comma.join([*spelled, *times.values()]),
+            comma.join([*judged, *times.values()]),
+            comma.join([*texts, *placed]),
+            source(spec),
+            in_chunk(spec, chunk),
         ),
     ).fetchone()
     assert answer is not None
-    found = [
-        ColumnCount(
-            bad=answer[4 * n + 1],
-            bad_examples=list(answer[4 * n + 2] or ()),
-            odd=answer[4 * n + 3],
-            odd_examples=list(answer[4 * n + 4] or ()),
-        )
-        for n in range(len(columns))
-    ]
-    return answer[0], found
+    rest = iter(answer[1:])
+    return answer[0], [_count_of(rest) for _ in columns]
 
 
-def _counts(number: int, column: ColumnSpec) -> sql.Composed:
-    text, valid = _name("t", number), _name("v", number)
-    bad = sql.SQL("NOT {}").format(valid)
-    odd = sql.SQL("CASE WHEN {} THEN {} END").format(valid, differs_from_spelling(column, text))
+def _count_of(answer: Iterator[Any]) -> ColumnCount:
+    """The next column's figures, in the order of `_counts`."""
+    made = ColumnCount()
+    made.bad, made.bad_examples, made.bad_recent = next(answer), list(next(answer) or ()), _recent_of(answer)
+    made.odd, made.odd_examples, made.odd_recent = next(answer), list(next(answer) or ()), _recent_of(answer)
+    return made
+
+
+def _recent_of(answer: Iterator[Any]) -> Recent:
+    return Recent(count=next(answer), undated=next(answer), newest_s=next(answer))
+
+
+def _counts(number: int, recency: Recency, time: sql.Identifier | None) -> sql.Composed:
+    text, odd = _name("t", number), _name("o", number)
+    bad = sql.SQL("NOT {}").format(_name("v", number))
     some = sql.SQL("(array_agg(pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
     return sql.SQL(", ").join(
         part
@@ -85,8 +152,25 @@ def _counts(number: int, column: ColumnSpec) -> sql.Composed:
         for part in (
             sql.SQL("count(*) FILTER (WHERE {})").format(condition),
             some.format(text, EXAMPLE_LENGTH, condition, EXAMPLES),
+            _recent(condition, recency, time),
         )
     )
+
+
+def _recent(condition: sql.Composable, recency: Recency, time: sql.Identifier | None) -> sql.Composable:
+    """Three figures of a `Recent`, of the rows that fulfil a condition."""
+    if time is None:
+        return sql.SQL("0, 0, NULL::pg_catalog.float8")
+    if not recency.column:
+        place = sql.Literal(f"({recency.first_block},0)")
+        words = "count(*) FILTER (WHERE {} AND {} >= {}::pg_catalog.tid), 0, NULL::pg_catalog.float8"
+        return sql.SQL(words).format(condition, time, place)
+    return sql.SQL(
+        # The moment is asked for once in a statement, as a subquery.
+        "count(*) FILTER (WHERE {condition} AND {time} >= (SELECT now() - pg_catalog.make_interval(days => {days}))),"
+        " count(*) FILTER (WHERE {condition} AND {time} IS NULL),"
+        " (extract(epoch FROM max({time}) FILTER (WHERE {condition})))::pg_catalog.float8"
+    ).format(condition=condition, time=time, days=sql.Literal(RECENT_DAYS))
 
 
 def _name(letter: str, number: int) -> sql.Identifier:

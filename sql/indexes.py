@@ -18,6 +18,7 @@ from sql.enum_checks import index_of_values
 from sql.extended_statistics import create_statistics
 from sql.named import query
 from sql.next_table import server_text
+from sql.pattern_indexes import PatternIndex, read_pattern_indexes
 
 LONGEST_NAME_BYTES = 63
 
@@ -178,15 +179,34 @@ def set_statistics_targets(connection: Connection, relation: Relation) -> None:
         )
 
 
-def of_values(spec: TableSpec, indexes: Iterable[IndexSpec]) -> list[IndexSpec]:
-    """The same indexes, with predicates that list values where the live ones list texts of an enum's."""
-    return [replace(each, definition=index_of_values(each.definition, spec.columns)) for each in indexes]
+def read_next_indexes(connection: Connection, spec: TableSpec, relations: Iterable[Relation]) -> list[IndexSpec]:
+    """The live relations' indexes as the next ones have them.
+
+    Predicates list values where the live ones list texts of an enum's. With the plan's consent indexes for text
+    patterns become plain ones, or are left out.
+    """
+    patterns = plain_patterns(connection, spec)
+    found: list[IndexSpec] = []
+    for index in read_indexes(connection, relations):
+        pattern = patterns.get((index.schema, index.name))
+        definition = index.definition if pattern is None else pattern.head + pattern.tail
+        if pattern is None or not pattern.goes:
+            found.append(replace(index, definition=index_of_values(definition, spec.columns)))
+    return found
+
+
+def plain_patterns(connection: Connection, spec: TableSpec) -> dict[tuple[str, str], PatternIndex]:
+    """Schema and name of each index for text patterns that the plan gives up → what becomes of it."""
+    if not spec.plain_patterns:
+        return {}
+    return {(one.relation.schema, one.name): one for one in read_pattern_indexes(connection, spec)}
 
 
 def _join_parts(connection: Connection, spec: TableSpec) -> None:
     """The indexes of partitioned relations: created without a file, complete with the partitions' parts."""
     parents = spec.parents
-    indexes = of_values(spec, read_indexes(connection, parents))
+    indexes = read_next_indexes(connection, spec, parents)
+    names = {(index.schema, index.name) for index in indexes}
     for index in indexes:
         look_at(connection, index)
         if index.constraint_definition is None:
@@ -195,6 +215,8 @@ def _join_parts(connection: Connection, spec: TableSpec) -> None:
             add_constraint(connection, index, index.constraint_definition, only=True)
     for parent in parents:
         for part in rows(connection, query("next_table.index_parts"), {"oid": parent.oid}):
+            if (parent.schema, part["parent"]) not in names:
+                continue
             connection.execute(
                 sql.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
                     sql.Identifier(parent.next_schema, part["parent"]),

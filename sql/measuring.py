@@ -116,7 +116,12 @@ def read_tables(connection: Connection, schemas: Iterable[str]) -> list[Measured
     """Every table of these schemas. A partition is part of its parent."""
     return [
         MeasuredTable(
-            **{**r, "uuid_key": tuple(r["uuid_key"]), "columns": tuple(MeasuredColumn(**c) for c in r["columns"])}
+            **{
+                **r,
+                "uuid_key": tuple(r["uuid_key"]),
+                "key": tuple(r["key"]),
+                "columns": tuple(MeasuredColumn(**c) for c in r["columns"]),
+            }
         )
         for r in rows(connection, query("measuring.tables"), {"schemas": sorted(schemas)})
     ]

@@ -25,10 +25,11 @@ from sql.indexes import (
     constraint,
     look_at,
     marks,
-    of_values,
+    plain_patterns,
     planned_indexes,
     quoted,
     read_indexes,
+    read_next_indexes,
     set_statistics_targets,
 )
 from sql.named import query
@@ -38,7 +39,7 @@ from sql.next_table import server_text
 def next_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
     """What is to be built on the heaps of the next table, each by a job of its own."""
     if spec.layout is None:
-        return of_values(spec, read_indexes(connection, spec.heaps)) + planned_indexes(connection, spec)
+        return read_next_indexes(connection, spec, spec.heaps) + planned_indexes(connection, spec)
     heaps = spec.next_heaps
     wanted = wanted_indexes(connection, spec, spec.layout)
     if not spec.next_partitioned:
@@ -113,12 +114,16 @@ def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> l
         apply_settings(connection, {"search_path": quoted(spec.schema)}, local=True)
         found = rows(connection, query("layout.indexes"), {"oid": spec.oid, "column": layout.column})
     told = {one["name"]: one for one in found}
+    patterns = plain_patterns(connection, spec)
     made: list[Wanted] = []
     for index in read_indexes(connection, [spec]):
         about = told[index.name]
         if about["tail"] is None:
             raise NeedsPerson(f"{spec.full_name}: the definition of index {index.name} is not understood. Drop it.")
-        tail = index_of_values(about["tail"], spec.columns)
+        pattern = patterns.get((index.schema, index.name))
+        if pattern is not None and pattern.goes:
+            continue
+        tail = index_of_values(about["tail"] if pattern is None else pattern.tail, spec.columns)
         if not index.is_unique or about["holds_column"] or not spec.next_partitioned:
             made.append(Wanted(parent=index, tail=tail, lost=False))
         elif index.constraint_name is None:

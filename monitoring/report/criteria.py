@@ -9,16 +9,14 @@ from monitoring.report.audit_trail import audit_trail
 from monitoring.report.facts import Facts
 from monitoring.report.loss import zero_data_loss
 from monitoring.report.speed import Speed
+from monitoring.report.uuid_fields import uuid_fields
 from monitoring.report.verdict import Criterion, number, percent, undecided
-from replank.measurement import MeasuredTable
 from replank.states import RunState
 
 FEWEST_LOOKUPS = 100
 """Below this, a hit rate says nothing."""
 
 MET_WORDS = {True: "met", False: "not met", None: "undecided"}
-
-NOT_MODELS = "_prisma_migrations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,39 +51,6 @@ def judge(facts: Facts) -> Verdict:
             cache_hits(facts),
             application_errors(facts),
         )
-    )
-
-
-def is_model(table: MeasuredTable) -> bool:
-    """Whether a table counts: not Prisma's own history, not a join table that has no model."""
-    return table.name != NOT_MODELS and not table.joins
-
-
-def uuid_fields(facts: Facts) -> Criterion:
-    """Counted in the catalogue as it is now."""
-    made = {facts.run.plan.steps.audit_log, facts.run.plan.steps.permission_cache} - {None}
-    ours = {step.table_schema for step in made if step is not None} - {t.table_schema for t in facts.run.plan.tables}
-    models = [table for table in facts.tables if is_model(table) and table.schema not in ours]
-    without = [table.full_name for table in models if not table.uuid_key]
-    wanted = facts.run.plan.success.models or len(models)
-    having = len(models) - len(without)
-    more = f" and {len(without) - 5} more" if len(without) > 5 else ""
-    missing = f"; without one: {', '.join(without[:5])}{more}" if without else ""
-    other = f"; the plan expects {wanted} tables, the database has {len(models)}" if wanted != len(models) else ""
-    return Criterion(
-        criterion=f"All {wanted} models have uuid fields",
-        measured=having,
-        shown=f"{having} of {len(models)} tables{other}{missing}",
-        target=wanted,
-        target_shown=f"all {wanted}",
-        met=bool(models) and not without and wanted == len(models),
-        how=(
-            "Tables of the plan's schemas with a native uuid column that is NOT NULL and tells each row apart: by a "
-            "unique index of its own (in a partitioned table together with the partition key), or as a primary key "
-            "of uuids only. Join tables without a model (`_AToB` with columns A and B) and `_prisma_migrations` do "
-            "not count. Read from the catalogue when this report was made."
-        ),
-        names=tuple(without),
     )
 
 

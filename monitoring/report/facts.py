@@ -18,10 +18,11 @@ from replank.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.states import JobKind, RunState, TableState
 from sql import measuring
 from sql.connection import Connection
-from sql.ledger import history, job_looks, measurements, runs, tables
+from sql.ledger import history, job_looks, measurements, runs, tables, verifications
 from sql.ledger.history import StepTimes, WindowChange
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.verifications import Verification
 from sql.sides import Sides, add_up
 
 MOST_EVENTS = 2_000
@@ -178,6 +179,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     span_s = max(1.0, ((run.finished_at or now[0]) - run.created_at).total_seconds() / SPANS)
     began = next((s.started_at for s in steps if s.phase == 3 and s.started_at), run.created_at)
     caches = read_caches(connection, run_id)
+    proofs = verifications.read(connection, run_id)
     return Facts(
         run=run,
         now=now[0],
@@ -186,7 +188,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         after=known.get("after"),
         tables=tuple(found),
         security=tuple(measuring.read_security(connection)),
-        verified=tuple(_verified(connection, table) for table in run_tables),
+        verified=tuple(_verified(connection, table, proofs.get(table.table_no)) for table in run_tables),
         hits=tuple(_hits(connection, run, caches)),
         audit=read_audit(connection, run, measured=found, known=known, audited=audited),
         activity=measuring.read_activity(connection),
@@ -208,8 +210,10 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     )
 
 
-def _verified(connection: Connection, table: RunTable) -> VerifiedTable:
-    results = job_looks.results(connection, table.spec, JobKind.VERIFY, table.generation)
+def _verified(connection: Connection, table: RunTable, proof: Verification | None) -> VerifiedTable:
+    """By the verification that passed last: one that was given up, or is not judged yet, proves nothing."""
+    generation = None if proof is None else proof.passed_generation
+    results = [] if generation is None else job_looks.results(connection, table.spec, JobKind.VERIFY, generation)
     return VerifiedTable(
         name=table.spec.full_name,
         rebuilt=table.spec.method == "rebuild",

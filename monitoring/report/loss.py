@@ -55,6 +55,11 @@ def _values(count: int | None) -> str:
     return "texts (how many is not known)" if count is None else f"{number(count)} texts"
 
 
+def _rows(count: int) -> str:
+    """As they are now: drains after the verification keep rows aside, and take them back, too."""
+    return "1 row" if count == 1 else f"{number(count)} rows"
+
+
 def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
     if waiting:
         return f"{len(waiting)} tables are not swapped: {facts.not_yet}"
@@ -62,7 +67,7 @@ def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
     in_place = [table for table in facts.verified if not table.rebuilt]
     words = [
         f"{number(sum(s.rows_live for s in sides))} rows in {len(sides)} tables verified, "
-        f"{number(sum(s.rows_aside for s in sides))} of them kept aside in quarantine"
+        f"{_rows(sum(facts.quarantined.values()))} kept aside in quarantine"
     ]
     if in_place:
         words.append(f"{len(in_place)} tables were filled in place: none of their rows was moved")

@@ -10,7 +10,8 @@ from typing import Any
 class Criterion:
     """`measured` and `target` are figures for programs, `shown` and `target_shown` words for people.
 
-    `met` is None where the criterion cannot be decided, and `shown` says why. `names` are what stands against it.
+    `met` is None where the criterion cannot be decided, and `shown` says why. `names` are what stands against it,
+    `left_alone` what the plan did not ask for, each with the reason.
     """
 
     criterion: str
@@ -21,6 +22,7 @@ class Criterion:
     met: bool | None
     how: str
     names: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -31,6 +33,7 @@ class Criterion:
             "how": self.how,
             "shown": self.shown,
             "names": list(self.names),
+            "left_alone": list(self.left_alone),
         }
 
 

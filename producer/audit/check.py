@@ -27,6 +27,7 @@ from producer.audit.mentions import audit_functions, audit_statements
 from producer.audit.names import audit_names
 from producer.audit.new_writes import audit_new_writes
 from producer.audit.partitions import audit_partitions
+from producer.audit.pattern_indexes import audit_pattern_indexes
 from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
 from producer.audit.references import audit_orphans, keys_with_orphans
@@ -164,6 +165,7 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
     found += audit_enums(connection, subject)
     found += audit_expressions(connection, subject)
     found += audit_partitions(connection, subject)
+    found += audit_pattern_indexes(connection, subject)
     found += audit_policies(subject)
     found += audit_new_writes(subject)
     found += audit_caches(connection, subject)

@@ -183,7 +183,10 @@ def audited(connection: Connection, file: PlanFile, server: Server, resolved: Re
     subjects = []
     for number, (planned, live) in enumerate(resolved.tables, start=1):
         stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
-        spec = table_spec(connection, planned, stand_in, run_id=0, table_no=number, enums=resolved.enums)
+        # Whether the plan says so or not: without its consent they are named once, and the trial goes on without them.
+        spec = table_spec(
+            connection, planned, stand_in, run_id=0, table_no=number, enums=resolved.enums, plain_patterns=True
+        )
         subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
     return Audited(
         file=file,

@@ -11,6 +11,7 @@ from psycopg import errors
 
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.progress import ScanWatch
+from producer.audit.recency import recency_of, recent_details, recent_hint, recent_words
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
@@ -89,8 +90,9 @@ class _Scanner:
 
     def _scan(self, connection: Connection, part: ScanPart) -> None:
         subject = part.subject
+        recency = [recency_of(subject, column) for column in subject.converted]
         try:
-            count, found = scan_chunk(connection, subject.spec, subject.converted, part.chunk, self._version)
+            count, found = scan_chunk(connection, subject.spec, subject.converted, part.chunk, self._version, recency)
         except (errors.UndefinedTable, errors.UndefinedColumn):
             raise NeedsPerson(
                 f"{subject.name} was dropped or changed while it was read. Make a new plan with `replank inspect`."
@@ -131,61 +133,74 @@ def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
             if count.bad:
                 found.append(_not_convertible(subject, column, count))
             if count.odd:
-                found.append((_other_text if column.enum else _odd_spelling)(subject, column.name, count))
+                found.append((_other_text if column.enum else _odd_spelling)(subject, column, count))
     return found
 
 
 def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
     no = f"no values of {column.next_type}" if column.enum else "no uuids"
+    recency = recency_of(subject, column)
+    words, more = recent_words(recency, count.bad_recent), recent_hint(count.bad_recent)
     if column.on_invalid != "fail":
         fate = {"null": "they become NULL", "quarantine": "their rows are kept aside"}.get(
             column.on_invalid, "they become uuids made of them"
         )
         return warning(
             "converted_by_policy",
-            f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}; {fate}, as the plan says",
-            hint="The past table keeps them as they are until it is dropped.",
+            f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}; {fate}, as the plan says{words}",
+            hint="The past table keeps them as they are until it is dropped. From the cutover on an INSERT or UPDATE "
+            f"that sends such a text fails.{more}",
             table=subject.name,
             column=column.name,
             count=count.bad,
+            recent=recent_details(recency, count.bad_recent),
             examples=count.bad_examples,
         )
     return blocker(
         "not_convertible",
-        f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}",
+        f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}{words}",
         hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
-        "what foreign keys join to it) out.",
+        f"what foreign keys join to it) out.{more}",
         table=subject.name,
         column=column.name,
         count=count.bad,
+        recent=recent_details(recency, count.bad_recent),
         examples=count.bad_examples,
     )
 
 
-def _odd_spelling(subject: Subject, column: str, count: ColumnCount) -> Finding:
+def _odd_spelling(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
+    recency = recency_of(subject, column)
+    # An odd spelling goes on being taken after the cutover, so this says no error: it reads otherwise.
+    more = " Clients go on writing them: what they read back is spelled otherwise." if count.odd_recent.count else ""
     return warning(
         "odd_spelling",
         f"{count.odd:,} uuids are spelled in another way than PostgreSQL writes them, such as "
-        f"{_quoted(count.odd_examples)}",
+        f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
         hint="After the run they read in lower case with four hyphens; the old spelling is kept in the past table "
-        "only. Clients that compare ids as text must not depend on it.",
+        f"only. Clients that compare ids as text must not depend on it.{more}",
         table=subject.name,
-        column=column,
+        column=column.name,
         count=count.odd,
+        recent=recent_details(recency, count.odd_recent),
         examples=count.odd_examples,
     )
 
 
-def _other_text(subject: Subject, column: str, count: ColumnCount) -> Finding:
+def _other_text(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
+    recency = recency_of(subject, column)
+    # A text that only the map knows is no value: its client meets an error.
+    more = recent_hint(count.odd_recent)
     return warning(
         "odd_spelling",
         f"{count.odd:,} texts share their value with the text that the plan names for it first, such as "
-        f"{_quoted(count.odd_examples)}",
+        f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
         hint="A rollback gives them back as they are, where their row was not changed since the cutover and in changed "
-        "rows that keep the value; new rows with it get the first text.",
+        f"rows that keep the value; new rows with it get the first text.{more}",
         table=subject.name,
-        column=column,
+        column=column.name,
         count=count.odd,
+        recent=recent_details(recency, count.odd_recent),
         examples=count.odd_examples,
     )
 

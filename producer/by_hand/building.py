@@ -31,7 +31,7 @@ from sql.connection import Connection, apply_settings
 from sql.conversion import Space
 from sql.copying import copy_where, source
 from sql.draining import counted_mismatches, delete_from_next, insert_into_next, logged_vanished
-from sql.indexes import build_index
+from sql.indexes import build_index, plain_patterns
 from sql.next_indexes import next_indexes, stand_on_indexes
 from sql.next_table import create_next, live_table, next_table
 from sql.on_update import create_on_update
@@ -95,6 +95,9 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
 
 def _indexed(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     found = next_indexes(connection, spec)
+    for pattern in plain_patterns(connection, spec).values():
+        # Nothing to execute: whoever reads the script finds what is not in it.
+        yield label(spec, f"index for LIKE {' '.join(pattern.name.split())}: {pattern.fate}", "")
     for index in found:
         with recording(connection) as made:
             build_index(connection, asdict(index))

@@ -148,6 +148,7 @@ def _worth_naming(member: Candidate) -> bool:
         or member.sample.uuids > 0
         or member.default == "uuid"
         or not member.column.is_text
+        or member.type_sibling is not None
     )
 
 

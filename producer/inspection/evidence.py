@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from producer.inspection.polymorphic import model_tables, type_sibling
 from sql import catalogue
 from sql.catalogue import TEXT_ARRAYS, ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
@@ -22,7 +23,6 @@ Node = tuple[int, str]
 
 _CAMEL_ID = re.compile(r"(?<=[a-z0-9])(?:Id|ID|Uuid|UUID|Guid|GUID)s?$")
 _SNAKE_ID = re.compile(r"(?:^|_)(?:uu|gu)?ids?$", re.IGNORECASE)
-_STEM = re.compile(r"^(?P<stem>.+?)(?:_id|Id|ID|_uuid|Uuid)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     # A partition is part of its table, which a plan names as a whole.
     tables = [table for table in catalogue.read_tables(connection) if not table.is_partition]
     keys = catalogue.read_foreign_keys(connection)
+    models = model_tables(tables)
     wanted = {"oids": [table.oid for table in tables]}
     domains = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.domain_columns"), wanted)}
     unique = {(r["oid"], r["name"]) for r in rows(connection, query("inspection.unique_columns"), wanted)}
@@ -115,7 +116,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
                 ),
                 unique=node in unique,
                 refusal=_column_refusal(column) or table_refusal,
-                type_sibling=_type_sibling(table, column),
+                type_sibling=type_sibling(table, column, keys, models),
                 foreign_keys=tuple(k for k in keys if _takes_part(k, node)),
             )
     return Evidence(
@@ -192,15 +193,6 @@ def _column_refusal(column: LiveColumn) -> str | None:
     if not column.is_text:
         return f"its type is the domain {column.type}, whose rules a uuid would lose"
     return None
-
-
-def _type_sibling(table: LiveTable, column: LiveColumn) -> str | None:
-    """`owner_type` beside `owner_id`: the reference leads to tables of several kinds."""
-    stem = _STEM.match(column.name)
-    if stem is None:
-        return None
-    names = {stem["stem"] + ending for ending in ("_type", "Type", "_kind", "Kind")}
-    return next((c.name for c in table.columns if c.name in names), None)
 
 
 def _takes_part(key: ForeignKey, node: Node) -> bool:

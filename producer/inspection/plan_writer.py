@@ -20,6 +20,7 @@ OPTION_WORDS = {
     "chunk_mb": "megabytes a copy job reads; unset: by the table's size",
     "index_memory_mb": "maintenance_work_mem of one index build",
     "cutover_log_rows": "changes that may be left to drain under the cutover's lock",
+    "consent": '"pattern_indexes": indexes for LIKE over these columns (Django makes them) go with the swap',
     "sets": '"apart": tables that no foreign key or view joins do not wait for each other; queries that join them fail',
     "text_casts": "old clients send ids as typed text: an implicit cast in the whole database, needs a superuser",
 }

@@ -14,6 +14,8 @@ SELECT n.nspname AS schema, c.relname AS name,
           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
             AND k.fits AND cardinality(k.uuids) >= 1 AND (cardinality(k.uuids) = 1 OR i.indisprimary)
           ORDER BY i.indisprimary DESC, cardinality(k.uuids) LIMIT 1), '{}')::text[] AS uuid_key,
+       coalesce((SELECT array_agg(a.attname::text ORDER BY array_position(i.indkey::int2[], a.attnum)) FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid
+                  AND a.attnum = ANY (i.indkey::int2[]) WHERE i.indrelid = c.oid AND i.indisprimary), '{}') AS key,
        -- What Prisma makes for a relation of many to many: no model of its own.
        c.relname LIKE '\_%%' AND (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) = ARRAY['A', 'B']
          AND (SELECT count(*) = 2 FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f') AS joins,

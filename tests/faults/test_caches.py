@@ -124,9 +124,9 @@ def test_a_run_with_caches_of_every_kind(cached_site: Site, ledger: LedgerView, 
         ledger.rows("SELECT * FROM replank.job WHERE kind = 'cache'")
     )
     # And the table that was replaced twice is as the plan says
-    changes = cached_site.call("catalogue-diff", "--json").document["changes"]
+    changes = cached_site.call("catalogue-diff", "--json").document["explained"]
     of_cache = [change for change in changes if "public.orders_of_customer" in change["object"]]
-    assert [change["explained"] for change in of_cache] == ["the plan makes it uuid"]
+    assert [change["reason"] for change in of_cache] == ["the plan makes it uuid"]
     # And the same command once more changes nothing
     again = cached_site.run(workers=0, **{VARIABLE: keys}).wait()
     assert again.exit_code == 0

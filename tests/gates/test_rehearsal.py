@@ -243,3 +243,17 @@ def test_a_plan_without_a_way_back_says_so(postgres: EmbeddedPostgres, database:
     assert word.evidence["passed"]
     assert "no way back" in word.words
     assert gates_of(file, database)["rollback_scripts"].state == "open"
+
+
+def test_indexes_for_like_go_and_come_back_in_the_clone(postgres: EmbeddedPostgres, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as app:
+        app.execute("CREATE INDEX customer_like ON customer (id text_pattern_ops)")
+        app.execute("CREATE INDEX orders_like ON orders (customer_id text_pattern_ops)")
+    word = rehearse(planned(database, gates=REHEARSED), database, postgres.url())
+    assert not word.evidence["passed"]
+    assert "pattern_indexes" in word.words
+    word = rehearse(
+        planned(database, gates=REHEARSED, options={"consent": ["pattern_indexes"]}), database, postgres.url()
+    )
+    assert word.evidence["passed"], word.words
+    assert word.evidence["same"] == {"tables": 2, "rows": 2050}

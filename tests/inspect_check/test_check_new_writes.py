@@ -71,3 +71,33 @@ def test_clients_must_stop_making_other_texts(database: Database) -> None:
     assert report.blockers == ()
     warned = [(f.table, f.column) for f in report.warnings if f.code == "new_ids_must_be_uuids"]
     assert warned == [("public.x", "id")]
+
+
+FATES = """
+database = {{ name = "{name}" }}
+[[tables]]
+name = "x"
+columns = [
+  {{ name = "id", to = "uuid", on_invalid = "quarantine" }},
+  {{ name = "token", to = "uuid", on_invalid = "null" }},
+  {{ name = "strict", to = "uuid" }},
+]
+[[tables]]
+name = "y"
+columns = [{{ name = "x_id", to = "uuid", on_invalid = "null" }}]
+"""
+
+
+def test_clients_must_stop_sending_what_becomes_null(database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE x (id text PRIMARY KEY, token text, strict text)")
+        connection.execute("CREATE TABLE y (id int PRIMARY KEY, x_id text REFERENCES x)")
+    text = FATES.format(name=database.name)
+    file = PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
+    report = audit(Settings(database_url=SecretStr(database.url)), file, workers=1, watch=Counting())
+    assert report.blockers == ()
+    warned = {(f.table, f.column): f.message for f in report.warnings if f.code == "new_ids_must_be_uuids"}
+    words = (
+        "texts that are there and are no uuid become NULL; afterwards an INSERT or UPDATE that sends such a text fails"
+    )
+    assert warned == {("public.x", "token"): words}

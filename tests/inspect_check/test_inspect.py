@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 import pytest
+from equipment import django_world
 from equipment.filler import fill, kinds
 from equipment.litellm import apply_migrations
 
@@ -250,3 +253,36 @@ def test_hashes_are_no_uuids_whatever_they_are_called(database: Database) -> Non
     assert proposal.possible == ()
     assert "hashes look so" in reasons(proposal)["public.file.etag"]
     assert "32 hex digits without a uuid's version" in reasons(proposal)["public.file.checksum_id"]
+
+
+def test_a_generic_foreign_key_of_django_is_polymorphic(database: Database) -> None:
+    # Given Django's own tables: object_id beside content_type_id, which leads to django_content_type
+    django_world.create_tables(database.url)
+    proposal = database.inspect()
+    assert ("public", "django_shop_note") not in proposed(proposal)
+    given = reasons(proposal)["public.django_shop_note.object_id"]
+    assert given == "polymorphic: content_type_id says what it refers to; 20 of 20 sampled values are uuids"
+    assert proposed(proposal)["public", "django_shop_item"] == ("id", "owner_id", "session", "trace")
+
+
+@pytest.mark.parametrize(
+    ("columns", "polymorphic"),
+    [
+        ("target_content_type_id int, target_object_id text, actor_ct_id bigint, actor_object_id text", 1),
+        ("content_type_id bigint REFERENCES model, object_pk text, request_id text", 1),
+        ("content_type_id bigint REFERENCES model, row_id text", 1),
+        ("about_id bigint REFERENCES model, object_id text", 1),
+        ("subject_type_id int, subject_id text", 1),
+        ("content_type_id text, object_id text", 0),
+        ("content_type_id bigint, other_id text REFERENCES other", 0),
+    ],
+)
+def test_a_type_may_be_a_number(database: Database, columns: LiteralString, polymorphic: int) -> None:
+    database.run(
+        "CREATE TABLE model (id bigint PRIMARY KEY, app_label varchar(100), model varchar(100))",
+        "CREATE TABLE other (id text PRIMARY KEY)",
+        "INSERT INTO other VALUES ('$ID')",
+        "CREATE TABLE about (no int PRIMARY KEY, " + columns + ")",
+    )
+    told = [column for column, why in reasons(database.inspect()).items() if why.startswith("polymorphic: ")]
+    assert len(told) == polymorphic

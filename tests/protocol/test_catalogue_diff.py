@@ -1,11 +1,19 @@
 """`replank catalogue-diff`: what the plan asked for is explained, anything else is not."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from io import StringIO
+from typing import Any
 
 import psycopg
 import pytest
+from rich.console import Console
 
-from monitoring.catalogue_diff import CatalogueChange, catalogue_changes
+from monitoring.catalogue_diff.changes import CatalogueChange, catalogue_changes
+from monitoring.catalogue_diff.grouping import group_changes
+from monitoring.catalogue_diff.rendering import render_changes
 
 from .harness import Rebuild, table
 
@@ -47,7 +55,7 @@ def test_nothing_has_changed_while_the_run_is_under_way(rebuild: Rebuild) -> Non
 
 def test_every_change_of_the_plan_is_explained(rebuild: Rebuild) -> None:
     rebuild.finish()
-    told = {name: change.explained for name, change in _changes(rebuild).items()}
+    told = {name: change.reason for name, change in _changes(rebuild).items()}
     assert told == {
         'column public."Par ent" id': "the plan makes it uuid",
         "column public.child parent_id": "the plan makes it uuid",
@@ -78,3 +86,94 @@ def test_what_no_plan_asked_for_is_not(app: psycopg.Connection, rebuild: Rebuild
     app.execute(change.encode())
     unexplained = [name for name, told in _changes(rebuild).items() if not told.explained]
     assert unexplained == [found]
+
+
+PARTS = """
+CREATE TABLE event (id varchar(36), at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE INDEX event_at ON event (at);
+"""
+
+
+@pytest.fixture
+def partitioned(app: psycopg.Connection, begin: Begin) -> Rebuild:
+    """Thirteen partitions, and two tables whose keys are called `id` too."""
+    app.execute(PARTS)
+    for month in range(13):
+        app.execute(
+            f"CREATE TABLE event_{month} PARTITION OF event"
+            f" FOR VALUES FROM (date '2026-01-01' + {month}) TO (date '2026-01-01' + {month + 1})"
+        )
+    app.execute("CREATE TABLE actor (id varchar(36) PRIMARY KEY); CREATE TABLE place (id text PRIMARY KEY)")
+    rebuild = begin(table("event", "id"), table("actor", "id"), table("place", "id"))
+    rebuild.finish()
+    return rebuild
+
+
+def _lines(rebuild: Rebuild) -> dict[str, tuple[str, str]]:
+    groups = group_changes(catalogue_changes(rebuild.connection, rebuild.run))
+    return {group.objects: (group.change, group.reason) for group in groups}
+
+
+def test_what_says_the_same_is_one_line(partitioned: Rebuild) -> None:
+    assert _lines(partitioned) == {
+        "column id of public.actor; public.event and its 13 partitions": (
+            "character varying(36) → uuid",
+            "the plan makes it uuid",
+        ),
+        "column id of public.place": ("text → uuid", "the plan makes it uuid"),
+    }
+
+
+def test_what_nobody_asked_for_is_one_line_for_all_partitions(app: psycopg.Connection, partitioned: Rebuild) -> None:
+    app.execute("DROP INDEX event_at")
+    app.execute("ALTER TABLE event_3 SET (fillfactor = 50)")
+    changes = catalogue_changes(partitioned.connection, partitioned.run)
+    unexplained = [group for group in group_changes(changes) if not group.explained]
+    assert [(group.change, len(group.changes)) for group in unexplained] == [("gone", 14), ("changed", 1)]
+    assert unexplained[0].objects.startswith(
+        "14 indexes of public.event and its 13 partitions: event_at, event_0_at_idx"
+    )
+    assert unexplained[1].objects == "table of public.event_3"
+    shown = Console(width=160, file=StringIO(), record=True)
+    shown.print(render_changes(changes))
+    words = shown.export_text()
+    assert "and 13 alike" in words
+    assert words.count("nothing in the plan asks for it") == 2
+
+
+def test_partitions_that_the_plan_makes_are_one_line(app: psycopg.Connection, begin: Begin) -> None:
+    app.execute("CREATE TABLE entry (id text PRIMARY KEY, n int NOT NULL, note text); CREATE INDEX ON entry (note)")
+    rebuild = begin(table("entry", "id", partition={"by": "hash", "column": "id", "count": 5}))
+    rebuild.finish()
+    lines = _lines(rebuild)
+    assert lines["5 partitions of public.entry with all that hangs on them"] == ("new", "the plan partitions the table")
+    assert len(lines) <= 4
+
+
+def test_programs_find_both_lists(partitioned: Rebuild, app: psycopg.Connection, database: str) -> None:
+    def told() -> tuple[int, dict[str, Any]]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "replank", "catalogue-diff", "--json", "--database-url", database],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return ended.returncode, json.loads(ended.stdout.splitlines()[-1])
+
+    status, document = told()
+    assert (status, document["unexplained"]) == (0, [])
+    assert len(document["explained"]) == 16
+    assert {
+        "object": "column public.place id",
+        "before": 'text; not null; collation "default"; storage x; statistics -1',
+        "after": "uuid; not null; storage p; statistics -1",
+        "reason": "the plan makes it uuid",
+    } in document["explained"]
+    app.execute("COMMENT ON TABLE place IS 'here'")
+    status, document = told()
+    assert status == 1
+    (found,) = document["unexplained"]
+    assert found.keys() == {"object", "before", "after", "reason"}
+    assert (found["object"], found["reason"]) == ("table public.place", "nothing in the plan asks for it")
+    assert partitioned.run.run_id

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.audit.check import structural_findings
 from producer.resolution import PlanFile, resolve
 from replank.errors import NeedsPerson, WrongUse

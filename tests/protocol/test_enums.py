@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState, TableState
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from replank.errors import NeedsPerson
 from replank.states import RunState, TableState
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.finishing import Finishing
 from replank.errors import NeedsPerson
 from replank.states import RunState, TableState

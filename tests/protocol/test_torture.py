@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from equipment.oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from replank.states import RunState
 
 from .harness import Rebuild, Url, eventually
@@ -130,7 +130,7 @@ def _nothing_is_unexplained(app: psycopg.Connection, rebuild: Rebuild) -> None:
     ]
     told: dict[str, set[str]] = {}
     for change in changes:
-        told.setdefault(change.explained, set()).add(str(change.to_json()["object"]))
+        told.setdefault(change.reason, set()).add(str(change.to_json()["object"]))
     expected = {why: set(_of_version(app, names)) for why, names in EXPLAINED.items()}
     assert told == expected, told
 

@@ -1,103 +1,104 @@
-"""Before against after: what a run changed in the catalogue, and which part of its plan explains it."""
+"""Which part of a plan asks for a change of the catalogue."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from replank.table_spec import ColumnSpec, TableSpec
-from sql.connection import Connection
-from sql.ledger import tables
-from sql.ledger.runs import Run
-from sql.snapshot import CatalogueObject, kept_objects, read_objects, subjects
+from sql.snapshot import CatalogueObject
 
 # What a definition says of types; without it two definitions are the same if only types changed.
 _CASTS = re.compile(
     r"::(?:pg_catalog\.)?(?:text|uuid|character varying(?:\(\d+\))?|character\(\d+\)|bpchar)(?:\[\])?|[()]"
 )
 _OF_THE_TYPE = ("collation ", "storage ", "compression ", "default ")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_PATTERNS = "(?:text|varchar|bpchar)_pattern_ops"
+# The keys of an index over columns alone; `rest` holds its predicate.
+_KEYS = re.compile(r" USING \w+ \((?P<keys>[^()]*)\)(?P<rest>[^;]*)")
+_KEYS_TO = re.compile(r" USING btree \((?P<keys>.*)$")
+GIVES_UP_PATTERNS = "the plan gives up indexes for LIKE on columns that become {}"
+PLAIN_NOW = "the plan makes a plain index of one for LIKE"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CatalogueChange:
-    """An object that is new, gone (`after` is None) or another; `explained` is empty where no plan asked for it."""
-
-    relation: str
-    what: str
-    name: str
-    before: str | None
-    after: str | None
-    explained: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "object": " ".join(filter(None, (self.what, self.relation, self.name))),
-            "before": self.before,
-            "after": self.after,
-            "explained": self.explained or None,
-        }
-
-
-def catalogue_changes(connection: Connection, run: Run) -> list[CatalogueChange]:
-    """Every difference between the beginning of a run and now, over its relations and their views."""
-    specs = [table.spec for table in tables.read_tables(connection, run.run_id)]
-    before = {found.identity: found for found in kept_objects(connection, run.run_id)}
-    names = {_split(relation) for relation, what, _ in before if what == "table"}
-    after = {found.identity: found for found in read_objects(connection, names | subjects(connection, specs))}
-    orphans = {
-        (key["schema"], key["table_name"], key["name"]): int(key["orphans"])
-        for one in tables.read_sets(connection, run.run_id)
-        for key in one.foreign_keys
-        if key.get("orphans")
-    }
-    return [
-        _change(specs, before.get(identity), after.get(identity), orphans)
-        for identity in sorted(before.keys() | after.keys())
-        if before.get(identity) != after.get(identity)
-    ]
-
-
-def _split(relation: str) -> tuple[str, str]:
+def split(relation: str) -> tuple[str, str]:
     """`schema` and name of a relation as `format('%I.%I')` writes it."""
     parts = re.findall(r'"((?:[^"]|"")+)"|([^.]+)', relation)
     schema, name = ((quoted.replace('""', '"') if quoted else plain) for quoted, plain in parts)
     return schema, name
 
 
-def _change(
-    specs: Sequence[TableSpec],
-    before: CatalogueObject | None,
-    after: CatalogueObject | None,
-    orphans: Mapping[tuple[str, str, str], int],
-) -> CatalogueChange:
-    there = before or after
-    assert there is not None
-    was, became = (None if found is None else found.definition for found in (before, after))
-    spec = next(
-        (s for s in specs for r in (*s.relations, *s.next_relations) if (r.schema, r.name) == _split(there.relation)),
+def owner_of(specs: Sequence[TableSpec], relation: str) -> TableSpec | None:
+    """The table of the run that a relation is, or is a partition of, before or after; None of a view."""
+    named = split(relation)
+    return next(
+        (s for s in specs for r in (*s.relations, *s.next_relations) if (r.schema, r.name) == named),
         None,
     )
-    explained = _explain_orphans(there, was, became, orphans)
-    if not explained and spec is None:
-        explained = _explain_view(specs, there.what, was, became)
-    elif not explained and spec is not None:
-        explained = _explain(spec, there, was, became)
-    return CatalogueChange(
-        relation=there.relation, what=there.what, name=there.name, before=was, after=became, explained=explained
-    )
 
 
-def _explain_orphans(
+def explain(
+    specs: Sequence[TableSpec],
+    spec: TableSpec | None,
+    there: CatalogueObject,
+    was: str | None,
+    became: str | None,
+    present: Sequence[CatalogueObject],
+) -> str:
+    """The reason for a change of an object that is there, before or now; empty where the plan has none.
+
+    `spec` is the table that it belongs to, None for a view's; `present` is all that is there now.
+    """
+    if spec is None:
+        return _explain_view(specs, there.what, was, became)
+    if there.what == "index" and was is not None and spec.plain_patterns and spec.layout is None:
+        reason = _explain_pattern(spec, there, was, became, present)
+        if reason:
+            return reason
+    return _explain(spec, there, was, became)
+
+
+def _explain_pattern(
+    spec: TableSpec, there: CatalogueObject, was: str, became: str | None, present: Sequence[CatalogueObject]
+) -> str:
+    """An index for text patterns that is gone because another one serves, or is a plain one now."""
+    plain = _without_patterns(was, spec.columns)
+    if plain == was:
+        return ""
+    if became is not None:
+        return PLAIN_NOW if _without_types(plain) == _without_types(became, spec.columns) else ""
+    indexes = [one.definition for one in present if one.relation == there.relation and one.what == "index"]
+    if was.startswith("CREATE UNIQUE") or not any(_serves(one, plain) for one in indexes):
+        return ""
+    return GIVES_UP_PATTERNS.format(_become(spec.columns))
+
+
+def _without_patterns(definition: str, columns: Sequence[ColumnSpec]) -> str:
+    """The definition with the operator classes of the new types, where a converted column had one for patterns."""
+    for column in (column for column in columns if column.converted):
+        name = column.name if _PLAIN_NAME.fullmatch(column.name) else '"' + column.name.replace('"', '""') + '"'
+        key = rf'(?<=[(, ])({re.escape(name)})(?: COLLATE (?:[^\s,()"]|"[^"]*")+)? {_PATTERNS}'
+        definition = re.sub(key, r"\1", definition)
+    return definition
+
+
+def _serves(one: str, plain: str) -> bool:
+    """Whether an index begins with the keys of another one and holds its rows."""
+    index, other = _KEYS.search(plain), _KEYS_TO.search(one)
+    if index is None or other is None:
+        return False
+    keys = index["keys"]
+    begins = other["keys"].startswith((keys + ")", keys + ", "))
+    _, _, condition = one.partition(" WHERE ")
+    return begins and (not condition or condition.split("; ")[0] == index["rest"].partition(" WHERE ")[2])
+
+
+def explain_orphans(
     there: CatalogueObject, was: str | None, became: str | None, orphans: Mapping[tuple[str, str, str], int]
 ) -> str:
     """A valid foreign key comes back NOT VALID where the plan lets rows without a parent stay."""
-    count = orphans.get((*_split(there.relation), there.name), 0)
+    count = orphans.get((*split(there.relation), there.name), 0)
     if not count or there.what != "constraint" or was is None or became is None or not became.endswith(" NOT VALID"):
         return ""
     return f"the plan lets {count:,} {'row' if count == 1 else 'rows'} without a parent stay"
@@ -107,7 +108,7 @@ def _explain(spec: TableSpec, there: CatalogueObject, was: str | None, became: s
     """Which part of the plan of a table asks for a change; empty if none does."""
     if spec.layout is not None and there.what in ("table", "constraint", "index"):
         return "the plan partitions the table"
-    if spec.layout is not None and _split(there.relation) != (spec.schema, spec.name):
+    if spec.layout is not None and split(there.relation) != (spec.schema, spec.name):
         return "a partition that the plan makes or takes away"
     columns: Mapping[str, ColumnSpec] = {column.name: column for column in spec.columns}
     column = columns.get(there.name) if there.what == "column" else None
@@ -179,20 +180,6 @@ def _explain_view(specs: Sequence[TableSpec], what: str, was: str | None, became
         return f"it follows a column that becomes {types[0]}"
     same = _without_types(was) == _without_types(became, columns)
     return f"it names a column that becomes {_become(columns)}" if same else ""
-
-
-def render_changes(changes: Sequence[CatalogueChange]) -> RenderableType:
-    """The changes for people, what no plan explains first."""
-    if not changes:
-        return Text("The catalogue is as it was.")
-    shown = Table(title="The catalogue before and after", show_lines=True)
-    for heading in ("object", "before", "after", "explained"):
-        shown.add_column(heading, overflow="fold")
-    for change in sorted(changes, key=lambda change: bool(change.explained)):
-        told = Text(change.explained) if change.explained else Text("by nothing in the plan", style="bold red")
-        name = Text(" ".join(filter(None, (change.what, change.relation, change.name))))
-        shown.add_row(name, Text(change.before or "(not there)"), Text(change.after or "(gone)"), told)
-    return shown
 
 
 def _without_types(definition: str, columns: Sequence[ColumnSpec] = ()) -> str:
