@@ -41,11 +41,11 @@ _RISKS: Mapping[Risk, str] = {
         name_too_long no_privilege not_a_heap standby server_version run_open locks_short text_casts_not_allowed
         event_trigger_refuses mapping_refused cache_columns cache_environment cache_extension cache_inherited
         cache_nothing cache_partitioned cache_query cache_unique_index cache_unreachable broker_unreachable
-        disk_space
+        disk_space already_differs
     """,
     Risk.TIME: """
         hold_too_long event_triggers_slow long_transaction prepared_transaction wraparound_vacuum
-        slot_retains_wal signal_over_limit broker_evicts
+        slot_retains_wal signal_over_limit broker_evicts pattern_indexes
     """,
     Risk.UNKNOWN: """
         activity_hidden cache_query_untried dangling_unknown disk_unknown looked_at_later no_gates orphans_unknown

@@ -8,7 +8,7 @@ from equipment.attacks import Attack
 from equipment.oracle import foreign_keys_hold
 from psycopg import errors
 
-from monitoring.catalogue_diff import catalogue_changes
+from monitoring.catalogue_diff.changes import catalogue_changes
 from monitoring.suggestions import suggestion
 from producer.rollback import roll_back
 from replank.states import RunState
@@ -58,7 +58,7 @@ def test_with_consent_they_stay_and_their_keys_come_back_not_valid(
         app.execute("INSERT INTO post VALUES (gen_random_uuid(), gen_random_uuid(), 100)")
     with pytest.raises(errors.ForeignKeyViolation):
         app.execute("INSERT INTO mark VALUES (-8)")
-    explained = {c.name: c.explained for c in catalogue_changes(rebuild.connection, rebuild.run)}
+    explained = {c.name: c.reason for c in catalogue_changes(rebuild.connection, rebuild.run)}
     assert "1 row without a parent" in explained["post_author_fkey"]
     # And a rollback brings all of it back, with what was written since
     app.execute("INSERT INTO post SELECT gen_random_uuid(), id, 101 FROM users LIMIT 1")
