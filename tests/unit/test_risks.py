@@ -30,10 +30,11 @@ def _codes() -> Iterator[str]:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS):
                 continue
             given = node.args[0] if node.args else None
-            if isinstance(given, ast.Constant):
-                yield str(given.value)
-            elif isinstance(given, ast.Name) and given.id in constants:
-                yield str(constants[given.id])
+            for code in (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,):
+                if isinstance(code, ast.Constant):
+                    yield str(code.value)
+                elif isinstance(code, ast.Name) and code.id in constants:
+                    yield str(constants[code.id])
 
 
 def test_every_code_has_a_risk() -> None:
