@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import pytest
 from pydantic import SecretStr
 
 from demo.embedded import EmbeddedValkey
-from producer.audit.broker import audit_broker
+from producer.audit.broker import ANSWER_S, audit_broker
 from producer.audit.check import audit
 from replank.settings import Settings
 
@@ -36,3 +39,12 @@ def test_a_broker_that_keeps_everything_is_no_finding_and_one_that_is_away_is() 
     assert codes(away) == ["broker_unreachable"]
     assert server.password not in away[0].words
     assert audit_broker(Settings()) == []
+
+
+def test_a_broker_that_accepts_and_never_answers_is_named_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"redis://:s3cret@127.0.0.1:{deaf.getsockname()[1]}/0"
+        began = time.monotonic()
+        found = only(audit_broker(Settings(broker_url=SecretStr(url))), "broker_unreachable")
+        assert time.monotonic() - began < 2 * ANSWER_S
+    assert "s3cret" not in found.words
