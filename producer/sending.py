@@ -23,6 +23,9 @@ log = structlog.get_logger()
 LOOK_S = 0.5
 """How often it is asked which queues have workers."""
 
+OTHERS_S = 2.0
+"""How often jobs are sent to queues that have none: their first worker makes them due anyhow."""
+
 
 @dataclass(kw_only=True)
 class Sending:
@@ -34,14 +37,23 @@ class Sending:
     clock: Callable[[], float] = time.monotonic
     _consumed: frozenset[str] | None = None
     _looked_at: float = field(default=float("-inf"))
+    _others_at: float = field(default=float("-inf"))
 
     def send(self, run: Run, *, window: int) -> None:
         """Send what may go now. What the broker does not take waits in the ledger."""
         if window == 0:
             return
         consumed = self._look(run)
+        others = self.clock() - self._others_at >= OTHERS_S
+        if others:
+            self._others_at = self.clock()
         sendables = job_queue.take_for_sending(
-            self.connection, run.run_id, window=window, resend_after_s=self.resend_after_s, consumed=consumed
+            self.connection,
+            run.run_id,
+            window=window,
+            resend_after_s=self.resend_after_s,
+            consumed=consumed,
+            others=others,
         )
         if not sendables:
             return

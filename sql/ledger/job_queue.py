@@ -102,15 +102,17 @@ def take_for_sending(
     window: int,
     resend_after_s: float,
     consumed: Collection[str] = QUEUES,
+    others: bool = True,
 ) -> list[Sendable]:
     """Mark as sent the jobs that may go to the queue now. A message that is lost is sent again later.
 
-    The window counts jobs of the `consumed` queues; of each other queue so many are sent as the window allows, too.
+    The window counts jobs of the `consumed` queues; of each other queue so many are sent as the window allows, too,
+    where `others` are wanted: looking for them may mean reading past all that waits.
     """
     found = rows(
         connection,
         query("jobs.take_for_sending"),
-        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s, "lanes": _lanes(consumed)},
+        {"run_id": run_id, "window": window, "resend_after_s": resend_after_s, "lanes": _lanes(consumed, others)},
     )
     return [
         Sendable(
@@ -127,15 +129,18 @@ def take_for_sending(
 
 def recall(connection: Connection, run_id: int, *, window: int, consumed: Collection[str] = QUEUES) -> None:
     """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
-    connection.execute(query("jobs.recall"), {"run_id": run_id, "window": window, "lanes": _lanes(consumed)})
+    connection.execute(
+        query("jobs.recall"), {"run_id": run_id, "window": window, "lanes": _lanes(consumed, others=True)}
+    )
 
 
-def _lanes(consumed: Collection[str]) -> Jsonb:
+def _lanes(consumed: Collection[str], others: bool) -> Jsonb:
     """What shares a window: the kinds of jobs of all consumed queues together; those of each other queue by itself."""
     kinds: dict[str, list[str]] = {}
     for kind, queue in QUEUE_OF.items():
         kinds.setdefault("" if queue in consumed else queue, []).append(str(kind))
-    return Jsonb([{"consumed": queue == "", "kinds": found} for queue, found in kinds.items()])
+    lanes = [{"consumed": queue == "", "kinds": found} for queue, found in kinds.items() if others or not queue]
+    return Jsonb(lanes)
 
 
 def make_due(connection: Connection, run_id: int, *, queues: Collection[str]) -> None:
