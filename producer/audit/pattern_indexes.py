@@ -30,7 +30,7 @@ def audit_pattern_indexes(connection: Connection, audited: Audited) -> list[Find
                 f"{_indexes(len(named))} for LIKE over columns whose type changes: {_fate(named)} ({_names(named)})"
                 + _used(found),
                 hint="A rollback brings all of them back as they are now. Prefixes of ids (`id::text LIKE 'a1%'`) are "
-                "looked for without an index afterwards.",
+                f"looked for without an index afterwards.{_prisma(audited)}",
                 indexes=_details(found),
             )
         ]
@@ -39,10 +39,18 @@ def audit_pattern_indexes(connection: Connection, audited: Audited) -> list[Find
             CODE,
             f"{_indexes(len(named))} for LIKE (varchar_pattern_ops, text_pattern_ops) over columns whose type changes: "
             f"the new type has no such operator class ({_names(named)})" + _used(found),
-            hint=f'Say consent = ["{CONSENT}"] in [options]: {_fate(named)}, and a rollback brings all of them back.',
+            hint=f'Say consent = ["{CONSENT}"] in [options]: {_fate(named)}, and a rollback brings all of them back.'
+            + _prisma(audited),
             indexes=_details(found),
         )
     ]
+
+
+def _prisma(audited: Audited) -> str:
+    """What nobody does for whoever has a schema file."""
+    if audited.file.plan.prisma is None:
+        return ""
+    return " `replank prisma` leaves `@@index(…, ops: …)` of such an index as it is: change it in the schema file."
 
 
 def _indexes(count: int) -> str:
