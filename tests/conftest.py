@@ -4,8 +4,11 @@ A test makes a database of its own, some 300 files, and drops it. On ext4 the ke
 that were deleted within the last seconds before it gives a new one, which took a fifth of PostgreSQL's time.
 """
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -30,6 +33,11 @@ def _memory_serves() -> bool:
 # The long form writes more than memory should hold.
 if "REPLANK_RUNTIME_DIR" not in os.environ and os.environ.get("REPLANK_LONG") != "1" and _memory_serves():
     os.environ["REPLANK_RUNTIME_DIR"] = str(MEMORY_FILES / f"replank-test-{os.geteuid()}")
+
+# Logs of local workers, tracebacks and what Flower remembers are no business of the user's own folder.
+if "XDG_STATE_HOME" not in os.environ:
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="replank-test-state-")
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # Dozens of processes of ours are started; without this each would compile all our modules for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

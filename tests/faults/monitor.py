@@ -69,6 +69,8 @@ def monitoring(site: Site) -> Iterator[Monitor]:
         thread = threading.Thread(target=lambda: receiver.capture(timeout=None, wakeup=False), name="monitor")
         thread.start()
         assert listening.wait(10)
-        yield Monitor(state=state)
-        receiver.should_stop = True
-        thread.join(10)
+        try:
+            yield Monitor(state=state)
+        finally:
+            receiver.should_stop = True
+            thread.join(10)

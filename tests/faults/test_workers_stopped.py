@@ -4,6 +4,7 @@ import pytest
 
 from faults.gates import locked
 from faults.ledger_view import LedgerView
+from faults.monitor import monitoring
 from faults.processes import Process, Site
 from faults.small_shop import differences
 from faults.waiting import wait_for
@@ -24,7 +25,7 @@ def _begin(site: Site, ledger: LedgerView) -> Process:
 def test_a_worker_that_is_stopped_in_the_middle_of_a_job_gives_it_back(site: Site, ledger: LedgerView) -> None:
     # Given a worker whose job does not end
     run = _begin(site, ledger)
-    with locked(site.database_url, "replank_next", "orders"):
+    with locked(site.database_url, "replank_next", "orders"), monitoring(site) as monitor:
         worker = site.worker("--concurrency=1", REMAP_SIGTERM="SIGQUIT", REPLANK_SOFT_SHUTDOWN_S="1")
         wait_for("a job that waits for the lock", lambda: _blocked(ledger), explain=ledger.explain)
         # When it is stopped, and its patience with the job is over
@@ -34,6 +35,9 @@ def test_a_worker_that_is_stopped_in_the_middle_of_a_job_gives_it_back(site: Sit
         wait_for("the job to be given back", lambda: ledger.leases() == [], explain=ledger.explain)
         assert ledger.number(_COUNTED) == 0
         assert ledger.rows(_HISTORY) == [("stopped", False, "shutdown")]
+        # And monitors have heard that it is tried again, each delivery once
+        assert monitor.wait_for("RETRY").result.startswith("lost: its worker was stopped")
+        assert not {"STARTED", "FAILURE", "CANCELLED"} & set(monitor.states())
     # And another worker does it
     site.worker("--concurrency=1")
     finished = run.wait()

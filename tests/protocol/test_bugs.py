@@ -8,6 +8,7 @@ import psycopg
 import pytest
 import structlog
 
+from replank.messages import QUEUES
 from replank.states import JobKind, TableState
 from sql.ledger import failed, jobs
 from workers.celery_app import Child
@@ -35,7 +36,7 @@ class Bugs:
         self.met: dict[str, int] = {}
 
     def execute(self, rebuild: Rebuild, job_id: int, _worker: object = None) -> Outcome:
-        self._child = self._child or Child(rebuild.settings)
+        self._child = self._child or Child(rebuild.settings, QUEUES)
         story = failed.read_job(rebuild.connection, rebuild.run_id, job_id)
         assert story is not None
         work = f"cache {story.detail['what']}" if story.kind is JobKind.CACHE else str(story.kind)
