@@ -178,6 +178,7 @@ def test_too_few_locks_are_a_blocker_with_the_number(attack: Attack) -> None:
     attack.record("a blocker that says which setting to raise to what")
 
 
+@pytest.mark.contrib
 def test_a_slot_that_nobody_reads_is_told(table: Database) -> None:
     table.run("SELECT pg_create_logical_replication_slot('unread', 'test_decoding')")
     try:
