@@ -16,6 +16,7 @@ import typer
 
 from replank import __version__
 from replank.failing import run_command
+from replank.isolation import refuse_foreign_packages
 from replank.log_lines import PROCESSORS
 
 COMMANDS = "replank.commands"
@@ -69,4 +70,9 @@ def main() -> None:
     """Run the command. However it fails, there is one message and an exit code, and no traceback."""
     configure_logging()
     arguments = sys.argv[1:]
-    raise SystemExit(run_command(lambda: build_app(arguments)(standalone_mode=False), arguments))
+
+    def program() -> object:
+        refuse_foreign_packages()
+        return build_app(arguments)(standalone_mode=False)
+
+    raise SystemExit(run_command(program, arguments))

@@ -19,6 +19,7 @@ from producer.rehearsal.story import Rehearsal, Wishes
 from producer.resolution import PlanFile, read_plan_file
 from producer.running import RunOptions, run_plan
 from replank.errors import NeedsPerson, WrongUse
+from replank.isolation import with_extra
 from replank.settings import Settings, load_settings
 from replank.steps import Step
 from sql.backups import read_place
@@ -90,7 +91,7 @@ def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
         return
     found = next(iter(entry_points(group=SERVERS)), None)
     if found is None:
-        raise WrongUse("No server for the clone: name one with --clone-url, or pip install 'replank[embedded]'.")
+        raise WrongUse(f"No server for the clone: name one with --clone-url, or {with_extra('embedded')}.")
     with connect(settings.database(), name="rehearsal") as connection:
         major = read_place(connection).major
     folder = program("postgres", fits=lambda there: there == major, wanted=str(major)).path.parent
