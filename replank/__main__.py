@@ -14,6 +14,9 @@ def main() -> None:
     isolate()
     try:
         from replank.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("replank: stopped.\n")
+        raise SystemExit(NEEDS_OPERATOR) from None
     except ImportError as error:
         sys.stderr.write(f"replank: this installation is not complete: {error}. {ALONE}\n")
         raise SystemExit(NEEDS_OPERATOR) from None

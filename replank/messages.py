@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kombu import Exchange, Queue
+from redis.exceptions import AuthenticationError
 
 from replank.broker_address import broker_address
-from replank.settings import Settings
+from replank.errors import CannotConnect, NoServer
+from replank.settings import Settings, without_password
 from replank.states import JobKind
 
 TASK = "replank.execute"
@@ -34,6 +36,14 @@ QUEUES = tuple(sorted(set(QUEUE_OF.values())))
 
 VISIBILITY_TIMEOUT_S = 1800
 """Longer than any chunk; a second delivery only finds a job that is leased or done."""
+
+
+def broker_error(url: str, error: Exception) -> CannotConnect:
+    """What to raise where the broker does not take a connection, or where none answers."""
+    # It has answered, and does not take the password.
+    kind = CannotConnect if isinstance(error.__cause__ or error, AuthenticationError) else NoServer
+    said = str(error).rstrip(".")
+    return kind(f"The broker {without_password(url)} does not answer: {said}. Check its URL and that it runs.")
 
 
 def _verified(broker_url: str) -> dict[str, Any]:

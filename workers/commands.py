@@ -57,9 +57,9 @@ def worker(
     bounds = None if autoscale is None else _bounds(autoscale)
     use_own_log(settings)
     chosen_queues = _queues(queues)
-    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
+    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
     hearing = Hearing(
         settings.database(),
         kinds=[kind for kind, queue in QUEUE_OF.items() if queue in chosen_queues],
@@ -91,9 +91,17 @@ def worker(
 def _beat(file: Path) -> None:
     """Touch the file with each of Celery's own heartbeats: an event loop that hangs sends none."""
 
+    try:
+        file.touch()
+    except OSError as error:
+        raise WrongUse(f"REPLANK_HEARTBEAT_FILE: {file} cannot be written: {error.strerror}.") from None
+
     @heartbeat_sent.connect(weak=False)  # type: ignore[untyped-decorator]
     def touch(**_: Any) -> None:
-        file.touch()
+        try:
+            file.touch()
+        except OSError as error:
+            log.warning("the heartbeat file cannot be written", file=str(file), reason=error.strerror)
 
 
 def _queues(words: str) -> list[str]:

@@ -112,7 +112,7 @@ def _back_up(connection: Connection, file: PlanFile, url: str, out: Path | None,
 def show(console: Console, found: Sequence[Gate], plan: Path) -> None:
     """The table for people, and what would let the open ones pass."""
     if not found:
-        console.print("This plan has no [gates]: its data migration begins without being asked anything.")
+        console.print("This plan has no [gates]: its data migration begins without being asked anything.", markup=False)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("gate", "state", "by", "when", "what was found"):
