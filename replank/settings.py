@@ -15,6 +15,7 @@ from replank.addresses import shown
 from replank.broker_address import broker_address
 from replank.database_address import by_environment, database_address, refuse_unreadable_broker
 from replank.errors import WrongUse
+from replank.plan_mistakes import said
 
 NEARLY = 0.87
 """From this likeness on a name is taken for a misspelling: one or two letters in a name of twenty."""
@@ -86,7 +87,9 @@ def load_settings(*, database_url: str | None = None, broker_url: str | None = N
     try:
         settings = Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
-        raise WrongUse("; ".join(f"REPLANK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())) from None
+        raise WrongUse(
+            "; ".join(f"{variable_of(str(e['loc'][0]))}: {said(e['type'], e['msg'])}" for e in error.errors())
+        ) from None
     database = settings.database_url.get_secret_value() if settings.database_url else by_environment(os.environ)
     if database is None:
         return settings

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from producer.dispatcher import Dispatcher
 from producer.gates.programs import program
 from producer.inspect_commands import in_words
 from producer.rehearsal.legs import Forward
@@ -24,6 +25,7 @@ from replank.settings import Settings, load_settings
 from replank.steps import Step
 from sql.backups import read_place
 from sql.connection import connect
+from sql.identity import database_identity
 from sql.ledger.runs import Run
 
 SERVERS = "replank.clone_servers"
@@ -61,6 +63,9 @@ def rehearse(
     console = people()
     if keep and clone_url is None:
         raise WrongUse("A server of the rehearsal's own goes when it ends: --keep needs --clone-url.")
+    # Without a broker no clone need be made: nothing would be learnt about the plan.
+    with connect(settings.database(), name="rehearsal") as connection:
+        Dispatcher(settings, database=database_identity(connection)).ping()
     with in_words(), _server(clone_url, settings) as server:
         word = Rehearsal(
             file=file,
