@@ -20,7 +20,10 @@ from replank.isolation import refuse_foreign_packages
 from replank.log_lines import PROCESSORS
 
 COMMANDS = "replank.commands"
-HELP = "Rebuild the tables of a live PostgreSQL database while the application reads and writes them."
+HELP = """Rebuild the tables of a live PostgreSQL database while the application reads and writes them.
+
+Example: replank inspect --out plan.toml
+"""
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:

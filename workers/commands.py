@@ -48,7 +48,10 @@ def worker(
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
     parent: Annotated[int | None, typer.Option(help="Stop when this process, which started it, has ended.")] = None,
 ) -> None:
-    """Execute jobs until stopped. Start as many of these, on as many hosts, as you like."""
+    """Execute jobs until stopped. Start as many of these, on as many hosts, as you like.
+
+    Example: replank worker --concurrency 4 --queues replank.copy,replank.verify
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
     traces_wanted(os.environ)

@@ -58,7 +58,7 @@ class _RunUnlessNamed(TyperGroup):
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_RunUnlessNamed,
-        help="One plan on many databases: run, status, pause, resume, rollback.",
+        help="One plan on many databases.\n\nExample: replank fleet status --targets tenants",
         no_args_is_help=True,
     )
     group.command("run")(fleet_run)
@@ -82,7 +82,10 @@ def fleet_run(
     as_json: AsJson = False,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Run the plan on every database that is not done; stopped or killed, the same command goes on."""
+    """Run the plan on every database that is not done; stopped or killed, the same command goes on.
+
+    Example: replank fleet run plan.toml --targets tenants --canary 2 --at-once 4
+    """
     file = _fleet_plan(plan)
     _drive(
         _read(targets),
@@ -124,7 +127,10 @@ def fleet_rollback(
     logs: Logs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Roll back the open or newest run of every database; past tables come back with all later changes."""
+    """Roll back the open or newest run of every database; past tables come back with all later changes.
+
+    Example: replank fleet rollback --targets tenants --yes
+    """
     found = _read(targets)
     if not yes:
         raise WrongUse(f"This rolls back {len(found)} databases. If that is meant, say --yes.")
@@ -150,7 +156,10 @@ def fleet_status(
     out: Page = None,
     as_json: AsJson = False,
 ) -> None:
-    """How every database stands, from its own ledger. Exit 1 where one needs the operator, 3 where none answers."""
+    """How every database stands, from its own ledger. Exit 1 where one needs the operator, 3 where none answers.
+
+    Example: replank fleet status --targets tenants --out fleet.html
+    """
     found = _read(targets)
     status = read_fleet(found)
     if plan is not None:
@@ -169,12 +178,18 @@ def fleet_status(
 
 
 def fleet_pause(targets: Targets, by: As = None) -> None:
-    """Pause the open run of every database. What has none yet is not begun while `fleet run` is full."""
+    """Pause the open run of every database. What has none yet is not begun while `fleet run` is full.
+
+    Example: replank fleet pause --targets tenants
+    """
     _each(targets, by, lambda connection, run, who: pause(connection, run, WHOLE_RUN, by=who))
 
 
 def fleet_resume(targets: Targets, by: As = None) -> None:
-    """Go on after `replank fleet pause`."""
+    """Go on after `replank fleet pause`.
+
+    Example: replank fleet resume --targets tenants
+    """
     _each(targets, by, lambda connection, run, who: resume(connection, run, WHOLE_RUN, by=who))
 
 

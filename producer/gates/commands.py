@@ -66,7 +66,10 @@ def gates(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup."""
+    """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup.
+
+    Example: replank gates plan.toml attest monitoring --by Ada --note "dashboard looked at"
+    """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="gates") as connection:

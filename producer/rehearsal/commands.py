@@ -57,7 +57,10 @@ def rehearse(
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
 ) -> None:
-    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost."""
+    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost.
+
+    Example: replank rehearse plan.toml --clone-url postgresql://user@clone/postgres
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     file = read_plan_file(plan)
     console = people()
