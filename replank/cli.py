@@ -17,7 +17,6 @@ import typer
 from replank import __version__
 from replank.failing import run_command
 from replank.isolation import refuse_foreign_packages
-from replank.log_lines import PROCESSORS
 
 COMMANDS = "replank.commands"
 COMPLETION = "_REPLANK_COMPLETE"
@@ -98,6 +97,8 @@ def _options(
 def configure_logging() -> None:
     """Log lines for machines and people go to standard error; standard output is for results."""
     import structlog
+
+    from replank.log_lines import PROCESSORS
 
     structlog.configure(
         processors=list(PROCESSORS),
