@@ -41,7 +41,10 @@ def demo(
         bool, typer.Option("--json", help="One JSON object on the last line of standard output.")
     ] = False,
 ) -> None:
-    """A whole migration on embedded servers, under live writes: a platform of 71 models, all four phases."""
+    """A whole migration on embedded servers, under live writes: a platform of 71 models, all four phases.
+
+    Example: replank demo --rows 100000 --out report.html
+    """
     if shop and (rehearse or there_and_back):
         raise WrongUse("--rehearse and --there-and-back are for the platform; leave --shop away.")
     console = people()

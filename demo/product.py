@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from replank.errors import NeedsPerson
+from replank.isolation import python_command
 
 _LAST_CHARACTERS = 4_000
 
@@ -38,7 +38,7 @@ class Product:
 
     def _run(self, arguments: tuple[str, ...], stdout: int, stderr: int | None) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", "from replank.cli import main; main()", *arguments],
+            python_command(*arguments),
             env={**os.environ, "REPLANK_DATABASE_URL": self.database_url, "REPLANK_BROKER_URL": self.broker_url},
             cwd=self.folder,
             stdout=stdout,

@@ -39,7 +39,10 @@ def status(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """What the run does now: rows, rate, time left, jobs, problems. With --watch --json, an object on each line."""
+    """What the run does now: rows, rate, time left, jobs, problems. With --watch --json, an object on each line.
+
+    Example: replank status --watch
+    """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="status", settings=PATIENCE) as connection:
         if watch:
@@ -60,6 +63,8 @@ def catalogue_diff(
     """The catalogue before the newest run against now: empty, or each change explained by the plan. Exit 1 if not.
 
     Changes that say the same are one line. With --json: lists `explained` and `unexplained`, and the `groups`.
+
+    Example: replank catalogue-diff
     """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="catalogue-diff") as connection:
@@ -83,7 +88,10 @@ def catalogue_diff(
 
 
 def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Jobs that need a person, by cause: how many, one example with its table and range, what to do next."""
+    """Jobs that need a person, by cause: how many, one example with its table and range, what to do next.
+
+    Example: replank failures --json
+    """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="failures") as connection:
         run = runs.latest_run(connection)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 from rich.table import Table
+from rich.text import Text
 
 from monitoring.output import people, print_json
 from replank.settings import OTHER_VARIABLES, Settings, load_settings, variable_of, without_password
@@ -42,7 +43,7 @@ def config(as_json: AsJson = False) -> None:
         return
     table = Table("setting", "value", "from", "what it is for", box=None, pad_edge=False)
     for one in shown:
-        table.add_row(one.variable, one.value, one.origin, one.description)
+        table.add_row(*map(Text, (one.variable, one.value, one.origin, one.description)))
     people().print(table)
 
 

@@ -23,7 +23,10 @@ def explain(
     ] = False,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
 ) -> None:
-    """A job's bounds, its SQL as a worker would send it, the server's plan (never executed), and its history."""
+    """A job's bounds, its SQL as a worker would send it, the server's plan (never executed), and its history.
+
+    Example: replank explain 1041
+    """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="explain") as connection:
         found = explain_job(connection, newest_run(connection), job)

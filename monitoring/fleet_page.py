@@ -10,6 +10,7 @@ from pathlib import Path
 
 from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.screen import seconds
+from replank.errors import WrongUse
 
 REFRESH_S = 5
 
@@ -57,8 +58,20 @@ def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: da
 
 
 def write_page(path: Path, page: str) -> None:
-    """Whole or not at all: whoever reads the file meanwhile sees the one before."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Whole or not at all: whoever reads the file meanwhile sees the one before.
+
+    Raises WrongUse where it cannot be written, or where something else than a file is in its place.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise WrongUse(f"{path}: the page cannot be written: it is no regular file.")
+        _replace(path, page)
+    except OSError as error:
+        raise WrongUse(f"{path}: the page cannot be written: {error.strerror}.") from None
+
+
+def _replace(path: Path, page: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".replank-page.")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(page)

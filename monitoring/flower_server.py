@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import stat
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,10 @@ def private_file(path: Path) -> Path:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.parent.stat()
+        # Flower moves aside whatever it cannot read as its own.
+        if path.exists() and not path.is_file():
+            raise WrongUse(f"{path} is no regular file; name another one with --state.")
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise WrongUse(f"The folder {path.parent} for Flower's state cannot be used: {error.strerror}") from None
     if found.st_uid not in (0, os.geteuid()) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

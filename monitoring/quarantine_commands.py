@@ -48,7 +48,10 @@ def _newest_run(source: str | None, database_url: str | None) -> Iterator[tuple[
 
 
 def list_rows(source: Source = None, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Every row that is kept aside: table, key, column, value, reason."""
+    """Every row that is kept aside: table, key, column, value, reason.
+
+    Example: replank quarantine list --json
+    """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
         counted = rows_aside(connection, run)
         found = read_quarantine(connection, run)
@@ -74,7 +77,10 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
 
 
 def export(out: Out, source: Source = None, database_url: DatabaseUrl = None) -> None:
-    """Write every row that is kept aside to a CSV file; `key` and `row` are JSON."""
+    """Write every row that is kept aside to a CSV file; `key` and `row` are JSON.
+
+    Example: replank quarantine export --out rows.csv
+    """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
         count = export_csv(connection, run, out)
     people().print(f"{out}: {count:,} rows", markup=False)

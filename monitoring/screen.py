@@ -125,7 +125,7 @@ class _Tables:
         for entry, counted in zip(shown, rows, strict=True):
             state = Text(entry.state, style=COLOUR.get(entry.state, "white"))
             cells: list[RenderableType] = [_bar(entry.share, bar)] if bar else []
-            table.add_row(entry.name, state, counted, *cells, *([Text(entry.why, style="dim")] if whole else []))
+            table.add_row(Text(entry.name), state, counted, *cells, *([Text(entry.why, style="dim")] if whole else []))
         if more > 0:
             table.add_row(f"… and {more} more", "", "")
         table.add_row("all", "", total, *([_bar(_share(self.status), bar)] if bar else []))

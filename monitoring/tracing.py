@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from replank.errors import WrongUse
+from replank.isolation import with_extra
 from sql.connection import Connection
 from sql.ledger.jobs import Job
 
@@ -57,7 +58,7 @@ def traces_wanted(environment: Mapping[str, str]) -> bool:
         return False
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         raise WrongUse(
-            f"{' or '.join(VARIABLES)} asks for traces, which need the extra: pip install 'replank[tracing]'."
+            f"{' or '.join(VARIABLES)} asks for traces, whose libraries are not installed: {with_extra('tracing')}."
         )
     return True
 

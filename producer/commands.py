@@ -49,7 +49,10 @@ def run(
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Coordinate the plan's run in the foreground; begun before, it goes on where it was."""
+    """Coordinate the plan's run in the foreground; begun before, it goes on where it was.
+
+    Example: replank run plan.toml --workers 4 --hold-cutover
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     file = read_plan_file(plan)
     settings.database()

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 
-from replank.errors import CannotConnect, NoServer
-from replank.messages import QUEUE_OF, TASK, celery_settings
-from replank.settings import Settings, without_password
+from replank.messages import QUEUE_OF, TASK, broker_error, celery_settings
+from replank.settings import Settings
 from sql.ledger.job_queue import Sendable
 
 log = structlog.get_logger()
@@ -95,10 +94,7 @@ class Dispatcher:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_S)
         except (OperationalError, RedisError, OSError) as error:
-            url = without_password(str(self._app.conf.broker_url))
-            # It has answered, and does not take the password.
-            kind = CannotConnect if isinstance(error.__cause__ or error, AuthenticationError) else NoServer
-            raise kind(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
+            raise broker_error(str(self._app.conf.broker_url), error) from None
 
     def close(self) -> None:
         self._app.close()

@@ -38,6 +38,8 @@ def finish(
     """Drop the past tables and what captures changes for them. Afterwards there is no way back.
 
     Both sides are compared before, row by row; where they differ, nothing is dropped.
+
+    Example: replank finish --yes
     """
     settings = load_settings(database_url=database_url)
     if as_json and not yes:

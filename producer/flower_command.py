@@ -57,7 +57,10 @@ def flower(
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
 ) -> None:
-    """Serve the run page and Flower. Names and passwords come from REPLANK_FLOWER_LOGINS or a file it names."""
+    """Serve the run page and Flower. Names and passwords come from REPLANK_FLOWER_LOGINS or a file it names.
+
+    Example: REPLANK_FLOWER_LOGINS_FILE=logins replank flower --address 0.0.0.0
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     place = Place(address=address, port=port, prefix=_prefix(url_prefix), certificate=tls_certificate, key=tls_key)
     place.tls()

@@ -63,7 +63,10 @@ def inspect(
     schema_name: SchemaName = "public",
     every_uuid: EveryUuid = False,
 ) -> None:
-    """Propose a plan from the live catalogue and a sample of the values. Changes nothing."""
+    """Propose a plan from the live catalogue and a sample of the values. Changes nothing.
+
+    Example: replank inspect postgresql://user@host/shop --out plan.toml
+    """
     settings = load_settings(database_url=url)
     to_stdout = str(out) == "-"
     if not to_stdout and out.exists() and not force:
@@ -139,7 +142,10 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
 
 
 def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Look for everything that would stop the run or surprise afterwards. Changes nothing."""
+    """Look for everything that would stop the run or surprise afterwards. Changes nothing.
+
+    Example: replank check plan.toml --workers 4
+    """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     with in_words(), ScanScreen(people()) as screen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import TracebackType
 
 import structlog
 
+from replank.isolation import python_command
 from replank.settings import Settings
 
 log = structlog.get_logger()
@@ -47,15 +47,9 @@ class LocalWorkers:
         self._started_at = time.monotonic()
         with open(self._log_file, "ab") as output:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    "from replank.cli import main; main()",
-                    "worker",
-                    f"--concurrency={self._count}",
-                    f"--parent={os.getpid()}",
-                    f"--name={self.name}",
-                ],
+                python_command(
+                    "worker", f"--concurrency={self._count}", f"--parent={os.getpid()}", f"--name={self.name}"
+                ),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

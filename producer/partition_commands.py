@@ -39,7 +39,10 @@ def partitions(
     with_checks: WithChecks = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make the partitions that will be needed, and take away those the plan keeps no longer. Run it daily."""
+    """Make the partitions that will be needed, and take away those the plan keeps no longer. Run it daily.
+
+    Example: replank partitions plan.toml --dry-run
+    """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     console = people()

@@ -17,7 +17,10 @@ Table = Annotated[str | None, typer.Option(help="Only rows of this table.")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Rows that are kept aside, because they cannot be converted.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Rows that are kept aside, because they cannot be converted.\n\nExample: replank quarantine list",
+        no_args_is_help=True,
+    )
     group.command("list")(list_rows)
     group.command("export")(export)
     group.command("fix")(fix_command)
@@ -26,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 
 def fix_command(file: File, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Write corrected values into the live tables, all or none; the next drain brings the rows back."""
+    """Write corrected values into the live tables, all or none; the next drain brings the rows back.
+
+    Example: replank quarantine fix rows.csv
+    """
     act(
         "quarantine",
         database_url,
@@ -36,5 +42,8 @@ def fix_command(file: File, by: As = None, database_url: DatabaseUrl = None) -> 
 
 
 def return_command(table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Have the next drain look again at what is kept aside: who converts by now comes back."""
+    """Have the next drain look again at what is kept aside: who converts by now comes back.
+
+    Example: replank quarantine return --table orders
+    """
     act("quarantine", database_url, by, lambda c, run, who: give_back(c, run, scope_of(c, run, table=table), by=who))

@@ -50,7 +50,10 @@ def report(
     ] = False,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
 ) -> None:
-    """Say whether the migration was a success: six criteria with their figures, as a page or as JSON."""
+    """Say whether the migration was a success: six criteria with their figures, as a page or as JSON.
+
+    Example: replank report --out report.html
+    """
     if out is None and not as_json:
         raise WrongUse("Say where the page goes (--out FILE.html), or ask for --json, or for both.")
     settings = load_settings(database_url=database_url)

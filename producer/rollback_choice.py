@@ -27,7 +27,9 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
     """The newest run if it is done, or the one that was named."""
     if not runs.ledger_exists(connection):
         raise WrongUse("No run is open on this database: there is nothing to roll back.")
-    run = runs.latest_run(connection) if run_id is None else runs.read_run(connection, run_id)
+    run = runs.latest_run(connection) if run_id is None else runs.find_run(connection, run_id)
+    if run is None and run_id is not None:
+        raise WrongUse(f"There is no run {run_id} on this database.")
     if run is not None and run.state is RunState.DONE and not run.plan.wanted_tables:
         raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
     if run is not None and run.state is RunState.DONE:

@@ -48,7 +48,9 @@ def rollback(
 ) -> None:
     """Undo the run. After the cutover, past tables come back with all later changes. Asks first.
 
-    Example: `replank rollback plan.toml`, or `replank rollback plan.toml --yes` in a script.
+    A script says --yes.
+
+    Example: replank rollback plan.toml --yes
     """
     if as_json and not yes:
         raise WrongUse("`--json` is non-interactive; add `--yes` to confirm.")

@@ -62,7 +62,10 @@ def cutover_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Let a run that was started with --hold-cutover swap its tables as soon as they are ready."""
+    """Let a run that was started with --hold-cutover swap its tables as soon as they are ready.
+
+    Example: replank cutover
+    """
     if hold:
         act("cutover", database_url, by, lambda c, run, who: hold_cutover(c, run, by=who, reason=reason))
     else:
@@ -72,7 +75,10 @@ def cutover_command(
 def pause_command(
     phase: Phase = None, table: Table = None, reason: Reason = "", by: As = None, database_url: DatabaseUrl = None
 ) -> None:
-    """Start no further job of the run, a phase or a table. Jobs under way end; capture goes on."""
+    """Start no further job of the run, a phase or a table. Jobs under way end; capture goes on.
+
+    Example: replank pause --table orders --reason "month-end closing"
+    """
     act(
         "pause",
         database_url,
@@ -83,7 +89,10 @@ def pause_command(
 
 
 def resume_command(phase: Phase = None, table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Go on after `replank pause` or `replank panic`, in the same scope."""
+    """Go on after `replank pause` or `replank panic`, in the same scope.
+
+    Example: replank resume --table orders
+    """
     act(
         "resume",
         database_url,
@@ -104,7 +113,10 @@ def throttle_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Change the most jobs in flight while the run goes on. The governor still lowers it where a signal asks."""
+    """Change the most jobs in flight while the run goes on. The governor still lowers it where a signal asks.
+
+    Example: replank throttle --max-window 2 --reason "busy hour"
+    """
     if (max_window is None) is not reset:
         raise WrongUse("Say either --max-window N or --reset.")
     act(
@@ -129,7 +141,10 @@ def retry_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Have what failed tried again by the next `replank run PLAN` (or the one under way)."""
+    """Have what failed tried again by the next `replank run PLAN` (or the one under way).
+
+    Example: replank retry --table orders --cause 23505
+    """
     which = Selection(job_ids=tuple(jobs or ()), table=table, step=step, cause=cause)
     if everything and not which.is_everything:
         raise WrongUse("Say either --all, or which: job ids, --table, --step, --cause.")
@@ -137,7 +152,10 @@ def retry_command(
 
 
 def panic_command(reason: Reason = "", by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Stop everything of the run now: nothing is left half done, `replank resume` goes on."""
+    """Stop everything of the run now: nothing is left half done, `replank resume` goes on.
+
+    Example: replank panic --reason "the application is slow"
+    """
     act("panic", database_url, by, lambda c, run, who: panic(c, run, by=who, reason=reason), find=present_run)
 
 
@@ -147,5 +165,8 @@ def skip_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Leave failed jobs out for good, where that loses nothing."""
+    """Leave failed jobs out for good, where that loses nothing.
+
+    Example: replank skip 1041 --reason "made again tomorrow"
+    """
     act("skip", database_url, by, lambda c, run, who: skip(c, run, jobs, reason, by=who))

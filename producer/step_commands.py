@@ -41,7 +41,10 @@ def compile_plan(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
+    """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed.
+
+    Example: replank compile plan.toml --out scripts
+    """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="compile") as connection:
@@ -63,7 +66,10 @@ def compile_plan(
 
 
 def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan."""
+    """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan.
+
+    Example: replank indexes
+    """
     settings = load_settings(database_url=database_url)
     console = people()
     with in_words(), connect(settings.database(), name="indexes") as connection:

@@ -27,6 +27,8 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Compare every row of both sides now, beside the running application.
 
     Exit 1 where any differs: its cutover is held until a comparison finds nothing. 2 where nothing can be compared.
+
+    Example: replank verify --json
     """
     settings = load_settings(database_url=database_url)
     with in_words(), connect(settings.database(), name="verify") as connection:

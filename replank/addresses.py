@@ -17,6 +17,8 @@ _USER = re.compile(r"[\w.%+~-]{1,63}")
 _HOSTS = re.compile(r"(?:[\w.%-]*|\[[0-9A-Fa-f:.%]*\])(?::\d{1,5})?(?:,(?:[\w.%-]*|\[[0-9A-Fa-f:.%]*\])(?::\d{1,5})?)*")
 _NAME = re.compile(r"[\w.%+~-]{0,63}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*@[^\s'\",;)]*(?<![:.])")
+_EXAMPLE = re.compile(r"\w+://(?:user(?::password)?|admin:\$\{NAME\})@(?:host|\.\.\.)")
+"""How our own messages write an address that stands for another."""
 _KEYWORD = re.compile(r"\b(\w*(?:password|passfile|secret)\w*)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 
 
@@ -76,4 +78,9 @@ def hide(text: str, urls: Iterable[str]) -> str:
     """The text without anything that is secret in these addresses, and without URLs that hold a password."""
     for secret in sorted({secret for url in urls for secret in secrets_of(url)}, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _URL.sub(lambda url: url.group() if f":{HIDDEN}@" in url.group() else shown(url.group()), text)
+    return _URL.sub(_as_shown, text)
+
+
+def _as_shown(found: re.Match[str]) -> str:
+    url = found.group()
+    return url if f":{HIDDEN}@" in url or _EXAMPLE.match(url) else shown(url)

@@ -6,6 +6,7 @@ that of a bug is in a file. Nothing that is shown or written holds a secret of a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -30,6 +31,8 @@ BUG = 70
 
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _GONE = ("08", "57P")
 """Classes of SQLSTATEs: the connection is lost, or the server shuts down."""
@@ -59,6 +62,8 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
         rich_utils.rich_format_error(error)
         said = WrongUse(error.format_message(), hint="`--help` shows what the command takes.")
         return _tell(said, arguments, people=False)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost place of all: whatever comes here is told, and kept
         return _tell(_named(error, arguments), arguments)
     if code == _INTERRUPTED:
@@ -72,9 +77,12 @@ def _tell(error: ReplankError, arguments: Sequence[str], *, people: bool = True)
     said, hint = hide(str(error), addresses), hide(error.hint, addresses)
     if people:
         own = f" {hint}" if error.has_own_hint else ""
-        print(f"replank: {said}{own}", file=sys.stderr)
+        # Where nobody listens any more, the exit code has to do.
+        with suppress(OSError):
+            print(f"replank: {said}{own}", file=sys.stderr)
     if "--json" in arguments:
-        print(json.dumps({"error": said, "hint": hint}, ensure_ascii=False), flush=True)
+        with suppress(OSError):
+            print(json.dumps({"error": said, "hint": hint}, ensure_ascii=False), flush=True)
     return error.exit_code
 
 
@@ -91,10 +99,39 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
             return NeedsPerson(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).")
     if isinstance(error, (BrokerError, RedisError)):
-        return NotAnswering(f"The broker does not answer: {error}.")
+        return NotAnswering(f"The broker does not answer: {str(error).rstrip('.')}.")
+    if isinstance(error, OSError):
+        told = _of_named_file(error, arguments) or _of_full_disk(error)
+        if told is not None:
+            return told
     kept = _keep(error, arguments)
     hint = f"Its traceback is in {kept}; please report it." if kept else "No file could be written for its traceback."
     return UnexpectedError(f"An unexpected error: {type(error).__name__}.", hint=hint)
+
+
+def _of_named_file(error: OSError, arguments: Sequence[str]) -> ReplankError | None:
+    """A file or folder that the command was given, and that is not as it should be."""
+    if not isinstance(error.filename, (str, os.PathLike)):
+        return None
+    file = Path(error.filename)
+    for word in arguments:
+        named = Path(word.partition("=")[2] if word.startswith("--") else word)
+        if named.name and (file.is_relative_to(named) or named.is_relative_to(file)):
+            return WrongUse(f"{file}: {error.strerror}.")
+    return None
+
+
+def _of_full_disk(error: OSError) -> ReplankError | None:
+    """What was being written, standard output perhaps, has no room; the system does not say which file it was."""
+    if error.errno not in _NO_ROOM:
+        return None
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nothing more goes there, not even when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    words = f"What the command has to say cannot be written: {error.strerror}."
+    return NeedsPerson(words, hint="Make room, then the same command again.")
 
 
 def connection_is_lost(error: psycopg.Error) -> bool:

@@ -10,10 +10,9 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from kombu import Exchange, Queue
-
 from replank.broker_address import broker_address
-from replank.settings import Settings
+from replank.errors import CannotConnect, NoServer
+from replank.settings import Settings, without_password
 from replank.states import JobKind
 
 TASK = "replank.execute"
@@ -36,6 +35,17 @@ VISIBILITY_TIMEOUT_S = 1800
 """Longer than any chunk; a second delivery only finds a job that is leased or done."""
 
 
+def broker_error(url: str, error: Exception) -> CannotConnect:
+    """What to raise where the broker does not take a connection, or where none answers."""
+    # Names of queues are asked for by commands that never talk to a broker.
+    from redis.exceptions import AuthenticationError
+
+    # It has answered, and does not take the password.
+    kind = CannotConnect if isinstance(error.__cause__ or error, AuthenticationError) else NoServer
+    said = str(error).rstrip(".")
+    return kind(f"The broker {without_password(url)} does not answer: {said}. Check its URL and that it runs.")
+
+
 def _verified(broker_url: str) -> dict[str, Any]:
     """`rediss` without a word on certificates: kombu would take any; they are verified, as everywhere else."""
     parts = urlsplit(broker_url)
@@ -50,6 +60,8 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
     `database` names the target database the same way in every program (`sql.identity`): several
     databases may share a broker, and job ids are only unique in their own ledger.
     """
+    from kombu import Exchange, Queue
+
     address = broker_address(settings.broker())
     return {
         "broker_url": address.url,

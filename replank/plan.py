@@ -19,7 +19,7 @@ from replank.governor_plan import GovernorPlan
 from replank.mappings_plan import TableName
 from replank.notifications_plan import NotificationsPlan
 from replank.partition_plan import PartitionPlan
-from replank.plan_lines import line_of
+from replank.plan_mistakes import told_mistakes
 from replank.plan_words import Name, Strict
 from replank.prisma_plan import PrismaPlan
 from replank.steps_plan import StepsPlan
@@ -282,31 +282,7 @@ def parse_plan(text: str, *, source: str) -> Plan:
     try:
         return Plan.model_validate(document)
     except ValidationError as error:
-        mistakes = [
-            f"{source}:{line_of(text, place)}: {'.'.join(map(str, place)) or 'plan'}: {_say(e['type'], e['msg'])}"
-            for e in error.errors()
-            for place in [_place(e["loc"])]
-        ]
-        raise WrongUse("\n".join(mistakes)) from None
-
-
-def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Where a mistake stands in the file: a cache's kind is no place of its own there."""
-    if location[:1] == ("caches",) and len(location) > 2:
-        return (*location[:2], *location[3:])
-    return location
-
-
-def _say(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown key; remove it or correct its spelling"
-    if kind == "union_tag_not_found":
-        return "the key kind is missing: table, materialized_view, prewarm or redis"
-    if kind == "union_tag_invalid":
-        return "kind must be table, materialized_view, prewarm or redis"
-    if kind == "missing":
-        return "this key is missing"
-    return message
+        raise WrongUse("\n".join(told_mistakes(error, document, source=source, text=text))) from None
 
 
 def load_plan(path: Path) -> Plan:

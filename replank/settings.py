@@ -15,6 +15,7 @@ from replank.addresses import shown
 from replank.broker_address import broker_address
 from replank.database_address import by_environment, database_address, refuse_unreadable_broker
 from replank.errors import WrongUse
+from replank.plan_mistakes import said
 
 NEARLY = 0.87
 """From this likeness on a name is taken for a misspelling: one or two letters in a name of twenty."""
@@ -29,14 +30,23 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, description="the database whose tables are rebuilt")
     broker_url: SecretStr | None = Field(default=None, description="the Redis or Valkey that jobs are sent through")
-    lease_s: float = Field(default=60.0, gt=0, description="how long a job's idle lease stands before it is taken over")
+    lease_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a job's idle lease stands before it is taken over",
+    )
     resend_after_s: float = Field(
-        default=5.0, gt=0, description="when a job that was sent and not claimed is sent again"
+        default=5.0, gt=0, allow_inf_nan=False, description="when a job that was sent and not claimed is sent again"
     )
     statement_timeout_ms: int = Field(default=270_000, ge=1, description="how long one statement of a job may take")
     lock_timeout_ms: int = Field(default=5_000, ge=1, description="how long a job waits for one lock")
-    soft_shutdown_s: float = Field(default=30.0, ge=0, description="how long a stopped worker's present jobs may take")
-    deaf_after_s: float = Field(default=30.0, gt=0, description="an idle worker without an answer of the broker ends")
+    soft_shutdown_s: float = Field(
+        default=30.0, ge=0, allow_inf_nan=False, description="how long a stopped worker's present jobs may take"
+    )
+    deaf_after_s: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="an idle worker without an answer of the broker ends"
+    )
     heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs the operator")
 
@@ -77,7 +87,9 @@ def load_settings(*, database_url: str | None = None, broker_url: str | None = N
     try:
         settings = Settings(_secrets_dir=_secrets_dir(), **named)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
-        raise WrongUse("; ".join(f"REPLANK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())) from None
+        raise WrongUse(
+            "; ".join(f"{variable_of(str(e['loc'][0]))}: {said(e['type'], e['msg'])}" for e in error.errors())
+        ) from None
     database = settings.database_url.get_secret_value() if settings.database_url else by_environment(os.environ)
     if database is None:
         return settings

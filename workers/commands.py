@@ -48,7 +48,10 @@ def worker(
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
     parent: Annotated[int | None, typer.Option(help="Stop when this process, which started it, has ended.")] = None,
 ) -> None:
-    """Execute jobs until stopped. Start as many of these, on as many hosts, as you like."""
+    """Execute jobs until stopped. Start as many of these, on as many hosts, as you like.
+
+    Example: replank worker --concurrency 4 --queues replank.copy,replank.verify
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
     traces_wanted(os.environ)
@@ -57,9 +60,9 @@ def worker(
     bounds = None if autoscale is None else _bounds(autoscale)
     use_own_log(settings)
     chosen_queues = _queues(queues)
-    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
+    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
     hearing = Hearing(
         settings.database(),
         kinds=[kind for kind, queue in QUEUE_OF.items() if queue in chosen_queues],
@@ -91,9 +94,17 @@ def worker(
 def _beat(file: Path) -> None:
     """Touch the file with each of Celery's own heartbeats: an event loop that hangs sends none."""
 
+    try:
+        file.touch()
+    except OSError as error:
+        raise WrongUse(f"REPLANK_HEARTBEAT_FILE: {file} cannot be written: {error.strerror}.") from None
+
     @heartbeat_sent.connect(weak=False)  # type: ignore[untyped-decorator]
     def touch(**_: Any) -> None:
-        file.touch()
+        try:
+            file.touch()
+        except OSError as error:
+            log.warning("the heartbeat file cannot be written", file=str(file), reason=error.strerror)
 
 
 def _queues(words: str) -> list[str]:

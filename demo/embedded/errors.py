@@ -1,7 +1,9 @@
 """What goes wrong around an embedded server."""
 
+from replank.errors import NeedsPerson
 
-class EmbeddedServerError(Exception):
+
+class EmbeddedServerError(NeedsPerson):
     """An embedded server could not be found, started or stopped; the message says why and what to do."""
 
 

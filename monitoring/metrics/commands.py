@@ -26,7 +26,10 @@ def exporter(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = PORT,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
 ) -> None:
-    """Answer Prometheus with the run's metrics, read from the ledger at each scrape, until stopped."""
+    """Answer Prometheus with the run's metrics, read from the ledger at each scrape, until stopped.
+
+    Example: replank exporter --address 0.0.0.0 --port 9878
+    """
     settings = load_settings(database_url=database_url)
     registry = CollectorRegistry(auto_describe=False)
     collector = LedgerCollector(settings.database())

@@ -17,6 +17,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replank.errors import WrongUse
+from replank.plan_mistakes import said
 
 _Found = Annotated[int, Field(ge=0)] | tuple[str, ...]
 
@@ -70,5 +71,7 @@ def read_statement(path: Path, kind: type[_Statements]) -> _Statements:
     except OSError as error:
         raise WrongUse(f"{path}: the file cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        mistakes = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {said(e['type'], e['msg'])}" for e in error.errors()
+        )
         raise WrongUse(f"{path}: {mistakes}") from None

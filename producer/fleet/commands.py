@@ -14,7 +14,7 @@ import psycopg
 import typer
 from typer.core import TyperGroup
 
-from monitoring.fleet import OVER, FleetStatus, TargetStatus, read_fleet
+from monitoring.fleet import OVER, UNREACHABLE, FleetStatus, TargetStatus, read_fleet
 from monitoring.fleet_page import fleet_page, write_page
 from monitoring.output import people, print_json
 from producer.fleet.beginning import with_refusals
@@ -27,7 +27,7 @@ from producer.operating.pausing import pause, resume
 from producer.operating.saying import open_run
 from producer.operating.scope import WHOLE_RUN
 from producer.resolution import ANY_DATABASE, PlanFile, read_plan_file
-from replank.errors import ReplankError, WrongUse
+from replank.errors import NoServer, ReplankError, WrongUse
 from replank.settings import load_settings
 from replank.targets import Target, read_targets, warn_of_readers
 from sql.connection import Connection, connect
@@ -58,7 +58,7 @@ class _RunUnlessNamed(TyperGroup):
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_RunUnlessNamed,
-        help="One plan on many databases: run, status, pause, resume, rollback.",
+        help="One plan on many databases.\n\nExample: replank fleet status --targets tenants",
         no_args_is_help=True,
     )
     group.command("run")(fleet_run)
@@ -82,7 +82,10 @@ def fleet_run(
     as_json: AsJson = False,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Run the plan on every database that is not done; stopped or killed, the same command goes on."""
+    """Run the plan on every database that is not done; stopped or killed, the same command goes on.
+
+    Example: replank fleet run plan.toml --targets tenants --canary 2 --at-once 4
+    """
     file = _fleet_plan(plan)
     _drive(
         _read(targets),
@@ -124,7 +127,10 @@ def fleet_rollback(
     logs: Logs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Roll back the open or newest run of every database; past tables come back with all later changes."""
+    """Roll back the open or newest run of every database; past tables come back with all later changes.
+
+    Example: replank fleet rollback --targets tenants --yes
+    """
     found = _read(targets)
     if not yes:
         raise WrongUse(f"This rolls back {len(found)} databases. If that is meant, say --yes.")
@@ -150,7 +156,10 @@ def fleet_status(
     out: Page = None,
     as_json: AsJson = False,
 ) -> None:
-    """How every database stands, from its own ledger. Exit 1 where one needs the operator or does not answer."""
+    """How every database stands, from its own ledger. Exit 1 where one needs the operator, 3 where none answers.
+
+    Example: replank fleet status --targets tenants --out fleet.html
+    """
     found = _read(targets)
     status = read_fleet(found)
     if plan is not None:
@@ -162,34 +171,44 @@ def fleet_status(
         print_json(status.to_json())
     else:
         _print(status)
+    if all(target.state == UNREACHABLE for target in status.targets):
+        raise typer.Exit(NoServer.exit_code)
     if any(target.needs_person for target in status.targets):
         raise typer.Exit(1)
 
 
 def fleet_pause(targets: Targets, by: As = None) -> None:
-    """Pause the open run of every database. What has none yet is not begun while `fleet run` is full."""
+    """Pause the open run of every database. What has none yet is not begun while `fleet run` is full.
+
+    Example: replank fleet pause --targets tenants
+    """
     _each(targets, by, lambda connection, run, who: pause(connection, run, WHOLE_RUN, by=who))
 
 
 def fleet_resume(targets: Targets, by: As = None) -> None:
-    """Go on after `replank fleet pause`."""
+    """Go on after `replank fleet pause`.
+
+    Example: replank fleet resume --targets tenants
+    """
     _each(targets, by, lambda connection, run, who: resume(connection, run, WHOLE_RUN, by=who))
 
 
 def _each(targets: Path, by: str | None, act: Callable[[Connection, Run, Operator], str]) -> None:
-    """Act on every open run, whatever becomes of the others. Exit 1 where one could not be reached."""
-    who, console, missed = operator_of_shell(by), people(), 0
-    for target in _read(targets):
+    """Act on every open run, whatever becomes of the others. Exit 1 where one could not be reached, 3 where none."""
+    who, console, missed, away = operator_of_shell(by), people(), 0, 0
+    found = _read(targets)
+    for target in found:
         try:
             with connect(target.url, name="fleet") as connection:
                 said = act(connection, open_run(connection), who)
         except (ReplankError, psycopg.Error) as error:
             # A database without an open run has nothing to pause.
             missed += not isinstance(error, WrongUse) or "No run is open" not in str(error)
+            away += isinstance(error, NoServer)
             said = str(error).strip()
         console.print(f"{target.name}: {said}", markup=False, soft_wrap=True)
     if missed:
-        raise typer.Exit(1)
+        raise typer.Exit(NoServer.exit_code if away == len(found) else 1)
 
 
 def _drive(
@@ -210,6 +229,8 @@ def _drive(
         broker_url = settings.broker()
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
+    if out is not None:
+        write_page(out, fleet_page(FleetStatus(targets=())))
     console = people()
     with FleetDisplay(console, page=out) as display, _interrupted_by_sigterm():
         fleet = Fleet(

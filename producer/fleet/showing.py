@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+import structlog
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -14,6 +15,9 @@ from monitoring.fitting import Part, fit
 from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.fleet_page import fleet_page, write_page
 from monitoring.screen import COLOUR, seconds
+from replank.errors import WrongUse
+
+log = structlog.get_logger()
 
 _FIRST = {"rolling_back": 1, "running": 1, "waiting": 2}
 BAR_CELLS = 16
@@ -26,6 +30,7 @@ class FleetDisplay:
         self._console = console
         self._page = page
         self._live: Live | None = None
+        self._missed = ""
 
     def __enter__(self) -> FleetDisplay:
         if self._console.is_terminal:
@@ -40,11 +45,22 @@ class FleetDisplay:
             self._live.stop()
 
     def show(self, status: FleetStatus) -> None:
-        if self._page is not None:
-            write_page(self._page, fleet_page(status))
+        self._write(status)
         if self._live is not None:
             lines = draw_fleet(status, width=self._console.width, height=max(self._console.height - 1, 3))
             self._live.update(Group(*lines), refresh=True)
+
+    def _write(self, status: FleetStatus) -> None:
+        """What was writable when it began may not be any more; the runs go on all the same."""
+        if self._page is None:
+            return
+        try:
+            write_page(self._page, fleet_page(status))
+            self._missed = ""
+        except WrongUse as error:
+            if str(error) != self._missed:
+                log.warning("the page is not written", reason=str(error))
+            self._missed = str(error)
 
 
 def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:

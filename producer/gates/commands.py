@@ -66,7 +66,10 @@ def gates(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup."""
+    """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup.
+
+    Example: replank gates plan.toml attest monitoring --by Ada --note "dashboard looked at"
+    """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     with in_words(), connect(settings.database(), name="gates") as connection:
@@ -112,7 +115,7 @@ def _back_up(connection: Connection, file: PlanFile, url: str, out: Path | None,
 def show(console: Console, found: Sequence[Gate], plan: Path) -> None:
     """The table for people, and what would let the open ones pass."""
     if not found:
-        console.print("This plan has no [gates]: its data migration begins without being asked anything.")
+        console.print("This plan has no [gates]: its data migration begins without being asked anything.", markup=False)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("gate", "state", "by", "when", "what was found"):

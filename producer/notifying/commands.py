@@ -30,7 +30,10 @@ def notify(
     ),
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
 ) -> None:
-    """Follow the newest run's events and tell the receivers that its plan names, until stopped."""
+    """Follow the newest run's events and tell the receivers that its plan names, until stopped.
+
+    Example: replank notify --once
+    """
     settings = load_settings(database_url=database_url)
     with connect(settings.database(), name="notify") as connection:
         run = runs.latest_run(connection)

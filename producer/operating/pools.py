@@ -12,9 +12,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from replank.errors import CannotConnect
-from replank.messages import QUEUES, celery_settings
-from replank.settings import Settings, without_password
+from replank.messages import QUEUES, broker_error, celery_settings
+from replank.settings import Settings
 
 ANSWER_S = 2.0
 """How long workers are waited for: how many there are is not known before."""
@@ -123,8 +122,7 @@ class Pools:
         try:
             return question()
         except (OperationalError, RedisError, OSError) as error:
-            url = without_password(str(self._app.conf.broker_url))
-            raise CannotConnect(f"The broker {url} does not answer: {error}. Check its URL and that it runs.") from None
+            raise broker_error(str(self._app.conf.broker_url), error) from None
 
 
 def _pool(worker: str, stats: Mapping[str, Any], queues: Sequence[Mapping[str, Any]]) -> Pool:

@@ -29,7 +29,10 @@ def scale_command(
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
 ) -> None:
-    """Grow or shrink the pools of running workers, so that so many processes work in all."""
+    """Grow or shrink the pools of running workers, so that so many processes work in all.
+
+    Example: replank scale 8
+    """
     operator = operator_of_shell(by)
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()

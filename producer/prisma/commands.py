@@ -55,7 +55,10 @@ def follow(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Rewrite schema.prisma as the plan changes its tables, and add the migration to Prisma's history."""
+    """Rewrite schema.prisma as the plan changes its tables, and add the migration to Prisma's history.
+
+    Example: replank prisma plan.toml --schema prisma/schema.prisma --diff
+    """
     if apply and migration is None:
         raise WrongUse("--apply records a migration: name Prisma's folder with --migration.")
     if out is None and not diff and migration is None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from producer.dispatcher import Dispatcher
 from producer.gates.programs import program
 from producer.inspect_commands import in_words
 from producer.rehearsal.legs import Forward
@@ -19,10 +20,12 @@ from producer.rehearsal.story import Rehearsal, Wishes
 from producer.resolution import PlanFile, read_plan_file
 from producer.running import RunOptions, run_plan
 from replank.errors import NeedsPerson, WrongUse
+from replank.isolation import with_extra
 from replank.settings import Settings, load_settings
 from replank.steps import Step
 from sql.backups import read_place
 from sql.connection import connect
+from sql.identity import database_identity
 from sql.ledger.runs import Run
 
 SERVERS = "replank.clone_servers"
@@ -54,12 +57,18 @@ def rehearse(
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
     broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
 ) -> None:
-    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost."""
+    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost.
+
+    Example: replank rehearse plan.toml --clone-url postgresql://user@clone/postgres
+    """
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     file = read_plan_file(plan)
     console = people()
     if keep and clone_url is None:
         raise WrongUse("A server of the rehearsal's own goes when it ends: --keep needs --clone-url.")
+    # Without a broker no clone need be made: nothing would be learnt about the plan.
+    with connect(settings.database(), name="rehearsal") as connection:
+        Dispatcher(settings, database=database_identity(connection)).ping()
     with in_words(), _server(clone_url, settings) as server:
         word = Rehearsal(
             file=file,
@@ -90,7 +99,7 @@ def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
         return
     found = next(iter(entry_points(group=SERVERS)), None)
     if found is None:
-        raise WrongUse("No server for the clone: name one with --clone-url, or pip install 'replank[embedded]'.")
+        raise WrongUse(f"No server for the clone: name one with --clone-url, or {with_extra('embedded')}.")
     with connect(settings.database(), name="rehearsal") as connection:
         major = read_place(connection).major
     folder = program("postgres", fits=lambda there: there == major, wanted=str(major)).path.parent

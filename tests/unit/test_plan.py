@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from replank.errors import WrongUse
-from replank.plan import load_plan, parse_plan
+from replank.plan import Plan, load_plan, parse_plan
 from replank.plan_lines import line_of
 
 pytestmark = pytest.mark.unit
@@ -52,9 +53,9 @@ def test_another_column_is_another_plan() -> None:
     [
         ('to = "uuid"\n[[tables]]', 'too = "uuid"\n[[tables]]', 8, "unknown key"),
         ('name = "invoices"', 'nmae = "invoices"', 11, "unknown key"),
-        ('to = "uuid"\n', 'to = "int"\n', 8, "Input should be 'uuid'"),
-        ('name = "shop"', "name = 7", 3, "valid string"),
-        ("version = 1", "version = 2", 1, "Input should be 1"),
+        ('to = "uuid"\n', 'to = "int"\n', 8, "it should be 'uuid'"),
+        ('name = "shop"', "name = 7", 3, "it should be a text"),
+        ("version = 1", "version = 2", 1, "it should be 1"),
         ('[[tables.columns]]\nname = "order_id"\nto = "uuid"\n', "", 9, "nothing to do"),
     ],
 )
@@ -63,6 +64,32 @@ def test_every_mistake_has_its_line(before: str, after: str, line: int, words: s
         parse_plan(PLAN.replace(before, after, 1), source="plan.toml")
     assert f"plan.toml:{line}: " in str(caught.value)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('to = "uuid"\n[[tables]]', 'too = "uuid"\n[[tables]]', "table {0}, column {1}, too: unknown key"),
+        ('name = "invoices"', 'nmae = "invoices"', "table no. 2, name: this key is missing"),
+        ("[database]\nname", "[other]\nname", "database: this key is missing"),
+        ("version = 1", "version = 1\noptions = 3", "options: this is a section with keys of its own"),
+    ],
+)
+def test_a_mistake_is_named_as_an_operator_names_it(before: str, after: str, words: str) -> None:
+    """By table and column, without their positions, and without the words of a library."""
+    first = Plan.model_validate(tomllib.loads(PLAN)).tables[0]
+    with pytest.raises(WrongUse) as caught:
+        parse_plan(PLAN.replace(before, after, 1), source="plan.toml")
+    said = str(caught.value)
+    assert words.format(first.name, first.columns[0].name) in said
+    for word in ("Input", "Value error", "Plan", "dictionary", ".0", ".1"):
+        assert word not in said.replace(first.name, "")
+
+
+def test_what_our_own_rules_refuse_has_no_prefix_of_a_library() -> None:
+    with pytest.raises(WrongUse) as caught:
+        parse_plan('version = 1\n[database]\nname = "shop"\n', source="p")
+    assert str(caught.value) == "p:1: plan: nothing to do: name tables, caches or steps"
 
 
 def test_a_table_or_column_named_twice_is_refused() -> None:
