@@ -17,7 +17,6 @@ import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import psycopg
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -31,8 +30,7 @@ from monitoring.flower_gate import Gate
 from monitoring.flower_logins import Logins
 from monitoring.page.handlers import Seat
 from monitoring.page.routes import rules
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
 from monitoring.status import read_status
 from sql.connection import connect
@@ -52,8 +50,8 @@ Ask = Callable[[str], Awaitable[tuple[float, int, str]]]
 
 async def watch(url: str, *, seconds: int) -> list[float]:
     """Milliseconds of each answer to two who watch for so long, while jobs end."""
-    reader, reading, logins = Reader(url), partial(read_sections, speed=Speed()), Logins.parse(LOGIN)
-    watcher = Watcher(reader=reader, prepare=lambda: reading)
+    reader, looks, logins = Reader(url), Looks(), Logins.parse(LOGIN)
+    watcher = Watcher(reader=reader, prepare=lambda: looks.whole, prepare_quick=lambda: looks.quick)
     seat = Seat(logins=logins, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
     server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), logins))
     sockets = bind_sockets(0, address="127.0.0.1")
@@ -75,8 +73,8 @@ async def watch(url: str, *, seconds: int) -> list[float]:
 
 async def measure(url: str, *, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each kind of answer, and the kilobytes on the wire."""
-    reader, reading, logins = Reader(url), partial(read_sections, speed=Speed()), Logins.parse(LOGIN)
-    watcher = Watcher(reader=reader, prepare=lambda: reading, at_most_every_s=0.0, share_of_time=1.0)
+    reader, looks, logins = Reader(url), Looks(), Logins.parse(LOGIN)
+    watcher = Watcher(reader=reader, prepare=lambda: looks.whole, at_most_every_s=0.0, share_of_time=1.0)
     seat = Seat(logins=logins, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
     server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), logins))
     sockets = bind_sockets(0, address="127.0.0.1")

@@ -22,8 +22,7 @@ from monitoring.flower_server import Place, build_flower, private_file, serve
 from monitoring.output import people
 from monitoring.page.handlers import Action, Seat
 from monitoring.page.routes import rules
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Reading, Watcher
 from producer.page_actions import page_actions
 from replank.errors import WrongUse
@@ -111,15 +110,18 @@ async def _serve(
     reader = Reader(settings.database())
     threads = ThreadPoolExecutor(max_workers=ACTIONS_AT_ONCE, thread_name_prefix="page-action")
     pools: list[Pools] = []
-    speed = Speed()
+    looks = Looks()
 
     def prepare() -> Reading:
-        return partial(read_sections, speed=speed, pools=pools[0]() if pools else None)
+        return partial(looks.whole, pools=pools[0]() if pools else None)
+
+    def prepare_quick() -> Reading:
+        return partial(looks.quick, pools=pools[0]() if pools else None)
 
     actions: Mapping[str, Action] = page_actions(settings, database=database)
     seat = Seat(
         logins=logins,
-        watcher=Watcher(reader=reader, prepare=prepare),
+        watcher=Watcher(reader=reader, prepare=prepare, prepare_quick=prepare_quick),
         reader=reader,
         actions=actions,
         threads=threads,

@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -21,8 +20,7 @@ from monitoring.flower_gate import Gate
 from monitoring.flower_logins import Logins
 from monitoring.page.handlers import Action, Seat
 from monitoring.page.routes import rules
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
 
 ALICE = "alice:wonderland"
@@ -64,14 +62,14 @@ class Served:
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        reader, reading = Reader(self.url), partial(read_sections, speed=Speed())
+        reader, looks = Reader(self.url), Looks()
         threads = ThreadPoolExecutor(max_workers=2)
         seat = Seat(
             logins=self.logins,
             # Each question is a look of its own
             watcher=Watcher(
                 reader=reader,
-                prepare=lambda: reading,
+                prepare=lambda: looks.whole,
                 at_most_every_s=0.0,
                 share_of_time=1.0,
             ),

@@ -71,7 +71,7 @@ def test_only_what_changed_is_sent_again(serve: Serve, painted: str) -> None:
     first = served.ask("/run/now").document
     second = served.ask(f"/run/now?epoch={first['epoch']}&since={first['look']}").document
     # Durations and the speed of the moment go on; nothing else has changed
-    assert set(second["sections"]) <= {"run", "workers", "speed", "headlines"}
+    assert set(second["sections"]) <= {"run", "workers", "speed", "headlines", "seen", "figures"}
 
     change(
         painted,

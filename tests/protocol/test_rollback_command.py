@@ -10,11 +10,11 @@ import psycopg
 import pytest
 import typer
 from equipment.attacks import Attack
+from monitoring.page.headlines import Surroundings, headlines
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from monitoring import commands as monitoring_commands
-from monitoring.page.headlines import Surroundings, headlines
 from monitoring.screen import render
 from monitoring.status import Status, read_status
 from monitoring.watching import View, is_over, read_view
