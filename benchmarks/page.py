@@ -27,6 +27,7 @@ from tornado.web import Application
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run
 from monitoring.flower_gate import Gate
+from monitoring.flower_login_guard import LoginGuard
 from monitoring.flower_logins import Logins
 from monitoring.page.handlers import Seat
 from monitoring.page.routes import rules
@@ -50,10 +51,10 @@ Ask = Callable[[str], Awaitable[tuple[float, int, str]]]
 
 async def watch(url: str, *, seconds: int) -> list[float]:
     """Milliseconds of each answer to two who watch for so long, while jobs end."""
-    reader, looks, logins = Reader(url), Looks(), Logins.parse(LOGIN)
+    reader, looks, guard = Reader(url), Looks(), LoginGuard(logins=Logins.parse(LOGIN))
     watcher = Watcher(reader=reader, prepare=lambda: looks.whole, prepare_quick=lambda: looks.quick)
-    seat = Seat(logins=logins, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
-    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), logins))
+    seat = Seat(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
+    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), guard))
     sockets = bind_sockets(0, address="127.0.0.1")
     server.add_sockets(sockets)
     headers = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}", "Accept-Encoding": "gzip"}
@@ -73,10 +74,10 @@ async def watch(url: str, *, seconds: int) -> list[float]:
 
 async def measure(url: str, *, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each kind of answer, and the kilobytes on the wire."""
-    reader, looks, logins = Reader(url), Looks(), Logins.parse(LOGIN)
+    reader, looks, guard = Reader(url), Looks(), LoginGuard(logins=Logins.parse(LOGIN))
     watcher = Watcher(reader=reader, prepare=lambda: looks.whole, at_most_every_s=0.0, share_of_time=1.0)
-    seat = Seat(logins=logins, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
-    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), logins))
+    seat = Seat(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
+    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), guard))
     sockets = bind_sockets(0, address="127.0.0.1")
     server.add_sockets(sockets)
     root = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

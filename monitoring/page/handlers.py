@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from monitoring.explaining import explain_job, newest_run
-from monitoring.flower_logins import Logins
+from monitoring.flower_login_guard import COOKIE, LoginGuard
 from monitoring.page.watcher import Reader, Watcher
 from replank.errors import ReplankError, WrongUse
 from replank.states import JobKind
@@ -46,7 +46,7 @@ Raises ReplankError with what to do instead.
 class Seat:
     """What the handlers share. `actions` by the word in their URL; the page has a button for each that is there."""
 
-    logins: Logins
+    guard: LoginGuard
     watcher: Watcher
     reader: Reader
     actions: Mapping[str, Action]
@@ -67,7 +67,7 @@ class Handler(RequestHandler):
             raise HTTPError(401)
 
     def get_current_user(self) -> str | None:
-        return self.seat.logins.who(self.request.headers.get("Authorization"))
+        return self.seat.guard.logins.who(self.request.headers.get("Authorization"))
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", POLICY)
@@ -99,8 +99,17 @@ class RunPage(Handler):
     """The page without any figures: these come with `now`."""
 
     def get(self) -> None:
+        self._remember_browser()
         template = _templates().get_template("page.html.j2")
         self.finish(template.render(who=self.current_user, token=self.xsrf_token.decode(), actions=self.seat.actions))
+
+    def _remember_browser(self) -> None:
+        """Whoever guesses at this name from elsewhere makes nobody wait who has logged in here."""
+        if self.seat.guard.logins.open:
+            return
+        secure = self.request.protocol == "https"
+        mark = self.seat.guard.cookie_for(str(self.current_user))
+        self.set_cookie(COOKIE, mark, httponly=True, samesite="Strict", secure=secure, path=f"{self.seat.prefix}/")
 
 
 class Now(Handler):

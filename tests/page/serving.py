@@ -7,7 +7,7 @@ import http.client
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from monitoring.flower_gate import Gate
+from monitoring.flower_login_guard import LoginGuard, parse_proxies
 from monitoring.flower_logins import Logins
 from monitoring.page.handlers import Action, Seat
 from monitoring.page.routes import rules
@@ -48,10 +49,15 @@ class Served:
     url: str
     logins: Logins = field(default_factory=lambda: Logins.parse(ALICE))
     actions: Mapping[str, Action] = field(default_factory=dict)
+    guard: LoginGuard = field(init=False)
+    proxies: Sequence[str] = ()
     port: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
     _stop: asyncio.Event | None = None
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.guard = LoginGuard(logins=self.logins, proxies=parse_proxies(self.proxies))
 
     def start(self) -> Served:
         ready = threading.Event()
@@ -65,7 +71,7 @@ class Served:
         reader, looks = Reader(self.url), Looks()
         threads = ThreadPoolExecutor(max_workers=2)
         seat = Seat(
-            logins=self.logins,
+            guard=self.guard,
             # Each question is a look of its own
             watcher=Watcher(
                 reader=reader,
@@ -78,7 +84,7 @@ class Served:
             threads=threads,
         )
         application = Application(rules(seat), xsrf_cookies=True, compress_response=True)
-        server = HTTPServer(Gate(application, self.logins))
+        server = HTTPServer(Gate(application, self.guard))
         sockets = bind_sockets(0, address="127.0.0.1")
         server.add_sockets(sockets)
         self.port = sockets[0].getsockname()[1]
