@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from monitoring.page.handlers import Action
-from producer.operating.correcting import Line, fix, give_back
+from producer.operating.correcting import Line, fix_one, give_back
 from producer.operating.holding_cutover import hold_cutover, release_cutover
 from producer.operating.operator import Operator
 from producer.operating.panicking import panic
@@ -74,7 +74,7 @@ def _scale(connection: Connection, run: Run, by: Operator, asked: Asked, make_po
 
 def _fix(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
     line = Line(table=asked.table or "", key=tuple(asked.key), column=asked.column, value=asked.value)
-    return fix(connection, run, [line], by=by, source="the page")
+    return fix_one(connection, run, line, by=by, source="the page")
 
 
 ACTIONS: Mapping[str, Does] = {
