@@ -18,7 +18,9 @@ from sql.ledger.signs import Queue, Signs
 
 if TYPE_CHECKING:
     from monitoring.status import Status
+    from monitoring.table_progress import TableProgress
 
+UNCLAIMED_S = 15.0
 IDLE_SENDS = 3
 """A job that was sent so often while a worker of its queue had nothing to do is not heard."""
 
@@ -231,7 +233,9 @@ def _workers(status: Status) -> Iterator[Headline]:
 
 
 def _unheard(queue: Queue, signs: Signs) -> bool:
-    return queue.sends >= IDLE_SENDS and queue.processes > signs.leased
+    """By workers that have nothing to do, and have been there long enough to have taken it."""
+    here_s = signs.quiet_s if signs.workers_s is None else signs.workers_s
+    return queue.sends >= IDLE_SENDS and queue.processes > signs.leased and min(here_s, signs.quiet_s) > UNCLAIMED_S
 
 
 def _jobs(count: int, *, were: bool = True) -> str:
@@ -291,7 +295,7 @@ def _paused(status: Status) -> Headline:
 
 def _cutover(status: Status) -> Iterator[Headline]:
     run = status.run
-    ready = [table for table in status.tables if table.state == str(TableState.READY)]
+    ready = _ready(status)
     if run.hold_cutover and ready:
         by = status.signs.held_by if status.signs is not None else ""
         yield Headline(
@@ -317,6 +321,12 @@ def _cutover(status: Status) -> Iterator[Headline]:
             words=f"The cutover of set {one['set']} waits ({tried})",
             why=one["problem"],
         )
+
+
+def _ready(status: Status) -> list[TableProgress]:
+    """Tables that could change places now: those of sets in which every one is ready."""
+    late = {table.set_no for table in status.tables if table.state != str(TableState.READY)}
+    return [table for table in status.tables if table.set_no not in late]
 
 
 def _unknown(status: Status) -> Iterator[Headline]:

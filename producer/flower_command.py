@@ -27,7 +27,7 @@ from monitoring.page.handlers import Action, Seat
 from monitoring.page.routes import rules
 from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Reading, Watcher
-from producer.page_actions import page_actions
+from producer.page_actions import QUESTIONS, page_actions
 from replank.errors import ReplankError, WrongUse
 from replank.settings import Settings, load_settings
 from sql.connection import connect
@@ -164,6 +164,7 @@ async def _serve(
         actions=actions,
         threads=threads,
         prefix=place.prefix,
+        questions=QUESTIONS,
     )
     application = build_flower(
         settings, database=database, logins=guard.logins, state=state, place=place, rules=rules(seat)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ Raises ReplankError with what to do instead.
 """
 
 
+Question = Callable[[Connection], dict[str, Any]]
+"""What hangs on an action: `run`, `database`, `host`, `lines`. Raises ReplankError where it cannot be asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seat:
     """What the handlers share. `actions` by the word in their URL; the page has a button for each that is there."""
@@ -53,6 +57,8 @@ class Seat:
     threads: Executor
     """Where actions are done; a slow one keeps nobody else waiting for the page."""
     prefix: str = ""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """By the word of the action: what the page says before it asks whether that is meant."""
 
 
 class Handler(RequestHandler):
@@ -167,6 +173,24 @@ class Explain(Handler):
             found = await self.seat.reader.read(read)
         except WrongUse as error:
             self.set_status(404)
+            found = {"problem": str(error)}
+        except (psycopg.Error, ReplankError):
+            raise HTTPError(503, reason="The database does not answer") from None
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(found, default=str))
+
+
+class Ask(Handler):
+    """What hangs on an action, before a person is asked whether it is meant."""
+
+    async def get(self, name: str) -> None:
+        question = self.seat.questions.get(name)
+        if question is None:
+            raise HTTPError(404, reason="There is no such question")
+        try:
+            found = await self.seat.reader.read(question)
+        except WrongUse as error:
+            self.set_status(409)
             found = {"problem": str(error)}
         except (psycopg.Error, ReplankError):
             raise HTTPError(503, reason="The database does not answer") from None

@@ -28,8 +28,8 @@ AT_MOST_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
 """Of a database's time: where a look takes long, the looks are further apart, as far as `AT_LEAST_EVERY_S` allows."""
 
-AT_LEAST_EVERY_S = 5.0
-"""From one whole look to the next, where a look takes at most `MOST_OF_TIME` of that."""
+AT_LEAST_EVERY_S = 4.0
+"""From one whole look to the next, where one takes at most `MOST_OF_TIME` of that; who asks each second waits 5 s."""
 
 MOST_OF_TIME = 1 / 3
 """Of a database's time, however long a look takes."""

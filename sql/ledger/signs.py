@@ -78,6 +78,8 @@ class Signs:
     working: int
     oldest_s: float
     failed: int
+    workers_s: float | None
+    """For how long the worker process has been connected that came first."""
     failure: Failure | None
     queues: tuple[Queue, ...]
     broker: BrokerSeen | None

@@ -8,7 +8,10 @@ SELECT clock_timestamp() AS now,
        (SELECT count(*)::int FROM replank.job j LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid
          WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.pid IS NOT NULL AND coalesce(a.state, 'active') = 'active') AS working,
        (SELECT extract(epoch FROM clock_timestamp() - min(started_at))::float8 FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS oldest_s,
-       (SELECT count(*)::int FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed') AS failed;
+       (SELECT count(*)::int FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed') AS failed,
+       -- NULL where nobody is there, or this role may not see it.
+       (SELECT extract(epoch FROM clock_timestamp() - min(backend_start))::float8 FROM pg_stat_activity
+         WHERE datname = current_database() AND starts_with(application_name, 'replank worker ')) AS workers_s;
 
 -- unclaimed: jobs by kind that were sent, that nothing holds back and that no worker has begun; `late` ones were sent twice, or so many seconds ago
 SELECT j.kind, count(*)::int AS sent,

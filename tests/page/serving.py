@@ -19,7 +19,7 @@ from tornado.web import Application
 from monitoring.flower_gate import Gate
 from monitoring.flower_login_guard import LoginGuard, parse_proxies
 from monitoring.flower_logins import Logins
-from monitoring.page.handlers import Action, Seat
+from monitoring.page.handlers import Action, Question, Seat
 from monitoring.page.routes import rules
 from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
@@ -50,6 +50,7 @@ class Served:
     logins: Logins = field(default_factory=lambda: Logins.parse(ALICE))
     actions: Mapping[str, Action] = field(default_factory=dict)
     guard: LoginGuard = field(init=False)
+    questions: Mapping[str, Question] = field(default_factory=dict)
     proxies: Sequence[str] = ()
     port: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
@@ -81,6 +82,7 @@ class Served:
             ),
             reader=reader,
             actions=self.actions,
+            questions=self.questions,
             threads=threads,
         )
         application = Application(rules(seat), xsrf_cookies=True, compress_response=True)

@@ -137,7 +137,10 @@ def test_names_are_data_and_nothing_else(serve: Serve, painted: str) -> None:
 def test_no_ledger_no_run_and_then_a_run(serve: Serve, database: str) -> None:
     served = serve(database)
     assert served.ask("/run").status == 200
-    assert served.ask("/run/now").document["sections"] == {"run": None}
+    empty = served.ask("/run/now").document["sections"]
+    assert empty.keys() == {"run", "place"}
+    assert empty["run"] is None
+    assert empty["place"]["database"] in database
     paint_run(database, jobs=64)
     assert served.sections()["run"]["plan"] == "painted"
     # What a rollback takes from the ledger goes from the page
@@ -206,7 +209,7 @@ def test_each_button_is_an_event_with_who_and_how(serve: Serve, painted: str) ->
         ("resume", {"table": "public.Booking"}),
         ("throttle", {"limit": 3}),
         ("throttle", {"limit": None}),
-        ("release", {}),
+        ("release", {"database": painted.rpartition("/")[2].partition("?")[0]}),
         ("hold", {}),
         ("retry", {"jobs": [job]}),
         ("retry", {"cause": "value does not convert"}),
@@ -232,6 +235,10 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(serve: Serve, pa
         ("throttle", {"run": 1, "limit": "3"}, "cannot be understood: limit"),
         ("pause", {"run": 1, "sudo": True}, "cannot be understood: sudo"),
         ("retry", {"run": 1, "jobs": [999999]}, "has no job 999999"),
+        ("release", {"run": 1}, "was typed. Nothing was changed"),
+        ("release", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
+        ("rollback", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
+        ("rollback", {"run": 1}, "was typed. Nothing was changed"),
         ("skip", {"run": 1, "reason": "all"}, "Say which jobs"),
         ("skip", {"run": 1, "cause": "22P02", "reason": "no time"}, "Nothing was left out"),
     ):
