@@ -21,7 +21,7 @@ export function button(label, action, { fields = {}, ask = null, quiet = false, 
   const style = danger ? 'danger' : quiet ? 'quiet' : null;
   return h('button', { type: 'button', class: style, 'data-action': action, onclick: async (event) => {
     const given = typeof fields === 'function' ? fields() : fields;
-    const answer = ask ? await (ask.weighed ? weighed(action, ask) : question(ask)) : {};
+    const answer = ask ? await (ask.weighed ? weighed(action, ask, event.target) : question(ask)) : {};
     if (answer) await send(action, { ...given, ...answer }, event.target, then);
   } }, label);
 }
@@ -58,8 +58,9 @@ function tell(words, good) {
 }
 
 // What hangs on it, first: the question names database, tables, rows, what is kept aside and what failed.
-async function weighed(action, ask) {
+async function weighed(action, ask, pressed) {
   let found;
+  pressed.disabled = true;
   try {
     const answer = await fetch(`run/ask/${action}`, { credentials: 'same-origin' });
     found = await answer.json();
@@ -67,6 +68,8 @@ async function weighed(action, ask) {
   } catch {
     tell('The server does not answer.', false);
     return null;
+  } finally {
+    pressed.disabled = false;
   }
   return question({ ...ask, lines: found.lines, place: `Database ${found.database} on ${found.host}`,
     field: { label: `Type the name of the database, ${found.database}`, name: 'database', required: true, expect: found.database } });

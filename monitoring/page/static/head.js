@@ -71,6 +71,7 @@ function writeSplit(box, run) {
 function left(run, headlines) {
   if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : `began ${duration(run.seconds)} ago`];
   if (!run.open) return ['–', `it took ${duration(run.seconds)}`];
+  if (run.state === 'needs_person') return ['–', 'it has stopped'];
   if (!run.led) return ['–', 'no coordinator, so nobody knows'];
   const stopped = headlines.some((one) => one.weight === 'bad');
   return stopped ? ['–', 'it does not go on by itself'] : ['not known yet', `began ${duration(run.seconds)} ago`];

@@ -42,7 +42,7 @@ export function drawWorkers(workers, pools) {
   // Processes are those that are connected to the database: Celery's own word of its workers may be late, or get lost.
   const processes = Math.max(0, ...workers.queues.map((queue) => queue.processes));
   say(byId('workers-sum'), [`${plural(processes, 'process', 'processes')} connected`, alive.length ? `${plural(alive.length, 'worker')} heard by Celery` : '', `${number(workers.jobs.length)} at work`,
-    workers.sent ? `${number(workers.sent)} messages not taken yet` : ''].filter(Boolean).join(', '));
+    workers.sent ? `${plural(workers.sent, 'message')} not taken yet` : ''].filter(Boolean).join(', '));
   const { wanted } = workers;
   say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
