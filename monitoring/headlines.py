@@ -52,6 +52,7 @@ Kind = Literal[
     "cutover_window",
     "cutover_waits",
     "broker_unknown",
+    "awaiting_worker",
     "quiet",
     "running",
     "done",
@@ -341,8 +342,17 @@ def _unknown(status: Status) -> Iterator[Headline]:
             words="The coordinator has said nothing of the broker lately",
             why=f"It looked {seconds(signs.age_s(signs.broker.seen_at))} ago; one statement of its own may take long.",
         )
+    sent = sum(queue.sent for queue in signs.queues)
+    if sent and not signs.processes and not any(queue.late for queue in signs.queues):
+        yield Headline(
+            weight="look",
+            kind="awaiting_worker",
+            words="Waiting for a worker",
+            why=f"{_jobs(sent)} sent a moment ago, and no worker process is connected yet.",
+            command="replank worker",
+        )
     waits = any(True for _ in _cutover(status)) or status.run.window_now == 0
-    if signs.quiet_s > QUIET_S and not signs.working and status.step[1] == DATA_PHASE and not waits:
+    if signs.quiet_s > QUIET_S and not signs.leased and status.step[1] == DATA_PHASE and not waits:
         yield Headline(
             weight="look",
             kind="quiet",
