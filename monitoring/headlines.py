@@ -68,17 +68,17 @@ NOBODY_WORKS = frozenset({"no_coordinator", "broker", "no_worker", "stuck"})
 IN_WORDS = {
     TableState.PLANNED: "planned",
     TableState.CAPTURED: "captured",
-    TableState.COPYING: "copied",
-    TableState.FIRST_DRAIN: "drained for the first time",
-    TableState.INDEXING: "indexed",
-    TableState.CATCHING_UP: "drained",
-    TableState.VERIFYING: "verified",
-    TableState.REPAIRING: "repaired",
+    TableState.COPYING: "being copied",
+    TableState.FIRST_DRAIN: "being drained for the first time",
+    TableState.INDEXING: "being indexed",
+    TableState.CATCHING_UP: "being drained",
+    TableState.VERIFYING: "being verified",
+    TableState.REPAIRING: "being repaired",
     TableState.READY: "kept in step",
     TableState.SWAPPED: "swapped",
     TableState.VALIDATING: "having foreign keys validated",
-    TableState.BACKFILLING: "filled in place",
-    TableState.CONSTRAINING: "constrained",
+    TableState.BACKFILLING: "being filled in place",
+    TableState.CONSTRAINING: "being constrained",
 }
 
 
@@ -102,7 +102,8 @@ class Headline:
 
 def headlines(status: Status) -> list[Headline]:
     """The most urgent first; the first one is the verdict. Never empty."""
-    return [*_bad(status), *_look(status)] or [_rest(status)]
+    bad = list(_bad(status))
+    return [*bad, *_look(status, kept_in_step=not nobody_works(bad))] or [_rest(status)]
 
 
 def nobody_works(found: list[Headline]) -> bool:
@@ -181,9 +182,8 @@ def _broker(status: Status) -> Iterator[Headline]:
             weight="bad",
             kind="broker",
             words="The broker does not answer: no job reaches a worker",
-            why=f"So for {seconds(signs.age_s(broker.since))}, seen {seconds(age)} ago: {broker.problem}. "
+            why=f"So for {seconds(signs.age_s(broker.since))}, seen {seconds(age)} ago: {broker.problem.rstrip('.')}. "
             "Jobs wait in the ledger, and are sent when it answers.",
-            command="replank config",
         )
 
 
@@ -251,7 +251,7 @@ def _last(signs: Signs | None) -> str:
     return f"The last job was done {seconds(signs.age_s(signs.finished_at))} ago."
 
 
-def _look(status: Status) -> Iterator[Headline]:
+def _look(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
     run = status.run
     if run.state is not RunState.RUNNING:
         return
@@ -270,7 +270,7 @@ def _look(status: Status) -> Iterator[Headline]:
     if open_gates and all(table.state == str(TableState.PLANNED) for table in status.tables):
         reasons = "; ".join(f"{gate.name}: {gate.reason}" for gate in open_gates)
         yield Headline(weight="look", kind="gates", words="The data migration waits for its gates", why=reasons)
-    yield from _cutover(status)
+    yield from _cutover(status, kept_in_step=kept_in_step)
     yield from _unknown(status)
 
 
@@ -294,16 +294,17 @@ def _paused(status: Status) -> Headline:
     )
 
 
-def _cutover(status: Status) -> Iterator[Headline]:
+def _cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
     run = status.run
     ready = _ready(status)
     if run.hold_cutover and ready:
         by = status.signs.held_by if status.signs is not None else ""
+        until = "kept in step until then" if kept_in_step else "nobody keeps them in step at present"
         yield Headline(
             weight="look",
             kind="cutover_held",
             words=f"{len(ready)} of {len(status.tables)} tables wait for your word to cut over",
-            why=f"They are verified, and kept in step until then. {by}".strip(),
+            why=f"They are verified, and {until}. {by}".strip(),
             button="release",
             command="replank cutover",
         )
@@ -351,7 +352,7 @@ def _unknown(status: Status) -> Iterator[Headline]:
             why=f"{_jobs(sent)} sent a moment ago, and no worker process is connected yet.",
             command="replank worker",
         )
-    waits = any(True for _ in _cutover(status)) or status.run.window_now == 0
+    waits = any(True for _ in _cutover(status, kept_in_step=True)) or status.run.window_now == 0
     if signs.quiet_s > QUIET_S and not signs.leased and status.step[1] == DATA_PHASE and not waits:
         yield Headline(
             weight="look",

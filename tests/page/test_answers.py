@@ -13,7 +13,7 @@ from demo.embedded import EmbeddedPostgres
 from demo.painted_run import NAMES, paint_run
 from monitoring.page.cells import COUNTS, MOST
 from monitoring.page.watcher import Reader, Watcher
-from producer.page_actions import page_actions
+from producer.page_actions import QUESTIONS, page_actions
 from replank.settings import load_settings
 from sql.connection import Connection
 
@@ -278,3 +278,31 @@ def test_a_frozen_database_stops_nobody_and_many_viewers_are_one_look() -> None:
         assert len(looks) == 1
 
     asyncio.run(watch())
+
+
+def test_questions_name_what_hangs_on_them(serve: Serve, painted: str) -> None:
+    """Database, tables, rows, what is kept aside, what failed: of the cutover and of the rollback."""
+    served = serve(painted, questions=QUESTIONS)
+    name = painted.rpartition("/")[2].partition("?")[0]
+    change(painted, "INSERT INTO replank.quarantine (run_id, table_no, joined, rows) VALUES (1, 0, true, 7)")
+    for question, own in (("release", "8 tables with"), ("rollback", "public.Booking: next table, change log")):
+        found = served.ask(f"/run/ask/{question}").document
+        assert (found["run"], found["database"]) == (1, name)
+        assert found["host"].startswith("127.0.0.1:")
+        told = "\n".join(found["lines"])
+        for words in (
+            own,
+            "8 tables with",
+            "rows",
+            "7 rows that the new tables do not have: public.Booking 7",
+            "4 jobs",
+        ):
+            assert words in told, (question, words, told)
+    assert served.ask("/run/ask/skip").status == 404
+    assert served.ask("/run/ask/release", login=None).status == 401
+    change(painted, "UPDATE replank.job SET state = 'done' WHERE state = 'failed'")
+    assert "Failed: no job." in served.ask("/run/ask/release").document["lines"]
+    # What cannot be done is not asked for
+    change(painted, "UPDATE replank.run SET state = 'finished', finished_at = now()")
+    refused = served.ask("/run/ask/rollback")
+    assert (refused.status, "no way back" in refused.document["problem"]) == (409, True)

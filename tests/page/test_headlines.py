@@ -75,6 +75,11 @@ def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> N
     status = read_status(ledger)
     assert kinds(status) == ["broker"]
     assert "Connection refused" in status.headlines[0].why
+    # What waits for the operator's word is not kept in step meanwhile, and nobody says so
+    change(ledger, "UPDATE replank.run_table SET state = 'ready'", "UPDATE replank.run SET hold_cutover = true")
+    held = read_status(ledger).headlines[1]
+    assert (held.kind, "nobody keeps them in step" in held.why) == ("cutover_held", True)
+    change(ledger, "UPDATE replank.run_table SET state = 'copying'", "UPDATE replank.run SET hold_cutover = false")
     since = status.signs and status.signs.broker and status.signs.broker.since
     # Looked at again, it is the same silence
     signs.note_broker(ledger, answers=False, problem="Connection refused", age_s=0)

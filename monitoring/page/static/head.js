@@ -69,7 +69,8 @@ function writeSplit(box, run) {
 }
 
 function left(run, headlines) {
-  if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : `began ${duration(run.seconds)} ago`];
+  const held = headlines.some((one) => one.kind === 'cutover_held');
+  if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : held ? 'of work, once you have given your word' : `began ${duration(run.seconds)} ago`];
   if (!run.open) return ['–', `it took ${duration(run.seconds)}`];
   if (run.state === 'needs_person') return ['–', 'it has stopped'];
   if (!run.led) return ['–', 'no coordinator, so nobody knows'];

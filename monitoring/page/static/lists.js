@@ -46,9 +46,9 @@ export function drawWorkers(workers, pools) {
   const { wanted } = workers;
   say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
-    line.className = `pool ${pool.alive ? '' : 'gone'}`;
+    line.className = `pool ${pool.alive ? '' : 'not heard by Celery lately'}`;
     say(line.querySelector('.name'), `${pool.alive ? '●' : '○'} ${pool.name}`);
-    say(line.querySelector('.soft'), [pool.alive ? '' : 'gone', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
+    say(line.querySelector('.soft'), [pool.alive ? '' : 'not heard by Celery lately', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
   });
   keyed(byId('workers'), workers.jobs, (job) => job.job_id, () => h('p', { class: 'work' }, h('i', { class: 'cell running' }), h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, job) => {
     say(line.querySelector('.name'), ` ${job.kind} ${job.table}${job.range ? ` ${job.range}` : ''}`);
