@@ -379,11 +379,19 @@ def _rest(status: Status) -> Headline:
             weight="good",
             kind="done",
             words="Done: the new tables are live",
-            why="The past ones are kept until `replank finish`.",
+            why=f"The past ones are kept until `replank finish`. {_aside(status)}".strip(),
         )
     if run.state is RunState.FINISHED:
-        return Headline(weight="good", kind="finished", words="Finished: the past tables are gone")
+        return Headline(weight="good", kind="finished", words="Finished: the past tables are gone", why=_aside(status))
     return Headline(weight="good", kind="running", words=f"Running: {_doing(status)}", why=_evidence(status))
+
+
+def _aside(status: Status) -> str:
+    """What the new tables do not have."""
+    rows = sum(table.rows_quarantined for table in status.tables)
+    if not rows:
+        return ""
+    return f"{'One row is' if rows == 1 else f'{rows:,} rows are'} kept aside in quarantine: the new tables lack them."
 
 
 def _evidence(status: Status) -> str:

@@ -15,7 +15,7 @@ const BUTTONS = {
 const RELEASE = { title: 'Cut over?', yes: 'Cut over', weighed: true,
   words: 'The tables change places as soon as they are ready; a short lock keeps writers waiting. The way back stays open.' };
 const ROLLBACK = { title: 'Roll it back?', yes: 'Roll back', weighed: true, danger: true,
-  words: 'Past tables become live again with everything that was written since. What was built for the new ones is removed.' };
+  words: 'What was built is removed. Tables that have changed places go back, with everything that was written since.' };
 const RETRY_ALL = { title: 'Try everything again that failed?', yes: 'Try again',
   words: 'Every failed job waits again, with new attempts.' };
 const HOLD = { title: 'Hold the cutover?', yes: 'Hold it',
@@ -98,9 +98,10 @@ export function drawFacts(run, sections) {
   const failed = run.jobs.failed || 0;
   const { window } = run;
   const seen = sections.seen || {};
+  const aside = (sections.tables || []).reduce((sum, table) => sum + table.quarantined, 0);
   const last = seen.finished_at ? `the last one was done ${duration((new Date(seen.at) - new Date(seen.finished_at)) / 1000)} ago` : 'none is done yet';
   const facts = [
-    ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied`],
+    ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied${aside ? `, ${number(aside)} of them kept aside` : ''}`],
     ['Speed', `${number(run.rate_rows_s)} rows/s`, 'the last ten seconds'],
     ['Left', ...left(run, sections.headlines || [])],
     ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `${last}; window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
