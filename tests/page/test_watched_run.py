@@ -67,7 +67,7 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     looking.keep(page, "4-held")
     _grow_the_pool(page, looking)
     page.locator("#headlines").get_by_role("button", name="Cut over now").click()
-    _the_question_names_what_hangs_on_it(page)
+    _the_question_names_what_hangs_on_it(page, urlsplit(site.database_url).path[1:])
     looking.keep(page, "4-held-question", whole=False)
     page.locator("#ask-yes").click()
     headline(page, "Done: the new tables are live")
@@ -122,11 +122,11 @@ def _see_it_on_a_phone(looking: Looking) -> None:
         page.context.close()
 
 
-def _the_question_names_what_hangs_on_it(page: Page) -> None:
+def _the_question_names_what_hangs_on_it(page: Page, database: str) -> None:
     """And wants the database's name before it lets anybody say yes."""
     ask = page.locator("#ask")
     for words in (
-        "Database watched on ",
+        f"Database {database} on ",
         "2 tables with 3,200 rows",
         "public.orders (3,000 rows)",
         "Quarantined: no row",
@@ -134,9 +134,9 @@ def _the_question_names_what_hangs_on_it(page: Page) -> None:
         expect(ask).to_contain_text(words)
     expect(ask).to_contain_text("Failed: no job")
     expect(page.locator("#ask-yes")).to_be_disabled()
-    page.locator("#ask input").fill("watche")
+    page.locator("#ask input").fill(f"{database}x")
     expect(page.locator("#ask-yes")).to_be_disabled()
-    page.locator("#ask input").fill("watched")
+    page.locator("#ask input").fill(database)
 
 
 def _grow_the_pool(page: Page, looking: Looking) -> None:
