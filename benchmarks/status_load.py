@@ -13,7 +13,8 @@ from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.eta import estimate
 from monitoring.outlook import read_moment
-from monitoring.status import read_status
+from monitoring.status import read_again, read_status
+from producer.leader import try_to_lead
 from sql.connection import connect
 from sql.ledger import runs, work
 
@@ -41,11 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with EmbeddedPostgres(durable=False) as server:
         url = server.create_database("load")
         run_id = fill_ledger(url, jobs=options.jobs)
-        with connect(url, name="load") as connection:
+        with connect(url, name="load") as connection, connect(url, name="coordinator") as leading:
+            # Otherwise no time that is left would be estimated.
+            try_to_lead(leading)
+            runs.add_event(leading, run_id, actor="benchmark", kind="begin")
             run = runs.read_run(connection, run_id)
             tallies = work.read_tallies(connection, run_id)
             moment = read_moment(connection, run, tallies)
+            status = read_status(connection)
             found = {
+                "again": median_ms(lambda: read_again(connection, status), times=options.times),
                 "status": median_ms(lambda: read_status(connection), times=options.times),
                 "tallies": median_ms(lambda: work.read_tallies(connection, run_id), times=options.times),
                 "moment": median_ms(lambda: read_moment(connection, run, tallies), times=options.times),

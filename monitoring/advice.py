@@ -81,7 +81,8 @@ def _wanted(load: Load) -> tuple[int, str]:
     if wanted > load.processes:
         return _more(load, wanted, bound)
     if wanted < load.processes:
-        why = f"only {jobs} jobs are left" if jobs < most else bound
+        left = "one job is" if jobs == 1 else f"{jobs} jobs are"
+        why = f"only {left} left" if jobs < most else bound
         return wanted, f"{load.processes - wanted} fewer would do as much: {why}"
     return wanted, f"as it should be: {bound if jobs >= most else f'{jobs} jobs are left'}"
 

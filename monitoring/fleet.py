@@ -127,8 +127,6 @@ def read_target(target: Target) -> TargetStatus:
 
 def _of_run(target: Target, status: Status) -> TargetStatus:
     run = status.run
-    weights = [max(table.rows_total, 1) for table in status.tables]
-    done = sum(table.share * weight for table, weight in zip(status.tables, weights, strict=True))
     problems = [table.problem for table in status.tables if table.problem]
     over = run.state in (RunState.DONE, RunState.FINISHED)
     undriven = run.state in (RunState.RUNNING, RunState.ROLLING_BACK) and status.leader is None
@@ -138,7 +136,7 @@ def _of_run(target: Target, status: Status) -> TargetStatus:
         state=UNDRIVEN if undriven else str(run.state),
         run_id=run.run_id,
         plan_digest=run.plan_digest,
-        share=1.0 if over else done / max(sum(weights), 1),
+        share=1.0 if over else status.share,
         rate_rows_s=status.rate_rows_s,
         eta_s=status.eta_s,
         paused=run.paused,

@@ -7,6 +7,7 @@ the operator says so: it has names of workers and kinds of jobs.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, OutputTransform, RequestHandler
 
-from monitoring.flower_logins import Logins
+from monitoring.flower_login_guard import LoginGuard
 
 log = structlog.get_logger()
 
@@ -42,8 +43,8 @@ CROSS_ORIGIN = ("Access-Control-Allow-Origin", "Access-Control-Allow-Headers", "
 class Refusal(RequestHandler):
     """Says no, with a reason that tells nothing."""
 
-    def initialize(self, *, status: int, words: str) -> None:
-        self.status, self.words = status, words
+    def initialize(self, *, status: int, words: str, wait_s: float) -> None:
+        self.status, self.words, self.wait_s = status, words, wait_s
 
     def check_xsrf_cookie(self) -> None:
         """Nothing is done here that would have to be protected."""
@@ -52,6 +53,8 @@ class Refusal(RequestHandler):
         self.set_status(self.status)
         if self.status == 401:
             self.set_header("WWW-Authenticate", 'Basic realm="Replank", charset="UTF-8"')
+        if self.wait_s > 0:
+            self.set_header("Retry-After", str(math.ceil(self.wait_s)))
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(self.words + "\n")
 
@@ -76,34 +79,43 @@ class Gate(Router):
     """Lets a request through to the application, or refuses it."""
 
     def __init__(
-        self, application: Application, logins: Logins, *, prefix: str = "", open_metrics: bool = False
+        self, application: Application, guard: LoginGuard, *, prefix: str = "", open_metrics: bool = False
     ) -> None:
         self._application = application
-        self._logins = logins
+        self._guard = guard
         self._open = {f"{prefix}/healthcheck"} | ({f"{prefix}/metrics"} if open_metrics else set())
         application.add_transform(SecurityHeaders)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         refused = self._refused(request)
         if refused is not None:
-            status, words = refused
-            said = {"status": status, "words": words}
+            status, words, wait_s = refused
+            said = {"status": status, "words": words, "wait_s": wait_s}
             return self._application.get_handler_delegate(request, Refusal, said)
         return self._application.find_handler(request, **kwargs)
 
-    def _refused(self, request: HTTPServerRequest) -> tuple[int, str] | None:
-        if self._logins.open and host_of(request.host) not in LOOPBACK:
+    def _refused(self, request: HTTPServerRequest) -> tuple[int, str, float] | None:
+        """Status, words, and the seconds after which it may be tried again (0 where that is not the reason)."""
+        if self._guard.logins.open and host_of(request.host) not in LOOPBACK:
             # Another site's name that leads to this machine would make its pages same-origin with ours.
-            return 403, "This server answers to the names of its own machine only."
+            return 403, "This server answers to the names of its own machine only.", 0.0
         if request.method == "GET" and request.path in self._open:
             return None
-        who = self._logins.who(request.headers.get("Authorization"))
+        judged = self._guard.judge(
+            request.headers.get("Authorization"),
+            peer=request.remote_ip or "",
+            forwarded=",".join(request.headers.get_list("X-Forwarded-For")),
+            cookies=request.headers.get("Cookie", ""),
+        )
+        if judged.wait_s > 0:
+            return 429, f"Too many wrong logins. Try again in {math.ceil(judged.wait_s)} s.", judged.wait_s
+        who = judged.who
         if who is None:
-            return 401, "Log in."
+            return 401, "Log in.", 0.0
         if request.method not in READING:
             if not same_origin(request):
                 log.warning("refused: from another site", who=who, method=request.method, path=request.path)
-                return 403, "This was asked for by another site."
+                return 403, "This was asked for by another site.", 0.0
             log.info("asked for", who=who, method=request.method, path=request.path)
         return None
 

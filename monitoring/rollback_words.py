@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from monitoring.status import Status
+from typing import TYPE_CHECKING
+
 from replank.states import RunState
+
+if TYPE_CHECKING:
+    from monitoring.status import Status
 
 
 def rollback_words(status: Status) -> str:

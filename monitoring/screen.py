@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.caches import rates
+from monitoring.durations_in_words import seconds as seconds
 from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
+from replank.states import OPEN_RUNS
 
 SHOWN_TABLES = 30
 BARS = (30, 10)
@@ -27,6 +29,8 @@ COLOUR = {
     "needs_person": "red",
     "running": "yellow",
 }
+SIGNS = {"bad": "!", "look": "i", "good": "✓"}
+WEIGHTS = {"bad": "red", "look": "magenta", "good": "green"}
 
 
 def render(status: Status) -> RenderableType:
@@ -47,19 +51,40 @@ def render(status: Status) -> RenderableType:
     )
 
 
-def seconds(value: float) -> str:
-    """A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def verdict(status: Status, *, most: int = 4) -> Text:
+    """The headlines, a line each, and what they stand on with its age."""
+    words = Text()
+    for place, one in enumerate(status.headlines[:most]):
+        words.append("\n" if place else "")
+        words.append(f"{SIGNS[one.weight]} {one.words}", style=f"bold {WEIGHTS[one.weight]}")
+        words.append(f": {one.why}" if one.why else "", style=WEIGHTS[one.weight])
+        words.append(f" (`{one.command}`)" if one.command else "", style=WEIGHTS[one.weight])
+    seen = evidence(status)
+    return words.append(f"\n{seen}", style="dim") if seen else words
+
+
+def evidence(status: Status) -> str:
+    """What was seen and when: the last job that was done, the broker, processes by queue; of an open run only."""
+    signs = status.signs
+    if signs is None or status.run.state not in OPEN_RUNS:
+        return ""
+    parts = [f"seen {signs.now:%H:%M:%S} UTC"]
+    if signs.finished_at is not None:
+        parts.append(f"last job done {seconds(signs.age_s(signs.finished_at))} ago")
+    if signs.broker is not None:
+        answers = "answered" if signs.broker.answers else "did not answer"
+        parts.append(f"broker {answers} {seconds(signs.age_s(signs.broker.seen_at))} ago")
+    counted = ", ".join(f"{queue.name.removeprefix('replank.')} {queue.processes}" for queue in signs.queues)
+    parts.append(f"worker processes by queue: {counted}")
+    if signs.logins is not None:
+        parts.append(f"wrong logins at the page: {signs.logins.count:,}")
+    return "; ".join(parts)
 
 
 def _head(status: Status) -> RenderableType:
     run = status.run
-    words = Text()
+    words = verdict(status)
+    words.append(f"\n{status.database} on {status.host}\n" if status.database else "\n", style="dim")
     words.append(f"run {run.run_id} ", style="bold")
     words.append(str(run.state), style=COLOUR.get(str(run.state), "white"))
     if run.paused:
@@ -73,8 +98,6 @@ def _head(status: Status) -> RenderableType:
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
-    if run.state == "running" and status.leader is None:
-        words.append("\nnobody drives this run: `replank run PLAN` goes on with it", style="red")
     if told:
         words.append(f"\n{told}", style="magenta")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
@@ -128,7 +151,7 @@ class _Tables:
             table.add_row(Text(entry.name), state, counted, *cells, *([Text(entry.why, style="dim")] if whole else []))
         if more > 0:
             table.add_row(f"… and {more} more", "", "")
-        table.add_row("all", "", total, *([_bar(_share(self.status), bar)] if bar else []))
+        table.add_row("all", "", total, *([_bar(self.status.share, bar)] if bar else []))
         yield table
         if not whole:
             yield from _reasons(shown)
@@ -140,11 +163,6 @@ def _bar(share: float, cells: int) -> ProgressBar:
 
 def _total(status: Status) -> str:
     return f"{sum(t.rows_done for t in status.tables):,}/{sum(t.rows_total for t in status.tables):,}"
-
-
-def _share(status: Status) -> float:
-    weights = [max(t.rows_total, 1) for t in status.tables]
-    return sum(t.share * weight for t, weight in zip(status.tables, weights, strict=True)) / max(sum(weights), 1)
 
 
 def _reasons(shown: Sequence[TableProgress]) -> list[RenderableType]:

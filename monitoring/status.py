@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from monitoring.advice import Advice, read_advice
 from monitoring.caches import CachesProgress, read_caches
 from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
+from monitoring.headlines import Headline, headlines, nobody_works
 from monitoring.outlook import read_moment
 from monitoring.queues import Queue, Resent, paused_tables, read_queues, read_resent
-from monitoring.table_progress import TableProgress, read_table_progress
+from monitoring.table_progress import PARTS, TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
 from replank.states import OPEN_RUNS, JobState, RunState
@@ -23,6 +24,7 @@ from sql.ledger.gates import Gate
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.rollbacks import Rollback
 from sql.ledger.runs import Run
+from sql.ledger.signs import Signs, read_signs
 from sql.ledger.work import Tally
 
 RATE_WINDOW_S = 10.0
@@ -80,11 +82,45 @@ class Status:
     """What was sent again lately, and why."""
     already: tuple[tuple[str, str], ...] = ()
     """What of the plan was there before the run: the object, and in words how it was."""
+    signs: Signs | None = None
+    """What moved lately, who takes jobs, and what was seen of the broker; None of a run whose ledger is gone."""
+    database: str = ""
+    host: str = ""
+    """A name or folder with a port."""
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether the database had all that the plan asks for when the run began."""
         return bool(self.already) and not self.tables and not self.steps and not self.caches.caches
+
+    @property
+    def headlines(self) -> list[Headline]:
+        """What to know first and do next, the most urgent first. Never empty."""
+        return headlines(self)
+
+    @property
+    def share(self) -> float:
+        """Of the work on all tables, 0 to 1: larger tables count more."""
+        return self._weighed(lambda table: table.share)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What the share is made of: its sum is the share."""
+        return {name: self._weighed(lambda t, name=name: t.parts.get(name, 0.0)) for name in PARTS}  # type: ignore[misc]
+
+    @property
+    def behind(self) -> dict[str, float]:
+        """How much of all tables is copied, indexed, verified and swapped, each 0 to 1."""
+        found = {}
+        for name, part in self.parts.items():
+            whole = self._weighed(lambda t, name=name: t.weights.get(name, 0.0))  # type: ignore[misc]
+            found[name] = part / whole if whole else 0.0
+        return found
+
+    def _weighed(self, of: Callable[[TableProgress], float]) -> float:
+        """The mean of all tables by their rows."""
+        weights = [max(table.rows_total, 1) for table in self.tables]
+        return sum(of(t) * w for t, w in zip(self.tables, weights, strict=True)) / max(sum(weights), 1)
 
     @property
     def asks(self) -> str:
@@ -102,6 +138,10 @@ class Status:
         run = self.run
         return {
             "run_id": run.run_id,
+            "database": self.database,
+            "host": self.host,
+            "headlines": [headline.to_json() for headline in self.headlines],
+            "seen": None if self.signs is None else seen_json(self.signs),
             "state": str(run.state),
             "reason": run.reason,
             "paused": run.paused,
@@ -114,6 +154,9 @@ class Status:
             "off": list(run.plan.steps.off),
             "gates": [gate.to_json() for gate in self.gates],
             "cutover_window": None if self.cutover_window is None else self.cutover_window.to_json(),
+            "share": round(self.share, 4),
+            "parts": {name: round(part, 4) for name, part in self.parts.items()},
+            "behind": {name: round(done, 4) for name, done in self.behind.items()},
             "tables": [
                 {
                     "name": table.name,
@@ -122,6 +165,7 @@ class Status:
                     "rows_total": table.rows_total,
                     "set": table.set_no,
                     "share": round(table.share, 4),
+                    "behind": {name: round(done, 4) for name, done in table.behind.items()},
                     "problem": table.problem,
                     "rows_quarantined": table.rows_quarantined,
                     "why": table.why,
@@ -155,19 +199,17 @@ def read_status(connection: Connection) -> Status:
     tallies = work.read_tallies(connection, run.run_id)
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    # Where the run does not go on by itself, nobody knows how long it takes.
     sets = tables.read_sets(connection, run.run_id)
-    waits = run.reason or any(s.problem for s in sets if s.swapped_at is None)
-    left = None if waits else estimate(read_moment(connection, run, tallies))
     held_back = tuple(in_force(connection, run.run_id))
     queues = read_queues(connection, tallies, paused=paused_tables(held_back))
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
-    return Status(
+    info = connection.info
+    found = Status(
         run=run,
         tables=progress,
         jobs=counts,
         rate_rows_s=job_looks.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
-        eta_s=None if left is None else (left.low, left.high),
+        eta_s=None,
         caches=of_caches,
         step=(caches.STEP, caches.PHASE)
         if of_caches.under_way
@@ -193,6 +235,9 @@ def read_status(connection: Connection) -> Status:
         queues=queues,
         already=tuple(runs.read_already(connection, run.run_id)),
         resent=read_resent(connection, run.run_id) if run.state in OPEN_RUNS else Resent(),
+        signs=read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING),
+        database=info.dbname,
+        host=f"{info.host}:{info.port}",
         sets=tuple(
             {
                 "set": s.set_no,
@@ -211,6 +256,63 @@ def read_status(connection: Connection) -> Status:
             for s in sets
         ),
     )
+    # Where the run does not go on by itself, nobody knows how long it takes.
+    if run.reason or found.leader is None or any(s.problem for s in sets if s.swapped_at is None):
+        return found
+    if nobody_works(found.headlines):
+        return found
+    left = estimate(read_moment(connection, run, tallies))
+    return found if left is None else replace(found, eta_s=(left.low, left.high))
+
+
+def read_again(connection: Connection, before: Status) -> Status | None:
+    """The same run a little later, from what is cheap to read; None where it is another run, or in another state.
+
+    Tables, sets and counts of jobs that wait or are done stay as they were seen before.
+    """
+    run = runs.latest_run(connection)
+    if run is None or (run.run_id, run.state, run.created_at) != (
+        before.run.run_id,
+        before.run.state,
+        before.run.created_at,
+    ):
+        return None
+    signs = read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING)
+    present = replace(
+        before,
+        run=run,
+        signs=signs,
+        jobs={**before.jobs, "leased": signs.leased, "failed": signs.failed},
+        rate_rows_s=job_looks.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
+        restraints=tuple(in_force(connection, run.run_id)),
+        leader=read_leader(connection),
+        rollback=rollbacks.read(connection, run.run_id),
+    )
+    if present.leader is None or run.reason or nobody_works(present.headlines):
+        return replace(present, eta_s=None)
+    return present
+
+
+def seen_json(signs: Signs) -> dict[str, Any]:
+    """What a verdict stands on, and of when it is."""
+    broker = signs.broker
+    return {
+        "at": signs.now.isoformat(),
+        "finished_at": signs.finished_at and signs.finished_at.isoformat(),
+        "moved_at": signs.moved_at.isoformat(),
+        "leased": signs.leased,
+        "working": signs.working,
+        "queues": [asdict(queue) for queue in signs.queues],
+        "broker": broker
+        and {
+            "answers": broker.answers,
+            "problem": broker.problem,
+            "since": broker.since.isoformat(),
+            "seen_at": broker.seen_at.isoformat(),
+            "age_s": round(signs.age_s(broker.seen_at), 1),
+        },
+        "wrong_logins": None if signs.logins is None else asdict(signs.logins),
+    }
 
 
 def _any_left_out(tallies: Sequence[Tally]) -> bool:

@@ -14,27 +14,33 @@ from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.ledger.work import Tally
 
-# How much of a table's work lies behind it when it enters a state, copying itself counted by its rows.
-# Weights are the prototype's seconds: copy 1.8, indexes 1.9, verification 1.2 of 5.
-BEHIND = {
-    TableState.PLANNED: 0.0,
-    TableState.CAPTURED: 0.0,
-    TableState.COPYING: 0.0,
-    TableState.FIRST_DRAIN: 0.36,
-    TableState.INDEXING: 0.38,
-    TableState.CATCHING_UP: 0.74,
-    TableState.VERIFYING: 0.76,
-    TableState.REPAIRING: 0.8,
-    TableState.READY: 0.98,
-    TableState.SWAPPED: 0.99,
-    TableState.VALIDATING: 0.99,
-    TableState.EXTENDED: 0.01,
-    TableState.BACKFILLING: 0.01,
-    TableState.CONSTRAINING: 0.9,
-    TableState.DONE: 1.0,
-    TableState.RETURNED: 1.0,
-    TableState.RESTORED: 1.0,
-}
+PARTS = ("copied", "indexed", "verified", "swapped")
+"""What the one percentage is made of, in the order in which a table comes to it."""
+
+WEIGHTS = {"copied": 0.38, "indexed": 0.36, "verified": 0.24, "swapped": 0.02}
+"""How much of a rebuilt table's work each part is, from the prototype's seconds: 1.8, 1.9, 1.2 of 5."""
+
+BACKFILL_WEIGHTS = {"copied": 0.9, "indexed": 0.1, "verified": 0.0, "swapped": 0.0}
+"""Of a table that is filled in place: its rows, then what proves NOT NULL and uniqueness. Nothing changes places."""
+
+_ORDER = (
+    TableState.PLANNED,
+    TableState.CAPTURED,
+    TableState.COPYING,
+    TableState.FIRST_DRAIN,
+    TableState.INDEXING,
+    TableState.CATCHING_UP,
+    TableState.VERIFYING,
+    TableState.REPAIRING,
+    TableState.READY,
+    TableState.SWAPPED,
+    TableState.VALIDATING,
+    TableState.DONE,
+    TableState.RETURNED,
+    TableState.RESTORED,
+)
+"""Of a rebuilt table: behind which states each part lies as a whole."""
+
 CHUNKS_OF = {
     TableState.PLANNED: JobKind.COPY,
     TableState.CAPTURED: JobKind.COPY,
@@ -53,14 +59,13 @@ COMPARED = frozenset(
 )
 """Every row was compared, and counted."""
 
-COPY_SHARE = 0.36
-VERIFY_SHARE = 0.22
-BACKFILL_SHARE = 0.89
+VALIDATED = 0.5
+"""How much of the last part is behind a table that has changed places: its foreign keys are validated afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableProgress:
-    """Rows copied of rows expected; `share` of the table's whole work, 0 to 1."""
+    """Rows copied of rows expected; `share` of the table's whole work, 0 to 1, is the sum of its `parts`."""
 
     name: str
     set_no: int
@@ -76,8 +81,17 @@ class TableProgress:
     verification: Mapping[str, Any] | None = None
     """The last one that passed, `at` and how many have (`rounds`); whether one is `under_way`, and `because` of what;
     a `doubt` holds the cutover. None before the first."""
+    behind: Mapping[str, float] = field(default_factory=dict)
+    """How much of the table is copied (or filled), indexed, verified and swapped, each 0 to 1."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How much of the whole work each of these is."""
     chunks: Mapping[str, int] = field(default_factory=dict)
     """Jobs of the present stage by state; where a stage has no chunks, those of the last one that had."""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What the share is made of."""
+        return {name: self.weights[name] * done for name, done in self.behind.items()}
 
 
 def read_table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
@@ -132,16 +146,12 @@ def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str
     total = max(table.rows_estimate, 1)
     looked_at = min(found.get(("backfill", table.generation), {}).get("keys", 0), total)
     over = table.state in (TableState.CONSTRAINING, TableState.DONE)
-    share = BEHIND[table.state] + (BACKFILL_SHARE * looked_at / total if table.state is TableState.BACKFILLING else 0)
-    return TableProgress(
-        name=table.spec.full_name,
-        set_no=table.set_no,
-        state=str(table.state),
-        rows_done=total if over else looked_at,
-        rows_total=total,
-        share=min(share, 1.0),
-        problem=table.problem,
-    )
+    rows_done = total if over else looked_at
+    # A round may find rows to fill once more: until the last one has ended nothing is full.
+    filled = 1.0 if over else min(looked_at / total, 0.99) if table.state is TableState.BACKFILLING else 0.0
+    done = 1.0 if table.state is TableState.DONE else 0.0
+    behind = {"copied": filled, "indexed": done, "verified": done, "swapped": done}
+    return _told(table, BACKFILL_WEIGHTS, behind, rows_done=rows_done, rows_total=total)
 
 
 def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
@@ -155,19 +165,45 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
     # An estimate that was too low must not show 120 %; one past its stage is what was counted.
     total = rows_done if past_copy else max(table.rows_estimate, rows_done)
-    share = BEHIND[table.state]
-    if table.state is TableState.COPYING and total:
-        share += COPY_SHARE * rows_done / total
-    if table.state is TableState.VERIFYING:
-        entry = found.get(("verify", table.generation))
-        if entry and entry["jobs"]:
-            share += VERIFY_SHARE * entry["done"] / entry["jobs"]
+    return _told(table, WEIGHTS, _behind(table, found, rows_done, total), rows_done=rows_done, rows_total=total)
+
+
+def _behind(
+    table: RunTable, found: dict[tuple[str, int], dict[str, Any]], rows_done: int, rows_total: int
+) -> dict[str, float]:
+    """How much of each part is behind a rebuilt table, 0 to 1."""
+    at = _ORDER.index(table.state)
+
+    def part(state: TableState, under_way: float) -> float:
+        return 1.0 if at > _ORDER.index(state) else under_way if table.state is state else 0.0
+
+    def jobs(kind: str) -> float:
+        newest = [entry for (name, _), entry in sorted(found.items()) if name == kind]
+        return newest[-1]["done"] / newest[-1]["jobs"] if newest and newest[-1]["jobs"] else 0.0
+
+    verified = found.get(("verify", table.generation))
+    compared = verified["done"] / verified["jobs"] if verified and verified["jobs"] else 0.0
+    swapped = VALIDATED if table.state in (TableState.SWAPPED, TableState.VALIDATING) else 0.0
+    return {
+        "copied": part(TableState.COPYING, rows_done / rows_total if rows_total else 0.0),
+        "indexed": part(TableState.INDEXING, jobs("index")),
+        "verified": 0.0 if table.state is TableState.REPAIRING else part(TableState.VERIFYING, compared),
+        "swapped": 1.0 if at >= _ORDER.index(TableState.DONE) else swapped,
+    }
+
+
+def _told(
+    table: RunTable, weights: Mapping[str, float], behind: Mapping[str, float], *, rows_done: int, rows_total: int
+) -> TableProgress:
+    share = sum(weights[name] * done for name, done in behind.items())
     return TableProgress(
         name=table.spec.full_name,
         set_no=table.set_no,
         state=str(table.state),
         rows_done=rows_done,
-        rows_total=total,
-        share=min(share, 1.0),
+        rows_total=rows_total,
+        share=round(min(share, 1.0), 9),
+        behind=behind,
+        weights=weights,
         problem=table.problem,
     )

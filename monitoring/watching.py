@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
+from monitoring.durations_in_words import seconds
 from monitoring.fitting import Part, fit
 from monitoring.rollback_words import rollback_words
-from monitoring.screen import COLOUR, seconds
+from monitoring.screen import COLOUR, verdict
 from monitoring.status import Status, read_status
 from monitoring.strip import strip
 from monitoring.suggestions import suggestion
@@ -89,9 +90,8 @@ def _head(view: View) -> list[Text]:
     if status.eta_s is not None:
         first.append(f"  left: {seconds(status.eta_s[0])} to {seconds(status.eta_s[1])}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
-    lines = [first, Text(f"window {run.window_now}/{run.window_max}: {run.window_reason}")]
-    if run.state is RunState.RUNNING and status.leader is None:
-        lines.append(Text("nobody drives this run: `replank run PLAN` goes on with it", style="red"))
+    lines = [*verdict(status).split("\n"), first]
+    lines.append(Text(f"window {run.window_now}/{run.window_max}: {run.window_reason}"))
     told = rollback_words(status)
     if told:
         lines.append(Text(told, style="magenta"))

@@ -7,32 +7,40 @@ import os
 import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import structlog
 import typer
 
 from monitoring.flower_gate import LOOPBACK, Gate
+from monitoring.flower_login_guard import LoginGuard, parse_proxies
 from monitoring.flower_logins import HOW, Logins, load_logins
 from monitoring.flower_pools import Pools
 from monitoring.flower_server import Place, build_flower, private_file, serve
 from monitoring.output import people
 from monitoring.page.handlers import Action, Seat
 from monitoring.page.routes import rules
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Reading, Watcher
-from producer.page_actions import page_actions
-from replank.errors import WrongUse
+from producer.page_actions import QUESTIONS, page_actions
+from replank.errors import ReplankError, WrongUse
 from replank.settings import Settings, load_settings
+from sql.connection import connect
 from sql.identity import identity_when_up
+from sql.ledger import runs, signs
+from sql.ledger.signs import WrongLogins
 
 log = structlog.get_logger()
 
 ACTIONS_AT_ONCE = 4
+
+NOTE_EVERY_S = 5.0
+"""How often the ledger is told of wrong logins, if there are new ones: a flood must not become a flood of writes."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +60,10 @@ def flower(
     open_metrics: Annotated[
         bool, typer.Option("--open-metrics", help="/metrics without the login, for a Prometheus in a closed network.")
     ] = False,
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A proxy whose X-Forwarded-For is believed; an address or a network."),
+    ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; then the server speaks HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
     database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
@@ -64,11 +76,13 @@ def flower(
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     place = Place(address=address, port=port, prefix=_prefix(url_prefix), certificate=tls_certificate, key=tls_key)
     place.tls()
-    logins = _logins(place, open_on_loopback=open_on_loopback)
+    guard = LoginGuard(
+        logins=_logins(place, open_on_loopback=open_on_loopback), proxies=parse_proxies(trust_proxy or [])
+    )
     settings.broker()
     database = identity_when_up(settings.database())
     kept = private_file(state if state is not None else default_state(database))
-    asyncio.run(_serve(settings, database=database, logins=logins, place=place, state=kept, open_metrics=open_metrics))
+    asyncio.run(_serve(settings, database=database, guard=guard, place=place, state=kept, open_metrics=open_metrics))
 
 
 def default_state(database: str) -> Path:
@@ -104,8 +118,31 @@ def _is_loopback(address: str) -> bool:
         return address in LOOPBACK
 
 
+class CountedLogins:
+    """Wrong logins on their way into the ledger, where `status` and the exporter find them."""
+
+    def __init__(self, url: str, guard: LoginGuard) -> None:
+        self._url = url
+        self._guard = guard
+        self._noted: WrongLogins | None = None
+
+    def note(self) -> None:
+        """Write down what is new. A database that is away, or has no ledger, is told at another time."""
+        counted = self._guard.wrong()
+        if counted is None or counted == self._noted:
+            return
+        try:
+            with connect(self._url, name="page logins") as connection:
+                if runs.ledger_exists(connection):
+                    signs.note_logins(connection, counted)
+        except (psycopg.Error, ReplankError) as error:
+            log.info("wrong logins are not in the ledger yet", reason=str(error).strip())
+            return
+        self._noted = counted
+
+
 async def _serve(
-    settings: Settings, *, database: str, logins: Logins, place: Place, state: Path, open_metrics: bool
+    settings: Settings, *, database: str, guard: LoginGuard, place: Place, state: Path, open_metrics: bool
 ) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -114,31 +151,42 @@ async def _serve(
     reader = Reader(settings.database())
     threads = ThreadPoolExecutor(max_workers=ACTIONS_AT_ONCE, thread_name_prefix="page-action")
     pools: list[Pools] = []
-    speed = Speed()
+    looks = Looks()
 
     def prepare() -> Reading:
-        return partial(read_sections, speed=speed, pools=pools[0]() if pools else None)
+        return partial(looks.whole, pools=pools[0]() if pools else None)
+
+    def prepare_quick() -> Reading:
+        return partial(looks.quick, pools=pools[0]() if pools else None)
 
     actions: Mapping[str, Action] = page_actions(settings, database=database)
     seat = Seat(
-        logins=logins,
-        watcher=Watcher(reader=reader, prepare=prepare),
+        guard=guard,
+        watcher=Watcher(reader=reader, prepare=prepare, prepare_quick=prepare_quick),
         reader=reader,
         actions=actions,
         threads=threads,
         prefix=place.prefix,
+        questions=QUESTIONS,
     )
-    application = build_flower(settings, database=database, logins=logins, state=state, place=place, rules=rules(seat))
+    application = build_flower(
+        settings, database=database, logins=guard.logins, state=state, place=place, rules=rules(seat)
+    )
     pools.append(Pools(application=application))
+
+    counted = CountedLogins(settings.database(), guard)
 
     async def until_stopped(port: int) -> None:
         scheme = "http" if place.certificate is None else "https"
         shown = f"[{place.address}]" if ":" in place.address else place.address
         people().print(f"The run page is at {scheme}://{shown}:{port}{place.prefix}/run", markup=False, soft_wrap=True)
-        await stopped.wait()
+        while not stopped.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), NOTE_EVERY_S)
+            await loop.run_in_executor(threads, counted.note)
 
     try:
-        gate = Gate(application, logins, prefix=place.prefix, open_metrics=open_metrics)
+        gate = Gate(application, guard, prefix=place.prefix, open_metrics=open_metrics)
         await serve(application, gate, place, ready=until_stopped)
     finally:
         reader.close()

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from monitoring.page.handlers import Action
-from producer.operating.correcting import Line, fix, give_back
+from monitoring.page.handlers import Action, Question
+from producer.operating.at_stake import confirm, of_cutover, of_rollback
+from producer.operating.correcting import Line, fix_one, give_back
 from producer.operating.holding_cutover import hold_cutover, release_cutover
 from producer.operating.operator import Operator
 from producer.operating.panicking import panic
@@ -20,6 +21,7 @@ from producer.operating.saying import open_run
 from producer.operating.scaling import scale
 from producer.operating.scope import Scope, scope_of
 from producer.operating.skipping import skip
+from producer.page_rollback import PageRollback
 from replank.errors import WrongUse
 from replank.settings import Settings
 from sql.connection import Connection, connect
@@ -51,6 +53,7 @@ class Asked(BaseModel):
     key: list[str] = Field(default=[], max_length=32)
     column: Text = ""
     value: str = ""
+    database: Text = ""
 
     def scope(self, connection: Connection, run: Run) -> Scope:
         return scope_of(connection, run, phase=self.phase, table=self.table)
@@ -74,7 +77,12 @@ def _scale(connection: Connection, run: Run, by: Operator, asked: Asked, make_po
 
 def _fix(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
     line = Line(table=asked.table or "", key=tuple(asked.key), column=asked.column, value=asked.value)
-    return fix(connection, run, [line], by=by, source="the page")
+    return fix_one(connection, run, line, by=by, source="the page")
+
+
+def _release(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
+    confirm(connection, asked.database)
+    return release_cutover(connection, run, by=by)
 
 
 ACTIONS: Mapping[str, Does] = {
@@ -85,7 +93,7 @@ ACTIONS: Mapping[str, Does] = {
     ),
     "panic": lambda c, run, by, asked, _: panic(c, run, by=by, reason=asked.reason),
     "hold": lambda c, run, by, asked, _: hold_cutover(c, run, by=by, reason=asked.reason),
-    "release": lambda c, run, by, _asked, _: release_cutover(c, run, by=by),
+    "release": _release,
     "retry": lambda c, run, by, asked, _: retry(c, run, asked.selection(), by=by, smaller=asked.smaller),
     "skip": _skip,
     "scale": _scale,
@@ -101,18 +109,37 @@ def page_actions(settings: Settings, *, database: str) -> Mapping[str, Action]:
         return Pools(settings, database=database)
 
     url = settings.database()
-    return {name: partial(_act, url, make_pools, name, does) for name, does in ACTIONS.items()}
+    rolling_back = PageRollback(url)
+    return {name: partial(_act, url, make_pools, name, does) for name, does in ACTIONS.items()} | {
+        "rollback": partial(_roll_back, rolling_back)
+    }
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "release": lambda connection: of_cutover(connection).to_json(),
+    "rollback": lambda connection: of_rollback(connection).to_json(),
+}
+"""What hangs on an action, by its word: shown before it is asked for."""
+
+
+def _roll_back(rolling_back: PageRollback, who: str, run_id: int, fields: Mapping[str, Any]) -> str:
+    """Not on the open run alone: a run that is done goes back too."""
+    return rolling_back.begin(run_id, by=Operator(name=who, via="page"), typed=_understood(fields).database)
+
+
+def _understood(fields: Mapping[str, Any]) -> Asked:
+    try:
+        return Asked.model_validate(dict(fields))
+    except ValidationError as error:
+        wrong = ", ".join(str(one["loc"][0]) for one in error.errors() if one["loc"])
+        raise WrongUse(f"The page asked for something that cannot be understood: {wrong}.") from None
 
 
 def _act(
     url: str, make_pools: MakePools, name: str, does: Does, who: str, run_id: int, fields: Mapping[str, Any]
 ) -> str:
     """Raises WrongUse where another run is open than the one the person looked at."""
-    try:
-        asked = Asked.model_validate(dict(fields))
-    except ValidationError as error:
-        wrong = ", ".join(str(one["loc"][0]) for one in error.errors() if one["loc"])
-        raise WrongUse(f"The page asked for something that cannot be understood: {wrong}.") from None
+    asked = _understood(fields)
     with connect(url, name=f"page {name}") as connection:
         run = open_run(connection)
         if run.run_id != run_id:

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from producer.operating.doubts import doubts
 from producer.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
 from replank.steps import BY_NAME, Step
@@ -28,6 +29,8 @@ class Extent:
     database: str
     host: str
     lines: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    """What is kept aside, what failed."""
 
     def to_json(self) -> dict[str, Any]:
         return {"run_id": self.run.run_id, "plan": self.run.plan_name, "database": self.database, "host": self.host}
@@ -44,7 +47,13 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
         if script.blocks_done and (last is None or script.step.number > last.number):
             lines.append(f"step {script.step.name}: its script is undone")
     info = connection.info
-    return Extent(run=run, database=info.dbname, host=f"{info.host}:{info.port}", lines=tuple(lines))
+    return Extent(
+        run=run,
+        database=info.dbname,
+        host=f"{info.host}:{info.port}",
+        lines=tuple(lines),
+        doubts=doubts(connection, run),
+    )
 
 
 def _table(connection: Connection, table: RunTable, swapped: set[int]) -> str:
@@ -69,7 +78,7 @@ def refuse_other_plan(connection: Connection, run: Run, file: PlanFile) -> None:
 
 
 def ask(extent: Extent, say: Callable[[str], None]) -> None:
-    """Say what is undone, and go on only if the operator confirms it. Raises typer.Exit with 1 otherwise."""
+    """Say what is undone; go on only if the operator types the database's name. Raises typer.Exit with 1 otherwise."""
     run = extent.run
     say(
         f"Run {run.run_id} of plan {run.plan_name} in database {extent.database} on {extent.host}, {run.state}. "
@@ -79,6 +88,10 @@ def ask(extent: Extent, say: Callable[[str], None]) -> None:
         say(f"  {line}")
     if len(extent.lines) > SHOWN:
         say(f"  … and {len(extent.lines) - SHOWN} more")
-    if not typer.confirm("Roll it back?", default=False, err=True):
-        say("Nothing was changed.")
+    for line in extent.doubts:
+        say(line)
+    if typer.prompt("To roll it back, type the database's name", default="", show_default=False, err=True) != (
+        extent.database
+    ):
+        say("That is not its name. Nothing was changed.")
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ from monitoring.output import people
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
 from monitoring.watching import draw, read_view
+from producer.broker_watch import BrokerWatch
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
@@ -126,7 +127,8 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     receivers = receivers_of(file.plan.notifications, os.environ)
     pooler_addresses(file.plan.after_cutover, os.environ)
     with connect(settings.database(), name="setup") as connection:
-        dispatcher = Dispatcher(settings, database=database_identity(connection))
+        identity = database_identity(connection)
+        dispatcher = Dispatcher(settings, database=identity)
         run = begin_or_resume(
             connection,
             file,
@@ -146,6 +148,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
         progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
+        broker = stack.enter_context(BrokerWatch(settings, database=identity))
         run = drive_until_settled(
             lambda: _lead(settings),
             lambda connection: Coordinator(
@@ -153,7 +156,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, run.run_id, local, None if options.quiet else progress),
+                between_turns=_each_turn(connection, run.run_id, broker, local, None if options.quiet else progress),
                 until=options.until,
             ),
             patience_s=PATIENCE_S,
@@ -181,9 +184,10 @@ def _lead(settings: Settings) -> Connection:
 
 
 def _each_turn(
-    connection: Connection, run_id: int, local: LocalWorkers | None, progress: Progress | None
+    connection: Connection, run_id: int, broker: BrokerWatch, local: LocalWorkers | None, progress: Progress | None
 ) -> Callable[[], None]:
     def turn() -> None:
+        broker.write(connection)
         if local is not None:
             local.watch(lambda: wished(connection, run_id, local.name))
         if progress is not None:

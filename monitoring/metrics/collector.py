@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from monitoring.metrics.change_metrics import of_changes, of_cutovers, of_writing
 from monitoring.metrics.families import one
-from monitoring.metrics.run_metrics import of_drivers, of_governor, of_run
+from monitoring.metrics.run_metrics import of_drivers, of_governor, of_run, of_surroundings
 from monitoring.metrics.work_metrics import BOUNDS_S, of_jobs, of_sending, of_tables
 from monitoring.status import read_status
 from replank.errors import ReplankError
@@ -47,6 +47,7 @@ def read_metrics(connection: Connection) -> Iterator[Metric]:
     names = {table.table_no: table.spec.full_name for table in present}
     yield from of_run(connection, status)
     yield from of_drivers(connection, run)
+    yield from of_surroundings(status)
     yield from of_governor(connection, run)
     yield from of_jobs(work, sent=metrics.read_pulse(connection, run.run_id).sent)
     yield from of_sending(status.queues, resends.totals(connection, run.run_id))

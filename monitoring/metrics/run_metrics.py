@@ -37,6 +37,13 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     yield one("replank_run_cutover_held", "Whether an operator holds the cutover.", run.hold_cutover)
     yield moment("replank_run_start_timestamp_seconds", "When the run began.", run.created_at)
     yield moment("replank_run_end_timestamp_seconds", "When the run ended; no sample before.", run.finished_at)
+    verdict = status.headlines[0]
+    yield gauge(
+        "replank_verdict_info",
+        "What an operator should know first, as `status` and the page say it; the value is always 1.",
+        ["weight", "kind"],
+        [((verdict.weight, verdict.kind), 1)],
+    )
     bounds = () if status.eta_s is None else zip(("low", "high"), status.eta_s, strict=True)
     yield gauge(
         "replank_eta_seconds",
@@ -71,6 +78,37 @@ def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:
     oldest = 0.0 if pulse.oldest_lease is None else (pulse.now - pulse.oldest_lease).total_seconds()
     yield one("replank_oldest_lease_seconds", "How long the oldest job under way has taken so far.", oldest)
     yield moment("replank_window_change_timestamp_seconds", "When the window moved last.", pulse.window_changed_at)
+
+
+def of_surroundings(status: Status) -> Iterator[Metric]:
+    """What is beside the database: the broker, as the coordinator saw it last, workers by queue, wrong logins."""
+    signs = status.signs
+    if signs is None:
+        return
+    broker = signs.broker
+    yield one(
+        "replank_broker_answers",
+        "Whether the broker answered the coordinator when it asked last; no sample before the first time.",
+        None if broker is None else broker.answers,
+    )
+    yield moment(
+        "replank_broker_seen_timestamp_seconds",
+        "When the coordinator asked the broker last.",
+        None if broker is None else broker.seen_at,
+    )
+    yield gauge(
+        "replank_queue_late_jobs",
+        "Jobs that were sent to a queue at least five seconds ago, or twice, and that no worker has begun.",
+        ["queue"],
+        [((queue.name,), queue.late) for queue in signs.queues],
+    )
+    logins = signs.logins
+    yield counter(
+        "replank_wrong_logins_total",
+        "Wrong logins at the run page since its server began; `refused` ones came too fast to be compared.",
+        ["outcome"],
+        [] if logins is None else [(("compared",), logins.count - logins.refused), (("refused",), logins.refused)],
+    )
 
 
 def of_governor(connection: Connection, run: Run) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from monitoring.explaining import explain_job, newest_run
-from monitoring.flower_logins import Logins
+from monitoring.flower_login_guard import COOKIE, LoginGuard
 from monitoring.page.watcher import Reader, Watcher
 from replank.errors import ReplankError, WrongUse
 from replank.states import JobKind
@@ -42,17 +42,23 @@ Raises ReplankError with what to do instead.
 """
 
 
+Question = Callable[[Connection], dict[str, Any]]
+"""What hangs on an action: `run`, `database`, `host`, `lines`. Raises ReplankError where it cannot be asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seat:
     """What the handlers share. `actions` by the word in their URL; the page has a button for each that is there."""
 
-    logins: Logins
+    guard: LoginGuard
     watcher: Watcher
     reader: Reader
     actions: Mapping[str, Action]
     threads: Executor
     """Where actions are done; a slow one keeps nobody else waiting for the page."""
     prefix: str = ""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """By the word of the action: what the page says before it asks whether that is meant."""
 
 
 class Handler(RequestHandler):
@@ -67,7 +73,7 @@ class Handler(RequestHandler):
             raise HTTPError(401)
 
     def get_current_user(self) -> str | None:
-        return self.seat.logins.who(self.request.headers.get("Authorization"))
+        return self.seat.guard.logins.who(self.request.headers.get("Authorization"))
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", POLICY)
@@ -99,8 +105,17 @@ class RunPage(Handler):
     """The page without any figures: these come with `now`."""
 
     def get(self) -> None:
+        self._remember_browser()
         template = _templates().get_template("page.html.j2")
         self.finish(template.render(who=self.current_user, token=self.xsrf_token.decode(), actions=self.seat.actions))
+
+    def _remember_browser(self) -> None:
+        """Whoever guesses at this name from elsewhere makes nobody wait who has logged in here."""
+        if self.seat.guard.logins.open:
+            return
+        secure = self.request.protocol == "https"
+        mark = self.seat.guard.cookie_for(str(self.current_user))
+        self.set_cookie(COOKIE, mark, httponly=True, samesite="Strict", secure=secure, path=f"{self.seat.prefix}/")
 
 
 class Now(Handler):
@@ -158,6 +173,24 @@ class Explain(Handler):
             found = await self.seat.reader.read(read)
         except WrongUse as error:
             self.set_status(404)
+            found = {"problem": str(error)}
+        except (psycopg.Error, ReplankError):
+            raise HTTPError(503, reason="The database does not answer") from None
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(found, default=str))
+
+
+class Ask(Handler):
+    """What hangs on an action, before a person is asked whether it is meant."""
+
+    async def get(self, name: str) -> None:
+        question = self.seat.questions.get(name)
+        if question is None:
+            raise HTTPError(404, reason="There is no such question")
+        try:
+            found = await self.seat.reader.read(question)
+        except WrongUse as error:
+            self.set_status(409)
             found = {"problem": str(error)}
         except (psycopg.Error, ReplankError):
             raise HTTPError(503, reason="The database does not answer") from None

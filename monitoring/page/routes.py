@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitoring.page.aside import Aside, AsideFile
-from monitoring.page.handlers import FOLDER, Act, Cell, Explain, Home, Now, RunPage, Seat, Static
+from monitoring.page.handlers import FOLDER, Act, Ask, Cell, Explain, Home, Now, RunPage, Seat, Static
 
 
 def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
@@ -20,5 +20,6 @@ def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
         (r"/run/aside", Aside, shared),
         (r"/run/aside\.csv", AsideFile, shared),
         (r"/run/do/([a-z_]{1,40})", Act, shared),
+        (r"/run/ask/([a-z_]{1,40})", Ask, shared),
         (r"/run/static/([a-z]+\.(?:js|css|svg))", Static, {"path": str(FOLDER / "static")}),
     ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from monitoring.page.cells import bands, width_for
-from monitoring.page.headlines import Surroundings, headlines
 from monitoring.page.speed import Speed
 from monitoring.page.steps import phases
-from monitoring.status import Status, read_status
+from monitoring.status import Status, read_again, read_status, seen_json
 from monitoring.suggestions import suggestion
 from replank.states import OPEN_RUNS
 from sql.connection import Connection
@@ -22,62 +22,87 @@ SHOWN_WORKERS = 200
 SHOWN_EVENTS = 100
 SHOWN_WINDOWS = 240
 
+Pools = Sequence[Mapping[str, Any]]
+
 Sections = dict[str, Any]
 """Name → what is shown there. A name that begins with `cells:` is one table's or cache's heat map."""
 
 
-def read_sections(
-    connection: Connection, speed: Speed, *, pools: Sequence[Mapping[str, Any]] | None = None
-) -> Sections:
-    """Everything the page shows of the newest run; only `run` with None where there has never been one.
+@dataclass(kw_only=True)
+class Looks:
+    """Looks at one database: a whole one now and then, and between two of them what is cheap to read."""
 
-    `speed` is what was seen at the looks before. `pools` are workers as they answered last, at least `alive`, if
-    anybody asked them.
-    """
-    run = runs.latest_run(connection)
-    if run is None:
-        return {"run": None}
-    status = read_status(connection)
-    at = gates.server_now(connection)
-    causes = _causes(connection, run)
-    sent, oldest_s = page.read_queue(connection, run.run_id)
-    led = status.leader is not None
-    workers = None if pools is None else sum(1 for pool in pools if pool["alive"])
-    around = Surroundings(led=led, sent=sent, oldest_s=oldest_s, causes=causes, workers=workers)
-    return {
-        "run": _run(status, at, led=led),
-        "headlines": [one.to_json() for one in headlines(status, around)],
-        "phases": phases(connection, status),
-        "tables": _tables(connection, status),
-        "caches": _caches(connection, status),
-        "sets": list(status.sets),
-        "restraints": [one.to_json() for one in status.restraints],
-        "speed": speed.read(connection, run, at),
-        "window": _window(connection, run),
-        "causes": causes,
-        "workers": _workers(connection, status, sent),
-        "pools": None if pools is None else list(pools),
-        "events": _events(connection, run),
-        **_cells(connection, status),
-    }
+    speed: Speed = field(default_factory=Speed)
+    _status: Status | None = None
+    _whole_at: datetime | None = None
+
+    def whole(self, connection: Connection, *, pools: Pools | None = None) -> Sections:
+        """Everything the page shows of the newest run; only `run` with None where there has never been one.
+
+        `pools` are workers as they answered last, if anybody asked them.
+        """
+        run = runs.latest_run(connection)
+        if run is None:
+            self._status = None
+            return {"run": None, "place": _place(connection)}
+        status = self._status = read_status(connection)
+        at = self._whole_at = gates.server_now(connection)
+        return {
+            **self._cheap(connection, status, at, pools),
+            "phases": phases(connection, status),
+            "tables": _tables(connection, status),
+            "caches": _caches(connection, status),
+            "sets": list(status.sets),
+            "speed": self.speed.read(connection, run, at),
+            "window": _window(connection, run),
+            "causes": _causes(connection, run),
+            **_cells(connection, status),
+        }
+
+    def quick(self, connection: Connection, *, pools: Pools | None = None) -> Sections:
+        """What may have changed since the last whole look and is cheap to read; the whole where the run is another."""
+        status = None if self._status is None else read_again(connection, self._status)
+        if status is None:
+            return self.whole(connection, pools=pools)
+        return self._cheap(connection, status, gates.server_now(connection), pools)
+
+    def _cheap(self, connection: Connection, status: Status, at: datetime, pools: Pools | None) -> Sections:
+        whole_at = at if self._whole_at is None else self._whole_at
+        return {
+            "place": _place(connection),
+            "run": _run(status, at),
+            "headlines": [one.to_json() for one in status.headlines],
+            "seen": (None if status.signs is None else seen_json(status.signs)) or {},
+            "figures": {"at": whole_at.isoformat(), "age_s": round((at - whole_at).total_seconds(), 1)},
+            "restraints": [one.to_json() for one in status.restraints],
+            "workers": _workers(connection, status),
+            "pools": None if pools is None else list(pools),
+            "events": _events(connection, status.run),
+        }
 
 
-def _run(status: Status, at: datetime, *, led: bool) -> dict[str, Any]:
+def _place(connection: Connection) -> dict[str, str]:
+    """Which database this is: on the page it never leaves the sight."""
+    info = connection.info
+    return {"database": info.dbname, "host": f"{info.host}:{info.port}"}
+
+
+def _run(status: Status, at: datetime) -> dict[str, Any]:
     run = status.run
     said = status.to_json()
     names = ("run_id", "state", "reason", "paused", "hold_cutover", "phase", "step", "jobs", "rate_rows_s", "eta_s")
-    total = sum(table.rows_total for table in status.tables)
-    share = sum(t.share * max(t.rows_total, 1) for t in status.tables) / max(total, len(status.tables), 1)
     return {name: said[name] for name in names} | {
         "plan": run.plan_name,
         "open": run.state in OPEN_RUNS,
-        "led": led,
+        "led": status.leader is not None,
         "window": said["window"] | {"limit": run.window_limit},
         "since": run.created_at.isoformat(),
         "seconds": round(((run.finished_at or at) - run.created_at).total_seconds()),
         "rows_done": sum(table.rows_done for table in status.tables),
-        "rows_total": total,
-        "share": round(share, 4),
+        "rows_total": sum(table.rows_total for table in status.tables),
+        "share": said["share"],
+        "parts": said["parts"],
+        "behind": said["behind"],
         "reverse_capture": said["reverse_capture"],
         "cutover_window": said["cutover_window"],
     }
@@ -100,6 +125,7 @@ def _tables(connection: Connection, status: Status) -> list[dict[str, Any]]:
                 "state": entry.state,
                 "rows": [entry.rows_done, entry.rows_total],
                 "share": round(entry.share, 4),
+                "behind": {name: round(done, 4) for name, done in entry.behind.items()},
                 "why": entry.why,
                 "problem": entry.problem,
                 "quarantined": entry.rows_quarantined,
@@ -132,10 +158,14 @@ def _causes(connection: Connection, run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _workers(connection: Connection, status: Status, sent: int) -> dict[str, Any]:
+def _workers(connection: Connection, status: Status) -> dict[str, Any]:
+    """Jobs under way, how many processes would be right, and queues with their processes and what waits there."""
+    sent = 0 if status.signs is None else sum(queue.sent for queue in status.signs.queues)
     found = page.read_present_jobs(connection, status.run.run_id, limit=SHOWN_WORKERS)
     wanted = None if status.workers is None else status.workers.to_json()
-    return {"sent": sent, "wanted": wanted, "jobs": [{**job, "seconds": round(job["seconds"])} for job in found]}
+    queues = [] if status.signs is None else [asdict(queue) for queue in status.signs.queues]
+    under_way = [{**job, "seconds": round(job["seconds"])} for job in found]
+    return {"sent": sent, "queues": queues, "wanted": wanted, "jobs": under_way}
 
 
 def _events(connection: Connection, run: Run) -> list[dict[str, Any]]:

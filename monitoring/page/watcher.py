@@ -26,7 +26,13 @@ Reading = Callable[[Connection], dict[str, Any]]
 
 AT_MOST_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
-"""Of a database's time; where a look takes long, the looks are further apart."""
+"""Of a database's time: where a look takes long, the looks are further apart, as far as `AT_LEAST_EVERY_S` allows."""
+
+AT_LEAST_EVERY_S = 4.0
+"""From one whole look to the next, where one takes at most `MOST_OF_TIME` of that; who asks each second waits 5 s."""
+
+MOST_OF_TIME = 1 / 3
+"""Of a database's time, however long a look takes."""
 
 PATIENCE_S = 4.0
 """Then a viewer is told what was seen last, and that there is no answer."""
@@ -87,20 +93,26 @@ class Watcher:
     reader: Reader
     prepare: Callable[[], Reading]
     """Called in the event loop before each look: what only the loop's thread may read goes into the reading."""
+    prepare_quick: Callable[[], Reading] | None = None
+    """The same for a look at what is cheap, between two whole ones; None where there is no such."""
     clock: Callable[[], float] = time.monotonic
     at_most_every_s: float = AT_MOST_EVERY_S
+    at_least_every_s: float = AT_LEAST_EVERY_S
     share_of_time: float = SHARE_OF_TIME
     patience_s: float = PATIENCE_S
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     _texts: dict[str, tuple[int, str]] = field(default_factory=dict)
     _looks: int = 0
     _due: float = float("-inf")
+    _quick_due: float = float("-inf")
     _problem: str = ""
     _read_at: str | None = None
+    _seen: float | None = None
     _look: asyncio.Task[None] | None = None
 
     async def news(self, epoch: str, since: int) -> str:
-        """JSON: `epoch`, `look`, `read_at`, `problem`, and the `sections` that changed after the look `since`.
+        """JSON: `epoch`, `look`, `read_at` and how old that is (`age_s`), `problem`, and the `sections` that changed
+        after the look `since`.
 
         Where the database does not answer, `problem` says so, and what was seen last stays.
         """
@@ -111,6 +123,7 @@ class Watcher:
             "epoch": self.epoch,
             "look": self._looks,
             "read_at": self._read_at,
+            "age_s": None if self._seen is None else round(self.clock() - self._seen, 1),
             "problem": self._problem,
         }
         sections = ",".join(f"{json.dumps(name)}:{text}" for name, text in changed.items())
@@ -122,9 +135,11 @@ class Watcher:
 
     async def _fresh(self) -> None:
         if self._look is None:
-            if self.clock() < self._due:
+            now = self.clock()
+            quick = None if now >= self._due else self.prepare_quick
+            if now < self._due and (quick is None or now < self._quick_due):
                 return
-            self._look = asyncio.create_task(self._take_a_look())
+            self._look = asyncio.create_task(self._take_a_look(quick))
         look = self._look
         # A viewer who goes away does not end the look that others wait for, and nobody waits for a frozen database.
         done, _ = await asyncio.wait({look}, timeout=self.patience_s)
@@ -133,28 +148,36 @@ class Watcher:
         else:
             self._problem = f"The database has not answered for {self.patience_s:.0f} s."
 
-    async def _take_a_look(self) -> None:
+    async def _take_a_look(self, quick: Callable[[], Reading] | None) -> None:
         began = self.clock()
         try:
-            found = await self.reader.read(self.prepare())
+            found = await self.reader.read(self.prepare() if quick is None else quick())
         except (psycopg.OperationalError, CannotConnect) as error:
             self._problem = f"The database does not answer: {_first_line(error)}"
         except (psycopg.Error, ReplankError) as error:
             self._problem = f"The ledger cannot be read: {_first_line(error)}"
         else:
-            self._keep(found)
+            self._keep(found, whole=quick is None)
         finally:
             took = self.clock() - began
-            self._due = began + took + max(self.at_most_every_s, took * (1 / self.share_of_time - 1))
+            if quick is None:
+                self._due = began + took + self._rest_s(took, self.at_least_every_s)
+            self._quick_due = began + took + self._rest_s(took, self.at_most_every_s)
             self._look = None
 
-    def _keep(self, found: dict[str, Any]) -> None:
+    def _rest_s(self, took: float, longest_s: float) -> float:
+        """Until the next look of a kind that took so long: the whole of it, or what others leave of the database."""
+        wanted = max(self.at_most_every_s, took * (1 / self.share_of_time - 1))
+        return min(wanted, max(longest_s - took, took * (1 / MOST_OF_TIME - 1)))
+
+    def _keep(self, found: dict[str, Any], *, whole: bool) -> None:
         self._problem = ""
         self._looks += 1
-        self._read_at = datetime.now(UTC).isoformat()
+        self._read_at, self._seen = datetime.now(UTC).isoformat(), self.clock()
         texts = {name: json.dumps(section, separators=(",", ":"), default=str) for name, section in found.items()}
-        # What is gone (tables that a rollback took from the ledger) is told as null, and kept as such.
-        texts |= {name: "null" for name in self._texts if name not in texts}
+        if whole:
+            # What is gone (tables that a rollback took from the ledger) is told as null, and kept as such.
+            texts |= {name: "null" for name in self._texts if name not in texts}
         for name, text in texts.items():
             if self._texts.get(name, (0, ""))[1] != text:
                 self._texts[name] = (self._looks, text)

@@ -23,6 +23,7 @@ from replank.table_spec import TableSpec
 from sql.connection import Connection
 from sql.ledger import quarantines, tables
 from sql.ledger.runs import Run
+from sql.quarantine_following import Change, change_with_all_that_refers, converts
 from sql.quarantine_return import Corrected, Correction, correct, kept_value, look_again
 
 NEEDED = ("table", "key", "column", "value")
@@ -75,6 +76,52 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
     )
 
 
+def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, source: str) -> str:
+    """Write one corrected value into the live table, and into every row that refers to it, as a file would together.
+
+    Raises WrongUse where the value does not convert either, or the row is another one by now.
+    """
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    spec, before = _kept(connection, specs, line)
+    if line.value == (before or ""):
+        raise WrongUse(f"{line.where}: this is the value that it has; write the corrected one.")
+    change = Change(spec=spec, key=line.key, column=line.column, before=before, value=line.value)
+    try:
+        with connection.transaction():
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            # The application's triggers fire, as on its own writes, and find what they name.
+            connection.execute("SET LOCAL search_path TO DEFAULT")
+            if not converts(connection, change):
+                raise WrongUse(f"{line.where}: {line.value!r} does not convert either; nothing was changed.")
+            keys = [key for each in tables.read_sets(connection, run.run_id) for key in each.foreign_keys]
+            everyone = [table.spec for table in tables.read_tables(connection, run.run_id)]
+            changed = change_with_all_that_refers(connection, change, everyone, keys)
+            if not changed:
+                raise WrongUse(f"{line.where}: the live row has changed meanwhile; look again. Nothing was changed.")
+            words = _changed_words(changed, line.table)
+            note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {words}")
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        raise WrongUse(f"{line.where}: nothing was changed: {error.diag.message_primary or error}{detail}.") from None
+    return (
+        f"Run {run.run_id}: values corrected in the live tables: {words}. The next drain brings the rows back, with "
+        "all that are kept aside for their sake."
+    )
+
+
+def _changed_words(changed: Mapping[str, int], table: str) -> str:
+    """`3 (2 in rows that refer to it: public.letter 2)`."""
+    others = {name: rows - (name == table) for name, rows in changed.items() if rows > (name == table)}
+    total = sum(changed.values())
+    if not others:
+        return f"{total:,}"
+    told = ", ".join(f"{name} {rows:,}" for name, rows in others.items())
+    return f"{total:,} ({total - 1:,} in rows that refer to it: {told})"
+
+
 @dataclass(kw_only=True)
 class _Row:
     """The lines of one row, and what its columns had when it was kept aside."""
@@ -89,14 +136,7 @@ def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Seque
     """What is to be changed, row by row. Raises WrongUse with the first line that names nothing that is kept."""
     found: dict[tuple[str, tuple[str, ...]], _Row] = {}
     for line in lines:
-        spec = specs.get(line.table)
-        if spec is None:
-            raise WrongUse(f"{line.where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
-        if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
-            raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key is another one.")
-        kept, before = kept_value(connection, spec, line.key, line.column)
-        if not kept:
-            raise WrongUse(f"{line.where}: this row is not kept aside any more. Export again.")
+        spec, before = _kept(connection, specs, line)
         if line.value == (before or ""):
             continue
         row = found.setdefault((line.table, line.key), _Row(spec=spec, key=line.key))
@@ -105,6 +145,19 @@ def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Seque
         row.lines.append(line)
         row.before[line.column] = before
     return list(found.values())
+
+
+def _kept(connection: Connection, specs: Mapping[str, TableSpec], line: Line) -> tuple[TableSpec, str | None]:
+    """The table of a line, and what its column had when the row was kept aside. Raises WrongUse where it is not."""
+    spec = specs.get(line.table)
+    if spec is None:
+        raise WrongUse(f"{line.where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
+    if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
+        raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key is another one.")
+    kept, before = kept_value(connection, spec, line.key, line.column)
+    if not kept:
+        raise WrongUse(f"{line.where}: this row is not kept aside any more. Export again.")
+    return spec, before
 
 
 def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:

@@ -339,6 +339,26 @@ CREATE TABLE replank.worker_log (
     PRIMARY KEY (run_id, host, file)
 );
 
+-- What the coordinator saw of the broker last, and since when it has been so: one row for the database.
+CREATE TABLE replank.broker_seen (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    seen_at  timestamptz NOT NULL,
+    answers  boolean NOT NULL,
+    since    timestamptz NOT NULL,
+    problem  text NOT NULL DEFAULT ''
+);
+
+-- Wrong logins at the run page, summed by its server: how many since it began, and the last one. One row for the database.
+CREATE TABLE replank.wrong_login (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    since    timestamptz NOT NULL,
+    count    bigint NOT NULL,
+    refused  bigint NOT NULL,
+    last_at  timestamptz NOT NULL,
+    name     text NOT NULL,
+    address  text NOT NULL
+);
+
 -- What the governor decided, and when. Figures of the reason are those of the moment.
 CREATE TABLE replank.window_change (
     run_id  bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,

@@ -11,8 +11,7 @@ from faults.processes import Site
 from faults.small_shop import differences
 from faults.waiting import wait_for
 from monitoring.metrics.collector import read_metrics
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from sql.connection import connect
 
 pytestmark = pytest.mark.faults
@@ -53,7 +52,7 @@ def test_lost_and_evicted_messages_are_told_apart_and_shown(
         assert {cause["cause"] for cause in resent["causes"]} >= {"lost", "evicted"}
         assert resent["jobs"] == sum(cause["jobs"] for cause in resent["causes"]) >= 2
         with connect(site.database_url, name="test") as connection:
-            headlines = read_sections(connection, Speed())["headlines"]
+            headlines = Looks().whole(connection)["headlines"]
         assert any("maxmemory-policy noeviction" in headline["why"] for headline in headlines), headlines
 
     with connect(site.database_url, name="test") as connection:

@@ -181,6 +181,20 @@ def test_names_keep_prometheus_conventions(begin: Begin, database: str) -> None:
     assert all(name.startswith("replank_") for name in found.names)
     assert all(words and words.endswith(".") for words in found.helped.values())
     labels = {label for _, pairs in found.samples for label, _ in pairs}
-    assert labels <= {"kind", "state", "table", "queue", "signal", "set", "bound", "cause", "run", "plan", "le"}
+    assert labels <= {
+        "kind",
+        "state",
+        "table",
+        "queue",
+        "signal",
+        "set",
+        "bound",
+        "cause",
+        "run",
+        "plan",
+        "le",
+        "weight",
+        "outcome",
+    }
     for unit in ("_ms", "_mb", "_percent"):
         assert not any(name.endswith(unit) for name in found.names)

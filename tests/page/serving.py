@@ -7,10 +7,9 @@ import http.client
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -18,11 +17,11 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from monitoring.flower_gate import Gate
+from monitoring.flower_login_guard import LoginGuard, parse_proxies
 from monitoring.flower_logins import Logins
-from monitoring.page.handlers import Action, Seat
+from monitoring.page.handlers import Action, Question, Seat
 from monitoring.page.routes import rules
-from monitoring.page.sections import read_sections
-from monitoring.page.speed import Speed
+from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
 
 ALICE = "alice:wonderland"
@@ -50,10 +49,16 @@ class Served:
     url: str
     logins: Logins = field(default_factory=lambda: Logins.parse(ALICE))
     actions: Mapping[str, Action] = field(default_factory=dict)
+    guard: LoginGuard = field(init=False)
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    proxies: Sequence[str] = ()
     port: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
     _stop: asyncio.Event | None = None
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.guard = LoginGuard(logins=self.logins, proxies=parse_proxies(self.proxies))
 
     def start(self) -> Served:
         ready = threading.Event()
@@ -64,23 +69,24 @@ class Served:
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        reader, reading = Reader(self.url), partial(read_sections, speed=Speed())
+        reader, looks = Reader(self.url), Looks()
         threads = ThreadPoolExecutor(max_workers=2)
         seat = Seat(
-            logins=self.logins,
+            guard=self.guard,
             # Each question is a look of its own
             watcher=Watcher(
                 reader=reader,
-                prepare=lambda: reading,
+                prepare=lambda: looks.whole,
                 at_most_every_s=0.0,
                 share_of_time=1.0,
             ),
             reader=reader,
             actions=self.actions,
+            questions=self.questions,
             threads=threads,
         )
         application = Application(rules(seat), xsrf_cookies=True, compress_response=True)
-        server = HTTPServer(Gate(application, self.logins))
+        server = HTTPServer(Gate(application, self.guard))
         sockets = bind_sockets(0, address="127.0.0.1")
         server.add_sockets(sockets)
         self.port = sockets[0].getsockname()[1]

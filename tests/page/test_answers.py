@@ -13,7 +13,7 @@ from demo.embedded import EmbeddedPostgres
 from demo.painted_run import NAMES, paint_run
 from monitoring.page.cells import COUNTS, MOST
 from monitoring.page.watcher import Reader, Watcher
-from producer.page_actions import page_actions
+from producer.page_actions import QUESTIONS, page_actions
 from replank.settings import load_settings
 from sql.connection import Connection
 
@@ -71,7 +71,7 @@ def test_only_what_changed_is_sent_again(serve: Serve, painted: str) -> None:
     first = served.ask("/run/now").document
     second = served.ask(f"/run/now?epoch={first['epoch']}&since={first['look']}").document
     # Durations and the speed of the moment go on; nothing else has changed
-    assert set(second["sections"]) <= {"run", "workers", "speed", "headlines"}
+    assert set(second["sections"]) <= {"run", "workers", "speed", "headlines", "seen", "figures"}
 
     change(
         painted,
@@ -137,7 +137,10 @@ def test_names_are_data_and_nothing_else(serve: Serve, painted: str) -> None:
 def test_no_ledger_no_run_and_then_a_run(serve: Serve, database: str) -> None:
     served = serve(database)
     assert served.ask("/run").status == 200
-    assert served.ask("/run/now").document["sections"] == {"run": None}
+    empty = served.ask("/run/now").document["sections"]
+    assert empty.keys() == {"run", "place"}
+    assert empty["run"] is None
+    assert empty["place"]["database"] in database
     paint_run(database, jobs=64)
     assert served.sections()["run"]["plan"] == "painted"
     # What a rollback takes from the ledger goes from the page
@@ -206,7 +209,7 @@ def test_each_button_is_an_event_with_who_and_how(serve: Serve, painted: str) ->
         ("resume", {"table": "public.Booking"}),
         ("throttle", {"limit": 3}),
         ("throttle", {"limit": None}),
-        ("release", {}),
+        ("release", {"database": painted.rpartition("/")[2].partition("?")[0]}),
         ("hold", {}),
         ("retry", {"jobs": [job]}),
         ("retry", {"cause": "value does not convert"}),
@@ -232,6 +235,10 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(serve: Serve, pa
         ("throttle", {"run": 1, "limit": "3"}, "cannot be understood: limit"),
         ("pause", {"run": 1, "sudo": True}, "cannot be understood: sudo"),
         ("retry", {"run": 1, "jobs": [999999]}, "has no job 999999"),
+        ("release", {"run": 1}, "was typed. Nothing was changed"),
+        ("release", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
+        ("rollback", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
+        ("rollback", {"run": 1}, "was typed. Nothing was changed"),
         ("skip", {"run": 1, "reason": "all"}, "Say which jobs"),
         ("skip", {"run": 1, "cause": "22P02", "reason": "no time"}, "Nothing was left out"),
     ):
@@ -271,3 +278,31 @@ def test_a_frozen_database_stops_nobody_and_many_viewers_are_one_look() -> None:
         assert len(looks) == 1
 
     asyncio.run(watch())
+
+
+def test_questions_name_what_hangs_on_them(serve: Serve, painted: str) -> None:
+    """Database, tables, rows, what is kept aside, what failed: of the cutover and of the rollback."""
+    served = serve(painted, questions=QUESTIONS)
+    name = painted.rpartition("/")[2].partition("?")[0]
+    change(painted, "INSERT INTO replank.quarantine (run_id, table_no, joined, rows) VALUES (1, 0, true, 7)")
+    for question, own in (("release", "8 tables with"), ("rollback", "public.Booking: next table, change log")):
+        found = served.ask(f"/run/ask/{question}").document
+        assert (found["run"], found["database"]) == (1, name)
+        assert found["host"].startswith("127.0.0.1:")
+        told = "\n".join(found["lines"])
+        for words in (
+            own,
+            "8 tables with",
+            "rows",
+            "7 rows that the new tables do not have: public.Booking 7",
+            "4 jobs",
+        ):
+            assert words in told, (question, words, told)
+    assert served.ask("/run/ask/skip").status == 404
+    assert served.ask("/run/ask/release", login=None).status == 401
+    change(painted, "UPDATE replank.job SET state = 'done' WHERE state = 'failed'")
+    assert "Failed: no job." in served.ask("/run/ask/release").document["lines"]
+    # What cannot be done is not asked for
+    change(painted, "UPDATE replank.run SET state = 'finished', finished_at = now()")
+    refused = served.ask("/run/ask/rollback")
+    assert (refused.status, "no way back" in refused.document["problem"]) == (409, True)

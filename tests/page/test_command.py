@@ -47,6 +47,7 @@ def test_it_does_not_start_open_nor_half(given: dict[str, object], words: str) -
                 "state": None,
                 "open_on_loopback": False,
                 "open_metrics": False,
+                "trust_proxy": None,
                 "tls_certificate": None,
                 "tls_key": None,
                 **NOWHERE,

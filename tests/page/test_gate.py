@@ -54,9 +54,11 @@ def test_without_the_login_there_is_nothing_on_any_path_by_any_method(served: Se
     for method, paths in (("GET", READ), ("HEAD", READ), ("POST", ASKED), ("PUT", ASKED), ("OPTIONS", ASKED)):
         for path in paths:
             answer = served.ask(path, method, login=None, headers=WRONG[wrong], body="{}")
-            assert answer.status == 401, (method, path)
-            assert answer.headers["www-authenticate"].startswith("Basic")
-            assert answer.body in ("", "Log in.\n")
+            # Guessing on and on is not even answered as such
+            assert answer.status == 401 or (WRONG[wrong] and answer.status == 429), (method, path)
+            if answer.status == 401:
+                assert answer.headers["www-authenticate"].startswith("Basic")
+                assert answer.body in ("", "Log in.\n")
     assert did(served) == []
 
 

@@ -55,18 +55,20 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     page.locator("#steer").get_by_role("button", name="Pause").click()
     page.locator("#ask input").fill("<b>tea</b>")
     page.locator("#ask-yes").click()
-    headline(page, "Paused by an operator")
+    headline(page, "Paused by alice")
     second = site.run("--hold-cutover", workers=0)
-    headline(page, "Paused by an operator")
+    headline(page, "Paused by alice")
     looking.keep(page, "3-paused")
     page.locator("#headlines").get_by_role("button", name="Go on").click()
 
     # Then it is ready, and waits for a person's word
     headline(page, "2 of 2 tables wait for your word to cut over")
-    expect(page.locator("#workers-sum")).to_contain_text("1 worker with 1 process")
+    expect(page.locator("#workers-sum")).to_contain_text("1 process connected, 1 worker heard by Celery")
     looking.keep(page, "4-held")
     _grow_the_pool(page, looking)
     page.locator("#headlines").get_by_role("button", name="Cut over now").click()
+    _the_question_names_what_hangs_on_it(page, urlsplit(site.database_url).path[1:])
+    looking.keep(page, "4-held-question", whole=False)
     page.locator("#ask-yes").click()
     headline(page, "Done: the new tables are live")
     looking.keep(page, "5-done")
@@ -118,6 +120,23 @@ def _see_it_on_a_phone(looking: Looking) -> None:
         expect(page.locator("#chunks .job.failed")).to_contain_text(BAD)
         looking.keep(page, f"2-failed-phone-job-{scheme}", whole=False)
         page.context.close()
+
+
+def _the_question_names_what_hangs_on_it(page: Page, database: str) -> None:
+    """And wants the database's name before it lets anybody say yes."""
+    ask = page.locator("#ask")
+    for words in (
+        f"Database {database} on ",
+        "2 tables with 3,200 rows",
+        "public.orders (3,000 rows)",
+        "Quarantined: no row",
+    ):
+        expect(ask).to_contain_text(words)
+    expect(ask).to_contain_text("Failed: no job")
+    expect(page.locator("#ask-yes")).to_be_disabled()
+    page.locator("#ask input").fill(f"{database}x")
+    expect(page.locator("#ask-yes")).to_be_disabled()
+    page.locator("#ask input").fill(database)
 
 
 def _grow_the_pool(page: Page, looking: Looking) -> None:

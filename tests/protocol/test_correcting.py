@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from producer.operating.correcting import Line, fix
+from producer.operating.correcting import Line, fix, fix_one
 from producer.operating.operator import Operator
 from replank.errors import WrongUse
 
@@ -93,3 +93,34 @@ def test_all_or_none(app: psycopg.Connection, ready: Rebuild) -> None:
     app.execute("DELETE FROM people WHERE id = 'Cid'")
     after = _rows(app, 'SELECT id, friend FROM people UNION ALL SELECT n::text, "to" FROM letter ORDER BY 1, 2')
     assert after == before
+
+
+def test_one_key_takes_along_all_that_refers_to_it(app: psycopg.Connection, ready: Rebuild) -> None:
+    """As the page does it: one value, whatever the foreign keys say of updates, and another one after it."""
+    # Given a letter that was written a moment ago, and is not kept aside yet
+    app.execute("INSERT INTO letter VALUES (99, 'Ann')")
+    to_ann = _rows(app, """SELECT n FROM letter WHERE "to" = 'Ann' ORDER BY 1""")
+    ann = Line(table="public.people", key=("Ann",), column="id", value=GOOD[0])
+    said = fix_one(ready.connection, ready.run, ann, by=ANNA, source="the page")
+    assert "values corrected in the live tables: 4 (3 in rows that refer to it: " in said
+    assert _rows(app, "SELECT id, friend FROM people WHERE friend IS NOT NULL ORDER BY 1") == [
+        (GOOD[0], "Bob"),
+        ("Bob", GOOD[0]),
+    ]
+    assert _rows(app, f"""SELECT n FROM letter WHERE "to" = '{GOOD[0]}' ORDER BY 1""") == to_ann  # noqa: S608
+    assert len(to_ann) == 2
+    with pytest.raises(WrongUse, match="does not convert either"):
+        fix_one(
+            ready.connection,
+            ready.run,
+            Line(table="public.people", key=("Bob",), column="id", value="Robert"),
+            by=ANNA,
+            source="the page",
+        )
+    bob = Line(table="public.people", key=("Bob",), column="id", value=GOOD[1])
+    fix_one(ready.connection, ready.run, bob, by=ANNA, source="the page")
+    ready.finish()
+    assert one(app, "SELECT count(*) FROM people") == 11
+    assert one(app, 'SELECT count(*) FROM letter JOIN people ON people.id = letter."to"') == 12
+    assert one(app, f"SELECT friend::text FROM people WHERE id = '{GOOD[0]}'") == GOOD[1]  # noqa: S608
+    assert one(app, "SELECT coalesce(sum(rows), 0)::int FROM replank.quarantine") == 0

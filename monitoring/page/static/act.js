@@ -13,14 +13,15 @@ export function onDone(callback) { afterwards = callback; }
 export const can = (action) => THERE.has(action);
 
 // A button for `action`, or null where the server has none. `fields` is what to send, or a function that says it.
-// `ask` opens a question first: {title, words, yes, field: {label, name, required, type}}.
+// `ask` opens a question first: {title, words, yes, field: {label, name, required, type}}. Where it is `weighed`, the
+// server says what hangs on it, and the database's name is to be typed.
 // `then` is told whether it was done, and the answer's words.
 export function button(label, action, { fields = {}, ask = null, quiet = false, danger = false, then = () => {} } = {}) {
   if (!can(action)) return null;
   const style = danger ? 'danger' : quiet ? 'quiet' : null;
   return h('button', { type: 'button', class: style, 'data-action': action, onclick: async (event) => {
     const given = typeof fields === 'function' ? fields() : fields;
-    const answer = ask ? await question(ask) : {};
+    const answer = ask ? await (ask.weighed ? weighed(action, ask, event.target) : question(ask)) : {};
     if (answer) await send(action, { ...given, ...answer }, event.target, then);
   } }, label);
 }
@@ -56,11 +57,33 @@ function tell(words, good) {
   if (good) hiding = setTimeout(() => show(said, false), 15000);
 }
 
+// What hangs on it, first: the question names database, tables, rows, what is kept aside and what failed.
+async function weighed(action, ask, pressed) {
+  let found;
+  pressed.disabled = true;
+  try {
+    const answer = await fetch(`run/ask/${action}`, { credentials: 'same-origin' });
+    found = await answer.json();
+    if (!answer.ok) { tell(found.problem, false); return null; }
+  } catch {
+    tell('The server does not answer.', false);
+    return null;
+  } finally {
+    pressed.disabled = false;
+  }
+  return question({ ...ask, lines: found.lines, place: `Database ${found.database} on ${found.host}`,
+    field: { label: `Type the name of the database, ${found.database}`, name: 'database', required: true, expect: found.database } });
+}
+
 // The question's answer: the field's value by its name, {} where there is none, null where it was left.
-function question({ title, words, yes, field = null, danger = false }) {
+function question({ title, words, yes, field = null, danger = false, lines = [], place = '' }) {
   const dialog = byId('ask');
   say(byId('ask-title'), title);
   say(byId('ask-words'), words);
+  say(byId('ask-place'), place);
+  show(byId('ask-place'), place !== '');
+  byId('ask-lines').replaceChildren(...lines.map((line) => h('li', {}, line)));
+  dialog.classList.toggle('weighed', place !== '');
   const confirm = byId('ask-yes');
   say(confirm, yes);
   confirm.className = danger ? 'danger' : '';
@@ -71,6 +94,9 @@ function question({ title, words, yes, field = null, danger = false }) {
   input.type = (field && field.type) || 'text';
   input.min = '1';
   input.value = '';
+  const fits = () => { confirm.disabled = Boolean(field && field.expect) && input.value.trim() !== field.expect; };
+  input.oninput = fits;
+  fits();
   if (field) say(label.querySelector('span'), field.label);
   dialog.returnValue = 'no';
   dialog.showModal();

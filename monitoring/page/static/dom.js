@@ -69,6 +69,14 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+export const percent = (share) => `${Math.floor(100 * share + 1e-6)} %`;
+
 export const clock = (moment) => (moment ? new Date(moment).toLocaleTimeString('en-GB') : '');
+
+// With the day, where it is not today.
+export function moment(text) {
+  const at = new Date(text);
+  return at.toDateString() === new Date().toDateString() ? clock(text) : `${at.toLocaleDateString('en-CA')} ${clock(text)}`;
+}
 
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;

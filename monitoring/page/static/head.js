@@ -1,7 +1,7 @@
 // The top of the page: what to know in ten seconds, and the steering.
 
 import { button, can } from './act.js';
-import { byId, duration, h, keyed, number, plural, say, tell } from './dom.js';
+import { byId, duration, h, keyed, moment, number, percent, plural, say, tell } from './dom.js';
 
 const SIGNS = { bad: '!', look: 'i', good: '✓' };
 
@@ -12,8 +12,10 @@ const BUTTONS = {
   failures: () => h('a', { class: 'button', href: '#causes-section' }, 'See what failed'),
 };
 
-const RELEASE = { title: 'Cut over?', yes: 'Cut over',
+const RELEASE = { title: 'Cut over?', yes: 'Cut over', weighed: true,
   words: 'The tables change places as soon as they are ready; a short lock keeps writers waiting. The way back stays open.' };
+const ROLLBACK = { title: 'Roll it back?', yes: 'Roll back', weighed: true, danger: true,
+  words: 'What was built is removed. Tables that have changed places go back, with everything that was written since.' };
 const RETRY_ALL = { title: 'Try everything again that failed?', yes: 'Try again',
   words: 'Every failed job waits again, with new attempts.' };
 const HOLD = { title: 'Hold the cutover?', yes: 'Hold it',
@@ -27,54 +29,116 @@ const LIMIT = { title: 'Limit the jobs in flight', yes: 'Limit', words: 'The gov
 const SCALE = { title: 'How many worker processes?', yes: 'Scale', words: 'Running pools grow or shrink; jobs under way end first.',
   field: { label: 'Processes', name: 'processes', type: 'number', required: true } };
 
+const card = (one) => h('article', { class: `headline ${one.weight}`, 'data-kind': one.kind },
+  h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[one.weight]),
+  h('div', {}, h('h1', {}), h('p', { class: 'why' })),
+  h('p', { class: 'do' }, BUTTONS[one.button] ? BUTTONS[one.button]() : null, one.command ? h('code', {}, one.command) : null));
+
+const write = (element, one) => {
+  say(element.querySelector('h1'), one.words);
+  tell(element.querySelector('.why'), one.why);
+};
+
 export function drawHeadlines(headlines) {
-  keyed(byId('headlines'), headlines, (one) => one.words.replace(/[\d,]+/g, '#') + one.button, (one) => h('article', { class: `headline ${one.weight}` },
-    h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[one.weight]),
-    h('div', {}, h('h1', {}), h('p', { class: 'why' })),
-    h('p', { class: 'do' }, BUTTONS[one.button] ? BUTTONS[one.button]() : null, one.command ? h('code', {}, one.command) : null),
-  ), (card, one) => {
-    say(card.querySelector('h1'), one.words);
-    tell(card.querySelector('.why'), one.why);
+  keyed(byId('headlines'), headlines, (one) => [one.kind, one.weight, one.button, one.command, one.kind === 'cutover_waits' ? one.words : ''].join(' '), card, write);
+}
+
+// What keeps the page from seeing anything comes first, with its age; what was seen is no verdict any more.
+export function drawTrouble(words, age) {
+  const seen = age === null ? '' : `What you see below was so ${duration(age)} ago.`;
+  const [first, ...rest] = words.split(': ');
+  const why = [rest.join(': '), seen].filter(Boolean).join(' ');
+  keyed(byId('trouble'), words ? [{ weight: 'bad', kind: 'unseen', words: first, why, button: '', command: '' }] : [], (one) => one.kind, card, write);
+  byId('main').classList.toggle('stale', Boolean(words));
+}
+
+// One percentage, and what it is made of.
+const PARTS = ['copied', 'indexed', 'verified', 'swapped'];
+
+function split(run) {
+  const bar = h('div', { class: 'split', role: 'img', 'aria-label': `Done ${percent(run.share)}` }, ...PARTS.map((name) => h('i', { class: name })));
+  return [bar, h('p', { class: 'soft parts' }, ...PARTS.map((name) => h('span', { class: name }, '')))];
+}
+
+function writeSplit(box, run) {
+  PARTS.forEach((name, index) => {
+    box.querySelectorAll('.split i')[index].style.width = `${(100 * run.parts[name]).toFixed(2)}%`;
+    say(box.querySelectorAll('.parts span')[index], `${name} ${percent(run.behind[name])}`);
   });
+  box.querySelector('.split').setAttribute('aria-label', `Done ${percent(run.share)}`);
+}
+
+function left(run, headlines) {
+  const held = headlines.some((one) => one.kind === 'cutover_held');
+  if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : held ? 'of work, once you have given your word' : `began ${duration(run.seconds)} ago`];
+  if (!run.open) return ['–', `it took ${duration(run.seconds)}`];
+  if (run.state === 'needs_person') return ['–', 'it has stopped'];
+  if (!run.led) return ['–', 'no coordinator, so nobody knows'];
+  const stopped = headlines.some((one) => one.weight === 'bad');
+  return stopped ? ['–', 'it does not go on by itself'] : ['not known yet', `began ${duration(run.seconds)} ago`];
+}
+
+function brokerFact(seen) {
+  const broker = seen.broker;
+  if (!broker) return null;
+  const age = `${duration(broker.age_s)} ago`;
+  if (broker.age_s > 15) return ['Broker', 'not known', `the coordinator asked ${age} at last`];
+  return broker.answers ? ['Broker', 'answers', `asked ${age}`] : ['Broker', 'does not answer', `asked ${age}`, 'bad'];
+}
+
+function workersFact(seen) {
+  if (!seen.queues) return null;
+  const most = Math.max(0, ...seen.queues.map((queue) => queue.processes));
+  const bad = seen.queues.some((queue) => queue.late && !queue.processes);
+  const each = seen.queues.map((queue) => `${queue.name.replace('replank.', '')} ${number(queue.processes)}`).join(', ');
+  return ['Worker processes', number(most), `by queue: ${each}`, bad ? 'bad' : ''];
 }
 
 export function drawFacts(run, sections) {
-  const eta = run.eta_s ? `${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}` : run.state === 'running' ? 'not known yet' : '–';
   const failed = run.jobs.failed || 0;
-  const window = run.window;
+  const { window } = run;
+  const seen = sections.seen || {};
+  const aside = (sections.tables || []).reduce((sum, table) => sum + table.quarantined, 0);
+  const last = seen.finished_at ? `the last one was done ${duration((new Date(seen.at) - new Date(seen.finished_at)) / 1000)} ago` : 'none is done yet';
   const facts = [
-    ['Done', `${(100 * run.share).toFixed(run.share < 0.1 ? 1 : 0)} %`, `${number(run.rows_done)} of ${number(run.rows_total)} rows`, run.share],
+    ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied${aside ? `, ${number(aside)} of them kept aside` : ''}`],
     ['Speed', `${number(run.rate_rows_s)} rows/s`, 'the last ten seconds'],
-    ['Left', eta, run.paused ? 'of work; the pause is not counted' : `began ${duration(run.seconds)} ago`],
-    ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
-    ['Failed', number(failed), failed ? plural((sections.causes || []).length, 'cause') : `${number(run.jobs.waiting || 0)} wait, ${number(run.jobs.done || 0)} done`, null, failed ? 'bad' : ''],
-  ];
+    ['Left', ...left(run, sections.headlines || [])],
+    ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `${last}; window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
+    ['Failed', number(failed), failed ? plural((sections.causes || []).length, 'cause') : `${number(run.jobs.waiting || 0)} wait, ${number(run.jobs.done || 0)} done`, failed ? 'bad' : ''],
+    run.open && workersFact(seen), run.open && run.led && brokerFact(seen),
+  ].filter(Boolean);
   if (run.reverse_capture) {
     const { waiting, closed, doubtful } = run.reverse_capture;
-    if (closed.length) facts.push(['Way back', 'closed', closed.join('; '), null, 'bad']);
-    else if (doubtful.length) facts.push(['Way back', 'to be proved', doubtful.join('; '), null, 'bad']);
+    if (closed.length) facts.push(['Way back', 'closed', closed.join('; '), 'bad']);
+    else if (doubtful.length) facts.push(['Way back', 'to be proved', doubtful.join('; '), 'bad']);
     else facts.push(['Way back', number(waiting), 'changes kept for the past tables']);
   }
-  keyed(byId('facts'), facts, (fact) => fact[0], () => h('div', {}, h('dt', {}), h('dd', {}), h('p', { class: 'soft' }), h('progress', { max: 1, hidden: true })), (box, [name, value, words, share, mark]) => {
+  keyed(byId('facts'), facts, (fact) => fact[0], ([name]) => h('div', {}, h('dt', {}), h('dd', {}), ...(name === 'Done' ? split(run) : []), h('p', { class: 'soft words' })), (box, [name, value, words, mark]) => {
     say(box.querySelector('dt'), name);
     say(box.querySelector('dd'), value);
-    say(box.querySelector('p'), words);
-    box.className = mark || '';
-    const bar = box.querySelector('progress');
-    bar.hidden = share === undefined || share === null;
-    if (!bar.hidden) { bar.value = share; bar.setAttribute('aria-label', name); }
+    say(box.querySelector('.words'), words);
+    box.className = `${mark || ''} ${name === 'Done' ? 'wide' : ''}`.trim();
+    if (name === 'Done') writeSplit(box, run);
   });
 }
 
-// What holds back only a part of the run, with the button that frees it.
-function free(one) {
-  const where = one.table ? { table: one.table } : { phase: one.phase };
-  const what = one.kind === 'pause' ? `${one.scope} is paused` : `${one.scope}: at most ${one.max_jobs} at once`;
-  return h('span', { class: 'restraint', title: `${one.by}: ${one.reason}` }, `${what} `,
-    one.kind === 'pause' ? button('Go on', 'resume', { fields: where, quiet: true }) : button('Lift', 'throttle', { fields: { ...where, limit: null }, quiet: true }));
+// Each pause and limit: who, since when, why, and the button that takes it away.
+export function drawRestraints(restraints) {
+  // The headline says it of a pause of the whole run.
+  const some = restraints.filter((one) => one.kind !== 'pause' || one.table || one.phase);
+  keyed(byId('restraints'), some, (one) => [one.kind, one.scope, one.max_jobs, one.since].join(' '), (one) => {
+    const where = one.table ? { table: one.table } : one.phase ? { phase: one.phase } : {};
+    return h('li', {}, h('span', {}), one.kind === 'pause' ? button('Go on', 'resume', { fields: where, quiet: true })
+      : button('Lift', 'throttle', { fields: { ...where, limit: null }, quiet: true }));
+  }, (line, one) => {
+    const what = one.kind === 'pause' ? (one.cause === 'panic' ? 'is stopped by a panic' : 'is paused') : `is limited to ${plural(one.max_jobs, 'job')} at once`;
+    const why = one.reason && one.reason !== one.cause ? `: ${one.reason}` : ', without a reason';
+    say(line.querySelector('span'), `${one.scope} ${what}, by ${one.by} since ${moment(one.since)}${why}`);
+  });
 }
 
-export function drawSteering(run, restraints) {
+export function drawSteering(run) {
   if (!run) return;
   const going = run.state === 'running' || run.state === 'needs_person';
   const wanted = going ? [
@@ -82,11 +146,11 @@ export function drawSteering(run, restraints) {
     run.hold_cutover ? ['release', () => button('Let the cutover go', 'release', { ask: RELEASE, quiet: true })]
       : ['hold', () => button('Hold the cutover', 'hold', { ask: HOLD, quiet: true })],
     ['throttle', () => button('Limit …', 'throttle', { ask: LIMIT, quiet: true })],
-    run.window.limit !== null && ['unthrottle', () => button(`Lift the limit of ${run.window.limit}`, 'throttle', { fields: { limit: null }, quiet: true })],
     ['scale', () => button('Scale …', 'scale', { ask: SCALE, quiet: true })],
     ['panic', () => button('Stop everything', 'panic', { ask: PANIC, danger: true })],
   ] : [];
-  const rest = restraints.filter((one) => one.table || one.phase).map((one) => [`free ${one.kind} ${one.scope} ${one.max_jobs}`, () => free(one)]);
-  const there = [...wanted.filter(Boolean).filter(([name]) => can(name === 'unthrottle' ? 'throttle' : name)), ...rest];
-  keyed(byId('steer'), there, ([name]) => name + (name === 'unthrottle' ? run.window.limit : ''), ([, make]) => make(), () => {});
+  const back = going || run.state === 'done' || (run.state === 'rolling_back' && !run.led);
+  if (back) wanted.push(['rollback', () => button(run.state === 'rolling_back' ? 'Go on with the rollback' : 'Roll back …', 'rollback', { ask: ROLLBACK, danger: true })]);
+  const there = wanted.filter(([name]) => can(name));
+  keyed(byId('steer'), there, ([name]) => `${name} ${run.state === 'rolling_back'}`, ([, make]) => make(), () => {});
 }

@@ -39,17 +39,16 @@ const ms = (value) => (value === null || value === undefined ? '?' : value < 100
 export function drawWorkers(workers, pools) {
   if (!workers) return;
   const alive = (pools || []).filter((pool) => pool.alive);
-  // A worker that has not answered yet has some, we only do not know how many.
-  const known = alive.every((pool) => pool.processes !== null);
-  const processes = alive.reduce((sum, pool) => sum + (pool.processes || 0), 0);
-  say(byId('workers-sum'), [pools ? `${plural(alive.length, 'worker')}${known ? ` with ${plural(processes, 'process', 'processes')}` : ''}` : '', `${number(workers.jobs.length)} at work`,
-    workers.sent ? `${number(workers.sent)} messages not taken yet` : ''].filter(Boolean).join(', '));
+  // Processes are those that are connected to the database: Celery's own word of its workers may be late, or get lost.
+  const processes = Math.max(0, ...workers.queues.map((queue) => queue.processes));
+  say(byId('workers-sum'), [`${plural(processes, 'process', 'processes')} connected`, alive.length ? `${plural(alive.length, 'worker')} heard by Celery` : '', `${number(workers.jobs.length)} at work`,
+    workers.sent ? `${plural(workers.sent, 'message')} not taken yet` : ''].filter(Boolean).join(', '));
   const { wanted } = workers;
   say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
-    line.className = `pool ${pool.alive ? '' : 'gone'}`;
+    line.className = `pool ${pool.alive ? '' : 'not heard by Celery lately'}`;
     say(line.querySelector('.name'), `${pool.alive ? '●' : '○'} ${pool.name}`);
-    say(line.querySelector('.soft'), [pool.alive ? '' : 'gone', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
+    say(line.querySelector('.soft'), [pool.alive ? '' : 'not heard by Celery lately', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
   });
   keyed(byId('workers'), workers.jobs, (job) => job.job_id, () => h('p', { class: 'work' }, h('i', { class: 'cell running' }), h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, job) => {
     say(line.querySelector('.name'), ` ${job.kind} ${job.table}${job.range ? ` ${job.range}` : ''}`);

@@ -1,0 +1,53 @@
+-- lately: signs of life of a run, cheap however many jobs there are. `working` are leased jobs whose session does something (or may not be seen)
+SELECT clock_timestamp() AS now,
+       (SELECT max(finished_at) FROM replank.job WHERE run_id = %(run_id)s AND state = 'done') AS finished_at,
+       greatest((SELECT max(at) FROM replank.table_history WHERE run_id = %(run_id)s),
+                (SELECT at FROM replank.event WHERE run_id = %(run_id)s ORDER BY event_id DESC LIMIT 1),
+                (SELECT created_at FROM replank.run WHERE run_id = %(run_id)s)) AS moved_at,
+       (SELECT count(*)::int FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS leased,
+       (SELECT count(*)::int FROM replank.job j LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid
+         WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.pid IS NOT NULL AND coalesce(a.state, 'active') = 'active') AS working,
+       (SELECT extract(epoch FROM clock_timestamp() - min(started_at))::float8 FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS oldest_s,
+       (SELECT count(*)::int FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed') AS failed,
+       -- NULL where nobody is there, or this role may not see it.
+       (SELECT extract(epoch FROM clock_timestamp() - min(backend_start))::float8 FROM pg_stat_activity
+         WHERE datname = current_database() AND starts_with(application_name, 'replank worker ')) AS workers_s;
+
+-- unclaimed: jobs by kind that were sent, that nothing holds back and that no worker has begun; `late` ones were sent twice, or so many seconds ago
+SELECT j.kind, count(*)::int AS sent,
+       count(*) FILTER (WHERE j.sends >= 2 OR j.sent_at < clock_timestamp() - %(late_s)s * interval '1 second')::int AS late,
+       max(j.sends) AS sends
+  FROM replank.job j
+ WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
+   AND NOT EXISTS (SELECT FROM replank.restraint p
+                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
+                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+ GROUP BY j.kind;
+
+-- first_failure: the failure that an operator reads first: of the job that failed last
+SELECT coalesce(error_class, '') AS class, coalesce(message, '') AS message FROM replank.job
+ WHERE run_id = %(run_id)s AND state = 'failed' ORDER BY finished_at DESC NULLS LAST, job_id LIMIT 1;
+
+-- causes: of how many kinds of errors jobs failed
+SELECT count(DISTINCT (error_class, sqlstate))::int AS n FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed';
+
+-- held_by: who held the cutover last, when and why; no row where the run began so
+SELECT actor, at, message FROM replank.event WHERE run_id = %(run_id)s AND kind = 'hold_cutover' ORDER BY event_id DESC LIMIT 1;
+
+-- note_broker: what the coordinator saw of the broker, so many seconds ago
+INSERT INTO replank.broker_seen (seen_at, answers, since, problem)
+SELECT at, %(answers)s, at, %(problem)s FROM (SELECT clock_timestamp() - %(age_s)s * interval '1 second' AS at) AS seen
+ON CONFLICT (only_one) DO UPDATE SET seen_at = excluded.seen_at, answers = excluded.answers, problem = excluded.problem,
+       since = CASE WHEN broker_seen.answers = excluded.answers THEN broker_seen.since ELSE excluded.seen_at END;
+
+-- broker: what was seen of the broker last; no row before the first look
+SELECT seen_at, answers, since, problem FROM replank.broker_seen;
+
+-- note_logins: how many wrong logins the page's server has seen since it began, how many it did not even compare, and the last one
+INSERT INTO replank.wrong_login (since, count, refused, last_at, name, address)
+VALUES (%(since)s, %(count)s, %(refused)s, %(last_at)s, %(name)s, %(address)s)
+ON CONFLICT (only_one) DO UPDATE SET since = excluded.since, count = excluded.count, refused = excluded.refused,
+       last_at = excluded.last_at, name = excluded.name, address = excluded.address;
+
+-- logins: wrong logins at the page; no row where there were none
+SELECT since, count, refused, last_at, name, address FROM replank.wrong_login;
