@@ -22,8 +22,9 @@ from producer.operating.scope import Scope, scope_of
 from producer.operating.skipping import skip
 from replank.errors import WrongUse
 from replank.settings import Settings
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger.runs import Run
+from sql.roles import connect_to_change
 
 Text = Annotated[str, StringConstraints(max_length=300)]
 
@@ -113,7 +114,7 @@ def _act(
     except ValidationError as error:
         wrong = ", ".join(str(one["loc"][0]) for one in error.errors() if one["loc"])
         raise WrongUse(f"The page asked for something that cannot be understood: {wrong}.") from None
-    with connect(url, name=f"page {name}") as connection:
+    with connect_to_change(url, name=f"page {name}", what=f"`{name}` on the page") as connection:
         run = open_run(connection)
         if run.run_id != run_id:
             raise WrongUse(f"Run {run.run_id} is open now, and you looked at run {run_id}. Look again first.")
