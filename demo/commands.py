@@ -35,6 +35,9 @@ def demo(
     there_and_back: Annotated[
         bool, typer.Option("--there-and-back", help="After the swap: roll back with all writes, and forward again.")
     ] = False,
+    managed: Annotated[
+        bool, typer.Option("--managed", help="As a managed service gives a database: no superuser, roles apart.")
+    ] = False,
     traffic: Annotated[float, typer.Option(min=0.5, help="Seconds of traffic on old and new clients.")] = 10,
     out: Annotated[Path, typer.Option(help="The report to write.")] = Path("replank-demo.html"),
     as_json: Annotated[
@@ -49,7 +52,7 @@ def demo(
         raise WrongUse("--rehearse and --there-and-back are for the platform; leave --shop away.")
     console = people()
     if shop:
-        result: Outcome = _shop(rows or ROWS_OF_THE_SHOP, workers, rate or 200, console)
+        result: Outcome = _shop(rows or ROWS_OF_THE_SHOP, workers, rate or 200, console, managed=managed)
     else:
         # Only this command needs the embedded servers' packages; the others work without them.
         from demo.platform.demonstration import PlatformDemonstration, Wishes
@@ -62,6 +65,7 @@ def demo(
             rehearse=rehearse,
             there_and_back=there_and_back,
             out=out,
+            managed=managed,
         )
         result = PlatformDemonstration(wishes=wishes, console=console).run()
     result.show(console)
@@ -71,7 +75,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _shop(rows: int, workers: int, rate: float, console: Console) -> Outcome:
+def _shop(rows: int, workers: int, rate: float, console: Console, *, managed: bool) -> Outcome:
     from demo.demonstration import Demonstration
 
-    return Demonstration(rows=rows, workers=workers, rate=rate, console=console).run()
+    return Demonstration(rows=rows, workers=workers, rate=rate, console=console, managed=managed).run()

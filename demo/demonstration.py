@@ -11,6 +11,7 @@ from rich.console import Console
 
 from demo.application import Application
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
+from demo.managed import Urls, create_database
 from demo.offline import OfflineResult, offline_alter
 from demo.product import Product
 from demo.result import DemoResult
@@ -27,36 +28,40 @@ SETTLE_S = 1.0
 class Demonstration:
     """Runs the product's own commands as an operator would, as processes."""
 
-    def __init__(self, *, rows: int, workers: int, rate: float, console: Console) -> None:
+    def __init__(self, *, rows: int, workers: int, rate: float, console: Console, managed: bool = False) -> None:
         self._rows = rows
         self._workers = workers
         self._rate = rate
         self._console = console
+        self._managed = managed
 
     def run(self) -> DemoResult:
         """Everything, on servers that are gone afterwards."""
         settings = {"shared_buffers": "512MB"}
         with EmbeddedPostgres(settings=settings) as postgres, EmbeddedValkey() as valkey:
             self._say(f"PostgreSQL {postgres.version} and Valkey are running on this machine")
-            url = postgres.create_database("shop")
-            rows = create_sample(url, rows=self._rows)
+            urls = create_database(postgres, "shop", managed=self._managed)
+            rows = create_sample(urls.owner, rows=self._rows)
+            urls.open_to_application("public", "billing")
             self._say(f"the shop has {sum(rows.values()):,} rows in {len(rows)} tables")
             copy = postgres.create_database("shop_offline", template="shop")
             with tempfile.TemporaryDirectory(prefix="replank-demo-") as folder:
-                application = self._convert(url, valkey.url(), Path(folder) / "plan.toml")
+                application = self._convert(urls, valkey.url(), Path(folder) / "plan.toml")
             self._say("the offline way, on a copy of the same tables")
             offline = offline_alter(copy, [(s, t, columns) for (s, t), columns in uuid_columns().items()])
-            return self._result(url, sum(rows.values()), application, offline)
+            return self._result(urls.run, sum(rows.values()), application, offline)
 
     def _say(self, words: str) -> None:
         self._console.print(f"[bold]•[/] {words}")
 
-    def _convert(self, url: str, broker: str, plan: Path) -> Application:
+    def _convert(self, urls: Urls, broker: str, plan: Path) -> Application:
         """inspect, check and run, while the application writes."""
-        product = Product(database_url=url, broker_url=broker)
+        product = Product(database_url=urls.run, broker_url=broker)
         product.call("inspect", "--every-uuid", "--out", str(plan))
+        with plan.open("a", encoding="utf-8") as text:
+            text.write(urls.plan)
         self._say("`replank inspect` wrote a plan")
-        application = Application(url=url, clients=4, rate=self._rate)
+        application = Application(url=urls.application, clients=4, rate=self._rate)
         application.start()
         try:
             time.sleep(SETTLE_S)

@@ -106,6 +106,8 @@ def _head(status: Status) -> RenderableType:
         words.append(status.workers.reason)
     if status.resent.words:
         words.append(f"\n{status.resent.words}", style="red" if status.resent.costs_time else "yellow")
+    for refused in status.refused:
+        words.append(f"\n! {refused.words}", style="red")
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
     counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)

@@ -21,6 +21,7 @@ from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, failed, job_looks, rollbacks, runs, scripts, tables, work
 from sql.ledger.gates import Gate
+from sql.ledger.refusals import RefusedWorker, read_refused
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.rollbacks import Rollback
 from sql.ledger.runs import Run
@@ -80,6 +81,8 @@ class Status:
     """What waits in each queue, and how many processes take jobs from it."""
     resent: Resent = field(default_factory=Resent)
     """What was sent again lately, and why."""
+    refused: tuple[RefusedWorker, ...] = ()
+    """Workers whose database role has no right to work, with the GRANT that it needs."""
     already: tuple[tuple[str, str], ...] = ()
     """What of the plan was there before the run: the object, and in words how it was."""
     signs: Signs | None = None
@@ -148,6 +151,7 @@ class Status:
             "hold_cutover": run.hold_cutover,
             "restraints": [restraint.to_json() for restraint in self.restraints],
             "left_out": list(self.left_out),
+            "refused": [worker.to_json() for worker in self.refused],
             "phase": self.step[1],
             "step": self.step[0],
             "steps": [step.to_json() for step in self.steps],
@@ -231,6 +235,7 @@ def read_status(connection: Connection) -> Status:
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
         leader=read_leader(connection),
+        refused=tuple(read_refused(connection, run.run_id)),
         workers=read_advice(connection, run, queues=queues, leased=counts["leased"]),
         queues=queues,
         already=tuple(runs.read_already(connection, run.run_id)),

@@ -97,6 +97,7 @@ def _head(view: View) -> list[Text]:
         lines.append(Text(told, style="magenta"))
     if status.cutover_window is not None and status.cutover_window.reason:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
+    lines += [Text(f"! {refused.words}", style="red") for refused in status.refused]
     lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]
     lines += [_steps(view.steps), Text(f"jobs: {counted or 'none yet'}")]
     if status.way_back is not None:

@@ -10,6 +10,7 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
+from sql.access import refuse_unreadable
 from sql.connection import Connection
 from sql.conversion import Space
 from sql.dropping import put_aside
@@ -19,7 +20,7 @@ from sql.ledger.tables import ConversionSet, RunTable
 from sql.one_snapshot import read_at_one_snapshot
 from sql.reverse_capture import is_installed
 from sql.reverse_verification import compared
-from sql.verification import log_differences, sum_chunk
+from sql.verification import count_differences, sum_chunk
 
 COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
 """Before the swap, next tables in these states equal the live ones but for what is logged."""
@@ -46,7 +47,8 @@ class Comparison:
 
 
 def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
-    """Every table of the run; nothing is changed."""
+    """Every table of the run; nothing is changed. Raises MayNot where this role may not read both sides."""
+    refuse_unreadable(connection, [table.spec for table in tables.read_tables(connection, run.run_id)])
     sets = {one.set_no: one for one in tables.read_sets(connection, run.run_id)}
     return [
         _compare(connection, run, table, sets.get(table.set_no)) for table in tables.read_tables(connection, run.run_id)
@@ -78,10 +80,10 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
 
 def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int]:
     def sums() -> tuple[int, int, int]:
-        live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES)
-        built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES)
+        live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES, remember=False)
+        built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES, remember=False)
         same = (live.rows, live.total) == (built.rows, built.total)
-        return live.rows, built.rows, 0 if same else log_differences(connection, spec)
+        return live.rows, built.rows, 0 if same else count_differences(connection, spec)
 
     return read_at_one_snapshot(connection, sums, force_rollback=True)
 

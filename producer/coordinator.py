@@ -29,6 +29,7 @@ from producer.sending import Sending
 from producer.setup import plan_tables
 from producer.snapshots import SnapshotKeeper
 from producer.stages import Stages
+from producer.steps.readers import let_read_steps
 from producer.steps.turns import DATA_PHASE, ScriptTurn, next_script
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings
@@ -37,6 +38,7 @@ from replank.steps import STEPS, Step
 from sql.connection import Connection
 from sql.ledger import caches, gates, job_looks, job_queue, restraints, runs, tables
 from sql.ledger.job_looks import Unfinished
+from sql.ledger.refusals import note_refused
 from sql.ledger.restraints import FREED_BY, Restraint
 from sql.ledger.runs import WAKE_UP, Run
 from sql.ledger.tables import RunTable
@@ -129,9 +131,13 @@ class Coordinator:
 
     def _rest(self) -> None:
         """Until a worker has news, or the tick is over; several news are one waking."""
-        for _ in self.connection.notifies(timeout=TICK_S, stop_after=1):
+        told: list[str] = []
+        for notice in self.connection.notifies(timeout=TICK_S, stop_after=1):
+            told.append(notice.payload)
             # The worker that has just finished gets its next job first: both may need the same core.
             time.sleep(AFTER_NEWS_S)
+        for payload in filter(None, told):
+            note_refused(self.connection, self.run_id, payload)
 
     def _is_far_enough(self, run: Run) -> bool:
         """Whether what comes next lies behind the step that was asked for."""
@@ -153,6 +159,7 @@ class Coordinator:
                 random_source=self.random_source,
                 between_looks=self.between_turns,
             ).take(script)
+            let_read_steps(self.connection, run.plan)
         except (NeedsPerson, WrongUse) as error:
             call_a_person(self.connection, run, str(error))
         return True

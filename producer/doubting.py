@@ -8,6 +8,7 @@ from producer.comparing import COMPLETE, Comparison
 from sql.connection import Connection
 from sql.ledger import runs, tables, verifications
 from sql.ledger.runs import Run
+from sql.roles import read_login
 
 HELD = "its cutover is held until a comparison finds no difference, the run's own or another `replank verify`"
 KEPT = "`replank finish` compares once more, and keeps the past tables where they differ"
@@ -15,6 +16,10 @@ KEPT = "`replank finish` compares once more, and keeps the past tables where the
 
 def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) -> list[str]:
     """Keep it for each table that was compared. Returns what follows from it, a line for each table that differs."""
+    me = read_login(connection)
+    if me is not None and not me.owns:
+        words = f"role {me.login} may not hold the cutover for it: tell the operator, whose `replank verify` does"
+        return [f"{one.name}: {words}" for one in found if one.mismatches]
     present = {table.spec.full_name: table for table in tables.read_tables(connection, run.run_id)}
     held: list[str] = []
     for one in found:

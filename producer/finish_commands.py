@@ -16,9 +16,9 @@ from producer.notifying.telling import notifier_for
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
-from sql.connection import connect
 from sql.event_triggers import refusal
 from sql.ledger.runs import Run
+from sql.roles import connect_to_change
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -45,7 +45,7 @@ def finish(
     if as_json and not yes:
         raise WrongUse("`--json` is for programs, which nobody can ask: give `--yes` too.")
     console = people()
-    with connect(settings.database(), name="finish") as connection:
+    with connect_to_change(settings.database(), name="finish", what="`replank finish`") as connection:
         finishing = Finishing(
             connection=connection,
             say=lambda words: console.print(words, markup=False),

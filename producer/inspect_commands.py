@@ -29,6 +29,7 @@ from replank.failing import connection_is_lost
 from replank.plan import parse_plan
 from replank.settings import load_settings
 from sql.connection import Connection, connect
+from sql.roles import act_as_owner
 
 READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
 
@@ -72,6 +73,7 @@ def inspect(
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
     with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+        act_as_owner(connection)
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         evidence = read_evidence(connection, sample_rows=sample)
         proposal = with_enums(connection, evidence, propose(evidence, every_uuid=every_uuid))

@@ -24,8 +24,9 @@ from producer.operating.skipping import skip
 from producer.page_rollback import PageRollback
 from replank.errors import WrongUse
 from replank.settings import Settings
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger.runs import Run
+from sql.roles import connect_to_change
 
 Text = Annotated[str, StringConstraints(max_length=300)]
 
@@ -140,7 +141,7 @@ def _act(
 ) -> str:
     """Raises WrongUse where another run is open than the one the person looked at."""
     asked = _understood(fields)
-    with connect(url, name=f"page {name}") as connection:
+    with connect_to_change(url, name=f"page {name}", what=f"`{name}` on the page") as connection:
         run = open_run(connection)
         if run.run_id != run_id:
             raise WrongUse(f"Run {run.run_id} is open now, and you looked at run {run_id}. Look again first.")

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from producer.acting import connect_for_plan
 from producer.inspect_commands import in_words
 from producer.partition_upkeep import Kept, keep_partitions
 from producer.resolution import read_plan_file, refuse_other_database
 from replank.settings import load_settings
-from sql.connection import connect
 from sql.event_triggers import let_fire
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
@@ -46,7 +46,7 @@ def partitions(
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     console = people()
-    with in_words(), connect(settings.database(), name="partitions") as connection:
+    with in_words(), connect_for_plan(settings, file.plan, name="partitions") as connection:
         refuse_other_database(connection, file)
         let_fire(connection)
         kept = keep_partitions(

@@ -28,7 +28,7 @@ from sql.beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.connection import Connection
 from sql.event_triggers import refusal
 from sql.inheritance import unlink_next
-from sql.ledger import caches, job_looks, restraints, rollbacks, runs, tables
+from sql.ledger import caches, job_looks, restraints, rollbacks, runs, stopping, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.text_casts import remove_text_casts
@@ -257,7 +257,6 @@ def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], slee
     while working := job_looks.working_backends(connection, run.run_id):
         if time.monotonic() > deadline:
             say(f"ending {len(working)} of Replank's own sessions that still work")
-            for pid in working:
-                connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+            stopping.end_workers(connection, run.run_id)
             deadline = time.monotonic() + WORKERS_WAIT_S
         sleep(0.1)

@@ -21,8 +21,9 @@ from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
 from replank.steps import Step
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger import runs
+from sql.roles import connect_to_change
 
 FORGET = "Leave no record of the run either: the ledger goes with the last run of the database."
 
@@ -63,7 +64,7 @@ def rollback(
         console.print(words, markup=False, soft_wrap=True)
 
     def open_connection() -> Connection:
-        return connect(settings.database(), name="rollback")
+        return connect_to_change(settings.database(), name="rollback", what="`replank rollback`")
 
     reach(open_connection, say=say)
     extent = _extent(open_connection(), plan, run_id, last, forget=forget)

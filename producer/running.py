@@ -21,6 +21,7 @@ from monitoring.output import people
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
 from monitoring.watching import draw, read_view
+from producer.acting import connect_for_plan
 from producer.broker_watch import BrokerWatch
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
@@ -43,6 +44,7 @@ from sql.ledger.runs import Run
 from sql.ledger.wishes import wished
 from sql.ledger.worker_logs import WorkerLog
 from sql.ledger.worker_logs import keep as keep_worker_log
+from sql.roles import refuse_who_cannot_work
 
 log = structlog.get_logger()
 
@@ -126,7 +128,8 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
     pooler_addresses(file.plan.after_cutover, os.environ)
-    with connect(settings.database(), name="setup") as connection:
+    with connect_for_plan(settings, file.plan, name="setup") as connection:
+        refuse_who_cannot_work(connection, "`replank run`")
         identity = database_identity(connection)
         dispatcher = Dispatcher(settings, database=identity)
         run = begin_or_resume(

@@ -23,12 +23,14 @@ from producer.steps.done_by_hand import done_by_hand
 from producer.steps.drop_deprecated import STEP as DROP_DEPRECATED
 from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
+from producer.steps.readers import let_read_steps
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
+from sql.access import let_read
 from sql.connection import Connection
 from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
@@ -76,7 +78,7 @@ def begin_or_resume(
             return go_on_at_barrier(connection, _with_limits(connection, present, file.plan), file.plan)
         done = runs.finished_run_of(connection, file.plan)
         if done is not None:
-            return done
+            return _with_readers(connection, done, file.plan)
     return _begin(
         connection,
         file,
@@ -89,6 +91,7 @@ def begin_or_resume(
 
 def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
     """The open run with the limits of governor and breaker, and the notifications, that the plan has now."""
+    run = _with_readers(connection, run, plan)
     taken_over = ("governor", "breaker", "notifications")
     changes = {name: getattr(plan, name) for name in taken_over if getattr(plan, name) != getattr(run.plan, name)}
     if not changes:
@@ -97,6 +100,19 @@ def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
         runs.set_plan(connection, run.run_id, run.plan.model_copy(update=changes))
         words = f"changed in the plan: {', '.join(changes)}"
         runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
+    return runs.read_run(connection, run.run_id)
+
+
+def _with_readers(connection: Connection, run: Run, plan: Plan) -> Run:
+    """The run, read by those whom the plan names now: given again, because a role may have lost it meanwhile."""
+    let_read(connection, plan.access.readers, before=run.plan.access.readers)
+    let_read_steps(connection, plan)
+    if plan.access == run.plan.access:
+        return run
+    with connection.transaction():
+        runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"access": plan.access}))
+        words = f"changed in the plan: readers are {', '.join(plan.access.readers) or 'none'}"
+        runs.add_event(connection, run.run_id, actor="operator", kind="access", message=words)
     return runs.read_run(connection, run.run_id)
 
 
@@ -130,6 +146,8 @@ def _begin(
     before_first_write()
     measured = measure_before(connection, file.plan)
     runs.ensure_ledger(connection)
+    before = runs.latest_run(connection)
+    let_read(connection, file.plan.access.readers, before=() if before is None else before.plan.access.readers)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
         runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")

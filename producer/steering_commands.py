@@ -18,8 +18,9 @@ from producer.operating.scope import scope_of
 from producer.operating.skipping import skip
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger.runs import Run
+from sql.roles import connect_to_change
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you are; the login name otherwise.")]
@@ -51,7 +52,7 @@ def act(
     """Find the run, act, and tell the person what was done."""
     operator = operator_of_shell(by)
     settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name=name) as connection:
+    with connect_to_change(settings.database(), name=name, what=f"`replank {name}`") as connection:
         said = action(connection, find(connection), operator)
     people().print(said, markup=False, soft_wrap=True)
 

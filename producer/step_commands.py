@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from producer.acting import connect_for_plan
 from producer.inspect_commands import in_words
 from producer.resolution import read_plan_file, refuse_other_database
 from producer.setup import compile_all
@@ -17,6 +18,7 @@ from producer.steps.compiling import write_scripts
 from producer.steps.done_by_hand import compile_again
 from replank.settings import load_settings
 from sql.connection import connect
+from sql.roles import act_as_owner
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
@@ -47,7 +49,7 @@ def compile_plan(
     """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), connect(settings.database(), name="compile") as connection:
+    with in_words(), connect_for_plan(settings, file.plan, name="compile") as connection:
         refuse_other_database(connection, file)
         compiled = compile_all(connection, file)
     written = write_scripts(compiled, out)
@@ -73,6 +75,7 @@ def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     settings = load_settings(database_url=database_url)
     console = people()
     with in_words(), connect(settings.database(), name="indexes") as connection:
+        act_as_owner(connection)
         found = propose(connection)
     for proposal in found:
         size = f"{proposal.bytes / 1024 / 1024:.1f} MB"

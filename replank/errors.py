@@ -62,6 +62,14 @@ class NeedsPerson(ReplankError):
     """Replank stops here until somebody decides; everything done so far is kept."""
 
 
+class MayNot(WrongUse):
+    """The database role lacks a right; the hint has the GRANT. Nothing was changed."""
+
+    def __init__(self, message: str, *, hint: str, login: str) -> None:
+        super().__init__(message, hint=hint)
+        self.login = login
+
+
 class OutcomeUnknown(ReplankError):
     """A COMMIT was sent and its answer lost: read the ledger before doing anything again."""
 

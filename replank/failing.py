@@ -33,6 +33,7 @@ _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RIGHTS = "The role that connects lacks a right: docs/roles.md has what each command needs."
 
 _GONE = ("08", "57P")
 """Classes of SQLSTATEs: the connection is lost, or the server shuts down."""
@@ -97,7 +98,8 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
         if connection_is_lost(error):
             return NotAnswering(f"The database does not answer any more: {words}.")
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
-            return NeedsPerson(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).")
+            hint = RIGHTS if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
+            return NeedsPerson(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).", hint=hint)
     if isinstance(error, (BrokerError, RedisError)):
         return NotAnswering(f"The broker does not answer: {str(error).rstrip('.')}.")
     if isinstance(error, OSError):

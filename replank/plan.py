@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from replank.access_plan import AccessPlan
 from replank.after_cutover_plan import AfterCutoverPlan
 from replank.breaker_plan import BreakerPlan
 from replank.cache_plan import CachePlan, refuse_unordered
@@ -220,6 +221,7 @@ class Plan(Strict):
     steps: StepsPlan = StepsPlan()
     prisma: PrismaPlan | None = None
     success: SuccessPlan = SuccessPlan()
+    access: AccessPlan = Field(default_factory=AccessPlan)
     gates: GatesPlan | None = None
     """What must be so before the data migration; without the section nothing is asked for."""
     notifications: NotificationsPlan | None = None
@@ -256,11 +258,11 @@ class Plan(Strict):
     def digest(self) -> str:
         """A hash of what becomes of the database: comments, order of keys and layout do not change it.
 
-        Nor do gates, notifications, who is told after a cutover, and the limits of governor and breaker: a window may
-        be moved while a run waits for it, a signal's limit raised while a run is held back by it, and what was
-        rehearsed stays what will run.
+        Nor do gates, notifications, who is told after a cutover, who may watch, and the limits of governor and
+        breaker: a window may be moved while a run waits for it, a signal's limit raised while a run is held back by
+        it, and what was rehearsed stays what will run.
         """
-        left_out = {"gates", "governor", "breaker", "notifications", "after_cutover"}
+        left_out = {"gates", "governor", "breaker", "notifications", "after_cutover", "access"}
         return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=left_out).encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from replank.errors import NeedsPerson
 from replank.table_spec import Relation, building_schema
+from sql.access import make_schema
 from sql.connection import Connection, apply_settings, rows, run, value
 from sql.dependents import Dependents, View, looking_in, read_views
 from sql.extended_statistics import create_statistics, read_statistics
@@ -25,7 +26,7 @@ def make_schemas(connection: Connection, dependents: Dependents) -> None:
     names |= {function.past_schema for function in dependents.functions}
     names |= {name for s in statistics for name in (s.next_schema, s.past_schema)}
     for name in sorted(names):
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+        make_schema(connection, name)
 
 
 def building_schemas(connection: Connection, *prefixes: str) -> set[str]:

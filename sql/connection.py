@@ -58,6 +58,8 @@ def connect(
         refuse_shared_connection(connection, without_password(url))
         _refuse_encoding(connection)
         set_session(connection, settings or {})
+        # All of a run is its tables' owner's, whichever of its members has logged in (sql/roles.py).
+        connection.execute(query("roles.become_owner"))
         connection.execute(query("event_triggers.switch_off"))
         # Orphan backends end soon after their client; only PostgreSQL on some systems can watch the socket.
         with _allowing_unsupported():

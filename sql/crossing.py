@@ -36,6 +36,7 @@ LONGEST_LOOK_S = 2.0
 SNAPSHOTS_SHARE = 0.6
 """Of what is left of the wait: so long writers wait for transactions that may have nothing to do with them."""
 MOST_NAMED = 5
+CANCEL_S = 2.0
 
 
 class AttemptMissed(TryAgain):
@@ -222,7 +223,8 @@ class Crossing:
                 return ""
             circle = [pid for pid, holds in self._watch().items() if holds]
             if circle:
-                self.second.execute("SELECT pg_cancel_backend(%s)", [self.first.info.backend_pid])
+                # By the protocol, as a client gives up its own statement: that needs no right.
+                self.first.cancel_safe(timeout=CANCEL_S)
                 asked.exception()
                 return f"gave way: pid {circle[0]} waits for the cutover's lock and holds another table of the set"
 

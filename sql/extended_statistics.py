@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from replank.table_spec import Relation, building_schema
+from sql.access import make_schema
 from sql.connection import Connection, rows, run
 from sql.named import query
 from sql.next_table import next_table, server_text
@@ -45,8 +46,7 @@ def create_statistics(connection: Connection, relations: Sequence[Relation]) -> 
     """Give the next relations what the live ones have. In the caller's transaction."""
     by_oid = {relation.oid: relation for relation in relations}
     for statistics in read_statistics(connection, relations):
-        schema = sql.Identifier(statistics.next_schema)
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        make_schema(connection, statistics.next_schema)
         for statement in _made(statistics, by_oid[statistics.relation], owned=_is_me(connection, statistics.owner)):
             run(connection, statement)
 

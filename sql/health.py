@@ -67,7 +67,7 @@ def read_health(connection: Connection, plan: GovernorPlan, machine: Machine) ->
 def _replicas(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
     for replica in rows(connection, query("health.replicas")):
         if replica["bytes"] is None:
-            yield _hidden("replay_lag", "pg_read_all_stats")
+            yield _hidden(connection, "replay_lag", "pg_read_all_stats")
             return
         yield _bytes("replay_lag", f"replica {replica['subject']} is", replica["bytes"], plan.replay_lag_mb, "behind")
 
@@ -85,7 +85,7 @@ def _archive(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator
         return
     may = row(connection, query("health.may_read"))
     if may is None or not may["archive"]:
-        yield _hidden("archive_waiting", "pg_monitor")
+        yield _hidden(connection, "archive_waiting", "pg_monitor")
         return
     waiting = value(connection, query("health.archive_waiting"))
     yield _bytes("archive_waiting", "the archive waits for", waiting, plan.archive_waiting_mb, "of WAL")
@@ -96,7 +96,7 @@ def _backends(connection: Connection, plan: GovernorPlan, machine: Machine) -> I
     if cpus is None:
         return
     if not _sees_activity(connection):
-        yield _hidden("active_backends", "pg_read_all_stats")
+        yield _hidden(connection, "active_backends", "pg_read_all_stats")
         return
     active, limit = value(connection, query("health.active_backends")), plan.active_backends_per_cpu * cpus
     words = f"{active:.0f} statements of the application run (limit {limit})"
@@ -105,7 +105,7 @@ def _backends(connection: Connection, plan: GovernorPlan, machine: Machine) -> I
 
 def _locks(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
     if not _sees_activity(connection):
-        yield _hidden("waiting_locks", "pg_read_all_stats")
+        yield _hidden(connection, "waiting_locks", "pg_read_all_stats")
         return
     waiting = value(connection, query("health.waiting_locks"))
     words = f"{waiting:.0f} sessions wait for locks (limit {plan.waiting_locks})"
@@ -115,7 +115,7 @@ def _locks(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[R
 
 def _xmin(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Reading]:
     if not _sees_activity(connection):
-        yield _hidden("xmin_age", "pg_read_all_stats")
+        yield _hidden(connection, "xmin_age", "pg_read_all_stats")
         return
     oldest = row(connection, query("health.xmin_age"))
     if oldest is None:
@@ -160,8 +160,10 @@ def _bytes(signal: str, who: str, found: float, limit_mb: float, what: str) -> R
     return Reading(signal=signal, strain=found / limit, words=words, backlog=True, value=found, limit=limit)
 
 
-def _hidden(signal: str, role: str) -> Reading:
-    return Reading(signal=signal, problem=f"this role may not read it; GRANT {role}, or name it in governor.off")
+def _hidden(connection: Connection, signal: str, role: str) -> Reading:
+    me = value(connection, sql.SQL("SELECT quote_ident(current_user)"))
+    words = f"this role may not read it; GRANT {role} TO {me}; or name it in the plan: [governor] off"
+    return Reading(signal=signal, problem=words)
 
 
 def _sees_activity(connection: Connection) -> bool:

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from replank.errors import NeedsPerson
 from replank.table_spec import ColumnSpec, Layout, PartitionSpec, Relation, TableSpec
+from sql.access import make_schema
 from sql.catalogue import LiveTable, read_tables
 from sql.connection import Connection, rows, value
 from sql.conversion import type_name
@@ -88,7 +89,7 @@ def _create_like_live(connection: Connection, spec: TableSpec) -> None:
     """The next table with the live one's partitions, at any depth."""
     lives = {live.oid: live for live in read_tables(connection, [relation.oid for relation in spec.relations])}
     for schema in sorted({relation.next_schema for relation in spec.relations}):
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        make_schema(connection, schema)
     by_oid = {relation.oid: relation for relation in spec.relations}
     for relation in spec.relations:
         if relation.oid not in lives:
@@ -109,7 +110,7 @@ def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) ->
     found = read_tables(connection, [spec.oid])
     if not found:
         raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(spec.next_schema)))
+    make_schema(connection, spec.next_schema)
     _create_relation(connection, spec, spec, found[0])
     for statement in dressing(connection, spec, without=OF_HEAPS if layout.partitions else ()):
         connection.execute(server_text(statement))

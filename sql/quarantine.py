@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from replank.table_spec import TableSpec
 from sql.change_log import keys_of, log_keys, log_table, same_key
-from sql.connection import Connection, run
+from sql.connection import Connection, run, value
 from sql.copying import source
 from sql.equality import all_equal
 
@@ -122,19 +122,29 @@ def log_kept_differences(connection: Connection, spec: TableSpec) -> int:
     """Log what quarantine holds and the live table does not have, or has otherwise. Returns how many rows that is."""
     return run(
         connection,
-        sql.SQL(
-            "INSERT INTO {log} ({keys}) SELECT {kept} FROM {table} AS aside LEFT JOIN {live} ON {same}"
-            ' WHERE aside."row"::text IS DISTINCT FROM pg_catalog.to_jsonb(live.*)::text AND {not_logged}'
-        ).format(
-            log=log_table(spec),
-            keys=sql.SQL(", ").join(log_keys(spec)),
-            kept=sql.SQL(", ").join(sql.SQL("aside.{}").format(key) for key in log_keys(spec)),
-            table=quarantine_table(spec),
-            live=source(spec),
-            same=same_key(spec, "live", "aside"),
-            not_logged=_not_logged(spec),
+        sql.SQL("INSERT INTO {log} ({keys}) {differing}").format(
+            log=log_table(spec), keys=sql.SQL(", ").join(log_keys(spec)), differing=_kept_differences(spec)
         ),
     ).rowcount
+
+
+def count_kept_differences(connection: Connection, spec: TableSpec) -> int:
+    """How many `log_kept_differences` would log. Nothing is written."""
+    asked = sql.SQL("SELECT count(*) FROM ({}) AS differing").format(_kept_differences(spec))
+    return int(value(connection, asked))
+
+
+def _kept_differences(spec: TableSpec) -> sql.Composable:
+    return sql.SQL(
+        "SELECT {kept} FROM {table} AS aside LEFT JOIN {live} ON {same}"
+        ' WHERE aside."row"::text IS DISTINCT FROM pg_catalog.to_jsonb(live.*)::text AND {not_logged}'
+    ).format(
+        kept=sql.SQL(", ").join(sql.SQL("aside.{}").format(key) for key in log_keys(spec)),
+        table=quarantine_table(spec),
+        live=source(spec),
+        same=same_key(spec, "live", "aside"),
+        not_logged=_not_logged(spec),
+    )
 
 
 def read_aside(connection: Connection, spec: TableSpec) -> Iterator[dict[str, Any]]:

@@ -34,6 +34,8 @@ def recording(connection: Connection, *, dry: bool = False) -> Iterator[list[str
 
     # Of the present kind: a recording within another one keeps its statements for both.
     class Recorder(before):  # type: ignore[valid-type,misc]
+        records = True
+
         def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
             text = query.as_string(self) if isinstance(query, sql.Composable) else str(query)
             wanted.update(_settings(text))
@@ -51,6 +53,11 @@ def recording(connection: Connection, *, dry: bool = False) -> Iterator[list[str
         yield kept
     finally:
         connection.cursor_factory = before
+
+
+def is_recording(connection: Connection) -> bool:
+    """Whether what is said on this connection becomes a script."""
+    return bool(getattr(connection.cursor_factory, "records", False))
 
 
 def _settings(text: str) -> dict[str, str]:

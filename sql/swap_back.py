@@ -16,6 +16,7 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.reference import equality_from_json
 from replank.table_spec import Layout, Relation, TableSpec
 from sql import catalogue
+from sql.access import make_schema
 from sql.autovacuum import autovacuum_statement
 from sql.beside import lock_script, view_locks
 from sql.capture_standing import Standing, refuse_fallen_back
@@ -126,7 +127,7 @@ def _prepare(
     limits: CutoverLimits,
 ) -> Prepared:
     for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        make_schema(connection, schema)
     names = {(relation.schema, relation.name) for relation in back.new_relations}
     names |= {(key.schema, key.table_name) for key in keys} | {(key.ref_schema, key.ref_table) for key in keys}
     for document in back.foreign_keys:

@@ -16,12 +16,12 @@ from replank.chunk import Chunk
 from replank.table_spec import TableSpec
 from sql.change_log import keys_of, log_keys, log_table, logged_converted, same_key
 from sql.collisions import remember_odd
-from sql.connection import Connection, row, run
+from sql.connection import Connection, row, run, value
 from sql.conversion import Space, canonical, converted_if_valid, row_hash
 from sql.copying import in_chunk, joined_source, source
 from sql.equality import all_equal
 from sql.next_table import next_rows
-from sql.quarantine import Kept, kept_rows, live_rows_aside, log_kept_differences, not_aside
+from sql.quarantine import Kept, count_kept_differences, kept_rows, live_rows_aside, log_kept_differences, not_aside
 
 Side = Literal["live", "next"]
 
@@ -44,11 +44,13 @@ class Sums:
         return document
 
 
-def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk, space: Space) -> Sums:
+def sum_chunk(
+    connection: Connection, spec: TableSpec, side: Side, chunk: Chunk, space: Space, *, remember: bool = True
+) -> Sums:
     """Count and hash one chunk of one side, in the caller's REPEATABLE READ transaction.
 
-    Comparing values is for tables with odd spellings: their keys are kept on the way, so that later
-    collisions with them are seen.
+    Comparing values is for tables with odd spellings: with `remember` their keys are kept on the way, so that later
+    collisions with them are seen. Without it nothing is written.
     """
     log = row(
         connection,
@@ -61,7 +63,7 @@ def sum_chunk(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk,
     where = sql.SQL("{} AND {}").format(in_chunk(spec, chunk, side), left_out)
     found = run(connection, summed(spec, side, where, space, connection.info.server_version)).fetchone()
     assert found is not None
-    if side == "live" and space is Space.VALUES and spec.key_converted:
+    if remember and side == "live" and space is Space.VALUES and spec.key_converted:
         remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
     return Sums(
         rows=found[0], total=int(found[1]), truncated=log["truncated"], aside=_aside(connection, spec, side, chunk)
@@ -101,6 +103,23 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
     Returns how many there are. A row that exists only in next goes in under its canonical spelling.
     """
     aside = log_kept_differences(connection, spec) if spec.quarantines else 0
+    found = run(
+        connection,
+        sql.SQL("INSERT INTO {log} ({keys}) {differing}").format(
+            log=log_table(spec), keys=sql.SQL(", ").join(log_keys(spec)), differing=_differing(connection, spec)
+        ),
+    )
+    return found.rowcount + aside
+
+
+def count_differences(connection: Connection, spec: TableSpec) -> int:
+    """How many `log_differences` would log, in the caller's REPEATABLE READ transaction. Nothing is written."""
+    asked = sql.SQL("SELECT count(*) FROM ({}) AS differing").format(_differing(connection, spec))
+    return int(value(connection, asked)) + (count_kept_differences(connection, spec) if spec.quarantines else 0)
+
+
+def _differing(connection: Connection, spec: TableSpec) -> sql.Composable:
+    """The query for the keys of rows that differ, as the log has keys."""
     keys, version = log_keys(spec), connection.info.server_version
     as_converted = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(converted_if_valid(column, sql.Identifier("live", column.name), version), key)
@@ -117,30 +136,25 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
         sql.SQL("coalesce(l.{}, {})").format(sql.Identifier(f"o{n}"), canonical(column, sql.SQL("n.{}").format(key)))
         for n, (column, key) in enumerate(zip(spec.key_columns, keys, strict=True), start=1)
     )
-    found = connection.execute(
-        sql.SQL(
-            "INSERT INTO {log} ({keys}) SELECT {logged} FROM"
-            " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left} AND {kept}) AS l"
-            " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} WHERE {next_left}) AS n"
-            " ON {same} WHERE l.hash IS DISTINCT FROM n.hash"
-        ).format(
-            log=log_table(spec),
-            keys=sql.SQL(", ").join(keys),
-            logged=logged,
-            originals=originals,
-            as_converted=as_converted,
-            live_hash=row_hash(spec, "live", version, live=True),
-            live=joined_source(spec),
-            live_left=not_logged(connection, spec, "live"),
-            kept=not_aside(spec, "live"),
-            nexts=nexts,
-            same=all_equal(spec.key_columns, keys_of(spec, "l"), keys_of(spec, "n")),
-            next_hash=row_hash(spec, "next", version, live=False),
-            next=next_rows(spec),
-            next_left=not_logged(connection, spec, "next"),
-        )
+    return sql.SQL(
+        "SELECT {logged} FROM"
+        " (SELECT {originals}, {as_converted}, {live_hash} AS hash FROM {live} WHERE {live_left} AND {kept}) AS l"
+        " FULL JOIN (SELECT {nexts}, {next_hash} AS hash FROM {next} WHERE {next_left}) AS n"
+        " ON {same} WHERE l.hash IS DISTINCT FROM n.hash"
+    ).format(
+        logged=logged,
+        originals=originals,
+        as_converted=as_converted,
+        live_hash=row_hash(spec, "live", version, live=True),
+        live=joined_source(spec),
+        live_left=not_logged(connection, spec, "live"),
+        kept=not_aside(spec, "live"),
+        nexts=nexts,
+        same=all_equal(spec.key_columns, keys_of(spec, "l"), keys_of(spec, "n")),
+        next_hash=row_hash(spec, "next", version, live=False),
+        next=next_rows(spec),
+        next_left=not_logged(connection, spec, "next"),
     )
-    return found.rowcount + aside
 
 
 def difference_examples(connection: Connection, spec: TableSpec, *, limit: int = 5) -> list[str]:

@@ -15,7 +15,7 @@ from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from monitoring.tracing import Tracing, tracing_from
-from replank.errors import ReplankError
+from replank.errors import MayNot, ReplankError
 from replank.messages import TASK, celery_settings
 from replank.settings import Settings
 from sql.connection import connect
@@ -25,6 +25,7 @@ from workers.executor import Executor
 from workers.job_request import JobRequest
 from workers.losing import Ending
 from workers.outcome import Outcome
+from workers.refused import Refusals, refuse
 from workers.report import LONGEST, Report
 from workers.soft_stop import worker_name
 from workers.stopping import stops_politely
@@ -49,19 +50,30 @@ SESSION = {"synchronous_commit": "off"}
 class Child:
     """The executor of this child process, opened after the fork and again after a lost connection."""
 
-    def __init__(self, settings: Settings, queues: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, queues: Sequence[str], refusals: Refusals) -> None:
         self._settings = settings
         self._queues = queues
+        self._refusals = refusals
         self._executor: Executor | None = None
         self._ending: Ending | None = None
+        self._has_ledger = False
         self._tracing: Tracing | None = None
 
     def executor(self) -> Executor:
+        if self._executor is not None and not self._has_ledger:
+            # Opened before there was a ledger: now it says whose session this has to be.
+            self._executor.connection.close()
         if self._executor is None or self._executor.connection.closed:
             # Not before the fork: what sends spans is a thread.
             self._tracing = self._tracing or tracing_from(os.environ)
             name = worker_name(os.getpid())
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
+            try:
+                self._has_ledger = refuse(connection, name)
+            except MayNot as error:
+                connection.close()
+                self._refusals.say(error)
+                raise
             announce(connection, self._queues)
             self._ending = Ending(connection)
             structlog.contextvars.bind_contextvars(worker=name)
@@ -84,6 +96,9 @@ class Child:
                 executor = self.executor()
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
                 return Report(outcome=outcome, words=executor.words.get("last", ""))
+        except MayNot as error:
+            # Nobody has claimed it: it is sent again, and another worker gets it.
+            return Report(outcome=Outcome.LOST, words=f"refused: {error}")
         except (psycopg.Error, ReplankError) as error:
             return self.settle(job_id, error, patience_s=PATIENCE_S)
         except SystemExit as stopped:
@@ -126,6 +141,8 @@ class Child:
                 return ask(self.executor()) or Report(outcome=Outcome.LOST, words=ANOTHER)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
+            except MayNot as error:
+                return Report(outcome=Outcome.LOST, words=f"refused: {error}")
             except (psycopg.Error, ReplankError) as later:
                 if time.monotonic() > deadline:
                     # The ledger was not told, so the sweeper sends the job again.
@@ -148,11 +165,11 @@ class Child:
             self._tracing.close()
 
 
-def build_app(settings: Settings, *, database: str, queues: Sequence[str]) -> Celery:
+def build_app(settings: Settings, *, database: str, queues: Sequence[str], refusals: Refusals) -> Celery:
     """The application of a worker that takes jobs from `queues`. Nothing stays connected until a child starts."""
     app = Celery("replank")
     app.conf.update(celery_settings(settings, database=database))
-    child = Child(settings, queues)
+    child = Child(settings, queues, refusals)
 
     @app.task(name=TASK, Request=JobRequest, resultrepr_maxsize=LONGEST)  # type: ignore[untyped-decorator]
     def execute(run_id: int, job_id: int) -> Report:

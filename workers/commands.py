@@ -24,6 +24,7 @@ from workers import broker
 from workers.celery_app import build_app
 from workers.deaf import Hearing
 from workers.logs import use_own_log
+from workers.refused import Refusals, refuse_at_start
 from workers.soft_stop import wait_for_jobs, worker_name
 from workers.window_autoscaler import WindowAutoscaler
 
@@ -60,9 +61,13 @@ def worker(
     bounds = None if autoscale is None else _bounds(autoscale)
     use_own_log(settings)
     chosen_queues = _queues(queues)
+    chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
+    identity = identity_when_up(settings.database())
+    refuse_at_start(settings.database(), chosen)
+    refusals = Refusals()
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
-    app = build_app(settings, database=identity_when_up(settings.database()), queues=chosen_queues)
+    app = build_app(settings, database=identity, queues=chosen_queues, refusals=refusals)
     hearing = Hearing(
         settings.database(),
         kinds=[kind for kind, queue in QUEUE_OF.items() if queue in chosen_queues],
@@ -70,7 +75,6 @@ def worker(
         patience_s=settings.deaf_after_s,
     )
     broker.use_in_this_process(hearing.heard)
-    chosen = name or f"replank-{os.getpid()}@{socket.gethostname()}"
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
         concurrency=concurrency if bounds is None else bounds[0],
@@ -87,7 +91,10 @@ def worker(
     running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
     # Not before it is connected: only then it asks.
     worker_ready.connect(hearing.watch, weak=False)
+    refusals.watch()
     running.start()
+    if refusals.error is not None:
+        raise refusals.error
     raise typer.Exit(running.exitcode or 0)
 
 

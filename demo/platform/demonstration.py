@@ -15,6 +15,7 @@ from rich.console import Console
 
 from demo.application import Application, ApplicationReport
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
+from demo.managed import Urls, create_database
 from demo.platform.create import create_platform, read_schema_file
 from demo.platform.fill import fill
 from demo.platform.planning import compose_plan
@@ -39,7 +40,7 @@ SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeou
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
     """rows: in all tables; rate: transactions a second of each style's clients; traffic_s: how long both work
-    side by side after the swap; out: the report."""
+    side by side after the swap; out: the report; managed: as a managed service gives a database."""
 
     rows: int
     workers: int
@@ -48,6 +49,7 @@ class Wishes:
     rehearse: bool
     there_and_back: bool
     out: Path
+    managed: bool = False
 
 
 class PlatformDemonstration:
@@ -66,14 +68,15 @@ class PlatformDemonstration:
             tempfile.TemporaryDirectory(prefix="replank-demo-") as folder,
         ):
             self._say(f"PostgreSQL {postgres.version} and Valkey are running on this machine")
-            url = postgres.create_database("platform")
-            counts = self._fill(url)
+            urls = create_database(postgres, "platform", managed=self._wishes.managed)
+            url = urls.run
+            counts = self._fill(urls)
             product = Product(database_url=url, broker_url=valkey.url(), folder=Path(folder))
             (Path(folder) / "schema.prisma").write_text(read_schema_file(), encoding="utf-8")
-            with Application(url=url, world="platform", clients=3, rate=self._wishes.rate) as application:
+            with Application(url=urls.application, world="platform", clients=3, rate=self._wishes.rate) as application:
                 self._say(f"clients of the old style write, {self._wishes.rate:.0f} transactions a second")
-                self._prepare(product, Path(folder) / "plan.toml")
-                self._migrate(product, application)
+                self._prepare(product, Path(folder) / "plan.toml", urls)
+                self._migrate(product, application, urls)
                 migration, criteria = self._report(product, application, Path(folder))
                 self._finish(product, application)
                 report = application.stop()
@@ -101,25 +104,26 @@ class PlatformDemonstration:
         yield
         self._seconds[name] = round(self._seconds.get(name, 0.0) + time.monotonic() - began, 1)
 
-    def _fill(self, url: str) -> dict[str, int]:
+    def _fill(self, urls: Urls) -> dict[str, int]:
         with self._timed("fill"):
-            create_platform(url)
-            with psycopg.connect(url) as connection:
+            create_platform(urls.owner)
+            with psycopg.connect(urls.owner) as connection:
                 counts = fill(connection, rows=self._wishes.rows)
-            with psycopg.connect(url, autocommit=True) as connection:
+            urls.open_to_application("public")
+            with psycopg.connect(urls.provider, autocommit=True) as connection:
                 # The plan reads some tables into memory after the swap.
                 connection.execute("CREATE EXTENSION pg_prewarm")
                 connection.execute("VACUUM (ANALYZE)")
         self._say(f"the platform has 71 models and {sum(counts.values()):,} rows in {len(counts)} tables")
         return counts
 
-    def _prepare(self, product: Product, plan: Path) -> None:
+    def _prepare(self, product: Product, plan: Path, urls: Urls) -> None:
         """inspect, the plan, check, and the gates."""
         with self._timed("prepare"):
             proposed = product.ask("inspect", "--every-uuid", "--out", "proposed.toml", "--prisma", "schema.prisma")
             every: Every = "month" if self._wishes.rows >= WORTH_MONTHS else "year"
             text = compose_plan(proposed["tables"], database="platform", every=every)
-            plan.write_text(text, encoding="utf-8")
+            plan.write_text(text + urls.plan, encoding="utf-8")
             columns = sum(len(table["columns"]) for table in proposed["tables"])
             self._say(
                 f"`replank inspect` proposed {columns} columns of ids; joined with what people wrote: {plan.name}"
@@ -132,7 +136,8 @@ class PlatformDemonstration:
                 product.call("rehearse", plan.name, "--workers", str(self._wishes.workers), "--by", BY)
         else:
             self._say(f"not rehearsed, and overridden with the reason: {NO_REHEARSAL}")
-        self._pass_gates(product)
+        if not self._wishes.managed:
+            self._pass_gates(product)
 
     def _pass_gates(self, product: Product) -> None:
         """What people say holds for one attempt: after a way back it is asked for anew."""
@@ -141,17 +146,25 @@ class PlatformDemonstration:
             product.call_quietly("gates", "plan.toml", *said, "--by", BY)
 
         with self._timed("gates"):
-            gates("backup", "--out", "backups")
+            gates("backup", "--out", "backups", "--kind", "dump" if self._wishes.managed else "base")
             gates("attest", "deployment_ready")
             gates("attest", "team_notified")
             for gate in () if self._wishes.rehearse else NOT_REHEARSED:
                 gates("override", gate, "--reason", NO_REHEARSAL)
         self._say("`replank gates` took a full backup, verified it, and knows who stands for the rest")
 
-    def _migrate(self, product: Product, application: Application) -> None:
+    def _migrate(self, product: Product, application: Application, urls: Urls) -> None:
         """Phases 1 to 3, and both styles side by side; there and back if that is wished."""
+        workers = ("--workers", str(self._wishes.workers))
+        if self._wishes.managed:
+            # A dump has to hold what phases 1 and 2 have made; a base backup, which is of the whole server, need not.
+            with self._timed("run"):
+                product.call("run", "plan.toml", "--until", LAST_BEFORE_DATA, *workers)
+            # What step 04 has made is the owner's alone: clients of the new style ask there.
+            urls.open_to_application("permission")
+            self._pass_gates(product)
         with self._timed("run"):
-            product.call("run", "plan.toml", "--workers", str(self._wishes.workers))
+            product.call("run", "plan.toml", *workers)
         self._say("`replank run` is done: phases 1 to 3; clients of the old style never stopped")
         self._side_by_side(application)
         if not self._wishes.there_and_back:

@@ -20,7 +20,7 @@ from monitoring.metrics.families import one
 from monitoring.metrics.run_metrics import of_drivers, of_governor, of_run, of_surroundings
 from monitoring.metrics.work_metrics import BOUNDS_S, of_jobs, of_sending, of_tables
 from monitoring.status import read_status
-from replank.errors import ReplankError
+from replank.errors import NoServer, ReplankError
 from sql.connection import Connection, connect
 from sql.ledger import metrics, resends, runs, tables
 
@@ -55,6 +55,15 @@ def read_metrics(connection: Connection) -> Iterator[Metric]:
     yield from of_changes(connection, present)
     yield from of_writing(connection, run, present)
     yield from of_cutovers(tables.read_sets(connection, run.run_id))
+
+
+def refuse_who_may_not_read(url: str) -> None:
+    """Raise MayNot where the ledger is there and this login may not read it. A server that is away refuses nobody."""
+    with (
+        suppress(NoServer, psycopg.OperationalError),
+        connect(url, name="exporter", settings=SESSION, connect_timeout_s=CONNECT_S) as connection,
+    ):
+        runs.ledger_exists(connection)
 
 
 class LedgerCollector(Collector):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from monitoring.metrics.collector import LedgerCollector
+from monitoring.metrics.collector import LedgerCollector, refuse_who_may_not_read
 from monitoring.output import people
 from replank.errors import WrongUse
 from replank.settings import load_settings
@@ -31,6 +31,7 @@ def exporter(
     Example: replank exporter --address 0.0.0.0 --port 9878
     """
     settings = load_settings(database_url=database_url)
+    refuse_who_may_not_read(settings.database())
     registry = CollectorRegistry(auto_describe=False)
     collector = LedgerCollector(settings.database())
     registry.register(collector)

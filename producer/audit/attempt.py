@@ -83,6 +83,8 @@ def attempt(
 
 
 def _hint(error: errors.DatabaseError) -> str:
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "It is a right that is missing, not the plan: docs/roles.md has the SQL for the role that runs it."
     if isinstance(error, errors.UndefinedFunction):
         # Also where it compares with a constant: the server keeps the constant as a text. Its own hint speaks of
         # casts, which it takes away again where the column is a text already.

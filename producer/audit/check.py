@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from psycopg import errors
 
+from producer.acting import connect_for_plan
 from producer.audit.already import audit_already
 from producer.audit.broker import audit_broker
 from producer.audit.cache_trial import try_caches
@@ -44,7 +45,7 @@ from producer.steps.pending_names import named_now
 from replank.settings import Settings
 from sql import catalogue
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, connect
+from sql.connection import Connection
 
 REFUSED_BEFORE_TRIAL = (
     "enum_checks_lost",
@@ -69,7 +70,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     database at all, NeedsPerson if a table vanishes meanwhile.
     """
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
-    with connect(settings.database(), name="check", settings=session) as connection:
+    with connect_for_plan(settings, file.plan, name="check", session=session) as connection:
         now = named_now(connection, file)
         resolved = resolve(connection, now.file)
         foreign = audit_foreign_code(connection, now.file, resolved)
@@ -109,7 +110,7 @@ def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Findin
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
-    with connect(settings.database(), name="check", settings=session) as connection:
+    with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
         found += audit_collisions(connection, subject, scanned)
         found += audit_orphans(connection, subject)
         found += audit_soft_references(connection, subject)
@@ -117,7 +118,7 @@ def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Findin
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
     del session["default_transaction_read_only"]  # For temporary tables.
-    with connect(settings.database(), name="check", settings=session) as connection:
+    with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
         found += audit_dangling(connection, subject)
     return found
 

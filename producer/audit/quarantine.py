@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import errors, sql
 
+from producer.acting import connect_for_plan
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.values import Scan
 from producer.quarantining import kept_aside, with_quarantine
@@ -14,7 +15,7 @@ from replank.settings import Settings
 from replank.table_spec import TableSpec
 from sql import capture
 from sql.catalogue import ForeignKey
-from sql.connection import Connection, connect, run, value
+from sql.connection import Connection, run, value
 from sql.copying import log_invalid, source
 from sql.quarantine import count_aside, create_quarantine, quarantine_table
 from sql.server_words import without_rows
@@ -111,7 +112,7 @@ def count_rows_aside(settings: Settings, audited: Audited, scan: Scan) -> list[F
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     try:
         with (
-            connect(settings.database(), name="check quarantine", settings=session) as connection,
+            connect_for_plan(settings, audited.file.plan, name="check quarantine", session=session) as connection,
             connection.transaction(force_rollback=True),
         ):
             _rehearse(connection, concerned, bad)

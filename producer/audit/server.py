@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from monitoring.screen import seconds as duration
 from producer.audit.disk import audit_disk
@@ -58,9 +59,8 @@ def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
     for table in rows(connection, query("audit.rights"), {"oids": sorted(ends | set(audited.relation_oids))}):
         name = f"{table['schema']}.{table['name']}"
         planned = audited.has(table["oid"])
-        if (planned or table["oid"] in children) and not table["owned"]:
-            why = "" if planned else "; its foreign key to a planned table is built anew"
-            yield _no_right(name, role, f"is not owned by {role}{why}", f"GRANT {table['owner']} TO {role}")
+        if (planned or table["oid"] in children) and not (table["owned"] and table["may_give"]):
+            yield _not_owned(name, role, table, "" if planned else "; its foreign key to a planned table is built anew")
         if planned and not table["may_create"]:
             yield _no_right(name, role, "lies in a schema where objects may not be created", "GRANT CREATE ON SCHEMA")
         if planned and not table["may_read"]:
@@ -81,6 +81,16 @@ def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
                 "is referenced by a planned table, and may not be locked and referenced",
                 "GRANT REFERENCES, UPDATE",
             )
+
+
+def _not_owned(name: str, role: str, table: Mapping[str, Any], why: str) -> Finding:
+    """What is built beside it has to become its owner's: the role is a member that inherits, and may become it."""
+    grant = f"GRANT {table['owner']} TO {role}"
+    if not table["member"]:
+        return _no_right(name, role, f"is not owned by {role}{why}", grant)
+    lacking = "become it (SET FALSE)" if table["owned"] else "use its rights (NOINHERIT)"
+    problem = f"is owned by {table['owner']}, and {role} is a member of it that may not {lacking}{why}"
+    return _no_right(name, role, problem, f"{grant} WITH INHERIT TRUE, SET TRUE (before 16: ALTER ROLE {role} INHERIT)")
 
 
 def _no_right(table: str, role: str, problem: str, grant: str) -> Finding:

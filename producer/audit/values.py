@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
+from producer.acting import connect_for_plan
 from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.audit.progress import ScanWatch
 from producer.audit.recency import recency_of, recent_details, recent_hint, recent_words
@@ -17,7 +18,7 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
 from replank.table_spec import ColumnSpec
 from sql.auditing import ColumnCount, find_collisions, scan_chunk
-from sql.connection import Connection, connect, rows
+from sql.connection import Connection, rows
 from sql.named import query
 
 CHUNK_BLOCKS = 2_048
@@ -61,6 +62,7 @@ class _Scanner:
 
     def __init__(self, settings: Settings, audited: Audited, watch: ScanWatch) -> None:
         self._settings = settings
+        self._plan = audited.file.plan
         self._version = audited.server.version
         self._watch = watch
         self._parts = cut(audited.readable)
@@ -73,7 +75,7 @@ class _Scanner:
         """Scan parts until none is left. An error here stops the other threads as well."""
         session = {"lock_timeout": f"{self._settings.lock_timeout_ms}ms", "default_transaction_read_only": "on"}
         try:
-            with connect(self._settings.database(), name="check values", settings=session) as connection:
+            with connect_for_plan(self._settings, self._plan, name="check values", session=session) as connection:
                 while (part := self._next()) is not None:
                     self._scan(connection, part)
         finally:

@@ -30,8 +30,9 @@ from producer.resolution import ANY_DATABASE, PlanFile, read_plan_file
 from replank.errors import NoServer, ReplankError, WrongUse
 from replank.settings import load_settings
 from replank.targets import Target, read_targets, warn_of_readers
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger.runs import Run
+from sql.roles import connect_to_change
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help='The plan; its database is named "*".')]
 Targets = Annotated[Path, typer.Option("--targets", help="The databases: NAME URL on each line, or TOML.")]
@@ -199,7 +200,7 @@ def _each(targets: Path, by: str | None, act: Callable[[Connection, Run, Operato
     found = _read(targets)
     for target in found:
         try:
-            with connect(target.url, name="fleet") as connection:
+            with connect_to_change(target.url, name="fleet", what="`replank fleet`") as connection:
                 said = act(connection, open_run(connection), who)
         except (ReplankError, psycopg.Error) as error:
             # A database without an open run has nothing to pause.

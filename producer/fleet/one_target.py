@@ -24,7 +24,7 @@ from replank.errors import ReplankError
 from replank.settings import load_settings
 from replank.states import RunState
 from replank.targets import Target
-from sql.connection import connect
+from sql.roles import connect_to_change
 
 Task = Literal["run", "rollback"]
 
@@ -72,7 +72,7 @@ def _run(order: Order) -> Answer:
 
 def _roll_back(order: Order) -> Answer:
     roll_back_through(
-        lambda: connect(order.target.url, name="rollback"),
+        lambda: connect_to_change(order.target.url, name="rollback", what="A rollback"),
         say=lambda words: print(words, flush=True),
         keep_record=True,
     )

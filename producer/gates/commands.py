@@ -14,16 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.output import people, print_json
+from producer.acting import connect_for_plan
 from producer.gates.looking import attest, look, override
 from producer.gates.making_backups import Method, make_backup
 from producer.inspect_commands import in_words
 from producer.resolution import PlanFile, read_plan_file, refuse_other_database
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from sql.connection import Connection, connect
+from sql.connection import Connection
 from sql.ledger import gates as ledger
 from sql.ledger import runs
 from sql.ledger.gates import Gate
+from sql.roles import refuse_who_cannot_work
 
 COLOUR = {"open": "red", "passed": "green", "overridden": "magenta"}
 
@@ -72,7 +74,8 @@ def gates(
     """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), connect(settings.database(), name="gates") as connection:
+    with in_words(), connect_for_plan(settings, file.plan, name="gates") as connection:
+        refuse_who_cannot_work(connection, "`replank gates`")
         _prepare(connection, file)
         if action is Action.ATTEST:
             attest(connection, file.plan, _named(gate, action), by=by, note=note)

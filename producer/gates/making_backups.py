@@ -13,6 +13,7 @@ from replank.errors import NeedsPerson, WrongUse
 from sql.backups import Place, read_place
 from sql.connection import Connection
 from sql.ledger import gates
+from sql.roles import acting_role
 
 DUMP_JOBS = 2
 
@@ -29,7 +30,7 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WrongUse(f"{out}: the folder cannot be made: {error.strerror}") from None
-    _take(url, target, method, place)
+    _take(url, target, method, place, role=acting_role(connection))
     backup = read_backup(target, place)
     if method == "dump":
         write_sums(backup)
@@ -41,14 +42,15 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
     return backup
 
 
-def _take(url: str, target: Path, method: Method, place: Place) -> None:
-    """Run the server's own tool. A newer one would do too, an older one would not."""
+def _take(url: str, target: Path, method: Method, place: Place, *, role: str | None) -> None:
+    """Run the server's own tool, acting as `role` if any. A newer one would do too, an older one would not."""
     name = "pg_basebackup" if method == "base" else "pg_dump"
     tool = program_for(name, place.major)
     if method == "base":
         arguments = ["--pgdata", str(target), "--checkpoint", "fast", "--wal-method", "stream", "--label", "replank"]
     else:
         arguments = ["--format", "directory", "--jobs", str(DUMP_JOBS), "--file", str(target)]
+        arguments += [] if role is None else ["--role", role]
     done = run_program(tool, *arguments, "--no-password", url=url)
     if not done.good:
         hint = " `--kind dump` needs no right to replicate." if method == "base" else ""

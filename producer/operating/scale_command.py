@@ -12,8 +12,8 @@ from producer.operating.pools import Pools
 from producer.operating.saying import open_run
 from producer.operating.scaling import scale
 from replank.settings import load_settings
-from sql.connection import connect
 from sql.identity import database_identity
+from sql.roles import connect_to_change
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def scale_command(
     operator = operator_of_shell(by)
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()
-    with connect(settings.database(), name="scale") as connection:
+    with connect_to_change(settings.database(), name="scale", what="`replank scale`") as connection:
         run = open_run(connection)
         with Pools(settings, database=database_identity(connection)) as pools:
             said = scale(connection, run, pools, processes, by=operator, worker=worker)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from monitoring.output import people, print_json
+from producer.acting import connect_for_plan
 from producer.prisma.changes import Change
 from producer.prisma.history import Folder, record, write_folder
 from producer.prisma.matching import Matched, match
@@ -25,7 +26,7 @@ from producer.resolution import PlanFile, read_plan_file, refuse_other_database
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.catalogue import read_tables
-from sql.connection import Connection, connect
+from sql.connection import Connection
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 SchemaFile = Annotated[Path, typer.Option("--schema", help="The file schema.prisma.")]
@@ -66,7 +67,7 @@ def follow(
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     before = read_text(schema)
-    with connect(settings.database(), name="prisma") as connection:
+    with connect_for_plan(settings, file.plan, name="prisma") as connection:
         refuse_other_database(connection, file)
         changes = planned_changes(connection, file.plan, read_schema(before), schema_name)
         after = rewrite(before, changes, ordered=order_fields, default_schema=schema_name)

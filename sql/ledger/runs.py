@@ -14,6 +14,7 @@ from replank.plan import Plan
 from replank.states import OPEN_RUNS, RunState, sources
 from sql.connection import Connection, row, rows, value
 from sql.named import ledger_upgrades, query
+from sql.roles import refuse_who_cannot_read
 
 WAKE_UP = "replank_ledger"
 """The NOTIFY channel on which a finished job wakes the coordinator; only a hint, polling is enough."""
@@ -55,7 +56,13 @@ def _run(found: dict[str, Any] | None) -> Run | None:
 
 
 def ledger_exists(connection: Connection) -> bool:
-    return bool(value(connection, query("ledger.has_ledger")))
+    """Raises MayNot where it is there, and this role may not read it."""
+    found = row(connection, query("ledger.has_ledger"))
+    if found is None or not found["there"]:
+        return False
+    if not found["readable"]:
+        refuse_who_cannot_read(connection)
+    return True
 
 
 def ensure_ledger(connection: Connection) -> None:

@@ -24,7 +24,8 @@ SELECT a.attrelid::bigint AS oid, a.attname AS name,
 
 -- rights: what we may do with tables and their schemas
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, pg_has_role(current_user, c.relowner, 'USAGE') AS owned,
-       pg_get_userbyid(c.relowner) AS owner,
+       pg_get_userbyid(c.relowner) AS owner, pg_has_role(session_user, c.relowner, 'MEMBER') AS member,
+       pg_has_role(session_user, c.relowner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may_give,
        has_table_privilege(c.oid, 'REFERENCES') AS may_reference,
        has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS may_read,
        row_security_active(c.oid) AS filtered,

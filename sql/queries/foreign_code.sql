@@ -1,9 +1,10 @@
--- any: whether there is a function in this database whose owner is no superuser and not this role
-SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner WHERE NOT o.rolsuper AND o.rolname <> current_user);
+-- any: whether there is a function in this database whose owner is no superuser and not this login
+SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner WHERE NOT o.rolsuper AND o.rolname <> session_user);
 
 -- functions: by table, functions of other roles that reading it (or, for `written`, writing it) would run with rights their owners lack
 WITH RECURSIVE me AS (
-  SELECT oid, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = current_user),
+  -- The login, not the role that it has become: code that we run could say RESET ROLE.
+  SELECT oid, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = session_user),
 foreign_owner AS (
   SELECT o.oid FROM pg_roles o, me
    WHERE NOT o.rolsuper AND o.oid <> me.oid AND NOT pg_has_role(o.oid, me.oid, 'MEMBER')

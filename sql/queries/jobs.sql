@@ -195,9 +195,10 @@ server AS MATERIALIZED (
          greatest(pg_stat_get_bgwriter_stat_reset_time(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())) AS quiet_from),
 orphan AS (
   SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
-    LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND a.backend_start = o.backend_start
+    -- Of sessions of another login the server tells a role without pg_read_all_stats no more than number and name, and of locks all.
+    LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND coalesce(a.backend_start = o.backend_start, a.application_name = left('replank worker ' || o.worker, 63))
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
-     AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND a.state = 'idle'))
+     AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND coalesce(a.state = 'idle', NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'virtualxid'))))
      AND (o.started_at NOT BETWEEN s.began_at AND s.crashed_at OR s.quiet_from < clock_timestamp() - %(after_crash_s)s * interval '1 second')
      FOR UPDATE OF o SKIP LOCKED),
 taken AS (
@@ -216,7 +217,9 @@ SELECT job_id, worker, attempt FROM taken;
 -- settle_lost: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
 WITH mine AS (
   SELECT j.job_id, j.state, a.pid IS NOT NULL AS alive FROM replank.job j
-    LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start
+    LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))
+     -- The new session may have the old one's number, and then its name too.
+     AND a.pid <> pg_backend_pid()
    WHERE j.job_id = %(job_id)s AND j.worker = %(worker)s FOR UPDATE OF j),
 given AS (
   UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, not_before = clock_timestamp() + %(delay_s)s * interval '1 second',
@@ -289,5 +292,7 @@ SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
    AND finished_at > statement_timestamp() - %(seconds)s * interval '1 second';
 
 -- own_backends: sessions that leased jobs of a run and still live
-SELECT a.pid FROM replank.job j JOIN pg_stat_activity a ON a.pid = j.backend_pid AND a.backend_start = j.backend_start
- WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.state <> 'idle';
+SELECT a.pid FROM replank.job j
+  JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))
+ WHERE j.run_id = %(run_id)s AND j.state = 'leased'
+   AND coalesce(a.state <> 'idle', EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'virtualxid'));

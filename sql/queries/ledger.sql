@@ -1,8 +1,11 @@
 -- ledger_version: which upgrades the ledger has had; no row where there is no ledger
 SELECT coalesce(max(version), 0) AS version FROM replank.version;
 
--- has_ledger: whether this database has a ledger at all
-SELECT to_regclass('replank.version') IS NOT NULL AS there;
+-- has_ledger: whether this database has a ledger at all, and whether this role may read it; it may also be asked by one that may not even look
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'version') AS there,
+       has_schema_privilege(n.oid, 'USAGE')
+         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('version', 'run', 'job') AND NOT has_table_privilege(c.oid, 'SELECT')) AS readable
+  FROM pg_namespace n WHERE n.nspname = 'replank';
 
 -- create_run: one open run per database; a second one violates one_open_run
 INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_now, window_max)

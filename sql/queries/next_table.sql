@@ -55,6 +55,12 @@ SELECT n, statement FROM (
   SELECT 16, format('COMMENT ON %%s %%s IS %%L', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, t.next, d)
     FROM target t, pg_class c, obj_description(t.oid, 'pg_class') d WHERE c.oid = t.oid AND d IS NOT NULL
   UNION ALL
+  -- Its new owner has to be able to create there. A superuser needs no leave, and gives nobody any.
+  SELECT 19, format('GRANT USAGE, CREATE ON SCHEMA %%s TO %%I', nn.relnamespace::regnamespace, r.rolname)
+    FROM target t, pg_class c, pg_roles r, pg_class nn, pg_roles me
+   WHERE c.oid = t.oid AND r.oid = c.relowner AND r.rolname <> current_user AND nn.oid = t.next::regclass
+     AND me.rolname = current_user AND NOT me.rolsuper
+  UNION ALL
   SELECT 20, format('ALTER TABLE %%s OWNER TO %%I', t.next, r.rolname)
     FROM target t, pg_class c, pg_roles r WHERE c.oid = t.oid AND r.oid = c.relowner AND r.rolname <> current_user
   UNION ALL
@@ -85,7 +91,7 @@ ORDER BY n, statement;
     FROM pairs p JOIN pg_class c ON c.oid = p.live, aclexplode(c.relacl) a),
 ranked AS (
   SELECT g.*, 0 AS depth FROM given g
-   WHERE g.grantor = g.owner OR NOT pg_has_role(current_user, g.grantor, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+   WHERE g.grantor = g.owner OR NOT pg_has_role(session_user, g.grantor, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
   UNION
   SELECT g.*, r.depth + 1 FROM ranked r JOIN given g ON g.object = r.object AND g.privilege = r.privilege AND r.columns IN ('', g.columns)
                                                  AND g.grantor = r.grantee AND g.grantor <> g.owner
@@ -97,8 +103,8 @@ placed AS (
          (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = "of") AS schema
     FROM ranked GROUP BY n, object, privilege, columns, grantee, grantor, is_grantable, "of")
 SELECT n, CASE depth WHEN 0 THEN statement
-               ELSE format('GRANT USAGE ON SCHEMA %%1$s TO %%2$I; SET LOCAL ROLE %%2$I; %%3$s; RESET ROLE; REVOKE USAGE ON SCHEMA %%1$s FROM %%2$I',
-                           schema, pg_get_userbyid(grantor), statement) END AS statement
+               ELSE format('GRANT USAGE ON SCHEMA %%1$s TO %%2$I; SET LOCAL ROLE %%2$I; %%3$s; SET LOCAL ROLE %%4$I; REVOKE USAGE ON SCHEMA %%1$s FROM %%2$I',
+                           schema, pg_get_userbyid(grantor), statement, current_user) END AS statement
   FROM placed ORDER BY depth, n, statement;
 
 -- indexes: every valid index, spelled without its table's schema (search_path decides where it is built)

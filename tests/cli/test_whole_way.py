@@ -62,3 +62,14 @@ def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
     assert told["writes_acknowledged"] > 0
     assert told["writes_found_again"] == told["writes_acknowledged"]
     assert "Text ids became native uuid" in shown.stderr
+
+
+def test_the_demonstration_under_the_managed_profile(make_site: MakeSite) -> None:
+    """No superuser, no `pg_read_all_stats`, another owner of public: the shop is converted under live writes."""
+    site = make_site(None)
+    shown = site.call("demo", "--shop", "--managed", "--rows", "1500", "--rate", "60", "--json", deadline_s=240)
+    assert shown.exit_code == 0, shown.stderr
+    told = document_of(shown)
+    assert isinstance(told, dict)
+    assert (told["verified"], told["lost_writes"], told["app_errors"]) == (True, 0, 0)
+    assert told["writes_found_again"] == told["writes_acknowledged"] > 0

@@ -30,6 +30,7 @@ from sql.connection import Connection, connect
 from sql.ledger import job_looks, job_queue, runs, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
+from sql.roles import act_as_owner
 from workers.executor import Executor
 from workers.outcome import Outcome
 
@@ -104,6 +105,7 @@ class Rebuild:
             **sections,
         )
         with connection:
+            act_as_owner(connection, [(one.schema, one.name) for one in planned])
             file = PlanFile(plan=plan, source="plan.toml", text="")
             begin_or_resume(connection, file, hold_cutover=True, with_pass_scripts=False)
         return cls.attach(url)

@@ -13,6 +13,7 @@ from replank.states import JobKind, TableState
 from sql.ledger import failed, jobs
 from workers.celery_app import Child
 from workers.outcome import Outcome
+from workers.refused import Refusals
 from workers.soft_stop import worker_name
 
 from .cached_shop import ALL_UUID, CACHE, SUMMARY, USERS, Begin, differences
@@ -36,7 +37,7 @@ class Bugs:
         self.met: dict[str, int] = {}
 
     def execute(self, rebuild: Rebuild, job_id: int, _worker: object = None) -> Outcome:
-        self._child = self._child or Child(rebuild.settings, QUEUES)
+        self._child = self._child or Child(rebuild.settings, QUEUES, Refusals())
         story = failed.read_job(rebuild.connection, rebuild.run_id, job_id)
         assert story is not None
         work = f"cache {story.detail['what']}" if story.kind is JobKind.CACHE else str(story.kind)
