@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from monitoring.fleet import FleetStatus, TargetStatus
-from monitoring.screen import seconds
+from replank.wording import seconds
 
 REFRESH_S = 5
 

@@ -14,6 +14,7 @@ from monitoring.caches import rates
 from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
+from replank.wording import seconds
 
 SHOWN_TABLES = 30
 BARS = (30, 10)
@@ -47,16 +48,6 @@ def render(status: Status) -> RenderableType:
     )
 
 
-def seconds(value: float) -> str:
-    """A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _head(status: Status) -> RenderableType:
     run = status.run
     words = Text()
@@ -73,6 +64,8 @@ def _head(status: Status) -> RenderableType:
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
+    if status.preparing is not None:
+        words.append(f"\n{status.preparing.words}", style="magenta" if status.preparing.alive else "red")
     if run.state == "running" and status.leader is None:
         words.append("\nnobody drives this run: `replank run PLAN` goes on with it", style="red")
     if told:

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from monitoring.fitting import Part, fit
 from monitoring.rollback_words import rollback_words
-from monitoring.screen import COLOUR, seconds
+from monitoring.screen import COLOUR
 from monitoring.status import Status, read_status
 from monitoring.strip import strip
 from monitoring.suggestions import suggestion
 from monitoring.table_progress import TableProgress
 from replank.states import RunState
+from replank.wording import seconds
 from sql.connection import Connection
 from sql.ledger import failed, history, job_looks, runs
 from sql.ledger.history import StepTimes

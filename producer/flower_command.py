@@ -28,6 +28,7 @@ from monitoring.page.watcher import Reader, Reading, Watcher
 from producer.page_actions import page_actions
 from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
+from replank.state_folder import of_database
 from sql.identity import identity_when_up
 
 log = structlog.get_logger()
@@ -70,8 +71,7 @@ def flower(
 
 def default_state(database: str) -> Path:
     """One for each database: a broker may serve several."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "replank" / f"flower-{database.replace('/', '-').replace(':', '-')}"
+    return of_database("flower", database)
 
 
 def _prefix(text: str) -> str:

@@ -24,6 +24,7 @@ from producer.steps.drop_deprecated import STEP as DROP_DEPRECATED
 from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
+from replank.activity import doing
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.states import RunState
@@ -114,9 +115,11 @@ def _begin(
     The first look is at the names of now, which step 07 may change. Step 11 drops what the pass over the tables leaves
     behind, so it is planned with them.
     """
+    doing("reading the catalogue")
     now = named_now(connection, file).file
     resolved, specs = look(connection, now)
     refuse_unknown(connection, now)
+    doing("composing the scripts of the steps")
     work = work_of(connection, now.plan, resolved, specs)
     compiled = compile_steps(connection, file.plan, _folder(file))
     at_once = not any(each.asked and each.step.phase < PHASE for each in compiled)
@@ -127,8 +130,10 @@ def _begin(
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     refuse_dangling(connection, now, resolved)
+    doing("asking the broker whether it answers")
     before_first_write()
     measured = measure_before(connection, file.plan)
+    doing("writing the plan into the ledger")
     runs.ensure_ledger(connection)
     with connection.transaction():
         run_id = runs.create_run(connection, file.plan, hold_cutover=hold_cutover)
@@ -152,8 +157,12 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     """
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
+    words = "the steps before have changed the catalogue: it is checked again, and the tables are planned"
+    runs.add_event(connection, run.run_id, actor="coordinator", kind="run", message=words)
+    doing("planning the tables")
     resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
     work = work_of(connection, run.plan, resolved, specs)
+    doing("composing the scripts of the pass over the tables")
     deprecated = compile_deprecated(connection, work)
     of_pass = [*compile_pass(connection, work), deprecated]
     refuse_unread(connection, run, of_pass)
@@ -168,6 +177,7 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
     present = runs.open_run(connection)
     if present is None or present.plan_digest != file.plan.digest():
+        doing("looking for steps that were done by hand")
         done = done_by_hand(connection, file.plan)
         made = compile_steps(connection, file.plan, _folder(file), done=done) + _pass_now(connection, file)
     else:
@@ -178,8 +188,11 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
 
 def _pass_now(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """The pass over the tables, and what step 11 drops behind it, as they are now."""
+    doing("reading the catalogue")
     now = named_now(connection, file).file
-    work = work_of(connection, now.plan, *look(connection, now))
+    resolved, specs = look(connection, now)
+    doing("composing the scripts of the pass over the tables")
+    work = work_of(connection, now.plan, resolved, specs)
     return [*compile_pass(connection, work), compile_deprecated(connection, work)]
 
 

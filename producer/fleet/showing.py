@@ -13,7 +13,8 @@ from rich.text import Text
 from monitoring.fitting import Part, fit
 from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.fleet_page import fleet_page, write_page
-from monitoring.screen import COLOUR, seconds
+from monitoring.screen import COLOUR
+from replank.wording import seconds
 
 _FIRST = {"rolling_back": 1, "running": 1, "waiting": 2}
 BAR_CELLS = 16

@@ -63,3 +63,8 @@ SELECT j.kind FROM replank.job j
 SELECT avg(seconds)::float8 AS seconds FROM (
   SELECT extract(epoch FROM finished_at - started_at) AS seconds FROM replank.job
    WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 20) AS last_ones;
+
+-- preparing: the oldest session whose name says that a run is being prepared on this database
+SELECT pid, coalesce(usename, '') AS role, substr(application_name, length(%(prefix)s) + 1) AS doing, backend_start AS since
+  FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, %(prefix)s)
+ ORDER BY backend_start NULLS LAST, pid LIMIT 1;
