@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from rich.console import Console, ConsoleRenderable, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -68,7 +68,7 @@ class LogLines:
 class ActivityScreen:
     """Listens while it is open. `below` is drawn under the line on a terminal, as a display of its own would be."""
 
-    def __init__(self, console: Console, *, quiet_s: float = 1.0, below: ConsoleRenderable | None = None) -> None:
+    def __init__(self, console: Console, *, quiet_s: float = 1.0, below: RenderableType | None = None) -> None:
         self._lines = LogLines(say=lambda words: log.info(words), quiet_s=quiet_s)
         self._began = self._since = time.monotonic()
         self._quiet_s = quiet_s
@@ -118,9 +118,9 @@ class ActivityScreen:
             with self._lock:
                 self._lines.tick()
 
-    def _draw(self) -> ConsoleRenderable:
+    def _draw(self) -> RenderableType:
         now = time.monotonic()
-        shown: list[ConsoleRenderable] = []
+        shown: list[RenderableType] = []
         if self._words and now - self._began >= self._quiet_s:
             shown.append(Text(f"{self._words} … {seconds(now - self._since)}", style="dim"))
         if self._below is not None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.catalogue_diff.changes import catalogue_changes
 from monitoring.catalogue_diff.grouping import group_changes
 from monitoring.catalogue_diff.rendering import render_changes
@@ -15,6 +16,7 @@ from monitoring.output import people, print_json
 from monitoring.preparing import Preparing, before_run
 from monitoring.screen import render
 from monitoring.status import NoRun, read_status
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import load_settings
 from sql.connection import Connection, connect
@@ -84,7 +86,8 @@ def catalogue_diff(
     Changes that say the same are one line. With --json: lists `explained` and `unexplained`, and the `groups`.
     """
     settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="catalogue-diff") as connection:
+    with ActivityScreen(people()), connect(settings.database(), name="catalogue-diff") as connection:
+        doing("reading the catalogue and comparing it with what it was")
         run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")

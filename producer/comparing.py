@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from producer.making_ready import read_set
+from replank.activity import doing
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
@@ -55,6 +56,7 @@ def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
 
 def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionSet | None) -> Comparison:
     spec = table.spec
+    doing(f"comparing both sides of {spec.full_name}")
     if table.state in COMPLETE:
         return _said(spec, *_before_the_swap(connection, spec))
     if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):

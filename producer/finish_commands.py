@@ -10,6 +10,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.finishing import Finishing, Leftover, total_bytes
 from producer.notifying.telling import notifier_for
@@ -55,7 +56,7 @@ def finish(
         if found and not yes:
             _ask(run, found)
         already = run.state is RunState.FINISHED and not found
-        with notifier_for(settings.database(), run.run_id, finishing.say):
+        with ActivityScreen(console), notifier_for(settings.database(), run.run_id, finishing.say):
             try:
                 done = run if already else finishing.finish(run, proof=not without_proof)
             except psycopg.OperationalError:

@@ -16,6 +16,7 @@ from producer.past_proof import refuse_unproved
 from producer.patience import Patience
 from producer.steps.scripting import ScriptRunner
 from producer.steps.turns import late_scripts, run_script
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from replank.steps import BY_NAME, STEPS, Step
@@ -121,12 +122,14 @@ class Finishing:
             attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
         )
         self._restore_autovacuum(run)
+        doing("taking away what captures changes for the past tables")
         for spec in self._specs(run):
             patience.until_granted(
                 lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
                 what=spec.full_name,
                 command=COMMAND,
             )
+        doing("dropping the past tables")
         put_aside_names = [relation.full_name for relation in self._past(run)]
         self._run_late_scripts(run, DROP_DEPRECATED)
         past = self._past(run)
@@ -178,6 +181,7 @@ class Finishing:
                 random_source=self.random_source,
                 command=COMMAND,
             )
+            doing(f"running step {planned.step.name}")
             run_script(self.connection, runner, planned)
             self.say(f"step {planned.step.name} is done")
 

@@ -20,6 +20,7 @@ from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_s
 from producer.patience import Patience
 from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
+from replank.activity import doing
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
@@ -70,6 +71,7 @@ class GoingBack:
             restoring.restore(one)
 
     def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+        doing(f"{stage.replace('_', ' ')} set {one.set_no}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
     def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from psycopg import errors
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.audit.check import audit
 from producer.audit.findings import Report
@@ -24,6 +25,7 @@ from producer.inspection.plan_writer import column_name, write_plan
 from producer.inspection.proposal import Proposal
 from producer.prisma.commands import SchemaName, matched_with, say_matched
 from producer.resolution import read_plan_file
+from replank.activity import doing
 from replank.errors import NotAnswering, TryAgain, WrongUse
 from replank.failing import connection_is_lost
 from replank.plan import parse_plan
@@ -68,7 +70,11 @@ def inspect(
     to_stdout = str(out) == "-"
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
-    with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+    with (
+        in_words(),
+        ActivityScreen(people()),
+        connect(settings.database(), name="inspect", settings=READ_ONLY) as connection,
+    ):
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         evidence = read_evidence(connection, sample_rows=sample)
         proposal = with_enums(connection, evidence, propose(evidence, every_uuid=every_uuid))
@@ -91,6 +97,7 @@ def inspect(
 def with_enums(connection: Connection, evidence: Evidence, proposal: Proposal) -> Proposal:
     """The proposal with what could be enums, but for the columns that become uuid."""
     named = {(table.schema, table.name): table.oid for table in evidence.tables}
+    doing("looking for columns with few values")
     taken = [(named[table.schema, table.name], column.name) for table in proposal.tables for column in table.columns]
     return replace(proposal, enums=tuple(few_values(connection, evidence.tables, taken)))
 
@@ -142,8 +149,9 @@ def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, databas
     """Look for everything that would stop the run or surprise afterwards. Changes nothing."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), ScanScreen(people()) as screen:
-        report = audit(settings, file, workers=workers, watch=screen)
+    scan = ScanScreen()
+    with in_words(), ActivityScreen(people(), below=scan.drawn):
+        report = audit(settings, file, workers=workers, watch=scan)
     _say_report(report)
     off = file.plan.steps.off
     if off:

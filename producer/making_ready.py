@@ -9,6 +9,7 @@ from functools import partial
 from psycopg import errors, sql
 
 from producer.patience import Patience
+from replank.activity import doing
 from replank.errors import NeedsPerson
 from replank.states import RollbackStage
 from replank.table_spec import TableSpec
@@ -111,6 +112,7 @@ class MakingReady:
         return stood
 
     def _stage(self, stage: RollbackStage, subject: str) -> None:
+        doing(f"{stage.replace('_', ' ')} {subject}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
     def _refuse_gone(self, spec: TableSpec) -> None:

@@ -169,7 +169,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
         local = None
         if log_file is not None:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
-        progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
+        progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
         run = drive_until_settled(
             lambda: _lead(settings),
@@ -178,7 +178,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, run.run_id, local, None if options.quiet else progress),
+                between_turns=_each_turn(connection, run.run_id, local, progress),
                 until=options.until,
             ),
             patience_s=PATIENCE_S,

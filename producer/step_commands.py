@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.inspect_commands import in_words
 from producer.resolution import read_plan_file, refuse_other_database
@@ -15,6 +16,7 @@ from producer.setup import compile_all
 from producer.steps.clean_indexes import propose
 from producer.steps.compiling import write_scripts
 from producer.steps.done_by_hand import compile_again
+from replank.activity import doing
 from replank.settings import load_settings
 from sql.connection import connect
 
@@ -44,7 +46,7 @@ def compile_plan(
     """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed."""
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), connect(settings.database(), name="compile") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="compile") as connection:
         refuse_other_database(connection, file)
         compiled = compile_all(connection, file)
     written = write_scripts(compiled, out)
@@ -66,7 +68,8 @@ def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan."""
     settings = load_settings(database_url=database_url)
     console = people()
-    with in_words(), connect(settings.database(), name="indexes") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="indexes") as connection:
+        doing("looking at every index of the database")
         found = propose(connection)
     for proposal in found:
         size = f"{proposal.bytes / 1024 / 1024:.1f} MB"

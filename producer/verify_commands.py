@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.comparing import Comparison, compare_tables
 from producer.doubting import keep_found
@@ -29,7 +30,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     Exit 1 where any differs: its cutover is held until a comparison finds nothing. 2 where nothing can be compared.
     """
     settings = load_settings(database_url=database_url)
-    with in_words(), connect(settings.database(), name="verify") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="verify") as connection:
         run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to compare.")

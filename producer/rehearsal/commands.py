@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.gates.programs import program
 from producer.inspect_commands import in_words
@@ -18,6 +19,7 @@ from producer.rehearsal.legs import Forward
 from producer.rehearsal.story import Rehearsal, Wishes
 from producer.resolution import PlanFile, read_plan_file
 from producer.running import RunOptions, run_plan
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import Settings, load_settings
 from replank.steps import Step
@@ -60,7 +62,7 @@ def rehearse(
     console = people()
     if keep and clone_url is None:
         raise WrongUse("A server of the rehearsal's own goes when it ends: --keep needs --clone-url.")
-    with in_words(), _server(clone_url, settings) as server:
+    with in_words(), ActivityScreen(people()), _server(clone_url, settings) as server:
         word = Rehearsal(
             file=file,
             settings=settings,
@@ -88,6 +90,7 @@ def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
     if clone_url is not None:
         yield clone_url
         return
+    doing("starting a server for the clone")
     found = next(iter(entry_points(group=SERVERS)), None)
     if found is None:
         raise WrongUse("No server for the clone: name one with --clone-url, or pip install 'replank[embedded]'.")

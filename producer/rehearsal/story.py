@@ -15,6 +15,7 @@ from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
 from producer.rehearsal.sameness import Picture, differences, take_picture
 from producer.resolution import PlanFile, refuse_other_database
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan import Plan
 from replank.settings import Settings, load_settings
@@ -60,6 +61,7 @@ class Rehearsal:
         started = time.monotonic()
         problem = ""
         try:
+            doing("making the clone")
             with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
                 self._on(clone)
         except NeedsPerson as error:
@@ -70,6 +72,7 @@ class Rehearsal:
     def _begin(self) -> dict[str, str]:
         """The checksums of the scripts that are rehearsed. What the tables are now is noted as evidence."""
         self.settings.broker()
+        doing("composing the scripts that are rehearsed")
         with connect(self.settings.database(), name="rehearsal") as connection:
             refuse_other_database(connection, self.file)
             gates.refuse_standby(connection)
@@ -89,6 +92,7 @@ class Rehearsal:
         self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
         settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
+        doing("taking a picture of the clone as it was")
         before = take_picture(clone.url, clone.major)
         if plan.tables:
             self._go_forward(file, settings, END)
@@ -100,10 +104,12 @@ class Rehearsal:
         if self.wishes.again or not plan.tables:
             self._go_forward(file, settings, END)
         if self.wishes.again:
+            doing("finishing on the clone")
             self.evidence["finish"] = finish(settings)
             self.say("finished")
 
     def _go_forward(self, file: PlanFile, settings: Settings, until: Step) -> None:
+        doing("running the plan on the clone")
         done = go_forward(self.forward, file, settings, until)
         differ = sorted(
             name for name, checksum in done.scripts.items() if self.evidence["scripts"].get(name) != checksum
@@ -117,7 +123,9 @@ class Rehearsal:
         self.say(f"forward; {done.rows:,} rows of past tables are equal to the new ones")
 
     def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
+        doing("rolling the clone back")
         self.evidence["back"] = go_back(settings, plan)
+        doing("comparing the clone with what it was")
         told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
             self.evidence["differences"] = told
