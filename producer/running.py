@@ -23,16 +23,20 @@ from monitoring.output import people
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
 from monitoring.watching import draw, read_view
+from producer.consumers import Consumers
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
 from producer.leader import wait_to_lead
 from producer.local_workers import LocalWorkers
+from producer.notices import Notices
 from producer.notifying.following import Notifier
 from producer.notifying.receivers import receivers_of
+from producer.operating.pools import Pools
 from producer.preparing import told_to_others
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
+from producer.untaken import Untaken
 from producer.worker_log import worker_log
 from replank.activity import doing, listening
 from replank.after_cutover_plan import pooler_addresses
@@ -171,6 +175,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
         progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
+        consumers = Consumers(ask=stack.enter_context(Pools(settings, database=identity)).queues)
         run = drive_until_settled(
             lambda: _lead(settings),
             lambda connection: Coordinator(
@@ -178,7 +183,22 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, run.run_id, local, progress),
+                between_turns=_each_turn(
+                    connection,
+                    run.run_id,
+                    local,
+                    progress,
+                    Notices(
+                        connection=connection,
+                        run_id=run.run_id,
+                        untaken=Untaken(
+                            connection=connection,
+                            consumers=consumers,
+                            broker_answers=lambda: dispatcher.broker_answers,
+                            workers_start=local is not None,
+                        ),
+                    ),
+                ),
                 until=options.until,
             ),
             patience_s=PATIENCE_S,
@@ -206,9 +226,14 @@ def _lead(settings: Settings) -> Connection:
 
 
 def _each_turn(
-    connection: Connection, run_id: int, local: LocalWorkers | None, progress: Progress | None
+    connection: Connection,
+    run_id: int,
+    local: LocalWorkers | None,
+    progress: Progress | None,
+    notices: Notices,
 ) -> Callable[[], None]:
     def turn() -> None:
+        notices.look()
         if local is not None:
             local.watch(lambda: wished(connection, run_id, local.name))
         if progress is not None:
