@@ -119,7 +119,10 @@ class Finishing:
         limit = run.plan.options.lock_timeout_ms
         self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
         patience = Patience(
-            attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
+            connection=self.connection,
+            attempts=run.plan.options.capture_attempts,
+            sleep=self.sleep,
+            random_source=self.random_source,
         )
         self._restore_autovacuum(run)
         doing("taking away what captures changes for the past tables")

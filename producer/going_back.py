@@ -51,7 +51,9 @@ class GoingBack:
     @property
     def patience(self) -> Patience:
         attempts = self.run.plan.options.capture_attempts
-        return Patience(attempts=attempts, sleep=self.sleep, random_source=self.random_source)
+        return Patience(
+            connection=self.connection, attempts=attempts, sleep=self.sleep, random_source=self.random_source
+        )
 
     def go_back(self) -> None:
         """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""

@@ -87,7 +87,7 @@ def test_it_waits_for_locks_only_so_long_and_goes_on(
 ) -> None:
     rebuild = _one_table(app, begin)
     other.execute("SELECT FROM t")
-    with pytest.raises(NeedsPerson, match=r"public\.t is locked by others\..*`replank finish` again"):
+    with pytest.raises(NeedsPerson, match=r"public\.t is locked by pid.*`replank finish` again"):
         _finish(rebuild.connection)
     app.execute("INSERT INTO t VALUES (gen_random_uuid())")
     other.rollback()
