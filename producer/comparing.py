@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.conversion import Space
 from sql.dropping import put_aside
@@ -20,17 +22,20 @@ from sql.ledger.tables import ConversionSet, RunTable
 from sql.one_snapshot import read_at_one_snapshot
 from sql.reverse_capture import is_installed
 from sql.reverse_verification import compared
-from sql.verification import log_differences, sum_chunk
+from sql.verification import difference_examples, log_differences, sum_chunk
 
 COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
 """Before the swap, next tables in these states equal the live ones but for what is logged."""
+
+SHOWN_KEYS = 5
 
 WHOLE = Chunk(axis=Axis.HEAP, lower=None, upper=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One table. `mismatches` counts keys that differ; it is None where there is nothing to compare, and `why` says so.
+    """One table. `mismatches` counts keys that differ, of which `keys` has a few, as text; it is None where there is
+    nothing to compare, and `why` says so.
 
     After the swap, `rows_live` are those of the past table and `rows_next` those of the new one. Rows whose keys wait
     in a log are left out on both sides.
@@ -41,9 +46,23 @@ class Comparison:
     rows_next: int | None
     mismatches: int | None
     why: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`8 keys differ: (17), (18) and 6 more`, of a table that was compared."""
+        if not self.mismatches:
+            return "equal"
+        return f"{counted(self.mismatches, 'key')} {verb(self.mismatches, 'differs')}: {self.named}"
+
+    @property
+    def named(self) -> str:
+        """A few of the keys that differ, and how many more there are."""
+        more = (self.mismatches or 0) - len(self.keys)
+        return ", ".join(self.keys) + (f" and {more:,} more" if more else "")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "keys": list(self.keys)}
 
 
 def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
@@ -68,7 +87,8 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         except NeedsPerson as error:
             # A table of its set is gone.
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=str(error))
-        return _said(spec, *read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True))
+        past, new, keys = read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True)
+        return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS])
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
@@ -78,15 +98,20 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
 
 
-def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int]:
-    def sums() -> tuple[int, int, int]:
+def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int, list[str]]:
+    def sums() -> tuple[int, int, int, list[str]]:
         live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES)
         built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES)
         same = (live.rows, live.total) == (built.rows, built.total)
-        return live.rows, built.rows, 0 if same else log_differences(connection, spec)
+        if same:
+            return live.rows, built.rows, 0, []
+        count = log_differences(connection, spec)
+        return live.rows, built.rows, count, difference_examples(connection, spec, limit=SHOWN_KEYS)
 
     return read_at_one_snapshot(connection, sums, force_rollback=True)
 
 
-def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int) -> Comparison:
-    return Comparison(name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="")
+def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int, keys: Sequence[str]) -> Comparison:
+    return Comparison(
+        name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="", keys=tuple(keys)
+    )

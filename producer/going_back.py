@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from psycopg import errors
 
 from producer.attempt_pause import pause_s
 from producer.cutting_over import PASSING
-from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
+from producer.making_ready import AUTOVACUUM_OF_NEW, Differs, MakingReady, misfit, read_set
 from producer.patience import Patience
 from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
@@ -62,7 +62,16 @@ class GoingBack:
         ready = MakingReady(
             connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
         )
-        stood = {one.set_no: ready.make_ready(one) for one in waiting}
+        stood: dict[int, Mapping[int, Standing]] = {}
+        differing: dict[str, Sequence[str]] = {}
+        for one in waiting:
+            try:
+                stood[one.set_no] = ready.make_ready(one)
+            except Differs as error:
+                # Whoever has to look at tables learns of all of them at once.
+                differing |= error.tables
+        if differing:
+            raise Differs(differing)
         for one in waiting:
             self._stage(RollbackStage.SWAPPING_BACK, one)
             self._return(one, ready, stood[one.set_no])

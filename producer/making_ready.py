@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,6 +75,22 @@ def misfit(connection: Connection, back: SetBack, error: errors.DataError | erro
     return why_it_does_not_fit(connection, pair, error)
 
 
+class Differs(NeedsPerson):
+    """Past and new tables differ. `tables` gives some of each table's keys by its name."""
+
+    def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
+        self.tables = tables
+        named = [
+            f"{name}: past and new table differ in rows that nobody is known to have changed: {', '.join(keys)}"
+            for name, keys in tables.items()
+        ]
+        super().__init__(
+            f"{'; '.join(named)}. Nothing has changed places. Was a partition dropped or attached, or the past table "
+            "written to, or the capture switched off for a time? Make both say the same, then `replank rollback` "
+            "again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MakingReady:
     """What may be done again at every attempt; nothing of it touches a live table."""
@@ -104,10 +120,15 @@ class MakingReady:
         )
         members = [pair.spec for pair in back.pairs]
         build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
+        differing = {}
         for pair in back.pairs:
             self._stage(RollbackStage.COMPARING, pair.spec.full_name)
             self._drain(pair)
-            self._verify(pair)
+            keys = self._verify(pair)
+            if keys:
+                differing[pair.spec.full_name] = keys
+        if differing:
+            raise Differs(differing)
         self._try_keys(back)
         return stood
 
@@ -201,20 +222,16 @@ class MakingReady:
         except (errors.DataError, errors.IntegrityError) as error:
             raise why_it_does_not_fit(self.connection, pair, error) from None
 
-    def _verify(self, pair: Pair) -> None:
+    def _verify(self, pair: Pair) -> list[str]:
+        """Some keys of rows that differ; none where both sides say the same."""
         differing: list[str] = []
         for _ in range(LOOKS):
             differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
             if not differing:
                 self.say(f"{pair.spec.full_name}: past and new table say the same")
-                return
+                return []
             self._drain(pair)
-        raise NeedsPerson(
-            f"{pair.spec.full_name}: past and new table differ in rows that nobody is known to have changed: "
-            f"{'; '.join(differing)}. Nothing has changed places. Was a partition dropped or attached, or the "
-            "past table written to, or the capture switched off for a time? Make both say the same, then `replank "
-            "rollback` again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
-        )
+        return differing
 
     def _try_keys(self, back: SetBack) -> None:
         """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""

@@ -37,7 +37,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         found = compare_tables(connection, run)
         held = keep_found(connection, run, found)
     for one in found:
-        people().print(_words(one), markup=False, soft_wrap=True)
+        people().print(table_words(one), markup=False, soft_wrap=True)
     for words in held:
         people().print(words, markup=False, soft_wrap=True)
     if as_json:
@@ -49,8 +49,8 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         raise WrongUse("Nothing could be compared, so nothing is proved.")
 
 
-def _words(one: Comparison) -> str:
+def table_words(one: Comparison) -> str:
+    """A line for a person."""
     if one.mismatches is None:
         return f"{one.name}: not compared, {one.why}"
-    verdict = "equal" if one.mismatches == 0 else f"{one.mismatches:,} keys differ"
-    return f"{one.name}: {one.rows_live:,} rows against {one.rows_next:,}: {verdict}"
+    return f"{one.name}: {one.rows_live:,} rows against {one.rows_next:,}: {one.verdict}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import Criterion, number
+from replank.wording import counted, verb
 
 HOW = (
     "Before the swap every table was counted and hashed on both sides at one snapshot (every row, every column, as it "
@@ -30,7 +31,10 @@ def zero_data_loss(facts: Facts) -> Criterion:
     differing = {c.name: c.mismatches for c in facts.compared if c.mismatches}
     texts = {f"{lost.table}.{lost.column}": lost.values for lost in (facts.after.lost_texts if facts.after else ())}
     against = [f"{name}: no verification that is equal stands in the ledger" for name in unproved]
-    against += [f"{name}: {count} keys differ from the past table now" for name, count in differing.items()]
+    against += [
+        f"{name}: {counted(count, 'key')} {verb(count, 'differs')} from the past table now"
+        for name, count in differing.items()
+    ]
     against += [f"{name}: {_values(count)} became NULL" for name, count in texts.items() if count != 0]
     against += (
         [] if journal is None else list(journal.sentences or ([f"{journal.count} writes"] if journal.count else []))

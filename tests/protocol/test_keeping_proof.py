@@ -230,7 +230,7 @@ def test_finish_compares_once_more(app: psycopg.Connection, begin: Begin, act: s
     finishing = Finishing(
         connection=rebuild.connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
     )
-    with pytest.raises(NeedsPerson, match=r"public\.t: 1 keys differ.*Nothing was dropped.*--without-proof"):
+    with pytest.raises(NeedsPerson, match=r"public\.t: 1 key differs.*Nothing was dropped.*--without-proof"):
         finishing.finish(rebuild.run)
     assert rebuild.run.state is RunState.DONE
     assert one(app, "SELECT to_regclass('replank_past.t') IS NOT NULL") is True

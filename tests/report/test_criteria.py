@@ -55,7 +55,7 @@ def test_no_row_was_lost_until_one_is(app: psycopg.Connection, criteria: Criteri
     # Then the comparison sees it, and a report without one does not say that it looked
     found = criteria(compare=True)[1]
     assert (found.measured, found.met) == (1, False)
-    assert found.names == ("public.account: 1 keys differ from the past table now",)
+    assert found.names == ("public.account: 1 key differs from the past table now",)
     assert "not compared again" in criteria()[1].how
 
 
