@@ -33,7 +33,7 @@ from sql.cache_swap import swap_cache
 from sql.cache_table import ranges
 from sql.changing_places import CutoverLimits
 from sql.connection import Connection, apply_settings
-from sql.event_triggers import refuse_dressed
+from sql.event_triggers import refuse_dressed, refused_by
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache
 from sql.ledger.job_looks import Unfinished
@@ -84,7 +84,9 @@ class Caching(Turn):
             if isinstance(error, PASSING):
                 self._later(cache, f"waiting for a lock: {said}")
             else:
-                self._block(cache, f"cache {cache.name} ({cache.state}): {said}")
+                refused = refused_by(self.connection, error)
+                words = f"{said.rstrip('.')}.{refused}" if refused else said
+                self._block(cache, f"cache {cache.name} ({cache.state}): {words}")
         return True
 
     def _steps(self) -> Mapping[CacheState, Callable[[Cache], bool]]:

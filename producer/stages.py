@@ -22,7 +22,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
-from sql.event_triggers import refuse_dressed
+from sql.event_triggers import refuse_dressed, refused_by
 from sql.foreign_code import refuse_foreign_code
 from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
@@ -59,7 +59,8 @@ class Stages(Turn):
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}"
+            refused = refused_by(self.connection, error)
+            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}{'.' if refused else ''}{refused}"
             tables.block_table(self.connection, table.spec, words)
         return True
 

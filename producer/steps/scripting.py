@@ -13,6 +13,7 @@ from psycopg import errors
 
 from replank.errors import NeedsPerson
 from sql.connection import Connection
+from sql.event_triggers import refused_by
 from sql.lock_holders import WaitWatch
 from sql.scripts import Block, Script
 
@@ -102,6 +103,6 @@ class ScriptRunner:
             )
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         return (
-            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "
-            f"done before it stays. Correct that, then `{self.command}`."
+            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}."
+            f"{refused_by(self.connection, error)} What was done before it stays. Correct that, then `{self.command}`."
         )
