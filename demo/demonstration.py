@@ -17,6 +17,7 @@ from demo.result import DemoResult
 from demo.sample import create_sample, uuid_columns
 from monitoring.durations import stage_seconds
 from monitoring.status import read_status
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import runs, tables
 
@@ -40,7 +41,7 @@ class Demonstration:
             self._say(f"PostgreSQL {postgres.version} and Valkey are running on this machine")
             url = postgres.create_database("shop")
             rows = create_sample(url, rows=self._rows)
-            self._say(f"the shop has {sum(rows.values()):,} rows in {len(rows)} tables")
+            self._say(f"the shop has {counted(sum(rows.values()), 'row')} in {counted(len(rows), 'table')}")
             copy = postgres.create_database("shop_offline", template="shop")
             with tempfile.TemporaryDirectory(prefix="replank-demo-") as folder:
                 application = self._convert(url, valkey.url(), Path(folder) / "plan.toml")
@@ -112,6 +113,6 @@ def judge(url: str, *, compared: int, tables_of_run: int) -> tuple[bool, str]:
     missing = wanted - {tuple(row) for row in typed}
     words = (
         f"{len(wanted) - len(missing)} of {len(wanted)} columns are uuid, {compared} of {tables_of_run} tables "
-        f"compared row by row before the swap, {invalid[0][0]} foreign keys left unvalidated"
+        f"compared row by row before the swap, {counted(invalid[0][0], 'foreign key')} left unvalidated"
     )
     return not missing and not invalid[0][0] and compared == tables_of_run, words

@@ -24,6 +24,7 @@ from replank.cache_spec import CacheSpec
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.plan import Plan
 from replank.states import CacheState
+from replank.wording import counted
 from sql import catalogue, indexes, next_table
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.beside import drop_beside
@@ -242,7 +243,9 @@ class Caching(Turn):
         """Somebody's migration: the contents come from a query, so nothing is lost with them."""
         assert cache.built is not None
         if cache.generation >= MOST_GENERATIONS:
-            self._block(cache, f"cache {cache.name}: its definition was changed {cache.generation} times ({changed})")
+            self._block(
+                cache, f"cache {cache.name}: its definition was changed {counted(cache.generation, 'time')} ({changed})"
+            )
             return
         try:
             remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms, anew=True)
@@ -258,7 +261,8 @@ class Caching(Turn):
         if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):
             self._block(
                 cache,
-                f"cache {cache.name} ({cache.state}) was tried {tried} times; {problem}. End or wait for these "
+                f"cache {cache.name} ({cache.state}) was tried {counted(tried, 'time')}; {problem}. End or wait "
+                "for these "
                 "sessions, then `replank retry` and run again.",
             )
 

@@ -18,6 +18,7 @@ from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import job_looks
 from sql.ledger.runs import Run
@@ -95,7 +96,10 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         if finished.plan.options.reverse_capture:
             console.print("`replank rollback` goes back to them, without loss; `replank finish` drops them.")
         for table, count in aside.items():
-            console.print(f"{table}: {count:,} rows are kept aside, see `replank quarantine list`.", markup=False)
+            console.print(
+                f"{table}: {counted(count, 'row', 'is')} kept aside, see `replank quarantine list`.",
+                markup=False,
+            )
     elif finished.state is RunState.RUNNING:
         console.print(f"Run {finished.run_id} has come as far as it was asked to; `replank run PLAN` goes on.")
     else:

@@ -12,7 +12,7 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
-from replank.wording import counted, verb
+from replank.wording import counted
 from sql.connection import Connection
 from sql.conversion import Space
 from sql.dropping import put_aside
@@ -53,7 +53,7 @@ class Comparison:
         """`8 keys differ: (17), (18) and 6 more`, of a table that was compared."""
         if not self.mismatches:
             return "equal"
-        return f"{counted(self.mismatches, 'key')} {verb(self.mismatches, 'differs')}: {self.named}"
+        return f"{counted(self.mismatches, 'key', 'differs')}: {self.named}"
 
     @property
     def named(self) -> str:

@@ -18,6 +18,7 @@ from producer.turn import Turn
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import backward, standings
 from sql.change_log import log_table
@@ -159,7 +160,7 @@ class CuttingOver(Turn):
                 longest_wait_ms=times.application_wait_ms,
                 chance=times.chance,
             )
-            self._say(conversion_set, f"swapped {len(members)} tables; {times}")
+            self._say(conversion_set, f"swapped {counted(len(members), 'table')}; {times}")
             self._say_aside(members)
             self._say_old_sessions(conversion_set)
 
@@ -185,7 +186,7 @@ class CuttingOver(Turn):
             return
         aside = quarantines.rows_aside(self.connection, members[0].run_id)
         for member in (member for member in members if aside.get(member.table_no)):
-            words = f"{aside[member.table_no]} rows are kept aside in replank.{member.spec.quarantine_name}"
+            words = f"{counted(aside[member.table_no], 'row')} kept aside in replank.{member.spec.quarantine_name}"
             self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(
@@ -270,7 +271,7 @@ class CuttingOver(Turn):
             self._give_up(
                 conversion_set,
                 members,
-                f"the cutover was tried {tried} times; {problem}. End or wait for these sessions, then "
+                f"the cutover was tried {counted(tried, 'time')}; {problem}. End or wait for these sessions, then "
                 "`replank retry` and run again.",
             )
 

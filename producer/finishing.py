@@ -21,6 +21,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from replank.steps import BY_NAME, STEPS, Step
 from replank.table_spec import Relation, TableSpec
+from replank.wording import counted
 from sql import catalogue
 from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
@@ -94,7 +95,7 @@ class Finishing:
         for spec in self._specs(run):
             waiting = waiting_changes(self.connection, [spec])
             if is_installed(self.connection, spec):
-                words = f"of {spec.full_name}, with {waiting:,} changes in its log"
+                words = f"of {spec.full_name}, with {counted(waiting, 'change')} in its log"
                 found.append(Leftover(what="reverse capture", name=words, bytes=None))
         for name in text_casts(self.connection):
             found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
@@ -193,7 +194,10 @@ class Finishing:
         for table_no, rows in quarantines.rows_aside(self.connection, run.run_id).items():
             if rows:
                 spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
-                self.say(f"{spec.full_name}: {rows:,} rows stay in replank.{spec.quarantine_name}, and only there")
+                self.say(
+                    f"{spec.full_name}: {counted(rows, 'row', 'stays')} in replank.{spec.quarantine_name}, and "
+                    "only there"
+                )
 
     def _restore_autovacuum(self, run: Run) -> None:
         """A rollback that was killed in its attempt at the swap has left it switched off."""

@@ -24,6 +24,7 @@ from replank.activity import doing
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import Standing
 from sql.changing_places import CutoverLimits, CutoverTimes
@@ -114,7 +115,8 @@ class GoingBack:
                 tables.set_back_times(self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms)
             self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsPerson(
-            f"set {one.set_no} was tried {options.cutover_attempts} times; {problem}. Nothing has changed places. "
+            f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
+            "changed places. "
             "End or wait for these sessions, then `replank rollback` again: it goes on."
         )
 
@@ -161,7 +163,7 @@ class GoingBack:
             hold_ms=times.hold_ms,
             longest_wait_ms=times.application_wait_ms,
         )
-        self._note(one, f"{len(back.pairs)} past tables are live again; {times}")
+        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {times}")
 
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"

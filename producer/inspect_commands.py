@@ -30,6 +30,7 @@ from replank.errors import NotAnswering, TryAgain, WrongUse
 from replank.failing import connection_is_lost
 from replank.plan import parse_plan
 from replank.settings import load_settings
+from replank.wording import counted, verb
 from sql.connection import Connection, connect
 
 READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
@@ -136,8 +137,10 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
         return
     columns = sum(len(table.columns) for table in proposal.tables)
     console.print(
-        f"{columns} columns of {len(proposal.tables)} tables, conversion sets: {len(proposal.sets)}; "
-        f"{len(proposal.possible)} more hold only uuids and stand as comments, {len(proposal.left_alone)} columns are "
+        f"{counted(columns, 'column')} of {counted(len(proposal.tables), 'table')}, conversion sets: "
+        f"{len(proposal.sets)}; "
+        f"{len(proposal.possible)} more {verb(len(proposal.possible), 'holds')} only uuids and "
+        f"{verb(len(proposal.possible), 'stands')} as comments, {counted(len(proposal.left_alone), 'column', 'is')} "
         "left alone, each with its reason in the plan.",
         soft_wrap=True,
     )
@@ -177,7 +180,11 @@ def _say_report(report: Report) -> None:
             console.print(finding.words, markup=False, soft_wrap=True)
     for one in report.already:
         console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
-    console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
+    console.print(
+        f"{counted(report.rows, 'row')} of {counted(report.tables, 'table')} {verb(report.rows, 'was')} read.",
+        markup=False,
+        soft_wrap=True,
+    )
     if report.hold_ms is not None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:

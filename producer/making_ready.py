@@ -13,6 +13,7 @@ from replank.activity import doing
 from replank.errors import NeedsPerson
 from replank.states import RollbackStage
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql import capture, catalogue
 from sql.capture_standing import Standing, backward, missed, standings
 from sql.connection import Connection, apply_settings
@@ -214,7 +215,7 @@ class MakingReady:
             if keys <= SHORT_LOG:
                 break
         if total:
-            self.say(f"{pair.spec.full_name}: {total:,} logged changes taken back into the past table")
+            self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} taken back into the past table")
 
     def _one_drain(self, pair: Pair) -> int:
         try:
@@ -246,7 +247,8 @@ class MakingReady:
             orphans = count_orphans(self.connection, back, key)
             if orphans:
                 raise NeedsPerson(
-                    f"{key['schema']}.{key['table_name']}: {orphans} rows would break foreign key {key['name']} of "
+                    f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
+                    f"{key['name']} of "
                     "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
                     "Correct or delete these rows in the live table, then `replank rollback` again."
                 )

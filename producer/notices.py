@@ -11,7 +11,7 @@ import structlog
 from monitoring.gates import cutover_window
 from producer.untaken import QUEUE, WORKERS, Untaken
 from replank.states import RunState, TableState
-from replank.wording import counted, verb
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import restraints, runs, tables
 from sql.ledger.restraints import Restraint
@@ -89,7 +89,7 @@ class Notices:
             found["operator"] = f"the operator is needed: {run.reason}"
         ready = self._ready_sets(run)
         if ready and run.hold_cutover:
-            words = f"{counted(ready, 'set')} {verb(ready, 'is')} ready, and the cutover is held"
+            words = f"{counted(ready, 'set', 'is')} ready, and the cutover is held"
             found["hold"] = f"{words}: `replank cutover` lets it begin"
         elif ready:
             window = cutover_window(self.connection, run.plan)

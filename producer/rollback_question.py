@@ -11,6 +11,7 @@ import typer
 from producer.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
 from replank.steps import BY_NAME, Step
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import caches, scripts, tables
 from sql.ledger.runs import Run
@@ -51,8 +52,7 @@ def _table(connection: Connection, table: RunTable, swapped: set[int]) -> str:
     name = table.spec.full_name
     if table.set_no in swapped and table.spec.method != "backfill":
         count = waiting_changes(connection, [table.spec])
-        since = "1 change" if count == 1 else f"{count:,} changes"
-        return f"{name}: the past table becomes live again, with {since} written since"
+        return f"{name}: the past table becomes live again, with {counted(count, 'change')} written since"
     if table.spec.method == "backfill":
         return f"{name}: what was filled in place is taken out again"
     return f"{name}: next table, change log and capture are removed"

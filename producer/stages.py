@@ -20,6 +20,7 @@ from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
+from replank.wording import counted
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
 from sql.event_triggers import refuse_dressed, refused_by
@@ -144,7 +145,7 @@ class Stages(Turn):
             tables.block_table(
                 self.connection,
                 table.spec,
-                f"{table.spec.full_name}: {problem}; tried {tried} times. End the transactions that hold "
+                f"{table.spec.full_name}: {problem}; tried {counted(tried, 'time')}. End the transactions that hold "
                 "the table, then `replank retry` and run again.",
             )
 
@@ -272,7 +273,7 @@ class Stages(Turn):
 def _differed(found: Mapping[str, Any]) -> str:
     """What a repair has found, in words."""
     count, examples = found["differing"], found["examples"]
-    rows = "1 row differed" if count == 1 else f"{count:,} rows differed"
+    rows = f"{counted(count, 'row')} differed"
     if not examples:
         return rows
     more = ", …" if count > len(examples) else ""

@@ -18,6 +18,7 @@ from producer.steps.compiling import write_scripts
 from producer.steps.done_by_hand import compile_again
 from replank.activity import doing
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.connection import connect
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
@@ -51,10 +52,14 @@ def compile_plan(
         compiled = compile_all(connection, file)
     written = write_scripts(compiled, out)
     for each in compiled:
-        what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"
+        what = (
+            f"{counted(len(each.forward.blocks), 'block')}, {len(each.back.blocks)} back"
+            if each.asked
+            else "not asked for"
+        )
         what = "done already; its files are left as they are" if each.done else what
         people().print(f"{each.step.name}: {what}", markup=False)
-    people().print(f"{len(written)} scripts are in {out}.", markup=False, soft_wrap=True)
+    people().print(f"{counted(len(written), 'script', 'is')} in {out}.", markup=False, soft_wrap=True)
     again = compile_again(compiled)
     if again:
         people().print(AGAIN.format(steps=", ".join(again)), markup=False, soft_wrap=True)
@@ -75,6 +80,8 @@ def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         size = f"{proposal.bytes / 1024 / 1024:.1f} MB"
         words = f"{proposal.action} {proposal.index} on {proposal.table} ({size}): {proposal.kind}, {proposal.reason}"
         console.print(words, markup=False, soft_wrap=True)
-    console.print(f"{len(found)} proposals. Those you agree on go into [steps.optimize] of the plan.", markup=False)
+    console.print(
+        f"{counted(len(found), 'proposal')}. Those you agree on go into [steps.optimize] of the plan.", markup=False
+    )
     if as_json:
         print_json({"proposals": [asdict(proposal) for proposal in found]})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from producer.consumers import Consumers
 from replank.messages import QUEUE_OF
 from replank.states import JobKind
-from replank.wording import counted, verb
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import metrics
 from sql.ledger.runs import Run
@@ -71,13 +71,13 @@ class Untaken:
 
 def _no_worker(jobs: int) -> str:
     return (
-        f"{counted(jobs, 'job')} {verb(jobs, 'waits')} and no worker is connected to the broker: start one with "
+        f"{counted(jobs, 'job', 'waits')} and no worker is connected to the broker: start one with "
         "`replank worker`, on any host that reaches database and broker"
     )
 
 
 def _unheard(queue: str, jobs: int) -> str:
     return (
-        f"{counted(jobs, 'job')} {verb(jobs, 'waits')} and no worker takes jobs of the queue {queue}: start one with "
+        f"{counted(jobs, 'job', 'waits')} and no worker takes jobs of the queue {queue}: start one with "
         f"`replank worker --queues {queue}`"
     )

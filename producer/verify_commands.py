@@ -13,6 +13,7 @@ from producer.doubting import keep_found
 from producer.inspect_commands import in_words
 from replank.errors import WrongUse
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import runs
 
@@ -53,4 +54,4 @@ def table_words(one: Comparison) -> str:
     """A line for a person."""
     if one.mismatches is None:
         return f"{one.name}: not compared, {one.why}"
-    return f"{one.name}: {one.rows_live:,} rows against {one.rows_next:,}: {one.verdict}"
+    return f"{one.name}: {counted(one.rows_live or 0, 'row')} against {one.rows_next:,}: {one.verdict}"

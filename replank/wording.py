@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "it": "they"}
+_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "it": "they", "its": "their"}
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 key`, `2 keys`, `1,200 indexes`; `plural` where it is neither the noun with s nor, after s or x, with es."""
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count:,} {plural or plural_of(noun)}"
+def counted(count: int, noun: str, singular_verb: str = "") -> str:
+    """`1 key`, `2 keys`, `1,200 indexes`; with a verb `1 key differs`, `2 keys differ`."""
+    words = f"1 {noun}" if count == 1 else f"{count:,} {plural_of(noun)}"
+    return f"{words} {verb(count, singular_verb)}" if singular_verb else words
 
 
 def plural_of(noun: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from replank.states import RunState, TableState
+from replank.wording import counted, verb
 
 UNCLAIMED_S = 15.0
 """Messages are sent again after five seconds; three rounds without a taker mean that there is none."""
@@ -82,10 +83,10 @@ def _bad(status: Status, around: Surroundings) -> Iterator[Headline]:
         )
     if failed:
         causes = len(around.causes)
-        of = "one cause" if causes == 1 else f"{causes} causes"
+        of = "one cause" if causes == 1 else counted(causes, "cause")
         yield Headline(
             weight="bad",
-            words=f"{'One job has' if failed == 1 else f'{failed:,} jobs have'} failed, of {of}",
+            words=f"{counted(failed, 'job', 'has')} failed, of {of}",
             why=f"{around.causes[0]['class']}: {around.causes[0]['message']}" if around.causes else "",
             button="failures",
         )
@@ -134,7 +135,8 @@ def _look(status: Status, around: Surroundings) -> Iterator[Headline]:
     if run.hold_cutover and ready:
         yield Headline(
             weight="look",
-            words=f"{len(ready)} of {len(status.tables)} tables wait for your word to cut over",
+            words=f"{len(ready)} of {counted(len(status.tables), 'table')} {verb(len(ready), 'waits')} "
+            "for your word to cut over",
             why="They are verified, and kept in step until then.",
             button="release",
         )
@@ -142,7 +144,7 @@ def _look(status: Status, around: Surroundings) -> Iterator[Headline]:
         yield Headline(weight="look", words="The cutover waits for its window", why=status.cutover_window.reason)
     problems = [s for s in status.sets if s["problem"] and not s["swapped"]]
     for one in problems[:3]:
-        tried = f"after {one['attempts']} attempts" if one["attempts"] else "not tried yet"
+        tried = f"after {counted(one['attempts'], 'attempt')}" if one["attempts"] else "not tried yet"
         yield Headline(weight="look", words=f"The cutover of set {one['set']} waits ({tried})", why=one["problem"])
 
 
@@ -171,13 +173,13 @@ def _state(status: Status) -> Headline:
 
 def _doing(status: Status) -> str:
     """What most of the unfinished tables are at."""
-    counted: dict[TableState, int] = {}
+    by_state: dict[TableState, int] = {}
     for table in status.tables:
         state = TableState(table.state)
         if state in IN_WORDS and state is not TableState.PLANNED:
-            counted[state] = counted.get(state, 0) + 1
-    if counted:
-        parts = (f"{n} {'table is' if n == 1 else 'tables are'} {IN_WORDS[state]}" for state, n in counted.items())
+            by_state[state] = by_state.get(state, 0) + 1
+    if by_state:
+        parts = (f"{counted(n, 'table', 'is')} {IN_WORDS[state]}" for state, n in by_state.items())
         return ", ".join(parts)
     if status.caches.under_way:
         return "caches are built again"

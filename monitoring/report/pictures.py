@@ -12,6 +12,7 @@ from monitoring.report.charts import Column, Pair, Span, columns, pairs, timelin
 from monitoring.report.facts import Facts
 from monitoring.report.speed import ComparedQuery
 from monitoring.report.verdict import duration, number, percent, size
+from replank.wording import counted
 from sql.ledger.tables import ConversionSet
 
 MOST_TABLES = 15
@@ -105,7 +106,7 @@ def of_window(facts: Facts) -> Markup | str:
         )
         for change, end in zip(facts.window, ends, strict=True)
     ]
-    words = f"highest: {max(change.now for change in facts.window)} of {facts.window[-1].maximum} jobs"
+    words = f"highest: {max(change.now for change in facts.window)} of {counted(facts.window[-1].maximum, 'job')}"
     return columns(found, seconds=_total(facts), highest_words=words, label="Jobs that might be in flight over time")
 
 

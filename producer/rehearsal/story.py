@@ -21,6 +21,7 @@ from replank.plan import Plan
 from replank.settings import Settings, load_settings
 from replank.states import TableState
 from replank.steps import Step
+from replank.wording import counted, verb
 from sql.connection import Connection, connect
 from sql.definitions import read_definitions
 from sql.ledger import gates, runs, scripts, tables
@@ -120,7 +121,7 @@ class Rehearsal:
             # The first of two is the one that is predicted from: nothing was in memory yet.
             self.evidence.setdefault("figures", done.figures)
             self.evidence.setdefault("compared", done.compared)
-        self.say(f"forward; {done.rows:,} rows of past tables are equal to the new ones")
+        self.say(f"forward; {counted(done.rows, 'row')} of past tables {verb(done.rows, 'is')} equal to the new ones")
 
     def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
         doing("rolling the clone back")
@@ -131,11 +132,13 @@ class Rehearsal:
             self.evidence["differences"] = told
             raise NeedsPerson(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
         self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
-        self.say(f"back; the catalogue and {before.contents.rows:,} rows are what they were")
+        self.say(f"back; the catalogue and {counted(before.contents.rows, 'row')} are what they were")
 
     def _summary(self) -> str:
         figures = self.evidence.get("figures", {})
-        words = [f"forward in {figures.get('seconds') or 0:.0f} s, {figures.get('wal_bytes') or 0:,} bytes of WAL"]
+        words = [
+            f"forward in {figures.get('seconds') or 0:.0f} s, {counted(figures.get('wal_bytes') or 0, 'byte')} of WAL"
+        ]
         if figures.get("lock_hold_ms") is not None:
             words.append(f"lock held {figures['lock_hold_ms']:.0f} ms")
         if "same" in self.evidence:

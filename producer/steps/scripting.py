@@ -12,6 +12,7 @@ import structlog
 from psycopg import errors
 
 from replank.errors import NeedsPerson
+from replank.wording import counted
 from sql.connection import Connection
 from sql.event_triggers import refused_by
 from sql.lock_holders import WaitWatch
@@ -86,7 +87,7 @@ class ScriptRunner:
             else:
                 return True
         raise NeedsPerson(
-            f"{script.name}, block {number} ({block.purpose}): the lock was missed {self.attempts} times"
+            f"{script.name}, block {number} ({block.purpose}): the lock was missed {counted(self.attempts, 'time')}"
             f"{f'; it is held by {held_by}' if held_by else ''}. End the transactions that hold the table, then "
             f"`{self.command}`."
         )

@@ -107,7 +107,7 @@ def test_what_others_built_on_a_past_table_stops_it_before_anything_is_given_up(
     assert one(app, "SELECT count(*) FROM mine") == 20
     # Writes are captured on, so going back would lose none
     app.execute("DELETE FROM t WHERE id = (SELECT id FROM t LIMIT 1)")
-    assert any("with 1 changes" in each.name for each in _finishing(rebuild.connection).leftovers(rebuild.run))
+    assert any("with 1 change" in each.name for each in _finishing(rebuild.connection).leftovers(rebuild.run))
     app.execute("DROP VIEW mine")
     _finish(rebuild.connection)
     assert _left(app) == ["replank"]

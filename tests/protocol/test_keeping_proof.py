@@ -170,7 +170,7 @@ def test_a_verify_that_found_differences_holds_the_cutover(
     app.execute(TAMPERED["row changed"].encode())
     assert _verify(database, 1)["mismatches"] == 1
     shown = read_status(rebuild.connection).to_json()["tables"][0]["verification"]
-    assert "1 keys that differ" in shown["doubt"]
+    assert "1 key that differs" in shown["doubt"]
     rebuild.finish()
     lost = differences(app, past("t"), live("t"), {"id"})
     attack.record("held, verified again and repaired, then swapped", lost=len(lost))
