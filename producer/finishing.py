@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
+from monitoring.way_back import read_way_back, rollback_outlook
 from producer.leader import stop_leading, try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.panicked import watchful
@@ -171,8 +172,13 @@ class Finishing:
         if strangers:
             raise NeedsPerson(
                 f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
-                f"`{COMMAND}` again. Nothing was changed: `replank rollback` is still possible."
+                f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
             )
+
+    def outlook(self, run: Run) -> str:
+        """Whether there is still a way back."""
+        sets = tables.read_sets(self.connection, run.run_id)
+        return rollback_outlook(run, read_way_back(self.connection, run, sets))
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
         """The steps of the last phase up to `last`. One that fails is tried again by the same command."""

@@ -178,7 +178,7 @@ def way_back_words(facts: Facts) -> str:
     if not facts.run.plan.wanted_tables:
         return "its caches stay as they are"
     if facts.way_back is not None and facts.way_back.closed:
-        return "going back without loss is not possible any more"
+        return "there is no way back without loss any more"
     if any(one.mismatches for one in facts.compared):
         return "going back is refused while past and new tables differ"
     if facts.way_back is not None and facts.way_back.doubtful:

@@ -175,6 +175,6 @@ def refuse_begun(connection: Connection) -> None:
             )
     elif done:
         raise WrongUse(
-            f"Run {done[0].run_id} is done and its way back is open: its triggers write to the ledger, which is not "
+            f"Run {done[0].run_id} is done and not finished: its triggers write to the ledger, which is not "
             "cloned. `replank finish` or `replank rollback` first."
         )

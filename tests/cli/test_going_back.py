@@ -68,7 +68,7 @@ def test_finish_asks(site: Site, ledger: LedgerView) -> None:
     asked = site.call("finish")
     assert asked.exit_code == 1
     assert "past table replank_past.orders" in asked.stderr
-    assert "`replank rollback` is not possible afterwards" in asked.stderr
+    assert "afterwards there is no way back" in asked.stderr
     assert ledger.run_state() == "done"
     assert ledger.number("SELECT count(*) FROM replank_past.orders") == ORDERS
 

@@ -101,7 +101,9 @@ def test_what_others_built_on_a_past_table_stops_it_before_anything_is_given_up(
 ) -> None:
     rebuild = _one_table(app, begin)
     app.execute("CREATE VIEW mine AS SELECT id FROM replank_past.t")
-    with pytest.raises(NeedsPerson, match=r"view public\.mine reads past tables.*`replank rollback` is still"):
+    with pytest.raises(
+        NeedsPerson, match=r"view public\.mine reads past tables.*`replank rollback` goes back, without loss"
+    ):
         _finish(rebuild.connection)
     assert rebuild.run.state is RunState.DONE
     assert one(app, "SELECT count(*) FROM mine") == 20
