@@ -14,7 +14,7 @@ from monitoring.caches import rates
 from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
-from replank.wording import counted, seconds
+from replank.wording import counted, longest_wait, seconds
 
 SHOWN_TABLES = 30
 BARS = (30, 10)
@@ -215,8 +215,8 @@ def _cutovers(status: Status) -> list[RenderableType]:
         line.append("swapped" if one["swapped"] else "not swapped yet", style="green" if one["swapped"] else "yellow")
         line.append(f"  {counted(one['attempts'], 'attempt')} missed")
         line.append("" if one["chance"] is None else f"  chance of the last one {one['chance']:.0%}")
-        longest_ms = one["longest_wait_ms"]
-        line.append("" if longest_ms is None else f"  nobody waited longer than {longest_ms:.0f} ms")
+        waited = longest_wait(one["longest_wait_ms"])
+        line.append(f"  {waited}" if waited else "")
         shown.append(line)
     return shown
 

@@ -163,7 +163,10 @@ class GoingBack:
             hold_ms=times.hold_ms,
             longest_wait_ms=times.application_wait_ms,
         )
-        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {times}")
+        sets = tables.read_sets(self.connection, self.run.run_id)
+        longest_ms = next(each.back_longest_wait_ms for each in sets if each.set_no == one.set_no)
+        in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
+        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
 
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"

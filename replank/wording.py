@@ -33,3 +33,8 @@ def seconds(value: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def longest_wait(ms: float | None) -> str:
+    """What a swap has cost others, over all its attempts, at most; empty where that is not known."""
+    return "" if ms is None else f"longest wait of the application {ms:.1f} ms"
