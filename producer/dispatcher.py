@@ -43,11 +43,6 @@ class Dispatcher:
         self._app.conf.update(celery_settings(settings, database=database))
         self._broker_answers = True
 
-    @property
-    def broker_answers(self) -> bool:
-        """Whether the last message was taken."""
-        return self._broker_answers
-
     def send(self, run_id: int, sendables: Sequence[Sendable], names: Mapping[int, str]) -> list[int]:
         """Publish. Returns the ids of the jobs that the broker did not take.
 

@@ -23,7 +23,6 @@ from monitoring.output import people
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
 from monitoring.watching import draw, read_view
-from producer.consumers import Consumers
 from producer.coordinator import Coordinator
 from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
@@ -32,7 +31,6 @@ from producer.local_workers import LocalWorkers
 from producer.notices import Notices
 from producer.notifying.following import Notifier
 from producer.notifying.receivers import receivers_of
-from producer.operating.pools import Pools
 from producer.preparing import told_to_others
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
@@ -175,7 +173,6 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
         progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
-        consumers = Consumers(ask=stack.enter_context(Pools(settings, database=identity)).queues)
         run = drive_until_settled(
             lambda: _lead(settings),
             lambda connection: Coordinator(
@@ -191,12 +188,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
                     Notices(
                         connection=connection,
                         run_id=run.run_id,
-                        untaken=Untaken(
-                            connection=connection,
-                            consumers=consumers,
-                            broker_answers=lambda: dispatcher.broker_answers,
-                            workers_start=local is not None,
-                        ),
+                        untaken=Untaken(connection=connection, workers_start=local is not None),
                     ),
                 ),
                 until=options.until,

@@ -30,6 +30,7 @@ from replank.plan import Plan
 from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import measurements, quarantines, runs, scripts, tables
 from sql.ledger.runs import Run
@@ -272,7 +273,7 @@ def _write_tables(
             quarantines.add(connection, replace(spec, run_id=run_id))
     keep_objects(connection, run_id, specs)
     for key in (key for key in resolved.foreign_keys if key.orphans):
-        words = f"foreign key {key.name} has {key.orphans:,} rows without a parent: it comes back NOT VALID"
+        words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it comes back NOT VALID"
         subject = f"{key.schema}.{key.table_name}"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)
     for done in resolved.already:

@@ -1,4 +1,4 @@
-"""Jobs that lie in a queue because nobody takes them: told from those on their way by asking the workers themselves."""
+"""Jobs that lie in a queue because nobody takes them: told from those on their way by who is connected."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from producer.consumers import Consumers
 from replank.messages import QUEUE_OF
 from replank.states import JobKind
 from replank.wording import counted
 from sql.connection import Connection
+from sql.consumers import processes_by_queue
 from sql.ledger import metrics
 from sql.ledger.runs import Run
 
@@ -29,8 +29,6 @@ class Untaken:
     """Looks for one run. `workers_start` says that workers were started beside it, and may need a while."""
 
     connection: Connection
-    consumers: Consumers
-    broker_answers: Callable[[], bool] = lambda: True
     workers_start: bool = False
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
@@ -49,17 +47,12 @@ class Untaken:
         late = {queue: count for queue, count in jobs.items() if now - self._since[queue] >= UNTAKEN_S}
         if not late:
             return {} if not jobs else None
-        if not self.broker_answers() or (self.workers_start and now - self._began < STARTING_S):
+        if self.workers_start and now - self._began < STARTING_S:
             return None
-        answer = self.consumers.answer_after(max(self._since[queue] for queue in late))
-        if answer is None or answer.queues is None:
-            return None
-        if answer.queues:
-            return {f"{QUEUE}{queue}": _unheard(queue, late[queue]) for queue in sorted(late.keys() - answer.taken)}
-        if metrics.worker_sessions(self.connection):
-            # They are at work, or hang: `status` shows what they do.
-            return None
-        return {WORKERS: _no_worker(sum(late.values()))}
+        processes = processes_by_queue(self.connection)
+        if not any(processes.values()):
+            return {WORKERS: _no_worker(sum(late.values()))}
+        return {f"{QUEUE}{queue}": _unheard(queue, late[queue]) for queue in sorted(late) if not processes[queue]}
 
     def _jobs(self, run: Run) -> dict[str, int]:
         jobs: dict[str, int] = {}
@@ -71,7 +64,7 @@ class Untaken:
 
 def _no_worker(jobs: int) -> str:
     return (
-        f"{counted(jobs, 'job', 'waits')} and no worker is connected to the broker: start one with "
+        f"{counted(jobs, 'job', 'waits')} and no worker is connected: start one with "
         "`replank worker`, on any host that reaches database and broker"
     )
 

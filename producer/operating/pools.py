@@ -67,11 +67,6 @@ class Pools:
         found = self._ask(lambda: getattr(self._app.control.inspect(timeout=ANSWER_S, **named), question)())
         return found or {}
 
-    def queues(self) -> dict[str, frozenset[str]]:
-        """Which queues each worker that answers takes jobs from. Raises CannotConnect if the broker does not answer."""
-        found = self._ask(lambda: self._app.control.inspect(timeout=ANSWER_S).active_queues())
-        return {worker: frozenset(queue["name"] for queue in taken) for worker, taken in (found or {}).items()}
-
     def change(self, pool: Pool, target: int) -> str:
         """Bring one worker's pool to `target` processes. Why it did not come there; empty if it did."""
         if target > pool.processes:

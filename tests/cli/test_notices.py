@@ -9,7 +9,7 @@ from faults.waiting import wait_for
 
 pytestmark = pytest.mark.cli
 
-NO_WORKER = "no worker is connected to the broker"
+NO_WORKER = "no worker is connected"
 
 
 def _said(run: Process, words: str) -> None:

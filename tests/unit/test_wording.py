@@ -20,7 +20,8 @@ BY_ITSELF = re.compile(rf"\x00 ((?!and )\w+ )?({NOUNS.replace(' ', '|')})\b")
 """A number that is put in, and a plural behind it."""
 
 FINE = re.compile(
-    r"limit is 1 to \x00 jobs|\x00 (names|evicts|compares|lacks|says|keeps) |has partitions of|rows/s|more than \x00"
+    r"after \x00 rounds|^All \x00 tables of the plan"
+    r"|limit is 1 to \x00 jobs|\x00 (names|evicts|compares|lacks|says|keeps) |has partitions of|rows/s|more than \x00"
     r"|\x00 jobs, for example|^\x00 tables$|^\x00 rows: \x00$|attempts with short locks"
 )
 """What is put in is a name, a rate, a limit, or is known to be more than one."""
