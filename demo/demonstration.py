@@ -18,6 +18,7 @@ from demo.result import DemoResult
 from demo.sample import create_sample, uuid_columns
 from monitoring.durations import stage_seconds
 from monitoring.status import read_status
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import runs, tables
 
@@ -43,7 +44,7 @@ class Demonstration:
             urls = create_database(postgres, "shop", managed=self._managed)
             rows = create_sample(urls.owner, rows=self._rows)
             urls.open_to_application("public", "billing")
-            self._say(f"the shop has {sum(rows.values()):,} rows in {len(rows)} tables")
+            self._say(f"the shop has {counted(sum(rows.values()), 'row')} in {counted(len(rows), 'table')}")
             copy = postgres.create_database("shop_offline", template="shop")
             with tempfile.TemporaryDirectory(prefix="replank-demo-") as folder:
                 application = self._convert(urls, valkey.url(), Path(folder) / "plan.toml")
@@ -117,6 +118,6 @@ def judge(url: str, *, compared: int, tables_of_run: int) -> tuple[bool, str]:
     missing = wanted - {tuple(row) for row in typed}
     words = (
         f"{len(wanted) - len(missing)} of {len(wanted)} columns are uuid, {compared} of {tables_of_run} tables "
-        f"compared row by row before the swap, {invalid[0][0]} foreign keys left unvalidated"
+        f"compared row by row before the swap, {counted(invalid[0][0], 'foreign key')} left unvalidated"
     )
     return not missing and not invalid[0][0] and compared == tables_of_run, words

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.application import ApplicationReport
+from replank.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class DemoResult:
         app = self.application
         stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in self.stages.items())
         for name, value in (
-            ("rows", f"{self.rows:,} in {self.tables} tables, {self.workers} workers"),
+            ("rows", f"{self.rows:,} in {self.tables} tables, {counted(self.workers, 'worker')}"),
             ("online", f"{self.seconds:.1f} s from the first step to the swap"),
             ("stages", f"{stages} (seconds; they overlap)"),
             ("locked", f"{self.lock_hold_ms:.1f} ms, after waiting {self.lock_wait_ms:.1f} ms for the locks"),
@@ -69,7 +70,7 @@ class DemoResult:
             ("verified", f"{'yes' if self.verified else 'NO'}: {self.verification}"),
             ("writes", f"{app.transactions:,} transactions, {app.writes:,} rows written meanwhile"),
             ("found again", f"{app.found_again:,} of {app.acknowledged:,} acknowledged facts; {len(app.lost)} lost"),
-            ("errors", f"{len(app.errors)} application errors, {app.retries} retries"),
+            ("errors", f"{counted(len(app.errors), 'application error')}, {counted(app.retries, 'retry')}"),
             ("latency", f"p99 {app.p99_latency_ms:.0f} ms, longest {app.max_latency_ms:.0f} ms"),
         ):
             table.add_row(name, value)

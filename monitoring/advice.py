@@ -9,6 +9,7 @@ from typing import Any
 from monitoring.queues import Queue
 from replank.messages import QUEUE_OF
 from replank.states import OPEN_RUNS, JobKind, RunState
+from replank.wording import counted
 from sql.connection import Connection, row
 from sql.ledger import metrics
 from sql.ledger.runs import Run
@@ -66,32 +67,41 @@ def _wanted(load: Load) -> tuple[int, str]:
         return load.processes + 1, words
     if load.unheard and load.leased < load.processes:
         words = (
-            f"nobody takes jobs of the queue {load.unheard}, though {load.processes - load.leased} processes are idle: "
+            f"nobody takes jobs of the queue {load.unheard}, though "
+            f"{counted(load.processes - load.leased, 'process', 'is')} idle: "
             f"`replank worker --queues {load.unheard}`"
         )
         return load.processes + 1, words
     if jobs == 0:
         return 1, "no job waits that may begin; one is there when the next ones come"
     if load.window == 0:
-        return 1, f"the window is closed: {load.leased} jobs end, and more processes would only wait"
-    most, bound = load.window, f"the window allows {load.window} jobs at once"
+        return (
+            1,
+            f"the window is closed: {counted(load.leased, 'job', 'ends')}, and more processes would only wait",
+        )
+    most, bound = load.window, f"the window allows {counted(load.window, 'job')} at once"
     if load.cpus is not None and load.cpus * PER_CPU < most:
-        most, bound = load.cpus * PER_CPU, f"the server has {load.cpus} processors, so more would wait for them"
+        most, bound = (
+            load.cpus * PER_CPU,
+            f"the server has {counted(load.cpus, 'processor')}, so more would wait for them",
+        )
     wanted = max(min(most, jobs), 1)
     if wanted > load.processes:
         return _more(load, wanted, bound)
     if wanted < load.processes:
-        left = "one job is" if jobs == 1 else f"{jobs} jobs are"
-        why = f"only {left} left" if jobs < most else bound
+        why = f"only {_left(jobs)}" if jobs < most else bound
         return wanted, f"{load.processes - wanted} fewer would do as much: {why}"
-    return wanted, f"as it should be: {bound if jobs >= most else f'{jobs} jobs are left'}"
+    return wanted, f"as it should be: {bound if jobs >= most else _left(jobs)}"
 
 
 def _more(load: Load, wanted: int, bound: str) -> tuple[int, str]:
     if load.job_s is not None and load.job_s < SHORT_JOB_S:
         words = f"jobs take {load.job_s * 1000:.0f} ms, less than their way here: larger chunks (chunk_mb) would help"
         return max(load.processes, 1), words
-    return wanted, f"{wanted - load.processes} more could work: {load.waiting} jobs wait, and {bound}"
+    return (
+        wanted,
+        f"{wanted - load.processes} more could work: {counted(load.waiting, 'job', 'waits')}, and {bound}",
+    )
 
 
 def read_advice(connection: Connection, run: Run, *, queues: Sequence[Queue], leased: int) -> Advice | None:
@@ -114,3 +124,7 @@ def read_advice(connection: Connection, run: Run, *, queues: Sequence[Queue], le
             job_s=None if lately is None else lately["seconds"],
         )
     )
+
+
+def _left(jobs: int) -> str:
+    return f"{counted(jobs, 'job', 'is')} left"

@@ -6,18 +6,22 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.catalogue_diff.changes import catalogue_changes
 from monitoring.catalogue_diff.grouping import group_changes
 from monitoring.catalogue_diff.rendering import render_changes
 from monitoring.failures import read_failures, render_failures
-from monitoring.following import follow, follow_json
+from monitoring.following import before_run_json, follow, follow_json
 from monitoring.output import people, print_json
+from monitoring.preparing import Preparing, before_run
 from monitoring.screen import render
-from monitoring.status import read_status
-from replank.errors import WrongUse
+from monitoring.status import NoRun, read_status
+from replank.activity import doing
+from replank.errors import NeedsPerson, WrongUse
 from replank.settings import load_settings
-from sql.connection import connect
+from sql.connection import Connection, connect
 from sql.ledger import runs
+from sql.preparation import preparing_session
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
@@ -44,15 +48,35 @@ def status(
     Example: replank status --watch
     """
     settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="status", settings=PATIENCE) as connection:
-        if watch:
-            code = follow_json(connection) if as_json else follow(connection, people())
-            raise typer.Exit(code)
-        present = read_status(connection)
+
+    def open_connection() -> Connection:
+        return connect(settings.database(), name="status", settings=PATIENCE)
+
+    if watch:
+        raise typer.Exit(follow_json(open_connection) if as_json else follow(open_connection, people()))
+    with open_connection() as connection:
+        prepared = before_run(connection, None, preparing_session(connection))
+        try:
+            present = read_status(connection)
+        except NoRun:
+            if prepared is None:
+                raise
+            _say_prepared(prepared, as_json=as_json)
+            return
         if as_json:
             print_json(present.to_json())
         else:
             people().print(render(present))
+
+
+def _say_prepared(prepared: Preparing, *, as_json: bool) -> None:
+    """There is no run yet. Raises NeedsPerson where the process that prepared one has died."""
+    if not prepared.alive:
+        raise NeedsPerson(prepared.words)
+    if as_json:
+        print_json(before_run_json(prepared))
+    else:
+        people().print(prepared.words, markup=False, soft_wrap=True)
 
 
 def catalogue_diff(
@@ -67,7 +91,8 @@ def catalogue_diff(
     Example: replank catalogue-diff
     """
     settings = load_settings(database_url=database_url)
-    with connect(settings.database(), name="catalogue-diff") as connection:
+    with ActivityScreen(people()), connect(settings.database(), name="catalogue-diff") as connection:
+        doing("reading the catalogue and comparing it with what it was")
         run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitoring.output import people
 from monitoring.suggestions import suggestion
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import job_looks
 from sql.ledger.runs import Run
@@ -67,7 +68,9 @@ def render_failures(failures: Sequence[dict[str, Any]]) -> None:
         count = f"{len(cause.jobs):,} jobs, for example " if len(cause.jobs) > 1 else ""
         console.print(f"[bold]{cause.error_class or 'error'} {cause.sqlstate}[/]: {count}job {example['job']}")
         console.print(f"  {cause.kind} {cause.table} {example['range']}", markup=False, soft_wrap=True)
-        console.print(f"  {example['attempts']} attempts: {example['message']}", markup=False, soft_wrap=True)
+        console.print(
+            f"  {counted(example['attempts'], 'attempt')}: {example['message']}", markup=False, soft_wrap=True
+        )
         console.print(f"  next: {cause.next_step}", markup=False, soft_wrap=True)
         if len(cause.jobs) > 1:
             named = cause.sqlstate or f'"{cause.error_class}"'

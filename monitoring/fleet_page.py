@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 
 from monitoring.fleet import FleetStatus, TargetStatus
-from monitoring.screen import seconds
 from replank.errors import WrongUse
+from replank.wording import counted, seconds
 
 REFRESH_S = 5
 
@@ -44,15 +44,16 @@ def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: da
             f"As of {of}, read anew every {refresh_s} s. Where this time stands still, <code>replank fleet run</code> "
             "has ended: ask <code>replank fleet status</code>."
         )
-    counted = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
+    databases = counted(len(status.targets), "database")
+    states = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
     again = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
     why = f'<p class="needs_person">{escape(status.stopped)}</p>' if status.stopped else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"{again}<title>Replank: {len(status.targets)} databases</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{len(status.targets)} databases, {100 * status.share:.0f} %</h1><p>{counted}</p><p>{written}</p>{why}"
+        f"{again}<title>Replank: {databases}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{databases}, {100 * status.share:.0f} %</h1><p>{states}</p><p>{written}</p>{why}"
         f"{fleet_rows(status)}</body></html>\n"
     )
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from monitoring.durations_in_words import seconds
 from monitoring.rollback_words import rollback_words
 from replank.states import RunState, TableState
+from replank.wording import counted, seconds, verb
 from sql.ledger.restraints import DATA_PHASE
 from sql.ledger.signs import Queue, Signs
 
@@ -162,7 +162,7 @@ def _failed(status: Status, failed: int) -> Headline:
     return Headline(
         weight="bad",
         kind="failed",
-        words=f"{'One job has' if failed == 1 else f'{failed:,} jobs have'} failed{of}",
+        words=f"{counted(failed, 'job', 'has')} failed{of}",
         why="" if failure is None else f"{failure.error_class}: {failure.message}",
         button="failures",
         command="replank failures",
@@ -200,7 +200,8 @@ def _workers(status: Status) -> Iterator[Headline]:
             weight="bad",
             kind="no_worker",
             words="No worker is there",
-            why=f"{_jobs(jobs)} sent, and no worker process is connected to this database. {_last(signs)}",
+            why=f"{counted(jobs, 'job', 'was')} sent, and no worker process is connected to this database. "
+            f"{_last(signs)}",
             command="replank worker",
         )
     elif deserted:
@@ -209,7 +210,7 @@ def _workers(status: Status) -> Iterator[Headline]:
             weight="bad",
             kind="no_consumer",
             words=f"Nobody takes jobs of the queue {names}",
-            why=f"{_jobs(jobs)} sent there; the workers that are there take from other queues.",
+            why=f"{counted(jobs, 'job', 'was')} sent there; the workers that are there take from other queues.",
             command=f"replank worker --queues {','.join(queue.name for queue in deserted)}",
         )
     unheard = [queue for queue in late if _unheard(queue, signs)]
@@ -218,7 +219,7 @@ def _workers(status: Status) -> Iterator[Headline]:
             weight="bad",
             kind="unheard",
             words="Workers take no messages",
-            why=f"{_jobs(sum(q.sent for q in unheard))} sent, to "
+            why=f"{counted(sum(q.sent for q in unheard), 'job', 'was')} sent, to "
             f"{', '.join(queue.name for queue in unheard)}, up to {max(q.sends for q in unheard)} times, though "
             "processes are idle: do the workers reach the same broker?",
             command="replank worker",
@@ -227,7 +228,7 @@ def _workers(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="stuck",
-            words=f"Nothing works on {_jobs(signs.leased, were=False)} that workers have begun",
+            words=f"Begun, and nothing works on it: {counted(signs.leased, 'job')}",
             why=f"Their sessions do nothing; the oldest was begun {seconds(signs.oldest_s)} ago. {_last(signs)}",
             command="replank worker",
         )
@@ -237,11 +238,6 @@ def _unheard(queue: Queue, signs: Signs) -> bool:
     """By workers that have nothing to do, and have been there long enough to have taken it."""
     here_s = signs.quiet_s if signs.workers_s is None else signs.workers_s
     return queue.sends >= IDLE_SENDS and queue.processes > signs.leased and min(here_s, signs.quiet_s) > UNCLAIMED_S
-
-
-def _jobs(count: int, *, were: bool = True) -> str:
-    plain = "one job" if count == 1 else f"{count:,} jobs"
-    return plain if not were else f"{plain[0].upper()}{plain[1:]} {'was' if count == 1 else 'were'}"
 
 
 def _last(signs: Signs | None) -> str:
@@ -303,7 +299,8 @@ def _cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
         yield Headline(
             weight="look",
             kind="cutover_held",
-            words=f"{len(ready)} of {len(status.tables)} tables wait for your word to cut over",
+            words=f"{len(ready)} of {counted(len(status.tables), 'table')} {verb(len(ready), 'waits')} "
+            "for your word to cut over",
             why=f"They are verified, and {until}. {by}".strip(),
             button="release",
             command="replank cutover",
@@ -316,7 +313,7 @@ def _cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
             why=status.cutover_window.reason,
         )
     for one in [s for s in status.sets if s["problem"] and not s["swapped"]][:3]:
-        tried = f"after {one['attempts']} attempts" if one["attempts"] else "not tried yet"
+        tried = f"after {counted(one['attempts'], 'attempt')}" if one["attempts"] else "not tried yet"
         yield Headline(
             weight="look",
             kind="cutover_waits",
@@ -349,7 +346,7 @@ def _unknown(status: Status) -> Iterator[Headline]:
             weight="look",
             kind="awaiting_worker",
             words="Waiting for a worker",
-            why=f"{_jobs(sent)} sent a moment ago, and no worker process is connected yet.",
+            why=f"{counted(sent, 'job', 'was')} sent a moment ago, and no worker process is connected yet.",
             command="replank worker",
         )
     waits = any(True for _ in _cutover(status, kept_in_step=True)) or status.run.window_now == 0
@@ -391,7 +388,7 @@ def _aside(status: Status) -> str:
     rows = sum(table.rows_quarantined for table in status.tables)
     if not rows:
         return ""
-    return f"{'One row is' if rows == 1 else f'{rows:,} rows are'} kept aside in quarantine: the new tables lack them."
+    return f"{counted(rows, 'row', 'is')} kept aside in quarantine: the new tables lack them."
 
 
 def _evidence(status: Status) -> str:
@@ -401,19 +398,19 @@ def _evidence(status: Status) -> str:
         return ""
     parts = [_last(signs)] if signs.finished_at is not None else []
     if signs.leased:
-        parts.append(f"{_jobs(signs.leased, were=False)} under way in {signs.processes} worker processes.".capitalize())
+        parts.append(f"{counted(signs.leased, 'job', 'is')} under way in {counted(signs.processes, 'worker process')}.")
     return " ".join(parts)
 
 
 def _doing(status: Status) -> str:
     """What most of the unfinished tables are at."""
-    counted: dict[TableState, int] = {}
+    by_state: dict[TableState, int] = {}
     for table in status.tables:
         state = TableState(table.state)
         if state in IN_WORDS and state is not TableState.PLANNED:
-            counted[state] = counted.get(state, 0) + 1
-    if counted:
-        parts = (f"{n} {'table is' if n == 1 else 'tables are'} {IN_WORDS[state]}" for state, n in counted.items())
+            by_state[state] = by_state.get(state, 0) + 1
+    if by_state:
+        parts = (f"{counted(n, 'table', 'is')} {IN_WORDS[state]}" for state, n in by_state.items())
         return ", ".join(parts)
     if status.caches.under_way:
         return "caches are built again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 from rich.console import Console
 
 
+@functools.cache
 def people() -> Console:
-    """The console for people: standard error, so that pipes carry results only."""
+    """The console for people: standard error, so that pipes carry results only.
+
+    There is one: what is printed while something is drawn on it comes above the drawing.
+    """
     return Console(stderr=True, highlight=False)
 
 

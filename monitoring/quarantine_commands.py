@@ -17,6 +17,7 @@ from monitoring.quarantine import export_csv, read_quarantine, rows_aside, to_js
 from replank.errors import WrongUse
 from replank.plan import load_plan
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.connection import Connection, connect
 from sql.ledger import runs
 from sql.ledger.runs import Run
@@ -53,11 +54,11 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
     Example: replank quarantine list --json
     """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
-        counted = rows_aside(connection, run)
+        aside = rows_aside(connection, run)
         found = read_quarantine(connection, run)
         if as_json:
             rows = [to_json(each) for each in found]
-            print_json({"run_id": run.run_id, "tables": counted, "rows": rows})
+            print_json({"run_id": run.run_id, "tables": aside, "rows": rows})
             return
         shown = Table(title=f"Kept aside in run {run.run_id}")
         for heading in ("table", "key", "column", "value", "reason"):
@@ -66,13 +67,13 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
             words = (each["table"], ", ".join(each["key"]), each["column"], each["value"] or "", each["reason"])
             shown.add_row(*(Text(word if len(word) <= LONGEST_SHOWN else word[:LONGEST_SHOWN] + "…") for word in words))
     console = people()
-    if not counted:
+    if not aside:
         console.print("No row is kept aside.")
         return
     console.print(shown)
-    for table, count in counted.items():
-        console.print(f"{table}: {count:,} rows", markup=False)
-    if sum(counted.values()) > SHOWN_ROWS:
+    for table, count in aside.items():
+        console.print(f"{table}: {counted(count, 'row')}", markup=False)
+    if sum(aside.values()) > SHOWN_ROWS:
         console.print(f"The first {SHOWN_ROWS} are shown. `replank quarantine export --out FILE.csv` writes them all.")
 
 
@@ -83,4 +84,4 @@ def export(out: Out, source: Source = None, database_url: DatabaseUrl = None) ->
     """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
         count = export_csv(connection, run, out)
-    people().print(f"{out}: {count:,} rows", markup=False)
+    people().print(f"{out}: {counted(count, 'row')}", markup=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from replank.messages import QUEUE_OF, QUEUES
 from replank.states import JobKind, JobState, ResendCause
+from replank.wording import counted
 from sql.connection import Connection
 from sql.consumers import processes_by_queue
 from sql.ledger import resends
@@ -73,7 +74,7 @@ class Resent:
             f"{BECAUSE[cause]} ({jobs:,})" if len(self.by_cause) > 1 else BECAUSE[cause]
             for cause, jobs in self.by_cause.items()
         )
-        jobs = "1 job was" if self.jobs == 1 else f"{self.jobs:,} jobs were"
+        jobs = counted(self.jobs, "job", "was")
         return f"{jobs} sent again in the last {LATELY_S / 60:.0f} minutes: {why}"
 
     def to_json(self) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.caches import rates
-from monitoring.durations_in_words import seconds as seconds
 from monitoring.rollback_words import rollback_words
 from monitoring.status import Status
 from monitoring.table_progress import TableProgress
 from replank.states import OPEN_RUNS
+from replank.wording import counted, longest_wait, seconds
 
 SHOWN_TABLES = 30
 BARS = (30, 10)
@@ -74,8 +74,8 @@ def evidence(status: Status) -> str:
     if signs.broker is not None:
         answers = "answered" if signs.broker.answers else "did not answer"
         parts.append(f"broker {answers} {seconds(signs.age_s(signs.broker.seen_at))} ago")
-    counted = ", ".join(f"{queue.name.removeprefix('replank.')} {queue.processes}" for queue in signs.queues)
-    parts.append(f"worker processes by queue: {counted}")
+    processes = ", ".join(f"{queue.name.removeprefix('replank.')} {queue.processes}" for queue in signs.queues)
+    parts.append(f"worker processes by queue: {processes}")
     if signs.logins is not None:
         parts.append(f"wrong logins at the page: {signs.logins.count:,}")
     return "; ".join(parts)
@@ -98,6 +98,8 @@ def _head(status: Status) -> RenderableType:
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
+    if status.preparing is not None:
+        words.append(f"\n{status.preparing.words}", style="magenta" if status.preparing.alive else "red")
     if told:
         words.append(f"\n{told}", style="magenta")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
@@ -110,12 +112,12 @@ def _head(status: Status) -> RenderableType:
         words.append(f"\n! {refused.words}", style="red")
     if run.plan.steps.off:
         words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
-    counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
-    words.append(f"\njobs: {counted or 'none yet'}")
+    numbers = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
+    words.append(f"\njobs: {numbers or 'none yet'}")
     if status.cutover_window is not None and status.cutover_window.reason:
         words.append(f"\ncutover held: {status.cutover_window.reason}", style="magenta")
     if status.way_back is not None:
-        words.append(f"\nreverse capture: {status.way_back.waiting:,} changes waiting")
+        words.append(f"\nreverse capture: {counted(status.way_back.waiting, 'change')} waiting")
         for warning in status.way_back.warnings:
             words.append(f"\n! {warning}", style="red")
     return words
@@ -147,10 +149,10 @@ class _Tables:
         table.add_column("rows", justify="right", no_wrap=True)
         for heading in ([""] if bar else []) + (["why so"] if whole else []):
             table.add_column(heading, no_wrap=True)
-        for entry, counted in zip(shown, rows, strict=True):
+        for entry, numbers in zip(shown, rows, strict=True):
             state = Text(entry.state, style=COLOUR.get(entry.state, "white"))
             cells: list[RenderableType] = [_bar(entry.share, bar)] if bar else []
-            table.add_row(Text(entry.name), state, counted, *cells, *([Text(entry.why, style="dim")] if whole else []))
+            table.add_row(Text(entry.name), state, numbers, *cells, *([Text(entry.why, style="dim")] if whole else []))
         if more > 0:
             table.add_row(f"… and {more} more", "", "")
         table.add_row("all", "", total, *([_bar(self.status.share, bar)] if bar else []))
@@ -201,7 +203,7 @@ def _steps(status: Status) -> list[RenderableType]:
         state = "done" if step.finished else "running" if step.name == status.step[0] else "waits"
         line = Text(f"step {step.name} ")
         line.append(state, style=COLOUR.get(state, "white"))
-        line.append(f"  {step.blocks_done}/{step.blocks} blocks")
+        line.append(f"  {step.blocks_done}/{counted(step.blocks, 'block')}")
         shown.append(line)
     return shown
 
@@ -210,7 +212,10 @@ def _aside(status: Status) -> list[RenderableType]:
     """A line for each table with rows in quarantine."""
     aside = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
     return [
-        Text(f"{table.name}: {table.rows_quarantined:,} rows are kept aside in quarantine", style="yellow")
+        Text(
+            f"{table.name}: {counted(table.rows_quarantined, 'row', 'is')} kept aside in quarantine",
+            style="yellow",
+        )
         for table in aside
     ]
 
@@ -221,7 +226,7 @@ def _caches(status: Status) -> list[RenderableType]:
     for cache in status.caches.caches[:SHOWN_TABLES]:
         line = Text(f"cache {cache.name} ")
         line.append(cache.state, style=COLOUR.get(cache.state, "white"))
-        line.append(f"  {cache.jobs_done}/{cache.jobs_total} jobs")
+        line.append(f"  {cache.jobs_done}/{counted(cache.jobs_total, 'job')}")
         hits = rates(cache.before, cache.after)
         line.append(f"  hits {hits}" if hits else "")
         shown.append(line)
@@ -237,10 +242,10 @@ def _cutovers(status: Status) -> list[RenderableType]:
             continue
         line = Text(f"set {one['set']} ")
         line.append("swapped" if one["swapped"] else "not swapped yet", style="green" if one["swapped"] else "yellow")
-        line.append(f"  {one['attempts']} attempts missed")
+        line.append(f"  {counted(one['attempts'], 'attempt')} missed")
         line.append("" if one["chance"] is None else f"  chance of the last one {one['chance']:.0%}")
-        longest_ms = one["longest_wait_ms"]
-        line.append("" if longest_ms is None else f"  nobody waited longer than {longest_ms:.0f} ms")
+        waited = longest_wait(one["longest_wait_ms"])
+        line.append(f"  {waited}" if waited else "")
         shown.append(line)
     return shown
 

@@ -12,6 +12,7 @@ from monitoring.eta import estimate
 from monitoring.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.headlines import Headline, headlines, nobody_works
 from monitoring.outlook import read_moment
+from monitoring.preparing import Preparing, before_run
 from monitoring.queues import Queue, Resent, paused_tables, read_queues, read_resent
 from monitoring.table_progress import PARTS, TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
@@ -27,6 +28,12 @@ from sql.ledger.rollbacks import Rollback
 from sql.ledger.runs import Run
 from sql.ledger.signs import Signs, read_signs
 from sql.ledger.work import Tally
+from sql.preparation import preparing_session
+
+
+class NoRun(WrongUse):
+    """There has never been a run on this database, or no ledger knows of one."""
+
 
 RATE_WINDOW_S = 10.0
 DATA_STEP = ("08-migrate-uuid-types", 3)
@@ -90,6 +97,8 @@ class Status:
     database: str = ""
     host: str = ""
     """A name or folder with a port."""
+    preparing: Preparing | None = None
+    """Another run that has not begun yet, or died before it did; None where there is none."""
 
     @property
     def nothing_to_do(self) -> bool:
@@ -188,6 +197,7 @@ class Status:
             "queues": [queue.to_json() for queue in self.queues],
             "resent": self.resent.to_json(),
             "already": [{"object": place, "message": words} for place, words in self.already],
+            "preparing": None if self.preparing is None else self.preparing.to_json(),
             "jobs": self.jobs,
             "rate_rows_s": round(self.rate_rows_s, 1),
             "eta_s": None if self.eta_s is None else {"low": round(self.eta_s[0], 1), "high": round(self.eta_s[1], 1)},
@@ -196,10 +206,12 @@ class Status:
 
 
 def read_status(connection: Connection) -> Status:
-    """The newest run's status. Raises WrongUse where there has never been a run."""
+    """The newest run's status. Raises NoRun where there has never been a run."""
+    # First: a run that begins meanwhile is then in the ledger.
+    prepared = preparing_session(connection)
     run = runs.latest_run(connection)
     if run is None:
-        raise WrongUse("There is no run on this database. Begin one with `replank run PLAN`.")
+        raise NoRun("There is no run on this database. Begin one with `replank run PLAN`.")
     tallies = work.read_tallies(connection, run.run_id)
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
@@ -243,6 +255,7 @@ def read_status(connection: Connection) -> Status:
         signs=read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING),
         database=info.dbname,
         host=f"{info.host}:{info.port}",
+        preparing=before_run(connection, run, prepared),
         sets=tuple(
             {
                 "set": s.set_no,

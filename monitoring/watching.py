@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.text import Text
 
-from monitoring.durations_in_words import seconds
 from monitoring.fitting import Part, fit
 from monitoring.rollback_words import rollback_words
 from monitoring.screen import COLOUR, verdict
@@ -17,6 +16,7 @@ from monitoring.strip import strip
 from monitoring.suggestions import suggestion
 from monitoring.table_progress import TableProgress
 from replank.states import RunState
+from replank.wording import counted, seconds
 from sql.connection import Connection
 from sql.ledger import failed, history, job_looks, runs
 from sql.ledger.history import StepTimes
@@ -89,7 +89,7 @@ def _head(view: View) -> list[Text]:
     first.append(f"  {status.rate_rows_s:,.0f} rows/s")
     if status.eta_s is not None:
         first.append(f"  left: {seconds(status.eta_s[0])} to {seconds(status.eta_s[1])}")
-    counted = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
+    numbers = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     lines = [*verdict(status).split("\n"), first]
     lines.append(Text(f"window {run.window_now}/{run.window_max}: {run.window_reason}"))
     told = rollback_words(status)
@@ -99,9 +99,9 @@ def _head(view: View) -> list[Text]:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
     lines += [Text(f"! {refused.words}", style="red") for refused in status.refused]
     lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]
-    lines += [_steps(view.steps), Text(f"jobs: {counted or 'none yet'}")]
+    lines += [_steps(view.steps), Text(f"jobs: {numbers or 'none yet'}")]
     if status.way_back is not None:
-        lines.append(Text(f"reverse capture: {status.way_back.waiting:,} changes waiting"))
+        lines.append(Text(f"reverse capture: {counted(status.way_back.waiting, 'change')} waiting"))
     return lines
 
 
@@ -150,7 +150,7 @@ def _tables(status: Status, width: int) -> list[Text]:
     for cache in status.caches.caches:
         line = Text(f"{cache.name[:name_cells]:<{name_cells}} ")
         line.append(f"{cache.state:<{STATE_CELLS}}", style=COLOUR.get(cache.state, "white"))
-        line.append(f" cache, {cache.jobs_done}/{cache.jobs_total} jobs")
+        line.append(f" cache, {cache.jobs_done}/{counted(cache.jobs_total, 'job')}")
         lines.append(line)
     return lines
 

@@ -17,7 +17,9 @@ from sql.reverse_capture import Captured, captured, provable, waiting_changes
 
 UNPROVABLE = "a comparison cannot find what changed then in columns that the run has filled"
 
-CLOSED = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
+KEPT = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
+
+GONE = "`replank finish` removes what was kept for it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +33,30 @@ class WayBack:
     waiting: int
     closed: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
+    closed_tables: frozenset[str] = frozenset()
+    """The tables that `closed` speaks of, by their full names."""
+    gone: frozenset[str] = frozenset()
+    """What `closed` says of tables whose past table is not there any more."""
 
     @property
     def warnings(self) -> list[str]:
         """A line for each."""
-        return [f"the way back is closed: {words}. {CLOSED}" for words in self.closed] + [
-            f"the way back has to be proved: {words}" for words in self.doubtful
-        ]
+        closed = [f"the way back is closed: {words}. {GONE if words in self.gone else KEPT}" for words in self.closed]
+        return [*closed, *(f"the way back has to be proved: {words}" for words in self.doubtful)]
 
     def to_json(self) -> dict[str, Any]:
         return {"waiting": self.waiting, "closed": list(self.closed), "doubtful": list(self.doubtful)}
+
+
+def rollback_outlook(run: Run, way_back: WayBack | None) -> str:
+    """What `replank rollback` would do with a run that is done: one sentence, the same wherever it is said."""
+    if not run.plan.options.reverse_capture:
+        return "there is no way back: by the plan (`reverse_capture = false`) no changes are kept for the past tables"
+    if way_back is not None and way_back.closed:
+        return f"there is no way back without loss any more: {'; '.join(way_back.closed)}"
+    if way_back is not None and way_back.doubtful:
+        return "`replank rollback` compares every row first, and goes back only where nothing is missing"
+    return "`replank rollback` goes back, without loss"
 
 
 def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> WayBack | None:
@@ -51,11 +67,15 @@ def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet
     specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
     known = captured(connection, specs)
     against = [(spec, known[spec.table_no]) for spec in specs if known[spec.table_no] is not Captured.ALL]
+    closed = [(spec, _closed(spec, state)) for spec, state in against if not _comparable(spec, state)]
+    gone = {_closed(spec, state) for spec, state in against if state is Captured.NO_PAST}
     touched = _touched(connection, sets, [spec for spec in specs if known[spec.table_no] is Captured.ALL])
+    closed += [(spec, f"{spec.full_name}: {why}; {UNPROVABLE}") for spec, why in touched if not provable(spec)]
     return WayBack(
         waiting=waiting_changes(connection, specs),
-        closed=tuple(_closed(spec, state) for spec, state in against if not _comparable(spec, state))
-        + tuple(f"{spec.full_name}: {why}; {UNPROVABLE}" for spec, why in touched if not provable(spec)),
+        closed=tuple(words for _, words in closed),
+        closed_tables=frozenset(spec.full_name for spec, _ in closed),
+        gone=frozenset(gone),
         doubtful=tuple(
             f"{spec.full_name}: {why}. `replank rollback` compares every row, and goes back only where none is missing"
             for spec, why in touched

@@ -12,6 +12,7 @@ from replank.chunk import Axis
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql import backfilling, fill_standing
 from sql.connection import Connection, apply_settings, row, run, value
 from sql.copying import chunks_between, heap_extent, next_bounds
@@ -121,7 +122,7 @@ class Backfilling(Turn):
         fallen = fill_standing.why_fallen(self.connection, table.spec)
         if filled == 0 and not fallen:
             return self._start_constraints(table)
-        self._once_more(table, f"a round filled {filled} rows" if filled else fallen)
+        self._once_more(table, f"a round filled {counted(filled, 'row')}" if filled else fallen)
         return True
 
     def _once_more(self, table: RunTable, why: str) -> None:

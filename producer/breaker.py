@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from replank.breaker_plan import BreakerPlan
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import failed, restraints, runs
 from sql.ledger.restraints import Place
@@ -45,7 +46,10 @@ def look(connection: Connection, run: Run) -> list[str]:
 def _trips(connection: Connection, run_id: int, limits: BreakerPlan) -> Iterator[Trip]:
     share = limits.failed_percent / 100
     for found in failed.tables_over_share(connection, run_id, at_least=limits.at_least_jobs, share=share):
-        words = f"{found['failed']} of {found['ended']} {found['kind']} jobs failed (limit {limits.failed_percent} %)"
+        words = (
+            f"{found['failed']} of {counted(found['ended'], found['kind'] + ' job')} failed (limit "
+            f"{limits.failed_percent} %)"
+        )
         yield Trip(table_no=found["table_no"], name=found["name"], reason=words)
     for found in failed.tables_with_many_failed(connection, run_id, most=limits.failed_jobs):
         words = f"{found['failed']} of its jobs need a person (limit {limits.failed_jobs})"
@@ -53,5 +57,8 @@ def _trips(connection: Connection, run_id: int, limits: BreakerPlan) -> Iterator
     for found in failed.tables_with_equal_errors(connection, run_id, in_a_row=limits.equal_errors):
         cause = f"{found['class']} {found['sqlstate']}".strip()
         message = found["message"][:LONGEST_MESSAGE]
-        words = f"{found['errors']} attempts in a row failed with {cause} (limit {limits.equal_errors}): {message}"
+        words = (
+            f"{counted(found['errors'], 'attempt')} in a row failed with {cause} (limit "
+            f"{limits.equal_errors}): {message}"
+        )
         yield Trip(table_no=found["table_no"], name=found["name"], reason=words)

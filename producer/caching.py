@@ -24,6 +24,7 @@ from replank.cache_spec import CacheSpec
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.plan import Plan
 from replank.states import CacheState
+from replank.wording import counted
 from sql import catalogue, indexes, next_table
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.beside import drop_beside
@@ -33,7 +34,7 @@ from sql.cache_swap import swap_cache
 from sql.cache_table import ranges
 from sql.changing_places import CutoverLimits
 from sql.connection import Connection, apply_settings
-from sql.event_triggers import refuse_dressed
+from sql.event_triggers import refuse_dressed, refused_by
 from sql.ledger import caches, runs
 from sql.ledger.caches import Cache
 from sql.ledger.job_looks import Unfinished
@@ -84,7 +85,9 @@ class Caching(Turn):
             if isinstance(error, PASSING):
                 self._later(cache, f"waiting for a lock: {said}")
             else:
-                self._block(cache, f"cache {cache.name} ({cache.state}): {said}")
+                refused = refused_by(self.connection, error)
+                words = f"{said.rstrip('.')}.{refused}" if refused else said
+                self._block(cache, f"cache {cache.name} ({cache.state}): {words}")
         return True
 
     def _steps(self) -> Mapping[CacheState, Callable[[Cache], bool]]:
@@ -240,7 +243,9 @@ class Caching(Turn):
         """Somebody's migration: the contents come from a query, so nothing is lost with them."""
         assert cache.built is not None
         if cache.generation >= MOST_GENERATIONS:
-            self._block(cache, f"cache {cache.name}: its definition was changed {cache.generation} times ({changed})")
+            self._block(
+                cache, f"cache {cache.name}: its definition was changed {counted(cache.generation, 'time')} ({changed})"
+            )
             return
         try:
             remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms, anew=True)
@@ -256,7 +261,8 @@ class Caching(Turn):
         if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):
             self._block(
                 cache,
-                f"cache {cache.name} ({cache.state}) was tried {tried} times; {problem}. End or wait for these "
+                f"cache {cache.name} ({cache.state}) was tried {counted(tried, 'time')}; {problem}. End or wait "
+                "for these "
                 "sessions, then `replank retry` and run again.",
             )
 

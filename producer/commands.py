@@ -10,6 +10,7 @@ import typer
 from monitoring.output import people, print_json
 from monitoring.quarantine import rows_aside
 from monitoring.status import Status, read_status
+from monitoring.way_back import rollback_outlook
 from producer.resolution import read_plan_file
 from producer.rollback_command import rollback
 from producer.running import RunOptions, run_plan
@@ -18,6 +19,7 @@ from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.states import RunState
 from replank.steps import STEPS, Step
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import job_looks
 from sql.ledger.runs import Run
@@ -95,10 +97,13 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         console.print("Nothing to do: this database has all that the plan asks for. No table was touched.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
-        if finished.plan.options.reverse_capture:
-            console.print("`replank rollback` goes back to them, without loss; `replank finish` drops them.")
+        words = f"`replank finish` drops them; before that {rollback_outlook(finished, status.way_back)}."
+        console.print(words, markup=False, soft_wrap=True)
         for table, count in aside.items():
-            console.print(f"{table}: {count:,} rows are kept aside, see `replank quarantine list`.", markup=False)
+            console.print(
+                f"{table}: {counted(count, 'row', 'is')} kept aside, see `replank quarantine list`.",
+                markup=False,
+            )
     elif finished.state is RunState.RUNNING:
         console.print(f"Run {finished.run_id} has come as far as it was asked to; `replank run PLAN` goes on.")
     else:

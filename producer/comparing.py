@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from producer.making_ready import read_set
+from replank.activity import doing
 from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.access import refuse_unreadable
 from sql.connection import Connection
 from sql.conversion import Space
@@ -20,17 +23,20 @@ from sql.ledger.tables import ConversionSet, RunTable
 from sql.one_snapshot import read_at_one_snapshot
 from sql.reverse_capture import is_installed
 from sql.reverse_verification import compared
-from sql.verification import count_differences, sum_chunk
+from sql.verification import differing_keys, sum_chunk
 
 COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
 """Before the swap, next tables in these states equal the live ones but for what is logged."""
+
+SHOWN_KEYS = 5
 
 WHOLE = Chunk(axis=Axis.HEAP, lower=None, upper=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One table. `mismatches` counts keys that differ; it is None where there is nothing to compare, and `why` says so.
+    """One table. `mismatches` counts keys that differ, of which `keys` has a few, as text; it is None where there is
+    nothing to compare, and `why` says so.
 
     After the swap, `rows_live` are those of the past table and `rows_next` those of the new one. Rows whose keys wait
     in a log are left out on both sides.
@@ -41,9 +47,23 @@ class Comparison:
     rows_next: int | None
     mismatches: int | None
     why: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`8 keys differ: (17), (18) and 6 more`, of a table that was compared."""
+        if not self.mismatches:
+            return "equal"
+        return f"{counted(self.mismatches, 'key', 'differs')}: {self.named}"
+
+    @property
+    def named(self) -> str:
+        """A few of the keys that differ, and how many more there are."""
+        more = (self.mismatches or 0) - len(self.keys)
+        return ", ".join(self.keys) + (f" and {more:,} more" if more else "")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "keys": list(self.keys)}
 
 
 def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
@@ -57,6 +77,7 @@ def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
 
 def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionSet | None) -> Comparison:
     spec = table.spec
+    doing(f"comparing both sides of {spec.full_name}")
     if table.state in COMPLETE:
         return _said(spec, *_before_the_swap(connection, spec))
     if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
@@ -68,7 +89,8 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         except NeedsPerson as error:
             # A table of its set is gone.
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=str(error))
-        return _said(spec, *read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True))
+        past, new, keys = read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True)
+        return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS])
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
@@ -78,15 +100,18 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
 
 
-def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int]:
-    def sums() -> tuple[int, int, int]:
+def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int, list[str]]:
+    def sums() -> tuple[int, int, int, list[str]]:
         live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES, remember=False)
         built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES, remember=False)
-        same = (live.rows, live.total) == (built.rows, built.total)
-        return live.rows, built.rows, 0 if same else count_differences(connection, spec)
+        if (live.rows, live.total) == (built.rows, built.total):
+            return live.rows, built.rows, 0, []
+        return live.rows, built.rows, *differing_keys(connection, spec, limit=SHOWN_KEYS)
 
     return read_at_one_snapshot(connection, sums, force_rollback=True)
 
 
-def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int) -> Comparison:
-    return Comparison(name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="")
+def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int, keys: Sequence[str]) -> Comparison:
+    return Comparison(
+        name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="", keys=tuple(keys)
+    )

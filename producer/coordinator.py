@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
 import structlog
 from psycopg import sql
 
@@ -36,6 +37,7 @@ from replank.settings import Settings
 from replank.states import RunState, TableState
 from replank.steps import STEPS, Step
 from sql.connection import Connection
+from sql.event_triggers import refused_by
 from sql.ledger import caches, gates, job_looks, job_queue, restraints, runs, tables
 from sql.ledger.job_looks import Unfinished
 from sql.ledger.refusals import note_refused
@@ -165,7 +167,23 @@ class Coordinator:
         return True
 
     def _turn(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None = None) -> bool:
-        """Sweep, advance every table and set once. True if anything moved."""
+        """Sweep, advance every table and set once. True if anything moved.
+
+        What an event trigger refuses anywhere in it stops the run, with its name; whatever else fails is raised.
+        """
+        try:
+            return self._advance_all(run, snapshots, held_back)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.DatabaseError as error:
+            refused = "" if self.connection.closed else refused_by(self.connection, error)
+            if not refused:
+                raise
+            said = (error.diag.message_primary or str(error)).rstrip(".")
+            call_a_person(self.connection, run, f"The server refused a statement: {said}.{refused}")
+            return True
+
+    def _advance_all(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None) -> bool:
         self._sweep(run)
         if held_back is None:
             held_back = restraints.in_force(self.connection, run.run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 import structlog
@@ -18,6 +18,7 @@ from producer.turn import Turn
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted, longest_wait
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import backward, standings
 from sql.change_log import log_table
@@ -159,7 +160,10 @@ class CuttingOver(Turn):
                 longest_wait_ms=times.application_wait_ms,
                 chance=times.chance,
             )
-            self._say(conversion_set, f"swapped {len(members)} tables; {times}")
+            # The longest of all attempts, as `status` and the report say it.
+            longest_ms = self._as_it_is(conversion_set).longest_wait_ms or times.application_wait_ms
+            in_all = replace(times, application_wait_ms=longest_ms)
+            self._say(conversion_set, f"swapped {counted(len(members), 'table')}; {in_all}")
             self._say_aside(members)
             self._say_old_sessions(conversion_set)
 
@@ -185,7 +189,7 @@ class CuttingOver(Turn):
             return
         aside = quarantines.rows_aside(self.connection, members[0].run_id)
         for member in (member for member in members if aside.get(member.table_no)):
-            words = f"{aside[member.table_no]} rows are kept aside in replank.{member.spec.quarantine_name}"
+            words = f"{counted(aside[member.table_no], 'row')} kept aside in replank.{member.spec.quarantine_name}"
             self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(
@@ -265,12 +269,13 @@ class CuttingOver(Turn):
             chance=known.chance if known else None,
             longest_wait_ms=known.application_wait_ms if known else 0.0,
         )
-        self._say(conversion_set, f"attempt {tried} missed: {problem}")
+        waited = f"; {longest_wait(known.application_wait_ms)}" if known and known.application_wait_ms else ""
+        self._say(conversion_set, f"attempt {tried} missed: {problem}{waited}")
         if tried >= self.options.cutover_attempts:
             self._give_up(
                 conversion_set,
                 members,
-                f"the cutover was tried {tried} times; {problem}. End or wait for these sessions, then "
+                f"the cutover was tried {counted(tried, 'time')}; {problem}. End or wait for these sessions, then "
                 "`replank retry` and run again.",
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from producer.comparing import COMPLETE, Comparison
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger import runs, tables, verifications
 from sql.ledger.runs import Run
@@ -30,7 +31,7 @@ def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) ->
             if verifications.trust(connection, spec):
                 _say(connection, run, one.name, "`replank verify` found both sides equal: the doubt is taken back")
             continue
-        words = f"`replank verify` found {one.mismatches:,} keys that differ"
+        words = f"`replank verify` found {counted(one.mismatches, 'key')} that {verb(one.mismatches, 'differs')}"
         with connection.transaction():
             if verifications.doubt(connection, spec, words):
                 _say(connection, run, one.name, words)

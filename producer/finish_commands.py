@@ -10,6 +10,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.finishing import Finishing, Leftover, total_bytes
 from producer.notifying.telling import notifier_for
@@ -55,9 +56,9 @@ def finish(
         run = finishing.the_run()
         found = finishing.leftovers(run)
         if found and not yes:
-            _ask(run, found)
+            _ask(run, found, finishing.outlook(run))
         already = run.state is RunState.FINISHED and not found
-        with notifier_for(settings.database(), run.run_id, finishing.say):
+        with ActivityScreen(console), notifier_for(settings.database(), run.run_id, finishing.say):
             try:
                 done = run if already else finishing.finish(run, proof=not without_proof)
             except psycopg.OperationalError:
@@ -75,14 +76,14 @@ def finish(
         console.print(f"Run {done.run_id} is finished: {size(total_bytes(found))} are free, and there is no way back.")
 
 
-def _ask(run: Run, found: Sequence[Leftover]) -> None:
+def _ask(run: Run, found: Sequence[Leftover], outlook: str) -> None:
     """Says what goes, and goes on only if a person says so."""
     console = people()
     console.print(f"Run {run.run_id} of plan {run.plan_name}. This will be dropped:")
     for each in found:
         held = "" if each.bytes is None else f"  {size(each.bytes)}"
         console.print(f"  {each.what} {each.name}{held}", markup=False, soft_wrap=True)
-    console.print("`replank rollback` is not possible afterwards.")
+    console.print(f"Until now {outlook}; afterwards there is no way back.", markup=False, soft_wrap=True)
     if not typer.confirm("Drop it?", default=False, err=True):
         console.print("Nothing was changed.")
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
+from monitoring.way_back import read_way_back, rollback_outlook
 from producer.leader import stop_leading, try_to_lead
 from producer.making_ready import AUTOVACUUM_OF_NEW
 from producer.panicked import watchful
@@ -16,10 +17,12 @@ from producer.past_proof import refuse_unproved
 from producer.patience import Patience
 from producer.steps.scripting import ScriptRunner
 from producer.steps.turns import late_scripts, run_script
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState
 from replank.steps import BY_NAME, STEPS, Step
 from replank.table_spec import Relation, TableSpec
+from replank.wording import counted
 from sql import catalogue
 from sql.autovacuum import restore_autovacuum
 from sql.backfilling import filled_table
@@ -93,7 +96,7 @@ class Finishing:
         for spec in self._specs(run):
             waiting = waiting_changes(self.connection, [spec])
             if is_installed(self.connection, spec):
-                words = f"of {spec.full_name}, with {waiting:,} changes in its log"
+                words = f"of {spec.full_name}, with {counted(waiting, 'change')} in its log"
                 found.append(Leftover(what="reverse capture", name=words, bytes=None))
         for name in text_casts(self.connection):
             found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
@@ -118,15 +121,20 @@ class Finishing:
         limit = run.plan.options.lock_timeout_ms
         self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
         patience = Patience(
-            attempts=run.plan.options.capture_attempts, sleep=self.sleep, random_source=self.random_source
+            connection=self.connection,
+            attempts=run.plan.options.capture_attempts,
+            sleep=self.sleep,
+            random_source=self.random_source,
         )
         self._restore_autovacuum(run)
+        doing("taking away what captures changes for the past tables")
         for spec in self._specs(run):
             patience.until_granted(
                 lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
                 what=spec.full_name,
                 command=COMMAND,
             )
+        doing("dropping the past tables")
         put_aside_names = [relation.full_name for relation in self._past(run)]
         self._run_late_scripts(run, DROP_DEPRECATED)
         past = self._past(run)
@@ -164,8 +172,13 @@ class Finishing:
         if strangers:
             raise NeedsPerson(
                 f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
-                f"`{COMMAND}` again. Nothing was changed: `replank rollback` is still possible."
+                f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
             )
+
+    def outlook(self, run: Run) -> str:
+        """Whether there is still a way back."""
+        sets = tables.read_sets(self.connection, run.run_id)
+        return rollback_outlook(run, read_way_back(self.connection, run, sets))
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
         """The steps of the last phase up to `last`. One that fails is tried again by the same command."""
@@ -178,6 +191,7 @@ class Finishing:
                 random_source=self.random_source,
                 command=COMMAND,
             )
+            doing(f"running step {planned.step.name}")
             run_script(self.connection, runner, planned)
             self.say(f"step {planned.step.name} is done")
 
@@ -186,7 +200,10 @@ class Finishing:
         for table_no, rows in quarantines.rows_aside(self.connection, run.run_id).items():
             if rows:
                 spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
-                self.say(f"{spec.full_name}: {rows:,} rows stay in replank.{spec.quarantine_name}, and only there")
+                self.say(
+                    f"{spec.full_name}: {counted(rows, 'row', 'stays')} in replank.{spec.quarantine_name}, and "
+                    "only there"
+                )
 
     def _restore_autovacuum(self, run: Run) -> None:
         """A rollback that was killed in its attempt at the swap has left it switched off."""

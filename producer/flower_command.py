@@ -30,6 +30,7 @@ from monitoring.page.watcher import Reader, Reading, Watcher
 from producer.page_actions import QUESTIONS, page_actions
 from replank.errors import ReplankError, WrongUse
 from replank.settings import Settings, load_settings
+from replank.state_folder import of_database
 from sql.connection import connect
 from sql.identity import identity_when_up
 from sql.ledger import runs, signs
@@ -87,8 +88,7 @@ def flower(
 
 def default_state(database: str) -> Path:
     """One for each database: a broker may serve several."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "replank" / f"flower-{database.replace('/', '-').replace(':', '-')}"
+    return of_database("flower", database)
 
 
 def _prefix(text: str) -> str:

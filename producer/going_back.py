@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from psycopg import errors
 
 from producer.attempt_pause import pause_s
 from producer.cutting_over import PASSING
-from producer.making_ready import AUTOVACUUM_OF_NEW, MakingReady, misfit, read_set
+from producer.making_ready import AUTOVACUUM_OF_NEW, Differs, MakingReady, misfit, read_set
 from producer.patience import Patience
 from producer.pooler_reconnect import reconnect_poolers
 from producer.restoring import Restoring
+from replank.activity import doing
 from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
 from replank.states import RollbackStage, TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.capture_standing import Standing
 from sql.changing_places import CutoverLimits, CutoverTimes
@@ -50,7 +52,9 @@ class GoingBack:
     @property
     def patience(self) -> Patience:
         attempts = self.run.plan.options.capture_attempts
-        return Patience(attempts=attempts, sleep=self.sleep, random_source=self.random_source)
+        return Patience(
+            connection=self.connection, attempts=attempts, sleep=self.sleep, random_source=self.random_source
+        )
 
     def go_back(self) -> None:
         """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
@@ -59,7 +63,16 @@ class GoingBack:
         ready = MakingReady(
             connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
         )
-        stood = {one.set_no: ready.make_ready(one) for one in waiting}
+        stood: dict[int, Mapping[int, Standing]] = {}
+        differing: dict[str, Sequence[str]] = {}
+        for one in waiting:
+            try:
+                stood[one.set_no] = ready.make_ready(one)
+            except Differs as error:
+                # Whoever has to look at tables learns of all of them at once.
+                differing |= error.tables
+        if differing:
+            raise Differs(differing)
         for one in waiting:
             self._stage(RollbackStage.SWAPPING_BACK, one)
             self._return(one, ready, stood[one.set_no])
@@ -70,6 +83,7 @@ class GoingBack:
             restoring.restore(one)
 
     def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+        doing(f"{stage.replace('_', ' ')} set {one.set_no}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
     def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:
@@ -101,7 +115,8 @@ class GoingBack:
                 tables.set_back_times(self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms)
             self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsPerson(
-            f"set {one.set_no} was tried {options.cutover_attempts} times; {problem}. Nothing has changed places. "
+            f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
+            "changed places. "
             "End or wait for these sessions, then `replank rollback` again: it goes on."
         )
 
@@ -148,7 +163,10 @@ class GoingBack:
             hold_ms=times.hold_ms,
             longest_wait_ms=times.application_wait_ms,
         )
-        self._note(one, f"{len(back.pairs)} past tables are live again; {times}")
+        sets = tables.read_sets(self.connection, self.run.run_id)
+        longest_ms = next(each.back_longest_wait_ms for each in sets if each.set_no == one.set_no)
+        in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
+        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
 
     def _note(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"

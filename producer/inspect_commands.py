@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from psycopg import errors
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.audit.check import audit
 from producer.audit.findings import Report
@@ -24,10 +25,12 @@ from producer.inspection.plan_writer import column_name, write_plan
 from producer.inspection.proposal import Proposal
 from producer.prisma.commands import SchemaName, matched_with, say_matched
 from producer.resolution import read_plan_file
+from replank.activity import doing
 from replank.errors import NotAnswering, TryAgain, WrongUse
 from replank.failing import connection_is_lost
 from replank.plan import parse_plan
 from replank.settings import load_settings
+from replank.wording import counted, verb
 from sql.connection import Connection, connect
 from sql.roles import act_as_owner
 
@@ -72,7 +75,11 @@ def inspect(
     to_stdout = str(out) == "-"
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
-    with in_words(), connect(settings.database(), name="inspect", settings=READ_ONLY) as connection:
+    with (
+        in_words(),
+        ActivityScreen(people()),
+        connect(settings.database(), name="inspect", settings=READ_ONLY) as connection,
+    ):
         act_as_owner(connection)
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         evidence = read_evidence(connection, sample_rows=sample)
@@ -96,6 +103,7 @@ def inspect(
 def with_enums(connection: Connection, evidence: Evidence, proposal: Proposal) -> Proposal:
     """The proposal with what could be enums, but for the columns that become uuid."""
     named = {(table.schema, table.name): table.oid for table in evidence.tables}
+    doing("looking for columns with few values")
     taken = [(named[table.schema, table.name], column.name) for table in proposal.tables for column in table.columns]
     return replace(proposal, enums=tuple(few_values(connection, evidence.tables, taken)))
 
@@ -134,8 +142,10 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
         return
     columns = sum(len(table.columns) for table in proposal.tables)
     console.print(
-        f"{columns} columns of {len(proposal.tables)} tables, conversion sets: {len(proposal.sets)}; "
-        f"{len(proposal.possible)} more hold only uuids and stand as comments, {len(proposal.left_alone)} columns are "
+        f"{counted(columns, 'column')} of {counted(len(proposal.tables), 'table')}, conversion sets: "
+        f"{len(proposal.sets)}; "
+        f"{len(proposal.possible)} more {verb(len(proposal.possible), 'holds')} only uuids and "
+        f"{verb(len(proposal.possible), 'stands')} as comments, {counted(len(proposal.left_alone), 'column', 'is')} "
         "left alone, each with its reason in the plan.",
         soft_wrap=True,
     )
@@ -150,8 +160,9 @@ def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, databas
     """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), ScanScreen(people()) as screen:
-        report = audit(settings, file, workers=workers, watch=screen)
+    scan = ScanScreen()
+    with in_words(), ActivityScreen(people(), below=scan.drawn):
+        report = audit(settings, file, workers=workers, watch=scan)
     _say_report(report)
     off = file.plan.steps.off
     if off:
@@ -177,7 +188,11 @@ def _say_report(report: Report) -> None:
             console.print(finding.words, markup=False, soft_wrap=True)
     for one in report.already:
         console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
-    console.print(f"{report.rows:,} rows of {report.tables} tables were read.", markup=False, soft_wrap=True)
+    console.print(
+        f"{counted(report.rows, 'row')} of {counted(report.tables, 'table')} {verb(report.rows, 'was')} read.",
+        markup=False,
+        soft_wrap=True,
+    )
     if report.hold_ms is not None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:

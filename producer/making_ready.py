@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from psycopg import errors, sql
 
 from producer.patience import Patience
+from replank.activity import doing
 from replank.errors import NeedsPerson
 from replank.states import RollbackStage
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql import capture, catalogue
 from sql.capture_standing import Standing, backward, missed, standings
 from sql.connection import Connection, apply_settings
@@ -74,6 +76,22 @@ def misfit(connection: Connection, back: SetBack, error: errors.DataError | erro
     return why_it_does_not_fit(connection, pair, error)
 
 
+class Differs(NeedsPerson):
+    """Past and new tables differ. `tables` gives some of each table's keys by its name."""
+
+    def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
+        self.tables = tables
+        named = [
+            f"{name}: past and new table differ in rows that nobody is known to have changed: {', '.join(keys)}"
+            for name, keys in tables.items()
+        ]
+        super().__init__(
+            f"{'; '.join(named)}. Nothing has changed places. Was a partition dropped or attached, or the past table "
+            "written to, or the capture switched off for a time? Make both say the same, then `replank rollback` "
+            "again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MakingReady:
     """What may be done again at every attempt; nothing of it touches a live table."""
@@ -103,14 +121,20 @@ class MakingReady:
         )
         members = [pair.spec for pair in back.pairs]
         build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
+        differing = {}
         for pair in back.pairs:
             self._stage(RollbackStage.COMPARING, pair.spec.full_name)
             self._drain(pair)
-            self._verify(pair)
+            keys = self._verify(pair)
+            if keys:
+                differing[pair.spec.full_name] = keys
+        if differing:
+            raise Differs(differing)
         self._try_keys(back)
         return stood
 
     def _stage(self, stage: RollbackStage, subject: str) -> None:
+        doing(f"{stage.replace('_', ' ')} {subject}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
     def _refuse_gone(self, spec: TableSpec) -> None:
@@ -191,7 +215,7 @@ class MakingReady:
             if keys <= SHORT_LOG:
                 break
         if total:
-            self.say(f"{pair.spec.full_name}: {total:,} logged changes taken back into the past table")
+            self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} taken back into the past table")
 
     def _one_drain(self, pair: Pair) -> int:
         try:
@@ -199,20 +223,16 @@ class MakingReady:
         except (errors.DataError, errors.IntegrityError) as error:
             raise why_it_does_not_fit(self.connection, pair, error) from None
 
-    def _verify(self, pair: Pair) -> None:
+    def _verify(self, pair: Pair) -> list[str]:
+        """Some keys of rows that differ; none where both sides say the same."""
         differing: list[str] = []
         for _ in range(LOOKS):
             differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
             if not differing:
                 self.say(f"{pair.spec.full_name}: past and new table say the same")
-                return
+                return []
             self._drain(pair)
-        raise NeedsPerson(
-            f"{pair.spec.full_name}: past and new table differ in rows that nobody is known to have changed: "
-            f"{'; '.join(differing)}. Nothing has changed places. Was a partition dropped or attached, or the "
-            "past table written to, or the capture switched off for a time? Make both say the same, then `replank "
-            "rollback` again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
-        )
+        return differing
 
     def _try_keys(self, back: SetBack) -> None:
         """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""
@@ -227,7 +247,8 @@ class MakingReady:
             orphans = count_orphans(self.connection, back, key)
             if orphans:
                 raise NeedsPerson(
-                    f"{key['schema']}.{key['table_name']}: {orphans} rows would break foreign key {key['name']} of "
+                    f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
+                    f"{key['name']} of "
                     "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
                     "Correct or delete these rows in the live table, then `replank rollback` again."
                 )

@@ -14,6 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from producer.probing import probe_tables
+from replank.activity import doing
 from replank.measurement import AuditPart, AuditProbe, LostTexts, MeasuredQuery, Measurement
 from replank.plan import Plan
 from replank.plan_words import split_name
@@ -45,12 +46,14 @@ def plan_schemas(plan: Plan) -> set[str]:
 
 def measure_before(connection: Connection, plan: Plan) -> Measurement:
     """Everything, before the first write of a run."""
+    doing("measuring queries, sizes and rights before the run")
     measuring_now = _Measuring(connection, plan)
     return measuring_now.measure([*_named(plan.success), *measuring_now.frequent()])
 
 
 def measure_after(connection: Connection, run: Run, go_on: Callable[[], bool] = lambda: True) -> Measurement | None:
     """The same queries again, with the audit log's proof; None where `go_on` said no meanwhile."""
+    doing("measuring queries, sizes and rights after the swap")
     known = measurements.read_measurements(connection, run.run_id)
     before, last = known.get("before"), known.get("after")
     queries = _named(run.plan.success)

@@ -13,6 +13,7 @@ from producer.inspect_commands import in_words
 from producer.partition_upkeep import Kept, keep_partitions
 from producer.resolution import read_plan_file, refuse_other_database
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.event_triggers import let_fire
 
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
@@ -73,6 +74,6 @@ def _words(kept: Kept, *, dry_run: bool) -> list[str]:
         for name in names
     ]
     if kept.rows_moved:
-        told.append(f"{kept.rows_moved} rows {would}moved out of the DEFAULT partition")
+        told.append(f"{counted(kept.rows_moved, 'row')} {would}moved out of the DEFAULT partition")
     told += [f"problem: {problem}" for problem in kept.problems]
     return told or ["all partitions are there; nothing was to be done"]

@@ -21,6 +21,7 @@ from replank.partition_plan import PartitionPlan
 from replank.periods import before, name_of
 from replank.plan import OptionsPlan, Plan, TablePlan
 from replank.table_spec import Relation
+from replank.wording import counted
 from sql import catalogue, partition_upkeep
 from sql.connection import Connection
 from sql.ledger import runs, tables
@@ -206,12 +207,14 @@ class Upkeep:
         noticing = partition_upkeep.notices_moves(self.connection, self.root, rest)
         if noticing and all(trigger.startswith("trigger replank_capture_back") for trigger in noticing):
             return (
-                f"{rest.full_name} holds {waiting} rows of its range, and the way back of a run that is not finished "
+                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and the way back of a run that "
+                "is not finished "
                 "would take moving them for deleting them. `replank finish`, then the same command again."
             )
         if noticing:
             return (
-                f"{rest.full_name} holds {waiting} rows of its range, and moving them would look like deleting them to "
+                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and moving them would look like "
+                "deleting them to "
                 f"{', '.join(noticing)}. Partition the table anew with `replank run`."
             )
         return ""

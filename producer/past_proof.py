@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from producer.comparing import compare_tables
 from replank.errors import NeedsPerson
+from replank.wording import counted
 from sql.connection import Connection
 from sql.dropping import put_aside
 from sql.ledger import tables
@@ -33,11 +34,12 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
             against.append(f"{one.name} was not compared: {one.why}")
         elif one.mismatches:
             against.append(
-                f"{one.name}: {one.mismatches:,} keys differ between the past table ({one.rows_live:,} rows) and the "
-                f"one in its place ({one.rows_next:,} rows), and no write since the cutover explains it"
+                f"{one.name}: {counted(one.mismatches, 'key', 'differs')} between the past "
+                f"table ({counted(one.rows_live or 0, 'row')}) and the one in its place "
+                f"({counted(one.rows_next or 0, 'row')}), and no write since the cutover explains it: {one.named}"
             )
         else:
-            say(f"{one.name}: past and new table are equal in {one.rows_live:,} rows")
+            say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}")
     if against:
         raise NeedsPerson(
             f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, the past table written "

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from monitoring.report.criteria import MET_WORDS, judge
 from monitoring.report.facts import Compared, Facts, Given, read_facts
@@ -17,6 +18,7 @@ from producer.comparing import compare_tables
 from producer.inspect_commands import in_words
 from producer.measuring import measure_after, plan_schemas
 from producer.probing import audited_tables
+from replank.activity import doing
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.states import RunState
@@ -59,7 +61,7 @@ def report(
     settings = load_settings(database_url=database_url)
     said = None if journal is None else read_statement(journal, JournalStatement)
     errors_said = None if errors is None else read_statement(errors, ErrorsStatement)
-    with in_words(), connect(settings.database(), name="report") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="report") as connection:
         run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to report.")
@@ -113,6 +115,7 @@ def compared_now(connection: Connection, run: Run) -> tuple[Compared, ...]:
 
 def gather(connection: Connection, run: Run, given: Given) -> Facts:
     """Everything that the report says, as it is now."""
+    doing("gathering the facts of the run")
     schemas = plan_schemas(run.plan)
     found, unknown = audited_tables(connection, run.plan.steps, schemas)
     audited = [*(table.full_name for table in found), *unknown]

@@ -20,6 +20,7 @@ from producer.removing import remove_cache, remove_table
 from producer.rollback_choice import refuse_without_capture, run_to_undo
 from producer.rollback_end import end_rollback
 from producer.steps.turns import DATA_PHASE
+from replank.activity import doing
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
 from replank.states import CacheState, RollbackStage, RunState, TableState
 from replank.steps import Step
@@ -146,6 +147,7 @@ class _Undoing:
             drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
             unlink_next(connection, [table.spec for table in present])
         for table in present:
+            doing(f"removing what was built for {table.spec.full_name}")
             rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING, table.spec.full_name)
             remove_table(connection, self.run, table, patience)
             self.say(f"{table.spec.full_name}: next table, change log and capture removed")
@@ -242,6 +244,7 @@ def _is_rolled_back(connection: Connection, run: Run) -> bool:
 
 def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None]) -> None:
     """A running coordinator sees the run's state and ends; then nobody starts anything new."""
+    doing("waiting for the coordinator to end")
     deadline = time.monotonic() + LEADER_WAIT_S
     while not try_to_lead(connection):
         if time.monotonic() > deadline:
@@ -253,6 +256,7 @@ def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None])
 
 def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
     """Let leased jobs end; after a while end our own sessions. Nobody else's is touched."""
+    doing("waiting for jobs to end")
     deadline = time.monotonic() + WORKERS_WAIT_S
     while working := job_looks.working_backends(connection, run.run_id):
         if time.monotonic() > deadline:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.notifying.telling import notifier_for, rolled_back
 from producer.operating.operator import operator_of_shell
@@ -73,7 +74,7 @@ def rollback(
         return
     if not yes:
         ask(extent, say)
-    with notifier_for(settings.database(), extent.run.run_id, say) as notifier:
+    with ActivityScreen(console), notifier_for(settings.database(), extent.run.run_id, say) as notifier:
         done = roll_back_through(
             open_connection, say=say, run_id=extent.run.run_id, to=last, by=operator, keep_record=not forget
         )

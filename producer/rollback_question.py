@@ -8,10 +8,12 @@ from typing import Any
 
 import typer
 
+from monitoring.way_back import read_way_back
 from producer.operating.doubts import doubts
 from producer.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
 from replank.steps import BY_NAME, Step
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import caches, scripts, tables
 from sql.ledger.runs import Run
@@ -39,7 +41,10 @@ class Extent:
 def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     """From ledger and catalogue; nothing is changed."""
     swapped = {s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at and not s.returned_at}
-    lines = [_table(connection, table, swapped) for table in tables.read_tables(connection, run.run_id)]
+    way_back = read_way_back(connection, run, tables.read_sets(connection, run.run_id))
+    closed = frozenset[str]() if way_back is None else way_back.closed_tables
+    lines = [_table(connection, table, swapped, closed) for table in tables.read_tables(connection, run.run_id)]
+    lines += [] if way_back is None else [f"! {warning}" for warning in way_back.warnings]
     for cache in caches.read_caches(connection, run.run_id):
         lines.append(f"cache {cache.name}: what was built for it is removed; one that is rebuilt already stays")
     last = to or (BY_NAME[run.back_to] if run.back_to else None)
@@ -56,12 +61,13 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     )
 
 
-def _table(connection: Connection, table: RunTable, swapped: set[int]) -> str:
+def _table(connection: Connection, table: RunTable, swapped: set[int], closed: frozenset[str]) -> str:
     name = table.spec.full_name
+    if name in closed:
+        return f"{name}: this will be refused, there is no way back without loss"
     if table.set_no in swapped and table.spec.method != "backfill":
         count = waiting_changes(connection, [table.spec])
-        since = "1 change" if count == 1 else f"{count:,} changes"
-        return f"{name}: the past table becomes live again, with {since} written since"
+        return f"{name}: the past table becomes live again, with {counted(count, 'change')} written since"
     if table.spec.method == "backfill":
         return f"{name}: what was filled in place is taken out again"
     return f"{name}: next table, change log and capture are removed"

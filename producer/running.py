@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,9 @@ import psycopg
 import structlog
 from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
+from monitoring.activity_screen import ActivityScreen, LogLines
 from monitoring.output import people
 from monitoring.status import Status, read_status
 from monitoring.tracing import Tracing, traces_wanted, tracing_from
@@ -28,14 +30,18 @@ from producer.dispatcher import Dispatcher
 from producer.driving import drive_until_settled
 from producer.leader import wait_to_lead
 from producer.local_workers import LocalWorkers
+from producer.notices import Notices
 from producer.notifying.following import Notifier
 from producer.notifying.receivers import receivers_of
+from producer.preparing import told_to_others
 from producer.resolution import PlanFile
 from producer.setup import begin_or_resume
+from producer.untaken import Untaken
 from producer.worker_log import worker_log
+from replank.activity import doing, listening
 from replank.after_cutover_plan import pooler_addresses
 from replank.errors import ReplankError
-from replank.settings import Settings
+from replank.settings import Settings, without_password
 from replank.states import RunState
 from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
@@ -57,6 +63,10 @@ people are told of (a cutover, the end of the run) does wait.
 """
 
 
+STOPPED = "The coordinator was stopped. The ledger has what was done; the same command goes on."
+STOPPED_BEFORE = "The run was stopped while it was being prepared. No table was changed; the same command begins again."
+
+
 class Stopped(ReplankError):
     """The coordinator was asked to stop; the ledger has everything."""
 
@@ -68,17 +78,27 @@ class Progress:
     every_s: float
     _last: float = field(default=0.0)
     _live: Live | None = field(default=None)
+    _lines: Sequence[Text] = ()
+    _log_lines: LogLines = field(default_factory=lambda: LogLines(say=lambda words: log.info(words), quiet_s=0.0))
+    _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Progress:
         console = people()
         if console.is_terminal:
-            self._live = Live(console=console, auto_refresh=False, transient=True)
-            self._live.start()
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+            self._stack.enter_context(self._live)
+        self._stack.enter_context(listening(self._tell))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._stack.close()
+
+    def _tell(self, words: str) -> None:
+        """Of a turn that takes longer: the picture is as old as its beginning."""
+        if self._live is None:
+            self._log_lines.begin(words)
+        else:
+            self._live.update(Group(Text(f"{words} …", style="yellow"), *self._lines), refresh=True)
 
     def show(self, connection: Connection) -> None:
         wait = self.every_s if self._live is not None else max(self.every_s, 5.0)
@@ -89,8 +109,8 @@ class Progress:
             _say_line(read_status(connection))
             return
         console = self._live.console
-        lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
-        self._live.update(Group(*lines), refresh=True)
+        self._lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
+        self._live.update(Group(*self._lines), refresh=True)
 
 
 def _say_line(status: Status) -> None:
@@ -128,9 +148,15 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
     pooler_addresses(file.plan.after_cutover, os.environ)
-    with connect_for_plan(settings, file.plan, name="setup") as connection:
+    with ExitStack() as stack:
+        if not options.quiet:
+            stack.enter_context(ActivityScreen(people(), quiet_s=0.0))
+        stack.enter_context(_on_sigterm(STOPPED_BEFORE))
+        doing(f"connecting to {without_password(settings.database())}")
+        connection = stack.enter_context(connect_for_plan(settings, file.plan, name="setup"))
         refuse_who_cannot_work(connection, "`replank run`")
         identity = database_identity(connection)
+        stack.enter_context(told_to_others(settings.database(), identity, plan=file.plan.name))
         dispatcher = Dispatcher(settings, database=identity)
         run = begin_or_resume(
             connection,
@@ -145,11 +171,11 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
         return run, run.state in (RunState.DONE, RunState.FINISHED)
     with ExitStack() as stack:
         stack.enter_context(Notifier(settings.database(), run.run_id, file.plan.notifications, receivers))
-        stack.enter_context(_stop_on_sigterm())
+        stack.enter_context(_on_sigterm(STOPPED))
         local = None
         if log_file is not None:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
-        progress = stack.enter_context(Progress(every_s=SHOW_EVERY_S))
+        progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
         stack.callback(dispatcher.close)
         broker = stack.enter_context(BrokerWatch(settings, database=identity))
         run = drive_until_settled(
@@ -159,7 +185,18 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
                 settings=settings,
                 run_id=run.run_id,
                 dispatcher=dispatcher,
-                between_turns=_each_turn(connection, run.run_id, broker, local, None if options.quiet else progress),
+                between_turns=_each_turn(
+                    connection,
+                    run.run_id,
+                    broker,
+                    local,
+                    progress,
+                    Notices(
+                        connection=connection,
+                        run_id=run.run_id,
+                        untaken=Untaken(connection=connection, workers_start=local is not None),
+                    ),
+                ),
                 until=options.until,
             ),
             patience_s=PATIENCE_S,
@@ -187,10 +224,16 @@ def _lead(settings: Settings) -> Connection:
 
 
 def _each_turn(
-    connection: Connection, run_id: int, broker: BrokerWatch, local: LocalWorkers | None, progress: Progress | None
+    connection: Connection,
+    run_id: int,
+    broker: BrokerWatch,
+    local: LocalWorkers | None,
+    progress: Progress | None,
+    notices: Notices,
 ) -> Callable[[], None]:
     def turn() -> None:
         broker.write(connection)
+        notices.look()
         if local is not None:
             local.watch(lambda: wished(connection, run_id, local.name))
         if progress is not None:
@@ -200,11 +243,11 @@ def _each_turn(
 
 
 @contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the coordinator like Ctrl-C: between two statements, with local workers stopped."""
+def _on_sigterm(words: str) -> Iterator[None]:
+    """SIGTERM ends the command like Ctrl-C: between two statements, with local workers stopped."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Stopped("The coordinator was stopped. The ledger has what was done; the same command goes on.")
+        raise Stopped(words)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -25,11 +25,13 @@ from producer.steps.drop_deprecated import compile_deprecated
 from producer.steps.pending_names import named_now
 from producer.steps.readers import let_read_steps
 from producer.steps.reviewing import keep_pass, refuse_other_scripts, refuse_unread, stored
+from replank.activity import doing
 from replank.errors import WrongUse
 from replank.plan import Plan
 from replank.states import RunState
 from replank.steps import PHASES
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.access import let_read
 from sql.connection import Connection
 from sql.ledger import measurements, quarantines, runs, scripts, tables
@@ -130,9 +132,11 @@ def _begin(
     The first look is at the names of now, which step 07 may change. Step 11 drops what the pass over the tables leaves
     behind, so it is planned with them.
     """
+    doing("reading the catalogue")
     now = named_now(connection, file).file
     resolved, specs = look(connection, now)
     refuse_unknown(connection, now)
+    doing("composing the scripts of the steps")
     work = work_of(connection, now.plan, resolved, specs)
     compiled = compile_steps(connection, file.plan, _folder(file))
     at_once = not any(each.asked and each.step.phase < PHASE for each in compiled)
@@ -143,8 +147,10 @@ def _begin(
     if scripts_in is not None:
         refuse_other_scripts([*compiled, *of_pass], scripts_in)
     refuse_dangling(connection, now, resolved)
+    doing("asking the broker whether it answers")
     before_first_write()
     measured = measure_before(connection, file.plan)
+    doing("writing the plan into the ledger")
     runs.ensure_ledger(connection)
     before = runs.latest_run(connection)
     let_read(connection, file.plan.access.readers, before=() if before is None else before.plan.access.readers)
@@ -170,8 +176,12 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     """
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
+    words = "the steps before have changed the catalogue: it is checked again, and the tables are planned"
+    runs.add_event(connection, run.run_id, actor="coordinator", kind="run", message=words)
+    doing("planning the tables")
     resolved, specs = look(connection, PlanFile(plan=run.plan, source="the run's plan", text=""))
     work = work_of(connection, run.plan, resolved, specs)
+    doing("composing the scripts of the pass over the tables")
     deprecated = compile_deprecated(connection, work)
     of_pass = [*compile_pass(connection, work), deprecated]
     refuse_unread(connection, run, of_pass)
@@ -186,6 +196,7 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
     present = runs.open_run(connection)
     if present is None or present.plan_digest != file.plan.digest():
+        doing("looking for steps that were done by hand")
         done = done_by_hand(connection, file.plan)
         made = compile_steps(connection, file.plan, _folder(file), done=done) + _pass_now(connection, file)
     else:
@@ -196,8 +207,11 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
 
 def _pass_now(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """The pass over the tables, and what step 11 drops behind it, as they are now."""
+    doing("reading the catalogue")
     now = named_now(connection, file).file
-    work = work_of(connection, now.plan, *look(connection, now))
+    resolved, specs = look(connection, now)
+    doing("composing the scripts of the pass over the tables")
+    work = work_of(connection, now.plan, resolved, specs)
     return [*compile_pass(connection, work), compile_deprecated(connection, work)]
 
 
@@ -277,7 +291,7 @@ def _write_tables(
             quarantines.add(connection, replace(spec, run_id=run_id))
     keep_objects(connection, run_id, specs)
     for key in (key for key in resolved.foreign_keys if key.orphans):
-        words = f"foreign key {key.name} has {key.orphans:,} rows without a parent: it comes back NOT VALID"
+        words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it comes back NOT VALID"
         subject = f"{key.schema}.{key.table_name}"
         runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)
     for done in resolved.already:

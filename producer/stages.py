@@ -20,9 +20,10 @@ from producer.verifying import Verifying
 from replank.chunk import Axis
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import JobKind, TableState
+from replank.wording import counted
 from sql import capture, foreign_keys, next_indexes, next_table, on_update
 from sql.connection import apply_settings
-from sql.event_triggers import refuse_dressed
+from sql.event_triggers import refuse_dressed, refused_by
 from sql.foreign_code import refuse_foreign_code
 from sql.indexes import IndexSpec
 from sql.ledger import job_looks, job_queue, tables
@@ -59,7 +60,8 @@ class Stages(Turn):
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}"
+            refused = refused_by(self.connection, error)
+            words = f"{table.spec.full_name} ({table.state}): {server_words(error)}{'.' if refused else ''}{refused}"
             tables.block_table(self.connection, table.spec, words)
         return True
 
@@ -143,7 +145,7 @@ class Stages(Turn):
             tables.block_table(
                 self.connection,
                 table.spec,
-                f"{table.spec.full_name}: {problem}; tried {tried} times. End the transactions that hold "
+                f"{table.spec.full_name}: {problem}; tried {counted(tried, 'time')}. End the transactions that hold "
                 "the table, then `replank retry` and run again.",
             )
 
@@ -271,7 +273,7 @@ class Stages(Turn):
 def _differed(found: Mapping[str, Any]) -> str:
     """What a repair has found, in words."""
     count, examples = found["differing"], found["examples"]
-    rows = "1 row differed" if count == 1 else f"{count:,} rows differed"
+    rows = f"{counted(count, 'row')} differed"
     if not examples:
         return rows
     more = ", …" if count > len(examples) else ""

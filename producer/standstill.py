@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from monitoring.suggestions import first_step
 from replank.states import TableState
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import failed
 from sql.ledger.job_looks import Unfinished
@@ -57,7 +58,7 @@ def why_stopped(
 
 def jobs_failed(count: int) -> str:
     """In words."""
-    return "1 job failed" if count == 1 else f"{count:,} jobs failed"
+    return f"{counted(count, 'job')} failed"
 
 
 def how_freed(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> str:

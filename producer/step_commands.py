@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.acting import connect_for_plan
 from producer.inspect_commands import in_words
@@ -16,7 +17,9 @@ from producer.setup import compile_all
 from producer.steps.clean_indexes import propose
 from producer.steps.compiling import write_scripts
 from producer.steps.done_by_hand import compile_again
+from replank.activity import doing
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.connection import connect
 from sql.roles import act_as_owner
 
@@ -49,15 +52,23 @@ def compile_plan(
     """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
-    with in_words(), connect_for_plan(settings, file.plan, name="compile") as connection:
+    with (
+        in_words(),
+        ActivityScreen(people()),
+        connect_for_plan(settings, file.plan, name="compile") as connection,
+    ):
         refuse_other_database(connection, file)
         compiled = compile_all(connection, file)
     written = write_scripts(compiled, out)
     for each in compiled:
-        what = f"{len(each.forward.blocks)} blocks, {len(each.back.blocks)} back" if each.asked else "not asked for"
+        what = (
+            f"{counted(len(each.forward.blocks), 'block')}, {len(each.back.blocks)} back"
+            if each.asked
+            else "not asked for"
+        )
         what = "done already; its files are left as they are" if each.done else what
         people().print(f"{each.step.name}: {what}", markup=False)
-    people().print(f"{len(written)} scripts are in {out}.", markup=False, soft_wrap=True)
+    people().print(f"{counted(len(written), 'script', 'is')} in {out}.", markup=False, soft_wrap=True)
     again = compile_again(compiled)
     if again:
         people().print(AGAIN.format(steps=", ".join(again)), markup=False, soft_wrap=True)
@@ -74,13 +85,16 @@ def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """
     settings = load_settings(database_url=database_url)
     console = people()
-    with in_words(), connect(settings.database(), name="indexes") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="indexes") as connection:
         act_as_owner(connection)
+        doing("looking at every index of the database")
         found = propose(connection)
     for proposal in found:
         size = f"{proposal.bytes / 1024 / 1024:.1f} MB"
         words = f"{proposal.action} {proposal.index} on {proposal.table} ({size}): {proposal.kind}, {proposal.reason}"
         console.print(words, markup=False, soft_wrap=True)
-    console.print(f"{len(found)} proposals. Those you agree on go into [steps.optimize] of the plan.", markup=False)
+    console.print(
+        f"{counted(len(found), 'proposal')}. Those you agree on go into [steps.optimize] of the plan.", markup=False
+    )
     if as_json:
         print_json({"proposals": [asdict(proposal) for proposal in found]})

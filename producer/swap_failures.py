@@ -14,6 +14,7 @@ from producer.audit.trial_swap import Clock, try_joint_parts, try_moves, try_own
 from replank.table_spec import TableSpec
 from sql.connection import Connection, apply_settings
 from sql.dependents import read_dependents
+from sql.event_triggers import refused_by
 from sql.inheritance import children_first
 from sql.server_words import OF_SERVER, server_words
 from sql.swap_parts import Site
@@ -42,6 +43,9 @@ def named_failures(
         words = server_words(error)
         return f"the cutover failed and nothing was swapped: {words}. Correct that on the server, then {RETRY}"
     said = f"the cutover failed and nothing was swapped: {_said(error)}. "
+    refused = refused_by(connection, error)
+    if refused:
+        return f"{said.rstrip()}{refused} Then {RETRY}"
     parts = _failing_parts(connection, specs, foreign_keys)
     if not parts and isinstance(error, OF_ROWS):
         return f"{said}Correct that in the live tables, then {RETRY}"

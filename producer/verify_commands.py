@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.comparing import Comparison, compare_tables
 from producer.doubting import keep_found
 from producer.inspect_commands import in_words
 from replank.errors import WrongUse
 from replank.settings import load_settings
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import runs
 
@@ -31,14 +33,14 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     Example: replank verify --json
     """
     settings = load_settings(database_url=database_url)
-    with in_words(), connect(settings.database(), name="verify") as connection:
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="verify") as connection:
         run = runs.latest_run(connection)
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to compare.")
         found = compare_tables(connection, run)
         held = keep_found(connection, run, found)
     for one in found:
-        people().print(_words(one), markup=False, soft_wrap=True)
+        people().print(table_words(one), markup=False, soft_wrap=True)
     for words in held:
         people().print(words, markup=False, soft_wrap=True)
     if as_json:
@@ -50,8 +52,8 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         raise WrongUse("Nothing could be compared, so nothing is proved.")
 
 
-def _words(one: Comparison) -> str:
+def table_words(one: Comparison) -> str:
+    """A line for a person."""
     if one.mismatches is None:
         return f"{one.name}: not compared, {one.why}"
-    verdict = "equal" if one.mismatches == 0 else f"{one.mismatches:,} keys differ"
-    return f"{one.name}: {one.rows_live:,} rows against {one.rows_next:,}: {verdict}"
+    return f"{one.name}: {counted(one.rows_live or 0, 'row')} against {one.rows_next:,}: {one.verdict}"

@@ -8,6 +8,7 @@ from producer import chunker
 from producer.turn import Turn
 from replank.errors import NeedsPerson
 from replank.states import JobKind, TableState
+from replank.wording import counted
 from sql.capture_repair import stand_up
 from sql.capture_standing import Standing
 from sql.collisions import twins_of_odd
@@ -143,7 +144,7 @@ class Verifying(Turn):
                     table.run_id,
                     "verification",
                     table.spec.full_name,
-                    f"verified: {sides.rows_live} rows, counts and sums are equal{_aside(sides)}",
+                    f"verified: {counted(sides.rows_live, 'row')}, counts and sums are equal{_aside(sides)}",
                 )
             elif table.space is Space.SPELLINGS:
                 self._compare_values(table)
@@ -190,14 +191,15 @@ class Verifying(Turn):
     def _repair(self, table: RunTable, sides: Sides) -> None:
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsPerson(
-                f"{table.spec.full_name}: live has {sides.rows_live} rows, next {sides.rows_next}, and they differ "
+                f"{table.spec.full_name}: live has {counted(sides.rows_live, 'row')}, next {sides.rows_next}, "
+                "and they differ "
                 f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
             )
         self.say(
             table.run_id,
             "verification",
             table.spec.full_name,
-            f"differences: live {sides.rows_live} rows, next {sides.rows_next}; repairing",
+            f"differences: live {counted(sides.rows_live, 'row')}, next {sides.rows_next}; repairing",
         )
         job_queue.add_jobs(
             self.connection,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from replank import __version__
 from replank.addresses import hide
 from replank.errors import NeedsPerson, NotAnswering, ReplankError, WrongUse
+from replank.state_folder import state_folder
 
 if TYPE_CHECKING:
     import psycopg
@@ -148,8 +149,7 @@ def _keep(error: Exception, arguments: Sequence[str]) -> Path | None:
     lines = [f"replank {__version__}, Python {platform.python_version()}, {' '.join(arguments)}\n"]
     text = hide("".join([*lines, *traceback.format_exception(error)]), list(_addresses(arguments)))
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    for folder in (Path(home) / "replank", Path(tempfile.gettempdir())):
+    for folder in (state_folder(), Path(tempfile.gettempdir())):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             with _private(folder / name) as descriptor:

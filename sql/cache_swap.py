@@ -9,6 +9,7 @@ from psycopg import sql
 
 from replank.cache_spec import CacheSpec
 from replank.errors import TryAgain
+from replank.wording import counted
 from sql import catalogue
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.cache_marks import apply_marks, count_marks, everything_marked
@@ -144,4 +145,6 @@ def _apply_last(connection: Connection, spec: CacheSpec, limits: CutoverLimits) 
 def _refuse_many(connection: Connection, spec: CacheSpec, most: int) -> None:
     waiting = count_marks(connection, spec)
     if waiting > most or everything_marked(connection, spec):
-        raise TryAgain(f"{waiting} changes of its sources came in while waiting for the locks: apply them first")
+        raise TryAgain(
+            f"{counted(waiting, 'change')} of its sources came in while waiting for the locks: apply them first"
+        )

@@ -15,6 +15,7 @@ from psycopg import errors, sql
 
 from replank.errors import NotProved, OutcomeUnknown, TryAgain
 from replank.plan import OptionsPlan
+from replank.wording import longest_wait
 from sql.connection import Connection, apply_settings
 from sql.crossing import AttemptMissed, Crossing, CrossingPlan, GaveWay
 from sql.gate import Gate
@@ -72,8 +73,8 @@ class CutoverTimes:
 
     def __str__(self) -> str:
         return (
-            f"lock waited for {self.wait_ms:.1f} ms, held {self.hold_ms:.1f} ms; nobody waited longer than "
-            f"{self.application_wait_ms:.1f} ms"
+            f"lock waited for {self.wait_ms:.1f} ms, held {self.hold_ms:.1f} ms; "
+            f"{longest_wait(self.application_wait_ms)}"
         )
 
 

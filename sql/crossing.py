@@ -26,7 +26,8 @@ from replank.errors import TryAgain
 from sql.connection import Connection, apply_settings, run
 from sql.gate import Gate
 from sql.hold_clock import HoldClock
-from sql.lock_traffic import Snapshot, busy, holders, queue_behind, snapshots, still_held
+from sql.lock_holders import roots
+from sql.lock_traffic import Holder, Snapshot, busy, holders, queue_behind, snapshots, still_held
 from sql.moment import Traffic
 
 LOOK_S = 0.05
@@ -113,7 +114,7 @@ class Crossing:
             time.sleep(min(LOOK_S, wait_s / 4))
         stuck = [holder for holder in present if self.plan.traffic.is_stuck(holder, wait_s)]
         if stuck:
-            raise AttemptMissed("no lock was asked for: the tables are held by " + _named(stuck))
+            raise AttemptMissed("no lock was asked for: the tables are held by " + self._named(stuck))
         self.chance = chance
         self._drained_late = self.drain() > 0
 
@@ -177,8 +178,8 @@ class Crossing:
         if before:
             raise AttemptMissed(
                 "no lock was asked for: a snapshot that is older than the new tables' newest rows would not see them; "
-                f'it is held by {_named(before)}. End or wait for these transactions; `old_snapshots = "ignore"` in '
-                "the plan's [options] does not wait for them"
+                f"it is held by {self._named(before)}. End or wait for these transactions; "
+                '`old_snapshots = "ignore"` in the plan\'s [options] does not wait for them'
             )
 
     def _wait_for_snapshots(self, until: float) -> None:
@@ -242,8 +243,17 @@ class Crossing:
         present = holders(self.second, self.first, self.oids)
         lasting = [holder for holder in present if holder.seconds >= waited_s]
         if present and not lasting:
-            return f"the locks were not granted in time: one short transaction after another, now {_named(present)}"
-        return "the locks were not granted in time; they are held by: " + (_named(lasting) or "(gone meanwhile)")
+            return (
+                f"the locks were not granted in time: one short transaction after another, now {self._named(present)}"
+            )
+        return "the locks were not granted in time; they are held by: " + (self._named(lasting) or "(gone meanwhile)")
+
+    def _named(self, found: Sequence[Holder | Snapshot]) -> str:
+        """Not under a lock: with those that they wait for themselves."""
+        shown = found[:MOST_NAMED]
+        ours = [self.first.info.backend_pid, self.second.info.backend_pid]
+        last = roots(self.second, [each.pid for each in shown if each.pid is not None], ours=ours)
+        return "; ".join(f"{each}{last.get(each.pid or 0, '')}" for each in shown)
 
     def _left_ms(self, until: float) -> int:
         return max(1, int((until - time.monotonic()) * 1000))

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from replank.errors import NeedsPerson, TryAgain
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
 from sql.change_log import log_table
 from sql.changing_places import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
@@ -183,7 +184,8 @@ def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[Tab
     done = drain(connection, spec, compare=True, together=together if spec.settles else ())
     if done.mismatches:
         raise NeedsPerson(
-            f"{spec.full_name}: {done.mismatches} rows differ after the last drain; nothing was swapped. "
+            f"{spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after the last drain; nothing was "
+            "swapped. "
             "Please report this with `replank status --json`."
         )
     return done.keys
@@ -219,4 +221,4 @@ def rows_logged(connection: Connection, logs: Mapping[int, sql.Identifier]) -> d
 def refuse_long_logs(waiting: Mapping[int, int], most: int) -> None:
     """Raises TryAgain where more came in than may be drained while others wait."""
     if sum(waiting.values()) > most:
-        raise TryAgain(f"{sum(waiting.values())} changes came in while waiting for the locks: drain first")
+        raise TryAgain(f"{counted(sum(waiting.values()), 'change')} came in while waiting for the locks: drain first")

@@ -6,12 +6,14 @@ disabled for others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from replank.errors import NeedsPerson
 from replank.table_spec import ColumnSpec, Relation, TableSpec
@@ -31,6 +33,16 @@ class EventTrigger:
     owner: str
     state: str
     fires: bool
+
+    @property
+    def schema(self) -> str:
+        """The function's, quoted where it has to be."""
+        return self.function.removesuffix(self.called).removesuffix(".")
+
+    @property
+    def called(self) -> str:
+        """The function's own name, quoted where it has to be."""
+        return re.split(r'\.(?=(?:[^"]*"[^"]*")*[^"]*$)', self.function)[-1]
 
     def concerns(self, tag: str) -> bool:
         """Whether it fires for commands of this tag, e.g. `DROP TABLE`."""
@@ -124,12 +136,37 @@ def _disable(names: Sequence[str]) -> str:
     return f"Disable it for the run (`{statements}`)" if statements else "Find it and end it"
 
 
+def blamed(connection: Connection, error: psycopg.Error) -> list[EventTrigger]:
+    """Event triggers whose function has raised an error, by the server's own account of where it was raised."""
+    context = error.diag.context or ""
+    if not context or connection.info.transaction_status is TransactionStatus.INERROR:
+        return []
+
+    def raised(trigger: EventTrigger) -> bool:
+        # `PL/pgSQL function keeps() line 1 at RAISE`: with the schema where the search path does not lead to it
+        named = rf"\bfunction ({re.escape(trigger.schema)}\.)?{re.escape(trigger.called)}\("
+        return re.search(named, context) is not None
+
+    return [trigger for trigger in read_event_triggers(connection) if trigger.fires and raised(trigger)]
+
+
+def refused_by(connection: Connection, error: psycopg.Error) -> str:
+    """A sentence that begins with a space and says which event trigger has refused a statement of ours; or nothing."""
+    names = [trigger.name for trigger in blamed(connection, error)]
+    if not names:
+        return ""
+    return (
+        f" It was refused by event trigger {' and '.join(names)}, which fires for what Replank does. {_disable(names)}."
+    )
+
+
 def refusal(connection: Connection, error: psycopg.DatabaseError, *, command: str) -> NeedsPerson:
     """Words for DDL of ours that the server refused, with the event triggers that may have done so.
 
     `command` is what continues when the cause is gone.
     """
     said = (error.diag.message_primary or str(error)).rstrip(".")
-    who = [trigger.name for trigger in read_event_triggers(connection) if trigger.fires]
+    who = [trigger.name for trigger in blamed(connection, error)]
+    who = who or [trigger.name for trigger in read_event_triggers(connection) if trigger.fires]
     cause = f" {_by(who)} fires for what Replank does here. {_disable(who)}." if who else " Correct that."
     return NeedsPerson(f"The server refused a statement: {said} ({error.sqlstate}).{cause} Then `{command}` continues.")

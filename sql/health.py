@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors, sql
 
 from replank.governor_plan import GovernorPlan
+from replank.wording import counted, verb
 from sql.connection import Connection, row, rows, value
 from sql.named import query
 from sql.server_machine import free_bytes
@@ -99,7 +100,7 @@ def _backends(connection: Connection, plan: GovernorPlan, machine: Machine) -> I
         yield _hidden(connection, "active_backends", "pg_read_all_stats")
         return
     active, limit = value(connection, query("health.active_backends")), plan.active_backends_per_cpu * cpus
-    words = f"{active:.0f} statements of the application run (limit {limit})"
+    words = f"{counted(round(active), 'statement')} of the application {verb(round(active), 'runs')} (limit {limit})"
     yield Reading(signal="active_backends", strain=active / limit, words=words, value=active, limit=limit)
 
 
@@ -108,7 +109,7 @@ def _locks(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[R
         yield _hidden(connection, "waiting_locks", "pg_read_all_stats")
         return
     waiting = value(connection, query("health.waiting_locks"))
-    words = f"{waiting:.0f} sessions wait for locks (limit {plan.waiting_locks})"
+    words = f"{counted(round(waiting), 'session', 'waits')} for locks (limit {plan.waiting_locks})"
     limit = plan.waiting_locks
     yield Reading(signal="waiting_locks", strain=waiting / limit, words=words, value=waiting, limit=limit)
 
@@ -120,7 +121,7 @@ def _xmin(connection: Connection, plan: GovernorPlan, _: Machine) -> Iterator[Re
     oldest = row(connection, query("health.xmin_age"))
     if oldest is None:
         return
-    words = f"{oldest['subject']} is {oldest['age']:,.0f} transactions behind (limit {plan.xmin_age:,})"
+    words = f"{oldest['subject']} is {counted(round(oldest['age']), 'transaction')} behind (limit {plan.xmin_age:,})"
     age, limit = oldest["age"], plan.xmin_age
     yield Reading(signal="xmin_age", strain=age / limit, words=words, backlog=True, value=age, limit=limit)
 

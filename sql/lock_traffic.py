@@ -10,6 +10,7 @@ from psycopg import sql
 
 from sql.connection import Connection, rows
 from sql.named import query
+from sql.session_words import session_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Holder:
     pid: int | None
     tables: int
     application: str
+    role: str
     state: str
     since: str | None
     seconds: float
@@ -39,10 +41,10 @@ class Holder:
                 f"prepared transaction {self.query} of role {self.application}, {self.seconds:.1f} s old: end it by "
                 f"COMMIT PREPARED {gid} or ROLLBACK PREPARED {gid}"
             )
-        return (
-            f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s): "
-            f"{self.query}"
+        named = session_words(
+            self.pid, application=self.application, role=self.role, state=self.state, seconds=self.seconds
         )
+        return f"{named}: {self.query}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class Snapshot:
 
     pid: int
     application: str
+    role: str
     state: str
     since: str | None
     xmin: str
@@ -64,10 +67,15 @@ class Snapshot:
         return self.pid, self.since, self.xmin
 
     def __str__(self) -> str:
-        return (
-            f"pid {self.pid} ({self.application or 'no name'}, {self.state}, transaction open {self.seconds:.1f} s, "
-            f"query since {self.query_start}): {self.query}"
+        named = session_words(
+            self.pid,
+            application=self.application,
+            role=self.role,
+            state=self.state,
+            seconds=self.seconds,
+            more=f"query since {self.query_start}",
         )
+        return f"{named}: {self.query}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,11 +27,11 @@ def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> lis
     return _examples(connection, pair, past_left, new_left, limit)
 
 
-def compared(connection: Connection, pair: Pair) -> tuple[int, int, int]:
-    """Rows of the past and of the new table, and how many keys differ, in the caller's REPEATABLE READ transaction."""
+def compared(connection: Connection, pair: Pair) -> tuple[int, int, list[str]]:
+    """Rows of the past and of the new table, and the keys that differ, in the caller's REPEATABLE READ transaction."""
     left = not_in_log(connection, pair)
     past, new = (_sum(connection, pair, Space.VALUES, side, left) for side in ("past", "new"))
-    differing = 0 if past == new else len(_examples(connection, pair, *left, limit=None))
+    differing = [] if past == new else _examples(connection, pair, *left, limit=None)
     return past[0], new[0], differing
 
 

@@ -15,6 +15,7 @@ from psycopg import sql
 from replank.errors import NeedsPerson, TryAgain
 from replank.reference import equality_from_json
 from replank.table_spec import Layout, Relation, TableSpec
+from replank.wording import counted
 from sql import catalogue
 from sql.access import make_schema
 from sql.autovacuum import autovacuum_statement
@@ -267,7 +268,8 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
     done = drain_back(connection, pair)
     if done.mismatches:
         raise NeedsPerson(
-            f"{pair.spec.full_name}: {done.mismatches} rows differ after they were taken back; nothing has changed "
+            f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after they were taken back; "
+            "nothing has changed "
             "places. Please report this with `replank status --json`."
         )
     return done.keys

@@ -16,7 +16,7 @@ from replank.chunk import Chunk
 from replank.table_spec import TableSpec
 from sql.change_log import keys_of, log_keys, log_table, logged_converted, same_key
 from sql.collisions import remember_odd
-from sql.connection import Connection, row, run, value
+from sql.connection import Connection, row, run
 from sql.conversion import Space, canonical, converted_if_valid, row_hash
 from sql.copying import in_chunk, joined_source, source
 from sql.equality import all_equal
@@ -112,10 +112,18 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
     return found.rowcount + aside
 
 
-def count_differences(connection: Connection, spec: TableSpec) -> int:
-    """How many `log_differences` would log, in the caller's REPEATABLE READ transaction. Nothing is written."""
-    asked = sql.SQL("SELECT count(*) FROM ({}) AS differing").format(_differing(connection, spec))
-    return int(value(connection, asked)) + (count_kept_differences(connection, spec) if spec.quarantines else 0)
+def differing_keys(connection: Connection, spec: TableSpec, *, limit: int) -> tuple[int, list[str]]:
+    """How many `log_differences` would log, and the first of these keys as text; nothing is written.
+
+    In the caller's REPEATABLE READ transaction.
+    """
+    asked = sql.SQL(
+        "SELECT ROW({keys})::text, count(*) OVER () FROM ({differing}) AS differing ({keys}) ORDER BY 1 LIMIT {limit}"
+    ).format(keys=sql.SQL(", ").join(log_keys(spec)), differing=_differing(connection, spec), limit=limit)
+    found = connection.execute(asked).fetchall()
+    count = int(found[0][1]) if found else 0
+    aside = count_kept_differences(connection, spec) if spec.quarantines else 0
+    return count + aside, [str(key) for key, _ in found]
 
 
 def _differing(connection: Connection, spec: TableSpec) -> sql.Composable:

@@ -14,6 +14,7 @@ from monitoring.tracing import NoTracing, Tracing
 from replank.errors import LeaseLost, ReplankError
 from replank.settings import Settings
 from replank.states import JobKind
+from replank.wording import counted
 from sql.connection import Connection
 from sql.foreign_code import refuse_foreign_code
 from sql.ledger import caches, jobs, runs, tables
@@ -91,7 +92,7 @@ class Executor:
                 raise
             return self._give_up(job, error)
         bound.info("job done", rows=done.rows)
-        self.words["last"] = f"{done.rows:,} rows, attempt {job.attempt}"
+        self.words["last"] = f"{counted(done.rows, 'row')}, attempt {job.attempt}"
         return Outcome.DONE
 
     def _instead(self, job: Job, came_to: Smaller) -> Outcome:

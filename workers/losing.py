@@ -11,6 +11,7 @@ import structlog
 from psycopg.errors import Diagnostic
 
 from replank.errors import ReplankError
+from replank.wording import counted
 from sql.connection import Connection, apply_settings
 from sql.ledger import jobs, losses
 from sql.ledger.jobs import Failure, Job
@@ -109,6 +110,6 @@ def stop_repeating(connection: Connection, job: Job, limits: Limits) -> Smaller 
 def _fail(connection: Connection, job: Job, found: Losses, key: dict[str, str] | None) -> None:
     assert found.last is not None
     row = "" if key is None else "; the row with " + ", ".join(f"{column} = {text!r}" for column, text in key.items())
-    words = f"{found.own} times: {found.last.message}; this job cannot be made smaller{row}"
+    words = f"{counted(found.own, 'time')}: {found.last.message}; this job cannot be made smaller{row}"
     jobs.fail(connection, job, Failure(error_class=SERVER_PROCESS_LOST, sqlstate="", message=words), row_key=key)
     log.error("job needs a person", run=job.run_id, job=job.job_id, error_class=SERVER_PROCESS_LOST)

@@ -14,6 +14,7 @@ from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, RewrittenMeanwhile, TableRewritten, TryAgain
 from replank.states import JobKind
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql.backfilling import backfill_chunk
 from sql.change_log import log_table
 from sql.connection import Connection, apply_settings, isolated
@@ -127,7 +128,9 @@ def drain_log(connection: Connection, job: Job, table: RunTable, together: Seque
         together=together,
     )
     if drained.mismatches:
-        raise NeedsPerson(f"{table.spec.full_name}: {drained.mismatches} rows differ after a drain; nothing is swapped")
+        raise NeedsPerson(
+            f"{table.spec.full_name}: {counted(drained.mismatches, 'row', 'differs')} after a drain; nothing is swapped"
+        )
     return drained
 
 

@@ -22,6 +22,7 @@ from demo.platform.planning import compose_plan
 from demo.platform.result import Migration, PlatformResult, judge, read_migration
 from demo.product import Product
 from replank.partition_plan import Every
+from replank.wording import counted
 
 BY = "the demonstration"
 
@@ -206,7 +207,7 @@ class PlatformDemonstration:
     def _say_writes(self, found: ApplicationReport) -> None:
         self._say(
             f"{found.found_again:,} of {found.acknowledged:,} acknowledged facts found again, {len(found.lost)} lost, "
-            f"{len(found.errors)} application errors"
+            f"{counted(len(found.errors), 'application error')}"
         )
 
     def _finish(self, product: Product, application: Application) -> None:

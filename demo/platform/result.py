@@ -13,6 +13,7 @@ from rich.table import Table
 
 from demo.application import ApplicationReport
 from monitoring.status import read_status
+from replank.wording import counted
 from sql.connection import connect
 from sql.ledger import tables
 
@@ -133,10 +134,11 @@ class PlatformResult:
         app, migration = self.application, self.migration
         met = sum(one["met"] is True for one in self.criteria)
         for name, value in (
-            ("rows", f"{self.rows:,} in {migration.tables} tables of the plan, {self.workers} workers"),
+            ("rows", f"{self.rows:,} in {migration.tables} tables of the plan, {counted(self.workers, 'worker')}"),
             (
                 "online",
-                f"{migration.seconds:.1f} s from the first step to the last swap, {migration.sets} sets of tables",
+                f"{migration.seconds:.1f} s from the first step to the last swap, "
+                f"{counted(migration.sets, 'set')} of tables",
             ),
             ("locked", f"{migration.lock_hold_ms:.1f} ms, after waiting {migration.lock_wait_ms:.1f} ms for the locks"),
             ("parts", ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds_of.items())),
@@ -145,7 +147,7 @@ class PlatformResult:
             ("criteria", f"{met} of {len(self.criteria)} success criteria are met"),
             ("writes", f"{app.transactions:,} transactions, {app.writes:,} rows; by style: {_by_style(app)}"),
             ("found again", f"{app.found_again:,} of {app.acknowledged:,} acknowledged facts; {len(app.lost)} lost"),
-            ("errors", f"{len(app.errors)} application errors, {app.retries} retries"),
+            ("errors", f"{counted(len(app.errors), 'application error')}, {counted(app.retries, 'retry')}"),
             ("latency", f"p99 {app.p99_latency_ms:.0f} ms, longest {app.max_latency_ms:.0f} ms"),
         ):
             table.add_row(name, value)

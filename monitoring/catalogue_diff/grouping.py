@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring.catalogue_diff.changes import NOT_ASKED, CatalogueChange
+from replank.wording import counted
 
 MOST_NAMES = 4
 """So many tables, or objects, are named in a line; the rest is counted."""
@@ -42,8 +43,8 @@ class ChangeGroup:
             return f"column {names[0]} of {where}"
         if len(self.changes) == 1:
             return f"{self.what} {names[0]} of {where}" if names[0] else f"{self.what} of {where}"
-        counted = f"{len(self.changes):,} {_PLURAL.get(self.what, self.what + 's')} of {where}"
-        return f"{counted}: {_some(names)}" if names[0] else counted
+        several = f"{len(self.changes):,} {_PLURAL.get(self.what, self.what + 's')} of {where}"
+        return f"{several}: {_some(names)}" if names[0] else several
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -137,8 +138,8 @@ def _place(table: str, relations: set[str]) -> str:
         return table
     if partitions == 1 and table not in relations:
         return next(iter(relations))
-    counted = "1 partition" if partitions == 1 else f"{partitions:,} partitions"
-    return f"{table} and its {counted}" if table in relations else f"{counted} of {table}"
+    parts = counted(partitions, "partition")
+    return f"{table} and its {parts}" if table in relations else f"{parts} of {table}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from monitoring.status import Status
 from replank.states import TableState
 from replank.steps import PHASES
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger import gates, history
 from sql.ledger.history import StepTimes
@@ -61,10 +62,10 @@ def _step(step: StepTimes, blocks: tuple[int, int] | None) -> dict[str, Any]:
 def _barrier(connection: Connection, status: Status, phase: int, steps: list[StepTimes]) -> dict[str, Any]:
     """The barrier behind a phase; before the data migration stands another one, of gates."""
     waits = [step.name for step in steps if step.finished_at is None]
-    said = f"{len(waits)} of {len(steps)} steps are not done" if waits else ""
+    said = f"{len(waits)} of {counted(len(steps), 'step')} {verb(len(waits), 'is')} not done" if waits else ""
     late = [table for table in status.tables if TableState(table.state) not in BEHIND_DATA]
     if phase == 3 and late and waits:
-        said += f"; {len(late)} of {len(status.tables)} tables are not done"
+        said += f"; {len(late)} of {counted(len(status.tables), 'table')} {verb(len(late), 'is')} not done"
     behind = {"open": not waits, "waits": said}
     if phase != 3 or not status.gates:
         return behind

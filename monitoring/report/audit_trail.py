@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import Criterion, number, undecided
 from replank.measurement import AuditProbe
+from replank.wording import counted
 
 TITLE = "The audit trail captures all changes"
 
@@ -40,9 +41,9 @@ def audit_trail(facts: Facts) -> Criterion:
     return Criterion(
         criterion=TITLE,
         measured=len(proved),
-        shown=f"proved in {len(proved)} of {wanted} tables{of_plan}{gaps}{left_out}",
+        shown=f"proved in {len(proved)} of {counted(wanted, 'table')}{of_plan}{gaps}{left_out}",
         target=wanted,
-        target_shown=f"all {wanted} audited tables",
+        target_shown=f"all of {counted(wanted, 'audited table')}",
         met=bool(probes) and len(proved) == wanted,
         how=HOW,
         names=(*against, *(_not_audited(facts, table) for table in facts.audit.left_out)),
@@ -66,7 +67,7 @@ def _left_out(facts: Facts) -> str:
     later = len(facts.audit.later)
     since = f", {number(later)} of them made since the run began" if later else ""
     more = f" and {number(len(tables) - NAMED)} more" if len(tables) > NAMED else ""
-    return f"; not audited by the plan: {number(len(tables))} tables{since} ({', '.join(tables[:NAMED])}{more})"
+    return f"; not audited by the plan: {counted(len(tables), 'table')}{since} ({', '.join(tables[:NAMED])}{more})"
 
 
 def _not_audited(facts: Facts, table: str) -> str:

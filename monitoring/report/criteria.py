@@ -12,6 +12,7 @@ from monitoring.report.speed import Speed
 from monitoring.report.uuid_fields import uuid_fields
 from monitoring.report.verdict import Criterion, number, percent, undecided
 from replank.states import RunState
+from replank.wording import counted, verb
 
 FEWEST_LOOKUPS = 100
 """Below this, a hit rate says nothing."""
@@ -32,7 +33,7 @@ class Verdict:
         unknown = len(self.criteria) - met - missed
         parts = [f"{met} of {len(self.criteria)} success criteria are met"]
         if missed:
-            parts.append(f"{missed} {'is' if missed == 1 else 'are'} not met")
+            parts.append(f"{missed} {verb(missed, 'is')} not met")
         if unknown:
             parts.append(f"{unknown} could not be decided")
         return ", ".join(parts)
@@ -78,7 +79,8 @@ def performance(facts: Facts) -> Criterion:
         target_shown=f"more than {percent(target)} less time",
         met=met,
         how=(
-            f"Each query of the plan was executed {facts.run.plan.success.repeat} times before the first write of the "
+            f"Each query of the plan was executed {counted(facts.run.plan.success.repeat, 'time')} before the "
+            "first write of the "
             "run and again when all tables were swapped, in rounds over all queries, after a round that only warms "
             "up, in read-only transactions. A query's time is planning and execution as the server counts them, "
             "without network and client; its figure is 1 - median after / median before. The criterion is the median "
@@ -96,7 +98,8 @@ def _speed_words(speed: Speed) -> str:
     words = []
     if speed.median_faster is not None and speed.total_faster is not None:
         words.append(
-            f"median of {len([q for q in speed.timed if q.faster is not None])} queries: {_less(speed.median_faster)}; "
+            f"median of {counted(len([q for q in speed.timed if q.faster is not None]), 'query')}: "
+            f"{_less(speed.median_faster)}; "
             f"all together {before:.1f} ms before, {after:.1f} ms after ({_less(speed.total_faster)})"
         )
     scattered = [query for query in speed.timed if query.faster is not None and query.scattered]
@@ -159,7 +162,7 @@ def application_errors(facts: Facts) -> Criterion:
     return Criterion(
         criterion="No application errors",
         measured=said.count,
-        shown=f"{number(said.count)} errors in {number(said.checked)} requests{source}. {evidence}".strip(),
+        shown=f"{counted(said.count, 'error')} in {counted(said.checked, 'request')}{source}. {evidence}".strip(),
         target=0,
         target_shown="0",
         met=said.count == 0,
@@ -175,7 +178,7 @@ def way_back_words(facts: Facts) -> str:
     if not facts.run.plan.wanted_tables:
         return "its caches stay as they are"
     if facts.way_back is not None and facts.way_back.closed:
-        return "going back without loss is not possible any more"
+        return "there is no way back without loss any more"
     if any(one.mismatches for one in facts.compared):
         return "going back is refused while past and new tables differ"
     if facts.way_back is not None and facts.way_back.doubtful:

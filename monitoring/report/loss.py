@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monitoring.report.facts import Facts
-from monitoring.report.verdict import Criterion, number
+from monitoring.report.verdict import Criterion
+from replank.wording import counted
 
 HOW = (
     "Before the swap every table was counted and hashed on both sides at one snapshot (every row, every column, as it "
@@ -30,10 +31,14 @@ def zero_data_loss(facts: Facts) -> Criterion:
     differing = {c.name: c.mismatches for c in facts.compared if c.mismatches}
     texts = {f"{lost.table}.{lost.column}": lost.values for lost in (facts.after.lost_texts if facts.after else ())}
     against = [f"{name}: no verification that is equal stands in the ledger" for name in unproved]
-    against += [f"{name}: {count} keys differ from the past table now" for name, count in differing.items()]
+    against += [
+        f"{name}: {counted(count, 'key', 'differs')} from the past table now" for name, count in differing.items()
+    ]
     against += [f"{name}: {_values(count)} became NULL" for name, count in texts.items() if count != 0]
     against += (
-        [] if journal is None else list(journal.sentences or ([f"{journal.count} writes"] if journal.count else []))
+        []
+        if journal is None
+        else list(journal.sentences or ([counted(journal.count, "write")] if journal.count else []))
     )
     lost = sum(differing.values()) + sum(count or 0 for count in texts.values()) + (journal.count if journal else 0)
     # A journal in which nothing was looked for is a check that did not take place, not one that found nothing.
@@ -52,32 +57,32 @@ def zero_data_loss(facts: Facts) -> Criterion:
 
 
 def _values(count: int | None) -> str:
-    return "texts (how many is not known)" if count is None else f"{number(count)} texts"
+    return "texts (how many is not known)" if count is None else counted(count, "text")
 
 
 def _rows(count: int) -> str:
     """As they are now: drains after the verification keep rows aside, and take them back, too."""
-    return "1 row" if count == 1 else f"{number(count)} rows"
+    return counted(count, "row")
 
 
 def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
     if waiting:
-        return f"{len(waiting)} tables are not swapped: {facts.not_yet}"
+        return f"{counted(len(waiting), 'table', 'is')} not swapped: {facts.not_yet}"
     sides = [table.sides for table in facts.verified if table.rebuilt and table.sides is not None]
     in_place = [table for table in facts.verified if not table.rebuilt]
     words = [
-        f"{number(sum(s.rows_live for s in sides))} rows in {len(sides)} tables verified, "
+        f"{counted(sum(s.rows_live for s in sides), 'row')} in {counted(len(sides), 'table')} verified, "
         f"{_rows(sum(facts.quarantined.values()))} kept aside in quarantine"
     ]
     if in_place:
-        words.append(f"{len(in_place)} tables were filled in place: none of their rows was moved")
+        words.append(f"{counted(len(in_place), 'table', 'was')} filled in place: none of their rows was moved")
     if facts.compared:
-        counted = [one for one in facts.compared if one.mismatches is not None]
-        words.append(f"{len(counted)} of {len(facts.compared)} tables compared again now")
+        again = [one for one in facts.compared if one.mismatches is not None]
+        words.append(f"{len(again)} of {counted(len(facts.compared), 'table')} compared again now")
     if facts.journal is not None:
         words.append(
             "the journal's file says that 0 writes were checked, so nothing of it is known"
             if not facts.journal.checked
-            else f"{number(facts.journal.checked)} writes of the journal looked for, {facts.journal.count} not found"
+            else f"{counted(facts.journal.checked, 'write')} of the journal looked for, {facts.journal.count} not found"
         )
     return "; ".join(words) + (f". Against it: {'; '.join(against[:5])}" if against else "")

@@ -12,6 +12,7 @@ from monitoring.report.charts import Column, Pair, Span, columns, pairs, timelin
 from monitoring.report.facts import Facts
 from monitoring.report.speed import ComparedQuery
 from monitoring.report.verdict import duration, number, percent, size
+from replank.wording import counted, longest_wait
 from sql.ledger.tables import ConversionSet
 
 MOST_TABLES = 15
@@ -105,7 +106,7 @@ def of_window(facts: Facts) -> Markup | str:
         )
         for change, end in zip(facts.window, ends, strict=True)
     ]
-    words = f"highest: {max(change.now for change in facts.window)} of {facts.window[-1].maximum} jobs"
+    words = f"highest: {max(change.now for change in facts.window)} of {counted(facts.window[-1].maximum, 'job')}"
     return columns(found, seconds=_total(facts), highest_words=words, label="Jobs that might be in flight over time")
 
 
@@ -114,7 +115,7 @@ def of_locks(facts: Facts) -> Markup | str:
     found = [
         Pair(
             name=f"set {one.set_no}",
-            note=_members(facts.members.get(one.set_no, [])) + _attempts(one),
+            note=_members(facts.members.get(one.set_no, [])) + attempts_words(one),
             before=one.lock_wait_ms,
             after=one.lock_hold_ms,
             before_words=f"waited {_ms(one.lock_wait_ms)}",
@@ -126,11 +127,11 @@ def of_locks(facts: Facts) -> Markup | str:
     return pairs(found, label="Locks of the swaps") if found else ""
 
 
-def _attempts(one: ConversionSet) -> str:
+def attempts_words(one: ConversionSet) -> str:
     """What the attempts cost others, all of them together."""
     missed = f", {one.attempts} missed" if one.attempts else ""
-    waited = "" if one.longest_wait_ms is None else f", longest wait {_ms(one.longest_wait_ms)}"
-    return missed + waited
+    waited = longest_wait(one.longest_wait_ms)
+    return f"{missed}, {waited}" if waited else missed
 
 
 def _members(names: list[str]) -> str:

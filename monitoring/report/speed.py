@@ -8,6 +8,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from replank.measurement import MeasuredQuery, Measurement
+from replank.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class ComparedQuery:
         if self.after.problem and not self.before.problem:
             return self.after.problem
         if self.before.rows and self.after.rows == 0:
-            return f"found {self.before.rows} rows before, and finds none now"
+            return f"found {counted(self.before.rows, 'row')} before, and finds none now"
         return ""
 
     @property

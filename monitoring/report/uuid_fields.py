@@ -10,6 +10,7 @@ from monitoring.report.verdict import Criterion
 from replank.measurement import MeasuredTable
 from replank.plan import Plan
 from replank.plan_words import split_name
+from replank.wording import counted
 
 NOT_MODELS = "_prisma_migrations"
 UUIDS = ("uuid", "uuid[]")
@@ -63,13 +64,14 @@ def uuid_fields(facts: Facts) -> Criterion:
     models = [table for table in facts.tables if is_model(table) and table.schema not in _ours(plan)]
     alone = tuple(f"{table.full_name}: {_why(plan, table)}" for table in models if not table.uuid_key)
     against = tuple(dict.fromkeys(missing.values()))
-    counted = f"{len(asked) - len(missing)} of {len(asked)} columns in {len(done)} of {len(wanted)} tables"
+    columns = counted(len(asked), "column")
+    named = f"{len(asked) - len(missing)} of {columns} in {len(done)} of {counted(len(wanted), 'table')}"
     if plan.success.models is not None:
-        return _of_all_models(plan.success.models, len(models), counted, against, alone)
+        return _of_all_models(plan.success.models, len(models), named, against, alone)
     return Criterion(
         criterion=f"All {len(wanted)} tables of the plan have their uuid fields" if asked else "The plan's uuid fields",
         measured=len(done),
-        shown=(f"{counted}{_missing(against)}" if asked else "the plan asks for no uuid")
+        shown=(f"{named}{_missing(against)}" if asked else "the plan asks for no uuid")
         + (f"; left alone without a uuid of its own: {_some(alone)}" if alone else ""),
         target=len(wanted),
         target_shown=f"all {len(wanted)}" if asked else "",
@@ -80,15 +82,16 @@ def uuid_fields(facts: Facts) -> Criterion:
     )
 
 
-def _of_all_models(expected: int, models: int, counted: str, against: Sequence[str], alone: Sequence[str]) -> Criterion:
+def _of_all_models(expected: int, models: int, named: str, against: Sequence[str], alone: Sequence[str]) -> Criterion:
     """The plan says how many models there are: whoever has no uuid of its own stands against it."""
     having = models - len(alone)
-    other = f"; the plan expects {expected} tables, the database has {models}" if expected != models else ""
+    other = f"; the plan expects {counted(expected, 'table')}, the database has {models}" if expected != models else ""
     missing = f"; without one: {_some(alone)}" if alone else ""
     return Criterion(
         criterion=f"All {expected} models have uuid fields",
         measured=having,
-        shown=f"{having} of {models} tables{other}{missing}; of what the plan names, {counted}{_missing(against)}",
+        shown=f"{having} of {counted(models, 'table')}{other}{missing}; of what the plan names, "
+        f"{named}{_missing(against)}",
         target=expected,
         target_shown=f"all {expected}",
         met=bool(models) and not alone and not against and expected == models,

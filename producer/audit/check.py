@@ -42,6 +42,7 @@ from producer.audit.values import Scan, audit_collisions, audit_values, scan
 from producer.cache_resolution import refuse_unknown
 from producer.resolution import PlanFile, Resolved, resolve
 from producer.steps.pending_names import named_now
+from replank.activity import doing
 from replank.settings import Settings
 from sql import catalogue
 from sql.catalogue import ForeignKey
@@ -70,6 +71,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     database at all, NeedsPerson if a table vanishes meanwhile.
     """
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
+    doing("reading the catalogue")
     with connect_for_plan(settings, file.plan, name="check", session=session) as connection:
         now = named_now(connection, file)
         resolved = resolve(connection, now.file)
@@ -82,9 +84,11 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         structure = _structure(connection, subject)
         found = foreign + structure.findings + audit_already(resolved)
         found += audit_mappings(connection, file.plan, now.waiting)
+    doing("asking gates and broker")
     found += audit_gates(subject)
     found += audit_broker(settings)
     try:
+        doing("reading the values of every table")
         scanned = scan(settings, subject, workers=workers, watch=watch)
         found += _of_rows(settings, subject, scanned)
     except errors.OutOfMemory:
@@ -107,18 +111,24 @@ def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Findin
     """What the rows say."""
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     found = audit_values(subject, scanned)
+    doing("counting rows that would be quarantined")
     found += count_rows_aside(settings, subject, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
     with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
+        doing("looking for values that would collide")
         found += audit_collisions(connection, subject, scanned)
+        doing("counting orphans of the foreign keys")
         found += audit_orphans(connection, subject)
+        doing("looking for references without a foreign key")
         found += audit_soft_references(connection, subject)
         found += audit_sets_apart(connection, subject)
+        doing("reading functions and statements that name the columns")
         found += audit_statements(connection, subject)
         found += audit_functions(connection, subject)
     del session["default_transaction_read_only"]  # For temporary tables.
     with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
+        doing("looking for references that would lead nowhere")
         found += audit_dangling(connection, subject)
     return found
 
@@ -134,7 +144,10 @@ def structural_findings(connection: Connection, file: PlanFile, resolved: Resolv
 def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
     """References that the plan would let lead nowhere without saying so. Reads rows, and only where some may."""
     subject = _subject(connection, file, resolved)
-    return audit_dangling(connection, subject) if needs_count(subject) else []
+    if not needs_count(subject):
+        return []
+    doing("looking for references that would lead nowhere")
+    return audit_dangling(connection, subject)
 
 
 def stored_elsewhere(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
@@ -155,6 +168,7 @@ def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audi
 
 def _structure(connection: Connection, subject: Audited) -> Trial:
     """All of it as the trial's findings, with its forecast."""
+    doing("checking the catalogue and the server")
     found = audit_catalogue(connection, subject) + audit_server(connection, subject)
     found += audit_health(connection, subject)
     found += audit_storage(connection, subject)
@@ -173,10 +187,12 @@ def _structure(connection: Connection, subject: Audited) -> Trial:
     skip = _not_to_be_tried(subject, found)
     found += audit_event_triggers(connection, subject, tried=not set(subject.oids) <= skip)
     torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
+    doing("trying the rebuild and the swap in a transaction that is rolled back")
     tried = audit_by_trial(connection, subject, skip=skip, torn=torn)
     found += tried.findings
     found += audit_hold(subject, tried.hold_ms)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
+        doing("trying the queries of the caches")
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
         found += try_caches(connection, subject)
     return Trial(findings=found, hold_ms=tried.hold_ms)

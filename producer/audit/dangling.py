@@ -12,6 +12,7 @@ from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from replank.cache_plan import TableCachePlan
 from replank.errors import TryAgain
 from replank.table_spec import ColumnSpec
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.dangling import (
     UNREADABLE,
@@ -149,7 +150,8 @@ def _dangling(table: str, column: str, changed: Changed, found: Found, *, become
     make = warning if changed.consented else blocker
     return make(
         CONSENT,
-        f"{found.count:,} values of it, such as {examples}{at}, are texts of {changed.full_name} that become other ids "
+        f"{counted(found.count, 'value')} of it, such as {examples}{at}, {verb(found.count, 'is')} among the "
+        f"texts of {changed.full_name} that become other ids "
         f"(on_invalid = name_based); {fate}, so these references lead nowhere after the swap",
         hint="Let it become uuid with on_invalid = name_based too, or give these rows uuids before the run; or say "
         f'consent = ["{CONSENT}"] at {changed.full_name} if the references may be lost.',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from producer.audit.findings import Audited, Finding, blocker
+from replank.wording import counted
 from sql.connection import Connection, row
 from sql.named import query
 
@@ -26,8 +27,10 @@ def audit_locks(connection: Connection, audited: Audited) -> Iterator[Finding]:
     wanted = int(needed / SHARE_OF_LOCKS / found["sessions"]) + 1
     yield blocker(
         "locks_short",
-        f"{found['relations']:,} planned tables and partitions have {found['indexes']:,} indexes, so one "
-        f"transaction needs about {needed:,} locks; the server has room for {room:,}: max_locks_per_transaction "
+        f"{counted(found['relations'], 'planned table')} and partitions have "
+        f"{counted(found['indexes'], 'index')}, so one "
+        f"transaction needs about {counted(needed, 'lock')}; the server has room for {room:,}: "
+        "max_locks_per_transaction "
         f"({found['setting']}) times max_connections and max_prepared_transactions ({found['sessions']})",
         hint=f"ALTER SYSTEM SET max_locks_per_transaction = {wanted}, and restart the server.",
         needed=needed,

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from producer.audit.comparisons import compares, word
 from producer.audit.findings import Audited, Finding, Subject, warning
+from replank.wording import counted
 from sql.connection import Connection, row, rows
 from sql.named import query
 from sql.server_words import without_rows
@@ -97,7 +98,8 @@ def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | No
             shown = " ".join(statement.split())[:SHOWN_LENGTH]
             return warning(
                 "query_will_break",
-                f"called {calls:,} times, uses a text operator on a column that becomes {entry.becomes}: {shown}",
+                f"called {counted(calls, 'time')}, uses a text operator on a column that becomes "
+                f"{entry.becomes}: {shown}",
                 hint=f"Cast it ({entry.column}::text) or compare whole values before the cutover.",
                 table=entry.subject.name,
                 column=entry.column,

@@ -11,6 +11,7 @@ from producer.audit.findings import Audited, Finding, Subject, blocker, warning
 from producer.repartition import lost_keys, strays
 from replank.partition_plan import PartitionPlan
 from replank.table_spec import building_schema
+from replank.wording import counted, verb
 from sql.connection import Connection, rows, value
 from sql.foreign_keys import NOT_VALID_ON_PARTITIONED
 from sql.named import query
@@ -111,7 +112,8 @@ def _locks(connection: Connection, subject: Subject, wanted: list[Wanted]) -> It
     if needed > SHARE_OF_LOCKS * room:
         yield blocker(
             "locks_short",
-            f"{len(subject.spec.next_heaps)} partitions with their indexes need about {needed} locks in one "
+            f"{counted(len(subject.spec.next_heaps), 'partition')} with their indexes need about "
+            f"{counted(needed, 'lock')} in one "
             f"transaction; the server has room for {room}",
             hint="Say fewer partitions, or raise max_locks_per_transaction and restart the server.",
             table=subject.name,
@@ -139,7 +141,8 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if plan.outside == "refuse" and found.outside + found.nulls:
         yield blocker(
             "outside_rows",
-            f"{found.outside} rows lie outside of all partitions, and {found.nulls} have NULL there",
+            f"{counted(found.outside, 'row', 'lies')} outside of all partitions, and {found.nulls} "
+            f"{verb(found.nulls, 'has')} NULL there",
             hint='Say other bounds, or outside = "default".',
             table=subject.name,
             column=plan.column,
@@ -150,7 +153,7 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if found.nulls and "nulls" not in plan.consent:
         yield blocker(
             "null_partition_key",
-            f"{found.nulls} rows have NULL there: all of them would lie in the DEFAULT partition",
+            f"{counted(found.nulls, 'row', 'has')} NULL there: all of them would lie in the DEFAULT partition",
             hint='Fill the column in the same plan, or say consent = ["nulls"].',
             table=subject.name,
             column=plan.column,
@@ -159,7 +162,7 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if found.outside:
         yield warning(
             "outside_rows",
-            f"{found.outside} rows lie outside of all partitions; the DEFAULT partition takes them",
+            f"{counted(found.outside, 'row', 'lies')} outside of all partitions; the DEFAULT partition takes them",
             hint="Queries for other partitions will have to look there too; say other bounds if that is not meant.",
             table=subject.name,
             column=plan.column,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from producer.audit.findings import Audited, Finding, blocker, warning
+from replank.wording import counted
 from sql.connection import Connection
 from sql.pattern_indexes import PatternIndex, read_pattern_indexes
 
@@ -54,7 +55,7 @@ def _prisma(audited: Audited) -> str:
 
 
 def _indexes(count: int) -> str:
-    return "1 index" if count == 1 else f"{count:,} indexes"
+    return counted(count, "index")
 
 
 def _fate(found: Sequence[PatternIndex]) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 LABEL_WIDTH = 40
@@ -23,30 +22,22 @@ class ScanWatch(Protocol):
 
 
 class ScanScreen:
-    """Bars on standard error, and a word on what else is looked at."""
+    """Bars for whoever draws `drawn`: nothing before the scan begins."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} rows/s"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._whole: TaskID | None = None
         self._tables: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+    @property
+    def drawn(self) -> RenderableType:
+        return self._progress
 
     def begin(self, *, blocks: int) -> None:
         self._whole = self._progress.add_task("all tables", total=max(blocks, 1), rows=0, rate=0.0)

@@ -13,6 +13,7 @@ from producer.quarantining import kept_aside, with_quarantine
 from replank.chunk import Axis, Chunk
 from replank.settings import Settings
 from replank.table_spec import TableSpec
+from replank.wording import counted
 from sql import capture
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, run, value
@@ -150,12 +151,13 @@ def _counted(connection: Connection, spec: TableSpec) -> Iterator[Finding]:
         return
     own_ones = sql.SQL("SELECT count(*) FROM {} WHERE parent_no IS NULL").format(quarantine_table(spec))
     own = value(connection, own_ones)
-    counted = run(connection, sql.SQL("SELECT count(*) FROM {}").format(source(spec))).fetchone()
-    rows = int(counted[0]) if counted else 0
+    found = run(connection, sql.SQL("SELECT count(*) FROM {}").format(source(spec))).fetchone()
+    rows = int(found[0]) if found else 0
     details = {"count": aside, "own": own, "rows": rows}
     yield warning(
         "quarantined",
-        f"{aside:,} of {rows:,} rows will be kept aside: {own:,} for a text that does not convert, {aside - own:,} "
+        f"{aside:,} of {counted(rows, 'row')} will be kept aside: {own:,} for a text that does not convert, "
+        f"{aside - own:,} "
         "because they refer to such rows",
         hint="They will not be in the new table. `replank quarantine list` shows them, with value and reason.",
         table=spec.full_name,

@@ -12,6 +12,7 @@ from producer.audit.findings import Audited, Finding, blocker, warning
 from producer.repartition import lost_keys
 from replank.errors import TryAgain
 from replank.table_spec import ColumnSpec
+from replank.wording import counted
 from sql.catalogue import ForeignKey
 from sql.connection import Connection, rows
 from sql.foreign_keys import NOT_VALID_ON_PARTITIONED
@@ -110,7 +111,7 @@ def _orphans(
     binding = state["validated"] and not state["not_enforced"]
     statement = orphans_query(connection, suspect)
     said = (
-        f"{count:,} {'row has' if count == 1 else 'rows have'} no parent in {key.ref_schema}.{key.ref_table} (foreign "
+        f"{counted(count, 'row', 'has')} no parent in {key.ref_schema}.{key.ref_table} (foreign "
         f"key {key.name}), such as {'; '.join(examples)}"
     )
     make, words, hint = warning, "", f"Nothing is lost by the run. {statement} lists them."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monitoring.screen import seconds as duration
 from producer.audit.disk import audit_disk
 from producer.audit.findings import Audited, Finding, blocker, warning
+from replank.wording import seconds as duration
 from sql.catalogue import Server
 from sql.connection import Connection, row, rows
 from sql.named import query

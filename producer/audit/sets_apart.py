@@ -14,6 +14,7 @@ from producer.audit.findings import Audited, Finding, Subject, warning
 from producer.audit.mentions import seen_statements
 from producer.audit.soft_references import PROBE_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, WORDS_PER_COLUMN
 from producer.sets import planned_sets
+from replank.wording import counted, verb
 from sql.connection import Connection, apply_settings, rows
 from sql.named import query
 from sql.sampling import matching, uuid_texts
@@ -67,7 +68,7 @@ def _joined(connection: Connection, audited: Audited, pairs: Sequence[tuple[Subj
     if not pairs:
         return
     texts = [
-        (f"a statement that was called {s['calls']:,} {'time' if s['calls'] == 1 else 'times'}", s["query"] or "")
+        (f"a statement that was called {counted(s['calls'], 'time')}", s["query"] or "")
         for s in seen_statements(connection)
     ]
     named = {"names": sorted({s.live.name for pair in pairs for s in pair}), "oids": audited.oids}
@@ -128,7 +129,8 @@ def _shared(
             count = _matches(connection, target, name, sampled)
             if count:
                 return (
-                    f"{count} of {len(sampled)} sampled values of {referrer.name}.{column.name} are values of "
+                    f"{count} of {counted(len(sampled), 'sampled value')} of {referrer.name}.{column.name} "
+                    f"{verb(count, 'is')} among the values of "
                     f"{target.name}.{name}"
                 )
             if column.name.lower() in {f"{target.live.name}_{name}", f"{target.live.name.removesuffix('s')}_{name}"}:

@@ -17,6 +17,7 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
 from replank.table_spec import ColumnSpec
+from replank.wording import counted, verb
 from sql.auditing import ColumnCount, find_collisions, scan_chunk
 from sql.connection import Connection, rows
 from sql.named import query
@@ -140,7 +141,10 @@ def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
 
 
 def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
-    no = f"no values of {column.next_type}" if column.enum else "no uuids"
+    one, many = (f"no value of {column.next_type}", f"no values of {column.next_type}")
+    if not column.enum:
+        one, many = "no uuid", "no uuids"
+    no = one if count.bad == 1 else many
     recency = recency_of(subject, column)
     words, more = recent_words(recency, count.bad_recent), recent_hint(count.bad_recent)
     if column.on_invalid != "fail":
@@ -149,7 +153,8 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
         )
         return warning(
             "converted_by_policy",
-            f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}; {fate}, as the plan says{words}",
+            f"{counted(count.bad, 'value', 'is')} {no}, such as {_quoted(count.bad_examples)}; {fate}, as the "
+            f"plan says{words}",
             hint="The past table keeps them as they are until it is dropped. From the cutover on an INSERT or UPDATE "
             f"that sends such a text fails.{more}",
             table=subject.name,
@@ -160,7 +165,7 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
         )
     return blocker(
         "not_convertible",
-        f"{count.bad:,} values are {no}, such as {_quoted(count.bad_examples)}{words}",
+        f"{counted(count.bad, 'value', 'is')} {no}, such as {_quoted(count.bad_examples)}{words}",
         hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
         f"what foreign keys join to it) out.{more}",
         table=subject.name,
@@ -195,7 +200,8 @@ def _other_text(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Fin
     more = recent_hint(count.odd_recent)
     return warning(
         "odd_spelling",
-        f"{count.odd:,} texts share their value with the text that the plan names for it first, such as "
+        f"{counted(count.odd, 'text', 'shares')} {verb(count.odd, 'its')} value with the text that the plan "
+        "names for it first, such as "
         f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
         hint="A rollback gives them back as they are, where their row was not changed since the cutover and in changed "
         f"rows that keep the value; new rows with it get the first text.{more}",
@@ -232,7 +238,8 @@ def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> li
             found.append(
                 blocker(
                     "collision",
-                    f"{collisions.keys:,} keys of unique index {index['name']} ({', '.join(index['columns'])}) would "
+                    f"{counted(collisions.keys, 'key')} of unique index {index['name']} "
+                    f"({', '.join(index['columns'])}) would "
                     f"be in the table twice, because texts become the same {subject.becomes(odd[0])}: "
                     f"{'; '.join(collisions.examples)}",
                     hint="Decide which of the rows is right and change or remove the others.",

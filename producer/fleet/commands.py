@@ -30,6 +30,7 @@ from producer.resolution import ANY_DATABASE, PlanFile, read_plan_file
 from replank.errors import NoServer, ReplankError, WrongUse
 from replank.settings import load_settings
 from replank.targets import Target, read_targets, warn_of_readers
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger.runs import Run
 from sql.roles import connect_to_change
@@ -134,7 +135,7 @@ def fleet_rollback(
     """
     found = _read(targets)
     if not yes:
-        raise WrongUse(f"This rolls back {len(found)} databases. If that is meant, say --yes.")
+        raise WrongUse(f"This rolls back {counted(len(found), 'database')}. If that is meant, say --yes.")
     _drive(
         found,
         task="rollback",
@@ -252,7 +253,8 @@ def _drive(
     late = [target for target in status.targets if not is_done(target)]
     if late:
         console.print(
-            f"{len(late)} of {len(targets)} databases are not done. What each process said is in {fleet.logs}. See "
+            f"{len(late)} of {counted(len(targets), 'database')} {verb(len(late), 'is')} not done. What each "
+            f"process said is in {fleet.logs}. See "
             "`replank failures --database-url URL` of one; when its cause is gone, `replank retry`, and this again.",
             markup=False,
             soft_wrap=True,

@@ -14,8 +14,9 @@ from rich.text import Text
 from monitoring.fitting import Part, fit
 from monitoring.fleet import FleetStatus, TargetStatus
 from monitoring.fleet_page import fleet_page, write_page
-from monitoring.screen import COLOUR, seconds
+from monitoring.screen import COLOUR
 from replank.errors import WrongUse
+from replank.wording import counted, seconds
 
 log = structlog.get_logger()
 
@@ -65,8 +66,8 @@ class FleetDisplay:
 
 def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:
     """What needs a person first, then what runs, what waits, and what is done; lines never wrap."""
-    counted = ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
-    head = [Text(f"{len(status.targets)} databases, {100 * status.share:.0f} %: {counted}", style="bold")]
+    states = ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
+    head = [Text(f"{counted(len(status.targets), 'database')}, {100 * status.share:.0f} %: {states}", style="bold")]
     if status.stopped:
         head.append(Text(status.stopped, style="red"))
     shown = sorted(status.targets, key=lambda target: 0 if target.needs_person else _FIRST.get(target.state, 3))

@@ -13,6 +13,7 @@ from typing import Any
 from producer.gates.web import Answer, ask, place_of
 from replank.gates_plan import AttestationPlan, age_of
 from replank.plan import Plan
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import gates
 from sql.ledger.gates import Gate, Word
@@ -26,7 +27,7 @@ def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPl
     if said is not None and said.age <= age_of(asked.max_age):
         return _passed(asked, said)
     remedy = f"`replank gates PLAN attest {asked.name} --by WHO`"
-    old = f"; {said.by} attested it {said.age.days} days ago" if said is not None else ""
+    old = f"; {said.by} attested it {counted(said.age.days, 'day')} ago" if said is not None else ""
     if asked.webhook is None:
         return Gate(name=asked.name, state="open", reason=f"nobody has attested it{old}. {asked.says}", remedy=remedy)
     answer, evidence = _call(plan, asked, asked.webhook, gates.server_now(connection))

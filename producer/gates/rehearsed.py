@@ -11,6 +11,7 @@ from producer.steps.compiling import compile_steps
 from replank.errors import WrongUse
 from replank.gates_plan import RehearsalGatePlan, age_of
 from replank.plan import Plan
+from replank.wording import counted
 from sql.connection import Connection
 from sql.definitions import changed_definitions, read_definitions
 from sql.ledger import gates, measurements, runs, scripts
@@ -33,7 +34,11 @@ def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePl
     if not word.evidence["passed"]:
         return _open("rehearsed", f"the last rehearsal failed: {word.words}", word.evidence)
     if word.age > age_of(asked.max_age):
-        return _open("rehearsed", f"rehearsed {word.age.days} days ago; the plan allows {asked.max_age}", word.evidence)
+        return _open(
+            "rehearsed",
+            f"rehearsed {counted(word.age.days, 'day')} ago; the plan allows {asked.max_age}",
+            word.evidence,
+        )
     changed = changed_definitions(word.evidence["definitions"], _begun_with(connection, plan))
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -67,7 +72,7 @@ def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     differ = sorted(name for name, checksum in present.items() if word.evidence["scripts"].get(name) != checksum)
     if differ:
         return _open("rollback_scripts", f"not what was rehearsed: {', '.join(differ)}", {"differ": differ})
-    words = f"{len(present) // 2} rollback scripts and the data's way back, as rehearsed"
+    words = f"{counted(len(present) // 2, 'rollback script')} and the data's way back, as rehearsed"
     return Gate(
         name="rollback_scripts", state="passed", by=word.by, at=word.at, reason=words, evidence={"scripts": present}
     )

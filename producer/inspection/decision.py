@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from producer.inspection.evidence import Candidate, Evidence, Node
 from producer.inspection.proposal import LeftAlone, PossibleColumn, Proposal, ProposedColumn, ProposedTable
 from producer.sets import conversion_sets
+from replank.wording import counted, verb
 from sql.catalogue import ForeignKey, LiveTable
+from sql.sampling import Sample
 
 VALUES_WITHOUT_NAME = 10
 """So many values, all of them uuids, convince where neither name nor key nor default speaks for an id."""
@@ -100,7 +102,7 @@ def _against(member: Candidate) -> str | None:
     if member.type_sibling and not member.foreign_keys and not member.is_primary:
         return f"polymorphic: {member.type_sibling} says what it refers to" + _counted(member)
     if member.sample.values > member.sample.uuids:
-        return f"{member.sample.uuids} of {member.sample.values} sampled values are uuids"
+        return _are_uuids(member.sample)
     if member.refusal:
         return member.refusal + _counted(member)
     if member.default == "other":
@@ -110,7 +112,7 @@ def _against(member: Candidate) -> str | None:
 
 def _counted(member: Candidate) -> str:
     sample = member.sample
-    return f"; {sample.uuids} of {sample.values} sampled values are uuids" if sample.values else "; no value was found"
+    return f"; {_are_uuids(sample)}" if sample.values else "; no value was found"
 
 
 def _speaks_for(member: Candidate) -> bool:
@@ -161,12 +163,14 @@ def _reason_left(member: Candidate, against: Mapping[Node, str], candidates: Map
         return f"foreign keys or inheritance join it to {candidates[node].full_name}, which stays as it is ({reason})"
     if 2 * member.sample.evident <= member.sample.uuids and member.sample.uuids:
         return (
-            f"{member.sample.uuids - member.sample.evident} of {member.sample.uuids} sampled values are 32 hex digits "
+            f"{member.sample.uuids - member.sample.evident} of "
+            f"{counted(member.sample.uuids, 'sampled value', 'is')} 32 hex digits "
             "without a uuid's version: hashes look so"
         )
     if member.sample.values:
         return (
-            f"only {member.sample.values} values to judge by, and neither name, key nor default says that they are ids"
+            f"only {counted(member.sample.values, 'value')} to judge by, and neither name, key nor default "
+            "says that they are ids"
         )
     return "no value to judge by, and neither its default nor a foreign key says that it holds uuids"
 
@@ -228,7 +232,7 @@ def why_proposed(member: Candidate, tables: Iterable[LiveTable]) -> str:
         words.append(f"default {member.column.default_expr}")
     sample = member.sample
     if sample.values:
-        words.append(f"{sample.uuids} of {sample.values} sampled values are uuids")
+        words.append(_are_uuids(sample))
     else:
         words.append("no value was found in the sample")
     if sample.odd:
@@ -237,3 +241,11 @@ def why_proposed(member: Candidate, tables: Iterable[LiveTable]) -> str:
             "kept in the past table only"
         )
     return "; ".join(words)
+
+
+def _are_uuids(sample: Sample) -> str:
+    return f"{sample.uuids} of {counted(sample.values, 'sampled value')} {verb(sample.uuids, 'is')} {_a(sample.uuids)}"
+
+
+def _a(count: int) -> str:
+    return "a uuid" if count == 1 else "uuids"

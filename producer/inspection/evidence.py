@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from producer.inspection.polymorphic import model_tables, type_sibling
+from replank.activity import doing
 from sql import catalogue
 from sql.catalogue import TEXT_ARRAYS, ForeignKey, LiveColumn, LiveTable, Server
 from sql.connection import Connection, rows
@@ -84,6 +85,7 @@ def looks_like_id(name: str) -> bool:
 
 def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     """Read catalogue and samples. The session must be read-only: defaults are evaluated in it."""
+    doing("reading the catalogue")
     server = catalogue.read_server(connection)
     # A partition is part of its table, which a plan names as a whole.
     tables = [table for table in catalogue.read_tables(connection) if not table.is_partition]
@@ -99,6 +101,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     for table in tables:
         columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
         samples: dict[str, Sample] = {}
+        doing(f"looking at a sample of {table.full_name}")
         if table.oid in readable:
             samples = sample_columns(
                 connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version

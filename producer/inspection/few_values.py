@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from replank.wording import counted
 from sql.catalogue import LiveTable
 from sql.connection import Connection, rows
 from sql.named import query
@@ -75,7 +76,10 @@ def enum_lines(enums: Iterable[ProposedEnum]) -> Iterator[tuple[str, ...]]:
     """For each the words about it and the lines of a plan, as `(words, line, line, …)`; the caller writes comments."""
     for enum in enums:
         named = f'"{enum.type[1]}"' if enum.type[0] == "public" else f'"{enum.type[0]}.{enum.type[1]}"'
-        words = f"{enum.schema}.{enum.table}.{enum.column} holds {len(enum.values)} values: {', '.join(enum.values)}"
+        words = (
+            f"{enum.schema}.{enum.table}.{enum.column} holds {counted(len(enum.values), 'value')}: "
+            f"{', '.join(enum.values)}"
+        )
         listed = ", ".join(f'"{value}"' for value in enum.values)
         made = ["[[steps.enums]]", f'schema = "{enum.type[0]}"', f'name = "{enum.type[1]}"', f"values = [{listed}]"]
         column = f'{{ name = "{enum.column}", to = "enum", type = {named} }}'

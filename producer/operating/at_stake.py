@@ -13,6 +13,7 @@ from producer.rollback_choice import run_to_undo
 from producer.rollback_question import read_extent
 from replank.errors import WrongUse
 from replank.states import RunState, TableState
+from replank.wording import counted, verb
 from sql.connection import Connection
 
 SHOWN_LINES = 40
@@ -39,7 +40,10 @@ def of_cutover(connection: Connection) -> AtStake:
     going = [t for t in status.tables if TableState(t.state) not in BEHIND_SWAP and not t.why.startswith("backfill")]
     rows = sum(table.rows_total for table in going)
     late = [table for table in going if table.state != TableState.READY]
-    lines = [f"{_tables(going)} with {rows:,} rows change places: {_named(going)}."]
+    lines = [
+        f"{counted(len(going), 'table')} with {counted(rows, 'row')} {verb(len(going), 'changes')} places: "
+        f"{_named(going)}."
+    ]
     if late:
         lines.append(f"Not verified yet, and not before that: {_named(late)}.")
     return _told(status, [*lines, *doubts(connection, status.run)])
@@ -57,7 +61,8 @@ def of_rollback(connection: Connection) -> AtStake:
         lines = [*lines[:SHOWN_LINES], f"… and {len(lines) - SHOWN_LINES} more"]
     rows = sum(table.rows_total for table in status.tables)
     state = "done" if run.state is RunState.DONE else "under way"
-    first = f"Run {run.run_id} of plan {run.plan_name}, {state}: {_tables(status.tables)} with {rows:,} rows."
+    size = f"{counted(len(status.tables), 'table')} with {counted(rows, 'row')}"
+    first = f"Run {run.run_id} of plan {run.plan_name}, {state}: {size}."
     return _told(status, [first, *lines, *extent.doubts])
 
 
@@ -72,12 +77,8 @@ def _told(status: Status, lines: Sequence[str]) -> AtStake:
     return AtStake(run_id=status.run.run_id, database=status.database, host=status.host, lines=tuple(lines))
 
 
-def _tables(found: Sequence[TableProgress]) -> str:
-    return "1 table" if len(found) == 1 else f"{len(found):,} tables"
-
-
 def _named(found: Sequence[TableProgress]) -> str:
     """`public.a (1,000 rows), public.b (20 rows), and 3 more`."""
-    told = [f"{table.name} ({table.rows_total:,} rows)" for table in found[:SHOWN_TABLES]]
+    told = [f"{table.name} ({counted(table.rows_total, 'row')})" for table in found[:SHOWN_TABLES]]
     more = len(found) - SHOWN_TABLES
     return ", ".join([*told, f"and {more:,} more"] if more > 0 else told) or "none"

@@ -20,6 +20,7 @@ from producer.operating.scope import Scope
 from replank.errors import NeedsPerson, WrongUse
 from replank.states import RunState, TableState
 from replank.table_spec import TableSpec
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger import quarantines, tables
 from sql.ledger.runs import Run
@@ -113,13 +114,13 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
 
 
 def _changed_words(changed: Mapping[str, int], table: str) -> str:
-    """`3 (2 in rows that refer to it: public.letter 2)`."""
+    """`3 (public.letter 2: rows that refer to it)`."""
     others = {name: rows - (name == table) for name, rows in changed.items() if rows > (name == table)}
     total = sum(changed.values())
     if not others:
         return f"{total:,}"
     told = ", ".join(f"{name} {rows:,}" for name, rows in others.items())
-    return f"{total:,} ({total - 1:,} in rows that refer to it: {told})"
+    return f"{total:,} ({told}: rows that refer to it)"
 
 
 @dataclass(kw_only=True)
@@ -188,9 +189,17 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
         raise WrongUse(f"No row of {scope.words} is kept aside; there are rows of {', '.join(specs) or 'no table'}.")
     with connection.transaction():
         count = sum(look_again(connection, spec) for spec in chosen)
-        note(connection, run, by, "quarantine", subject=scope.words, message=f"{count} rows are looked at again")
+        note(
+            connection,
+            run,
+            by,
+            "quarantine",
+            subject=scope.words,
+            message=f"{counted(count, 'row', 'is')} looked at again",
+        )
     return (
-        f"Run {run.run_id}: {count} rows of {', '.join(spec.full_name for spec in chosen)} are in the change log: the "
+        f"Run {run.run_id}: {counted(count, 'row')} of {', '.join(spec.full_name for spec in chosen)} "
+        f"{verb(count, 'is')} in the change log: the "
         "next drain looks at them again, and puts back whoever converts by now."
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from producer.operating.operator import Operator
 from producer.operating.saying import note, refuse_at_rest
 from replank.errors import NeedsPerson
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger import job_queue, restraints, stopping
 from sql.ledger.restraints import Place
@@ -60,7 +61,10 @@ def panic(
             )
         sleep(POLL_S)
     seconds = clock() - began
-    words = f"{taken} jobs were stopped and wait again; nothing of the run was active after {seconds:.2f} s"
+    words = (
+        f"{counted(taken, 'job', 'was')} stopped and {verb(taken, 'waits')} again; nothing of the run was "
+        f"active after {seconds:.2f} s"
+    )
     with connection.transaction():
         note(connection, run, by, "panic", message=f"{words}: {reason}" if reason else words)
     return f"Run {run.run_id}: everything is stopped. {words[0].upper()}{words[1:]}. `replank resume` goes on."

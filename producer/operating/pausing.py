@@ -7,6 +7,7 @@ from producer.operating.saying import note, refuse_at_rest, refuse_going_back
 from producer.operating.scope import Scope
 from replank.errors import WrongUse
 from replank.states import RunState
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import failed, restraints, runs
 from sql.ledger.runs import Run
@@ -58,7 +59,7 @@ def throttle(
             f"{scope.place.phase}`, or limit phase {restraints.DATA_PHASE}."
         )
     usual = "the plan's limit" if scope.name is None and scope.place.phase is None else "no limit of its own"
-    words = usual if limit is None else f"at most {limit} jobs in flight"
+    words = usual if limit is None else f"at most {counted(limit, 'job')} in flight"
     with connection.transaction():
         if limit is None:
             restraints.lift(connection, run.run_id, scope.place, "throttle")

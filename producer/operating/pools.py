@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from replank.messages import QUEUES, broker_error, celery_settings
 from replank.settings import Settings
+from replank.wording import counted, verb
 
 ANSWER_S = 2.0
 """How long workers are waited for: how many there are is not known before."""
@@ -79,7 +80,10 @@ class Pools:
             if "busy" not in problem:
                 return problem
             if time.monotonic() > deadline:
-                return f"{left} processes too many are at work; say it again when they are idle, or pause the run"
+                return (
+                    f"{counted(left, 'process')} too many {verb(left, 'is')} at work; say it again when "
+                    f"{verb(left, 'it')} {verb(left, 'is')} idle, or pause the run"
+                )
             # It has taken away those that were idle, and does not say how many.
             left = self._settled(pool.worker) - target
         return self._await(pool.worker, target)
@@ -113,7 +117,7 @@ class Pools:
         present = self.look(only=worker)
         while not present or present[0].processes != target:
             if time.monotonic() > deadline:
-                return f"it has {present[0].processes if present else 'no'} processes after {BUSY_S:.0f} s"
+                return f"it has {counted(present[0].processes if present else 0, 'process')} after {BUSY_S:.0f} s"
             time.sleep(ASK_AGAIN_S)
             present = self.look(only=worker)
         return ""

@@ -12,6 +12,7 @@ from producer.operating.saying import note, refuse_going_back
 from producer.operating.scope import scope_of
 from replank.errors import WrongUse
 from replank.states import JobKind, JobState, RunState, TableState
+from replank.wording import counted, verb
 from sql.connection import Connection
 from sql.ledger import failed, job_queue, jobs, restraints, runs, tables
 from sql.ledger.failed import JobStory
@@ -60,7 +61,9 @@ def chosen(connection: Connection, run: Run, which: Selection) -> list[JobStory]
         raise WrongUse("; ".join(_why_not(connection, run, job_id) for job_id in sorted(missing)) + ".")
     if not found and (which.step is not None or which.cause is not None):
         there = failed.causes(connection, run.run_id)
-        causes = ", ".join(f"{c['class']!r} ({c['sqlstate'] or 'no SQLSTATE'}, {c['jobs']} jobs)" for c in there)
+        causes = ", ".join(
+            f"{c['class']!r} ({c['sqlstate'] or 'no SQLSTATE'}, {counted(c['jobs'], 'job')})" for c in there
+        )
         raise WrongUse(f"No failed job is one of {which.words}. Causes there are: {causes or 'none'}.")
     return found
 
@@ -86,7 +89,7 @@ def retry(connection: Connection, run: Run, which: Selection, *, by: Operator, s
         if not smaller:
             found_now, corrected = _drain_corrected(connection, run, found)
             count = corrected + failed.retry(connection, run.run_id, [job.job_id for job in found_now])
-            words = f"{count} jobs wait again"
+            words = f"{counted(count, 'job', 'waits')} again"
         else:
             words = _split_all(connection, run, found)
         if which.is_everything:
@@ -143,8 +146,15 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
         )
     failed.retry(connection, run.run_id, [job.job_id for job in whole])
     said = [f"{halves} halves wait"]
-    said += [f"{len(in_chunks)} tables are verified again in chunks"] if in_chunks else []
-    said += [f"{len(whole)} jobs wait whole, because they have no halves: {_why_whole(whole)}"] if whole else []
+    said += [f"{counted(len(in_chunks), 'table', 'is')} verified again in chunks"] if in_chunks else []
+    said += (
+        [
+            f"{counted(len(whole), 'job', 'waits')} whole, because {verb(len(whole), 'it')} "
+            f"{verb(len(whole), 'has')} no halves: {_why_whole(whole)}"
+        ]
+        if whole
+        else []
+    )
     return "; ".join(said)
 
 

@@ -9,6 +9,7 @@ from producer.operating.operator import Operator
 from producer.operating.pools import Pool, Pools
 from producer.operating.saying import note
 from replank.errors import WrongUse
+from replank.wording import counted
 from sql.connection import Connection
 from sql.ledger import restraints, wishes, work
 from sql.ledger.runs import Run
@@ -39,7 +40,7 @@ def scale(
         done.append(f"{pool.worker} {pool.processes} → {target}" + (f" (not reached: {problem})" if problem else ""))
     left_alone = [pool for pool in answering if pool.follows_window]
     aside = f"; {', '.join(p.worker for p in left_alone)} follows the window and is not counted" if left_alone else ""
-    words = f"{processes} processes{'' if worker is None else f' in {worker}'}: {', '.join(done)}{aside}"
+    words = f"{counted(processes, 'process')}{'' if worker is None else f' in {worker}'}: {', '.join(done)}{aside}"
     with connection.transaction():
         note(connection, run, by, "scale", subject=worker or "", message=words)
     return f"Run {run.run_id}: {words}.{_untaken(answering, waiting)}"
@@ -88,7 +89,8 @@ def targets_of(
         )
     if processes < len(fixed):
         raise WrongUse(
-            f"{len(fixed)} workers answer, and each keeps one process at least. Say {len(fixed)} or more, stop "
+            f"{counted(len(fixed), 'worker', 'answers')}, and each keeps one process at least. Say {len(fixed)} "
+            "or more, stop "
             "workers, or `replank pause`."
         )
     sizes = {pool.worker: max(pool.processes, 1) for pool in fixed}

@@ -9,6 +9,7 @@ from producer.operating.retrying import Selection, chosen
 from producer.operating.saying import note, refuse_going_back
 from replank.errors import WrongUse
 from replank.states import JobKind, JobState, RunState
+from replank.wording import counted
 from sql.connection import Connection
 from sql.foreign_keys import is_partition
 from sql.ledger import failed, runs
@@ -62,7 +63,10 @@ def skip(connection: Connection, run: Run, job_ids: Sequence[int], reason: str, 
             note(connection, run, by, "skip", subject=f"job {job.job_id}: {job.kind} of {job.name}", message=words)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
     told = "; ".join(f"job {job.job_id}: {consequence(job)}" for job in found)
-    return f"Run {run.run_id}: {len(found)} jobs are left out for good. {told}. Go on with `replank run PLAN`."
+    return (
+        f"Run {run.run_id}: {counted(len(found), 'job', 'is')} left out for good. {told}. Go on with `replank "
+        "run PLAN`."
+    )
 
 
 def consequence(job: JobStory) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from monitoring.activity_screen import ActivityScreen
 from monitoring.output import people, print_json
 from producer.dispatcher import Dispatcher
 from producer.gates.programs import program
@@ -19,6 +20,7 @@ from producer.rehearsal.legs import Forward
 from producer.rehearsal.story import Rehearsal, Wishes
 from producer.resolution import PlanFile, read_plan_file
 from producer.running import RunOptions, run_plan
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.isolation import with_extra
 from replank.settings import Settings, load_settings
@@ -69,7 +71,7 @@ def rehearse(
     # Without a broker no clone need be made: nothing would be learnt about the plan.
     with connect(settings.database(), name="rehearsal") as connection:
         Dispatcher(settings, database=database_identity(connection)).ping()
-    with in_words(), _server(clone_url, settings) as server:
+    with in_words(), ActivityScreen(people()), _server(clone_url, settings) as server:
         word = Rehearsal(
             file=file,
             settings=settings,
@@ -97,6 +99,7 @@ def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
     if clone_url is not None:
         yield clone_url
         return
+    doing("starting a server for the clone")
     found = next(iter(entry_points(group=SERVERS)), None)
     if found is None:
         raise WrongUse(f"No server for the clone: name one with --clone-url, or {with_extra('embedded')}.")

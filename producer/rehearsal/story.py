@@ -15,11 +15,13 @@ from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
 from producer.rehearsal.sameness import Picture, differences, take_picture
 from producer.resolution import PlanFile, refuse_other_database
+from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan import Plan
 from replank.settings import Settings, load_settings
 from replank.states import TableState
 from replank.steps import Step
+from replank.wording import counted, verb
 from sql.connection import Connection, connect
 from sql.definitions import read_definitions
 from sql.ledger import gates, runs, scripts, tables
@@ -60,6 +62,7 @@ class Rehearsal:
         started = time.monotonic()
         problem = ""
         try:
+            doing("making the clone")
             with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
                 self._on(clone)
         except NeedsPerson as error:
@@ -70,6 +73,7 @@ class Rehearsal:
     def _begin(self) -> dict[str, str]:
         """The checksums of the scripts that are rehearsed. What the tables are now is noted as evidence."""
         self.settings.broker()
+        doing("composing the scripts that are rehearsed")
         with connect(self.settings.database(), name="rehearsal") as connection:
             refuse_other_database(connection, self.file)
             gates.refuse_standby(connection)
@@ -89,6 +93,7 @@ class Rehearsal:
         self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
         settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
+        doing("taking a picture of the clone as it was")
         before = take_picture(clone.url, clone.major)
         if plan.tables:
             self._go_forward(file, settings, END)
@@ -100,10 +105,12 @@ class Rehearsal:
         if self.wishes.again or not plan.tables:
             self._go_forward(file, settings, END)
         if self.wishes.again:
+            doing("finishing on the clone")
             self.evidence["finish"] = finish(settings)
             self.say("finished")
 
     def _go_forward(self, file: PlanFile, settings: Settings, until: Step) -> None:
+        doing("running the plan on the clone")
         done = go_forward(self.forward, file, settings, until)
         differ = sorted(
             name for name, checksum in done.scripts.items() if self.evidence["scripts"].get(name) != checksum
@@ -114,20 +121,24 @@ class Rehearsal:
             # The first of two is the one that is predicted from: nothing was in memory yet.
             self.evidence.setdefault("figures", done.figures)
             self.evidence.setdefault("compared", done.compared)
-        self.say(f"forward; {done.rows:,} rows of past tables are equal to the new ones")
+        self.say(f"forward; {counted(done.rows, 'row')} of past tables {verb(done.rows, 'is')} equal to the new ones")
 
     def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
+        doing("rolling the clone back")
         self.evidence["back"] = go_back(settings, plan)
+        doing("comparing the clone with what it was")
         told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
             self.evidence["differences"] = told
             raise NeedsPerson(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
         self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
-        self.say(f"back; the catalogue and {before.contents.rows:,} rows are what they were")
+        self.say(f"back; the catalogue and {counted(before.contents.rows, 'row')} are what they were")
 
     def _summary(self) -> str:
         figures = self.evidence.get("figures", {})
-        words = [f"forward in {figures.get('seconds') or 0:.0f} s, {figures.get('wal_bytes') or 0:,} bytes of WAL"]
+        words = [
+            f"forward in {figures.get('seconds') or 0:.0f} s, {counted(figures.get('wal_bytes') or 0, 'byte')} of WAL"
+        ]
         if figures.get("lock_hold_ms") is not None:
             words.append(f"lock held {figures['lock_hold_ms']:.0f} ms")
         if "same" in self.evidence:
@@ -164,6 +175,6 @@ def refuse_begun(connection: Connection) -> None:
             )
     elif done:
         raise WrongUse(
-            f"Run {done[0].run_id} is done and its way back is open: its triggers write to the ledger, which is not "
+            f"Run {done[0].run_id} is done and not finished: its triggers write to the ledger, which is not "
             "cloned. `replank finish` or `replank rollback` first."
         )

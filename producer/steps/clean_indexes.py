@@ -10,6 +10,7 @@ from typing import Any, Literal
 from replank.errors import WrongUse
 from replank.plan_words import split_name
 from replank.steps_plan import OptimizePlan
+from replank.wording import counted
 from sql import scripts
 from sql.connection import Connection, rows
 from sql.named import query
@@ -62,7 +63,10 @@ def _of_table(indexes: Sequence[dict[str, Any]]) -> Iterator[Proposal]:
             words = f"{other['name']} is the same" if same else f"{other['name']} begins with the same columns"
             yield _proposal(index, "drop", "duplicate" if same else "redundant", words)
         elif not index["scans"] and not index["is_unique"] and index["counted_days"] >= COUNTED_DAYS:
-            words = f"not read once in {index['counted_days']:.0f} days; look at the replicas too before you agree"
+            words = (
+                f"not read once in {counted(round(index['counted_days']), 'day')}; look at the replicas too "
+                "before you agree"
+            )
             yield _proposal(index, "drop", "unused", words)
         elif index["method"] == "btree" and _bloat(index) >= BLOAT:
             yield _proposal(index, "reindex", "bloated", f"about {_bloat(index):.1f} times as large as it need be")

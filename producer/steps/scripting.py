@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -12,7 +12,10 @@ import structlog
 from psycopg import errors
 
 from replank.errors import NeedsPerson
+from replank.wording import counted
 from sql.connection import Connection
+from sql.event_triggers import refused_by
+from sql.lock_holders import WaitWatch
 from sql.scripts import Block, Script
 
 log = structlog.get_logger()
@@ -58,13 +61,21 @@ class ScriptRunner:
     def _run_block(self, script: Script, number: int, block: Block, go_on: Callable[[], bool]) -> bool:
         """False if `go_on` said no before it had run."""
         before = script.blocks[number - 2 : number - 1] if number > 1 else ()
+        held_by = ""
         for attempt in range(1, self.attempts + 1):
             if not go_on():
                 return False
+            # A build that missed its lock has left half an index, too.
+            blocks = (*(before if attempt > 1 else ()), block)
             try:
-                # A build that missed its lock has left half an index, too.
-                for each in (*(before if attempt > 1 else ()), block):
-                    self.connection.execute(each.sql.encode())
+                if attempt < self.attempts:
+                    self._execute(blocks)
+                else:
+                    with WaitWatch(self.connection) as watch:
+                        try:
+                            self._execute(blocks)
+                        finally:
+                            held_by = watch.words
             except MISSED as error:
                 reason = str(error.diag.message_primary)
                 log.info("a lock was missed", script=script.name, block=number, attempt=attempt, reason=reason)
@@ -76,9 +87,14 @@ class ScriptRunner:
             else:
                 return True
         raise NeedsPerson(
-            f"{script.name}, block {number} ({block.purpose}): the lock was missed {self.attempts} times. End the "
-            f"transactions that hold the table, then `{self.command}`."
+            f"{script.name}, block {number} ({block.purpose}): the lock was missed {counted(self.attempts, 'time')}"
+            f"{f'; it is held by {held_by}' if held_by else ''}. End the transactions that hold the table, then "
+            f"`{self.command}`."
         )
+
+    def _execute(self, blocks: Sequence[Block]) -> None:
+        for each in blocks:
+            self.connection.execute(each.sql.encode())
 
     def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
         if isinstance(error, errors.DependentObjectsStillExist):
@@ -88,6 +104,6 @@ class ScriptRunner:
             )
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         return (
-            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}. What was "
-            f"done before it stays. Correct that, then `{self.command}`."
+            f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}."
+            f"{refused_by(self.connection, error)} What was done before it stays. Correct that, then `{self.command}`."
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from replank.wording import counted
 from sql.connection import Connection, row, rows
 from sql.named import query
 
@@ -60,7 +61,7 @@ class Restraint:
     @property
     def words(self) -> str:
         """E.g. `public.orders is paused by anna since 2026-01-02 03:04:05 UTC: too slow`."""
-        what = "paused" if self.kind == "pause" else f"throttled to {self.max_jobs} jobs at once"
+        what = "paused" if self.kind == "pause" else f"throttled to {counted(self.max_jobs, 'job')} at once"
         why = f": {self.reason}" if self.reason else ""
         return f"{self.scope} is {what} by {self.by} since {self.since:%Y-%m-%d %H:%M:%S} UTC{why}"
 

@@ -38,7 +38,7 @@ SELECT a.pid, c.relname AS table, a.query LIKE '%%(to prevent wraparound)%%' AS 
  WHERE v.relid = ANY (%(oids)s::oid[]);
 
 -- blockers: sessions that have held locks on the given tables for at least so long, the longest first
-SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state,
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role, coalesce(a.state, '') AS state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(a.query, 120) AS query
   FROM pg_stat_activity a
  WHERE a.pid <> pg_backend_pid() AND a.xact_start <= clock_timestamp() - %(seconds)s * interval '1 second'

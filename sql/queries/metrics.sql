@@ -63,3 +63,17 @@ SELECT j.kind FROM replank.job j
 SELECT avg(seconds)::float8 AS seconds FROM (
   SELECT extract(epoch FROM finished_at - started_at) AS seconds FROM replank.job
    WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 20) AS last_ones;
+
+-- preparing: the oldest session whose name says that a run is being prepared on this database
+SELECT pid, coalesce(usename, '') AS role, substr(application_name, length(%(prefix)s) + 1) AS doing, backend_start AS since
+  FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, %(prefix)s)
+ ORDER BY backend_start NULLS LAST, pid LIMIT 1;
+
+-- untaken: jobs that were sent and that nobody has taken, by kind, where no job of the kind is under way and none is paused
+SELECT j.kind, count(*) AS jobs FROM replank.job j
+ WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
+   AND NOT EXISTS (SELECT FROM replank.job f WHERE f.run_id = j.run_id AND f.state = 'leased' AND f.kind = j.kind)
+   AND NOT EXISTS (SELECT FROM replank.restraint p
+                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
+                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+ GROUP BY j.kind;

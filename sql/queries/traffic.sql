@@ -5,7 +5,7 @@ WITH held AS (
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      AND (l.pid IS NULL OR l.pid <> ALL (%(ours)s::int[]))
    GROUP BY l.pid, l.virtualtransaction)
-SELECT h.pid, h.tables, coalesce(a.application_name, p.owner, '') AS application,
+SELECT h.pid, h.tables, coalesce(a.application_name, p.owner, '') AS application, coalesce(a.usename, '') AS role,
        CASE WHEN h.pid IS NULL THEN 'prepared transaction' ELSE coalesce(a.state, '') END AS state,
        coalesce(a.xact_start, p.prepared)::text AS since,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 AS seconds,
@@ -17,7 +17,7 @@ SELECT h.pid, h.tables, coalesce(a.application_name, p.owner, '') AS application
  ORDER BY seconds DESC;
 
 -- snapshots: sessions of others in this database that hold a snapshot now, the oldest transaction first; a vacuum reads no table by its name, and a walsender's is a standby's
-SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state, a.xact_start::text AS since,
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role, coalesce(a.state, '') AS state, a.xact_start::text AS since,
        a.backend_xmin::text AS xmin, a.query_start::text AS query_start,
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds, left(a.query, 120) AS query
   FROM pg_stat_activity a
@@ -40,6 +40,25 @@ SELECT b.pid, coalesce(extract(epoch FROM clock_timestamp() - b.since), 0)::floa
        EXISTS (SELECT FROM pg_locks l WHERE l.pid = b.pid AND l.granted AND l.locktype = 'relation' AND l.relation = ANY (%(oids)s::oid[])
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS holds
   FROM behind b;
+
+-- roots: at the end of the waits behind each of these sessions, who waits for nobody; 0 is a prepared transaction
+WITH RECURSIVE waiting AS MATERIALIZED (
+  SELECT pid, pg_blocking_pids(pid) AS by FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) AS w),
+behind AS (
+  SELECT p AS first, p AS pid FROM unnest(%(pids)s::int[]) AS p
+  UNION
+  SELECT b.first, n.pid FROM behind b JOIN waiting w ON w.pid = b.pid CROSS JOIN LATERAL unnest(w.by) AS n (pid) WHERE n.pid <> ALL (%(ours)s::int[]))
+SELECT b.first, b.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role, coalesce(a.state, '') AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds
+  FROM behind b LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+ WHERE b.pid <> b.first AND NOT EXISTS (SELECT FROM waiting w WHERE w.pid = b.pid)
+ ORDER BY b.first, seconds DESC, b.pid;
+
+-- blocking: sessions that another one waits for now, directly; the oldest transaction first
+SELECT b.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role, coalesce(a.state, '') AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds
+  FROM unnest(pg_blocking_pids(%(pid)s)) AS b (pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+ ORDER BY seconds DESC, b.pid LIMIT 5;
 
 -- busy: which of the tables, by their places in the list, others hold locks on
 SELECT DISTINCT w.place::int AS place

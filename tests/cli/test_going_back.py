@@ -20,14 +20,14 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
     status = document_of(site.call("status", "--json"))
     assert isinstance(status, dict)
     assert status["reverse_capture"] == {"waiting": 1, "closed": [], "doubtful": []}
-    assert "reverse capture: 1 changes waiting" in site.call("status").stderr
+    assert "reverse capture: 1 change waiting" in site.call("status").stderr
 
     # When it is rolled back
     done = site.call("rollback", "--yes", "--forget")
 
     # Then the tables are what they were, with what was written since, and nothing else is left
     assert done.exit_code == 0, done.stderr
-    assert "public.orders: 1 logged changes taken back" in done.stderr
+    assert "public.orders: 1 logged change taken back" in done.stderr
     assert "public.orders: past and new table say the same" in done.stderr
     assert "past tables are live again; lock waited for" in done.stderr
     assert "Run 1 is rolled back." in done.stderr
@@ -68,7 +68,7 @@ def test_finish_asks(site: Site, ledger: LedgerView) -> None:
     asked = site.call("finish")
     assert asked.exit_code == 1
     assert "past table replank_past.orders" in asked.stderr
-    assert "`replank rollback` is not possible afterwards" in asked.stderr
+    assert "afterwards there is no way back" in asked.stderr
     assert ledger.run_state() == "done"
     assert ledger.number("SELECT count(*) FROM replank_past.orders") == ORDERS
 

@@ -66,7 +66,7 @@ def test_a_value_that_does_not_convert_is_named_corrected_and_tried_again(site: 
     _change(site, "UPDATE orders SET id = gen_random_uuid() WHERE id = %s", BAD)
     retried = site.call("retry")
     assert retried.exit_code == 0, retried.stderr
-    assert "1 jobs wait again" in retried.stderr
+    assert "1 job waits again" in retried.stderr
 
     # Then the same command ends well
     finished = site.run().wait()

@@ -91,7 +91,7 @@ def test_what_failed_is_found_explained_and_tried_again_piece_by_piece(site: Sit
 
     # When one is corrected and tried again, then the other is still there
     _change(site, "UPDATE orders SET id = gen_random_uuid() WHERE id = %s", BAD[0])
-    assert "1 jobs wait again" in site.call("retry", first, "--as", "anna").stderr
+    assert "1 job waits again" in site.call("retry", first, "--as", "anna").stderr
     assert site.run().wait().exit_code == 1
     assert [failure["row"]["id"] for failure in _list(site, "failures", "--json")] == [BAD[1]]
 
@@ -140,7 +140,7 @@ def test_a_table_is_paused_and_throttled_while_the_other_goes_on(site: Site, led
     assert (told["state"], told["paused"]) == ("running", False)
     said = _words(site.call("status").stderr)
     assert "public.orders is paused by anna since" in said
-    assert "public.customers is throttled to 1 jobs at once" in said
+    assert "public.customers is throttled to 1 job at once" in said
 
     # When the cutover is released, the set waits for its paused member
     assert "waits all the same while public.orders is paused" in site.call("cutover").stderr

@@ -18,7 +18,7 @@ JOBS = {"waiting", "leased", "done", "failed", "quarantined"}
 
 
 def test_before_any_run_there_is_nothing_to_show(site: Site) -> None:
-    for command in (("status", "--json"), ("status",), ("status", "--watch"), ("failures", "--json")):
+    for command in (("status", "--json"), ("status",), ("failures", "--json")):
         refused(site.call(*command), "There is no run on this database", exit_code=2)
 
 

@@ -230,7 +230,7 @@ def test_an_open_way_back_has_to_be_closed_first(postgres: EmbeddedPostgres, dat
         database, gates={**REHEARSED, "not_asked": ["backup", "monitoring", "window", "rehearsed", "rollback_scripts"]}
     )
     assert drive(file, settings_of(database)).state is RunState.DONE
-    with pytest.raises(WrongUse, match="its way back is open"):
+    with pytest.raises(WrongUse, match="done and not finished"):
         rehearse(file, database, postgres.url())
     with connect(database, name="test") as connection:
         assert runs.latest_run(connection) is not None

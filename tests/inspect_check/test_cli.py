@@ -54,7 +54,7 @@ def test_blockers_are_said_and_make_the_exit_code(database: Database, tmp_path: 
     done = replank("check", "plan.toml", "--json", url=database.url, folder=tmp_path)
     assert done.returncode == 1
     assert {b["code"] for b in json.loads(done.stdout.splitlines()[-1])["blockers"]} == {"no_key", "not_convertible"}
-    assert "blocker not_convertible public.t.id: 1 values are no uuids, such as 'word [red]'" in done.stderr
+    assert "blocker not_convertible public.t.id: 1 value is no uuid, such as 'word [red]'" in done.stderr
 
 
 def test_nothing_to_propose_is_said(database: Database, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_column_that_nobody_calls_an_id_needs_many_values(database: Database) 
     )
     proposal = database.inspect()
     assert proposed(proposal) == {("public", "notes"): ("origin",)}
-    assert reasons(proposal)["public.notes.note"].startswith("only 1 values to judge by")
+    assert reasons(proposal)["public.notes.note"].startswith("only 1 value to judge by")
 
 
 def test_gotcha_03_the_plan_says_that_old_spellings_do_not_come_back(database: Database) -> None:

@@ -100,7 +100,7 @@ def test_a_value_is_corrected_by_clicking(
     # The right one goes into the live table
     evil.locator("input").fill(GOOD)
     evil.get_by_role("button", name="Correct").click()
-    told = "values corrected in the live tables: 2 (1 in rows that refer to it: public.letter 1)"
+    told = "values corrected in the live tables: 2 (public.letter 1: rows that refer to it)"
     expect(evil.locator(".told.good")).to_contain_text(told)
     assert too_wide(page) == 0
     assert page.title() != "1"

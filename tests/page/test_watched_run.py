@@ -47,7 +47,7 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     with psycopg.connect(site.database_url) as connection:
         connection.execute("UPDATE orders SET id = gen_random_uuid() WHERE id = %s", [BAD])
     cause.get_by_role("button", name="Try again", exact=True).click()
-    expect(page.locator("#said")).to_contain_text("1 jobs wait again")
+    expect(page.locator("#said")).to_contain_text("1 job waits again")
     expect(cause).to_have_count(0)
     headline(page, "No coordinator is at work")
 

@@ -51,7 +51,7 @@ def test_a_wide_set_gets_its_locks_and_hurts_nobody(
     assert told["chance"] == swapped.chance
     shown = Console(width=200, record=True)
     shown.print(render(read_status(rebuild.connection)))
-    assert "nobody waited longer than" in shown.export_text()
+    assert "longest wait of the application" in shown.export_text()
     attack.record("swapped", acknowledged=len(writers.acknowledged), lost=len(lost))
 
 

@@ -102,7 +102,7 @@ def test_one_key_takes_along_all_that_refers_to_it(app: psycopg.Connection, read
     to_ann = _rows(app, """SELECT n FROM letter WHERE "to" = 'Ann' ORDER BY 1""")
     ann = Line(table="public.people", key=("Ann",), column="id", value=GOOD[0])
     said = fix_one(ready.connection, ready.run, ann, by=ANNA, source="the page")
-    assert "values corrected in the live tables: 4 (3 in rows that refer to it: " in said
+    assert "values corrected in the live tables: 4 (" in said
     assert _rows(app, "SELECT id, friend FROM people WHERE friend IS NOT NULL ORDER BY 1") == [
         (GOOD[0], "Bob"),
         ("Bob", GOOD[0]),

@@ -19,7 +19,7 @@ from producer.rollback import roll_back_through
 from replank.errors import NeedsPerson
 from replank.plan import Plan
 from replank.settings import Settings
-from replank.states import TableState
+from replank.states import RunState, TableState
 from sql.connection import connect
 
 from .harness import Rebuild, Url, table
@@ -247,3 +247,54 @@ def test_one_that_refuses_every_drop(app: psycopg.Connection, owner: Url, attack
     assert everything_left(app) == []
     assert one(app, "SELECT count(*) FROM t") == 200
     attack.record("named by check and by run; a rollback that meets it says so and goes on later", lost=0)
+
+
+def test_the_run_names_one_that_came_after_its_start(app: psycopg.Connection, owner: Url) -> None:
+    """Wherever the run meets it, after the cutover or at its end, it stops with the name, and goes on afterwards."""
+    app.execute(NO_DROP)
+    app.execute("ALTER EVENT TRIGGER keeper DISABLE")
+    rebuild = Rebuild.begin(owner, [table("t", "id")], {})
+    rebuild.ready()
+    app.execute("ALTER EVENT TRIGGER keeper ENABLE")
+    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert "nothing is dropped here" in rebuild.why()
+    assert "event trigger keeper" in rebuild.why()
+    assert '`ALTER EVENT TRIGGER "keeper" DISABLE`' in rebuild.why()
+    assert rebuild.why().count("keeper") == 2
+    app.execute("ALTER EVENT TRIGGER keeper DISABLE")
+    rebuild.retry()
+    rebuild.until(TableState.DONE)
+    app.execute("ALTER EVENT TRIGGER keeper ENABLE")
+    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert "event trigger keeper" in rebuild.why()
+    app.execute("DROP EVENT TRIGGER keeper")
+    rebuild.retry()
+    rebuild.finish()
+    rebuild.close()
+    assert one(app, "SELECT pg_typeof(id)::text FROM t LIMIT 1") == "uuid"
+
+
+def test_one_in_the_way_of_capture_is_named(app: psycopg.Connection, owner: Url) -> None:
+    rebuild = Rebuild.begin(owner, [table("t", "id")], {})
+    app.execute(NO_DROP.replace("ON sql_drop", "ON ddl_command_end").replace("nothing is dropped", "no DDL"))
+    rebuild.turn()
+    assert rebuild.table("t").blocked
+    assert "no DDL here" in rebuild.table("t").problem
+    assert "event trigger keeper" in rebuild.table("t").problem
+    app.execute("DROP EVENT TRIGGER keeper")
+    rebuild.retry()
+    rebuild.finish()
+    rebuild.close()
+
+
+def test_an_error_of_something_else_blames_no_event_trigger(app: psycopg.Connection, owner: Url) -> None:
+    app.execute(SLOW)
+    rebuild = Rebuild.begin(owner, [table("t", "id")], {})
+    app.execute("CREATE SCHEMA replank_next AUTHORIZATION keeper_of_tables; CREATE TABLE replank_next.t (n int)")
+    rebuild.turn()
+    assert rebuild.table("t").blocked
+    assert "sleeper" not in rebuild.table("t").problem
+    app.execute("DROP TABLE replank_next.t")
+    rebuild.retry()
+    rebuild.finish()
+    rebuild.close()

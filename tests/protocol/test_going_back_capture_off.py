@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from monitoring.status import read_status
-from monitoring.way_back import WayBack
+from monitoring.way_back import WayBack, rollback_outlook
+from producer.rollback_question import read_extent
 from replank.errors import NeedsPerson
 from replank.states import RunState
 
@@ -121,3 +122,28 @@ def test_a_partition_that_is_switched_off_is_seen(app: psycopg.Connection, begin
     assert one(app, "SELECT count(*) FROM event WHERE at = '2026-01-09 12:00'") == 1
     assert one(app, "SELECT count(*) FROM event") == 39
     assert everything_left(app) == []
+
+
+def test_nothing_that_is_said_of_a_closed_way_back_contradicts_it(app: psycopg.Connection, begin: Begin) -> None:
+    rebuild = _done(app, begin)
+    run = rebuild.run
+
+    def said() -> str:
+        extent = read_extent(rebuild.connection, run, None)
+        outlook = rollback_outlook(run, _way_back(rebuild))
+        return "\n".join([*extent.lines, *_way_back(rebuild).warnings, outlook])
+
+    # Open
+    assert "public.single: the past table becomes live again" in said()
+    assert "`replank rollback` goes back, without loss" in said()
+    # Closed: capture is gone
+    app.execute("DROP TRIGGER replank_capture_back_update ON single")
+    assert "public.single: this will be refused" in said()
+    assert "public.single: the past table becomes live again" not in said()
+    assert "goes back, without loss" not in said()
+    assert "until then they stand in schema replank_past" in said()
+    # Closed: what would come back is gone, and nobody says that it stands
+    app.execute("DROP TABLE replank_past.single")
+    assert "its past table is gone. `replank finish` removes what was kept for it" in said()
+    assert "stand in schema replank_past" not in said()
+    assert "there is no way back without loss any more: public.single" in said()

@@ -170,7 +170,7 @@ def test_a_verify_that_found_differences_holds_the_cutover(
     app.execute(TAMPERED["row changed"].encode())
     assert _verify(database, 1)["mismatches"] == 1
     shown = read_status(rebuild.connection).to_json()["tables"][0]["verification"]
-    assert "1 keys that differ" in shown["doubt"]
+    assert "1 key that differs" in shown["doubt"]
     rebuild.finish()
     lost = differences(app, past("t"), live("t"), {"id"})
     attack.record("held, verified again and repaired, then swapped", lost=len(lost))
@@ -230,7 +230,7 @@ def test_finish_compares_once_more(app: psycopg.Connection, begin: Begin, act: s
     finishing = Finishing(
         connection=rebuild.connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
     )
-    with pytest.raises(NeedsPerson, match=r"public\.t: 1 keys differ.*Nothing was dropped.*--without-proof"):
+    with pytest.raises(NeedsPerson, match=r"public\.t: 1 key differs.*Nothing was dropped.*--without-proof"):
         finishing.finish(rebuild.run)
     assert rebuild.run.state is RunState.DONE
     assert one(app, "SELECT to_regclass('replank_past.t') IS NOT NULL") is True

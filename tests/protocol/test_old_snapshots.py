@@ -57,7 +57,7 @@ def test_a_snapshot_from_before_the_run_is_waited_for(
     rebuild.ready()
     assert [rebuild.try_to_swap() for _ in range(2)] == [False, False]
     (waiting,) = rebuild.sets
-    assert f"pid {old.info.backend_pid} (the old one, idle in transaction" in waiting.problem
+    assert f"pid {old.info.backend_pid} (the old one, role postgres, idle in transaction" in waiting.problem
     assert waiting.chance is None  # No lock was asked for,
     assert waiting.longest_wait_ms == 0  # so nobody waited.
     assert old.execute("SELECT count(*) FROM p").fetchall() == [(ROWS,)]
@@ -117,7 +117,7 @@ def test_the_way_back_waits_for_old_snapshots_too(
     said: list[str] = []
     roll_back(rebuild.connection, say=said.append, sleep=rest)
     assert seen == [(KEY,)]
-    assert any("the old one, idle in transaction" in words for words in said)
+    assert any("the old one, role postgres, idle in transaction" in words for words in said)
     assert count(app, live("p")) == ROWS + 1
     attack.record("the swap back waited and named the session", lost=0)
 
@@ -153,7 +153,7 @@ def test_a_caches_swap_waits_for_old_snapshots_too(
         rebuild.turn()
         rebuild.work()
     assert present(rebuild).state == "ready"
-    assert "the old one, idle in transaction" in present(rebuild).problem
+    assert "the old one, role postgres, idle in transaction" in present(rebuild).problem
     assert old.execute("SELECT count(*) > 0 FROM user_permission_cache").fetchall() == [(True,)]
     old.commit()
     until(rebuild, "done")

@@ -69,7 +69,7 @@ def test_list_and_export(app: psycopg.Connection, database: Url, begin: Begin, t
     # The same, named by its URL, for people
     shown = _call(database, "list", database, named=False)
     assert shown.stdout == ""
-    assert "public.letter: 1 rows" in shown.stderr
+    assert "public.letter: 1 row" in shown.stderr
     # And as a file that gives everything back
     file = tmp_path / "aside.csv"
     _call(database, "export", "--out", str(file))
@@ -91,7 +91,7 @@ def test_the_plan_names_the_run(app: psycopg.Connection, database: Url, begin: B
         for name, column in (("people", "id"), ("letter", "to"))
     )
     file.write_text(header + own)
-    assert "public.people: 1 rows" in _call(database, "list", str(file)).stderr
+    assert "public.people: 1 row" in _call(database, "list", str(file)).stderr
     file.write_text(header + own.replace('"quarantine"', '"fail"'))
     assert "one of another plan" in _call(database, "list", str(file), exit_code=2).stderr
 
@@ -113,4 +113,4 @@ def test_status_counts_them(begin: Begin) -> None:
     assert [t["rows_quarantined"] for t in status.to_json()["tables"]] == [1, 1]
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render(status))
-    assert "public.letter: 1 rows are kept aside in quarantine" in console.export_text()
+    assert "public.letter: 1 row is kept aside in quarantine" in console.export_text()

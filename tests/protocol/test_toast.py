@@ -179,7 +179,7 @@ def test_retry_smaller_says_what_has_no_halves(app: psycopg.Connection, begin: B
     said = retry(rebuild.connection, run, Selection(job_ids=tuple(vacuums)), by=by, smaller=True)
     assert "PostgreSQL vacuums a table in one piece" in said
     said = retry(rebuild.connection, run, Selection(), by=by, smaller=True)
-    assert "1 tables are verified again in chunks" in said
+    assert "1 table is verified again in chunks" in said
     rebuild.ready()
     assert (
         int(str(one(app, "SELECT count(*) FROM replank.job WHERE kind = 'verify' AND detail ->> 'side' = 'next'"))) >= 1

@@ -55,7 +55,7 @@ def test_no_row_was_lost_until_one_is(app: psycopg.Connection, criteria: Criteri
     # Then the comparison sees it, and a report without one does not say that it looked
     found = criteria(compare=True)[1]
     assert (found.measured, found.met) == (1, False)
-    assert found.names == ("public.account: 1 keys differ from the past table now",)
+    assert found.names == ("public.account: 1 key differs from the past table now",)
     assert "not compared again" in criteria()[1].how
 
 
@@ -146,7 +146,7 @@ def test_rows_kept_aside_are_not_lost_and_texts_that_became_null_are(empty: str)
         found = judged()
         assert found.names == ("public.item.ref: 3 texts became NULL",)
         assert (found.measured, found.met) == (3, False)
-        assert "10 rows in 1 tables verified, 1 row kept aside" in found.shown
+        assert "10 rows in 1 table verified, 1 row kept aside" in found.shown
         # What was counted is known when the past table is gone
         connection.execute("DROP TABLE replank_past.item CASCADE")
         measure_again(connection, run)

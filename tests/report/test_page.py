@@ -178,7 +178,7 @@ def test_the_first_line_does_not_promise_a_way_back_that_is_closed(
     assert "going back is refused while past and new tables differ" in words(compare=True)
     app.execute("DROP TRIGGER replank_capture_back_insert ON tenant")
     found = words()
-    assert "The migration is done; going back without loss is not possible any more: " in found
+    assert "The migration is done; there is no way back without loss any more: " in found
     assert "the way back is closed: public.tenant: its triggers replank_capture_back_… are gone" in found
     assert "replank rollback does it" not in found
     app.execute("UPDATE replank.run SET plan = jsonb_set(plan, '{options,reverse_capture}', 'false')")

@@ -14,7 +14,14 @@ pytestmark = pytest.mark.unit
 
 def holder(pid: int, seconds: float, tables: int = 1) -> Holder:
     return Holder(
-        pid=pid, tables=tables, application="web", state="active", since=f"at {pid}", seconds=seconds, query=""
+        pid=pid,
+        tables=tables,
+        application="web",
+        role="app",
+        state="active",
+        since=f"at {pid}",
+        seconds=seconds,
+        query="",
     )
 
 
@@ -79,7 +86,7 @@ def test_pauses_are_short_where_locks_were_asked_for_and_leave_others_alone_for_
 def test_a_snapshot_is_held_still_where_transaction_and_xmin_are_the_same() -> None:
     def snapshot(pid: int, since: str, xmin: str) -> Snapshot:
         return Snapshot(
-            pid=pid, application="", state="", since=since, xmin=xmin, query_start=None, seconds=1.0, query=""
+            pid=pid, application="", role="", state="", since=since, xmin=xmin, query_start=None, seconds=1.0, query=""
         )
 
     before = [snapshot(1, "9:00", "700"), snapshot(2, "9:00", "700"), snapshot(3, "9:00", "700")]

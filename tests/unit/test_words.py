@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from monitoring.durations import STAGES
-from monitoring.screen import seconds
 from monitoring.suggestions import suggestion
 from producer.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
 from producer.sets import conversion_sets
@@ -16,6 +15,7 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson, TableRewritten, TryAgain, WrongUse
 from replank.settings import load_settings, without_password
 from replank.table_spec import ColumnSpec, TableSpec, building_schema
+from replank.wording import seconds
 from sql.catalogue import ForeignKey
 from sql.copying import chunks_between
 from sql.sides import add_up

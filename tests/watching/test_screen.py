@@ -12,11 +12,11 @@ from rich.live import Live
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.eta import estimate
-from monitoring.following import follow, views
+from monitoring.following import Follower, Look, follow
 from monitoring.outlook import read_moment
 from monitoring.screen import render
 from monitoring.status import read_status
-from monitoring.watching import View, draw, exit_code, read_view
+from monitoring.watching import View, draw, read_view
 from producer.running import Progress
 from sql.connection import Connection, connect
 from sql.ledger import work
@@ -109,17 +109,18 @@ def test_the_rate_uses_its_index(connection: Connection) -> None:
     assert any("finished_at >" in line and "Index Cond" in line for (line,) in plan)
 
 
-def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str, connection: Connection) -> None:
-    def end_the_run(_seconds: float) -> None:
-        with psycopg.connect(ledger) as other:
-            other.execute("UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'")
-
-    seen = list(views(connection, sleep=end_the_run))
+def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str) -> None:
+    seen: list[Look] = []
     try:
-        assert [str(one.status.run.state) for one in seen] == ["running", "needs_person"]
-        assert exit_code(seen[-1]) == 1
+        for look in Follower(lambda: connect(ledger, name="test")).looks():
+            seen.append(look)
+            with psycopg.connect(ledger) as other:
+                other.execute("UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'")
+        states = [str(look.view.status.run.state) for look in seen if look.view is not None]
+        assert (states[0], states[-1], len(states)) == ("running", "needs_person", len(seen))
+        assert seen[-1].code == 1
         console = Console(width=80, record=True, force_terminal=False)
-        assert follow(connection, console) == 1
+        assert follow(lambda: connect(ledger, name="test"), console) == 1
         assert "! nine jobs have failed" in console.export_text()
     finally:
         with psycopg.connect(ledger) as other:

@@ -30,7 +30,8 @@ export function drawSets(sets, run) {
     say(card.querySelector('h3'), `Set ${one.set}: ${state}`);
     card.className = `set ${one.swapped ? 'good' : one.problem ? 'look' : ''}`;
     const locks = one.lock_hold_ms !== null ? `locks waited for ${ms(one.lock_wait_ms)}, held ${ms(one.lock_hold_ms)}` : '';
-    tell(card.querySelector('p'), [one.swapped ? '' : held, one.problem, locks].filter(Boolean).join(' · '));
+    const longest = one.longest_wait_ms !== null ? `longest wait of the application ${ms(one.longest_wait_ms)}` : '';
+    tell(card.querySelector('p'), [one.swapped ? '' : held, one.problem, locks, longest].filter(Boolean).join(' · '));
   });
 }
 

@@ -1,0 +1,77 @@
+"""Tables that differ are all named, each with a few keys, by `verify`, `finish` and `rollback`."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from producer.comparing import compare_tables
+from producer.past_proof import refuse_unproved
+from producer.verify_commands import table_words
+from replank.errors import NeedsPerson
+from replank.states import TableState
+
+from .harness import Rebuild, table
+from .returning import go_back
+
+pytestmark = pytest.mark.protocol
+
+Begin = Callable[..., Rebuild]
+
+
+def _two_sets(app: psycopg.Connection, begin: Begin) -> Rebuild:
+    for name in ("t", "u"):
+        app.execute(SQL("CREATE TABLE {} (id text PRIMARY KEY, n int)").format(Identifier(name)))
+        rows = "INSERT INTO {} SELECT gen_random_uuid(), g FROM generate_series(1, 30) AS g"
+        app.execute(SQL(rows).format(Identifier(name)))
+    return begin(table("t", "id"), table("u", "id"))
+
+
+def _spoil(app: psycopg.Connection, schema: str) -> tuple[str, list[str]]:
+    """One row of t is another, and eight of u are gone. Returns the keys, t's first."""
+    change = SQL("UPDATE {} SET n = -1 WHERE n = 7 RETURNING id::text").format(Identifier(schema, "t"))
+    remove = SQL("DELETE FROM {} WHERE n <= 8 RETURNING id::text").format(Identifier(schema, "u"))
+    (one,) = app.execute(change).fetchall()
+    gone = app.execute(remove).fetchall()
+    return one[0], [key for (key,) in gone]
+
+
+def _names_both(words: str, changed: str, gone: list[str]) -> None:
+    assert "public.t" in words
+    assert "public.u" in words
+    assert changed in words
+    assert 3 <= sum(key in words for key in gone) <= 5
+
+
+def test_before_the_swap(app: psycopg.Connection, begin: Begin) -> None:
+    rebuild = _two_sets(app, begin)
+    rebuild.until(TableState.READY)
+    changed, gone = _spoil(app, "replank_next")
+    t, u = compare_tables(rebuild.connection, rebuild.run)
+    assert (t.mismatches, u.mismatches) == (1, 8)
+    assert t.keys == (f"({changed})",)
+    assert len(u.keys) == 5
+    assert {key.strip("()") for key in u.keys} <= set(gone)
+    assert t.to_json()["keys"] == [f"({changed})"]
+    assert table_words(t) == f"public.t: 30 rows against 30: 1 key differs: ({changed})"
+    assert table_words(u).endswith("and 3 more")
+    assert "8 keys differ" in table_words(u)
+
+
+def test_finish_and_rollback_name_every_table_with_keys(app: psycopg.Connection, begin: Begin) -> None:
+    rebuild = _two_sets(app, begin)
+    rebuild.finish()
+    changed, gone = _spoil(app, "replank_past")
+    t, u = compare_tables(rebuild.connection, rebuild.run)
+    assert changed in t.keys[0]
+    assert len(u.keys) == 5
+    with pytest.raises(NeedsPerson) as raised:
+        refuse_unproved(rebuild.connection, rebuild.run, lambda _: None)
+    _names_both(str(raised.value), changed, gone)
+    assert "public.t: 1 key differs between" in str(raised.value)
+    assert "public.u: 8 keys differ between" in str(raised.value)
+    with pytest.raises(NeedsPerson) as raised:
+        go_back(rebuild)
+    _names_both(str(raised.value), changed, gone)
+    assert "Nothing has changed places" in str(raised.value)
