@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from producer.enum_types import EnumType
 from producer.quarantining import Planned, kept_aside
@@ -114,6 +115,8 @@ class _Look:
         present = self.live.column(planned.name)
         if present is None or not planned.only_null or not self._holds(planned, present):
             return False
+        if planned.name in self.live.key:
+            return False  # A key is never filled: that is refused, not done.
         done.append(self._done(planned.name, "it holds no NULL, and needs no filling"))
         return True
 
@@ -166,15 +169,22 @@ class _Look:
         key = catalogue.partition_key(self.connection, self.live.oid)
         if key.replace('"', "") != f"{planned.by.upper()} ({planned.column})":
             return False
-        names = {part.name for part in catalogue.partitions(self.connection, self.live.oid)}
+        parts = catalogue.partitions(self.connection, self.live.oid)
+        names = {part.name for part in parts}
         match planned.by:
             case "hash":
                 return len(names) == planned.count
             case "list":
-                return all(any(name.endswith(f"_{suffix}") for name in names) for suffix in planned.values)
+                there = {(part.name, *sorted(_bounds(part.bound))) for part in parts}
+                wanted = planned.values.items()
+                return all(
+                    any(name.endswith(f"_{suffix}") and bounds == sorted(map(str, values)) for name, *bounds in there)
+                    for suffix, values in wanted
+                )
         if planned.every is None:
-            wanted = len(planned.bounds) - 1
-            return sum(bool(re.search(r"_p\d+$", name)) for name in names) == wanted
+            # Spelled otherwise they are not known to be the same: then the table is partitioned as the plan says.
+            ranges = {tuple(_bounds(part.bound)) for part in parts if part.bound != "DEFAULT"}
+            return ranges == set(pairwise(map(str, planned.bounds)))
         ending = re.compile(rf"_{_SUFFIX[planned.every]}$")
         others = [name for name in names if not ending.search(name) and not name.endswith("_default")]
         return bool(names) and not others
@@ -243,6 +253,14 @@ def _same(planned: str, present: str | None) -> bool:
 
 def _bare(expression: str) -> str:
     return re.sub(r"\s+|pg_catalog\.", "", expression).lower()
+
+
+def _bounds(bound: str) -> list[str]:
+    """The values in `FOR VALUES IN ('a', 2)` or `FOR VALUES FROM ('x') TO (MAXVALUE)`."""
+    return [
+        quoted.replace("''", "'") if quoted else plain
+        for quoted, plain in re.findall(r"'((?:[^']|'')*)'|(?<=[(, ])([^\s(),']+)(?=[,)])", bound)
+    ]
 
 
 def _partitioned(planned: PartitionPlan) -> str:

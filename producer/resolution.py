@@ -140,8 +140,6 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
         if planned.partition.column is not None and planned.partition.column not in there:
             words = f"table {planned.full_name} has no column {planned.partition.column}, and the plan adds none"
             yield ("partition", "column"), words
-        if planned.partition.by == "none" and not table.partitioned:
-            yield ("partition", "by"), f"table {planned.full_name} is not partitioned already"
     for n, filled in enumerate(planned.fill):
         present = table.column(filled.name)
         if present is None:

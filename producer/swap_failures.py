@@ -45,7 +45,8 @@ def named_failures(
     said = f"the cutover failed and nothing was swapped: {_said(error)}. "
     refused = refused_by(connection, error)
     if refused:
-        return f"{said.rstrip()}{refused} Then {RETRY}"
+        # Everything else that is in the way is named too, or it would be found only after the trigger is gone.
+        said = f"{said.rstrip()}{refused} "
     parts = _failing_parts(connection, specs, foreign_keys)
     if not parts and isinstance(error, OF_ROWS):
         return f"{said}Correct that in the live tables, then {RETRY}"

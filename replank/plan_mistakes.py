@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -15,6 +16,8 @@ _ONE_OF = {"tables": "table", "columns": "column", "caches": "cache", "enums": "
 
 _NAMES = ("name", "column", "table", "from", "query")
 """Keys that tell elements of a list apart, the best first."""
+
+_LIKE_A_NAME = re.compile(r"[\w.$ -]{1,63}")
 
 _OWN_PREFIXES = ("Value error, ", "Assertion failed, ")
 
@@ -99,6 +102,7 @@ def _name_of(element: Any, position: int) -> str:
         for key in _NAMES:
             if isinstance(element.get(key), str):
                 return str(element[key])
-    elif isinstance(element, str):
+    elif isinstance(element, str) and _LIKE_A_NAME.fullmatch(element):
         return element
+    # A URL may hold a password.
     return f"no. {position + 1}"

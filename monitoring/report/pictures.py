@@ -115,7 +115,7 @@ def of_locks(facts: Facts) -> Markup | str:
     found = [
         Pair(
             name=f"set {one.set_no}",
-            note=_members(facts.members.get(one.set_no, [])) + attempts_words(one),
+            note=_members(facts.members.get(one.set_no, [])),
             before=one.lock_wait_ms,
             after=one.lock_hold_ms,
             before_words=f"waited {_ms(one.lock_wait_ms)}",
@@ -124,14 +124,17 @@ def of_locks(facts: Facts) -> Markup | str:
         for one in facts.sets
         if one.lock_hold_ms is not None
     ]
-    return pairs(found, label="Locks of the swaps") if found else ""
+    if not found:
+        return ""
+    said = [f"set {one.set_no}: {words}" for one in facts.sets if (words := attempts_words(one))]
+    below = Markup('<p class="soft">{}</p>').format("; ".join(said)) if said else Markup("")
+    return pairs(found, label="Locks of the swaps") + below
 
 
 def attempts_words(one: ConversionSet) -> str:
     """What the attempts cost others, all of them together."""
-    missed = f", {one.attempts} missed" if one.attempts else ""
-    waited = longest_wait(one.longest_wait_ms)
-    return f"{missed}, {waited}" if waited else missed
+    missed = f"{counted(one.attempts, 'attempt')} missed" if one.attempts else ""
+    return ", ".join(filter(None, (missed, longest_wait(one.longest_wait_ms))))
 
 
 def _members(names: list[str]) -> str:

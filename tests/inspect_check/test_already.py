@@ -107,3 +107,24 @@ def test_a_family_is_rebuilt_as_a_whole_or_not_at_all(database: Database) -> Non
     beside = database.plan_text({"parent": [], "child": ["id", "own_id"], "other": ["id"]})
     assert left(database, beside) == {"other": "auto"}
     assert "public.parent" in [one.place for one in database.check_text(beside).already]
+
+
+@pytest.mark.parametrize(
+    ("plan", "there", "done"),
+    [
+        ('by = "range", column = "n", bounds = [1, 10, 20]', "FROM (1) TO (10) | FROM (10) TO (20)", True),
+        ('by = "range", column = "n", bounds = [1, 10, 20]', "FROM (1) TO (11) | FROM (11) TO (20)", False),
+        ('by = "list", column = "n", values = {p0 = [1, 2], p1 = [3]}', "IN (1, 2) | IN (3)", True),
+        ('by = "list", column = "n", values = {p0 = [1, 2], p1 = [3]}', "IN (1, 3) | IN (2)", False),
+    ],
+)
+def test_partitions_are_there_only_with_the_bounds_that_the_plan_says(
+    database: Database, plan: str, there: str, done: bool
+) -> None:
+    kind = "LIST" if "IN" in there else "RANGE"
+    database.run(
+        f"CREATE TABLE t (id uuid, n int NOT NULL, PRIMARY KEY (id, n)) PARTITION BY {kind} (n)",
+        *(f"CREATE TABLE t_p{i} PARTITION OF t FOR VALUES {bound}" for i, bound in enumerate(there.split(" | "))),
+    )
+    text = database.plan_text({"t": ["id"]}) + f"\n[tables.partition]\n{plan.replace(', ', chr(10), 2)}\n"
+    assert left(database, text) == ({} if done else {"t": "auto"})

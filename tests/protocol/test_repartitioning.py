@@ -331,7 +331,6 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         NeedsPerson,
         "empty range bound",
     ),
-    "plain already": ({"by": "none"}, WrongUse, "is not partitioned already"),
     "generated": (
         {"by": "hash", "column": "twice", "count": 2, "consent": ["uniqueness", "foreign_keys"]},
         NeedsPerson,

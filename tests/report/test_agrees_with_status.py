@@ -57,7 +57,7 @@ def _agree(rebuild: Rebuild) -> None:
     assert loss.met is not False, loss.names
     if loss.met:
         aside = f"{shown.rows_quarantined} row{'' if shown.rows_quarantined == 1 else 's'} kept aside in quarantine"
-        assert f"{shown.rows_done} rows in 1 tables verified, {aside}" in loss.shown
+        assert f"{shown.rows_done} rows in 1 table verified, {aside}" in loss.shown
 
 
 def test_a_verification_that_was_given_up_counts_for_neither(rebuild: Rebuild) -> None:

@@ -146,7 +146,7 @@ def test_wrong_use_says_what_is_wrong(database: str, empty: str, tmp_path: Path)
     journal = tmp_path / "journal.json"
     for text, words in (
         ("nonsense", "Invalid JSON"),
-        ('{"lost": 0}', "checked: Field required"),
+        ('{"lost": 0}', "checked: this key is missing"),
         ('{"checked": -1, "lost": 0}', "checked: "),
         ('{"checked": 1, "lost": -1}', "lost"),
     ):
