@@ -17,7 +17,7 @@ OPTION_WORDS = {
     "old_snapshots": 'what becomes of snapshots that would not see the newest rows: "wait" for them, or "ignore"',
     "capture_attempts": "tries to install the capture triggers before a person is asked",
     "max_jobs_in_flight": "jobs under way at once, over all workers",
-    "chunk_mb": "megabytes a copy job reads; unset: by the table's size",
+    "chunk_mb": "megabytes a copy job reads; where it is not set, a sixteenth of the table, between 2 and 128",
     "index_memory_mb": "maintenance_work_mem of one index build",
     "cutover_log_rows": "changes that may be left to drain under the cutover's lock",
     "consent": '"pattern_indexes": indexes for LIKE over these columns (Django makes them) go with the swap',
@@ -25,7 +25,7 @@ OPTION_WORDS = {
     "text_casts": "old clients send ids as typed text: an implicit cast in the whole database, needs a superuser",
 }
 
-UNSET_EXAMPLE = {"chunk_mb": "64"}
+UNSET_EXAMPLE = {"chunk_mb": "64  # an example, not the default"}
 
 
 def write_plan(proposal: Proposal) -> str:

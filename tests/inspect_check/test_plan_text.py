@@ -63,6 +63,16 @@ def test_options_stand_there_as_comments_and_load_when_uncommented() -> None:
     assert tomllib.loads(opened)["options"].keys() == OptionsPlan.model_fields.keys()
 
 
+def test_an_option_that_has_no_default_does_not_show_its_example_as_one() -> None:
+    """What stands there with another value than it has is said to be an example."""
+    text = write_plan(_proposal("public", "t", "id", "shop"))
+    lines = text[text.index("[options]") : text.index("# All tables whose types change")].splitlines()
+    shown = {line.removeprefix("# ").split(" = ")[0]: line for line in lines if " = " in line}
+    unset = {name for name, field in OptionsPlan.model_fields.items() if field.default is None}
+    assert unset == {"chunk_mb"}
+    assert {name for name, line in shown.items() if line.endswith("# an example, not the default")} == unset
+
+
 @pytest.mark.parametrize("name", ["id", "ID", "user_id", "userId", "USER_ID", "public_uuid", "traceUUID", "order_ids"])
 def test_names_of_ids(name: str) -> None:
     assert looks_like_id(name)
