@@ -44,7 +44,10 @@ def _newest_run(source: str | None, database_url: str | None) -> Iterator[tuple[
         if run is None:
             raise WrongUse("There is no run on this database.")
         if plan is not None and plan.digest() != run.plan_digest:
-            raise WrongUse(f"The newest run on this database, run {run.run_id}, is one of another plan.")
+            raise WrongUse(
+                f"The newest run on this database, run {run.run_id}, is one of another plan, or {source} was edited "
+                "since it began. Without a plan, this command is about that run."
+            )
         yield connection, run
 
 

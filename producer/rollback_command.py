@@ -34,7 +34,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the las
 
 def rollback(
     plan: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="The run's plan: a run of another plan is refused.")
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="The run's plan, as it was: a run of another plan is refused."),
     ] = None,
     run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
     to: Annotated[str | None, typer.Option(help="A step that stays, with all before it.")] = None,

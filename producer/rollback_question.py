@@ -12,15 +12,19 @@ from monitoring.way_back import read_way_back
 from producer.operating.doubts import doubts
 from producer.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
+from replank.states import RunState
 from replank.steps import BY_NAME, Step
 from replank.wording import counted
 from sql.connection import Connection
-from sql.ledger import caches, scripts, tables
+from sql.ledger import caches, runs, scripts, tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.reverse_capture import waiting_changes
 
 SHOWN = 40
+
+NAMED = 5
+"""So many tables tell people which plan a run is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +78,40 @@ def _table(connection: Connection, table: RunTable, swapped: set[int], closed: f
 
 
 def refuse_other_plan(connection: Connection, run: Run, file: PlanFile) -> None:
-    """Raises WrongUse if the plan that was named is for another database, or the run is of another plan."""
+    """Raises WrongUse if the plan that was named is for another database, or the run is of another plan or wording."""
     refuse_other_database(connection, file)
     if file.plan.name != run.plan_name:
         raise WrongUse(
             f"{file.at('name')}: this is plan {file.plan.name}, but run {run.run_id} of database "
             f"{connection.info.dbname} is of plan {run.plan_name}. Check the URL; `replank status` shows the run."
         )
+    # Every plan that `inspect` writes has its database's name: only the digest tells two of them apart.
+    if file.plan.digest() != run.plan_digest:
+        raise WrongUse(
+            f"{file.source}: run {run.run_id} of database {connection.info.dbname} ({run.state}, {_planned(run)}) is "
+            f"not of this plan: the run's plan says something else. Nothing was changed. "
+            + _instead(connection, run, file)
+        )
+
+
+def _planned(run: Run) -> str:
+    """What the run's own plan is about: names that tell it from another of the same name."""
+    names = [table.full_name for table in run.plan.tables] or [cache.full_name for cache in run.plan.caches]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"its plan names {', '.join(names[:NAMED])}{more}" if names else "its plan names no table"
+
+
+def _instead(connection: Connection, run: Run, file: PlanFile) -> str:
+    """How to go on: with this plan's own run, or with the one that is there."""
+    own = runs.finished_run_of(connection, file.plan)
+    words = ""
+    if own is not None and own.state is RunState.DONE:
+        words = f"This plan's run is run {own.run_id}: `replank rollback {file.source} --run {own.run_id}`. "
+    named = f"`replank rollback --run {run.run_id}`" if run.state is RunState.DONE else "`replank rollback`"
+    return (
+        f"{words}Was the file edited since the run began, or is run {run.run_id} the one you mean: {named}, without a "
+        "plan, says what it would undo and asks."
+    )
 
 
 def ask(extent: Extent, say: Callable[[str], None]) -> None:

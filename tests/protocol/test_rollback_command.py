@@ -128,9 +128,67 @@ def test_it_names_database_run_and_tables_and_asks(
     assert one(app, "SELECT state FROM replank.run") == "done"
     attack.record("asked, with database, host, run and tables; nothing was undone", tried=8)
     # And the right plan, confirmed, does it
-    plan.write_text(f'version = 1\n[database]\nname = "{name}"\n[[tables]]\nname = "parent"\nmethod = "rebuild"\n')
-    assert call("rollback", str(plan), answers=f"{name}\n").exit_code == 0
+    plan.write_text(_text(name))
+    confirmed = call("rollback", str(plan), answers=f"{name}\n")
+    assert confirmed.exit_code == 0, (confirmed.output, confirmed.exception)
     assert one(app, "SELECT count(*) FROM parent WHERE pg_typeof(id) = 'text'::regtype") == 51
+
+
+def _text(database: str, *, of_parent: str = 'columns = [{ name = "id", to = "uuid" }]', waits_ms: int = 50) -> str:
+    """The plan of `done`, as a file that `inspect` would have named after its database."""
+    return (
+        f'version = 1\n[database]\nname = "{database}"\n'
+        f"[options]\ncapture_attempts = 3\ncutover_attempts = 3\nlock_timeout_ms = {waits_ms}\n"
+        f'[[tables]]\nname = "parent"\n{of_parent}\n'
+        '[[tables]]\nname = "child"\ncolumns = [{ name = "id", to = "uuid" }, { name = "parent_id", to = "uuid" }]\n'
+    )
+
+
+@pytest.mark.attack("D8", "a rollback with the file of another plan for the same database")
+def test_a_plan_that_says_something_else_does_not_undo_the_run(
+    app: psycopg.Connection, database: Url, call: Call, done: Rebuild, tmp_path: Path, attack: Attack
+) -> None:
+    """Same database, same name: other tables, or the run's own file that was edited since."""
+    name = database.rsplit("/", 1)[1].split("?")[0]
+    plan = tmp_path / "plan.toml"
+    other = f'version = 1\n[database]\nname = "{name}"\n[[tables]]\nname = "parent"\nmethod = "rebuild"\n'
+    for text in (other, _text(name, waits_ms=60)):
+        plan.write_text(text)
+        for more in ((), ("--run", str(done.run_id))):
+            wrong = call("rollback", str(plan), "--yes", *more)
+            assert isinstance(wrong.exception, ReplankError), wrong.output
+            assert wrong.exception.exit_code == 2
+            said = str(wrong.exception)
+            for words in (
+                f"{plan}: run {done.run_id} of database {name} (done, its plan names public.parent, public.child)",
+                "says something else",
+                "Nothing was changed",
+                f"`replank rollback --run {done.run_id}`, without a plan",
+            ):
+                assert words in said, (words, said)
+    assert one(app, "SELECT pg_typeof(id)::text FROM parent LIMIT 1") == "uuid"
+    assert one(app, "SELECT state FROM replank.run") == "done"
+    attack.record("refused: it names the run, its tables, and how to go on", tried=4)
+
+
+def test_a_plan_whose_own_run_is_older_is_told_that_run(
+    app: psycopg.Connection, database: Url, begin: Begin, call: Call, done: Rebuild, tmp_path: Path
+) -> None:
+    name = database.rsplit("/", 1)[1].split("?")[0]
+    app.execute("CREATE TABLE later (id text PRIMARY KEY)")
+    newer = begin(table("later", "id"))
+    newer.finish()
+    newer.close()
+    plan = tmp_path / "plan.toml"
+    plan.write_text(_text(name))
+    wrong = call("rollback", str(plan), "--yes")
+    assert isinstance(wrong.exception, ReplankError), wrong.output
+    assert f"This plan's run is run {done.run_id}: `replank rollback {plan} --run {done.run_id}`" in str(
+        wrong.exception
+    )
+    assert one(app, "SELECT count(*) FROM replank.run WHERE state = 'done'") == 2
+    right = call("rollback", str(plan), "--yes", "--run", str(done.run_id))
+    assert right.exit_code == 0, (right.output, right.exception)
 
 
 @pytest.mark.attack("D8", "how a rollback ended, and who did it")
