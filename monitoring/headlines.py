@@ -121,7 +121,15 @@ def _bad(status: Status) -> Iterator[Headline]:
             why=status.asks,
             command="replank rollback",
         )
-    if run.state is RunState.NEEDS_PERSON:
+    if run.state is RunState.NEEDS_PERSON and status.at_barrier:
+        yield Headline(
+            weight="bad",
+            kind="needs_person",
+            words="The run has stopped before its data migration",
+            why=run.reason,
+            command="replank run PLAN",
+        )
+    elif run.state is RunState.NEEDS_PERSON:
         yield Headline(
             weight="bad",
             kind="needs_person",

@@ -17,11 +17,11 @@ from monitoring.queues import Queue, Resent, paused_tables, read_queues, read_re
 from monitoring.table_progress import PARTS, TableProgress, read_table_progress
 from monitoring.way_back import WayBack, read_way_back
 from replank.errors import WrongUse
-from replank.states import OPEN_RUNS, JobState, RunState
+from replank.states import OPEN_RUNS, JobState, RunState, TableState
 from sql.connection import Connection
 from sql.leadership import Leader, leader_json, read_leader
 from sql.ledger import caches, failed, job_looks, rollbacks, runs, scripts, tables, work
-from sql.ledger.gates import Gate
+from sql.ledger.gates import Gate, waits_at_barrier
 from sql.ledger.refusals import RefusedWorker, read_refused
 from sql.ledger.restraints import Restraint, in_force
 from sql.ledger.rollbacks import Rollback
@@ -74,6 +74,8 @@ class Status:
     """The newest one of the run: under way, refused, or done. None where there was none."""
     gates: tuple[Gate, ...] = ()
     """As they stood when they were looked at last."""
+    at_barrier: bool = False
+    """Whether the run has stopped before its data migration: then `replank run` goes on, without `replank retry`."""
     restraints: tuple[Restraint, ...] = ()
     """What holds the run back, or a phase or table of it: who, since when, why."""
     left_out: tuple[dict[str, Any], ...] = ()
@@ -109,6 +111,23 @@ class Status:
     def headlines(self) -> list[Headline]:
         """What to know first and do next, the most urgent first. Never empty."""
         return headlines(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing but the operator's word is missing for the cutover: what waits for it was verified.
+
+        It stays so while a table that was verified is compared again.
+        """
+        if self.run.state is not RunState.RUNNING or not self.run.hold_cutover:
+            return False
+        waiting = {one["set"] for one in self.sets if not one["swapped"]}
+        of_them = [table for table in self.tables if table.set_no in waiting]
+        others = [table for table in self.tables if table.set_no not in waiting]
+        return (
+            bool(of_them)
+            and all(_is_verified(table) for table in of_them)
+            and all(table.state == str(TableState.DONE) for table in others)
+        )
 
     @property
     def share(self) -> float:
@@ -205,6 +224,13 @@ class Status:
         }
 
 
+def _is_verified(table: TableProgress) -> bool:
+    if table.state == str(TableState.READY):
+        return True
+    again = table.state in (str(TableState.CATCHING_UP), str(TableState.VERIFYING))
+    return again and table.verification is not None and table.verification["at"] is not None
+
+
 def read_status(connection: Connection) -> Status:
     """The newest run's status. Raises NoRun where there has never been a run."""
     # First: a run that begins meanwhile is then in the ledger.
@@ -243,6 +269,7 @@ def read_status(connection: Connection) -> Status:
         way_back=read_way_back(connection, run, sets),
         rollback=rollbacks.read(connection, run.run_id),
         gates=tuple(read_gates(connection, run.plan)),
+        at_barrier=run.state is RunState.NEEDS_PERSON and waits_at_barrier(connection, run.run_id),
         restraints=held_back,
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
@@ -277,7 +304,7 @@ def read_status(connection: Connection) -> Status:
     # Where the run does not go on by itself, nobody knows how long it takes.
     if run.reason or found.leader is None or any(s.problem for s in sets if s.swapped_at is None):
         return found
-    if nobody_works(found.headlines):
+    if nobody_works(found.headlines) or found.held:
         return found
     left = estimate(read_moment(connection, run, tallies))
     return found if left is None else replace(found, eta_s=(left.low, left.high))
@@ -306,7 +333,7 @@ def read_again(connection: Connection, before: Status) -> Status | None:
         leader=read_leader(connection),
         rollback=rollbacks.read(connection, run.run_id),
     )
-    if present.leader is None or run.reason or nobody_works(present.headlines):
+    if present.leader is None or run.reason or present.held or nobody_works(present.headlines):
         return replace(present, eta_s=None)
     return present
 

@@ -112,5 +112,8 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
             console.print(
                 f"  {failure['table']} {failure['range']}: {failure['message']}", markup=False, soft_wrap=True
             )
-        console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
+        if status.at_barrier:
+            console.print("Then this command again, or `replank rollback`; there is nothing to retry.")
+        else:
+            console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
         raise typer.Exit(1)

@@ -65,7 +65,6 @@ def go_on_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
             gates.set_gates(connection, run.run_id, plan.gates)
             words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were taken out"
             runs.add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
-    barrier = gates.read_barrier(connection, run.run_id)
-    if run.state is RunState.NEEDS_PERSON and barrier is not None and barrier.passed_at is None:
+    if run.state is RunState.NEEDS_PERSON and gates.waits_at_barrier(connection, run.run_id):
         runs.set_run_state(connection, run.run_id, RunState.RUNNING)
     return runs.read_run(connection, run.run_id)

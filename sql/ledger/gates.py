@@ -126,6 +126,12 @@ def read_barrier(connection: Connection, run_id: int) -> Barrier | None:
     return None if found is None else Barrier(**found)
 
 
+def waits_at_barrier(connection: Connection, run_id: int) -> bool:
+    """Whether the run has come to it, and was not let past."""
+    barrier = read_barrier(connection, run_id)
+    return barrier is not None and barrier.passed_at is None
+
+
 def set_barrier(connection: Connection, run_id: int, *, passed: bool, gates: Sequence[Gate]) -> None:
     documents = Jsonb([gate.to_json() for gate in gates])
     connection.execute(query("gates.set_barrier"), {"run_id": run_id, "passed": passed, "gates": documents})

@@ -5,11 +5,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import typer
 
 from monitoring.figures import read_figures
 from monitoring.gates import CutoverWindow
 from monitoring.report.notes import gates_note
 from monitoring.status import read_status
+from monitoring.watching import draw, read_view
+from producer import commands
 from producer import coordinator as coordinating
 from producer.coordinator import Coordinator
 from producer.gates.looking import attest, look, override
@@ -52,6 +55,23 @@ def types(app: psycopg.Connection) -> set[str]:
             " AND attrelid IN ('customer'::regclass, 'orders'::regclass)"
         )
     }
+
+
+def test_a_run_with_an_open_gate_is_not_told_to_retry(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to retry: the same command looks at the gates anew."""
+    file, settings = planned(database, gates=ATTESTED), settings_of(database)
+    run = drive(file, settings)
+    with pytest.raises(typer.Exit):
+        commands._report(settings, run, already=False, as_json=False)
+    said = capsys.readouterr().err
+    assert "Then `replank run PLAN` again" in said
+    assert "`replank retry`" not in said
+    assert "this command again, or `replank rollback`" in said
+    with connect(database, name="test") as connection:
+        status = read_status(connection)
+        first = status.headlines[0]
+        assert (first.kind, first.button, first.command) == ("needs_person", "", "replank run PLAN")
+        assert "retry" not in "".join(line.plain for line in draw(read_view(connection), width=200, height=50))
 
 
 def test_a_run_stops_before_the_data_migration_and_goes_on_when_the_gates_pass(
