@@ -115,13 +115,15 @@ class Progress:
 
 def _say_line(status: Status) -> None:
     left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
+    # Said again with every line: who comes later has not seen the notice, and may have forgotten the hold.
+    waits = {"held": "`replank cutover` lets the cutover begin"} if status.held else {"left": left}
     log.info(
         "progress",
         run=status.run.run_id,
         rows=sum(t.rows_done for t in status.tables),
         of=sum(t.rows_total for t in status.tables),
         rows_per_s=round(status.rate_rows_s),
-        left=left,
+        **waits,
     )
 
 

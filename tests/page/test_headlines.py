@@ -11,6 +11,7 @@ from monitoring.headlines import BROKER_KNOWN_S, QUIET_S
 from monitoring.page.sections import Looks
 from monitoring.status import Status, read_again, read_status
 from producer.leader import try_to_lead
+from producer.running import Progress
 from sql.connection import Connection, connect
 from sql.consumers import announce
 from sql.ledger import restraints, signs
@@ -175,3 +176,30 @@ def test_a_role_that_may_not_see_other_sessions_calls_nothing_stuck(ledger: Conn
     assert found.working == found.leased > 0
     assert {queue.processes for queue in found.queues} == {1}
     change(ledger, "DROP OWNED BY looker", "DROP ROLE looker")
+
+
+def test_a_run_that_is_held_says_so_with_every_line_and_tells_no_time(
+    ledger: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who looks later has not seen the notice; and it will take as long as the operator likes."""
+    change(
+        ledger,
+        "UPDATE replank.job SET state = 'done' WHERE state <> 'done'",
+        "INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys)"
+        " SELECT DISTINCT run_id, set_no, '[]'::jsonb FROM replank.run_table WHERE set_no > 0",
+        "UPDATE replank.run_table SET state = CASE WHEN set_no > 0 THEN 'ready' ELSE 'done' END",
+        "UPDATE replank.run SET hold_cutover = true",
+    )
+    status = read_status(ledger)
+    assert (status.held, status.eta_s) == (True, None)
+    Progress(every_s=0.0).show(ledger)
+    said = capsys.readouterr()
+    assert "held=" in said.out + said.err
+    assert "replank cutover" in said.out + said.err
+    assert "left=" not in said.out + said.err
+    change(ledger, "UPDATE replank.run SET hold_cutover = false")
+    assert not read_status(ledger).held
+    Progress(every_s=0.0).show(ledger)
+    said = capsys.readouterr()
+    assert "left=" in said.out + said.err
+    assert "held=" not in said.out + said.err
