@@ -244,15 +244,24 @@ def _each_turn(
     return turn
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, for the driver: of a KeyboardInterrupt it cancels the statement under way, and no other exception."""
+
+
 @contextmanager
 def _on_sigterm(words: str) -> Iterator[None]:
-    """SIGTERM ends the command like Ctrl-C: between two statements, with local workers stopped."""
+    """SIGTERM ends the command like Ctrl-C: the statement under way is cancelled, and local workers are stopped.
+
+    Raises Stopped with `words`.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Stopped(words)
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except _Terminated:
+        raise Stopped(words) from None
     finally:
         signal.signal(signal.SIGTERM, before)
