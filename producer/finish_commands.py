@@ -16,7 +16,6 @@ from producer.finishing import Finishing, Leftover, total_bytes
 from producer.notifying.telling import notifier_for
 from replank.errors import WrongUse
 from replank.settings import load_settings
-from replank.states import RunState
 from sql.event_triggers import refusal
 from sql.ledger.runs import Run
 from sql.roles import connect_to_change
@@ -57,7 +56,7 @@ def finish(
         found = finishing.leftovers(run)
         if found and not yes:
             _ask(run, found, finishing.outlook(run))
-        already = run.state is RunState.FINISHED and not found
+        already = finishing.is_over(run)
         with ActivityScreen(console), notifier_for(settings.database(), run.run_id, finishing.say):
             try:
                 done = run if already else finishing.finish(run, proof=not without_proof)

@@ -42,6 +42,17 @@ COMMAND = "replank finish"
 
 DROP_DEPRECATED = BY_NAME["11-drop-deprecated"]
 
+SAID_ABOVE = (
+    ": changes are captured for the past table no more",
+    ": the past tables, with what joins them to each other; what others have built on them stops this",
+    "implicit casts that Replank made",
+    "schemas in which nothing is left",
+)
+"""Ends of the purposes of step 11's blocks: what they drop is looked for, and named, one by one."""
+
+KEPT_BY_PSQL = "what a pass by psql has kept for its way back"
+"""The block is in every script of the step, for those who run it by psql: it is said where there was such a pass."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
@@ -100,11 +111,19 @@ class Finishing:
                 found.append(Leftover(what="reverse capture", name=words, bytes=None))
         for name in text_casts(self.connection):
             found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
+        by_psql = value(self.connection, query("going_back.kept_by_psql"))
         for late in late_scripts(self.connection, run.run_id):
             # A line for each: among them are views under old names, with which old clients end.
-            for block in late.script.blocks:
+            for block in late.script.blocks[late.blocks_done :]:
+                if block.purpose.endswith(SAID_ABOVE) or (block.purpose == KEPT_BY_PSQL and not by_psql):
+                    continue
                 found.append(Leftover(what="step", name=f"{late.step.name}: {block.purpose}", bytes=None))
         return found
+
+    def is_over(self, run: Run) -> bool:
+        """Whether nothing is left to do: also nothing that `leftovers` has no line for."""
+        left = self.leftovers(run) or late_scripts(self.connection, run.run_id)
+        return run.state is RunState.FINISHED and not left
 
     def finish(self, run: Run, *, proof: bool = True) -> Run:
         """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on.

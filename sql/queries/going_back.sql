@@ -66,3 +66,6 @@ SELECT coalesce(sum(pg_total_relation_size(t.oid)), 0)::bigint AS bytes
 SELECT format('DROP POLICY %%I ON %%s', polname, polrelid::regclass) AS dropped FROM pg_policy WHERE polrelid = ANY (%(oids)s::oid[])
 UNION ALL
 SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1';
+
+-- kept_by_psql: whether a pass by psql has left what its way back needs
+SELECT to_regclass('replank.stood') IS NOT NULL AS there;

@@ -69,6 +69,25 @@ def _one_table(app: psycopg.Connection, begin: Begin) -> Rebuild:
     return rebuild
 
 
+def test_each_thing_is_said_once_and_only_what_is_there(app: psycopg.Connection, begin: Begin) -> None:
+    """No pass was made by psql, and what the step's script drops is named one by one."""
+    rebuild = _one_table(app, begin)
+    finishing = _finishing(rebuild.connection)
+    said = [(each.what, each.name) for each in finishing.leftovers(rebuild.run)]
+    assert said == [
+        ("past table", "replank_past.t"),
+        ("reverse capture", "of public.t, with 0 changes in its log"),
+    ]
+    # What nobody needs a line for is done all the same, also where a finish was killed before it
+    finishing.finish(rebuild.run)
+    assert finishing.is_over(rebuild.run)
+    app.execute("UPDATE replank.step SET finished_at = NULL WHERE step LIKE '11-%'")
+    assert finishing.leftovers(rebuild.run) == []
+    assert not finishing.is_over(rebuild.run)
+    finishing.finish(rebuild.run)
+    assert finishing.is_over(rebuild.run)
+
+
 def test_afterwards_there_is_no_way_back_and_the_plan_is_done(app: psycopg.Connection, begin: Begin) -> None:
     rebuild = _one_table(app, begin)
     _finish(rebuild.connection)
