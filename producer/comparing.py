@@ -12,8 +12,9 @@ from replank.chunk import Axis, Chunk
 from replank.errors import NeedsPerson
 from replank.states import TableState
 from replank.table_spec import TableSpec
-from replank.wording import counted
+from replank.wording import counted, verb
 from sql.access import refuse_unreadable
+from sql.change_log import log_table, logged_keys
 from sql.connection import Connection
 from sql.conversion import Space
 from sql.dropping import put_aside
@@ -21,7 +22,7 @@ from sql.ledger import tables
 from sql.ledger.runs import Run
 from sql.ledger.tables import ConversionSet, RunTable
 from sql.one_snapshot import read_at_one_snapshot
-from sql.reverse_capture import is_installed
+from sql.reverse_capture import back_log, is_installed
 from sql.reverse_verification import compared
 from sql.verification import differing_keys, sum_chunk
 
@@ -39,7 +40,8 @@ class Comparison:
     nothing to compare, and `why` says so.
 
     After the swap, `rows_live` are those of the past table and `rows_next` those of the new one. Rows whose keys wait
-    in a log are left out on both sides.
+    in a log are not compared: `keys_left_out` counts these keys, and `since_cutover` says which log it is, that of what
+    was written since the cutover, or that of what the next drain brings.
     """
 
     name: str
@@ -48,6 +50,18 @@ class Comparison:
     mismatches: int | None
     why: str
     keys: tuple[str, ...] = ()
+    keys_left_out: int | None = None
+    since_cutover: bool = False
+
+    @property
+    def left_out(self) -> str:
+        """What was not compared, of a table that was; empty where that is nothing before the cutover."""
+        count = self.keys_left_out or 0
+        if self.since_cutover and count == 0:
+            return "no row was written since the cutover"
+        if self.since_cutover:
+            return f"{counted(count, 'row')} written since the cutover {verb(count, 'is')} not compared"
+        return f"{counted(count, 'changed row')} not compared, the next drain does that" if count else ""
 
     @property
     def verdict(self) -> str:
@@ -79,7 +93,8 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     spec = table.spec
     doing(f"comparing both sides of {spec.full_name}")
     if table.state in COMPLETE:
-        return _said(spec, *_before_the_swap(connection, spec))
+        live, built, mismatches, some, left_out = _before_the_swap(connection, spec)
+        return _said(spec, live, built, mismatches, some, left_out)
     if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
         if not put_aside(connection, [(spec.past_schema, spec.name)]):
             why = "its past table is gone"
@@ -89,8 +104,12 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         except NeedsPerson as error:
             # A table of its set is gone.
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=str(error))
-        past, new, keys = read_at_one_snapshot(connection, lambda: compared(connection, pair), force_rollback=True)
-        return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS])
+        (past, new, keys), left_out = read_at_one_snapshot(
+            connection,
+            lambda: (compared(connection, pair), logged_keys(connection, back_log(spec), spec)),
+            force_rollback=True,
+        )
+        return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS], left_out, since_cutover=True)
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
@@ -100,18 +119,37 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
 
 
-def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int, list[str]]:
-    def sums() -> tuple[int, int, int, list[str]]:
+def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int, int, list[str], int]:
+    """Rows of both sides, how many keys differ, a few of these, and how many keys were left out."""
+
+    def sums() -> tuple[int, int, int, list[str], int]:
+        left_out = logged_keys(connection, log_table(spec), spec)
         live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES, remember=False)
         built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES, remember=False)
         if (live.rows, live.total) == (built.rows, built.total):
-            return live.rows, built.rows, 0, []
-        return live.rows, built.rows, *differing_keys(connection, spec, limit=SHOWN_KEYS)
+            return live.rows, built.rows, 0, [], left_out
+        return live.rows, built.rows, *differing_keys(connection, spec, limit=SHOWN_KEYS), left_out
 
     return read_at_one_snapshot(connection, sums, force_rollback=True)
 
 
-def _said(spec: TableSpec, rows_live: int, rows_next: int, mismatches: int, keys: Sequence[str]) -> Comparison:
+def _said(
+    spec: TableSpec,
+    rows_live: int,
+    rows_next: int,
+    mismatches: int,
+    keys: Sequence[str],
+    left_out: int,
+    *,
+    since_cutover: bool = False,
+) -> Comparison:
     return Comparison(
-        name=spec.full_name, rows_live=rows_live, rows_next=rows_next, mismatches=mismatches, why="", keys=tuple(keys)
+        name=spec.full_name,
+        rows_live=rows_live,
+        rows_next=rows_next,
+        mismatches=mismatches,
+        why="",
+        keys=tuple(keys),
+        keys_left_out=left_out,
+        since_cutover=since_cutover,
     )

@@ -37,7 +37,8 @@ def finish(
 ) -> None:
     """Drop the past tables and what captures changes for them. Afterwards there is no way back.
 
-    Both sides are compared before, row by row; where they differ, nothing is dropped.
+    Both sides are compared before, row by row, but for the rows that were written since the cutover: these are counted.
+    Where they differ, nothing is dropped.
 
     Example: replank finish --yes
     """

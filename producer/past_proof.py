@@ -39,7 +39,7 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
                 f"({counted(one.rows_next or 0, 'row')}), and no write since the cutover explains it: {one.named}"
             )
         else:
-            say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}")
+            say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}; {one.left_out}")
     if against:
         raise NeedsPerson(
             f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, the past table written "

@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Compare every row of both sides now, beside the running application.
+    """Compare both sides now, row by row, beside the running application.
+
+    Rows whose change waits in a log are counted, not compared: before the swap what the next drain brings, after it
+    what was written since the cutover.
 
     Exit 1 where any differs: its cutover is held until a comparison finds nothing. 2 where nothing can be compared.
 
@@ -56,4 +59,5 @@ def table_words(one: Comparison) -> str:
     """A line for a person."""
     if one.mismatches is None:
         return f"{one.name}: not compared, {one.why}"
-    return f"{one.name}: {counted(one.rows_live or 0, 'row')} against {one.rows_next:,}: {one.verdict}"
+    left_out = f"; {one.left_out}" if one.left_out else ""
+    return f"{one.name}: {counted(one.rows_live or 0, 'row')} against {one.rows_next:,}: {one.verdict}{left_out}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from psycopg import sql
 
 from replank.table_spec import TableSpec
-from sql.connection import Connection
+from sql.connection import Connection, value
 from sql.conversion import converted_if_valid
 from sql.equality import all_equal
 
@@ -67,3 +67,16 @@ def same_key(spec: TableSpec, alias: str, other: str = "log") -> sql.Composable:
 def keys_of(spec: TableSpec, alias: str) -> list[sql.Composable]:
     """The key columns of a log, or of what has columns of their names."""
     return [sql.SQL("{}.{}").format(sql.Identifier(alias), key) for key in log_keys(spec)]
+
+
+def logged_keys(connection: Connection, log: sql.Identifier, spec: TableSpec) -> int:
+    """How many keys a log names, each counted once. A note that the table was emptied is no key."""
+    keys = sql.SQL(", ").join(log_keys(spec))
+    return int(
+        value(
+            connection,
+            sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} WHERE truncated IS NOT TRUE) AS keys").format(
+                keys, log
+            ),
+        )
+    )

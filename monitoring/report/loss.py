@@ -18,7 +18,7 @@ def zero_data_loss(facts: Facts) -> Criterion:
     """Lost rows and values, of all that was looked at. Undecided while a table is not swapped."""
     journal = facts.journal
     how = HOW.format(
-        now="When this report was made, both sides were compared again."
+        now="When this report was made, both sides were compared again, but for rows that were written since the swap."
         if any(one.mismatches is not None for one in facts.compared)
         else "They were not compared again for this report.",
         journal="The application's own journal of acknowledged writes was looked for in the new tables."
