@@ -150,7 +150,8 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     pooler_addresses(file.plan.after_cutover, os.environ)
     with ExitStack() as stack:
         if not options.quiet:
-            stack.enter_context(ActivityScreen(people(), quiet_s=0.0))
+            # What follows in a log are the lines of the run itself, each with its time.
+            stack.enter_context(ActivityScreen(people(), quiet_s=0.0, say=lambda words: log.info(words)))
         stack.enter_context(_on_sigterm(STOPPED_BEFORE))
         doing(f"connecting to {without_password(settings.database())}")
         connection = stack.enter_context(connect_for_plan(settings, file.plan, name="setup"))
