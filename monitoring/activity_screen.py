@@ -1,4 +1,4 @@
-"""`doing` on standard error: a line with its seconds on a terminal, sparse lines in a log elsewhere."""
+"""`doing` on standard error: a line with its seconds on a terminal, sparse plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-import structlog
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from replank.activity import listening
 from replank.wording import seconds
-
-log = structlog.get_logger()
 
 LINES_APART_S = 2.0
 """In a log: what took less than this is not worth a line."""
@@ -65,11 +63,23 @@ class LogLines:
             self._still *= 2
 
 
+def _print(console: Console, words: str) -> None:
+    console.print(Text(f"{words} …"), soft_wrap=True)
+
+
 class ActivityScreen:
     """Listens while it is open. `below` is drawn under the line on a terminal, as a display of its own would be."""
 
-    def __init__(self, console: Console, *, quiet_s: float = 1.0, below: RenderableType | None = None) -> None:
-        self._lines = LogLines(say=lambda words: log.info(words), quiet_s=quiet_s)
+    def __init__(
+        self,
+        console: Console,
+        *,
+        quiet_s: float = 1.0,
+        below: RenderableType | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """`say`: where no terminal is, each line goes there rather than, as plain words, to the console."""
+        self._lines = LogLines(say=say or partial(_print, console), quiet_s=quiet_s)
         self._began = self._since = time.monotonic()
         self._quiet_s = quiet_s
         self._words = ""

@@ -18,7 +18,9 @@ from sql.ledger.work import Tally
 LATELY_S = 300.0
 
 BECAUSE: Mapping[ResendCause, str] = {
-    ResendCause.NO_WORKER: "no worker takes jobs from their queue",
+    ResendCause.NO_WORKER: (
+        "no worker was there that takes jobs from their queue; nothing is lost, they begin as soon as one is there"
+    ),
     ResendCause.EVICTED: (
         "the broker evicts keys when its memory is full, and messages of queued jobs with them, so the run is several "
         "times slower: CONFIG SET maxmemory-policy noeviction, or give Replank a Redis of its own"

@@ -356,7 +356,12 @@ def seen_json(signs: Signs) -> dict[str, Any]:
             "seen_at": broker.seen_at.isoformat(),
             "age_s": round(signs.age_s(broker.seen_at), 1),
         },
-        "wrong_logins": None if signs.logins is None else asdict(signs.logins),
+        "wrong_logins": signs.logins
+        and {
+            **asdict(signs.logins),
+            "since": signs.logins.since.isoformat(),
+            "last_at": signs.logins.last_at.isoformat(),
+        },
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from replank.chunk import Axis
 from replank.states import JobKind, JobState, TableState
 from sql.connection import Connection
 from sql.ledger import quarantines, tables, verifications
@@ -112,12 +113,20 @@ def read_table_progress(connection: Connection, run: Run, tallies: Sequence[Tall
             _progress_of(table, by_table[table.table_no]),
             chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
             rows_quarantined=aside.get(table.table_no, 0),
-            why=f"{table.spec.method}: {table.axis_reason}",
+            why=_why_so(table),
             verification=_verification(proofs.get(table.table_no)),
             problem=table.problem or _held_by(proofs.get(table.table_no)),
         )
         for table in tables.read_tables(connection, run.run_id)
     )
+
+
+def _why_so(table: RunTable) -> str:
+    """How it is changed, in which order its rows are read, and why in this order."""
+    if table.spec.method == "backfill":
+        return f"{table.spec.method}: {table.axis_reason}"
+    order = "in the order of its blocks" if table.axis is Axis.HEAP else "in the order of its key"
+    return f"{table.spec.method}, read {order}: {table.axis_reason}"
 
 
 def _held_by(found: Mapping[str, Any] | None) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import psycopg
 import structlog
-from psycopg import sql
 
 from producer import breaker
 from producer.caching import Caching
@@ -40,9 +39,9 @@ from sql.connection import Connection
 from sql.event_triggers import refused_by
 from sql.ledger import caches, gates, job_looks, job_queue, restraints, runs, tables
 from sql.ledger.job_looks import Unfinished
-from sql.ledger.refusals import note_refused
+from sql.ledger.refusals import listen, note_refused, note_what_was_heard
 from sql.ledger.restraints import FREED_BY, Restraint
-from sql.ledger.runs import WAKE_UP, Run
+from sql.ledger.runs import Run
 from sql.ledger.tables import RunTable
 from sql.moment import Traffic
 
@@ -84,7 +83,7 @@ class Coordinator:
 
     def drive(self) -> Run:
         """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
-        self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(WAKE_UP)))
+        listen(self.connection)
         snapshots = SnapshotKeeper(self.settings.database())
         try:
             while True:
@@ -97,6 +96,9 @@ class Coordinator:
                 self.between_turns()
                 if not moved:
                     self._rest()
+                else:
+                    # A busy run does not rest for a long time.
+                    note_what_was_heard(self.connection, self.run_id)
         finally:
             snapshots.close()
 

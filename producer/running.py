@@ -46,6 +46,7 @@ from replank.states import RunState
 from replank.steps import STEPS, Step
 from sql.connection import Connection, connect
 from sql.identity import database_identity
+from sql.ledger.refusals import listen, note_what_was_heard
 from sql.ledger.runs import Run
 from sql.ledger.wishes import wished
 from sql.ledger.worker_logs import WorkerLog
@@ -152,11 +153,14 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     pooler_addresses(file.plan.after_cutover, os.environ)
     with ExitStack() as stack:
         if not options.quiet:
-            stack.enter_context(ActivityScreen(people(), quiet_s=0.0))
+            # What follows in a log are the lines of the run itself, each with its time.
+            stack.enter_context(ActivityScreen(people(), quiet_s=0.0, say=lambda words: log.info(words)))
         stack.enter_context(_on_sigterm(STOPPED_BEFORE))
         doing(f"connecting to {without_password(settings.database())}")
         connection = stack.enter_context(connect_for_plan(settings, file.plan, name="setup"))
         refuse_who_cannot_work(connection, "`replank run`")
+        # Workers may be refused while this takes its time: the ledger of the run, or of one before, is there already.
+        listen(connection)
         identity = database_identity(connection)
         stack.enter_context(told_to_others(settings.database(), identity, plan=file.plan.name))
         dispatcher = Dispatcher(settings, database=identity)
@@ -167,6 +171,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
             before_first_write=dispatcher.ping,
             scripts_in=options.scripts_in,
         )
+        note_what_was_heard(connection, run.run_id)
         if log_file is not None and run.state is RunState.RUNNING:
             keep_worker_log(connection, run.run_id, WorkerLog(host=socket.gethostname(), file=str(log_file)))
     if run.state is not RunState.RUNNING:

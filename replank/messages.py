@@ -40,10 +40,13 @@ def broker_error(url: str, error: Exception) -> CannotConnect:
     # Names of queues are asked for by commands that never talk to a broker.
     from redis.exceptions import AuthenticationError
 
-    # It has answered, and does not take the password.
-    kind = CannotConnect if isinstance(error.__cause__ or error, AuthenticationError) else NoServer
     said = str(error).rstrip(".")
-    return kind(f"The broker {without_password(url)} does not answer: {said}. Check its URL and that it runs.")
+    if isinstance(error.__cause__ or error, AuthenticationError):
+        # It has answered.
+        return CannotConnect(
+            f"The broker {without_password(url)} refuses this login: {said}. Check user and password in its URL."
+        )
+    return NoServer(f"The broker {without_password(url)} does not answer: {said}. Check its URL and that it runs.")
 
 
 def _verified(broker_url: str) -> dict[str, Any]:

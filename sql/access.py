@@ -35,7 +35,7 @@ def let_read(connection: Connection, readers: Collection[str], *, before: Collec
 
     In one transaction; it may be done twice. Raises WrongUse where a role does not exist.
     """
-    known = {each["role"] for each in rows(connection, query("access.known"), {"roles": [*readers, *before]})}
+    known = _known(connection, [*readers, *before])
     missing = sorted(set(readers) - known)
     if missing:
         raise WrongUse(
@@ -50,6 +50,20 @@ def let_read(connection: Connection, readers: Collection[str], *, before: Collec
         for role in sorted(set(readers)):
             for statement in _statements(schemas, "GRANT", "TO", Identifier(role)):
                 run(connection, statement)
+
+
+def missing_readers(connection: Connection, readers: Collection[str]) -> list[str]:
+    """Which of these roles do not exist on this server, in order."""
+    return sorted(set(readers) - _known(connection, readers)) if readers else []
+
+
+def other_roles(connection: Connection) -> list[str]:
+    """Roles of this server, in order, without PostgreSQL's own."""
+    return [str(each["role"]) for each in rows(connection, query("access.roles"))]
+
+
+def _known(connection: Connection, roles: Collection[str]) -> set[str]:
+    return {each["role"] for each in rows(connection, query("access.known"), {"roles": list(roles)})}
 
 
 def let_read_view(connection: Connection, schema: str, view: str, readers: Collection[str]) -> None:

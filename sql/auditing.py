@@ -57,6 +57,7 @@ class ColumnCount:
     bad: int = 0
     odd: int = 0
     bad_examples: list[str] = field(default_factory=list)
+    """Different ones, as those of `odd_examples`."""
     odd_examples: list[str] = field(default_factory=list)
     bad_recent: Recent = field(default_factory=Recent)
     odd_recent: Recent = field(default_factory=Recent)
@@ -64,8 +65,8 @@ class ColumnCount:
     def add(self, other: ColumnCount) -> None:
         self.bad += other.bad
         self.odd += other.odd
-        self.bad_examples = (self.bad_examples + other.bad_examples)[:EXAMPLES]
-        self.odd_examples = (self.odd_examples + other.odd_examples)[:EXAMPLES]
+        self.bad_examples = list(dict.fromkeys(self.bad_examples + other.bad_examples))[:EXAMPLES]
+        self.odd_examples = list(dict.fromkeys(self.odd_examples + other.odd_examples))[:EXAMPLES]
         self.bad_recent.add(other.bad_recent)
         self.odd_recent.add(other.odd_recent)
 
@@ -145,7 +146,7 @@ def _recent_of(answer: Iterator[Any]) -> Recent:
 def _counts(number: int, recency: Recency, time: sql.Identifier | None) -> sql.Composed:
     text, odd = _name("t", number), _name("o", number)
     bad = sql.SQL("NOT {}").format(_name("v", number))
-    some = sql.SQL("(array_agg(pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
+    some = sql.SQL("(array_agg(DISTINCT pg_catalog.left({}, {})) FILTER (WHERE {}))[1:{}]")
     return sql.SQL(", ").join(
         part
         for condition in (bad, odd)

@@ -13,8 +13,11 @@ from queue import Empty
 from typing import Any, ClassVar
 
 import structlog
+from celery.exceptions import WorkerShutdown
+from celery.platforms import EX_FAILURE
 from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
+from redis.exceptions import AuthenticationError
 
 from replank.messages import QUEUES
 from workers.readable import Unreadable, readable
@@ -95,6 +98,19 @@ class Transport(redis.Transport):
 
     Channel = Channel
     dropped = 0
+    refusal: ClassVar[AuthenticationError | None] = None
+    """Set where the broker has answered and does not take our login."""
+
+    def establish_connection(self) -> Any:
+        """Raises WorkerShutdown where the login is refused: Celery would try it again for ever.
+
+        A broker that is not there is tried again, by Celery.
+        """
+        try:
+            return super().establish_connection()  # type: ignore[no-untyped-call]
+        except AuthenticationError as error:
+            Transport.refusal = error
+            raise WorkerShutdown(EX_FAILURE) from None
 
     def deliver(self, item: bytes, queue: str) -> None:
         """An item of a queue, as it lay there."""

@@ -17,7 +17,7 @@ from celery.signals import heartbeat_sent, worker_ready
 
 from monitoring.tracing import traces_wanted
 from replank.errors import WrongUse
-from replank.messages import QUEUE_OF, QUEUES
+from replank.messages import QUEUE_OF, QUEUES, broker_error
 from replank.settings import load_settings
 from sql.identity import identity_when_up
 from workers import broker
@@ -86,6 +86,8 @@ def worker(
         loglevel="WARNING",
         without_gossip=True,
         without_mingle=True,
+        # No banner: the worker says its own line.
+        quiet=True,
     )
     log.info("the worker starts", name=chosen, processes=concurrency if bounds is None else autoscale, queues=queues)
     running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
@@ -95,6 +97,8 @@ def worker(
     running.start()
     if refusals.error is not None:
         raise refusals.error
+    if broker.Transport.refusal is not None:
+        raise broker_error(settings.broker(), broker.Transport.refusal)
     raise typer.Exit(running.exitcode or 0)
 
 

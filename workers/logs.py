@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import Any
 
 import structlog
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 from structlog.stdlib import ProcessorFormatter
 from structlog.types import EventDict
@@ -24,6 +26,8 @@ CELERY_LEVEL = logging.WARNING
 
 def use_own_log(settings: Settings) -> None:
     """For this process and those it forks. Call it before Celery's worker is made."""
+    # It advises an option of Celery's own command line. No message is read as code, whoever runs this.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     secret = [str(url.get_secret_value()) for url in (settings.database_url, settings.broker_url) if url is not None]
 
     def hidden(_logger: Any, _name: str, event: EventDict) -> EventDict:

@@ -31,6 +31,7 @@ from producer.audit.partitions import audit_partitions
 from producer.audit.pattern_indexes import audit_pattern_indexes
 from producer.audit.progress import ScanWatch
 from producer.audit.quarantine import audit_policies, count_rows_aside
+from producer.audit.readers import audit_readers
 from producer.audit.references import audit_orphans, keys_with_orphans
 from producer.audit.server import audit_server
 from producer.audit.sets_apart import audit_sets_apart
@@ -83,6 +84,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
         refuse_unknown(connection, now.file)
         structure = _structure(connection, subject)
         found = foreign + structure.findings + audit_already(resolved)
+        found += audit_readers(connection, file.plan.access.readers)
         found += audit_mappings(connection, file.plan, now.waiting)
     doing("asking gates and broker")
     found += audit_gates(subject)

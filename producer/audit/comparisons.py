@@ -13,6 +13,8 @@ _DECLARED = re.compile(rf"(?im)(?:^|;|\bdeclare\b)\s*(\w+)\s+(?:constant\s+)?{_T
 
 _OPERATOR = r"\s*(?:=|<>|!=|<=|>=|<|>|(?:NOT\s+)?IN\s*\(|IS\s+(?:NOT\s+)?DISTINCT\s+FROM)\s*(?:ANY\s*\(|ALL\s*\()?\s*"
 
+_ARRAY = re.compile(r"(?i)\b(?:ANY|ALL)\s*\(")
+
 
 def word(name: str) -> str:
     """A pattern for an identifier in SQL: quoted exactly, or bare in any case if it needs no quotes."""
@@ -28,14 +30,18 @@ def compares(function: str, body: str, texts: Sequence[str], subject: Subject) -
         return None
     for column in subject.converted:
         for name in _texts(body, texts, subject):
-            if _compared(column.name, name).search(body):
+            if found := _compared(column.name, name).search(body):
+                becomes = f"{column.next_type}[]" if _ARRAY.search(found.group()) else column.next_type
+                works = f"{column.name}::{column.next_type} = {_with(name, becomes)}"
                 return warning(
                     "function_compares_text",
                     f"function {function} names table {subject.name} and compares {column.name}, which becomes "
                     f"{column.next_type}, with {name}, which is text: it will fail, as {column.next_type} = text has "
                     "no operator",
-                    hint=f"Let {name} be {column.next_type}, or cast it ({name}::{column.next_type}), in the same "
-                    "deployment as the cutover"
+                    hint=f"Cast both sides ({works}): that works before the cutover and after it. Until the cutover it "
+                    f"uses no index on {column.name}, and fails on a value that is no {column.next_type}; from then on "
+                    f"the cast of the column does nothing, and its index is used. {name}::{becomes} alone fails until "
+                    "the cutover: it is for the same deployment as the cutover"
                     + ("." if column.enum else "; `text_casts` in the plan's options bridges the time between."),
                     table=subject.name,
                     column=column.name,
@@ -43,6 +49,10 @@ def compares(function: str, body: str, texts: Sequence[str], subject: Subject) -
                     parameter=name,
                 )
     return None
+
+
+def _with(name: str, becomes: str) -> str:
+    return f"ANY ({name}::{becomes})" if becomes.endswith("[]") else f"{name}::{becomes}"
 
 
 def _texts(body: str, parameters: Sequence[str], subject: Subject) -> Iterator[str]:

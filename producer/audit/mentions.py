@@ -113,30 +113,57 @@ def audit_functions(connection: Connection, audited: Audited) -> list[Finding]:
     """Functions whose body names a planned table, and its trigger functions that name a planned column."""
     wanted = {s.live.name for s in audited.subjects} | {c.name for s in audited.subjects for c in s.converted}
     seen = rows(connection, query("audit.functions_naming"), {"names": sorted(wanted), "oids": audited.oids})
-    return [
-        finding
-        for function in seen
-        for subject in audited.subjects
-        if (finding := compares(function["function"], function["body"], function["texts"], subject))
-        or (finding := _mention(function["function"], function["body"], function["trigger_of"], subject))
-    ]
+    found: list[Finding] = []
+    for function in seen:
+        named: list[_Mention] = []
+        for subject in audited.subjects:
+            compared = compares(function["function"], function["body"], function["texts"], subject)
+            mention = None if compared else _mention(function["body"], function["trigger_of"], subject)
+            found += [compared] if compared else []
+            named += [mention] if mention else []
+        found += [_mentioned(function["function"], named)] if named else []
+    return found
 
 
-def _mention(function: str, body: str, trigger_of: Sequence[int], subject: Subject) -> Finding | None:
+@dataclass(frozen=True, kw_only=True)
+class _Mention:
+    """What a function says of one table: its name (else it is its trigger's), and columns that become another type."""
+
+    table: str
+    fires: bool
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        what = f"is a trigger function of {self.table}" if self.fires else f"names table {self.table}"
+        if not self.columns:
+            return what
+        return f"{what} and {', '.join(self.columns)}, which becomes {', '.join(self.types)}"
+
+
+def _mention(body: str, trigger_of: Sequence[int], subject: Subject) -> _Mention | None:
     names_table = re.search(word(subject.live.name), body) is not None
     named = [c for c in subject.converted if re.search(word(c.name), body)]
-    columns = [c.name for c in named]
-    fires_here = subject.live.oid in trigger_of
-    if not (names_table or (fires_here and columns)):
+    if not (names_table or (subject.live.oid in trigger_of and named)):
         return None
-    what = f"names table {subject.name}" if names_table else f"is a trigger function of {subject.name}"
-    if columns:
-        what += f" and {', '.join(columns)}, which becomes {', '.join(dict.fromkeys(c.next_type for c in named))}"
+    return _Mention(
+        table=subject.name,
+        fires=not names_table,
+        columns=tuple(c.name for c in named),
+        types=tuple(dict.fromkeys(c.next_type for c in named)),
+    )
+
+
+def _mentioned(function: str, named: Sequence[_Mention]) -> Finding:
+    """One for each function. With several tables it is no table's own."""
+    alone = named[0] if len(named) == 1 else None
     return warning(
         "function_mentions",
-        f"function {function} {what}",
+        f"function {function} {'; '.join(mention.words for mention in named)}",
         hint="Variables and parameters declared as text need a cast against it: read it, try it on a copy.",
-        table=subject.name,
-        column=columns[0] if columns else None,
+        table=alone.table if alone else None,
+        column=alone.columns[0] if alone and alone.columns else None,
         function=function,
+        tables=[mention.table for mention in named],
     )

@@ -1,4 +1,4 @@
-"""How many of the values that were counted are recent: whether clients go on writing them.
+"""How many of the values that were counted are recent: whether clients may go on writing them.
 
 By a column that says when a row was made or changed, if there is one; else by the end of the table's file, where new
 rows usually come; else nobody knows, and that is said.
@@ -17,7 +17,7 @@ from replank.table_spec import ColumnSpec
 from sql.auditing import RECENT_DAYS, Recency, Recent
 from sql.catalogue import LiveColumn
 
-GO_ON = "Clients go on writing them: see that they stop before the cutover"
+GO_ON = "Clients may go on writing them: see that they stop before the cutover"
 
 FEWEST_BLOCKS = 20
 """Below this the last tenth of a table says nothing."""

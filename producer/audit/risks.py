@@ -42,7 +42,7 @@ _RISKS: Mapping[Risk, str] = {
         name_too_long no_privilege not_a_heap standby server_version run_open locks_short text_casts_not_allowed
         event_trigger_refuses mapping_refused cache_columns cache_environment cache_extension cache_inherited
         cache_nothing cache_partitioned cache_query cache_unique_index cache_unreachable broker_unreachable
-        disk_space already_differs
+        disk_space already_differs reader_missing
     """,
     Risk.TIME: """
         hold_too_long event_triggers_slow long_transaction prepared_transaction wraparound_vacuum

@@ -179,7 +179,9 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
 def _odd_spelling(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
     recency = recency_of(subject, column)
     # An odd spelling goes on being taken after the cutover, so this says no error: it reads otherwise.
-    more = " Clients go on writing them: what they read back is spelled otherwise." if count.odd_recent.count else ""
+    more = (
+        " Clients may go on writing them: what they read back is spelled otherwise." if count.odd_recent.count else ""
+    )
     return warning(
         "odd_spelling",
         f"{count.odd:,} uuids are spelled in another way than PostgreSQL writes them, such as "

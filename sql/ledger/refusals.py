@@ -45,6 +45,17 @@ def tell_refused(connection: Connection, *, login: str, worker: str) -> None:
     connection.execute(sql.SQL("SELECT pg_notify({}, {})").format(WAKE_UP, said))
 
 
+def listen(connection: Connection) -> None:
+    """From now on this session hears what refused workers and all others say. It may be called again."""
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(WAKE_UP)))
+
+
+def note_what_was_heard(connection: Connection, run_id: int) -> None:
+    """Keep what refused workers have said since this session listens, without waiting for more."""
+    for notice in list(connection.notifies(timeout=0)):
+        note_refused(connection, run_id, notice.payload)
+
+
 def note_refused(connection: Connection, run_id: int, payload: str) -> None:
     """Keep what a notification says of a refused worker, if it is one and true. Anybody may have sent it."""
     told = _told(payload)

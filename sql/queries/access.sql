@@ -5,6 +5,9 @@ SELECT r.rolname AS role FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_rol
 -- known: which of these roles exist
 SELECT rolname AS role FROM pg_roles WHERE rolname = ANY (%(roles)s::text[]);
 
+-- roles: all of this server's but PostgreSQL's own
+SELECT rolname AS role FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1;
+
 -- schemas: the ledger's, and those that a run has made beside it, which the acting role owns
 SELECT n.nspname AS schema FROM pg_namespace n
  WHERE (n.nspname = 'replank' OR n.nspname ~ '^replank_(next|past|past_cache|undone)(_|$)') AND pg_has_role(current_user, n.nspowner, 'USAGE')

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 import pytest
 
 from producer.audit.comparisons import word
 
-from .conftest import Database, only
+from .conftest import ID, Database, only
 
 pytestmark = pytest.mark.catalogue
 
@@ -164,6 +165,51 @@ def test_functions_that_name_planned_tables_are_told(database: Database) -> None
         ("public.of_many(text[],text)", "id", "$1"),
         ("public.of_variable()", "id", "found"),
     }
+
+
+def test_a_function_that_names_several_tables_is_told_once(database: Database) -> None:
+    database.run(
+        "CREATE TABLE users (id text PRIMARY KEY)",
+        "CREATE TABLE orders (id text PRIMARY KEY)",
+        "CREATE FUNCTION two() RETURNS bigint LANGUAGE sql AS"
+        " $$ SELECT count(*) FROM users u, orders o WHERE u.id = o.id $$",
+    )
+    found = only(database.check({"users": ["id"], "orders": ["id"]}).warnings, "function_mentions")
+    assert sorted(found.details["tables"]) == ["public.orders", "public.users"]
+    assert "names table public.users and id, which becomes uuid" in found.message
+    assert "names table public.orders and id" in found.message
+
+
+def test_the_advised_comparison_works_before_and_after(database: Database) -> None:
+    database.run(
+        "CREATE TABLE users (id text PRIMARY KEY)",
+        "INSERT INTO users SELECT gen_random_uuid() FROM generate_series(1, 2000)",
+        "CREATE FUNCTION of_user(who text) RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM users"
+        " WHERE id = who $$",
+        "CREATE FUNCTION of_many(many text[]) RETURNS bigint LANGUAGE sql AS"
+        " $$ SELECT count(*) FROM users WHERE id = ANY (many) $$",
+    )
+    compared = [f for f in database.check({"users": ["id"]}).warnings if f.code == "function_compares_text"]
+    assert len(compared) == 2
+    hints = " ".join(f.hint for f in compared)
+    one, many = "id::uuid = who::uuid", "id::uuid = ANY (many::uuid[])"
+    assert f"({one})" in hints
+    assert f"({many})" in hints
+    assert "Until the cutover it uses no index on id" in hints
+    database.run("ANALYZE users")
+    given = "(SELECT min(id::text) AS who, array[min(id::text)] AS many FROM users) AS p"
+    constant = one.replace("who", f"'{ID}'::text")
+    by_index: list[bool] = []
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        for change in ("SELECT", "ALTER TABLE users ALTER id TYPE uuid USING id::uuid"):
+            connection.execute(change)
+            for form in (one, many):
+                query = f"SELECT count(*) FROM users, {given} WHERE {form}"  # noqa: S608 - the advised words
+                counted = connection.execute(query.encode()).fetchall()
+                assert counted == [(1,)]
+            plan = connection.execute(f"EXPLAIN SELECT FROM users WHERE {constant}".encode()).fetchall()
+            by_index.append("Index" in str(plan))
+    assert by_index == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -178,3 +178,12 @@ def test_chunks_cover_a_table_without_gap_and_the_last_is_open(database: Databas
     (part,) = cut(subject.subjects)
     assert part.chunk is not None
     assert (part.chunk.lower, part.chunk.upper) == (("0",), None)
+
+
+def test_examples_are_different_values(database: Database) -> None:
+    database.run(
+        "CREATE TABLE t (id int PRIMARY KEY, ref text)",
+        "INSERT INTO t SELECT g, CASE WHEN g <= 500 THEN 'anonymous' ELSE 'nobody' END FROM generate_series(1, 900) g",
+    )
+    found = only(database.check({"t": ["ref"]}).blockers, "not_convertible")
+    assert (found.details["count"], found.details["examples"]) == (900, ["anonymous", "nobody"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Browser, expect
 from structlog.testing import capture_logs
 
 from monitoring.flower_login_guard import (
@@ -24,7 +25,8 @@ from replank.errors import WrongUse
 from sql.connection import connect
 
 from .conftest import Serve
-from .serving import basic
+from .looking import Looking
+from .serving import ALICE, basic
 
 RIGHT = basic("alice:wonderland")["Authorization"]
 WRONG = basic("alice:looking-glass")["Authorization"]
@@ -160,6 +162,33 @@ def test_a_flood_over_http_is_refused_logged_and_told(serve: Serve, painted: str
         }
     assert samples["replank_wrong_logins_total", "compared"] + samples["replank_wrong_logins_total", "refused"] == 21
     assert served.sections()["seen"]["wrong_logins"]["count"] == 21
+
+
+@pytest.mark.browser
+def test_the_page_draws_them_as_text(
+    serve: Serve, painted: str, browser: Browser | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if browser is None:
+        with capsys.disabled():
+            print("\nNO BROWSER: wrong logins were not looked at. Install Chromium, or name one in REPLANK_CHROMIUM.")
+        return
+    served = serve(painted, proxies=["127.0.0.0/8"])
+    looking = Looking(browser=browser, root=f"http://127.0.0.1:{served.port}", login=("alice", ALICE.split(":")[1]))
+    page = looking.open("/run")
+    line = page.locator("#logins")
+    expect(page.locator("#facts")).to_be_visible()
+    expect(line).to_be_hidden()
+    # When somebody guesses, with a name that would be markup
+    evil = "<img src=x onerror=alert(1)>"
+    for _ in range(2):
+        headers = {"X-Forwarded-For": "203.0.113.9", **basic(f"{evil}:looking-glass")}
+        assert served.ask("/run/now", login=None, headers=headers).status == 401
+    CountedLogins(painted, served.guard).note()
+    expect(line).to_contain_text("2 wrong logins at this page since")
+    expect(line).to_contain_text(f"the last one as “{evil}” from 203.0.113.9, ")
+    assert page.locator("#logins img").count() == 0
+    looking.keep(page, "wrong-logins", whole=False)
+    assert looking.said == []
 
 
 def test_a_browser_that_logged_in_is_not_kept_out_by_a_flood_at_its_own_address(serve: Serve, painted: str) -> None:

@@ -50,6 +50,24 @@ def test_a_worker_without_rights(place: Place) -> None:
     assert named() == ["nobody", "nobody"]
 
 
+def test_a_worker_that_is_refused_before_the_coordinator_leads(place: Place) -> None:
+    """There is a ledger, and the run is being prepared: its later coordinator knows of the refusal all the same."""
+    run, nobody, reader = place.as_role("replank_run"), place.as_role("nobody"), place.as_role("replank_reader")
+    first = run.run(workers=0)
+    wait_for("a run", lambda: _has_run(place))
+    first.kill()
+    with psycopg.connect(place.shop.admin) as other:
+        other.execute("LOCK TABLE replank.run IN ACCESS EXCLUSIVE MODE")
+        run.run(workers=0, REPLANK_LOCK_TIMEOUT_MS="60000")
+        wait_for("it is being prepared", lambda: _waits(place))
+        assert nobody.call("worker", "--name", "early@here").exit_code == 2
+
+    def named() -> list[str]:
+        return [one["worker"] for one in reader.call("status", "--json").document["refused"]]
+
+    wait_for("the coordinator has heard of it", lambda: named() == ["early@here"], deadline_s=15)
+
+
 def test_readers_without_rights(place: Place) -> None:
     """Of the ledger, of the tables, of rows that policies hide; and none that a reader has may change the run."""
     run, nobody, reader = place.as_role("replank_run"), place.as_role("nobody"), place.as_role("replank_reader")
@@ -110,3 +128,19 @@ def _listens(place: Place, name: str) -> bool:
             "SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'nobody'"
         ).fetchone()
     return bool(name) and found is not None
+
+
+def _has_run(place: Place) -> bool:
+    with psycopg.connect(place.shop.admin) as connection:
+        there = connection.execute("SELECT to_regclass('replank.run') IS NOT NULL").fetchone()
+        return there == (True,) and connection.execute("SELECT FROM replank.run").fetchone() is not None
+
+
+def _waits(place: Place) -> bool:
+    """Whether the session that prepares the run waits for a lock."""
+    with psycopg.connect(place.shop.admin) as connection:
+        found = connection.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'replank setup'"
+            " AND wait_event_type = 'Lock'"
+        ).fetchone()
+    return found is not None

@@ -14,10 +14,12 @@ from demo.embedded import EmbeddedPostgres
 from monitoring.eta import estimate
 from monitoring.following import Follower, Look, follow
 from monitoring.outlook import read_moment
+from monitoring.queues import Resent
 from monitoring.screen import render
 from monitoring.status import read_status
 from monitoring.watching import View, draw, read_view
 from producer.running import Progress
+from replank.states import ResendCause
 from sql.connection import Connection, connect
 from sql.ledger import work
 
@@ -158,3 +160,23 @@ def test_a_run_draws_the_same_screen(connection: Connection) -> None:
         progress.show(connection)
     assert "window 8/16" in drawn.getvalue()
     assert "9 × value does not convert" in drawn.getvalue()
+
+
+def test_the_axis_has_its_reason_and_not_the_rebuild(connection: Connection) -> None:
+    """`rebuild: the key is scattered over the heap` would be read as why the table is rebuilt."""
+    (number, *_) = connection.execute("SELECT table_no, axis_reason FROM replank.run_table ORDER BY 1").fetchone() or ()
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "UPDATE replank.run_table SET axis = 'heap', axis_reason = 'the key is scattered' WHERE table_no = %s",
+            (number,),
+        )
+        whys = {table.why for table in read_status(connection).tables}
+    assert "rebuild, read in the order of its blocks: the key is scattered" in whys
+
+
+def test_jobs_sent_again_for_want_of_a_worker_say_so() -> None:
+    words = Resent(by_cause={ResendCause.NO_WORKER: 3}).words
+    assert words.startswith(
+        "3 jobs were sent again in the last 5 minutes: no worker was there that takes jobs from their"
+    )
+    assert "nothing is lost" in words

@@ -1,7 +1,7 @@
 // The top of the page: what to know in ten seconds, and the steering.
 
 import { button, can } from './act.js';
-import { byId, duration, h, keyed, moment, number, percent, plural, say, tell } from './dom.js';
+import { byId, duration, h, keyed, moment, number, percent, plural, say, show, tell } from './dom.js';
 
 const SIGNS = { bad: '!', look: 'i', good: '✓' };
 
@@ -92,6 +92,21 @@ function workersFact(seen) {
   const bad = seen.queues.some((queue) => queue.late && !queue.processes);
   const each = seen.queues.map((queue) => `${queue.name.replace('replank.', '')} ${number(queue.processes)}`).join(', ');
   return ['Worker processes', number(most), `by queue: ${each}`, bad ? 'bad' : ''];
+}
+
+// Names and addresses are strangers' words: texts, never markup, and each on its own in its writing direction.
+export function drawLogins(seen) {
+  const wrong = seen.wrong_logins;
+  const line = byId('logins');
+  show(line, Boolean(wrong));
+  if (!wrong) return;
+  const refused = wrong.refused ? ` (${number(wrong.refused)} of them came too fast and were refused)` : '';
+  const parts = [
+    h('span', {}, `${plural(wrong.count, 'wrong login')} at this page since ${moment(wrong.since)}${refused}; the last one as “`),
+    h('bdi', {}, wrong.name), h('span', {}, '” from '), h('bdi', {}, wrong.address), h('span', {}, `, ${moment(wrong.last_at)}`),
+  ];
+  // Not each time: a selection is not disturbed.
+  if (line.textContent !== parts.map((part) => part.textContent).join('')) line.replaceChildren(...parts);
 }
 
 export function drawFacts(run, sections) {

@@ -2,7 +2,7 @@
 
 import { onDone, steerRun } from './act.js';
 import { byId, duration, percent, say, show } from './dom.js';
-import { drawFacts, drawHeadlines, drawRestraints, drawSteering, drawTrouble } from './head.js';
+import { drawFacts, drawHeadlines, drawLogins, drawRestraints, drawSteering, drawTrouble } from './head.js';
 import { drawAside } from './aside.js';
 import { openJob } from './chunks.js';
 import { drawCauses } from './causes.js';
@@ -33,7 +33,7 @@ const DRAW = {
   window: () => drawWindow(sections.window || [], sections.run),
   workers: () => drawWorkers(sections.workers, sections.pools),
   pools: () => drawWorkers(sections.workers, sections.pools),
-  seen: () => { drawRun(sections.run); },
+  seen: () => { drawRun(sections.run); drawLogins(sections.seen || {}); },
   place: () => drawPlace(sections.place),
   restraints: () => drawRestraints(sections.restraints || []),
   events: () => drawEvents(sections.events || []),
