@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Identifier, Literal
 
 from benchmarks.shop import wal_position
 from demo.embedded import EmbeddedPostgres
-from producer.steps.compiling import compile_steps
-from producer.steps.scripting import ScriptRunner
-from replank.plan import Plan
-from sql.connection import connect
+from producer.compiling.compile_steps import compile_steps
+from producer.scripts.run_script import ScriptRunner
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "off"}
 
@@ -114,7 +114,7 @@ def prepare(url: str, rows: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for table in TABLES:
             for statement in CREATE.split(";"):
-                named = sql.SQL(statement).format(table=sql.Identifier(table), rows=sql.Literal(rows))
+                named = SQL(statement).format(table=Identifier(table), rows=Literal(rows))
                 connection.execute(named)
     with connect(url, name="benchmark") as connection:
         steps = {"audit_log": {"tables": ["audited"]}}
@@ -133,7 +133,7 @@ def measure(connection: psycopg.Connection, url: str, way: Way, number: int) -> 
 
 
 def _sample(connection: psycopg.Connection, url: str, way: Way, write: str, table: str, salt: str) -> Sample:
-    statement = sql.SQL(STATEMENTS[write]).format(table=sql.Identifier(table)).as_bytes(connection)
+    statement = SQL(STATEMENTS[write]).format(table=Identifier(table)).as_bytes(connection)
     wal = wal_position(url)
     began = time.perf_counter()
     for time_of in range(way.times):

@@ -16,15 +16,15 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from benchmarks.shop import plan_text
-from producer.chunker import chunk_blocks
-from producer.resolution import read_plan_file, resolve, table_spec
-from replank.chunk import Axis, Chunk
-from replank.plan import OptionsPlan
-from replank.table_spec import TableSpec
-from sql.connection import Connection, apply_settings, connect
-from sql.copying import copy_chunk, heap_extent
-from sql.indexes import attach_constraints, build_index, read_indexes
-from sql.next_table import create_next
+from producer.planning.resolution import read_plan_file, resolve, table_spec
+from producer.stages.chunker import chunk_blocks
+from replank.plan.plan import OptionsPlan
+from replank.values.chunk import Axis, Chunk
+from replank.values.table_spec import TableSpec
+from sql.next_table.builder import create_next
+from sql.next_table.indexes import attach_constraints, build_index, read_indexes
+from sql.rows.copy import copy_chunk, heap_extent
+from sql.session.connection import Connection, apply_settings, connect
 
 Task = Callable[[Connection], None]
 

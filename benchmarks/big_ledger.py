@@ -5,13 +5,14 @@ Nothing but the ledger is filled: the tables that it speaks of do not exist. So 
 
 from __future__ import annotations
 
-from replank.chunk import Axis
-from replank.plan import ColumnPlan, DatabasePlan, Plan, TablePlan
-from replank.states import TableState
-from replank.steps import PHASES
-from replank.table_spec import ColumnSpec, TableSpec
-from sql.connection import Connection, connect
-from sql.ledger import runs, tables
+from replank.plan.plan import ColumnPlan, DatabasePlan, Plan, TablePlan
+from replank.values.chunk import Axis
+from replank.values.states import TableState
+from replank.values.steps import PHASES
+from replank.values.table_spec import ColumnSpec, TableSpec
+from sql.ledger.runs import runs
+from sql.ledger.tables import tables
+from sql.session.connection import Connection, connect
 
 STEP = "08-migrate-uuid-types"
 PHASE = 3

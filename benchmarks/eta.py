@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.recordings import Recording, read_recordings
-from monitoring.eta import Eta, estimate
+from monitoring.estimate.eta import Eta, estimate
 
 FROM_SHARE = 0.1
 WANTED_COVERAGE = 0.8

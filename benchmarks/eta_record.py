@@ -22,17 +22,18 @@ import redis
 from benchmarks.eta_worlds import Platform, World, mixed
 from benchmarks.recordings import Recording, write_recording
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from monitoring.moment import Moment
-from monitoring.outlook import closed_seconds, read_moment
-from producer.local_workers import LocalWorkers
-from producer.operating.operator import Operator
-from producer.operating.pausing import pause, resume, throttle
-from producer.operating.scope import WHOLE_RUN
+from monitoring.estimate.read_snapshot import closed_seconds, read_moment
+from monitoring.estimate.snapshot import Moment
+from producer.coordinator.local_workers import LocalWorkers
+from producer.operator.operator import Operator
+from producer.operator.pausing import pause, resume, throttle
+from producer.operator.scope import WHOLE_RUN
 from replank.settings import Settings, load_settings
-from replank.states import RunState
-from sql.connection import Connection, connect
-from sql.ledger import history, runs, work
-from sql.ledger.runs import Run
+from replank.values.states import RunState
+from sql.ledger.jobs import work
+from sql.ledger.runs import history, runs
+from sql.ledger.runs.runs import Run
+from sql.session.connection import Connection, connect
 
 DEADLINE_S = 300.0
 COMMAND = (sys.executable, "-c", "from replank.cli import main; main()")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
 from demo.platform.create import create_platform
 from demo.platform.fill import fill
@@ -56,13 +56,13 @@ class World:
     def create(self, url: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             for name, rows in self.rows.items():
-                table = sql.Identifier(name)
-                connection.execute(sql.SQL(_TABLE).format(table=table))
-                connection.execute(sql.SQL(_ROWS).format(table=table), [rows])
+                table = Identifier(name)
+                connection.execute(SQL(_TABLE).format(table=table))
+                connection.execute(SQL(_ROWS).format(table=table), [rows])
                 for column in self.indexes if rows > 1_000 else ():
-                    connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.Identifier(column)))
+                    connection.execute(SQL("CREATE INDEX ON {} ({})").format(table, Identifier(column)))
             for name in self.caches:
-                statement = sql.SQL(_CACHE).format(table=sql.Identifier(name), cache=sql.Identifier(f"{name}_summary"))
+                statement = SQL(_CACHE).format(table=Identifier(name), cache=Identifier(f"{name}_summary"))
                 connection.execute(statement)
             connection.execute("VACUUM (ANALYZE)")
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import psutil
 
 from benchmarks.shop import plan_text
-from monitoring.status import read_status
-from producer.resolution import read_plan_file
-from producer.setup import STEP, begin_or_resume
-from replank.states import JobKind
-from sql.connection import Connection, connect
-from sql.ledger import job_looks, job_queue, tables
+from monitoring.status.status import read_status
+from producer.planning.resolution import read_plan_file
+from producer.starting.begin import STEP, begin_or_resume
+from replank.values.states import JobKind
+from sql.ledger.jobs import job_queue, job_reports
+from sql.ledger.tables import tables
+from sql.session.connection import Connection, connect
 
 TURNS = 20
 WINDOW = 16
@@ -41,7 +42,7 @@ class CuttingMemory:
 
 def _look(connection: Connection, run_id: int) -> None:
     """What one turn of the coordinator asks the ledger, and one look of the progress display."""
-    job_looks.unfinished(connection, run_id)
+    job_reports.unfinished(connection, run_id)
     tables.read_tables(connection, run_id)
     job_queue.take_for_sending(connection, run_id, window=WINDOW, resend_after_s=0.0)
     read_status(connection)

@@ -27,16 +27,16 @@ from tornado.web import Application
 
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run
-from monitoring.flower_gate import Gate
-from monitoring.flower_login_guard import LoginGuard
-from monitoring.flower_logins import Logins
+from monitoring.flower.login_gate import Gate
+from monitoring.flower.login_guard import LoginGuard
+from monitoring.flower.logins import Logins
 from monitoring.page.handlers import Seat
 from monitoring.page.routes import rules
 from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
-from monitoring.status import read_status
-from producer.leader import try_to_lead
-from sql.connection import connect
+from monitoring.status.status import read_status
+from producer.waiting.leader import try_to_lead
+from sql.session.connection import connect
 
 MOST_MS = 200.0
 WATCHED_S = 20

@@ -17,10 +17,10 @@ import psutil
 from celery import Celery
 from pydantic import SecretStr
 
-from replank.messages import celery_settings
 from replank.settings import Settings
-from sql.connection import connect
-from sql.identity import database_identity
+from replank.values.messages import celery_settings
+from sql.session.connection import connect
+from sql.session.database_identity import database_identity
 
 START_S = 60.0
 RUN_S = 3_600.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
 from demo.embedded import EmbeddedPostgres
 
@@ -89,9 +89,7 @@ def fresh_copy(server: EmbeddedPostgres) -> Iterator[str]:
     server.drop_database(COPY)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                sql.Identifier(COPY), sql.Identifier(TEMPLATE)
-            )
+            SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(Identifier(COPY), Identifier(TEMPLATE))
         )
     url = server.url(COPY)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
-from monitoring.eta import estimate
-from monitoring.outlook import read_moment
-from monitoring.status import read_again, read_status
-from producer.leader import try_to_lead
-from sql.connection import connect
-from sql.ledger import runs, work
+from monitoring.estimate.eta import estimate
+from monitoring.estimate.read_snapshot import read_moment
+from monitoring.status.status import read_again, read_status
+from producer.waiting.leader import try_to_lead
+from sql.ledger.jobs import work
+from sql.ledger.runs import runs
+from sql.session.connection import connect
 
 TARGET_MS = 200.0
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from demo.outcome import Outcome
-from monitoring.output import people, print_json
+from monitoring.terminal.output import people, print_json
 from replank.errors import WrongUse
 
 ROWS = 300_000

@@ -16,11 +16,12 @@ from demo.offline import OfflineResult, offline_alter
 from demo.product import Product
 from demo.result import DemoResult
 from demo.sample import create_sample, uuid_columns
-from monitoring.durations import stage_seconds
-from monitoring.status import read_status
+from monitoring.status.durations import stage_seconds
+from monitoring.status.status import read_status
 from replank.wording import counted
-from sql.connection import connect
-from sql.ledger import runs, tables
+from sql.ledger.runs import runs
+from sql.ledger.tables import tables
+from sql.session.connection import connect
 
 SETTLE_S = 1.0
 """How long the application writes before the run begins and after it has ended."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 # (schema, table, columns that become uuid)
 Conversion = tuple[str, str, Sequence[str]]
@@ -72,8 +72,8 @@ def offline_alter(url: str, conversions: Sequence[Conversion]) -> OfflineResult:
         with connection.transaction():
             # Definitions are then printed with their schemas' names, whatever the role's own path is.
             connection.execute("SET LOCAL search_path = pg_catalog")
-            names = sql.SQL(", ").join(sql.Identifier(schema, table) for schema, table, _ in conversions)
-            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
+            names = SQL(", ").join(Identifier(schema, table) for schema, table, _ in conversions)
+            connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
             locked = time.monotonic()
             foreign_keys = _read_foreign_keys(connection, conversions)
             _drop_foreign_keys(connection, foreign_keys)
@@ -85,7 +85,7 @@ def offline_alter(url: str, conversions: Sequence[Conversion]) -> OfflineResult:
             checked = time.monotonic()
         unlocked = time.monotonic()
         wal_bytes = _wal_position(connection) - wal_before
-        connection.execute(sql.SQL("ANALYZE {}").format(names))
+        connection.execute(SQL("ANALYZE {}").format(names))
     return OfflineResult(
         seconds=unlocked - locked,
         seconds_without_foreign_keys=unlocked - locked - (checked - altered),
@@ -95,20 +95,20 @@ def offline_alter(url: str, conversions: Sequence[Conversion]) -> OfflineResult:
     )
 
 
-def _alter_table(connection: psycopg.Connection, schema: str, table: str, columns: Sequence[str]) -> sql.Composed:
+def _alter_table(connection: psycopg.Connection, schema: str, table: str, columns: Sequence[str]) -> Composed:
     """All columns of the table in one statement, because each ALTER would rewrite it again."""
     defaults: dict[str, str] = dict(connection.execute(_DEFAULTS, [schema, table, list(columns)]).fetchall())
-    actions: list[sql.Composable] = []
+    actions: list[Composable] = []
     for column in columns:
-        name = sql.Identifier(column)
+        name = Identifier(column)
         if column in defaults:
-            actions.append(sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
+            actions.append(SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
         # By way of text: char(36) has no cast of its own to uuid.
-        actions.append(sql.SQL("ALTER COLUMN {0} TYPE uuid USING {0}::text::uuid").format(name))
+        actions.append(SQL("ALTER COLUMN {0} TYPE uuid USING {0}::text::uuid").format(name))
         if column in defaults:
-            expression = sql.SQL(defaults[column])
-            actions.append(sql.SQL("ALTER COLUMN {} SET DEFAULT ({})::uuid").format(name, expression))
-    return sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(schema, table), sql.SQL(", ").join(actions))
+            expression = SQL(defaults[column])
+            actions.append(SQL("ALTER COLUMN {} SET DEFAULT ({})::uuid").format(name, expression))
+    return SQL("ALTER TABLE {} {}").format(Identifier(schema, table), SQL(", ").join(actions))
 
 
 def _read_foreign_keys(connection: psycopg.Connection, conversions: Sequence[Conversion]) -> list[_ForeignKey]:
@@ -123,9 +123,7 @@ def _read_foreign_keys(connection: psycopg.Connection, conversions: Sequence[Con
 def _drop_foreign_keys(connection: psycopg.Connection, foreign_keys: Sequence[_ForeignKey]) -> None:
     for key in foreign_keys:
         connection.execute(
-            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-                sql.Identifier(key.schema, key.table), sql.Identifier(key.name)
-            )
+            SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(Identifier(key.schema, key.table), Identifier(key.name))
         )
 
 
@@ -133,8 +131,8 @@ def _add_foreign_keys(connection: psycopg.Connection, foreign_keys: Sequence[_Fo
     """Add them as they were, which also checks every row."""
     for key in foreign_keys:
         connection.execute(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                sql.Identifier(key.schema, key.table), sql.Identifier(key.name), sql.SQL(key.definition)
+            SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                Identifier(key.schema, key.table), Identifier(key.name), SQL(key.definition)
             )
         )
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import psycopg
 
-from replank.chunk import Axis
-from replank.plan import Plan
-from replank.states import TableState
-from replank.table_spec import TableSpec
-from sql.connection import connect
-from sql.ledger import runs, tables
+from replank.plan.plan import Plan
+from replank.values.chunk import Axis
+from replank.values.states import TableState
+from replank.values.table_spec import TableSpec
+from sql.ledger.runs import runs
+from sql.ledger.tables import tables
+from sql.session.connection import connect
 
 NAMES = ("Booking", "Payment", "User", "Organisation", "Invoice", "AuditLog", "Session", "<script>alert(1)</script>")
 

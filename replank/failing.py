@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replank import __version__
-from replank.addresses import hide
+from replank.addresses.addresses import hide
 from replank.errors import NeedsPerson, NotAnswering, ReplankError, WrongUse
 from replank.state_folder import state_folder
 

@@ -13,5 +13,5 @@ def state_folder() -> Path:
 
 
 def of_database(what: str, identity: str) -> Path:
-    """A file of one database; `identity` is what `sql.identity` calls it."""
+    """A file of one database; `identity` is what `sql.session.database_identity` calls it."""
     return state_folder() / f"{what}-{identity.replace('/', '-').replace(':', '-')}"

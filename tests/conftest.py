@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-pytest_plugins = ["equipment.attacks"]
+pytest_plugins = ["support.attacks"]
 
 MEMORY_FILES = Path("/dev/shm")
 FREE_BYTES = 6 * 2**30

@@ -19,7 +19,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import AuthenticationError
 
-from replank.messages import QUEUES
+from replank.values.messages import QUEUES
 from workers.readable import Unreadable, readable
 
 log = structlog.get_logger()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from psycopg.pq import TransactionStatus
 
-from replank.states import JobState
-from sql.connection import Connection
-from sql.ledger import jobs
-from sql.ledger.jobs import Failure
+from replank.values.states import JobState
+from sql.ledger.jobs import claims
+from sql.ledger.jobs.claims import Failure
+from sql.session.connection import Connection
 from workers.outcome import OF_STATE, Outcome
 
 INTERNAL_ERROR = "internal error"
@@ -48,7 +48,7 @@ def place_of(error: BaseException) -> str:
 
 def fail_after(connection: Connection, error: BaseException, *, job_id: int, worker: str) -> Outcome:
     """Write the job as failed. Raises psycopg.OperationalError if the connection is lost."""
-    found = jobs.fail_after_bug(connection, job_id=job_id, worker=worker, failure=failure_of_bug(error))
+    found = claims.fail_after_bug(connection, job_id=job_id, worker=worker, failure=failure_of_bug(error))
     if found is None:
         return Outcome.NOTHING
     return Outcome.NOTHING if found is JobState.LEASED else OF_STATE[found]

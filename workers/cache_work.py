@@ -6,21 +6,22 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
+from psycopg.sql import SQL, Identifier
 
-from replank.cache_address import cache_address
-from replank.cache_plan import MaterializedViewPlan, RedisPlan
-from replank.cache_spec import CacheSpec
+from replank.addresses.cache_address import cache_address
 from replank.errors import LeaseLost, NeedsPerson, WrongUse
-from sql.cache_marks import apply_marks
-from sql.cache_table import cut, fill_chunk
-from sql.caches import prewarm, prewarm_schema, refresh
-from sql.connection import Connection, apply_settings
-from sql.indexes import build_index
-from sql.ledger import jobs
-from sql.ledger.caches import Cache
-from sql.ledger.jobs import Job
-from sql.next_table import next_table
+from replank.plan.cache_plan import MaterializedViewPlan, RedisPlan
+from replank.values.cache_spec import CacheSpec
+from sql.caches.cache_hits import prewarm, prewarm_schema, refresh
+from sql.caches.cache_marks import apply_marks
+from sql.caches.cache_table import cut, fill_chunk
+from sql.ledger.jobs import claims
+from sql.ledger.jobs.claims import Job
+from sql.ledger.tables.caches import Cache
+from sql.next_table.indexes import build_index
+from sql.session.connection import Connection, apply_settings
+from sql.session.table_names import next_table
 from workers.redis_keys import delete_keys
 from workers.work import Done, Limits, fenced
 
@@ -35,12 +36,12 @@ def perform_on_cache(connection: Connection, job: Job, cache: Cache, limits: Lim
     what = job.detail["what"]
     if what == "vacuum":
         apply_settings(connection, {"maintenance_work_mem": f"{limits.index_memory_mb}MB"})
-        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(next_table(_built(cache))))
+        connection.execute(SQL("VACUUM (ANALYZE) {}").format(next_table(_built(cache))))
     deleted = _invalidate(connection, job, cache, lease_s) if what == "redis" else 0
     isolation = IsolationLevel.REPEATABLE_READ if what == "drain" else None
     with fenced(connection, job, limits, isolation=isolation):
         done = Done(rows=deleted) if what in ("vacuum", "redis") else IN_DATABASE[what](connection, job, cache)
-        if not jobs.finish(connection, job, rows_done=done.rows, result=done.result):
+        if not claims.finish(connection, job, rows_done=done.rows, result=done.result):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
     return done
 
@@ -71,8 +72,8 @@ def _drain(connection: Connection, _job: Job, cache: Cache) -> Done:
 
 def _validate(connection: Connection, job: Job, _cache: Cache) -> Done:
     connection.execute(
-        sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
-            sql.Identifier(job.detail["schema"], job.detail["table"]), sql.Identifier(job.detail["name"])
+        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+            Identifier(job.detail["schema"], job.detail["table"]), Identifier(job.detail["name"])
         )
     )
     return Done(rows=0)
@@ -117,7 +118,7 @@ def _invalidate(connection: Connection, job: Job, cache: Cache, lease_s: float) 
         if time.monotonic() - renewed < lease_s / RENEWALS_PER_LEASE:
             return
         renewed = time.monotonic()
-        if not jobs.renew_lease(connection, job, lease_s=lease_s):
+        if not claims.renew_lease(connection, job, lease_s=lease_s):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
 
     return delete_keys(address, cache.spec.pattern, rate=cache.spec.rate, still_ours=still_ours)

@@ -14,12 +14,12 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
-from monitoring.tracing import Tracing, tracing_from
+from monitoring.tracing.tracing import Tracing, tracing_from
 from replank.errors import MayNot, ReplankError
-from replank.messages import TASK, celery_settings
 from replank.settings import Settings
-from sql.connection import connect
-from sql.consumers import announce
+from replank.values.messages import TASK, celery_settings
+from sql.ledger.jobs.consumers import announce
+from sql.session.connection import connect
 from workers.bugs import fail_after, is_usable, words_of_bug
 from workers.executor import Executor
 from workers.job_request import JobRequest

@@ -15,11 +15,11 @@ import structlog
 import typer
 from celery.signals import heartbeat_sent, worker_ready
 
-from monitoring.tracing import traces_wanted
+from monitoring.tracing.tracing import traces_wanted
 from replank.errors import WrongUse
-from replank.messages import QUEUE_OF, QUEUES, broker_error
 from replank.settings import load_settings
-from sql.identity import identity_when_up
+from replank.values.messages import QUEUE_OF, QUEUES, broker_error
+from sql.session.database_identity import identity_when_up
 from workers import broker
 from workers.celery_app import build_app
 from workers.deaf import Hearing

@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 
 import psycopg
 import structlog
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
+from psycopg.sql import SQL, Literal
 
 from replank.errors import NeedsPerson
-from replank.table_spec import TableSpec
-from sql.change_log import log_keys, log_table
-from sql.connection import Connection, apply_settings, row, value
-from sql.ledger import tables
-from sql.ledger.jobs import Job
-from sql.ledger.tables import RunTable
+from replank.values.table_spec import TableSpec
+from sql.ledger.jobs.claims import Job
+from sql.ledger.tables import tables
+from sql.ledger.tables.tables import RunTable
+from sql.rows.change_log import log_keys, log_table
+from sql.session.connection import Connection, apply_settings, row, value
 from workers.work import Limits, drain_log, fenced
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]
     try:
         with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
             apply_settings(connection, {"statement_timeout": f"{BUDGET_S:.0f}s"}, local=True)
-            length = value(connection, sql.SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
+            length = value(connection, SQL("SELECT count(*) FROM {}").format(log_table(table.spec)))
             for place in _places(connection, job, table, together, length, deadline):
                 key = _key(connection, table.spec, place)
                 if key not in found:
@@ -82,15 +83,15 @@ def _places(
 def _keep_only(connection: Connection, spec: TableSpec, first: int, end: int) -> None:
     """Of the log; the caller takes it back."""
     connection.execute(
-        sql.SQL(
+        SQL(
             "DELETE FROM {log} WHERE ctid NOT IN (SELECT ctid FROM {log} ORDER BY ctid OFFSET {first} LIMIT {n})"
-        ).format(log=log_table(spec), first=sql.Literal(first), n=sql.Literal(end - first))
+        ).format(log=log_table(spec), first=Literal(first), n=Literal(end - first))
     )
 
 
 def _key(connection: Connection, spec: TableSpec, place: int) -> Key:
-    names = sql.SQL(", ").join(sql.SQL("{}::text").format(key) for key in log_keys(spec))
-    entry = sql.SQL("SELECT ARRAY[{}] AS key FROM {} ORDER BY ctid OFFSET {} LIMIT 1")
-    found = row(connection, entry.format(names, log_table(spec), sql.Literal(place)))
+    names = SQL(", ").join(SQL("{}::text").format(key) for key in log_keys(spec))
+    entry = SQL("SELECT ARRAY[{}] AS key FROM {} ORDER BY ctid OFFSET {} LIMIT 1")
+    found = row(connection, entry.format(names, log_table(spec), Literal(place)))
     assert found is not None
     return dict(zip(spec.key, map(str, found["key"]), strict=True))

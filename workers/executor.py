@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 import psycopg
 import structlog
 
-from monitoring.tracing import NoTracing, Tracing
+from monitoring.tracing.tracing import NoTracing, Tracing
 from replank.errors import LeaseLost, ReplankError
 from replank.settings import Settings
-from replank.states import JobKind
+from replank.values.states import JobKind
 from replank.wording import counted
-from sql.connection import Connection
-from sql.foreign_code import refuse_foreign_code
-from sql.ledger import caches, jobs, runs, tables
-from sql.ledger.jobs import Failure, Job
-from sql.ledger.losses import SERVER_PROCESS_LOST
-from sql.splitting import in_one_piece, may_split
+from sql.catalogue.foreign_code import refuse_foreign_code
+from sql.ledger.jobs import claims
+from sql.ledger.jobs.claims import Failure, Job
+from sql.ledger.jobs.losses import SERVER_PROCESS_LOST
+from sql.ledger.runs import runs
+from sql.ledger.tables import caches, tables
+from sql.rows.split import in_one_piece, may_split
+from sql.session.connection import Connection
 from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
 from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
@@ -59,7 +61,7 @@ class Executor:
 
         Raises psycopg.OperationalError if the connection is lost: the lease is then swept up.
         """
-        job = jobs.claim(
+        job = claims.claim(
             self.connection,
             run_id=run_id,
             job_id=job_id,
@@ -103,7 +105,7 @@ class Executor:
         if came_to is Smaller.ONE_ROW:
             return Outcome.FAILED
         missed = Failure(error_class="not yet", sqlstate="", message="its range could not be halved now")
-        jobs.give_back(self.connection, job, missed, delay_s=delay_s(job.counted, self.random_source))
+        claims.give_back(self.connection, job, missed, delay_s=delay_s(job.counted, self.random_source))
         return Outcome.AGAIN
 
     def settle(
@@ -125,7 +127,7 @@ class Executor:
         if job is not None and failure.error_class == SERVER_PROCESS_LOST:
             remember_lease(self.connection, job, worker=self.worker)
         for _ in range(LOOKS):
-            found = jobs.settle_lost(
+            found = claims.settle_lost(
                 self.connection,
                 job_id=job_id,
                 worker=self.worker,
@@ -193,7 +195,7 @@ class Executor:
                 keys = find_culprits(self.connection, job, self._limits_of(job.run_id))
             except LeaseLost:
                 return Outcome.NOTHING
-        jobs.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
+        claims.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
         bound.error("job needs a person", error_class=failure.error_class)
         return Outcome.FAILED
 
@@ -206,7 +208,7 @@ class Executor:
 
     def _again(self, job: Job, verdict: Verdict) -> Outcome:
         wait = delay_s(job.counted, self.random_source)
-        jobs.give_back(self.connection, job, verdict.failure, delay_s=wait, costs_attempt=not verdict.stopped)
+        claims.give_back(self.connection, job, verdict.failure, delay_s=wait, costs_attempt=not verdict.stopped)
         log.info("job waits", run=job.run_id, job=job.job_id, error_class=verdict.failure.error_class, s=round(wait, 2))
         return Outcome.AGAIN
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import psycopg
 
 from replank.errors import ReplankError, TableRewritten, TryAgain
-from sql.ledger.jobs import Failure
-from sql.server_words import out_of_locks, server_words
+from sql.ledger.jobs.claims import Failure
+from sql.session.server_message import out_of_locks, server_words
 
 PASSING = {
     "40001": "serialization",

@@ -16,7 +16,7 @@ from celery.signals import setup_logging
 from structlog.stdlib import ProcessorFormatter
 from structlog.types import EventDict
 
-from replank.addresses import hide
+from replank.addresses.addresses import hide
 from replank.log_lines import BEFORE, line
 from replank.settings import Settings
 

@@ -12,11 +12,11 @@ from psycopg.errors import Diagnostic
 
 from replank.errors import ReplankError
 from replank.wording import counted
-from sql.connection import Connection, apply_settings
-from sql.ledger import jobs, losses
-from sql.ledger.jobs import Failure, Job
-from sql.ledger.losses import SERVER_PROCESS_LOST, Losses
-from sql.splitting import in_one_piece, may_split
+from sql.ledger.jobs import claims, losses
+from sql.ledger.jobs.claims import Failure, Job
+from sql.ledger.jobs.losses import SERVER_PROCESS_LOST, Losses
+from sql.rows.split import in_one_piece, may_split
+from sql.session.connection import Connection, apply_settings
 from workers.failures import STOPPED, TRIES_WHOLE, judge
 from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Limits
@@ -111,5 +111,5 @@ def _fail(connection: Connection, job: Job, found: Losses, key: dict[str, str] |
     assert found.last is not None
     row = "" if key is None else "; the row with " + ", ".join(f"{column} = {text!r}" for column, text in key.items())
     words = f"{counted(found.own, 'time')}: {found.last.message}; this job cannot be made smaller{row}"
-    jobs.fail(connection, job, Failure(error_class=SERVER_PROCESS_LOST, sqlstate="", message=words), row_key=key)
+    claims.fail(connection, job, Failure(error_class=SERVER_PROCESS_LOST, sqlstate="", message=words), row_key=key)
     log.error("job needs a person", run=job.run_id, job=job.job_id, error_class=SERVER_PROCESS_LOST)

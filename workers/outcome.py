@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from replank.states import JobState
+from replank.values.states import JobState
 
 
 class Outcome(StrEnum):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from replank.messages import TASK
+from replank.values.messages import TASK
 
 LARGEST_ID = 2**63 - 1
 LONGEST_WORD = 2_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
 
-from replank.cache_address import CacheAddress
+from replank.addresses.cache_address import CacheAddress
 from replank.errors import NeedsPerson, TryAgain
 
 SCANNED_AT_ONCE = 1_000

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from replank.states import JobState, RunState
-from sql.connection import Connection
-from sql.ledger import jobs
+from replank.values.states import JobState, RunState
+from sql.ledger.jobs import claims
+from sql.session.connection import Connection
 
 
 def why_not_claimed(connection: Connection, run_id: int, job_id: int) -> str:
     """Of a job that `jobs.claim` did not give. It may have gone on since."""
-    found = jobs.refusal(connection, run_id=run_id, job_id=job_id)
+    found = claims.refusal(connection, run_id=run_id, job_id=job_id)
     if found is None:
         return f"run {run_id} has no such job in this ledger"
     by = f"by {found.worker or 'another worker'}, attempt {found.attempt}"
@@ -22,7 +22,7 @@ def why_not_claimed(connection: Connection, run_id: int, job_id: int) -> str:
     return f"{_held_back(found)}; the ledger sends it again"
 
 
-def _held_back(found: jobs.Refusal) -> str:
+def _held_back(found: claims.Refusal) -> str:
     if found.run_state is not RunState.RUNNING:
         return f"the run is {found.run_state}"
     if found.held:

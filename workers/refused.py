@@ -10,9 +10,9 @@ from contextlib import suppress
 import psycopg
 
 from replank.errors import MayNot
-from sql.connection import Connection, connect
-from sql.ledger.refusals import tell_refused
-from sql.roles import refuse_who_cannot_work
+from sql.access.roles import refuse_who_cannot_work
+from sql.ledger.runs.refusals import tell_refused
+from sql.session.connection import Connection, connect
 
 WHO = "A worker"
 

@@ -8,12 +8,13 @@ import psycopg
 import structlog
 
 from replank.errors import LeaseLost
-from replank.states import JobState
-from sql.connection import Connection
-from sql.ledger import jobs, tables
-from sql.ledger.jobs import Failure, Job
-from sql.sides import TOO_LARGE
-from sql.splitting import halve
+from replank.values.states import JobState
+from sql.drain.verification_sums import TOO_LARGE
+from sql.ledger.jobs import claims
+from sql.ledger.jobs.claims import Failure, Job
+from sql.ledger.tables import tables
+from sql.rows.split import halve
+from sql.session.connection import Connection
 from workers.work import Limits, fenced
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ class Smaller(StrEnum):
 def leave_to_chunks(connection: Connection, job: Job, failure: Failure, limits: Limits) -> Smaller:
     """A verification in one piece was too much: the job ends with that word, and its barrier has it done in chunks."""
     with fenced(connection, job, limits):
-        if not jobs.finish(connection, job, rows_done=0, result={TOO_LARGE: failure.message}):
+        if not claims.finish(connection, job, rows_done=0, result={TOO_LARGE: failure.message}):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
     log.info("verified in chunks instead", run=job.run_id, job=job.job_id, reason=failure.message)
     return Smaller.IN_CHUNKS
@@ -52,7 +53,7 @@ def split(connection: Connection, job: Job, failure: Failure, limits: Limits) ->
             if not halves.chunks:
                 key = None if halves.key is None else dict(zip(spec.key, halves.key, strict=True))
                 return (Smaller.ONE_ROW if halves.rows else Smaller.EMPTY), key
-            children = jobs.split(
+            children = claims.split(
                 connection,
                 job_id=job.job_id,
                 attempt=job.attempt,
@@ -60,7 +61,7 @@ def split(connection: Connection, job: Job, failure: Failure, limits: Limits) ->
                 failure=failure,
                 halves=halves.chunks,
             )
-        jobs.wake_up(connection)
+        claims.wake_up(connection)
     except psycopg.Error as error:
         if connection.closed:
             raise

@@ -14,8 +14,8 @@ import structlog
 
 from replank.errors import ReplankError
 from replank.settings import Settings
-from sql.connection import connect
-from sql.ledger import job_looks
+from sql.ledger.jobs import job_reports
+from sql.session.connection import connect
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> 
     log.info("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
-            while time.monotonic() < deadline and job_looks.leased_by(connection, names):
+            while time.monotonic() < deadline and job_reports.leased_by(connection, names):
                 time.sleep(LOOK_S)
     except (psycopg.Error, ReplankError) as error:
         log.warning("the ledger does not answer", reason=str(error).strip())

@@ -13,8 +13,8 @@ import structlog
 from celery.worker.autoscale import Autoscaler
 
 from replank.errors import ReplankError
-from sql.connection import Connection, connect
-from sql.ledger import runs
+from sql.ledger.runs import runs
+from sql.session.connection import Connection, connect
 
 log = structlog.get_logger()
 

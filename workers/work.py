@@ -8,26 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
+from psycopg.sql import SQL, Identifier
 
-from replank.chunk import Axis
 from replank.errors import LeaseLost, NeedsPerson, RewrittenMeanwhile, TableRewritten, TryAgain
-from replank.states import JobKind
-from replank.table_spec import TableSpec
+from replank.values.chunk import Axis
+from replank.values.states import JobKind
+from replank.values.table_spec import TableSpec
 from replank.wording import counted
-from sql.backfilling import backfill_chunk
-from sql.change_log import log_table
-from sql.connection import Connection, apply_settings, isolated
-from sql.conversion import Space
-from sql.copying import copy_chunk, pin_file
-from sql.draining import Drained, drain
-from sql.indexes import build_concurrently, build_index
-from sql.ledger import job_looks, jobs, quarantines, tables
-from sql.ledger.jobs import Job
-from sql.ledger.tables import RunTable
-from sql.next_table import live_table, next_table
-from sql.one_snapshot import refuse_rewritten
-from sql.verification import difference_examples, log_differences, sum_chunk
+from sql.drain.drain import Drained, drain
+from sql.drain.verification import difference_examples, log_differences, sum_chunk
+from sql.ledger.jobs import claims, job_reports
+from sql.ledger.jobs.claims import Job
+from sql.ledger.tables import quarantines, tables
+from sql.ledger.tables.tables import RunTable
+from sql.next_table.indexes import build_concurrently, build_index
+from sql.rows.backfill import backfill_chunk
+from sql.rows.change_log import log_table
+from sql.rows.copy import copy_chunk, pin_file
+from sql.session.connection import Connection, apply_settings, isolated
+from sql.session.one_snapshot import refuse_rewritten
+from sql.session.table_names import live_table, next_table
+from sql.values.conversion import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def fenced(
     """
     with isolated(connection, isolation), connection.transaction():
         quarantines.hold(connection, settling, patient=True)
-        if not jobs.holds_lease(connection, job, _job_settings(job, limits)):
+        if not claims.holds_lease(connection, job, _job_settings(job, limits)):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} no longer holds the lease")
         yield
         if isolation is IsolationLevel.REPEATABLE_READ:
@@ -95,7 +97,7 @@ def _job_settings(job: Job, limits: Limits) -> dict[str, str]:
 
 
 def _finish(connection: Connection, job: Job, done: Done) -> Done:
-    if not jobs.finish(connection, job, rows_done=done.rows, result=done.result):
+    if not claims.finish(connection, job, rows_done=done.rows, result=done.result):
         raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
     return done
 
@@ -112,7 +114,7 @@ def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> 
 def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     together = tables.settled_together(connection, table)
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
-        if job_looks.copying(connection, table.spec):
+        if job_reports.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
         drained = drain_log(connection, job, table, together)
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
@@ -164,10 +166,10 @@ def _vacuum(connection: Connection, job: Job, table: RunTable, limits: Limits) -
     """VACUUM refuses a transaction block; it is idempotent, so "done" may follow in its own."""
     apply_settings(connection, {"maintenance_work_mem": f"{limits.index_memory_mb}MB"})
     if table.spec.method == "backfill":
-        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(live_table(table.spec)))
+        connection.execute(SQL("VACUUM (ANALYZE) {}").format(live_table(table.spec)))
     else:
-        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(next_table(table.spec)))
-        connection.execute(sql.SQL("VACUUM {}").format(log_table(table.spec)))
+        connection.execute(SQL("VACUUM (ANALYZE) {}").format(next_table(table.spec)))
+        connection.execute(SQL("VACUUM {}").format(log_table(table.spec)))
     with fenced(connection, job, limits):
         return _finish(connection, job, Done(rows=0))
 
@@ -179,7 +181,7 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
     try:
         with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
             if job.detail["snapshot"] is not None:
-                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(job.detail["snapshot"]))
+                connection.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(job.detail["snapshot"]))
             apply_settings(connection, _job_settings(job, limits), local=True)
             if job.detail.get("filenode"):
                 pin_file(connection, table.spec, int(job.detail["filenode"]))
@@ -219,8 +221,8 @@ def _repair(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 def _validate(connection: Connection, job: Job, _table: RunTable, limits: Limits) -> Done:
     with fenced(connection, job, limits):
         connection.execute(
-            sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
-                sql.Identifier(job.detail["schema"], job.detail["table"]), sql.Identifier(job.detail["name"])
+            SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                Identifier(job.detail["schema"], job.detail["table"]), Identifier(job.detail["name"])
             )
         )
         return _finish(connection, job, Done(rows=0))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitoring.moment import Moment
+from monitoring.estimate.snapshot import Moment
 
 FOLDER = Path(__file__).resolve().parent
 

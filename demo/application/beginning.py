@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL
 
 from demo.application.model import Key, Model, Row
 from demo.application.names import Names
@@ -52,7 +52,7 @@ class Reader:
     def probe(self, table: Table, column: str, wanted: int, rng: random.Random) -> tuple[str, ...]:
         """Up to `wanted` ids scattered over the table, without reading all of it, in random order."""
         name = self._names.column(table, column)
-        query = sql.SQL("SELECT {0}::text FROM {1} WHERE {0} >= %s ORDER BY {0} LIMIT 1").format(
+        query = SQL("SELECT {0}::text FROM {1} WHERE {0} >= %s ORDER BY {0} LIMIT 1").format(
             name, self._names.relation(table)
         )
         statement = query.as_bytes(None)
@@ -81,23 +81,23 @@ class Reader:
         return Beginning(counters=counters, totals=totals)
 
     def _number(self, table: Table, column: str, row_id: str) -> int:
-        query = sql.SQL("SELECT {} FROM {} WHERE {} = %s").format(
+        query = SQL("SELECT {} FROM {} WHERE {} = %s").format(
             self._names.column(table, column), self._names.relation(table), self._names.column(table, table.key[0])
         )
         ((value,),) = self._connection.execute(query, [row_id]).fetchall()
         return int(value)
 
     def _count(self, table: Table) -> int:
-        query = sql.SQL("SELECT count(*) FROM {}").format(self._names.relation(table))
+        query = SQL("SELECT count(*) FROM {}").format(self._names.relation(table))
         (number,) = self._connection.execute(query).fetchone() or (0,)
         return int(number)
 
     def _select(self, table: Table, by: tuple[str, ...]) -> bytes:
         """Composed once: a client adopts many rows."""
-        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(
-            sql.SQL(", ").join(sql.SQL("{}::text").format(self._names.column(table, name)) for name in table.columns),
+        query = SQL("SELECT {} FROM {} WHERE {}").format(
+            SQL(", ").join(SQL("{}::text").format(self._names.column(table, name)) for name in table.columns),
             self._names.relation(table),
-            sql.SQL(" AND ").join(sql.SQL("{} = %s").format(self._names.column(table, name)) for name in by),
+            SQL(" AND ").join(SQL("{} = %s").format(self._names.column(table, name)) for name in by),
         )
         self._selects[table.name, by] = query.as_bytes(None)
         return self._selects[table.name, by]

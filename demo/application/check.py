@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from demo.application.journal import Journal
 from demo.application.model import Key, Row
@@ -12,7 +12,7 @@ from demo.application.names import Names
 from demo.application.tables import Table, Tables, plain_spelling
 from demo.application.worlds import find_world
 
-_PRESENT = sql.Identifier("must be present")
+_PRESENT = Identifier("must be present")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,13 @@ def _check_rows(
     connection: psycopg.Connection, table: Table, names: Names, rows: Iterable[Row], gone: Iterable[Key]
 ) -> list[str]:
     """One sentence for each row of the table that is lost, altered or back from the dead."""
-    expected = sql.Identifier("pg_temp", f"expected {table.name}")
-    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in table.columns)
-    connection.execute(sql.SQL("CREATE TEMP TABLE {} ({} boolean, {})").format(expected, _PRESENT, columns))
+    expected = Identifier("pg_temp", f"expected {table.name}")
+    columns = SQL(", ").join(SQL("{} text").format(Identifier(name)) for name in table.columns)
+    connection.execute(SQL("CREATE TEMP TABLE {} ({} boolean, {})").format(expected, _PRESENT, columns))
     missing = (None,) * (len(table.columns) - len(table.key))
     with (
         connection.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY {} FROM STDIN").format(expected)) as copy,
+        cursor.copy(SQL("COPY {} FROM STDIN").format(expected)) as copy,
     ):
         for row in rows:
             copy.write_row((True, *(row[column] for column in table.columns)))
@@ -64,14 +64,14 @@ def _check_rows(
     ]
 
 
-def _comparison(table: Table, names: Names, expected: sql.Identifier) -> sql.Composed:
+def _comparison(table: Table, names: Names, expected: Identifier) -> Composed:
     """Rows that are not as expected: (key, must be present, is there, altered columns)."""
-    altered = sql.SQL(", ").join(
-        sql.SQL("CASE WHEN {} IS DISTINCT FROM {} THEN {} END").format(*_both(table, names, name), sql.Literal(name))
+    altered = SQL(", ").join(
+        SQL("CASE WHEN {} IS DISTINCT FROM {} THEN {} END").format(*_both(table, names, name), Literal(name))
         for name in table.columns
     )
-    same_key = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(*_both(table, names, name)) for name in table.key)
-    return sql.SQL(
+    same_key = SQL(" AND ").join(SQL("{} = {}").format(*_both(table, names, name)) for name in table.key)
+    return SQL(
         "SELECT found.key, found.present, found.there, found.altered FROM ("
         "SELECT ARRAY[{key}] AS key, e.{present} AS present, t.{first} IS NOT NULL AS there,"
         " array_remove(ARRAY[{altered}], NULL) AS altered"
@@ -79,7 +79,7 @@ def _comparison(table: Table, names: Names, expected: sql.Identifier) -> sql.Com
         ") AS found WHERE found.present <> found.there OR (found.present AND found.altered <> '{{}}')"
         " ORDER BY 1"
     ).format(
-        key=sql.SQL(", ").join(sql.SQL("e.{}").format(sql.Identifier(name)) for name in table.key),
+        key=SQL(", ").join(SQL("e.{}").format(Identifier(name)) for name in table.key),
         present=_PRESENT,
         first=names.column(table, table.key[0]),
         altered=altered,
@@ -89,11 +89,11 @@ def _comparison(table: Table, names: Names, expected: sql.Identifier) -> sql.Com
     )
 
 
-def _both(table: Table, names: Names, column: str) -> tuple[sql.Composed, sql.Composed]:
+def _both(table: Table, names: Names, column: str) -> tuple[Composed, Composed]:
     """A column's value in the table and in the journal, as texts that can be compared."""
-    form = sql.SQL("lower(replace({}::text, '-', ''))" if column in table.ids | table.id_lists else "{}::text")
-    live = sql.SQL("t.{}").format(names.column(table, column))
-    return form.format(live), form.format(sql.SQL("e.{}").format(sql.Identifier(column)))
+    form = SQL("lower(replace({}::text, '-', ''))" if column in table.ids | table.id_lists else "{}::text")
+    live = SQL("t.{}").format(names.column(table, column))
+    return form.format(live), form.format(SQL("e.{}").format(Identifier(column)))
 
 
 def _verdict(present: bool, there: bool, altered: list[str]) -> str:
@@ -110,8 +110,8 @@ def _check_counters(connection: psycopg.Connection, tables: Tables, names: Names
     for name, column in sorted({(name, column) for name, column, _, _ in journal.counters}):
         table = tables[name]
         wanted = {plain_spelling(i): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
-        key = sql.SQL("lower(replace({}::text, '-', ''))").format(names.column(table, table.key[0]))
-        query = sql.SQL("SELECT {0}, {1} FROM {2} WHERE {0} = ANY(%s)").format(
+        key = SQL("lower(replace({}::text, '-', ''))").format(names.column(table, table.key[0]))
+        query = SQL("SELECT {0}, {1} FROM {2} WHERE {0} = ANY(%s)").format(
             key, names.column(table, column), names.relation(table)
         )
         found: dict[str, int] = dict(connection.execute(query, [list(wanted)]).fetchall())
@@ -128,7 +128,7 @@ def _check_totals(connection: psycopg.Connection, tables: Tables, names: Names, 
     wrong: list[str] = []
     for name, expected in journal.totals.items():
         table = tables[name]
-        query = sql.SQL("SELECT count(*) FROM {}").format(names.relation(table))
+        query = SQL("SELECT count(*) FROM {}").format(names.relation(table))
         (number,) = connection.execute(query).fetchone() or (0,)
         if number != expected:
             wrong.append(f"{table.schema}.{name}: {number} rows in all, not {expected}")

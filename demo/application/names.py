@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from psycopg import sql
+from psycopg.sql import Identifier
 
 from demo.application.tables import Table
 
@@ -15,11 +15,11 @@ class Names:
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def relation(self, table: Table) -> sql.Identifier:
-        return sql.Identifier(table.schema, self.tables.get(table.name, table.name))
+    def relation(self, table: Table) -> Identifier:
+        return Identifier(table.schema, self.tables.get(table.name, table.name))
 
-    def column(self, table: Table, column: str) -> sql.Identifier:
-        return sql.Identifier(self.columns.get((table.name, column), column))
+    def column(self, table: Table, column: str) -> Identifier:
+        return Identifier(self.columns.get((table.name, column), column))
 
 
 AS_WRITTEN = Names()

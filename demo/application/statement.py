@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from demo.application.names import Names
 from demo.application.tables import Table
@@ -61,7 +61,7 @@ class Style:
     names: Names
     typed: bool = False
 
-    def statement(self, text: sql.Composable, table: Table, columns: Sequence[str]) -> Statement:
+    def statement(self, text: Composable, table: Table, columns: Sequence[str]) -> Statement:
         """With parameters for these columns of the table."""
         sorts = tuple(self.sort(table, column) for column in columns) if self.typed else ()
         return Statement(text=text.as_bytes(None), sorts=sorts)
@@ -76,38 +76,38 @@ class Style:
         name = self.names.relation(table)
         key = self._joined(table, table.key, "{} = %s", " AND ")
         yield f"insert {table.name}", self.statement(self.insertion(table), table, table.written)
-        delete = sql.SQL("DELETE FROM {} WHERE {}").format(name, key)
+        delete = SQL("DELETE FROM {} WHERE {}").format(name, key)
         yield f"delete {table.name}", self.statement(delete, table, table.key)
         texts = self._joined(table, table.columns, "{}::text", ", ")
-        select = sql.SQL("SELECT {} FROM {} WHERE {}").format(texts, name, key)
+        select = SQL("SELECT {} FROM {} WHERE {}").format(texts, name, key)
         yield f"select {table.name}", self.statement(select, table, table.key)
 
-    def insertion(self, table: Table) -> sql.Composed:
+    def insertion(self, table: Table) -> Composed:
         """INSERT of all columns that the application writes; gives back those that the database makes, as text."""
-        values = [sql.Placeholder()] * len(table.written) + [sql.SQL("now()")] * len(table.stamped)
-        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        values = [Placeholder()] * len(table.written) + [SQL("now()")] * len(table.stamped)
+        insert = SQL("INSERT INTO {} ({}) VALUES ({})").format(
             self.names.relation(table),
             self._joined(table, (*table.written, *table.stamped), "{}", ", "),
-            sql.SQL(", ").join(values),
+            SQL(", ").join(values),
         )
         if not table.made:
             return insert
-        return sql.SQL("{} RETURNING {}").format(insert, self._joined(table, table.made, "{}::text", ", "))
+        return SQL("{} RETURNING {}").format(insert, self._joined(table, table.made, "{}::text", ", "))
 
     def update(self, table: Table, columns: Sequence[str]) -> tuple[str, Statement]:
         """Sets these columns of one row; with its name."""
-        text = sql.SQL("UPDATE {} SET {} WHERE {}").format(
+        text = SQL("UPDATE {} SET {} WHERE {}").format(
             self.names.relation(table),
-            sql.SQL(", ").join(
+            SQL(", ").join(
                 [
                     self._joined(table, columns, "{} = %s", ", "),
-                    *(sql.SQL("{} = now()").format(self.names.column(table, name)) for name in table.stamped),
+                    *(SQL("{} = now()").format(self.names.column(table, name)) for name in table.stamped),
                 ]
             ),
             self._joined(table, table.key, "{} = %s", " AND "),
         )
         return update_name(table.name, columns), self.statement(text, table, (*columns, *table.key))
 
-    def _joined(self, table: Table, columns: Sequence[str], form: str, separator: str) -> sql.Composed:
+    def _joined(self, table: Table, columns: Sequence[str], form: str, separator: str) -> Composed:
         """The columns, each quoted and put into `form`, for instance '{} = %s'."""
-        return sql.SQL(separator).join(sql.SQL(form).format(self.names.column(table, column)) for column in columns)
+        return SQL(separator).join(SQL(form).format(self.names.column(table, column)) for column in columns)

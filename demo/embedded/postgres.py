@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import quote
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
 from demo.embedded.accounts import write_private
 from demo.embedded.binaries import has_library, postgres_bin_dir
@@ -118,16 +118,16 @@ class EmbeddedPostgres:
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database, as a copy of `template` if given; returns its url. Raises psycopg.Error."""
         # Files are copied as they are; the other strategy writes all of the template to the log first.
-        statement = sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name))
+        statement = SQL("CREATE DATABASE {} STRATEGY file_copy").format(Identifier(name))
         if template is not None:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            statement += SQL(" TEMPLATE {}").format(Identifier(template))
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, cutting its connections; nothing if there is none. Raises psycopg.Error."""
-        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement)
 

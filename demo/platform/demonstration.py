@@ -21,7 +21,7 @@ from demo.platform.fill import fill
 from demo.platform.planning import compose_plan
 from demo.platform.result import Migration, PlatformResult, judge, read_migration
 from demo.product import Product
-from replank.partition_plan import Every
+from replank.plan.partition_plan import Every
 from replank.wording import counted
 
 BY = "the demonstration"

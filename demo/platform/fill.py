@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from demo.platform.shape import Column, Table, read_shape
 from demo.platform.values import Values
@@ -62,19 +62,19 @@ def fill(connection: Connection, *, rows: int, seed: int = 1) -> dict[str, int]:
     return counts
 
 
-def _insert(table: Table, values: Values) -> sql.Composed:
-    return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1::bigint, {}) AS g").format(
-        sql.Identifier(table.name),
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns),
-        sql.SQL(", ").join(values.of(table, column) for column in table.columns),
-        sql.Literal(values.counts[table.name]),
+def _insert(table: Table, values: Values) -> Composed:
+    return SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1::bigint, {}) AS g").format(
+        Identifier(table.name),
+        SQL(", ").join(Identifier(column.name) for column in table.columns),
+        SQL(", ").join(values.of(table, column) for column in table.columns),
+        Literal(values.counts[table.name]),
     )
 
 
-def _sequences(table: Table, count: int) -> Iterator[sql.Composed]:
+def _sequences(table: Table, count: int) -> Iterator[Composed]:
     for column in table.columns:
         if column.sequence:
-            yield sql.SQL("SELECT setval({}::regclass, {})").format(sql.Literal(column.sequence), sql.Literal(count))
+            yield SQL("SELECT setval({}::regclass, {})").format(Literal(column.sequence), Literal(count))
 
 
 def _counts(tables: Sequence[Table], rows: int) -> dict[str, int]:
@@ -116,17 +116,17 @@ def _size(table: Table, column: Column, counts: dict[str, int]) -> int:
     return len(WORDS.get(f"{table.name}.{column.name}", ()))
 
 
-def _places(tables: Sequence[Table], counts: dict[str, int]) -> Iterator[tuple[tuple[str, str], sql.Composable]]:
+def _places(tables: Sequence[Table], counts: dict[str, int]) -> Iterator[tuple[tuple[str, str], Composable]]:
     """For the columns of such keys: their digit in the row's number, from 1. The second one is shifted by the first."""
     for table in tables:
         for group in _groups(table):
             if len(group) > 2:
                 raise ValueError(f"{table.name}: a key of {len(group)} columns needs another rule")
-            first = sql.Literal(_size(table, group[0], counts) or counts[table.name])
-            yield (table.name, group[0].name), sql.SQL("1 + (g - 1) % {}").format(first)
+            first = Literal(_size(table, group[0], counts) or counts[table.name])
+            yield (table.name, group[0].name), SQL("1 + (g - 1) % {}").format(first)
             for column in group[1:]:
                 size = _size(table, column, counts)
-                digit = sql.SQL("(g - 1) / {}").format(first)
+                digit = SQL("(g - 1) / {}").format(first)
                 if size:
-                    digit = sql.SQL("({} + (g - 1) % {} * 13) % {}").format(digit, first, sql.Literal(size))
-                yield (table.name, column.name), sql.SQL("1 + {}").format(digit)
+                    digit = SQL("({} + (g - 1) % {} * 13) % {}").format(digit, first, Literal(size))
+                yield (table.name, column.name), SQL("1 + {}").format(digit)

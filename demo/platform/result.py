@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.application import ApplicationReport
-from monitoring.status import read_status
+from monitoring.status.status import read_status
 from replank.wording import counted
-from sql.connection import connect
-from sql.ledger import tables
+from sql.ledger.tables import tables
+from sql.session.connection import connect
 
 _LEFT = """
 SELECT k.conname FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace

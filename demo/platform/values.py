@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Literal
 
 from demo.platform.shape import Column, Table
 from demo.platform.words import REFERS, WORDS
@@ -17,7 +17,7 @@ _MODIFIER = re.compile(r"\([\d,]+\)")
 _ODD_EVERY, _UPPER, _BARE = 211, 7, 8
 """Of so many ids one is in capitals and one has no hyphens, wherever it stands."""
 
-G = sql.SQL("g")
+G = SQL("g")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,9 @@ class Values:
 
     seed: int
     counts: Mapping[str, int]
-    places: Mapping[tuple[str, str], sql.Composable] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], Composable] = field(default_factory=dict)
 
-    def of(self, table: Table, column: Column) -> sql.Composable:
+    def of(self, table: Table, column: Column) -> Composable:
         """The column's value, NULL now and then where that may be."""
         place = self.places.get((table.name, column.name))
         made = self._made(table, column, place)
@@ -36,10 +36,10 @@ class Values:
         if not column.nullable or place is not None:
             return made
         if column.parent is not None and column.parent[0] == table.name:
-            return sql.SQL("CASE WHEN g % 5 <> 1 THEN {} END").format(made)
-        return sql.SQL("CASE WHEN (g + {}) % 5 > 0 THEN {} END").format(sql.Literal(salt), made)
+            return SQL("CASE WHEN g % 5 <> 1 THEN {} END").format(made)
+        return SQL("CASE WHEN (g + {}) % 5 > 0 THEN {} END").format(Literal(salt), made)
 
-    def _made(self, table: Table, column: Column, place: sql.Composable | None) -> sql.Composable:
+    def _made(self, table: Table, column: Column, place: Composable | None) -> Composable:
         if column.parent is not None:
             to, key = column.parent
             return self._key(to, key, column.type, self._row_of(table, column, to) if place is None else place)
@@ -50,55 +50,55 @@ class Values:
         words = WORDS.get(f"{table.name}.{column.name}")
         if words is not None:
             which = _spread(table.name, column.name, len(words)) if place is None else place
-            return sql.SQL("({})[{}]").format(_array(words), which)
+            return SQL("({})[{}]").format(_array(words), which)
         return self._plain(table, column, G if place is None else place)
 
-    def _row_of(self, table: Table, column: Column, to: str) -> sql.Composable:
+    def _row_of(self, table: Table, column: Column, to: str) -> Composable:
         """Which row of the parent; a table's own parent comes before its child."""
         if to == table.name:
-            return sql.SQL("greatest(1, g / 2)")
+            return SQL("greatest(1, g / 2)")
         return _spread(table.name, column.name, self.counts[to])
 
-    def _key(self, table: str, column: str, kind: str, row: sql.Composable) -> sql.Composable:
+    def _key(self, table: str, column: str, kind: str, row: Composable) -> Composable:
         """The key of a row of a table: the same wherever it stands."""
         if kind in ("integer", "bigint"):
             return row
         if table == "Locale":
-            return sql.SQL("'c' || ({})").format(row)
+            return SQL("'c' || ({})").format(row)
         said = f"{table}.{column}:{self.seed}:"
-        uuid = sql.SQL("md5({} || ({}))::uuid").format(sql.Literal(said), row)
+        uuid = SQL("md5({} || ({}))::uuid").format(Literal(said), row)
         if kind == "uuid":
             return uuid
-        odd = sql.SQL(
+        odd = SQL(
             "CASE ({}) % {} WHEN {} THEN upper({}::text) WHEN {} THEN replace({}::text, '-', '') ELSE {}::text END"
         )
-        return odd.format(row, sql.Literal(_ODD_EVERY), sql.Literal(_UPPER), uuid, sql.Literal(_BARE), uuid, uuid)
+        return odd.format(row, Literal(_ODD_EVERY), Literal(_UPPER), uuid, Literal(_BARE), uuid, uuid)
 
-    def _referred(self, table: Table, column: Column, more: int = 0) -> sql.Composable:
+    def _referred(self, table: Table, column: Column, more: int = 0) -> Composable:
         to, _, key = REFERS[column.name].partition(".")
         row = _spread(table.name, f"{column.name}{more or ''}", self.counts[to])
         return self._key(to, key or "id", "uuid" if key else "text", row)
 
-    def _plain(self, table: Table, column: Column, n: sql.Composable) -> sql.Composable:
+    def _plain(self, table: Table, column: Column, n: Composable) -> Composable:
         bare = _MODIFIER.sub("", column.type).removesuffix("[]")
         if column.labels:
-            return sql.SQL("({})[1 + g % {}]::{}").format(
-                _array(column.labels), sql.Literal(len(column.labels)), sql.SQL(column.type)
+            return SQL("({})[1 + g % {}]::{}").format(
+                _array(column.labels), Literal(len(column.labels)), SQL(column.type)
             )
         if column.type == "text[]":
             if column.name not in REFERS:
-                return sql.SQL("ARRAY['all', {} || g % 9]").format(sql.Literal(column.name))
-            ids = [sql.SQL("({})::text").format(self._referred(table, column, more)) for more in (1, 2)]
-            return sql.SQL("CASE WHEN g % 3 = 0 THEN '{{}}' ELSE ARRAY[{}] END").format(sql.SQL(", ").join(ids))
+                return SQL("ARRAY['all', {} || g % 9]").format(Literal(column.name))
+            ids = [SQL("({})::text").format(self._referred(table, column, more)) for more in (1, 2)]
+            return SQL("CASE WHEN g % 3 = 0 THEN '{{}}' ELSE ARRAY[{}] END").format(SQL(", ").join(ids))
         if bare == "jsonb":
             user = self._key("User", "id", "text", _spread(table.name, column.name, self.counts["User"]))
             # A third of what jsonb_build_object takes.
-            return sql.SQL("""('{{"n": ' || g || ', "by": "' || {} || '"}}')::jsonb""").format(user)
+            return SQL("""('{{"n": ' || g || ', "by": "' || {} || '"}}')::jsonb""").format(user)
         if bare in ("text", "character varying", "character"):
             if column.name in REFERS:
                 return self._referred(table, column)
-            return sql.SQL("({} || ({}))::{}").format(sql.Literal(_stem(column)), n, sql.SQL(column.type))
-        return sql.SQL(_BY_TYPE[bare]).format(n=n, count=sql.Literal(self.counts[table.name]))
+            return SQL("({} || ({}))::{}").format(Literal(_stem(column)), n, SQL(column.type))
+        return SQL(_BY_TYPE[bare]).format(n=n, count=Literal(self.counts[table.name]))
 
 
 # `{{n}}` is the row, or the digit of a key.
@@ -122,13 +122,13 @@ def _stem(column: Column) -> str:
     return column.name[:1] if column.type != "text" else f"{column.name} "
 
 
-def _array(words: tuple[str, ...]) -> sql.Composable:
-    return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(sql.Literal(word) for word in words))
+def _array(words: tuple[str, ...]) -> Composable:
+    return SQL("ARRAY[{}]").format(SQL(", ").join(Literal(word) for word in words))
 
 
-def _spread(table: str, column: str, over: int) -> sql.Composable:
+def _spread(table: str, column: str, over: int) -> Composable:
     """A number from 1 to `over`, scattered over the rows."""
-    return sql.SQL("1 + (g * 7919 + {}) % {}").format(sql.Literal(_salt(table, column)), sql.Literal(over))
+    return SQL("1 + (g * 7919 + {}) % {}").format(Literal(_salt(table, column)), Literal(over))
 
 
 def _salt(table: str, column: str) -> int:

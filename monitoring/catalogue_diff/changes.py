@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring.catalogue_diff.reasons import explain, explain_orphans, owner_of, split
-from replank.table_spec import TableSpec
-from sql.connection import Connection
-from sql.ledger import tables
-from sql.ledger.runs import Run
-from sql.snapshot import CatalogueObject, kept_objects, read_objects, subjects
+from replank.values.table_spec import TableSpec
+from sql.catalogue.catalogue_snapshot import CatalogueObject, kept_objects, read_objects, subjects
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.session.connection import Connection
 
 NOT_ASKED = "nothing in the plan asks for it"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from replank.table_spec import ColumnSpec, TableSpec
-from sql.snapshot import CatalogueObject
+from replank.values.table_spec import ColumnSpec, TableSpec
+from sql.catalogue.catalogue_snapshot import CatalogueObject
 
 # What a definition says of types; without it two definitions are the same if only types changed.
 _CASTS = re.compile(

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import Metric
 
 from monitoring.metrics.families import counter, gauge, one
-from sql.connection import Connection
-from sql.ledger import metrics
-from sql.ledger.metrics import MOST_COUNTED
-from sql.ledger.runs import Run
-from sql.ledger.tables import ConversionSet, RunTable
+from sql.ledger.reading import metrics
+from sql.ledger.reading.metrics import MOST_COUNTED
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.session.connection import Connection
 
 COUNTED = f"counted up to {MOST_COUNTED}"
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import Metric
 
 from monitoring.metrics.families import counter, gauge, moment, one
-from monitoring.status import Status
-from replank.governor_plan import GovernorPlan
-from replank.states import RunState
-from sql.catalogue import read_server
-from sql.connection import Connection
-from sql.health import Machine, Reading, read_health
-from sql.leadership import read_leader
-from sql.ledger import deliveries, metrics
-from sql.ledger.runs import Run
-from sql.server_machine import local_data_directory
+from monitoring.status.status import Status
+from replank.plan.governor_plan import GovernorPlan
+from replank.values.states import RunState
+from sql.catalogue.catalogue import read_server
+from sql.health.health_signals import Machine, Reading, read_health
+from sql.health.server_machine import local_data_directory
+from sql.ledger.reading import deliveries, metrics
+from sql.ledger.runs.runs import Run
+from sql.session.connection import Connection
+from sql.session.leader_lock import read_leader
 
 
 def of_run(connection: Connection, status: Status) -> Iterator[Metric]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 from monitoring.metrics.families import counter, gauge
-from monitoring.queues import Queue
-from monitoring.status import Status
-from replank.messages import QUEUE_OF, QUEUES
-from replank.states import JobKind, JobState, ResendCause
-from sql.ledger.metrics import Work
+from monitoring.status.queues import Queue
+from monitoring.status.status import Status
+from replank.values.messages import QUEUE_OF, QUEUES
+from replank.values.states import JobKind, JobState, ResendCause
+from sql.ledger.reading.metrics import Work
 
 BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Upper ends of the buckets of a job's seconds: a chunk should take about one, an index may take an hour."""

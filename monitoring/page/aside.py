@@ -12,11 +12,11 @@ import psycopg
 from psycopg import IsolationLevel
 from tornado.web import HTTPError
 
-from monitoring.explaining import newest_run
+from monitoring.failures.explain import newest_run
 from monitoring.page.handlers import Handler
-from monitoring.quarantine import read_quarantine, rows_aside, to_json, write_csv
+from monitoring.status.quarantine import read_quarantine, rows_aside, to_json, write_csv
 from replank.errors import ReplankError
-from sql.connection import Connection, connect
+from sql.session.connection import Connection, connect
 
 SHOWN_ROWS = 50
 PIECE = 64 * 1024

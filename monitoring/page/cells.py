@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sql.ledger.page import CellKey
+from sql.ledger.reading.page import CellKey
 
 ALL_CELLS = 2_400
 """About so many cells on one page, however many tables there are."""

@@ -16,13 +16,13 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
-from monitoring.explaining import explain_job, newest_run
-from monitoring.flower_login_guard import COOKIE, LoginGuard
+from monitoring.failures.explain import explain_job, newest_run
+from monitoring.flower.login_guard import COOKIE, LoginGuard
 from monitoring.page.watcher import Reader, Watcher
 from replank.errors import ReplankError, WrongUse
-from replank.states import JobKind
-from sql.connection import Connection
-from sql.ledger import page
+from replank.values.states import JobKind
+from sql.ledger.reading import page
+from sql.session.connection import Connection
 
 log = structlog.get_logger()
 

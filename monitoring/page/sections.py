@@ -10,12 +10,15 @@ from typing import Any
 from monitoring.page.cells import bands, width_for
 from monitoring.page.speed import Speed
 from monitoring.page.steps import phases
-from monitoring.status import Status, read_again, read_status, seen_json
-from monitoring.suggestions import suggestion
-from replank.states import OPEN_RUNS
-from sql.connection import Connection
-from sql.ledger import caches, gates, job_looks, page, runs, tables
-from sql.ledger.runs import Run
+from monitoring.status.status import Status, read_again, read_status, seen_json
+from monitoring.status.suggestions import suggestion
+from replank.values.states import OPEN_RUNS
+from sql.ledger.jobs import job_reports
+from sql.ledger.reading import page
+from sql.ledger.runs import gates, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import caches, tables
+from sql.session.connection import Connection
 
 SHOWN_CAUSES = 50
 SHOWN_WORKERS = 200
@@ -110,7 +113,7 @@ def _run(status: Status, at: datetime) -> dict[str, Any]:
 
 def _tables(connection: Connection, status: Status) -> list[dict[str, Any]]:
     numbers = {t.spec.full_name: t for t in tables.read_tables(connection, status.run.run_id)}
-    unfinished = job_looks.unfinished(connection, status.run.run_id)
+    unfinished = job_reports.unfinished(connection, status.run.run_id)
     found = []
     for entry in status.tables:
         table = numbers.get(entry.name)

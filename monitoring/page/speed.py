@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sql.connection import Connection
-from sql.ledger import history
-from sql.ledger.runs import Run
+from sql.ledger.runs import history
+from sql.ledger.runs.runs import Run
+from sql.session.connection import Connection
 
 SPAN_S = 10
 SPANS = 60

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from monitoring.status import Status
-from replank.states import TableState
-from replank.steps import PHASES
+from monitoring.status.status import Status
+from replank.values.states import TableState
+from replank.values.steps import PHASES
 from replank.wording import counted, verb
-from sql.connection import Connection
-from sql.ledger import gates, history
-from sql.ledger.history import StepTimes
+from sql.ledger.runs import gates, history
+from sql.ledger.runs.history import StepTimes
+from sql.session.connection import Connection
 
 BEHIND_DATA = (TableState.DONE, TableState.RETURNED, TableState.RESTORED)
 

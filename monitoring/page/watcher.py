@@ -17,7 +17,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from replank.errors import CannotConnect, ReplankError
-from sql.connection import Connection, connect
+from sql.session.connection import Connection, connect
 
 T = TypeVar("T")
 

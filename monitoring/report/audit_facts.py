@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from replank.measurement import MeasuredTable, Measurement, Moment, changed_parts
-from sql import measuring
-from sql.connection import Connection
-from sql.ledger.runs import Run
+from replank.values.measurement import MeasuredTable, Measurement, Moment, changed_parts
+from sql.ledger.runs.runs import Run
+from sql.measurement import measure
+from sql.session.connection import Connection
 
 EVERY_WRITE = ("insert", "update", "delete", "truncate")
 
@@ -40,7 +40,7 @@ def read_audit(
     asked = run.plan.steps.audit_log
     if asked is None:
         return AuditFacts()
-    captured = measuring.audited(connection, asked.table_schema)
+    captured = measure.audited(connection, asked.table_schema)
     lacking = {table: [w for w in EVERY_WRITE if w not in captured.get(table, ())] for table in audited}
     proved = known["after"].audit_parts if "after" in known else None
     cache = run.plan.steps.permission_cache
@@ -61,7 +61,7 @@ def read_audit(
         ),
         changed=()
         if proved is None
-        else tuple(changed_parts(proved, measuring.audit_parts(connection, asked.table_schema))),
+        else tuple(changed_parts(proved, measure.audit_parts(connection, asked.table_schema))),
         left_out=tuple(left_out),
         later=frozenset(_later(run, left_out, known.get("before"))),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import Criterion, number, undecided
-from replank.measurement import AuditProbe
+from replank.values.measurement import AuditProbe
 from replank.wording import counted
 
 TITLE = "The audit trail captures all changes"

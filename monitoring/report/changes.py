@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from replank.mappings_plan import MappingsPlan
-from replank.measurement import MeasuredColumn, MeasuredTable, SecurityFact
+from replank.plan.mappings_plan import MappingsPlan
+from replank.values.measurement import MeasuredColumn, MeasuredTable, SecurityFact
 
 Change = Literal["", "new", "gone", "changed"]
 

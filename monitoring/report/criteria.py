@@ -11,7 +11,7 @@ from monitoring.report.loss import zero_data_loss
 from monitoring.report.speed import Speed
 from monitoring.report.uuid_fields import uuid_fields
 from monitoring.report.verdict import Criterion, number, percent, undecided
-from replank.states import RunState
+from replank.values.states import RunState
 from replank.wording import counted, verb
 
 FEWEST_LOOKUPS = 100

@@ -7,23 +7,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitoring.caches import CachesProgress, read_caches
-from monitoring.durations import spans_of
-from monitoring.quarantine import rows_aside
 from monitoring.report.audit_facts import AuditFacts, read_audit
 from monitoring.report.speed import Speed, compare_queries
 from monitoring.report.statements import ErrorsStatement, JournalStatement
-from monitoring.way_back import WayBack, read_way_back
-from replank.measurement import MeasuredTable, Measurement, SecurityFact
-from replank.states import JobKind, RunState, TableState
-from sql import measuring
-from sql.connection import Connection
-from sql.ledger import history, job_looks, measurements, runs, tables, verifications
-from sql.ledger.history import StepTimes, WindowChange
-from sql.ledger.runs import Run
-from sql.ledger.tables import ConversionSet, RunTable
-from sql.ledger.verifications import Verification
-from sql.sides import Sides, add_up
+from monitoring.status.caches import CachesProgress, read_caches
+from monitoring.status.durations import spans_of
+from monitoring.status.quarantine import rows_aside
+from monitoring.status.rollback_possible import WayBack, read_way_back
+from replank.values.measurement import MeasuredTable, Measurement, SecurityFact
+from replank.values.states import JobKind, RunState, TableState
+from sql.drain.verification_sums import Sides, add_up
+from sql.ledger.jobs import job_reports
+from sql.ledger.runs import history, measurements, runs
+from sql.ledger.runs.history import StepTimes, WindowChange
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables, verifications
+from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables.verifications import Verification
+from sql.measurement import measure
+from sql.session.connection import Connection
 
 MOST_EVENTS = 2_000
 SPANS = 72
@@ -172,7 +174,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     known = measurements.read_measurements(connection, run_id)
     run_tables = tables.read_tables(connection, run_id)
     sets = tables.read_sets(connection, run_id)
-    found = measuring.read_tables(connection, schemas)
+    found = measure.read_tables(connection, schemas)
     steps = history.read_steps(connection, run_id)
     now = connection.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
@@ -187,11 +189,11 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         before=known.get("before"),
         after=known.get("after"),
         tables=tuple(found),
-        security=tuple(measuring.read_security(connection)),
+        security=tuple(measure.read_security(connection)),
         verified=tuple(_verified(connection, table, proofs.get(table.table_no)) for table in run_tables),
         hits=tuple(_hits(connection, run, caches)),
         audit=read_audit(connection, run, measured=found, known=known, audited=audited),
-        activity=measuring.read_activity(connection),
+        activity=measure.read_activity(connection),
         steps=tuple(steps),
         stages=spans_of(runs.table_seconds(connection, run_id), began),
         sets=tuple(sets),
@@ -202,8 +204,8 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         window=tuple(history.window_changes(connection, run_id)),
         events=tuple(runs.read_events(connection, run_id, limit=MOST_EVENTS)),
         quarantined=rows_aside(connection, run),
-        unvalidated=tuple(measuring.unvalidated_keys(connection, schemas)),
-        invalid=tuple(measuring.invalid_indexes(connection, schemas)),
+        unvalidated=tuple(measure.unvalidated_keys(connection, schemas)),
+        invalid=tuple(measure.invalid_indexes(connection, schemas)),
         caches=caches,
         way_back=read_way_back(connection, run, sets),
         given=given,
@@ -213,7 +215,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
 def _verified(connection: Connection, table: RunTable, proof: Verification | None) -> VerifiedTable:
     """By the verification that passed last: one that was given up, or is not judged yet, proves nothing."""
     generation = None if proof is None else proof.passed_generation
-    results = [] if generation is None else job_looks.results(connection, table.spec, JobKind.VERIFY, generation)
+    results = [] if generation is None else job_reports.results(connection, table.spec, JobKind.VERIFY, generation)
     return VerifiedTable(
         name=table.spec.full_name,
         rebuilt=table.spec.method == "rebuild",
@@ -234,7 +236,7 @@ def _members(run_tables: Sequence[RunTable]) -> dict[int, list[str]]:
 def _hits(connection: Connection, run: Run, caches: CachesProgress) -> list[Hits]:
     found: list[Hits] = []
     asked = run.plan.steps.permission_cache
-    counted = None if asked is None else measuring.counted_lookups(connection, asked.table_schema)
+    counted = None if asked is None else measure.counted_lookups(connection, asked.table_schema)
     if counted is not None:
         found.append(Hits(name="permission cache", hits=counted[0], misses=counted[1], counts=True))
     measured = [(cache.name, cache.after) for cache in caches.caches] + [("blocks of the swapped tables", caches.after)]

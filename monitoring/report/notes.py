@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitoring.figures import ComparedFigure, compare_with_rehearsal
-from monitoring.gates import window_at
 from monitoring.report.facts import Note
 from monitoring.report.verdict import duration, size
-from sql.connection import Connection
-from sql.ledger import gates, tables
-from sql.ledger.gates import Word
-from sql.ledger.runs import Run
+from monitoring.status.figures import ComparedFigure, compare_with_rehearsal
+from monitoring.status.gates import window_at
+from sql.ledger.runs import gates
+from sql.ledger.runs.gates import Word
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.session.connection import Connection
 
 
 def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from replank.measurement import MeasuredQuery, Measurement
+from replank.values.measurement import MeasuredQuery, Measurement
 from replank.wording import counted
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import Criterion
-from replank.measurement import MeasuredTable
-from replank.plan import Plan
-from replank.plan_words import split_name
+from replank.plan.plan import Plan
+from replank.plan.plan_words import split_name
+from replank.values.measurement import MeasuredTable
 from replank.wording import counted
 
 NOT_MODELS = "_prisma_migrations"

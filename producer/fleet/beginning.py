@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import psycopg
 
-from monitoring.fleet import LOOKING_AT_ONCE, WAITING, FleetStatus, TargetStatus
-from producer.resolution import PlanFile
-from producer.setup import look
-from producer.steps.pending_names import named_now
+from monitoring.fleet.fleet import LOOKING_AT_ONCE, WAITING, FleetStatus, TargetStatus
+from producer.planning.pending_names import named_now
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import look
 from replank.errors import ReplankError
-from replank.targets import Target
-from sql.connection import connect
+from replank.plan.targets import Target
+from sql.session.connection import connect
 
 
 def with_refusals(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import structlog
 
-from monitoring.fleet import FleetStatus, TargetStatus, read_fleet, read_target
+from monitoring.fleet.fleet import FleetStatus, TargetStatus, read_fleet, read_target
 from producer.fleet.one_target import Answer, Order, Task, carry_out
 from producer.fleet.order import Limits, next_targets, why_stopped
-from replank.targets import Target
+from replank.plan.targets import Target
 
 log = structlog.get_logger()
 

@@ -16,15 +16,15 @@ from typing import Literal
 
 import psycopg
 
-from producer.resolution import read_plan_file
-from producer.rollback import roll_back_through
-from producer.running import RunOptions, run_plan
+from producer.coordinator.run import RunOptions, run_plan
+from producer.planning.resolution import read_plan_file
+from producer.rollback.rollback import roll_back_through
 from replank.cli import configure_logging
 from replank.errors import ReplankError
+from replank.plan.targets import Target
 from replank.settings import load_settings
-from replank.states import RunState
-from replank.targets import Target
-from sql.roles import connect_to_change
+from replank.values.states import RunState
+from sql.access.roles import connect_to_change
 
 Task = Literal["run", "rollback"]
 

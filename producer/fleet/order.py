@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from replank.targets import Target
+from replank.plan.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from monitoring.fitting import Part, fit
-from monitoring.fleet import FleetStatus, TargetStatus
-from monitoring.fleet_page import fleet_page, write_page
-from monitoring.screen import COLOUR
+from monitoring.fleet.fleet import FleetStatus, TargetStatus
+from monitoring.fleet.fleet_page import fleet_page, write_page
+from monitoring.terminal.fitting import Part, fit
+from monitoring.terminal.screen import COLOUR
 from replank.errors import WrongUse
 from replank.wording import counted, seconds
 

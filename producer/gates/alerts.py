@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from producer.gates.web import ask, place_of
-from replank.gates_plan import MonitoringGatePlan
-from sql.ledger.gates import Gate
+from producer.notifications.web import ask, place_of
+from replank.plan.gates_plan import MonitoringGatePlan
+from sql.ledger.runs.gates import Gate
 
 NAME = "monitoring"
 PROMTOOL_DEADLINE_S = 60.0

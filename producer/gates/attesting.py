@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from producer.gates.web import Answer, ask, place_of
-from replank.gates_plan import AttestationPlan, age_of
-from replank.plan import Plan
+from producer.notifications.web import Answer, ask, place_of
+from replank.plan.gates_plan import AttestationPlan, age_of
+from replank.plan.plan import Plan
 from replank.wording import counted
-from sql.connection import Connection
-from sql.ledger import gates
-from sql.ledger.gates import Gate, Word
+from sql.ledger.runs import gates
+from sql.ledger.runs.gates import Gate, Word
+from sql.session.connection import Connection
 
 SIGNATURE = "X-Replank-Signature"
 MOMENT = "X-Replank-Time"

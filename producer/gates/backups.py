@@ -14,7 +14,7 @@ from typing import Literal
 
 from producer.gates.programs import program_for, run_program
 from replank.errors import NeedsPerson
-from sql.backups import Place
+from sql.catalogue.backup_contents import Place
 
 Kind = Literal["base", "dump"]
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from producer.gates.looking import look
 from replank.errors import NeedsPerson
-from replank.plan import Plan
-from replank.states import RunState, TableState
-from sql.connection import Connection
-from sql.ledger import gates, runs, tables
-from sql.ledger.gates import Gate
-from sql.ledger.runs import Run
-from sql.shapes import refuse_changed_shapes
+from replank.plan.plan import Plan
+from replank.values.states import RunState, TableState
+from sql.catalogue.shapes import refuse_changed_shapes
+from sql.ledger.runs import gates, runs
+from sql.ledger.runs.gates import Gate
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.session.connection import Connection
 
 
 def why_closed(connection: Connection, run: Run) -> str:

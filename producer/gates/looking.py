@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from monitoring.gates import window_at
+from monitoring.status.gates import window_at
 from producer.gates.ages import in_words
 from producer.gates.alerts import look_at_monitoring
 from producer.gates.attesting import look_at_attestation
@@ -15,12 +15,12 @@ from producer.gates.backups import Backup, newest_backup
 from producer.gates.rehearsed import look_at_rehearsal, look_at_rollback_scripts
 from producer.gates.verifying_backups import verify
 from replank.errors import NeedsPerson, WrongUse
-from replank.gates_plan import GatesPlan, Looked, age_of
-from replank.plan import Plan
-from sql.backups import read_place
-from sql.connection import Connection
-from sql.ledger import gates, runs
-from sql.ledger.gates import Gate, Kind, Word
+from replank.plan.gates_plan import GatesPlan, Looked, age_of
+from replank.plan.plan import Plan
+from sql.catalogue.backup_contents import read_place
+from sql.ledger.runs import gates, runs
+from sql.ledger.runs.gates import Gate, Kind, Word
+from sql.session.connection import Connection
 
 AHEAD = timedelta(minutes=5)
 """How far another machine's clock may be ahead before a backup counts as one from the future."""

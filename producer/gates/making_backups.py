@@ -10,10 +10,10 @@ from producer.gates.backups import Backup, read_backup
 from producer.gates.programs import program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
 from replank.errors import NeedsPerson, WrongUse
-from sql.backups import Place, read_place
-from sql.connection import Connection
-from sql.ledger import gates
-from sql.roles import acting_role
+from sql.access.roles import acting_role
+from sql.catalogue.backup_contents import Place, read_place
+from sql.ledger.runs import gates
+from sql.session.connection import Connection
 
 DUMP_JOBS = 2
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from producer.compiling.compile_steps import compile_steps
 from producer.gates.ages import in_words
-from producer.measuring import plan_schemas
-from producer.steps.compiling import compile_steps
+from producer.measurement.measure import plan_schemas
 from replank.errors import WrongUse
-from replank.gates_plan import RehearsalGatePlan, age_of
-from replank.plan import Plan
+from replank.plan.gates_plan import RehearsalGatePlan, age_of
+from replank.plan.plan import Plan
 from replank.wording import counted
-from sql.connection import Connection
-from sql.definitions import changed_definitions, read_definitions
-from sql.ledger import gates, measurements, runs, scripts
-from sql.ledger.gates import Gate
+from sql.catalogue.definition_hashes import changed_definitions, read_definitions
+from sql.ledger.runs import gates, measurements, runs, scripts
+from sql.ledger.runs.gates import Gate
+from sql.session.connection import Connection
 
 REMEDY = "`replank rehearse PLAN`"
 

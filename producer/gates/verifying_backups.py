@@ -12,7 +12,7 @@ from pathlib import Path
 from producer.gates.backups import Backup, unreadable_files
 from producer.gates.programs import program, program_for, run_program
 from replank.errors import NeedsPerson
-from sql.backups import Place
+from sql.catalogue.backup_contents import Place
 
 WAL_FILE = re.compile(r"[0-9A-F]{24}")
 SEGMENT_SIZE_AT = 32

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
-from replank.cache_plan import MaterializedViewPlan, RedisPlan, TableCachePlan
-from replank.plan import DatabasePlan, Plan
-from replank.table_spec import building_schema
-from sql.beside import building_schemas, drop_empty_schemas
-from sql.connection import Connection
-from sql.contents import Name
-from sql.dropping import put_aside
+from replank.plan.cache_plan import MaterializedViewPlan, RedisPlan, TableCachePlan
+from replank.plan.plan import DatabasePlan, Plan
+from replank.values.table_spec import building_schema
+from sql.measurement.checksums import Name
+from sql.session.connection import Connection
+from sql.swap.drop_retained import put_aside
+from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
 PASTS = ("replank_past", "replank_past_cache")
 
@@ -49,5 +49,5 @@ def drop_past_caches(connection: Connection, plan: Plan) -> None:
     of_tables = [cache for cache in plan.caches if isinstance(cache, TableCachePlan)]
     names = [(building_schema(past, cache.table_schema), cache.name) for cache in of_tables for past in PASTS]
     for name in put_aside(connection, names):
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name.schema, name.name)))
+        connection.execute(SQL("DROP TABLE {}").format(Identifier(name.schema, name.name)))
     drop_empty_schemas(connection, building_schemas(connection, *PASTS))

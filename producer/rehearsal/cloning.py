@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo
+from psycopg.sql import SQL, Identifier
 
 from producer.gates.programs import program_for, run_program
 from replank.errors import NeedsPerson, WrongUse
-from sql.connection import Connection, connect, row, rows
-from sql.identity import identity_of
-from sql.named import query
+from sql.session.connection import Connection, connect, row, rows
+from sql.session.database_identity import identity_of
+from sql.session.named_queries import query
 
 JOBS = 2
 PREFIX = "replank_rehearsal_"
@@ -92,26 +93,26 @@ def _make_roles(there: Connection, roles: Sequence[str], memberships: Sequence[d
     present = {each["name"] for each in rows(there, query("rehearsal.roles"))}
     missing = [role for role in roles if role not in present]
     for role in missing:
-        there.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        there.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(role)))
     for each in memberships:
         if each["role"] in missing or each["member"] in missing:
-            grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(each["role"]), sql.Identifier(each["member"]))
+            grant = SQL("GRANT {} TO {}").format(Identifier(each["role"]), Identifier(each["member"]))
             there.execute(grant)
     return missing
 
 
 def _create(there: Connection, name: str, source: dict[str, Any]) -> None:
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        sql.Identifier(name), source["encoding"], source["collate"], source["ctype"]
+    statement = SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+        Identifier(name), source["encoding"], source["collate"], source["ctype"]
     )
     provider = PROVIDERS[source["provider"]]
-    statement += sql.SQL(" LOCALE_PROVIDER {}").format(sql.SQL(provider))
+    statement += SQL(" LOCALE_PROVIDER {}").format(SQL(provider))
     if source["locale"] is not None:
         option = "ICU_LOCALE" if provider == "icu" else "BUILTIN_LOCALE"
-        statement += sql.SQL(" {} {}").format(sql.SQL(option), source["locale"])
+        statement += SQL(" {} {}").format(SQL(option), source["locale"])
     there.execute(statement)
     words = "made by `replank rehearse`; it may be dropped when no rehearsal is under way"
-    there.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), words))
+    there.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), words))
 
 
 def _copy(source: str, url: str, major: int) -> None:
@@ -137,6 +138,6 @@ def _copy(source: str, url: str, major: int) -> None:
 def _drop(server: str, name: str, roles: Sequence[str]) -> None:
     """Over a connection of its own: the other may be lost."""
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
         for role in roles:
-            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+            connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))

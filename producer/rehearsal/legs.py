@@ -9,21 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from monitoring.figures import read_figures
-from producer.comparing import compare_tables
-from producer.finishing import Finishing
+from monitoring.status.figures import read_figures
 from producer.gates.rehearsed import scripts_of_run
+from producer.planning.resolution import PlanFile
 from producer.rehearsal.clone_plan import drop_past_caches
-from producer.resolution import PlanFile
-from producer.rollback import roll_back_through
+from producer.rollback.compare import compare_tables
+from producer.rollback.finish import Finishing
+from producer.rollback.rollback import roll_back_through
 from replank.errors import NeedsPerson, ReplankError
-from replank.plan import Plan
+from replank.plan.plan import Plan
 from replank.settings import Settings
-from replank.states import RunState
-from replank.steps import STEPS, Step
-from sql.connection import connect
-from sql.ledger import runs, tables
-from sql.ledger.runs import Run
+from replank.values.states import RunState
+from replank.values.steps import STEPS, Step
+from sql.ledger.runs import runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.session.connection import connect
 
 Forward = Callable[[PlanFile, Settings, Step], Run]
 """Takes a plan forward to a step, with workers of the clone's own."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from producer.gates.programs import program_for, run_program
 from replank.errors import NeedsPerson
-from sql.connection import connect
-from sql.contents import Contents, Name, read_contents
+from sql.measurement.checksums import Contents, Name, read_contents
+from sql.session.connection import connect
 
 LINES_SHOWN = 12
 

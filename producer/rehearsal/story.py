@@ -8,24 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producer.gates.rehearsed import present_scripts
-from producer.measuring import plan_schemas
-from producer.preflight import refuse_stores
+from producer.measurement.measure import plan_schemas
+from producer.planning.resolution import PlanFile, refuse_other_database
 from producer.rehearsal.clone_plan import clone_plan, has_way_back, rebuilt_caches
 from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
 from producer.rehearsal.sameness import Picture, differences, take_picture
-from producer.resolution import PlanFile, refuse_other_database
+from producer.starting.preflight import refuse_stores
 from replank.activity import doing
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan import Plan
+from replank.plan.plan import Plan
 from replank.settings import Settings, load_settings
-from replank.states import TableState
-from replank.steps import Step
+from replank.values.states import TableState
+from replank.values.steps import Step
 from replank.wording import counted, verb
-from sql.connection import Connection, connect
-from sql.definitions import read_definitions
-from sql.ledger import gates, runs, scripts, tables
-from sql.ledger.gates import Word
+from sql.catalogue.definition_hashes import read_definitions
+from sql.ledger.runs import gates, runs, scripts
+from sql.ledger.runs.gates import Word
+from sql.ledger.tables import tables
+from sql.session.connection import Connection, connect
 
 SHOWN = 5
 

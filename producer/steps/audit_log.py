@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.steps_plan import AuditLogPlan
-from sql import scripts
-from sql.connection import Connection
-from sql.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
+from replank.plan.steps_plan import AuditLogPlan
+from sql.catalogue.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
+from sql.scripts import script_templates
+from sql.session.connection import Connection
 
 OURS = frozenset({"audit_log", "audit_log_default", "data_access", "security_event", "compliance_event", "retention"})
 
@@ -29,24 +29,24 @@ def facts(connection: Connection, plan: AuditLogPlan) -> Mapping[str, Any]:
             f"steps.audit_log: schema {plan.table_schema} has {', '.join(taken)} already; name another schema"
         )
     return {
-        "schema": scripts.name(plan.table_schema),
-        "schema_text": scripts.text(scripts.name(plan.table_schema)),
-        "schema_is_ours": scripts.as_written(str(not schema_exists(connection, plan.table_schema)).lower()),
+        "schema": script_templates.name(plan.table_schema),
+        "schema_text": script_templates.text(script_templates.name(plan.table_schema)),
+        "schema_is_ours": script_templates.as_written(str(not schema_exists(connection, plan.table_schema)).lower()),
         "months_ahead": plan.months_ahead,
-        "keep": scripts.text(plan.keep),
-        "actor": scripts.text(plan.actor),
-        "request": scripts.text(plan.request),
+        "keep": script_templates.text(plan.keep),
+        "actor": script_templates.text(plan.actor),
+        "request": script_templates.text(plan.request),
         "tables": [_table(table) for table in found],
     }
 
 
 def _table(table: NamedTable) -> Mapping[str, Any]:
-    full = scripts.name(table.schema, table.name)
+    full = script_templates.name(table.schema, table.name)
     return {
-        "said": scripts.as_written(table.full_name.replace("\n", " ")),
+        "said": script_templates.as_written(table.full_name.replace("\n", " ")),
         "name": full,
-        "regclass_text": scripts.text(full),
-        "key": scripts.text(_array(table.key)),
+        "regclass_text": script_templates.text(full),
+        "key": script_templates.text(_array(table.key)),
     }
 
 

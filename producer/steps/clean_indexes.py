@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from replank.errors import WrongUse
-from replank.plan_words import split_name
-from replank.steps_plan import OptimizePlan
+from replank.plan.plan_words import split_name
+from replank.plan.steps_plan import OptimizePlan
 from replank.wording import counted
-from sql import scripts
-from sql.connection import Connection, rows
-from sql.named import query
+from sql.scripts import script_templates
+from sql.session.connection import Connection, rows
+from sql.session.named_queries import query
 
 COUNTED_DAYS = 7.0
 """Before use was counted for so long, nothing is called unused."""
@@ -134,10 +134,10 @@ def facts(connection: Connection, plan: OptimizePlan) -> Mapping[str, Any]:
             else:
                 chosen[part].append(
                     {
-                        "said": scripts.as_written(name.replace("\n", " ")),
-                        "why": scripts.as_written(why.get(name, "the plan says so")),
-                        "full_name": scripts.name(index["schema"], index["name"]),
-                        "definition": scripts.as_written(
+                        "said": script_templates.as_written(name.replace("\n", " ")),
+                        "why": script_templates.as_written(why.get(name, "the plan says so")),
+                        "full_name": script_templates.name(index["schema"], index["name"]),
+                        "definition": script_templates.as_written(
                             index["definition"].replace(" INDEX ", " INDEX CONCURRENTLY IF NOT EXISTS ", 1)
                         ),
                     }

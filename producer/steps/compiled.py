@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replank.steps import Step
-from sql.scripts import Script
+from replank.values.steps import Step
+from sql.scripts.script_templates import Script
 
 
 @dataclass(frozen=True, kw_only=True)

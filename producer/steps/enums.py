@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.steps_plan import EnumPlan
-from sql import scripts
-from sql.connection import Connection
-from sql.relations import enum_labels
+from replank.plan.steps_plan import EnumPlan
+from sql.catalogue.relations import enum_labels
+from sql.scripts import script_templates
+from sql.session.connection import Connection
 
 
 def facts(connection: Connection, plan: tuple[EnumPlan, ...]) -> Mapping[str, Any]:
@@ -20,18 +20,25 @@ def facts(connection: Connection, plan: tuple[EnumPlan, ...]) -> Mapping[str, An
         said = f"{enum.table_schema}.{enum.name}"
         present = enum_labels(connection, enum.table_schema, enum.name)
         mistakes += [f"{said}: {words}" for words in _mistakes(enum, present)]
-        full = scripts.name(enum.table_schema, enum.name)
+        full = script_templates.name(enum.table_schema, enum.name)
         renamed = set(enum.rename.values()) | set(enum.rename)
         found.append(
             {
-                "said": scripts.as_written(said.replace("\n", " ")),
+                "said": script_templates.as_written(said.replace("\n", " ")),
                 "name": full,
-                "regtype": scripts.text(full),
+                "regtype": script_templates.text(full),
                 "is_ours": present is None,
-                "labels": scripts.as_written(", ".join(map(scripts.text, enum.values))) if present is None else None,
-                "renames": [{"old": scripts.text(old), "new": scripts.text(new)} for old, new in enum.rename.items()],
+                "labels": script_templates.as_written(", ".join(map(script_templates.text, enum.values)))
+                if present is None
+                else None,
+                "renames": [
+                    {"old": script_templates.text(old), "new": script_templates.text(new)}
+                    for old, new in enum.rename.items()
+                ],
                 "added": [
-                    scripts.text(v) for v in enum.values if present is not None and v not in {*present, *renamed}
+                    script_templates.text(v)
+                    for v in enum.values
+                    if present is not None and v not in {*present, *renamed}
                 ],
             }
         )

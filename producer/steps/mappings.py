@@ -9,14 +9,14 @@ from typing import Any
 
 from producer.steps.mapped_names import mentions
 from replank.errors import WrongUse
-from replank.mappings_plan import MappingsPlan
-from replank.plan_words import split_name
-from replank.steps_plan import StepsPlan
-from sql import scripts
-from sql.compatibility_views import MARK
-from sql.connection import Connection
-from sql.relations import LONGEST_NAME_BYTES, NamedTable, read_relations
-from sql.renaming import Renamable, read_renamable, taken, trigger_functions
+from replank.plan.mappings_plan import MappingsPlan
+from replank.plan.plan_words import split_name
+from replank.plan.steps_plan import StepsPlan
+from sql.catalogue.relations import LONGEST_NAME_BYTES, NamedTable, read_relations
+from sql.catalogue.renaming import Renamable, read_renamable, taken, trigger_functions
+from sql.scripts import script_templates
+from sql.scripts.compatibility_views import MARK
+from sql.session.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def facts(connection: Connection, steps: StepsPlan) -> Mapping[str, Any] | None:
         return None
     blocks = list(_families(renamed))
     return {
-        "mark": scripts.text(MARK),
+        "mark": script_templates.text(MARK),
         "forward": [_block(block, f"{_said(block)}: the new names{_and_view(block)}", _forward) for block in blocks],
         "back": [_block(block, f"{_said(block)}: the old names again", _back) for block in reversed(blocks)],
     }
@@ -225,7 +225,10 @@ def _and_view(block: Sequence[Renamed]) -> str:
 
 
 def _block(block: Sequence[Renamed], purpose: str, call: Any) -> Mapping[str, Any]:
-    return {"said": scripts.as_written(purpose), "calls": [scripts.as_written(call(one)) for one in block]}
+    return {
+        "said": script_templates.as_written(purpose),
+        "calls": [script_templates.as_written(call(one)) for one in block],
+    }
 
 
 def _forward(one: Renamed) -> str:
@@ -239,10 +242,10 @@ def _back(one: Renamed) -> str:
 
 def _names(one: Renamed) -> str:
     """The arguments that both have."""
-    table = (scripts.text(name) for name in (one.table.schema, one.table.name, one.to))
+    table = (script_templates.text(name) for name in (one.table.schema, one.table.name, one.to))
     columns = (_column_names([pair[n] for pair in one.columns]) for n in (0, 1))
     return ", ".join([*table, *columns])
 
 
 def _column_names(names: Collection[str]) -> str:
-    return scripts.text_array(names)
+    return script_templates.text_array(names)

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.plan_words import split_name
-from replank.steps_plan import IndexesPlan, IndexPlan
-from sql import scripts
-from sql.connection import Connection
-from sql.relations import (
+from replank.plan.plan_words import split_name
+from replank.plan.steps_plan import IndexesPlan, IndexPlan
+from sql.catalogue.relations import (
     NamedTable,
     free_name,
     leaves,
@@ -20,6 +18,8 @@ from sql.relations import (
     taken_names,
     unled_foreign_keys,
 )
+from sql.scripts import script_templates
+from sql.session.connection import Connection
 
 
 def facts(connection: Connection, plan: IndexesPlan) -> Mapping[str, Any]:
@@ -67,7 +67,7 @@ def _facts(connection: Connection, table: NamedTable, index: IndexPlan, taken: s
         raise WrongUse(
             f"steps.indexes: {table.full_name} has partitions of partitions: write index {index.name} by hand"
         )
-    include = f" INCLUDE ({scripts.names(index.include)})" if index.include else ""
+    include = f" INCLUDE ({script_templates.names(index.include)})" if index.include else ""
     where = f" WHERE {index.where}" if index.where else ""
     parts = [
         _named(schema, name, free_name((name, *index.columns), "idx", taken))
@@ -75,10 +75,10 @@ def _facts(connection: Connection, table: NamedTable, index: IndexPlan, taken: s
     ]
     return {
         **_named(table.schema, table.name, index.name),
-        "why": scripts.as_written(why),
-        "unique": scripts.as_written("UNIQUE " if index.unique else ""),
-        "columns": scripts.names(index.columns),
-        "rest": scripts.as_written(include + where),
+        "why": script_templates.as_written(why),
+        "unique": script_templates.as_written("UNIQUE " if index.unique else ""),
+        "columns": script_templates.names(index.columns),
+        "rest": script_templates.as_written(include + where),
         "partitions": parts,
     }
 
@@ -88,11 +88,11 @@ def _leaves(connection: Connection, table: NamedTable) -> Sequence[tuple[str, st
 
 
 def _named(schema: str, table: str, index: str) -> Mapping[str, Any]:
-    full = scripts.name(schema, index)
+    full = script_templates.name(schema, index)
     return {
-        "said": scripts.as_written(f"{index} on {schema}.{table}".replace("\n", " ")),
-        "name": scripts.name(index),
+        "said": script_templates.as_written(f"{index} on {schema}.{table}".replace("\n", " ")),
+        "name": script_templates.name(index),
         "full_name": full,
-        "regclass": scripts.text(full),
-        "table": scripts.name(schema, table),
+        "regclass": script_templates.text(full),
+        "table": script_templates.name(schema, table),
     }

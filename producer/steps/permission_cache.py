@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import errors, sql
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
 
 from replank.errors import WrongUse
-from replank.mappings_plan import MappingsPlan
-from replank.steps_plan import PermissionCachePlan
-from sql import scripts
-from sql.connection import Connection, apply_settings, run
-from sql.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
+from replank.plan.mappings_plan import MappingsPlan
+from replank.plan.steps_plan import PermissionCachePlan
+from sql.catalogue.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
+from sql.scripts import script_templates
+from sql.session.connection import Connection, apply_settings, run
 
 COLUMNS = ("user_id", "tenant_id", "permissions", "roles")
 OURS = frozenset({"cache", "invalidation", "warm_up", "use", "configuration"})
@@ -56,40 +57,40 @@ def _facts(
     plan: PermissionCachePlan, sources: Sequence[Mapping[str, Any]], *, schema_is_ours: bool
 ) -> Mapping[str, Any]:
     return {
-        "schema": scripts.name(plan.table_schema),
-        "schema_text": scripts.text(scripts.name(plan.table_schema)),
-        "schema_is_ours": scripts.as_written(str(schema_is_ours).lower()),
-        "expires_after": scripts.text(plan.expires_after),
-        "query": scripts.as_written(plan.query.strip().rstrip(";")),
+        "schema": script_templates.name(plan.table_schema),
+        "schema_text": script_templates.text(script_templates.name(plan.table_schema)),
+        "schema_is_ours": script_templates.as_written(str(schema_is_ours).lower()),
+        "expires_after": script_templates.text(plan.expires_after),
+        "query": script_templates.as_written(plan.query.strip().rstrip(";")),
         "sources": sources,
     }
 
 
 def _source(number: int, table: NamedTable, user: str | None, mappings: MappingsPlan | None) -> Mapping[str, Any]:
-    full = scripts.name(table.schema, table.name)
+    full = script_templates.name(table.schema, table.name)
     return {
-        "said": scripts.as_written(table.full_name.replace("\n", " ")),
+        "said": script_templates.as_written(table.full_name.replace("\n", " ")),
         "name": full,
-        "regclass_text": scripts.text(full),
+        "regclass_text": script_templates.text(full),
         "user": _user_of_row(table, user, mappings) if user else None,
-        "function": scripts.name(f"stale_by_source_{number}"),
+        "function": script_templates.name(f"stale_by_source_{number}"),
     }
 
 
-def _user_of_row(table: NamedTable, column: str, mappings: MappingsPlan | None) -> scripts.Quoted:
+def _user_of_row(table: NamedTable, column: str, mappings: MappingsPlan | None) -> script_templates.Quoted:
     """The user of a row `r`, as text; by either name where step 07 gives the column another one."""
     after = column if mappings is None else mappings.column_to(table.schema, table.name, column)
     if after == column:
-        return scripts.as_written(f"r.{scripts.name(column)}::text")
-    found = (f"to_jsonb(r.*) ->> {scripts.text(name)}" for name in (after, column))
-    return scripts.as_written(f"coalesce({', '.join(found)})")
+        return script_templates.as_written(f"r.{script_templates.name(column)}::text")
+    found = (f"to_jsonb(r.*) ->> {script_templates.text(name)}" for name in (after, column))
+    return script_templates.as_written(f"coalesce({', '.join(found)})")
 
 
 def _query_mistakes(connection: Connection, query: str) -> list[str]:
     """Whether the query runs and gives its four columns; nothing of it is read."""
-    probe = sql.SQL("SELECT {} FROM ({}) AS q LIMIT 0").format(
-        sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
-        sql.SQL(query.strip().rstrip(";")),
+    probe = SQL("SELECT {} FROM ({}) AS q LIMIT 0").format(
+        SQL(", ").join(map(Identifier, COLUMNS)),
+        SQL(query.strip().rstrip(";")),
     )
     try:
         with connection.transaction(force_rollback=True):

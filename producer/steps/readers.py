@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from replank.plan import Plan
-from sql.access import let_read_view
-from sql.connection import Connection
+from replank.plan.plan import Plan
+from sql.access.readers import let_read_view
+from sql.session.connection import Connection
 
 
 def let_read_steps(connection: Connection, plan: Plan) -> None:

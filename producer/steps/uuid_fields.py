@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.steps_plan import UuidFieldsPlan
-from sql import scripts
-from sql.connection import Connection
-from sql.relations import NamedTable, free_name, looked_up, read_relations, taken_names
+from replank.plan.steps_plan import UuidFieldsPlan
+from sql.catalogue.relations import NamedTable, free_name, looked_up, read_relations, taken_names
+from sql.scripts import script_templates
+from sql.session.connection import Connection
 
 
 def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
@@ -27,21 +27,25 @@ def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
     if mistakes:
         raise WrongUse("steps.uuid_fields: " + "; ".join(mistakes))
     tables = [_facts(table, plan.column, taken_names(connection, table.schema)) for table in found]
-    return {"tables": tables, "column": scripts.name(plan.column), "column_text": scripts.text(plan.column)}
+    return {
+        "tables": tables,
+        "column": script_templates.name(plan.column),
+        "column_text": script_templates.text(plan.column),
+    }
 
 
 def _facts(table: NamedTable, column: str, taken: set[str]) -> Mapping[str, Any]:
     index = free_name((table.name, column), "key", taken)
     check = free_name((table.name, column), "not_null", ())
-    full = scripts.name(table.schema, table.name)
+    full = script_templates.name(table.schema, table.name)
     return {
-        "said": scripts.as_written(table.full_name.replace("\n", " ")),
+        "said": script_templates.as_written(table.full_name.replace("\n", " ")),
         "name": full,
-        "regclass": scripts.as_written(f"{scripts.text(full)}::regclass"),
+        "regclass": script_templates.as_written(f"{script_templates.text(full)}::regclass"),
         "quiet": table.update_triggers,
-        "index_name": scripts.name(index),
-        "index": scripts.name(table.schema, index),
-        "index_regclass": scripts.text(scripts.name(table.schema, index)),
-        "check": scripts.name(check),
-        "check_text": scripts.text(check),
+        "index_name": script_templates.name(index),
+        "index": script_templates.name(table.schema, index),
+        "index_regclass": script_templates.text(script_templates.name(table.schema, index)),
+        "check": script_templates.name(check),
+        "check_text": script_templates.text(check),
     }

@@ -109,7 +109,7 @@ CREATE TABLE replank.table_history (
 CREATE INDEX ON replank.table_history (run_id, table_no);
 
 -- Each table's latest verification, and the latest one that found both sides equal. The cutover looks here, not at the state.
--- `standing`: what capture stood on when it began (sql/capture_standing.py); `because`: why it is verified again.
+-- `standing`: what capture stood on when it began (sql/rows/capture_continuity.py); `because`: why it is verified again.
 -- `doubt`: what `replank verify` has found since; it goes with a later verification that finds nothing.
 CREATE TABLE replank.verification (
     run_id            bigint NOT NULL,

@@ -11,7 +11,7 @@ SELECT * FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)
 -- drop_cache: one that a corrected plan says otherwise, with its jobs
 DELETE FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
--- set_cache_state: a transition that replank/states.py allows, or no row
+-- set_cache_state: a transition that replank/values/states.py allows, or no row
 UPDATE replank.cache SET state = %(state)s, problem = '', attempts = 0
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING cache_no;
 

@@ -49,7 +49,7 @@ SELECT * FROM replank.run_in_force
 -- run_by_id: one run
 SELECT * FROM replank.run_in_force WHERE run_id = %(run_id)s;
 
--- set_run_state: a transition that replank/states.py allows, or no row
+-- set_run_state: a transition that replank/values/states.py allows, or no row
 UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
        finished_at = CASE WHEN %(finished)s THEN clock_timestamp() END
  WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
@@ -114,7 +114,7 @@ SELECT * FROM replank.run_table WHERE run_id = %(run_id)s ORDER BY table_no;
 -- table_by_no: one table of a run
 SELECT * FROM replank.run_table WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
--- set_table_state: a transition that replank/states.py allows, or no row; its time goes to the history
+-- set_table_state: a transition that replank/values/states.py allows, or no row; its time goes to the history
 WITH moved AS (
   UPDATE replank.run_table SET state = %(state)s, problem = '', attempts = 0
    WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s)

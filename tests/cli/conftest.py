@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import create_small_shop, write_plan
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

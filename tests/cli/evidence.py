@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psycopg
-from equipment.oracle import snapshot_catalogue
-from faults.processes import Finished
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
+from support.journal_oracle import snapshot_catalogue
+from support.processes import Finished
 
 OWN_SCHEMAS = ("replank", "replank_next", "replank_past")
 
@@ -40,8 +40,8 @@ def _checksums(url: str) -> dict[str, str]:
     with psycopg.connect(url, autocommit=True) as connection:
         named = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         for (table,) in named.fetchall():
-            statement = sql.SQL("SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) FROM {} AS t")
-            found = connection.execute(statement.format(sql.Identifier("public", table))).fetchone()
+            statement = SQL("SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) FROM {} AS t")
+            found = connection.execute(statement.format(Identifier("public", table))).fetchone()
             assert found is not None
             sums[table] = str(found[0])
     return sums

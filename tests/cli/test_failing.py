@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Finished, Site
+from support.ledger_view import LedgerView
+from support.processes import Finished, Site
 
 from demo.embedded import EmbeddedPostgres
 

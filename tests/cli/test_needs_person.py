@@ -4,9 +4,9 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
 
 from cli.evidence import document_of, id_types, look, refused, traces
 

@@ -7,11 +7,11 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
-from faults.waiting import stays, wait_for
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
+from support.waiting import stays, wait_for
 
 from cli.evidence import document_of, refused
 

@@ -2,10 +2,10 @@
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
-from faults.waiting import stays, wait_for
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
+from support.waiting import stays, wait_for
 
 from cli.evidence import refused
 

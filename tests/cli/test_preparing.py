@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
-from faults.waiting import wait_for
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.cli
 

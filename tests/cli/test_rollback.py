@@ -2,11 +2,11 @@
 
 import psycopg
 import pytest
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import add_order
-from faults.waiting import wait_for
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import add_order
+from support.waiting import wait_for
 
 from cli.conftest import ORDERS
 from cli.evidence import document_of, id_types, look, refused, traces

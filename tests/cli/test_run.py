@@ -3,10 +3,10 @@
 import psutil
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import COLUMNS, differences
-from faults.waiting import stays, wait_for
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import COLUMNS, differences
+from support.waiting import stays, wait_for
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, id_types, look, refused

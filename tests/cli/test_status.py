@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.waiting import wait_for
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.waiting import wait_for
 
 from cli.evidence import document_of, refused
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import add_order, differences
-from faults.waiting import wait_for
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import add_order, differences
+from support.waiting import wait_for
 
 from cli.evidence import document_of, id_types, look, refused, traces
 

@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import add_order
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import add_order
 
 from cli.conftest import ORDERS
 from cli.evidence import document_of, refused

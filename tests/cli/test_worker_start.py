@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from faults.processes import Site
-from faults.waiting import wait_for
+from support.processes import Site
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 

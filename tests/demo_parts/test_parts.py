@@ -5,7 +5,7 @@ import time
 import psutil
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
 from demo.application import Application, ApplicationFailed, ApplicationReport, Journal, check_journal
 from demo.application.operations import KINDS
@@ -95,8 +95,8 @@ def test_uuid_columns_are_the_truth(server: EmbeddedPostgres, counted: dict[str,
     )
     with psycopg.connect(server.url("shop_template")) as connection:
         for schema, table, column in connection.execute(columns.encode()).fetchall():
-            query = sql.SQL("SELECT bool_and({}::text ~ %s) FROM {}")
-            named = query.format(sql.Identifier(column), sql.Identifier(schema, table))
+            query = SQL("SELECT bool_and({}::text ~ %s) FROM {}")
+            named = query.format(Identifier(column), Identifier(schema, table))
             if connection.execute(named, [UUID]).fetchone() == (True,):
                 holding.setdefault((schema, table), []).append(column)
 

@@ -14,13 +14,13 @@ from demo.embedded import EmbeddedPostgres
 from demo.platform import create_platform, fill, read_schema_file
 from demo.platform.application.names import is_ready
 from demo.platform.planning import compose_plan
-from producer.prisma.migration import migration_script
-from producer.steps.compiling import compile_steps
-from producer.steps.scripting import ScriptRunner
+from producer.compiling.compile_steps import compile_steps
+from producer.prisma.migration.migration import migration_script
+from producer.scripts.run_script import ScriptRunner
 from replank.cli import build_app
-from replank.plan import Plan, parse_plan
-from replank.steps_plan import StepsPlan
-from sql.connection import connect
+from replank.plan.plan import Plan, parse_plan
+from replank.plan.steps_plan import StepsPlan
+from sql.session.connection import connect
 
 pytestmark = [pytest.mark.protocol, pytest.mark.timeout(600)]
 

@@ -14,8 +14,7 @@ import pytest
 
 import demo
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
-from .owning_process import Facts
+from embedded.owning_process import Facts
 
 PROGRAM = Path(__file__).with_name("owning_process.py")
 AWKWARD_VALUE = "it's a \\ line,\nand another"

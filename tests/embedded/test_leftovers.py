@@ -19,8 +19,7 @@ import redis
 from demo.embedded import EmbeddedValkey, clean_leftovers
 from demo.embedded.folders import OWNER_FILE, Owner
 from demo.embedded.processes import is_running
-
-from .conftest import OwningProcess
+from embedded.conftest import OwningProcess
 
 pytestmark = pytest.mark.faults
 

@@ -17,8 +17,7 @@ from demo.embedded import EmbeddedPostgres, EmbeddedServerError, EmbeddedValkey,
 from demo.embedded.accounts import server_account
 from demo.embedded.errors import PortTakenError
 from demo.embedded.folders import OwnedFolder
-
-from .conftest import AWKWARD_VALUE, OwningProcess
+from embedded.conftest import AWKWARD_VALUE, OwningProcess
 
 pytestmark = pytest.mark.faults
 

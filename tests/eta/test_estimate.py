@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitoring.eta import estimate
-from monitoring.moment import Moment, ScriptsMoment, TableMoment, Work
-from monitoring.outlook import closed_seconds
-from sql.ledger.history import WindowChange
+from monitoring.estimate.eta import estimate
+from monitoring.estimate.read_snapshot import closed_seconds
+from monitoring.estimate.snapshot import Moment, ScriptsMoment, TableMoment, Work
+from sql.ledger.runs.history import WindowChange
 
 pytestmark = pytest.mark.unit
 

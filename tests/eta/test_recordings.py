@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.eta import TUNED_ON, WANTED_COVERAGE, answers, score, score_all
 from benchmarks.recordings import read_recording, read_recordings, write_recording
-from monitoring.eta import estimate
+from monitoring.estimate.eta import estimate
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring.schedule import Chain, Stage, makespan
+from monitoring.estimate.schedule import Chain, Stage, makespan
 
 pytestmark = pytest.mark.unit
 

@@ -3,7 +3,7 @@
 import redis
 
 from demo.embedded import EmbeddedValkey
-from replank.messages import QUEUES
+from replank.values.messages import QUEUES
 
 
 def flush(broker: EmbeddedValkey) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.sample_shop import write_sample_plan
+from support.small_shop import create_small_shop, write_plan
+from support.waiting import LONG
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from demo.sample import create_sample
 from faults.broker_view import flush
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.sample_shop import write_sample_plan
-from faults.small_shop import create_small_shop, write_plan
-from faults.waiting import LONG
 
 ORDERS = 200_000 if LONG else 20_000
 SAMPLE_ROWS = 300_000 if LONG else 8_000

@@ -10,13 +10,13 @@ from typing import Any
 from celery import Celery
 from celery.events.receiver import EventReceiver
 from celery.events.state import State
+from support.processes import Site
+from support.waiting import wait_for
 
-from faults.processes import Site
 from faults.sending import settings_of
-from faults.waiting import wait_for
-from replank.messages import celery_settings
-from sql.connection import connect
-from sql.identity import database_identity
+from replank.values.messages import celery_settings
+from sql.session.connection import connect
+from sql.session.database_identity import database_identity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ import json
 import uuid
 
 import redis
+from support.processes import Site
 
-from faults.processes import Site
 from faults.sending import dispatching
-from replank.states import JobKind
-from sql.ledger.job_queue import Sendable
+from replank.values.states import JobKind
+from sql.ledger.jobs.job_queue import Sendable
 
 NO_JOB = 2_000_000_000
 QUEUE = "*:replank.copy"

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from celery import Celery
 from celery.app.control import Control
+from support.processes import Site
 
-from faults.processes import Site
-from producer.dispatcher import Dispatcher
-from replank.messages import celery_settings
+from producer.dispatch.dispatcher import Dispatcher
 from replank.settings import Settings
-from sql.connection import connect
-from sql.identity import database_identity
+from replank.values.messages import celery_settings
+from sql.session.connection import connect
+from sql.session.database_identity import database_identity
 
 
 def settings_of(site: Site, **others: object) -> Settings:

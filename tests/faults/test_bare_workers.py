@@ -4,18 +4,18 @@ import time
 
 import pytest
 import redis
-from equipment.attacks import Attack
+from support.attacks import Attack
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import differences
+from support.waiting import stays, wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush, messages
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
 from faults.raw_messages import copies, garbage, open_queue
 from faults.sending import controlling
-from faults.small_shop import differences
-from faults.waiting import stays, wait_for
-from replank.messages import QUEUES
+from replank.values.messages import QUEUES
 
 pytestmark = pytest.mark.faults
 

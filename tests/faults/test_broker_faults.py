@@ -3,14 +3,14 @@
 import time
 
 import pytest
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import add_order, differences
+from support.waiting import LONG, wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush, messages
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import add_order, differences
-from faults.waiting import LONG, wait_for
 
 pytestmark = pytest.mark.faults
 

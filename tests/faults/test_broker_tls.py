@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from equipment.tls_front import make_certificate, tls_front
+from support.processes import Site
+from support.small_shop import differences
+from support.tls_front import make_certificate, tls_front
 
 from demo.embedded import EmbeddedValkey
-from faults.processes import Site
-from faults.small_shop import differences
 
 pytestmark = pytest.mark.faults
 

@@ -2,15 +2,15 @@
 
 import psycopg
 import pytest
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.waiting import wait_for
 
 from demo.painted_run import paint_run
-from faults.ledger_view import LedgerView
 from faults.monitor import monitoring
-from faults.processes import Site
 from faults.sending import dispatching
-from faults.waiting import wait_for
-from replank.states import JobKind
-from sql.ledger.job_queue import Sendable
+from replank.values.states import JobKind
+from sql.ledger.jobs.job_queue import Sendable
 
 pytestmark = pytest.mark.faults
 

@@ -7,14 +7,14 @@ import psutil
 import psycopg
 import pytest
 import redis
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences, write_plan
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences, write_plan
-from faults.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

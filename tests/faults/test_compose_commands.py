@@ -5,12 +5,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from compose.compose_file import services
-
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
+from support.compose_file import services
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -4,13 +4,13 @@ import time
 
 import psutil
 import pytest
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site, is_alive
+from support.small_shop import add_order, differences
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site, is_alive
-from faults.small_shop import add_order, differences
-from faults.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -2,13 +2,13 @@
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 
@@ -28,8 +28,8 @@ def held(site: Site, ledger: LedgerView) -> Process:
     site.plan.write_text(plan.replace("[options]", "[options]\ncutover_hold_budget_ms = 60000"), encoding="utf-8")
     # Of all commits only the cutover's waits for standbys.
     with psycopg.connect(site.database_url, autocommit=True) as connection:
-        database = sql.Identifier(connection.info.dbname)
-        connection.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
+        database = Identifier(connection.info.dbname)
+        connection.execute(SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
     run = site.run("--hold-cutover", workers=2)
     ledger.wait_for_states({"ready"})
     wait_for("the last drains", lambda: ledger.unfinished_jobs() == 0, explain=ledger.explain)

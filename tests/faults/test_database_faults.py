@@ -4,16 +4,16 @@ import time
 
 import psycopg
 import pytest
-from equipment.oracle import foreign_keys_hold
+from support.gates import locked
+from support.journal_oracle import foreign_keys_hold
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import add_order, differences
+from support.waiting import wait_for
 
 from demo.application import Application
 from demo.embedded import EmbeddedPostgres
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import add_order, differences
-from faults.waiting import wait_for
-from sql.connection import connect, isolated
+from sql.session.connection import connect, isolated
 
 pytestmark = pytest.mark.faults
 

@@ -3,11 +3,10 @@
 import threading
 
 import pytest
-from metrics.receiving import SECRET, receiver
-
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.waiting import wait_for
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.receiving import SECRET, receiver
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import create_small_shop, differences, write_plan
 
 from demo.embedded import EmbeddedPostgres
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import create_small_shop, differences, write_plan
-from monitoring.suggestions import suggestion
+from monitoring.status.suggestions import suggestion
 from workers.failures import judge
 
 pytestmark = pytest.mark.faults

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import psutil
 import pytest
-
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -6,21 +6,22 @@ first drain and the indexes nothing would put that right.
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import COLUMNS, differences
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import messages
-from faults.ledger_view import LedgerView
-from faults.processes import Site
 from faults.sending import dispatching
-from faults.small_shop import COLUMNS, differences
-from faults.waiting import wait_for
 from replank.errors import LeaseLost
-from replank.states import JobKind
-from sql.connection import connect
-from sql.ledger import jobs, tables
-from sql.ledger.job_queue import Sendable
-from sql.ledger.jobs import Failure
+from replank.values.states import JobKind
+from sql.ledger.jobs import claims
+from sql.ledger.jobs.claims import Failure
+from sql.ledger.jobs.job_queue import Sendable
+from sql.ledger.tables import tables
+from sql.session.connection import connect
 from workers.work import Limits, perform
 
 pytestmark = pytest.mark.faults
@@ -34,7 +35,7 @@ def count_rows(url: str, schema: str) -> dict[str, int]:
     counted = {}
     with psycopg.connect(url) as connection:
         for table in COLUMNS:
-            query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
+            query = SQL("SELECT count(*) FROM {}").format(Identifier(schema, table))
             found = connection.execute(query).fetchone()
             assert found is not None
             counted[table] = int(found[0])
@@ -84,7 +85,7 @@ def test_an_attempt_that_was_overtaken_changes_nothing(site: Site, ledger: Ledge
     ledger.wait_for_states({"copying"})
     job_id = ledger.number("SELECT min(job_id) FROM replank.job WHERE kind = 'copy'")
     with connect(site.database_url, name="worker that stopped") as stopped:
-        job = jobs.claim(stopped, run_id=1, job_id=job_id, worker="stopped:1", lease_s=0.2)
+        job = claims.claim(stopped, run_id=1, job_id=job_id, worker="stopped:1", lease_s=0.2)
         assert job is not None
         table = tables.read_table(stopped, 1, job.table_no)
         # When: the coordinator gives the job to another worker, and then the first one goes on
@@ -94,8 +95,8 @@ def test_an_attempt_that_was_overtaken_changes_nothing(site: Site, ledger: Ledge
         before = ledger.rows(_JOBS)
         with pytest.raises(LeaseLost):
             perform(stopped, job, table, LIMITS)
-        jobs.fail(stopped, job, Failure(error_class="late", sqlstate="", message="a late word"))
-        jobs.give_back(stopped, job, Failure(error_class="late", sqlstate="", message="a late word"), delay_s=0)
+        claims.fail(stopped, job, Failure(error_class="late", sqlstate="", message="a late word"))
+        claims.give_back(stopped, job, Failure(error_class="late", sqlstate="", message="a late word"), delay_s=0)
     # Then: neither its work nor its words counted
     assert ledger.rows(_JOBS) == before
     assert ledger.number("SELECT attempt FROM replank.job WHERE job_id = %s", job_id) == 2

@@ -2,17 +2,17 @@
 
 import pytest
 import redis
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
 from monitoring.metrics.collector import read_metrics
 from monitoring.page.sections import Looks
-from sql.connection import connect
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.faults
 

@@ -11,15 +11,15 @@ import psutil
 import pytest
 import redis
 from pydantic import SecretStr
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.hosting import free_port
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
-from producer.audit.broker import audit_broker
+from producer.check.server.broker import audit_broker
 from replank.settings import Settings
 
 pytestmark = pytest.mark.faults

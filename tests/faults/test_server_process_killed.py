@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
-
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.small_shop import differences
-from faults.waiting import POLL_S
+from support.attacks import Attack
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.small_shop import differences
+from support.waiting import POLL_S
 
 pytestmark = pytest.mark.faults
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.sample_shop import sample_differences
+from support.waiting import LONG
 
 from demo.application import Application
 from demo.application.check import check_journal
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.sample_shop import sample_differences
-from faults.waiting import LONG
 
 pytestmark = pytest.mark.faults
 

@@ -5,16 +5,16 @@ import threading
 
 import psutil
 import pytest
+from support.gates import locked
+from support.ledger_view import Lease, LedgerView
+from support.processes import Site, is_alive
+from support.small_shop import add_order, differences
+from support.waiting import stays, wait_for
 
-from faults.gates import locked
-from faults.ledger_view import Lease, LedgerView
-from faults.processes import Site, is_alive
 from faults.sending import dispatching, settings_of
-from faults.small_shop import add_order, differences
-from faults.waiting import stays, wait_for
-from producer.coordinator import Coordinator
-from sql.connection import connect
-from sql.ledger.runs import Run
+from producer.coordinator.coordinator import Coordinator
+from sql.ledger.runs.runs import Run
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.faults
 

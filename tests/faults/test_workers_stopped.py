@@ -1,13 +1,13 @@
 """Workers that are stopped by their operator, or whose sessions a DBA ends: that costs their jobs no attempt."""
 
 import pytest
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import differences
+from support.waiting import wait_for
 
-from faults.gates import locked
-from faults.ledger_view import LedgerView
 from faults.monitor import monitoring
-from faults.processes import Process, Site
-from faults.small_shop import differences
-from faults.waiting import wait_for
 
 pytestmark = pytest.mark.faults
 

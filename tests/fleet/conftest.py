@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.processes import Site
-from faults.small_shop import create_small_shop, write_plan
+from support.processes import Site
+from support.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from fleet.tenants import Tenants

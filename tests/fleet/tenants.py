@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from faults.processes import Finished, Process, Site
-from faults.small_shop import differences
+from support.processes import Finished, Process, Site
+from support.small_shop import differences
 
 from demo.embedded import EmbeddedPostgres
 

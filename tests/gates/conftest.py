@@ -10,16 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from demo.embedded import EmbeddedPostgres
-from producer.coordinator import Coordinator
-from producer.dispatcher import Dispatcher
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
-from replank.plan import Plan
+from producer.coordinator.coordinator import Coordinator
+from producer.dispatch.dispatcher import Dispatcher
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
+from replank.plan.plan import Plan
 from replank.settings import Settings
-from replank.steps import STEPS, Step
-from sql.connection import connect
-from sql.ledger.job_queue import Sendable
-from sql.ledger.runs import Run
+from replank.values.steps import STEPS, Step
+from sql.ledger.jobs.job_queue import Sendable
+from sql.ledger.runs.runs import Run
+from sql.session.connection import connect
 from workers.executor import Executor
 
 _numbers = itertools.count(1)

@@ -13,18 +13,17 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
+from gates.conftest import SHOP, planned
 from producer.gates import looking
 from producer.gates.backups import newest_backup, read_backup
 from producer.gates.making_backups import make_backup
 from producer.gates.programs import FOLDER_VARIABLE, program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
 from replank.errors import NeedsPerson
-from sql.backups import Place, read_place
-from sql.connection import Connection, connect
-from sql.ledger import runs
-from sql.ledger.gates import Gate
-
-from .conftest import SHOP, planned
+from sql.catalogue.backup_contents import Place, read_place
+from sql.ledger.runs import runs
+from sql.ledger.runs.gates import Gate
+from sql.session.connection import Connection, connect
 
 pytestmark = pytest.mark.protocol
 

@@ -7,25 +7,25 @@ import psycopg
 import pytest
 import typer
 
-from monitoring.figures import read_figures
-from monitoring.gates import CutoverWindow
+from gates.conftest import NOTHING_LOOKED_AT, drive, planned, settings_of
 from monitoring.report.notes import gates_note
-from monitoring.status import read_status
-from monitoring.watching import draw, read_view
-from producer import commands
-from producer import coordinator as coordinating
-from producer.coordinator import Coordinator
+from monitoring.status.figures import read_figures
+from monitoring.status.gates import CutoverWindow
+from monitoring.status.status import read_status
+from monitoring.terminal.watch import draw, read_view
+from producer.cli import run as commands
+from producer.coordinator import coordinator as coordinating
+from producer.coordinator.coordinator import Coordinator
 from producer.gates.looking import attest, look, override
-from producer.resolution import PlanFile
-from producer.rollback import roll_back
-from producer.setup import begin_or_resume
+from producer.planning.resolution import PlanFile
+from producer.rollback.rollback import roll_back
+from producer.starting.begin import begin_or_resume
 from replank.errors import WrongUse
-from replank.states import RunState
-from replank.steps import STEPS
-from sql.connection import connect
-from sql.ledger import caches, gates, runs, tables
-
-from .conftest import NOTHING_LOOKED_AT, drive, planned, settings_of
+from replank.values.states import RunState
+from replank.values.steps import STEPS
+from sql.ledger.runs import gates, runs
+from sql.ledger.tables import caches, tables
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
 

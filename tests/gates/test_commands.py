@@ -16,7 +16,7 @@ from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from producer.rehearsal.cloning import PREFIX
 from replank.cli import build_app
 from replank.errors import NeedsPerson, ReplankError
-from sql.identity import identity_of
+from sql.session.database_identity import identity_of
 
 pytestmark = pytest.mark.cli
 

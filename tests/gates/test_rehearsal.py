@@ -7,24 +7,23 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
-from monitoring.figures import compare_with_rehearsal
+from gates.conftest import TABLES, drive, planned, settings_of
+from monitoring.status.figures import compare_with_rehearsal
 from producer.gates.looking import look
+from producer.planning.resolution import PlanFile
 from producer.rehearsal.cloning import PREFIX, cloned
 from producer.rehearsal.sameness import differences, take_picture
 from producer.rehearsal.story import Rehearsal, Wishes
-from producer.resolution import PlanFile
-from producer.rollback import roll_back
+from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import Settings
-from replank.states import RunState
-from replank.steps import Step
-from sql.connection import connect
-from sql.identity import identity_of
-from sql.ledger import runs
-from sql.ledger.gates import Gate, Word
-from sql.ledger.runs import Run
-
-from .conftest import TABLES, drive, planned, settings_of
+from replank.values.states import RunState
+from replank.values.steps import Step
+from sql.ledger.runs import runs
+from sql.ledger.runs.gates import Gate, Word
+from sql.ledger.runs.runs import Run
+from sql.session.connection import connect
+from sql.session.database_identity import identity_of
 
 pytestmark = pytest.mark.protocol
 

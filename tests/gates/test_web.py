@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from gates.conftest import NOTHING_LOOKED_AT, planned
 from producer.gates.alerts import look_at_monitoring
 from producer.gates.attesting import MOMENT, SIGNATURE, signature
 from producer.gates.looking import look
-from replank.gates_plan import MonitoringGatePlan
-from sql.connection import connect
-from sql.ledger import runs
-from sql.ledger.gates import Gate
-
-from .conftest import NOTHING_LOOKED_AT, planned
+from replank.plan.gates_plan import MonitoringGatePlan
+from sql.ledger.runs import runs
+from sql.ledger.runs.gates import Gate
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
 

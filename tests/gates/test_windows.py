@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitoring.gates import window_at
-from replank.gates_plan import GatesPlan, WindowPlan, age_of
-from replank.plan import parse_plan
-from replank.windows import Opening, next_opening
+from monitoring.status.gates import window_at
+from replank.plan.gates_plan import GatesPlan, WindowPlan, age_of
+from replank.plan.plan import parse_plan
+from replank.plan.windows import Opening, next_opening
 
 pytestmark = pytest.mark.unit
 

@@ -16,16 +16,16 @@ from pydantic import SecretStr
 
 from demo.embedded import EmbeddedPostgres
 from demo.sample import create_sample
-from producer.audit.check import audit
-from producer.audit.findings import Finding, Report
-from producer.inspection.decision import propose
-from producer.inspection.evidence import read_evidence
-from producer.inspection.plan_writer import toml_string
-from producer.inspection.proposal import Proposal
-from producer.resolution import PlanFile
-from replank.plan import parse_plan
+from producer.check.check import audit
+from producer.check.findings import Finding, Report
+from producer.inspect.decision import propose
+from producer.inspect.evidence import read_evidence
+from producer.inspect.plan_writer import toml_string
+from producer.inspect.proposal import Proposal
+from producer.planning.resolution import PlanFile
+from replank.plan.plan import parse_plan
 from replank.settings import Settings
-from sql.connection import connect
+from sql.session.connection import connect
 
 Columns = Mapping[str, Sequence[str]]
 """`table` or `schema.table` → the columns that become uuid."""

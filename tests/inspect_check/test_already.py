@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from producer.resolution import PlanFile, resolve
+from inspect_check.conftest import Database, codes, only
+from producer.planning.resolution import PlanFile, resolve
 from replank.errors import WrongUse
-from replank.plan import parse_plan
-from sql.connection import connect
-
-from .conftest import Database, codes, only
+from replank.plan.plan import parse_plan
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

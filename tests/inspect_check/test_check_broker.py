@@ -9,11 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from demo.embedded import EmbeddedValkey
-from producer.audit.broker import ANSWER_S, audit_broker
-from producer.audit.check import audit
+from inspect_check.conftest import Counting, Database, codes, only
+from producer.check.check import audit
+from producer.check.server.broker import ANSWER_S, audit_broker
 from replank.settings import Settings
-
-from .conftest import Counting, Database, codes, only
 
 pytestmark = pytest.mark.catalogue
 

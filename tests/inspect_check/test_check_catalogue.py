@@ -7,13 +7,12 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from producer.audit.check import structural_findings
-from producer.resolution import resolve
+from inspect_check.conftest import Database, codes, only
+from producer.check.check import structural_findings
+from producer.planning.resolution import resolve
 from replank.errors import WrongUse
-from sql.connection import connect
-from sql.ledger import runs
-
-from .conftest import Database, codes, only
+from sql.ledger.runs import runs
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

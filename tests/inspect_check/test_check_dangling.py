@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from equipment.attacks import Attack
+from support.attacks import Attack
 
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
+from inspect_check.conftest import Database, codes, only
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
 from replank.errors import NeedsPerson
-from replank.plan import parse_plan
-from sql.connection import connect
-
-from .conftest import Database, codes, only
+from replank.plan.plan import parse_plan
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

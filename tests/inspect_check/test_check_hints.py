@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from producer.audit.findings import Finding
-
-from .conftest import Database, codes
+from inspect_check.conftest import Database, codes
+from producer.check.findings import Finding
 
 pytestmark = pytest.mark.catalogue
 

@@ -4,12 +4,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from producer.audit.check import audit
-from producer.resolution import PlanFile
-from replank.plan import parse_plan
+from inspect_check.conftest import Counting, Database
+from producer.check.check import audit
+from producer.planning.resolution import PlanFile
+from replank.plan.plan import parse_plan
 from replank.settings import Settings
-
-from .conftest import Counting, Database
 
 pytestmark = pytest.mark.catalogue
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
+from support.attacks import Attack
 
-from producer.audit.findings import Finding
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
+from inspect_check.conftest import ID, Database, codes, only
+from producer.check.findings import Finding
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
 from replank.errors import NeedsPerson
-from replank.plan import parse_plan
-from sql.connection import connect
-
-from .conftest import ID, Database, codes, only
+from replank.plan.plan import parse_plan
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Database, codes, only
+from inspect_check.conftest import Database, codes, only
 
 pytestmark = pytest.mark.catalogue
 

@@ -10,13 +10,12 @@ from typing import LiteralString
 import pytest
 from pydantic import SecretStr
 
-from producer.audit.check import audit
-from producer.audit.findings import Report
-from producer.resolution import PlanFile
-from replank.plan import parse_plan
+from inspect_check.conftest import Counting, Database, codes, only, replank
+from producer.check.check import audit
+from producer.check.findings import Report
+from producer.planning.resolution import PlanFile
+from replank.plan.plan import parse_plan
 from replank.settings import Settings
-
-from .conftest import Counting, Database, codes, only, replank
 
 pytestmark = pytest.mark.catalogue
 

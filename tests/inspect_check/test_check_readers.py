@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Database, only
+from inspect_check.conftest import Database, only
 
 pytestmark = pytest.mark.catalogue
 

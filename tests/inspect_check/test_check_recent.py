@@ -4,7 +4,7 @@ from typing import LiteralString
 
 import pytest
 
-from .conftest import Database, only
+from inspect_check.conftest import Database, only
 
 pytestmark = pytest.mark.catalogue
 

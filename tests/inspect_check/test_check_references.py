@@ -7,9 +7,8 @@ import re
 import psycopg
 import pytest
 
-from producer.audit.comparisons import word
-
-from .conftest import ID, Database, only
+from inspect_check.conftest import ID, Database, only
+from producer.check.statements.comparisons import word
 
 pytestmark = pytest.mark.catalogue
 

@@ -8,23 +8,22 @@ from unittest import mock
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
 from pydantic import SecretStr
+from support.attacks import Attack
 
 from demo.embedded import EmbeddedPostgres
-from producer.audit import disk, server
-from producer.audit.check import audit
-from producer.audit.findings import Audited, audited
-from producer.audit.server import _version
-from producer.inspect_commands import in_words
-from producer.resolution import resolve
+from inspect_check.conftest import Counting, Database, only
+from producer.check.check import audit
+from producer.check.findings import Audited, audited
+from producer.check.server import disk, server
+from producer.check.server.server import _version
+from producer.cli.inspect_and_check import in_words
+from producer.planning.resolution import resolve
 from replank.errors import TryAgain
 from replank.settings import Settings
-from sql import catalogue
-from sql.connection import connect
-from sql.server_machine import local_data_directory
-
-from .conftest import Counting, Database, only
+from sql.catalogue import catalogue
+from sql.health.server_machine import local_data_directory
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

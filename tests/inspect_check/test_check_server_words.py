@@ -6,10 +6,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
-from sql import connection
-from sql.server_words import server_words, without_rows
-
-from .conftest import Database, only
+from inspect_check.conftest import Database, only
+from sql.session import connection
+from sql.session.server_message import server_words, without_rows
 
 pytestmark = pytest.mark.catalogue
 

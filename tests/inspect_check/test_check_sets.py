@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
+from support.attacks import Attack
 
-from .conftest import Database, codes
+from inspect_check.conftest import Database, codes
 
 pytestmark = pytest.mark.catalogue
 

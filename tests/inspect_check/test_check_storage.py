@@ -13,14 +13,13 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from inspect_check.conftest import Database, codes, only, reasons
 from producer.rehearsal.story import Rehearsal, Wishes
-from producer.setup import begin_or_resume, compile_all
+from producer.starting.begin import begin_or_resume, compile_all
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import Settings
-from sql.connection import connect
-from sql.ledger.runs import Run
-
-from .conftest import Database, codes, only, reasons
+from sql.ledger.runs.runs import Run
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

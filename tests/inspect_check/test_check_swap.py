@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
 from psycopg.sql import SQL
+from support.attacks import Attack
 
-from sql import connection
-
-from .conftest import Database, codes, only
+from inspect_check.conftest import Database, codes, only
+from sql.session import connection
 
 pytestmark = pytest.mark.catalogue
 

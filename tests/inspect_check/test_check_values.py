@@ -6,18 +6,17 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from producer.audit.findings import audited
-from producer.audit.values import CHUNK_BLOCKS, cut, scan
-from producer.resolution import resolve
-from replank.chunk import Axis, Chunk
+from inspect_check.conftest import ID, Counting, Database, codes, only
+from producer.check.findings import audited
+from producer.check.values.values import CHUNK_BLOCKS, cut, scan
+from producer.planning.resolution import resolve
 from replank.errors import NeedsPerson
 from replank.settings import Settings
-from sql import catalogue
-from sql.auditing import scan_chunk
-from sql.connection import connect
-from sql.conversion import HAS_INPUT_IS_VALID
-
-from .conftest import ID, Counting, Database, codes, only
+from replank.values.chunk import Axis, Chunk
+from sql.catalogue import catalogue
+from sql.checks.value_audit import scan_chunk
+from sql.session.connection import connect
+from sql.values.conversion import HAS_INPUT_IS_VALID
 
 pytestmark = pytest.mark.catalogue
 

@@ -9,9 +9,8 @@ import pytest
 
 from demo.embedded import EmbeddedPostgres
 from demo.sample import uuid_columns
-from replank.plan import load_plan
-
-from .conftest import Database, replank
+from inspect_check.conftest import Database, replank
+from replank.plan.plan import load_plan
 
 pytestmark = pytest.mark.cli
 

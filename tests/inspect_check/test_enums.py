@@ -5,19 +5,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from producer.audit.check import audit
-from producer.audit.findings import Report
-from producer.inspect_commands import with_enums
-from producer.inspection.decision import propose
-from producer.inspection.evidence import read_evidence
-from producer.inspection.plan_writer import write_plan
-from producer.resolution import PlanFile
+from inspect_check.conftest import Counting, Database, codes, only
+from producer.check.check import audit
+from producer.check.findings import Report
+from producer.cli.inspect_and_check import with_enums
+from producer.inspect.decision import propose
+from producer.inspect.evidence import read_evidence
+from producer.inspect.plan_writer import write_plan
+from producer.planning.resolution import PlanFile
 from replank.errors import WrongUse
-from replank.plan import Plan, parse_plan
+from replank.plan.plan import Plan, parse_plan
 from replank.settings import Settings
-from sql.connection import connect
-
-from .conftest import Counting, Database, codes, only
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

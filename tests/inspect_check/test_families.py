@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from producer.inspection.plan_writer import write_plan
-from replank.plan import parse_plan
-
-from .conftest import Database, codes, proposed, reasons
+from inspect_check.conftest import Database, codes, proposed, reasons
+from producer.inspect.plan_writer import write_plan
+from replank.plan.plan import parse_plan
 
 pytestmark = pytest.mark.catalogue
 

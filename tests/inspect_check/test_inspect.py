@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import LiteralString
 
 import pytest
-from equipment import django_world
-from equipment.filler import fill, kinds
-from equipment.litellm import apply_migrations
+from support import django_world
+from support.filler import fill, kinds
+from support.litellm import apply_migrations
 
 from demo.sample import left_alone, uuid_columns
-from producer.inspection.plan_writer import write_plan
-from replank.plan import parse_plan
-
-from .conftest import Database, codes, proposed, reasons
+from inspect_check.conftest import Database, codes, proposed, reasons
+from producer.inspect.plan_writer import write_plan
+from replank.plan.plan import parse_plan
 
 pytestmark = pytest.mark.catalogue
 

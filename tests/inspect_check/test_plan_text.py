@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.inspection.evidence import looks_like_id
-from producer.inspection.plan_writer import comment, toml_string, write_plan
-from producer.inspection.proposal import LeftAlone, Proposal, ProposedColumn, ProposedTable
-from replank.plan import OptionsPlan, parse_plan
+from producer.inspect.evidence import looks_like_id
+from producer.inspect.plan_writer import comment, toml_string, write_plan
+from producer.inspect.proposal import LeftAlone, Proposal, ProposedColumn, ProposedTable
+from replank.plan.plan import OptionsPlan, parse_plan
 
 pytestmark = pytest.mark.unit
 

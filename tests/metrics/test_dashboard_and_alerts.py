@@ -13,13 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
+from metrics.scraping import Scrape, exporter, scrape
 from producer.gates.alerts import look_at_monitoring
-from replank.gates_plan import MonitoringGatePlan
-from replank.states import TableState
-
-from .scraping import Scrape, exporter, scrape
+from replank.plan.gates_plan import MonitoringGatePlan
+from replank.values.states import TableState
 
 FOLDER = Path(__file__).parents[2] / "monitoring"
 RULES = FOLDER / "alerts" / "replank.yml"

@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
-from monitoring.status import read_status
-from producer.leader import try_to_lead
-from replank.states import TableState
-from sql.connection import connect
-
-from .scraping import Scrape, exporter, scrape
+from metrics.scraping import Scrape, exporter, scrape
+from monitoring.status.status import read_status
+from producer.waiting.leader import try_to_lead
+from replank.values.states import TableState
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
 

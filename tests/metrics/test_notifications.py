@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild
+from support.harness import Rebuild
+from support.receiving import SECRET, Receiver, receiver
 
-from producer.notifying import following
-from producer.notifying.following import Follower, Notifier
-from producer.notifying.receivers import receivers_of
-from producer.notifying.telling import notifier_for, rolled_back
+from producer.notifications import following
+from producer.notifications.following import Follower, Notifier
+from producer.notifications.receivers import receivers_of
+from producer.notifications.telling import notifier_for, rolled_back
 from replank.errors import WrongUse
-from replank.notifications_plan import NotificationsPlan
-from sql.connection import connect
-from sql.ledger import deliveries, runs
-
-from .receiving import SECRET, Receiver, receiver
+from replank.plan.notifications_plan import NotificationsPlan
+from sql.ledger.reading import deliveries
+from sql.ledger.runs import runs
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
 

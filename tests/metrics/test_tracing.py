@@ -14,13 +14,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
-from monitoring import tracing
-from monitoring.opentelemetry_tracing import OpenTelemetryTracing
-from monitoring.tracing import NoTracing, tracing_from
+from monitoring.tracing import tracing
+from monitoring.tracing.opentelemetry import OpenTelemetryTracing
+from monitoring.tracing.tracing import NoTracing, tracing_from
 from replank.errors import WrongUse
-from replank.states import TableState
+from replank.values.states import TableState
 
 pytestmark = pytest.mark.protocol
 
@@ -97,7 +97,7 @@ def test_off_unless_asked_for_and_refused_without_the_extra(monkeypatch: pytest.
 def test_the_product_works_where_the_extra_is_not_installed() -> None:
     script = (
         "import sys; sys.modules['opentelemetry'] = None;"
-        "import workers.commands, producer.running, producer.commands, monitoring.metrics.commands;"
+        "import workers.commands, producer.coordinator.run, producer.cli.run, monitoring.cli.exporter;"
         "print([name for name in sys.modules if name.startswith('opentelemetry.')])"
     )
     done = subprocess.run(

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from equipment.chromium import open_browser
-from faults.processes import Site
 from playwright.sync_api import Browser
+from support.chromium import open_browser
+from support.processes import Site
 
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run
-
-from .flower import shop_with_a_bad_row
-from .serving import Served
+from page.flower import shop_with_a_bad_row
+from page.serving import Served
 
 _numbers = itertools.count(1)
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from faults.processes import Process, Site
-from faults.small_shop import create_small_shop, write_plan
-from faults.waiting import wait_for
+from support.processes import Process, Site
+from support.small_shop import create_small_shop, write_plan
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

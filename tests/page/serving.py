@@ -16,9 +16,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from monitoring.flower_gate import Gate
-from monitoring.flower_login_guard import LoginGuard, parse_proxies
-from monitoring.flower_logins import Logins
+from monitoring.flower.login_gate import Gate
+from monitoring.flower.login_guard import LoginGuard, parse_proxies
+from monitoring.flower.logins import Logins
 from monitoring.page.handlers import Action, Question, Seat
 from monitoring.page.routes import rules
 from monitoring.page.sections import Looks

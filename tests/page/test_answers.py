@@ -13,12 +13,11 @@ from demo.embedded import EmbeddedPostgres
 from demo.painted_run import NAMES, paint_run
 from monitoring.page.cells import COUNTS, MOST
 from monitoring.page.watcher import Reader, Watcher
-from producer.page_actions import QUESTIONS, page_actions
+from page.conftest import Serve
+from page.serving import Served
+from producer.page.actions import QUESTIONS, page_actions
 from replank.settings import load_settings
-from sql.connection import Connection
-
-from .conftest import Serve
-from .serving import Served
+from sql.session.connection import Connection
 
 SPLIT = """
 WITH failed AS (SELECT * FROM replank.job WHERE state = 'failed' AND table_no = 0),

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
-from protocol.harness import Rebuild, eventually
-from protocol.oracle import count, live, one, past
-from protocol.quarantine_oracle import Kind, Kinds
+from support.harness import Rebuild, eventually
+from support.oracle import count, live, one, past
+from support.quarantine_oracle import Kind, Kinds
 
-from producer.page_actions import page_actions
+from page.conftest import Serve
+from page.looking import Looking, too_wide
+from page.serving import ALICE, Served
+from producer.page.actions import page_actions
 from replank.settings import load_settings
-
-from .conftest import Serve
-from .looking import Looking, too_wide
-from .serving import ALICE, Served
 
 EVIL = 'person <img src=x onerror="document.title=1">'
 GOOD = "0fd00f6b-0000-4000-8000-000000000001"

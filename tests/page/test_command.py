@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 from flower.urls import settings as flower_settings
 
-from monitoring.flower_gate import host_of
-from monitoring.flower_server import private_file
-from monitoring.flower_tasks import format_task
-from monitoring.flower_templates import CHANGES, changed, templates
-from producer.flower_command import flower
+from monitoring.flower.login_gate import host_of
+from monitoring.flower.server import private_file
+from monitoring.flower.tasks import format_task
+from monitoring.flower.templates import CHANGES, changed, templates
+from producer.cli.flower import flower
 from replank.errors import WrongUse
 
 pytestmark = pytest.mark.unit

@@ -4,13 +4,13 @@ import re
 
 import psycopg
 import pytest
-from faults.ledger_view import LedgerView
-from faults.processes import Site
-from faults.waiting import wait_for
 from playwright.sync_api import Browser, Page, expect
+from support.ledger_view import LedgerView
+from support.processes import Site
+from support.waiting import wait_for
 
-from .flower import BAD, LOGIN, address, start_flower
-from .looking import Looking
+from page.flower import BAD, LOGIN, address, start_flower
+from page.looking import Looking
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitoring.flower_logins import Logins, load_logins
+from monitoring.flower.logins import Logins, load_logins
+from page.conftest import Serve
+from page.serving import ALICE, Served, basic
 from replank.errors import WrongUse
-
-from .conftest import Serve
-from .serving import ALICE, Served, basic
 
 READ = (
     "/",

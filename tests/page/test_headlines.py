@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from monitoring.headlines import BROKER_KNOWN_S, QUIET_S
 from monitoring.page.sections import Looks
-from monitoring.status import Status, read_again, read_status
-from producer.leader import try_to_lead
-from producer.running import Progress
-from sql.connection import Connection, connect
-from sql.consumers import announce
-from sql.ledger import restraints, signs
-from sql.ledger.restraints import Place
+from monitoring.status.headlines import BROKER_KNOWN_S, QUIET_S
+from monitoring.status.status import Status, read_again, read_status
+from producer.coordinator.run import Progress
+from producer.waiting.leader import try_to_lead
+from sql.ledger.jobs.consumers import announce
+from sql.ledger.reading import signs
+from sql.ledger.runs import restraints
+from sql.ledger.runs.restraints import Place
+from sql.session.connection import Connection, connect
 
 CALM = (
     # Nothing failed, nobody has said anything, the cutover is not held

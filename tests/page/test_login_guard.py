@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from structlog.testing import capture_logs
 
-from monitoring.flower_login_guard import (
+from monitoring.flower.login_guard import (
     COOKIE,
     MOST_KEPT,
     OF_ADDRESS,
@@ -17,16 +17,15 @@ from monitoring.flower_login_guard import (
     believed_address,
     parse_proxies,
 )
-from monitoring.flower_logins import Logins
+from monitoring.flower.logins import Logins
 from monitoring.metrics.collector import read_metrics
-from monitoring.status import read_status
-from producer.flower_command import CountedLogins
+from monitoring.status.status import read_status
+from page.conftest import Serve
+from page.looking import Looking
+from page.serving import ALICE, basic
+from producer.cli.flower import CountedLogins
 from replank.errors import WrongUse
-from sql.connection import connect
-
-from .conftest import Serve
-from .looking import Looking
-from .serving import ALICE, basic
+from sql.session.connection import connect
 
 RIGHT = basic("alice:wonderland")["Authorization"]
 WRONG = basic("alice:looking-glass")["Authorization"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from faults.waiting import wait_for
 from playwright.sync_api import Browser, expect
-from protocol.harness import Rebuild, table
-from protocol.oracle import one
+from support.harness import Rebuild, table
+from support.oracle import one
+from support.waiting import wait_for
 
-from producer.page_actions import QUESTIONS, page_actions
+from page.conftest import Serve
+from page.looking import Looking, headline
+from page.serving import ALICE, Served
+from producer.page.actions import QUESTIONS, page_actions
 from replank.settings import load_settings
-
-from .conftest import Serve
-from .looking import Looking, headline
-from .serving import ALICE, Served
 
 
 @pytest.fixture

@@ -9,18 +9,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.gates import locked
-from faults.ledger_view import LedgerView
-from faults.processes import Process, Site
-from faults.small_shop import create_small_shop, differences, write_plan
-from faults.waiting import wait_for
+from support.gates import locked
+from support.ledger_view import LedgerView
+from support.processes import Process, Site
+from support.small_shop import create_small_shop, differences, write_plan
+from support.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from monitoring.metrics.collector import read_metrics
-from sql.connection import connect
-
-from .conftest import Serve
-from .serving import Served
+from page.conftest import Serve
+from page.serving import Served
+from sql.session.connection import connect
 
 WITHIN_S = 30.0
 

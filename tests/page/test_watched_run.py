@@ -4,12 +4,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from faults.processes import Process, Site
-from faults.small_shop import differences
 from playwright.sync_api import Browser, Page, expect
+from support.processes import Process, Site
+from support.small_shop import differences
 
-from .flower import BAD, LOGIN, address, start_flower
-from .looking import PATIENCE_MS, Looking, headline, too_wide
+from page.flower import BAD, LOGIN, address, start_flower
+from page.looking import PATIENCE_MS, Looking, headline, too_wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -4,14 +4,14 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
-from producer.prisma.migration import migration_script
-from producer.prisma.planned_changes import planned_changes
-from producer.prisma.reader import read_schema
-from producer.prisma.rewrite import rewrite
-from producer.steps.compiling import compile_steps
-from producer.steps.scripting import ScriptRunner
-from replank.plan import Plan
-from sql.connection import connect
+from producer.compiling.compile_steps import compile_steps
+from producer.prisma.changes.planned_changes import planned_changes
+from producer.prisma.changes.rewrite import rewrite
+from producer.prisma.migration.migration import migration_script
+from producer.prisma.schema.reader import read_schema
+from producer.scripts.run_script import ScriptRunner
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.prisma
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from real_schema.programs import Replank
+from support.programs import Replank
 
-from producer.prisma.history import checksum_of
+from producer.prisma.migration.history import checksum_of
 
 pytestmark = pytest.mark.cli
 

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from demo.platform import read_schema_file
-from producer.prisma.changes import (
+from prisma import engine
+from producer.prisma.changes.changes import (
     AddedColumn,
     AddedIndex,
     Change,
@@ -16,15 +17,13 @@ from producer.prisma.changes import (
     ToEnum,
     ToUuid,
 )
-from producer.prisma.document import Block, BlockAttribute, Document, Field, Member
-from producer.prisma.reader import read_schema
-from producer.prisma.rewrite import rewrite
-from producer.prisma.schema_names import criteria, derived_name
-from producer.prisma.writer import write_schema
-from sql.connection import connect
-from sql.prisma import settle
-
-from . import engine
+from producer.prisma.changes.rewrite import rewrite
+from producer.prisma.schema.document import Block, BlockAttribute, Document, Field, Member
+from producer.prisma.schema.reader import read_schema
+from producer.prisma.schema.schema_names import criteria, derived_name
+from producer.prisma.schema.writer import write_schema
+from sql.catalogue.prisma import settle
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.prisma
 

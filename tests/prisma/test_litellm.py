@@ -7,14 +7,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from equipment.filler import fill
-from equipment.litellm import migration_files
-from real_schema.programs import Replank
+from support.filler import fill
+from support.litellm import migration_files
+from support.programs import Replank
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
-from . import engine
-from .engine import Migration
+from prisma import engine
+from prisma.engine import Migration
 
 pytestmark = [pytest.mark.prisma, pytest.mark.slow, pytest.mark.timeout(900)]
 

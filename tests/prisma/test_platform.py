@@ -8,22 +8,21 @@ from typing import Any
 
 import psycopg
 import pytest
-from equipment.oracle import foreign_keys_hold
-from protocol.harness import Rebuild, Table, table
-from real_schema.programs import Replank
+from support.harness import Rebuild, Table, table
+from support.journal_oracle import foreign_keys_hold
+from support.programs import Replank
 
 from demo.embedded import EmbeddedPostgres
 from demo.platform import create_platform, fill, read_schema_file
 from demo.platform.create import read_script
-from producer.prisma.migration import migration_script
-from producer.prisma.planned_changes import planned_changes
-from producer.prisma.reader import read_schema
-from producer.prisma.rewrite import rewrite
-from replank.plan import Plan
-from sql.connection import connect
-
-from . import engine
-from .engine import Migration
+from prisma import engine
+from prisma.engine import Migration
+from producer.prisma.changes.planned_changes import planned_changes
+from producer.prisma.changes.rewrite import rewrite
+from producer.prisma.migration.migration import migration_script
+from producer.prisma.schema.reader import read_schema
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 pytestmark = [pytest.mark.prisma, pytest.mark.timeout(900)]
 

@@ -6,23 +6,22 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
 from demo.embedded import EmbeddedPostgres
 from demo.platform import create_platform, fill, read_schema_file
 from demo.platform.create import read_script
-from producer.prisma.migration import migration_script, unchanged
-from producer.prisma.planned_changes import planned_changes
-from producer.prisma.reader import read_schema
-from producer.prisma.rewrite import rewrite
-from producer.prisma.step_changes import listed_schemas
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
-from replank.plan import Plan
-from sql.connection import connect
-
-from . import engine
-from .engine import Migration
+from prisma import engine
+from prisma.engine import Migration
+from producer.planning.resolution import PlanFile
+from producer.prisma.changes.planned_changes import planned_changes
+from producer.prisma.changes.rewrite import rewrite
+from producer.prisma.changes.step_changes import listed_schemas
+from producer.prisma.migration.migration import migration_script, unchanged
+from producer.prisma.schema.reader import read_schema
+from producer.starting.begin import begin_or_resume
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 pytestmark = [pytest.mark.prisma, pytest.mark.timeout(900)]
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.prisma.document import Field
-from producer.prisma.reader import read_schema
-from producer.prisma.schema_names import column_of, criteria, join_tables, name_of, table_of
-from producer.prisma.tokens import quoted, unquoted
-from producer.prisma.writer import write_schema
+from producer.prisma.schema.document import Field
+from producer.prisma.schema.reader import read_schema
+from producer.prisma.schema.schema_names import column_of, criteria, join_tables, name_of, table_of
+from producer.prisma.schema.tokens import quoted, unquoted
+from producer.prisma.schema.writer import write_schema
 from replank.errors import WrongUse
 
 pytestmark = pytest.mark.unit

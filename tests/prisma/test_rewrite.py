@@ -2,7 +2,7 @@
 
 import pytest
 
-from producer.prisma.changes import (
+from producer.prisma.changes.changes import (
     AddedColumn,
     AddedIndex,
     Change,
@@ -15,7 +15,7 @@ from producer.prisma.changes import (
     ToEnum,
     ToUuid,
 )
-from producer.prisma.rewrite import rewrite
+from producer.prisma.changes.rewrite import rewrite
 
 pytestmark = pytest.mark.unit
 

@@ -7,21 +7,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
 from demo.embedded import EmbeddedPostgres
-from producer.prisma.migration import migration_script
-from producer.prisma.planned_changes import planned_changes
-from producer.prisma.reader import read_schema
-from producer.prisma.rewrite import rewrite
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
+from prisma import engine
+from prisma.engine import Migration
+from producer.planning.resolution import PlanFile
+from producer.prisma.changes.planned_changes import planned_changes
+from producer.prisma.changes.rewrite import rewrite
+from producer.prisma.migration.migration import migration_script
+from producer.prisma.schema.reader import read_schema
+from producer.starting.begin import begin_or_resume
 from replank.errors import WrongUse
-from replank.plan import Plan
-from sql.connection import connect
-
-from . import engine
-from .engine import Migration
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.prisma
 

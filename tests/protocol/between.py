@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
+from psycopg.sql import Composable
+from support.harness import Url
 
-from sql.second_session import second_session
-
-from .harness import Url
+from sql.session.second_session import second_session
 
 
 def before_each(connection: psycopg.Connection[Any], act: Callable[[str], None]) -> None:
@@ -19,7 +19,7 @@ def before_each(connection: psycopg.Connection[Any], act: Callable[[str], None])
 
     class Cursor(psycopg.Cursor[Any]):
         def execute(self, query: Any, *arguments: Any, **named: Any) -> Cursor:
-            act(query.as_string(connection) if isinstance(query, sql.Composable) else str(query))
+            act(query.as_string(connection) if isinstance(query, Composable) else str(query))
             super().execute(query, *arguments, **named)
             return self
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Identifier
+from support.harness import Rebuild, Table, Url, table
 
-from replank.states import RunState
-from sql.ledger import runs
-
-from .harness import Rebuild, Table, Url, table
+from replank.values.states import RunState
+from sql.ledger.runs import runs
 
 ROWS = 40
 
@@ -23,12 +22,12 @@ ROWS = 40
 def create(app: psycopg.Connection, number: int) -> list[Table]:
     """`number` tables t0 …, each but the first with a reference to an earlier one, so that all are one set."""
     for n in range(number):
-        name = sql.Identifier(f"t{n}")
-        parent = sql.Identifier(f"t{(n - 1) // 3}")
-        up = sql.SQL(", up text REFERENCES {}").format(parent) if n else sql.SQL("")
-        app.execute(sql.SQL("CREATE TABLE {} (id text PRIMARY KEY, n int{})").format(name, up))
-        row = sql.SQL("INSERT INTO {} SELECT md5({}::text || g)::uuid::text, g{} FROM generate_series(1, {}) AS g")
-        led = sql.SQL(", md5({}::text || g)::uuid::text").format((n - 1) // 3) if n else sql.SQL("")
+        name = Identifier(f"t{n}")
+        parent = Identifier(f"t{(n - 1) // 3}")
+        up = SQL(", up text REFERENCES {}").format(parent) if n else SQL("")
+        app.execute(SQL("CREATE TABLE {} (id text PRIMARY KEY, n int{})").format(name, up))
+        row = SQL("INSERT INTO {} SELECT md5({}::text || g)::uuid::text, g{} FROM generate_series(1, {}) AS g")
+        led = SQL(", md5({}::text || g)::uuid::text").format((n - 1) // 3) if n else SQL("")
         app.execute(row.format(name, n, led, ROWS))
     app.execute("ANALYZE")
     return [table(f"t{n}", *(("id", "up") if n else ("id",))) for n in range(number)]
@@ -64,18 +63,18 @@ class Writer:
         try:
             for _ in range(count):
                 row = (source.randrange(self.tables), str(uuid.UUID(int=source.getrandbits(128))), source.randrange(99))
-                statement = sql.SQL("INSERT INTO {} (id, n) VALUES (%s, %s)").format(sql.Identifier(f"t{row[0]}"))
+                statement = SQL("INSERT INTO {} (id, n) VALUES (%s, %s)").format(Identifier(f"t{row[0]}"))
                 self._timed(connection, statement, row[1:])
                 written.append(row)
                 stop.wait(lasts / count)
-            self._timed(connection, sql.SQL("COMMIT"), ())
+            self._timed(connection, SQL("COMMIT"), ())
         except psycopg.Error as error:
             self.errors.append(str(error))
             connection.rollback()
         else:
             self.acknowledged += written
 
-    def _timed(self, connection: psycopg.Connection, statement: sql.Composable, values: tuple[object, ...]) -> None:
+    def _timed(self, connection: psycopg.Connection, statement: Composable, values: tuple[object, ...]) -> None:
         began = time.monotonic()
         try:
             connection.execute(statement, values)  # type: ignore[call-overload]  # composed, whichever kind
@@ -131,7 +130,7 @@ class Writers:
         """Acknowledged rows that are not in the live tables."""
         gone = []
         for number, id_, n in self.acknowledged:
-            asked = sql.SQL("SELECT FROM {} WHERE id::text = %s AND n = %s").format(sql.Identifier(f"t{number}"))
+            asked = SQL("SELECT FROM {} WHERE id::text = %s AND n = %s").format(Identifier(f"t{number}"))
             if app.execute(asked, [id_, n]).fetchone() is None:
                 gone.append((number, id_, n))
         return gone

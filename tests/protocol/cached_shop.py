@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, LiteralString
 
 import psycopg
+from support.harness import Rebuild, Url
 
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
-from replank.plan import Plan
-from replank.states import RunState
-from sql.connection import connect
-from sql.ledger import caches
-from sql.ledger.caches import Cache
-
-from .harness import Rebuild, Url
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
+from replank.plan.plan import Plan
+from replank.values.states import RunState
+from sql.ledger.tables import caches
+from sql.ledger.tables.caches import Cache
+from sql.session.connection import connect
 
 Begin = Callable[..., Rebuild]
 """Begins a run on the filled shop: `start(CACHE, SUMMARY, tables=ALL_UUID)`."""

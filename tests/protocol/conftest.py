@@ -7,17 +7,16 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL
+from support.harness import Rebuild, Table, Url
+from support.oracle import count, live
 
 from demo.embedded import EmbeddedPostgres
-from sql import connection
-
-from .cached_shop import TABLES as SHOP_TABLES
-from .cached_shop import USERS, Begin
-from .cached_shop import begin as begin_cached
-from .family import FAMILY, ROWS, script
-from .hanging import GRANTS, OTHERS, TABLES, VIEWS, run
-from .harness import Rebuild, Table, Url
-from .oracle import count, live
+from protocol.cached_shop import TABLES as SHOP_TABLES
+from protocol.cached_shop import USERS, Begin
+from protocol.cached_shop import begin as begin_cached
+from protocol.family import FAMILY, ROWS, script
+from protocol.hanging import GRANTS, OTHERS, TABLES, VIEWS, run
+from sql.session import connection
 
 _numbers = itertools.count(1)
 

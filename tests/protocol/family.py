@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import psycopg
-
-from .harness import Table, table
+from support.harness import Table, table
 
 FAMILY = """
 CREATE TABLE being (id text PRIMARY KEY, n int NOT NULL DEFAULT 7, note text COLLATE "C" DEFAULT 'none',

@@ -1,8 +1,7 @@
 """One of everything that can hang on a table, for tests to see it carried over."""
 
 import psycopg
-
-from .harness import table
+from support.harness import table
 
 TABLES = """
 CREATE SCHEMA reports; CREATE SCHEMA "Side %"; CREATE SCHEMA tools;

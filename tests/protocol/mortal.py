@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from replank.settings import Settings
-from sql.connection import SESSION, Connection, apply_settings
+from sql.session.connection import SESSION, Connection, apply_settings
 from workers.executor import Executor
 
 

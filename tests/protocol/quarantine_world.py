@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import psycopg
 from psycopg import errors
+from support.harness import Rebuild, Url, add_drain
+from support.quarantine_oracle import Kind, Kinds, check
 
-from replank.states import TableState
-
-from .harness import Rebuild, Url, add_drain
-from .quarantine_oracle import Kind, Kinds, check
-from .world import DRAINED, PADDING, Action, World, Wrong
+from protocol.world import DRAINED, PADDING, Action, World, Wrong
+from replank.values.states import TableState
 
 GOOD = [f"0fd00f6b-0000-4000-8000-{n:012}" for n in range(8)]
 NAMES = [*GOOD, "bad 1", "bad 2", "bad 3", ""]

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import pytest
 from psycopg.sql import SQL
 
-from replank.states import TableState
-from sql import capture_repair, capture_standing, changing_places, crossing, equality, one_snapshot, session
-from sql.ledger import job_looks
+from protocol.world import Sabotage
+from replank.values.states import TableState
+from sql.ledger.jobs import job_reports
+from sql.rows import capture_continuity, capture_repair
+from sql.session import one_snapshot, session_settings
+from sql.swap import lock_attempt, swap_under_lock
+from sql.values import equality_operators
 from workers import work
-
-from .world import Sabotage
 
 EARLY = (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
 
@@ -28,7 +30,7 @@ class Broken:
 
 
 def drain_beside_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(job_looks, "copying", lambda _connection, _table: False)
+    patch.setattr(job_reports, "copying", lambda _connection, _table: False)
 
 
 def no_capture(patch: pytest.MonkeyPatch) -> None:
@@ -38,12 +40,12 @@ def no_capture(patch: pytest.MonkeyPatch) -> None:
 
 
 def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
-    kept = {name: said for name, said in session.SESSION.items() if name != "default_transaction_isolation"}
-    patch.setattr(session, "SESSION", kept)
+    kept = {name: said for name, said in session_settings.SESSION.items() if name != "default_transaction_isolation"}
+    patch.setattr(session_settings, "SESSION", kept)
     for name in ("say_read_committed", "require_read_committed"):
-        patch.setattr(changing_places, name, lambda _connection: None)
+        patch.setattr(swap_under_lock, name, lambda _connection: None)
     # Otherwise nothing is left for the swap's own transaction, whatever it sees.
-    patch.setattr(crossing.Crossing, "_drain_gated", lambda _self, _until: None)
+    patch.setattr(lock_attempt.Crossing, "_drain_gated", lambda _self, _until: None)
 
 
 def blind_to_rewrites(patch: pytest.MonkeyPatch) -> None:
@@ -52,15 +54,17 @@ def blind_to_rewrites(patch: pytest.MonkeyPatch) -> None:
 
 
 def equality_of_texts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(equality, "operator", lambda _schema, name="=": SQL("OPERATOR(pg_catalog.{})").format(SQL(name)))
+    patch.setattr(
+        equality_operators, "operator", lambda _schema, name="=": SQL("OPERATOR(pg_catalog.{})").format(SQL(name))
+    )
 
 
 def old_snapshots_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(crossing, "snapshots", lambda _second, _first: [])
+    patch.setattr(lock_attempt, "snapshots", lambda _second, _first: [])
 
 
 def gaps_unseen(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(capture_standing, "_said", lambda _lost: "")
+    patch.setattr(capture_continuity, "_said", lambda _lost: "")
 
 
 SABOTAGES: Mapping[Sabotage, Broken] = {

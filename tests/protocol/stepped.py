@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from replank.errors import ReplankError
 from replank.settings import Settings
-from sql.connection import SESSION, Connection, apply_settings
+from sql.session.connection import SESSION, Connection, apply_settings
 from workers.executor import Executor
 
 STEP_S = 0.05

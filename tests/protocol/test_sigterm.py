@@ -8,11 +8,10 @@ import time
 
 import psycopg
 import pytest
+from support.harness import Url, eventually
 
-from producer.running import STOPPED, Stopped, _on_sigterm
-from sql.connection import connect
-
-from .harness import Url, eventually
+from producer.coordinator.run import STOPPED, Stopped, _on_sigterm
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
 

@@ -12,14 +12,13 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from support.harness import MOST_TURNS, Rebuild, Url
 
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
-from replank.plan import Plan
-from replank.states import TableState
-from sql.connection import connect
-
-from .harness import MOST_TURNS, Rebuild, Url
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
+from replank.plan.plan import Plan
+from replank.values.states import TableState
+from sql.session.connection import connect
 
 FOLDER = Path(__file__).parent
 SCHEMAS = ("public", "shop", "Side %", "tools")

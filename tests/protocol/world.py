@@ -13,18 +13,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
+from support.harness import Rebuild, Url, add_drain, table
+from support.oracle import differences, live, past
 
-from replank.chunk import Axis
-from replank.states import JobKind, RunState, TableState
-from sql.copying import chunks_between, next_bounds
-from sql.ledger import job_queue, runs, tables
-
-from .between import before_each
-from .harness import Rebuild, Url, add_drain, table
-from .old_session import OldSession, Unseen
-from .oracle import differences, live, past
-from .stepped import SteppedWorker
+from protocol.between import before_each
+from protocol.old_session import OldSession, Unseen
+from protocol.stepped import SteppedWorker
+from replank.values.chunk import Axis
+from replank.values.states import JobKind, RunState, TableState
+from sql.ledger.jobs import job_queue
+from sql.ledger.runs import runs
+from sql.ledger.tables import tables
+from sql.rows.copy import chunks_between, next_bounds
 
 TABLES = {"p": {"id"}, "c": {"id", "p_id"}, "k": {"a"}, "f": {"ref"}}
 SESSIONS, WORKERS = 3, 2
@@ -291,20 +293,20 @@ class World:
 
     def _rewrite(self, action: Action) -> None:
         """VACUUM FULL by the application."""
-        self._change_file(action, sql.SQL("VACUUM FULL {}"))
+        self._change_file(action, SQL("VACUUM FULL {}"))
 
     def _retype(self, action: Action) -> None:
         """A new file of which snapshots from before see nothing."""
-        self._change_file(action, sql.SQL("ALTER TABLE {} ALTER COLUMN note TYPE text USING note || ''"))
+        self._change_file(action, SQL("ALTER TABLE {} ALTER COLUMN note TYPE text USING note || ''"))
         self.retyped.add(list(TABLES)[action.x % len(TABLES)])
 
-    def _change_file(self, action: Action, statement: sql.SQL) -> None:
+    def _change_file(self, action: Action, statement: SQL) -> None:
         """It gives up where it would have to wait."""
         session = self.sessions[0]
         session.rollback()
         session.autocommit = True
         with contextlib.suppress(errors.LockNotAvailable):
-            session.execute(statement.format(sql.Identifier(list(TABLES)[action.x % len(TABLES)])))
+            session.execute(statement.format(Identifier(list(TABLES)[action.x % len(TABLES)])))
         session.autocommit = False
 
     def _snapshot(self, _: Action) -> None:
@@ -401,8 +403,8 @@ class World:
 def _set_level(url: Url, level: Level) -> None:
     with psycopg.connect(url, autocommit=True) as session:
         session.execute(
-            sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(
-                sql.Identifier(session.info.dbname), level
+            SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(
+                Identifier(session.info.dbname), level
             )
         )
 

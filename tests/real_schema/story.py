@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equipment.filler import fill, kinds
-from equipment.litellm import apply_migrations
-from equipment.oracle import snapshot_catalogue
-from equipment.values import Kind
-from equipment.writers import Journal, JournalWriters
+from support.filler import fill, kinds
+from support.journal_oracle import snapshot_catalogue
+from support.litellm import apply_migrations
+from support.programs import Replank, Said
+from support.values import Kind
+from support.writers import Journal, JournalWriters
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
-from .programs import Replank, Said
 
 ROWS = int(os.environ.get("REPLANK_REAL_ROWS", "50000"))
 WORKERS = 4

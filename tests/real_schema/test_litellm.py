@@ -6,13 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from equipment.litellm import migration_files
-from equipment.oracle import diff_catalogue, foreign_keys_hold
+from support.journal_oracle import diff_catalogue, foreign_keys_hold
+from support.litellm import migration_files
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
-from .story import WORKERS, Column, Story, tell
-from .untouched import compare_one, compare_untouched
+from real_schema.story import WORKERS, Column, Story, tell
+from real_schema.untouched import compare_one, compare_untouched
 
 pytestmark = pytest.mark.real_schema
 

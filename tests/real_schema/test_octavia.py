@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from equipment.filler import fill, kinds
-from equipment.octavia import create_tables
-from equipment.oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from equipment.writers import JournalWriters
+from support.filler import fill, kinds
+from support.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.octavia import create_tables
+from support.programs import Replank, Said
+from support.writers import JournalWriters
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-
-from .programs import Replank, Said
 
 pytestmark = [pytest.mark.real_schema, pytest.mark.slow]
 

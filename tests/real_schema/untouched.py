@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import psycopg
-from equipment.oracle import compare_tables
-from equipment.writers import Journal, Target
-from psycopg import sql
+from psycopg.sql import SQL, Composed, Identifier
+from support.journal_oracle import compare_tables
+from support.writers import Journal, Target
 
 SCHEMA = "judged"
 Name = tuple[str, str]  # schema, table
@@ -35,18 +35,18 @@ def compare_one(url: str, converted: Mapping[Name, Mapping[str, str]], name: Nam
 def _create_views(url: str, converted: Mapping[Name, Mapping[str, str]], journal: Journal) -> None:
     targets = {(target.schema, target.name): (place, target) for place, target in enumerate(journal.targets)}
     with psycopg.connect(url, options=_OPTIONS) as connection:
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(SCHEMA)))
         for number, (schema, table) in enumerate(converted):
             assert schema == "public", "past tables of other schemas have another place"
-            sides = {"live": sql.Identifier(schema, table), "past": sql.Identifier("replank_past", table)}
+            sides = {"live": Identifier(schema, table), "past": Identifier("replank_past", table)}
             for side, source in sides.items():
-                view = sql.Identifier(SCHEMA, f"{side}_{number}")
+                view = Identifier(SCHEMA, f"{side}_{number}")
                 written = targets.get((schema, table))
                 if written is None:
-                    connection.execute(sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, source))
+                    connection.execute(SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, source))
                     continue
                 place, target = written
-                keys = sql.Identifier(SCHEMA, f"{side}_keys_{number}")
+                keys = Identifier(SCHEMA, f"{side}_keys_{number}")
                 owned = {tuple(row.key) for row in journal.rows if row.target == place}
                 _load_keys(connection, keys, source, target, owned)
                 connection.execute(_without(view, source, keys, target))
@@ -54,22 +54,22 @@ def _create_views(url: str, converted: Mapping[Name, Mapping[str, str]], journal
 
 def _load_keys(
     connection: psycopg.Connection,
-    keys: sql.Identifier,
-    source: sql.Identifier,
+    keys: Identifier,
+    source: Identifier,
     target: Target,
     owned: set[tuple[str, ...]],
 ) -> None:
     """The clients' keys in the types of the table at hand: text in the past, uuid in the live one."""
-    names = sql.SQL(", ").join(map(sql.Identifier, target.key))
-    connection.execute(sql.SQL("CREATE TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(keys, names, source))
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(keys)) as stream:
+    names = SQL(", ").join(map(Identifier, target.key))
+    connection.execute(SQL("CREATE TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(keys, names, source))
+    with connection.cursor() as cursor, cursor.copy(SQL("COPY {} FROM STDIN").format(keys)) as stream:
         for key in owned:
             stream.write_row(key)
-    connection.execute(sql.SQL("ANALYZE {}").format(keys))
+    connection.execute(SQL("ANALYZE {}").format(keys))
 
 
-def _without(view: sql.Identifier, source: sql.Identifier, keys: sql.Identifier, target: Target) -> sql.Composed:
-    same = sql.SQL(" AND ").join(sql.SQL("k.{0} = t.{0}").format(sql.Identifier(name)) for name in target.key)
-    return sql.SQL("CREATE VIEW {} AS SELECT t.* FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
+def _without(view: Identifier, source: Identifier, keys: Identifier, target: Target) -> Composed:
+    same = SQL(" AND ").join(SQL("k.{0} = t.{0}").format(Identifier(name)) for name in target.key)
+    return SQL("CREATE VIEW {} AS SELECT t.* FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
         view, source, keys, same
     )

@@ -13,12 +13,11 @@ from demo.embedded import EmbeddedPostgres
 from monitoring.report.criteria import judge
 from monitoring.report.facts import Given
 from monitoring.report.verdict import Criterion
-from producer.report_commands import compared_now, gather
-from sql.connection import Connection, connect
-from sql.ledger import runs
-from sql.ledger.runs import Run
-
-from .world import begin_run, create_world, plan_for, run_to_the_end
+from producer.cli.report import compared_now, gather
+from report.world import begin_run, create_world, plan_for, run_to_the_end
+from sql.ledger.runs import runs
+from sql.ledger.runs.runs import Run
+from sql.session.connection import Connection, connect
 
 _numbers = itertools.count(1)
 

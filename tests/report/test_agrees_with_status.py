@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild, table
+from support.harness import Rebuild, table
 
 from monitoring.report.criteria import judge
 from monitoring.report.facts import Facts, Given
-from monitoring.status import Status, read_status
-from producer.report_commands import gather
-from sql.ledger import runs
+from monitoring.status.status import Status, read_status
+from producer.cli.report import gather
+from sql.ledger.runs import runs
 
 pytestmark = pytest.mark.catalogue
 

@@ -4,10 +4,9 @@ import psycopg
 import pytest
 
 from monitoring.report.statements import JournalStatement
-from producer.report_commands import measure_again
-from sql.connection import Connection
-
-from .conftest import Criteria, the_run
+from producer.cli.report import measure_again
+from report.conftest import Criteria, the_run
+from sql.session.connection import Connection
 
 pytestmark = pytest.mark.catalogue
 

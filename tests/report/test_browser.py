@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from equipment.chromium import open_browser
 from playwright.sync_api import Browser
+from support.chromium import open_browser
 
-from producer.report_commands import report
-
-from .documents import Document
+from producer.cli.report import report
+from report.documents import Document
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -7,13 +7,12 @@ from monitoring.report.criteria import judge
 from monitoring.report.facts import Given
 from monitoring.report.statements import ErrorsStatement, JournalStatement
 from monitoring.report.verdict import Criterion
-from producer.report_commands import compared_now, gather, measure_again
-from replank.plan import Plan
-from sql.connection import connect
-from sql.ledger import measurements
-
-from .conftest import Criteria, the_run
-from .world import begin_run, run_to_the_end
+from producer.cli.report import compared_now, gather, measure_again
+from replank.plan.plan import Plan
+from report.conftest import Criteria, the_run
+from report.world import begin_run, run_to_the_end
+from sql.ledger.runs import measurements
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

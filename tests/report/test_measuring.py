@@ -6,19 +6,18 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg.sql import SQL
 
 from monitoring.report.speed import compare_queries, plan_line
-from producer.measuring import measure_after, measure_before
+from producer.measurement.measure import measure_after, measure_before
 from replank.errors import WrongUse
-from replank.measurement import MeasuredQuery, Measurement
-from replank.plan import parse_plan
-from sql.connection import Connection, connect
-from sql.ledger import measurements, runs
-from sql.measuring import forget_prepared, generic_plan, read_only
-
-from .conftest import Criteria, the_run
-from .world import begin_run, content, create_world, plan_for, run_to_the_end
+from replank.plan.plan import parse_plan
+from replank.values.measurement import MeasuredQuery, Measurement
+from report.conftest import Criteria, the_run
+from report.world import begin_run, content, create_world, plan_for, run_to_the_end
+from sql.ledger.runs import measurements, runs
+from sql.measurement.measure import forget_prepared, generic_plan, read_only
+from sql.session.connection import Connection, connect
 
 pytestmark = pytest.mark.catalogue
 
@@ -168,7 +167,7 @@ def test_the_frequent_statements_have_plans(fresh: Connection) -> None:
     fresh.execute("CREATE EXTENSION pg_stat_statements SCHEMA public")
     for number in range(3):
         fresh.execute("SELECT count(*) FROM public.tag AS a, public.tag AS b, public.tag AS c, public.tag AS d")
-        fresh.execute(sql.SQL("SELECT label FROM public.tag WHERE id = {}").format(number))
+        fresh.execute(SQL("SELECT label FROM public.tag WHERE id = {}").format(number))
         fresh.execute("UPDATE public.tag SET label = label")
     found = measure_before(fresh, asked)
     assert found.problems == ()

@@ -8,14 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from producer.report_commands import report
+from producer.cli.report import report
 from replank.errors import WrongUse
-from replank.states import RunState
-from sql.connection import connect
-from sql.ledger import runs
-
-from .documents import Document
-from .world import begin_run, create_world, plan_for
+from replank.values.states import RunState
+from report.documents import Document
+from report.world import begin_run, create_world, plan_for
+from sql.ledger.runs import runs
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

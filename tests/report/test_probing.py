@@ -3,13 +3,12 @@
 import psycopg
 import pytest
 
-from producer.report_commands import measure_again
-from replank.measurement import AuditProbe, Measurement
-from sql.connection import Connection
-from sql.ledger import measurements
-
-from .conftest import Criteria, the_run
-from .world import content
+from producer.cli.report import measure_again
+from replank.values.measurement import AuditProbe, Measurement
+from report.conftest import Criteria, the_run
+from report.world import content
+from sql.ledger.runs import measurements
+from sql.session.connection import Connection
 
 pytestmark = pytest.mark.catalogue
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from .conftest import Criteria
+from report.conftest import Criteria
 
 pytestmark = pytest.mark.catalogue
 

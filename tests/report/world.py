@@ -7,13 +7,13 @@ import uuid
 from typing import Any
 
 import psycopg
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume
-from replank.plan import Plan
-from replank.states import RunState
-from sql.connection import connect
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
+from replank.plan.plan import Plan
+from replank.values.states import RunState
+from sql.session.connection import connect
 
 SCHEMA = """
 CREATE TABLE tenant (id text PRIMARY KEY DEFAULT gen_random_uuid()::text, name text NOT NULL);

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.processes import Site
-from faults.small_shop import create_small_shop, write_plan
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier, Literal
+from support.processes import Site
+from support.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

@@ -4,8 +4,8 @@ import json
 
 import psycopg
 import pytest
-from faults.processes import Finished
-from faults.waiting import wait_for
+from support.processes import Finished
+from support.waiting import wait_for
 
 from roles.conftest import Place
 

@@ -8,13 +8,12 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
+from producer.compiling.compile_steps import compile_steps
+from producer.scripts.run_script import ScriptRunner
 from producer.steps.compiled import CompiledStep
-from producer.steps.compiling import compile_steps
-from producer.steps.scripting import ScriptRunner
-from replank.plan import Plan
-from sql.connection import connect
-
-from .hand_shop import SHOP, execute
+from replank.plan.plan import Plan
+from sql.session.connection import connect
+from steps.hand_shop import SHOP, execute
 
 _numbers = itertools.count(1)
 

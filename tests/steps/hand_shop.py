@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
-from producer.by_hand.compiling import compile_pass
-from producer.by_hand.work import work_of
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume, look
+from producer.planning.resolution import PlanFile
+from producer.psql_scripts.compiling import compile_pass
+from producer.psql_scripts.work import work_of
+from producer.starting.begin import begin_or_resume, look
 from producer.steps.compiled import CompiledStep
-from replank.plan import Plan
-from sql.connection import connect
+from replank.plan.plan import Plan
+from sql.session.connection import connect
 
 SHOP = """
 CREATE TABLE entry (row_id text NOT NULL, actor text NOT NULL);

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from producer.steps.scripting import ScriptRunner
-
-from .conftest import Compile
+from producer.scripts.run_script import ScriptRunner
+from steps.conftest import Compile
 
 pytestmark = pytest.mark.catalogue
 

@@ -11,8 +11,8 @@ from typing import Self
 import psycopg
 import pytest
 
-from .dumps import dump, psql
-from .hand_shop import PARTS, UUIDS, compile_by_hand, name_of, plan_of, type_of, written
+from steps.dumps import dump, psql
+from steps.hand_shop import PARTS, UUIDS, compile_by_hand, name_of, plan_of, type_of, written
 
 pytestmark = pytest.mark.catalogue
 

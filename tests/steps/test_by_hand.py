@@ -8,17 +8,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
+from support.attacks import Attack
 
-from producer.resolution import PlanFile
-from producer.setup import look
-from replank.chunk import Axis, Chunk
-from sql.connection import connect
-from sql.copying import copy_statement
-
-from .dumps import dump, psql, try_psql
-from .hand_shop import (
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import look
+from replank.values.chunk import Axis, Chunk
+from sql.rows.copy import copy_statement
+from sql.session.connection import connect
+from steps.dumps import dump, psql, try_psql
+from steps.hand_shop import (
     AUDIT,
     BY_DATE,
     PARTS,
@@ -261,8 +260,8 @@ def test_next_to_nothing_is_drained_under_the_lock(shop: str, tmp_path: Path) ->
     psql(shop, tmp_path / "rest.sql")
     with psycopg.connect(shop) as session:
         logs = session.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^log_0_'").fetchall()
-        counted = sql.SQL("SELECT count(*) FROM {}")
-        counts = [session.execute(counted.format(sql.Identifier("replank", name))).fetchone() for (name,) in logs]
+        counted = SQL("SELECT count(*) FROM {}")
+        counts = [session.execute(counted.format(Identifier("replank", name))).fetchone() for (name,) in logs]
     assert len(counts) == 2
     assert set(counts) == {(0,)}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from equipment.attacks import Attack
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
+from support.attacks import Attack
 
-from .dumps import psql
-from .hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written
+from steps.dumps import psql
+from steps.hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written
 
 pytestmark = pytest.mark.catalogue
 
@@ -81,8 +81,8 @@ def test_what_commits_while_psql_waits_for_its_lock_is_kept(
     execute(shop, "DROP MATERIALIZED VIEW totals")
     with psycopg.connect(shop, autocommit=True) as session:
         session.execute(
-            sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'").format(
-                sql.Identifier(name_of(shop))
+            SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'").format(
+                Identifier(name_of(shop))
             )
         )
     files = written(compile_by_hand(shop, plan_of(name_of(shop), UUIDS, lock_timeout_ms=1_000)), tmp_path)

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from replank.errors import NeedsPerson
-
-from .dumps import dump, psql
-from .hand_shop import PARTS, UUIDS, compile_by_hand, execute, name_of, plan_of, run_to_its_end, written
-from .test_by_hand import _numberless
+from steps.dumps import dump, psql
+from steps.hand_shop import PARTS, UUIDS, compile_by_hand, execute, name_of, plan_of, run_to_its_end, written
+from steps.test_by_hand import _numberless
 
 pytestmark = pytest.mark.catalogue
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from equipment.attacks import Attack
+from support.attacks import Attack
 
-from .dumps import dump, programs, psql, try_psql
-from .hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written
+from steps.dumps import dump, programs, psql, try_psql
+from steps.hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written
 
 pytestmark = pytest.mark.catalogue
 

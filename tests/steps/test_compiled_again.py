@@ -8,14 +8,13 @@ import psycopg
 import pytest
 
 from demo.embedded import EmbeddedPostgres
-from producer.resolution import read_plan_file
-from producer.step_commands import compile_plan
-from producer.steps.schema_file import schema_change
+from producer.cli.compile_and_indexes import compile_plan
+from producer.compiling.schema_file import schema_change
+from producer.planning.resolution import read_plan_file
 from replank.errors import WrongUse
-from sql.connection import connect
-
-from .dumps import dump, psql, try_psql
-from .hand_shop import execute, name_of, type_of
+from sql.session.connection import connect
+from steps.dumps import dump, psql, try_psql
+from steps.hand_shop import execute, name_of, type_of
 
 pytestmark = pytest.mark.catalogue
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
 
-from producer.steps.scripting import ScriptRunner
+from producer.scripts.run_script import ScriptRunner
 from replank.errors import WrongUse
-from sql.compatibility_views import compatibility_views
-
-from .conftest import Compile
-from .dumps import dump
-from .old_names import GRANTS, SCHEMA
+from sql.scripts.compatibility_views import compatibility_views
+from steps.conftest import Compile
+from steps.dumps import dump
+from steps.old_names import GRANTS, SCHEMA
 
 pytestmark = pytest.mark.catalogue
 
@@ -171,9 +171,9 @@ class Writer(threading.Thread):
         self.raised: list[str] = []
 
     def run(self) -> None:
-        names = {what: sql.Identifier(name) for what, name in self.names.items()}
-        insert = sql.SQL("INSERT INTO {t} (id, {tenant}, note) VALUES (%s, %s, %s)").format(**names)
-        change = sql.SQL("UPDATE {t} SET {cents} = {cents} + 1 WHERE id = 'b1'").format(**names)
+        names = {what: Identifier(name) for what, name in self.names.items()}
+        insert = SQL("INSERT INTO {t} (id, {tenant}, note) VALUES (%s, %s, %s)").format(**names)
+        change = SQL("UPDATE {t} SET {cents} = {cents} + 1 WHERE id = 'b1'").format(**names)
         with psycopg.connect(self.url) as session:
             while not self.stop.is_set():
                 key = f"w{self.number}-{len(self.booked)}"

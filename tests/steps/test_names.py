@@ -6,15 +6,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from protocol.names import KEYS, OTHERS
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Identifier
+from support.names import KEYS, OTHERS
 
 from demo.embedded import EmbeddedPostgres
-from producer.steps.scripting import ScriptRunner
-
-from .conftest import Compile
-from .dumps import dump, psql
-from .hand_shop import compile_by_hand, name_of, plan_of, written
+from producer.scripts.run_script import ScriptRunner
+from steps.conftest import Compile
+from steps.dumps import dump, psql
+from steps.hand_shop import compile_by_hand, name_of, plan_of, written
 
 pytestmark = pytest.mark.catalogue
 
@@ -36,20 +35,18 @@ CONVERTED = ("new", "k1", "found", "user", "per%cent")
 COLUMNS = (*KEYS, *OTHERS, *OF_SCRIPTS)
 
 
-def _listed(names: tuple[str, ...], after: str = "") -> sql.Composable:
-    return sql.SQL(", ").join(sql.Identifier(name) + sql.SQL(after) for name in names)
+def _listed(names: tuple[str, ...], after: str = "") -> Composable:
+    return SQL(", ").join(Identifier(name) + SQL(after) for name in names)
 
 
 @pytest.fixture
 def odd(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A database with such a table, and one whose rows are noted."""
     url = postgres.create_database("names_of_theirs")
-    values = sql.SQL(", ").join(
-        sql.SQL("gen_random_uuid()::text" if name in CONVERTED else "g::text") for name in COLUMNS
-    )
+    values = SQL(", ").join(SQL("gen_random_uuid()::text" if name in CONVERTED else "g::text") for name in COLUMNS)
     with psycopg.connect(url, autocommit=True) as app:
-        app.execute(sql.SQL("CREATE TABLE odd ({}, PRIMARY KEY ({}))").format(_listed(COLUMNS, " text"), _listed(KEYS)))
-        app.execute(sql.SQL("INSERT INTO odd SELECT {} FROM generate_series(1, 50) AS g").format(values))
+        app.execute(SQL("CREATE TABLE odd ({}, PRIMARY KEY ({}))").format(_listed(COLUMNS, " text"), _listed(KEYS)))
+        app.execute(SQL("INSERT INTO odd SELECT {} FROM generate_series(1, 50) AS g").format(values))
         app.execute("CREATE TABLE log (w text PRIMARY KEY, k1 int)")
         app.execute("INSERT INTO log SELECT g::text, g FROM generate_series(1, 90) AS g")
     yield url
@@ -87,8 +84,8 @@ def test_the_pass_by_psql_and_back(odd: str, tmp_path: Path, planned: dict[str, 
 
 def _called(app: psycopg.Connection, name: str) -> None:
     app.execute(
-        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY (t, tg_table_name))").format(
-            sql.Identifier(name), _listed((*COLUMNS, "tg_table_schema"), " text")
+        SQL("CREATE TABLE {} ({}, PRIMARY KEY (t, tg_table_name))").format(
+            Identifier(name), _listed((*COLUMNS, "tg_table_schema"), " text")
         )
     )
 
@@ -144,5 +141,5 @@ def test_a_name_does_not_end_a_comment(
     file.write_text(script.text, newline="")
     psql(database, file)
     assert app.execute("SELECT to_regnamespace('injected')").fetchone() == (None,)
-    app.execute(sql.SQL("INSERT INTO {} (t, tg_table_name) VALUES ('1', 'a')").format(sql.Identifier(name)))
+    app.execute(SQL("INSERT INTO {} (t, tg_table_name) VALUES ('1', 'a')").format(Identifier(name)))
     assert app.execute("SELECT table_name FROM audit.audit_log").fetchall() == [(name,)]

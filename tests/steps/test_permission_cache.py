@@ -5,10 +5,9 @@ import random
 import psycopg
 import pytest
 
-from producer.steps.scripting import ScriptRunner
-
-from .conftest import Compile
-from .test_there_and_back import ASKED
+from producer.scripts.run_script import ScriptRunner
+from steps.conftest import Compile
+from steps.test_there_and_back import ASKED
 
 pytestmark = pytest.mark.catalogue
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from protocol.harness import Rebuild
+from support.harness import Rebuild
 
-from monitoring.status import read_status
-from producer.prisma.schema_file import diff_names
-from producer.resolution import read_plan_file
-from producer.rollback import roll_back
-from producer.setup import begin_or_resume, compile_all
-from producer.steps.compiling import write_scripts
+from monitoring.status.status import read_status
+from producer.compiling.compile_steps import write_scripts
+from producer.planning.resolution import read_plan_file
+from producer.prisma.schema.schema_file import diff_names
+from producer.rollback.rollback import roll_back
+from producer.starting.begin import begin_or_resume, compile_all
 from replank.errors import WrongUse
-from replank.states import RunState
-from replank.steps import BY_NAME
-from sql.connection import connect
-from sql.ledger import runs
+from replank.values.states import RunState
+from replank.values.steps import BY_NAME
+from sql.ledger.runs import runs
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
 

@@ -5,15 +5,14 @@ import threading
 import psycopg
 import pytest
 
+from producer.compiling.compile_steps import write_scripts
+from producer.compiling.review import refuse_other_scripts
+from producer.scripts.run_script import ScriptRunner
 from producer.steps.clean_indexes import propose
 from producer.steps.compiled import CompiledStep
-from producer.steps.compiling import write_scripts
-from producer.steps.reviewing import refuse_other_scripts
-from producer.steps.scripting import ScriptRunner
 from replank.errors import NeedsPerson, WrongUse
-from sql.scripts import Quoted, name, render, text
-
-from .conftest import Compile
+from sql.scripts.script_templates import Quoted, name, render, text
+from steps.conftest import Compile
 
 pytestmark = pytest.mark.catalogue
 

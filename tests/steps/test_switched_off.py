@@ -7,21 +7,31 @@ from typing import Any
 import psycopg
 import pytest
 
-from monitoring.status import read_status
-from producer.finishing import Finishing
-from producer.resolution import PlanFile
-from producer.setup import begin_or_resume, compile_all, plan_tables
-from producer.steps.compiling import write_scripts
-from producer.steps.scripting import ScriptRunner
-from producer.steps.turns import next_script, run_script
+from monitoring.status.status import read_status
+from producer.compiling.compile_steps import write_scripts
+from producer.planning.resolution import PlanFile
+from producer.rollback.finish import Finishing
+from producer.scripts.run_script import ScriptRunner
+from producer.scripts.script_stage import next_script, run_script
+from producer.starting.begin import begin_or_resume, compile_all, plan_tables
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan import Plan
-from replank.states import RunState
-from sql.connection import Connection, connect
-from sql.ledger import runs, scripts
-
-from .dumps import dump, psql, try_psql
-from .hand_shop import AUDIT, PARTS, UUIDS, compile_by_hand, execute, name_of, plan_of, run_to_its_end, type_of, written
+from replank.plan.plan import Plan
+from replank.values.states import RunState
+from sql.ledger.runs import runs, scripts
+from sql.session.connection import Connection, connect
+from steps.dumps import dump, psql, try_psql
+from steps.hand_shop import (
+    AUDIT,
+    PARTS,
+    UUIDS,
+    compile_by_hand,
+    execute,
+    name_of,
+    plan_of,
+    run_to_its_end,
+    type_of,
+    written,
+)
 
 pytestmark = pytest.mark.catalogue
 

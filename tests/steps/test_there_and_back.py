@@ -7,10 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from producer.steps.scripting import ScriptRunner
-
-from .conftest import Compile
-from .dumps import dump, psql
+from producer.scripts.run_script import ScriptRunner
+from steps.conftest import Compile
+from steps.dumps import dump, psql
 
 pytestmark = pytest.mark.catalogue
 

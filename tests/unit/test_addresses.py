@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from replank.addresses import hide, shown, well_formed
+from replank.addresses.addresses import hide, shown, well_formed
 from replank.settings import without_password
 
 pytestmark = pytest.mark.unit

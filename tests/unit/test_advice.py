@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring.advice import Load, advise
+from monitoring.status.advice import Load, advise
 
 pytestmark = pytest.mark.unit
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from replank.cache_address import cache_address
-from replank.cache_plan import PrewarmPlan, TableCachePlan
+from replank.addresses.cache_address import cache_address
 from replank.errors import WrongUse
-from replank.plan import Plan, parse_plan
+from replank.plan.cache_plan import PrewarmPlan, TableCachePlan
+from replank.plan.plan import Plan, parse_plan
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from monitoring.config_command import shown_settings
+from monitoring.cli.config import shown_settings
 from replank.cli import build_app
 from replank.errors import WrongUse
 from replank.settings import OTHER_VARIABLES, Settings, load_settings, refuse_misspelled, variable_of

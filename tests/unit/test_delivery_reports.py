@@ -10,7 +10,7 @@ from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replank.states import JobState
+from replank.values.states import JobState
 from workers.job_request import EVENTS, EXCEPTIONS, FAILED, RETRIED
 from workers.outcome import OF_STATE, Outcome
 from workers.report import LONGEST, LONGEST_WORDS, Report

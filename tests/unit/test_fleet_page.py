@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.fleet import FleetStatus, TargetStatus
-from monitoring.fleet_page import fleet_page, write_page
+from monitoring.fleet.fleet import FleetStatus, TargetStatus
+from monitoring.fleet.fleet_page import fleet_page, write_page
 from producer.fleet.showing import draw_fleet
 
 pytestmark = pytest.mark.unit

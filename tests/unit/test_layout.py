@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from producer.layout import Kind, laid_out, partition_name, range_limits
+from producer.planning.partition_layout import Kind, laid_out, partition_name, range_limits
 from replank.errors import WrongUse
-from replank.partition_plan import Every, PartitionPlan
-from replank.periods import before, beginning, floor, name_of, shifted, time_of, uuid_from
-from replank.plan import parse_plan
-from replank.table_spec import Layout, Relation
+from replank.plan.partition_plan import Every, PartitionPlan
+from replank.plan.periods import before, beginning, floor, name_of, shifted, time_of, uuid_from
+from replank.plan.plan import parse_plan
+from replank.values.table_spec import Layout, Relation
 
 pytestmark = pytest.mark.unit
 

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from producer.attempt_pause import LONGEST_S, LONGEST_UNASKED_S, pause_s
-from sql.crossing import AttemptMissed
-from sql.lock_traffic import Holder, Snapshot, still_held
-from sql.moment import FIRST_LOOKS, Traffic
+from producer.stages.attempt_pause import LONGEST_S, LONGEST_UNASKED_S, pause_s
+from sql.health.lock_traffic import Holder, Snapshot, still_held
+from sql.swap.lock_attempt import AttemptMissed
+from sql.swap.lock_moment import FIRST_LOOKS, Traffic
 
 pytestmark = pytest.mark.unit
 

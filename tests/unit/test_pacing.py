@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.pacing import CALM, HALVE_S, Pace, next_pace
-from sql.health import Reading
+from producer.dispatch.window import CALM, HALVE_S, Pace, next_pace
+from sql.health.health_signals import Reading
 
 pytestmark = pytest.mark.unit
 

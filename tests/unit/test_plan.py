@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from replank.errors import WrongUse
-from replank.plan import Plan, load_plan, parse_plan
-from replank.plan_lines import line_of
+from replank.plan.plan import Plan, load_plan, parse_plan
+from replank.plan.plan_lines import line_of
 
 pytestmark = pytest.mark.unit
 

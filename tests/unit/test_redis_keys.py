@@ -10,7 +10,7 @@ import fakeredis
 import pytest
 import redis
 
-from replank.cache_address import CacheAddress
+from replank.addresses.cache_address import CacheAddress
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
 from workers.redis_keys import delete_keys
 

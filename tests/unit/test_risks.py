@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from producer.audit.findings import Report, blocker, warning
-from producer.audit.risks import RISK_OF, Risk
+from producer.check.findings import Report, blocker, warning
+from producer.check.risks import RISK_OF, Risk
 
 pytestmark = pytest.mark.unit
 
-AUDIT = Path(__file__).parents[2] / "producer" / "audit"
+CHECK = Path(__file__).parents[2] / "producer" / "check"
 MAKERS = {"blocker", "warning", "make", "kind"}
 
 
 def _codes() -> Iterator[str]:
     """The codes that the check's source gives to findings: literals, and constants of the same module."""
-    for file in sorted(AUDIT.glob("*.py")):
+    for file in sorted(CHECK.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         constants = {
             target.id: node.value.value

@@ -2,8 +2,8 @@
 
 import pytest
 
-from producer.operating.pools import Pool
-from producer.operating.scaling import targets_of
+from producer.operator.pools import Pool
+from producer.operator.scaling import targets_of
 from replank.errors import WrongUse
 from workers.window_autoscaler import processes_wanted
 

@@ -10,12 +10,12 @@ import pytest
 import redis
 from fakeredis import TcpFakeServer
 
-from producer.dispatcher import Dispatcher
-from replank.chunk import Axis, Chunk
-from replank.messages import QUEUE_OF
+from producer.dispatch.dispatcher import Dispatcher
 from replank.settings import load_settings
-from replank.states import JobKind
-from sql.ledger.job_queue import Sendable
+from replank.values.chunk import Axis, Chunk
+from replank.values.messages import QUEUE_OF
+from replank.values.states import JobKind
+from sql.ledger.jobs.job_queue import Sendable
 
 pytestmark = pytest.mark.unit
 

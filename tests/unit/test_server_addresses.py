@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from replank.cache_address import cache_address
-from replank.database_address import database_address
+from replank.addresses.cache_address import cache_address
+from replank.addresses.database_address import database_address
 from replank.errors import WrongUse
-from replank.messages import celery_settings
+from replank.plan.targets import read_targets
 from replank.settings import load_settings
-from replank.targets import read_targets
-from sql.connection import connect
+from replank.values.messages import celery_settings
+from sql.session.connection import connect
 
 pytestmark = pytest.mark.unit
 

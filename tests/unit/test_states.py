@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pytest
 
-from replank.states import (
+from replank.values.states import (
     CACHE_TRANSITIONS,
     FINISHED_JOBS,
     JOB_TRANSITIONS,

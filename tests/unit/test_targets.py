@@ -6,7 +6,7 @@ import pytest
 
 from producer.fleet.order import Limits, next_targets, why_stopped
 from replank.errors import WrongUse
-from replank.targets import Target, read_targets, warn_of_readers
+from replank.plan.targets import Target, read_targets, warn_of_readers
 
 pytestmark = pytest.mark.unit
 

@@ -7,18 +7,18 @@ import random
 import psycopg
 import pytest
 
-from monitoring.durations import STAGES
-from monitoring.suggestions import suggestion
-from producer.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
-from producer.sets import conversion_sets
-from replank.chunk import Axis, Chunk
+from monitoring.status.durations import STAGES
+from monitoring.status.suggestions import suggestion
+from producer.planning.conversion_sets import conversion_sets
+from producer.stages.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
 from replank.errors import NeedsPerson, TableRewritten, TryAgain, WrongUse
 from replank.settings import load_settings, without_password
-from replank.table_spec import ColumnSpec, TableSpec, building_schema
+from replank.values.chunk import Axis, Chunk
+from replank.values.table_spec import ColumnSpec, TableSpec, building_schema
 from replank.wording import seconds
-from sql.catalogue import ForeignKey
-from sql.copying import chunks_between
-from sql.sides import add_up
+from sql.catalogue.catalogue import ForeignKey
+from sql.drain.verification_sums import add_up
+from sql.rows.copy import chunks_between
 from workers.failures import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s, judge
 
 pytestmark = pytest.mark.unit

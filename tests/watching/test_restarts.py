@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.waiting import wait_for
+from support.waiting import wait_for
 
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres

@@ -11,17 +11,17 @@ from rich.live import Live
 
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
-from monitoring.eta import estimate
-from monitoring.following import Follower, Look, follow
-from monitoring.outlook import read_moment
-from monitoring.queues import Resent
-from monitoring.screen import render
-from monitoring.status import read_status
-from monitoring.watching import View, draw, read_view
-from producer.running import Progress
-from replank.states import ResendCause
-from sql.connection import Connection, connect
-from sql.ledger import work
+from monitoring.estimate.eta import estimate
+from monitoring.estimate.read_snapshot import read_moment
+from monitoring.status.queues import Resent
+from monitoring.status.status import read_status
+from monitoring.terminal.follow import Follower, Look, follow
+from monitoring.terminal.screen import render
+from monitoring.terminal.watch import View, draw, read_view
+from producer.coordinator.run import Progress
+from replank.values.states import ResendCause
+from sql.ledger.jobs import work
+from sql.session.connection import Connection, connect
 
 JOBS = 4_000
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
+from psycopg.sql import SQL, Literal
 
 from demo.application.beginning import Beginning, NothingThere, Reader
 from demo.application.model import Key, Model
@@ -99,7 +99,7 @@ def _shared(connection: psycopg.Connection, reader: Reader, names: Names, rng: r
 
 def _odd_ids(connection: psycopg.Connection, table: Table, column: str, names: Names, wanted: int) -> list[str]:
     name = names.column(table, column)
-    query = sql.SQL("SELECT {0}::text FROM {1} WHERE {0}::text ~ '[A-F]' OR {0}::text !~ '-' LIMIT {2}").format(
-        name, names.relation(table), sql.Literal(wanted)
+    query = SQL("SELECT {0}::text FROM {1} WHERE {0}::text ~ '[A-F]' OR {0}::text !~ '-' LIMIT {2}").format(
+        name, names.relation(table), Literal(wanted)
     )
     return [row_id for (row_id,) in connection.execute(query).fetchall()]

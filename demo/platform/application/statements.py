@@ -7,7 +7,7 @@ named first.
 
 import re
 
-from psycopg import sql
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from demo.application.names import AS_WRITTEN
 from demo.application.statement import Sort, Statement, Style
@@ -82,20 +82,20 @@ def render(text: str, style: Style) -> Statement:
     """A statement of the style."""
     first = next((place[1] for place in _PLACE.finditer(text) if place[1]), "")
     sorts: list[Sort] = []
-    parts: list[sql.Composable] = []
+    parts: list[Composable] = []
     end = 0
     for place in _PLACE.finditer(text):
-        parts.append(sql.SQL(text[end : place.start()]))
+        parts.append(SQL(text[end : place.start()]))
         end = place.end()
         name, column, like, of = place.groups()
         if name is not None:
             table = _TABLES[name or first]
             parts.append(style.names.relation(table) if column is None else style.names.column(table, column))
         else:
-            parts.append(sql.Placeholder())
+            parts.append(Placeholder())
             sorts.append(style.sort(_TABLES[like or first], of) if of else Sort.UNTYPED)
-    parts.append(sql.SQL(text[end:]))
-    return Statement(text=sql.Composed(parts).as_bytes(None), sorts=tuple(sorts))
+    parts.append(SQL(text[end:]))
+    return Statement(text=Composed(parts).as_bytes(None), sorts=tuple(sorts))
 
 
 def _build(style: Style) -> dict[str, Statement]:

@@ -1,0 +1,1 @@
+"""Failed jobs: why each failed, and what to do next."""

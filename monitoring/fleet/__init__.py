@@ -1,0 +1,1 @@
+"""How one plan stands on many databases."""

@@ -1,0 +1,1 @@
+"""Flower and the run page in one server, behind one login."""

@@ -1,0 +1,113 @@
+"""Whether `replank rollback` can go back after the cutover, and if not, why: from the catalogue, as it would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from replank.values.states import RunState
+from replank.values.table_spec import TableSpec
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.ledger.tables.tables import ConversionSet
+from sql.rows.capture_continuity import missed
+from sql.rows.reverse_capture import Captured, captured, provable, waiting_changes
+from sql.session.connection import Connection
+
+UNPROVABLE = "a comparison cannot find what changed then in columns that the run has filled"
+
+KEPT = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
+
+GONE = "`replank finish` removes what was kept for it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayBack:
+    """After a cutover. `waiting` are changes that reverse capture has logged.
+
+    `closed` says of tables why nobody can go back without loss, `doubtful` of which `replank rollback` has to compare
+    every row first. Both are empty where nothing is known against it.
+    """
+
+    waiting: int
+    closed: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    closed_tables: frozenset[str] = frozenset()
+    """The tables that `closed` speaks of, by their full names."""
+    gone: frozenset[str] = frozenset()
+    """What `closed` says of tables whose past table is not there any more."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line for each."""
+        closed = [f"the way back is closed: {words}. {GONE if words in self.gone else KEPT}" for words in self.closed]
+        return [*closed, *(f"the way back has to be proved: {words}" for words in self.doubtful)]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"waiting": self.waiting, "closed": list(self.closed), "doubtful": list(self.doubtful)}
+
+
+def rollback_outlook(run: Run, way_back: WayBack | None) -> str:
+    """What `replank rollback` would do with a run that is done: one sentence, the same wherever it is said."""
+    if not run.plan.options.reverse_capture:
+        return "there is no way back: by the plan (`reverse_capture = false`) no changes are kept for the past tables"
+    if way_back is not None and way_back.closed:
+        return f"there is no way back without loss any more: {'; '.join(way_back.closed)}"
+    if way_back is not None and way_back.doubtful:
+        return "`replank rollback` compares every row first, and goes back only where nothing is missing"
+    return "`replank rollback` goes back, without loss"
+
+
+def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> WayBack | None:
+    """Of the sets that are swapped and have not gone back. None where there are none, or the plan keeps no way back."""
+    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
+    if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
+        return None
+    specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
+    known = captured(connection, specs)
+    against = [(spec, known[spec.table_no]) for spec in specs if known[spec.table_no] is not Captured.ALL]
+    closed = [(spec, _closed(spec, state)) for spec, state in against if not _comparable(spec, state)]
+    gone = {_closed(spec, state) for spec, state in against if state is Captured.NO_PAST}
+    touched = _touched(connection, sets, [spec for spec in specs if known[spec.table_no] is Captured.ALL])
+    closed += [(spec, f"{spec.full_name}: {why}; {UNPROVABLE}") for spec, why in touched if not provable(spec)]
+    return WayBack(
+        waiting=waiting_changes(connection, specs),
+        closed=tuple(words for _, words in closed),
+        closed_tables=frozenset(spec.full_name for spec, _ in closed),
+        gone=frozenset(gone),
+        doubtful=tuple(
+            f"{spec.full_name}: {why}. `replank rollback` compares every row, and goes back only where none is missing"
+            for spec, why in touched
+            if provable(spec)
+        )
+        + tuple(
+            f"{spec.full_name}: its triggers replank_capture_back_… were switched off, perhaps for a time. `replank "
+            "rollback` switches them on, compares every row, and goes back only where nothing is missing"
+            for spec, state in against
+            if _comparable(spec, state)
+        ),
+    )
+
+
+def _touched(
+    connection: Connection, sets: Sequence[ConversionSet], specs: Sequence[TableSpec]
+) -> list[tuple[TableSpec, str]]:
+    """Tables whose capture stands, and did not all the time since the cutover."""
+    stood = {number: lines for s in sets for number, lines in (s.way_back or {}).get("stood", {}).items()}
+    found = missed(connection, specs, stood)
+    return [(spec, found[spec.table_no]) for spec in specs if spec.table_no in found]
+
+
+def _comparable(spec: TableSpec, state: Captured) -> bool:
+    return state is Captured.NOT_ALWAYS and provable(spec)
+
+
+def _closed(spec: TableSpec, state: Captured) -> str:
+    triggers = "its triggers replank_capture_back_…"
+    why = {
+        Captured.NO_PAST: "its past table is gone",
+        Captured.NOT: f"{triggers} are gone, or it is another table than the cutover's",
+        Captured.NOT_ALWAYS: f"{triggers} were switched off, perhaps for a time, and {UNPROVABLE}",
+    }
+    return f"{spec.full_name}: {why[state]}"

@@ -1,0 +1,1 @@
+"""The status on a terminal."""

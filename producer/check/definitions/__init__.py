@@ -1,0 +1,1 @@
+"""What the catalogue says against the plan."""

@@ -1,0 +1,21 @@
+"""What the plan asks for and the table has already, but not quite as the plan says."""
+
+from __future__ import annotations
+
+from producer.check.findings import Finding, warning
+from producer.planning.resolution import Resolved
+
+
+def audit_already(resolved: Resolved) -> list[Finding]:
+    """A warning for each: the run leaves such a column as it is."""
+    return [
+        warning(
+            "already_differs",
+            f"{one.words}, so the run leaves it alone; {one.differs}",
+            hint=one.remedy,
+            table=one.table,
+            column=one.column,
+        )
+        for one in resolved.already
+        if one.differs
+    ]

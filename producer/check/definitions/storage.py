@@ -1,0 +1,33 @@
+"""Who stores a table's rows: whatever is not PostgreSQL's own heap is refused by its name."""
+
+from __future__ import annotations
+
+from producer.check.findings import Audited, Finding, blocker
+from sql.catalogue.stores import Store, read_stores
+from sql.session.connection import Connection
+
+HINTS = {
+    "distributed table": "Citus keeps the rows of {table} in shards on other servers. Undistribute it before the run "
+    "(undistribute_table), or take it out of the plan; so must tables that foreign keys join to it.",
+    "hypertable": "TimescaleDB keeps the rows of {table} in chunks that only it may make. Take the table out of the "
+    "plan; so must tables that foreign keys join to it.",
+    "table access method": "Chunks are ranges of blocks of a heap. ALTER TABLE {table} SET ACCESS METHOD heap, or take "
+    "it out of the plan.",
+}
+
+
+def audit_storage(connection: Connection, audited: Audited) -> list[Finding]:
+    """Blockers for tables, or partitions of them, that are no heaps of this server."""
+    names = {relation.oid: subject.name for subject in audited.subjects for relation in subject.spec.relations}
+    return [_stored(found, names[found.oid]) for found in read_stores(connection, list(names))]
+
+
+def _stored(found: Store, table: str) -> Finding:
+    return blocker(
+        "not_a_heap",
+        str(found),
+        hint=HINTS[found.kind].format(table=table),
+        table=table,
+        object=found.name,
+        kind=found.kind,
+    )

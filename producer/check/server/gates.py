@@ -1,0 +1,18 @@
+"""Whether anything is asked for before the data migration."""
+
+from __future__ import annotations
+
+from producer.check.findings import Audited, Finding, warning
+
+
+def audit_gates(audited: Audited) -> list[Finding]:
+    plan = audited.file.plan
+    if plan.gates is None and (plan.tables or plan.caches):
+        return [
+            warning(
+                "no_gates",
+                "the plan has no [gates]: no backup, rehearsal, window or word of a person is asked for",
+                hint="Add [gates] to the plan; an empty section asks for the whole checklist.",
+            )
+        ]
+    return []

@@ -1,0 +1,156 @@
+"""What the server says against the run: version, rights, room on the disk, and sessions in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.server.disk import audit_disk
+from replank.wording import seconds as duration
+from sql.catalogue.catalogue import Server
+from sql.session.connection import Connection, row, rows
+from sql.session.named_queries import query
+
+OLDEST_VERSION = 150_000
+NEWEST_MAJOR = 18
+LONG_TRANSACTION_S = 60.0
+SLOT_BYTES = 1 << 30
+"""A slot that is read holds back some WAL by nature; from 1 GiB on it is said."""
+
+
+def audit_server(connection: Connection, audited: Audited) -> list[Finding]:
+    """All of it; cheap."""
+    state = row(connection, query("audit.server_state"))
+    assert state is not None
+    found = [*_version(audited.server), *_rights(connection, audited)]
+    found += audit_disk(connection, audited, max_wal_bytes=state["max_wal_bytes"])
+    if state["in_recovery"]:
+        found.append(
+            blocker("standby", "this server is a standby and takes no writes", hint="Use the primary server's URL.")
+        )
+    else:
+        found += _slots(connection)
+    return [*found, *_in_the_way(connection, audited)]
+
+
+def _version(server: Server) -> Iterator[Finding]:
+    said = f"the server's version is {server.version // 10_000}.{server.version % 10_000}"
+    if server.version < OLDEST_VERSION:
+        yield blocker("server_version", f"{said}; 15 to 18 are supported", hint="Upgrade the server first.")
+    elif server.version // 10_000 > NEWEST_MAJOR:
+        yield warning(
+            "server_version",
+            f"{said}; this Replank was tried on 15 to 18",
+            hint="Try the plan on a copy first.",
+        )
+
+
+def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
+    role = audited.server.role
+    if not audited.server.may_create:
+        yield blocker(
+            "no_privilege",
+            f"role {role} may not create schemas in this database",
+            hint=f"GRANT CREATE ON DATABASE … TO {role}, or connect as the database's owner.",
+        )
+    ends = {oid for key in audited.foreign_keys for oid in (key.table_oid, key.ref_oid)}
+    children = {key.table_oid for key in audited.foreign_keys}
+    for table in rows(connection, query("audit.rights"), {"oids": sorted(ends | set(audited.relation_oids))}):
+        name = f"{table['schema']}.{table['name']}"
+        planned = audited.has(table["oid"])
+        if (planned or table["oid"] in children) and not (table["owned"] and table["may_give"]):
+            yield _not_owned(name, role, table, "" if planned else "; its foreign key to a planned table is built anew")
+        if planned and not table["may_create"]:
+            yield _no_right(name, role, "lies in a schema where objects may not be created", "GRANT CREATE ON SCHEMA")
+        if planned and not table["may_read"]:
+            yield _no_right(name, role, "may not be read: its values were not looked at", "GRANT SELECT")
+        if planned and table["filtered"]:
+            yield blocker(
+                "row_security_forced",
+                f"row security is in force for role {role}: it would copy only the rows that policies show it, so no "
+                "row was looked at",
+                hint=f"ALTER ROLE {role} BYPASSRLS (a superuser may), or for the run ALTER TABLE {name} NO FORCE ROW "
+                "LEVEL SECURITY where the role owns the table.",
+                table=name,
+            )
+        if not planned and table["oid"] not in children and not (table["may_reference"] and table["may_lock"]):
+            yield _no_right(
+                name,
+                role,
+                "is referenced by a planned table, and may not be locked and referenced",
+                "GRANT REFERENCES, UPDATE",
+            )
+
+
+def _not_owned(name: str, role: str, table: Mapping[str, Any], why: str) -> Finding:
+    """What is built beside it has to become its owner's: the role is a member that inherits, and may become it."""
+    grant = f"GRANT {table['owner']} TO {role}"
+    if not table["member"]:
+        return _no_right(name, role, f"is not owned by {role}{why}", grant)
+    lacking = "become it (SET FALSE)" if table["owned"] else "use its rights (NOINHERIT)"
+    problem = f"is owned by {table['owner']}, and {role} is a member of it that may not {lacking}{why}"
+    return _no_right(name, role, problem, f"{grant} WITH INHERIT TRUE, SET TRUE (before 16: ALTER ROLE {role} INHERIT)")
+
+
+def _no_right(table: str, role: str, problem: str, grant: str) -> Finding:
+    return blocker(
+        "no_privilege",
+        f"{table} {problem} (role {role})",
+        hint=f"{grant}, or connect as the owner of the tables.",
+        table=table,
+    )
+
+
+def _slots(connection: Connection) -> Iterator[Finding]:
+    for slot in rows(connection, query("audit.slots")):
+        if slot["active"] and slot["retained_bytes"] < SLOT_BYTES:
+            continue
+        reading = "read" if slot["active"] else "not read by anybody"
+        yield warning(
+            "slot_retains_wal",
+            f"replication slot {slot['name']} is {reading} and holds back {slot['retained_bytes']:,} bytes of WAL; "
+            "what the run writes is kept too",
+            hint="See that its reader catches up, or drop the slot.",
+            slot=slot["name"],
+            retained_bytes=slot["retained_bytes"],
+        )
+
+
+def _in_the_way(connection: Connection, audited: Audited) -> Iterator[Finding]:
+    if not (audited.server.superuser or audited.server.reads_all_stats):
+        yield warning(
+            "activity_hidden",
+            f"role {audited.server.role} cannot see how long others' transactions have been open, nor what they do: a "
+            "swap waits for their snapshots and locks all the same, and can name no more of them than their process",
+            hint=f"GRANT pg_read_all_stats TO {audited.server.role}, so that long ones are named here and at the swap.",
+        )
+    for found in rows(connection, query("audit.long_transactions"), {"seconds": LONG_TRANSACTION_S}):
+        yield warning(
+            "long_transaction",
+            f"pid {found['pid']} ({found['application'] or 'no name'}, role {found['role']}, {found['state']}) has had "
+            f"a transaction open for {duration(found['seconds'])}",
+            hint="Capture and cutover wait for it if it has touched a planned table. Let it end before the run.",
+            pid=found["pid"],
+            application=found["application"],
+            seconds=found["seconds"],
+        )
+    for found in rows(connection, query("audit.prepared_transactions")):
+        yield warning(
+            "prepared_transaction",
+            f"prepared transaction {found['gid']} of {found['owner']} has been waiting for "
+            f"{duration(found['seconds'])}; it holds its locks until it is ended",
+            hint="COMMIT PREPARED or ROLLBACK PREPARED it.",
+            gid=found["gid"],
+            seconds=found["seconds"],
+        )
+    names = {subject.live.name: subject.name for subject in audited.subjects}
+    for found in rows(connection, query("cutover.vacuums"), {"oids": audited.relation_oids}):
+        if found["wraparound"]:
+            yield warning(
+                "wraparound_vacuum",
+                f"a vacuum against wraparound is running (pid {found['pid']}); it does not give way to locks",
+                hint="Let it end before the run.",
+                table=names.get(found["table"], found["table"]),
+                pid=found["pid"],
+            )

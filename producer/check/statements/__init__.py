@@ -1,0 +1,1 @@
+"""Statements and functions of the application that may break."""

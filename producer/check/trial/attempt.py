@@ -1,0 +1,100 @@
+"""One attempt of the trial: something is built, and what the server says against it becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from psycopg import errors
+
+from producer.check.findings import Finding, blocker, warning
+from replank.errors import NeedsPerson
+from sql.scripts.recording import recording
+from sql.session.connection import Connection
+from sql.session.server_message import without_rows
+
+LOCK_TIMEOUT_MS = 1_000
+LONGEST_STATEMENT = 200
+"""Characters of a statement that a message shows; all of it is in the finding's details."""
+
+NOT_MADE = ("trial_failed", "trial_unfinished")
+"""The codes of what could not be made in a trial."""
+
+
+def attempt(
+    connection: Connection,
+    table: str | None,
+    what: str,
+    build: Callable[[], None],
+    hint: str = "",
+    *,
+    of_many: bool = False,
+) -> Finding | None:
+    """Build one thing in a savepoint of its own, so that one mistake does not hide the others.
+
+    `hint` says what to do where the server has no hint of its own. `of_many`: `what` is many things, so the statement
+    names the one that failed.
+    """
+    try:
+        with connection.transaction(), recording(connection) as said:
+            build()
+    except errors.LockNotAvailable:
+        return warning(
+            "trial_unfinished",
+            f"building {what} waited more than {LOCK_TIMEOUT_MS} ms for a lock and was given up",
+            hint="Somebody holds the table exclusively. `replank check` again when that has ended.",
+            table=table,
+            object=what,
+        )
+    except errors.UnsafeNewEnumValueUsage:
+        return warning(
+            "trial_unfinished",
+            f"building {what} needs a value that step 05 gives to a type which is there: that cannot be tried yet",
+            hint="`run` tries it when the step has run, and stops there if it cannot be built.",
+            table=table,
+            object=what,
+        )
+    except errors.OperationalError:
+        # A lost connection or a stopping server is no fault of the plan.
+        raise
+    except errors.DatabaseError as error:
+        hint = hint or _hint(error)
+        statement = said[-1] if said else ""
+        shown = f", in: {_on_one_line(statement)}" if of_many and statement else ""
+        return blocker(
+            "trial_failed",
+            f"{what} cannot be built with the new types: {without_rows(error)}{shown}",
+            hint=hint,
+            table=table,
+            object=what,
+            sqlstate=error.sqlstate,
+            constraint=error.diag.constraint_name,
+            column=error.diag.column_name,
+            statement=statement,
+        )
+    except NeedsPerson as error:
+        return blocker(
+            "trial_failed",
+            f"{what} cannot be built: {error}",
+            hint="Change or drop it, or take what it reads out of the plan.",
+            table=table,
+            object=what,
+        )
+    return None
+
+
+def _hint(error: errors.DatabaseError) -> str:
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "It is a right that is missing, not the plan: docs/roles.md has the SQL for the role that runs it."
+    if isinstance(error, errors.UndefinedFunction):
+        # Also where it compares with a constant: the server keeps the constant as a text. Its own hint speaks of
+        # casts, which it takes away again where the column is a text already.
+        return (
+            "Write it so that it works with either type: `concat(id)` is the text of both, `id::uuid = …` compares "
+            "uuids; or take its columns out of the plan."
+        )
+    return error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."
+
+
+def _on_one_line(statement: str) -> str:
+    said = " ".join(statement.split())
+    return said if len(said) <= LONGEST_STATEMENT else said[:LONGEST_STATEMENT] + " …"

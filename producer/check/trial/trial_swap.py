@@ -1,0 +1,204 @@
+"""The trial of the swap: everything that its script makes is made on next tables that stand, and timed.
+
+Nothing is locked that others use: the parts are composed for the next tables where they lie, and tables at the other
+end of a foreign key have stand-ins. What fails is named, all of it at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from producer.check.findings import Finding, blocker
+from producer.check.trial.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.planning.conversion_sets import key_documents
+from producer.planning.repartition import lost_keys
+from replank.values.table_spec import TableSpec
+from sql.catalogue.catalogue import ForeignKey
+from sql.catalogue.dependents import Dependents, Function, looking_in, moved_away, taken_out_beside
+from sql.catalogue.inheritance import children_first
+from sql.checks.stand_ins import make_stand_ins
+from sql.next_table.extended_statistics import read_statistics
+from sql.next_table.foreign_keys import border_keys_beside
+from sql.rows.reverse_capture import prepare_capture, switched_on
+from sql.session.connection import Connection, rows, run
+from sql.session.named_queries import query
+from sql.session.table_names import next_table
+from sql.swap.autovacuum import autovacuum_settings, autovacuum_statement
+from sql.swap.swap_parts import Made, Site, family_parts, from_part, joint_parts, own_parts
+from sql.swap.swap_script import moved
+from sql.values.text_casts import create_text_casts
+
+NOT_LOOKED_FOR = "Write it so that it works with either type, or drop it before the run and create it again afterwards."
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """How long what the trial builds has taken, without what is around it."""
+
+    seconds: float = 0.0
+
+    def timed(self, build: Callable[[], None], *, times: int = 1) -> Callable[[], None]:
+        """`build`, counted as often as the swap does the like of it."""
+
+        def measured() -> None:
+            started = time.perf_counter()
+            build()
+            self.seconds += (time.perf_counter() - started) * times
+
+        return measured
+
+
+def try_own_parts(connection: Connection, site: Site, spec: TableSpec, clock: Clock) -> Iterator[Finding]:
+    """Sequences, CHECKs and triggers of one next table that stands."""
+    yield from _try(connection, list(own_parts(site, spec)), clock)
+
+
+def try_joint_parts(
+    connection: Connection,
+    site: Site,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[Mapping[str, Any]],
+    clock: Clock,
+) -> Iterator[Finding]:
+    """What joins or names several of the next tables, which all stand, with the views over them."""
+    failed = attempt(connection, None, "stand-ins", partial(make_stand_ins, connection, specs, foreign_keys))
+    if failed is not None:
+        yield failed
+        return
+    parts = [*family_parts(site, children_first(connection, specs)), *joint_parts(site, specs, foreign_keys)]
+    for function in site.dependents.functions:
+        away = clock.timed(partial(_move_away, connection, function))
+        finding = attempt(connection, None, f"function {function.signature}", away)
+        if finding is not None:
+            yield finding
+    yield from _try(connection, parts, clock)
+    yield from _found_by_name(connection, site.dependents)
+
+
+def _found_by_name(connection: Connection, dependents: Dependents) -> Iterator[Finding]:
+    """What is only made because the trial's search_path finds an operator or function of the user's.
+
+    The swap says all names in full, so that nobody can put another operator in the place of the one that was meant.
+    """
+    named = {
+        "oids": [relation.oid for relation in dependents.kept],
+        "schemas": [relation.schema for relation in dependents.kept],
+        "names": [relation.name for relation in dependents.kept],
+        "next_schemas": [relation.next_schema for relation in dependents.kept],
+        "moved": dependents.function_oids,
+    }
+    for found in rows(connection, query("dependents.found_by_name"), named):
+        yield blocker(
+            "trial_failed",
+            f"{found['what']} would stand on uuids only with {found['uses']}, which the swap does not look for",
+            hint=NOT_LOOKED_FOR,
+            table=found["table"],
+            object=found["what"],
+        )
+
+
+def try_taken_away(
+    connection: Connection,
+    site: Site,
+    specs: Sequence[TableSpec],
+    foreign_keys: Sequence[Mapping[str, Any]],
+    clock: Clock,
+) -> Iterator[Finding]:
+    """What the swap takes from live tables: keys over the set's border, memberships in publications; and autovacuum.
+
+    From what was made beside: live tables are not touched.
+    """
+    members = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
+    for key, statements in border_keys_beside(connection, foreign_keys, specs, members):
+        table = f"{key['schema']}.{key['table_name']}"
+        what = f"foreign key {key['name']} of {table}"
+        yield from _try(connection, [Made(what=what, table=table, statements=tuple(statements))], clock)
+    for part in taken_out_beside(connection, site.dependents):
+        yield from _try(connection, [from_part(site, part)], clock)
+    before = autovacuum_settings(connection, specs)
+    for spec in specs:
+        for heap in spec.next_heaps:
+            switched = autovacuum_statement(next_table(heap), before.get(str(heap.oid)))
+            made = Made(what=f"autovacuum of {heap.full_name}", table=heap.full_name, statements=(switched,))
+            yield from _try(connection, [made], clock)
+
+
+def try_moves(
+    connection: Connection, specs: Sequence[TableSpec], dependents: Dependents, clock: Clock
+) -> list[Finding]:
+    """Comes last: each next relation goes to the schema of past ones, as live ones do; the swap does that twice."""
+    moves = [
+        (r.full_name, moved(next_table(r), r.past_schema))
+        for spec in specs
+        for r in (spec.next_relations if spec.layout is None else (spec,))
+    ]
+    moves += [(view.full_name, moved(next_table(view), view.past_schema)) for view in dependents.views]
+    for s in read_statistics(connection, dependents.succeeded):
+        name, to = Identifier(s.next_schema, s.name), Identifier(s.past_schema)
+        moves.append((f"{s.schema}.{s.name}", SQL("ALTER STATISTICS {} SET SCHEMA {}").format(name, to)))
+    found = [
+        attempt(connection, None, f"the move of {name}", clock.timed(partial(_run, connection, statement), times=2))
+        for name, statement in moves
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def try_reverse_capture(connection: Connection, specs: Sequence[TableSpec], clock: Clock) -> Iterator[Finding]:
+    """What logs the changes of the new tables for a rollback."""
+    for spec in (spec for spec in specs if spec.key):
+        what = "what logs its changes for a rollback"
+        prepare = partial(_prepare_capture, connection, spec)
+        failed = attempt(connection, spec.full_name, what, prepare)
+        if failed is None:
+            switch = clock.timed(partial(_run, connection, switched_on(connection, spec)))
+            failed = attempt(connection, spec.full_name, what, switch)
+        if failed is not None:
+            yield failed
+
+
+def try_text_casts(connection: Connection) -> list[Finding]:
+    """From here on texts are uuids in this transaction: nothing is tried after it."""
+    failed = attempt(connection, None, "the casts from text to uuid", partial(_make_casts, connection))
+    return [] if failed is None else [failed]
+
+
+def key_documents_of(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignKey]) -> list[Mapping[str, Any]]:
+    """The foreign keys around these tables as the ledger would keep them."""
+    lost = {each.key.oid for each in lost_keys(specs, foreign_keys)}
+    return key_documents({spec.oid for spec in specs}, foreign_keys, lost)
+
+
+def _try(connection: Connection, parts: Iterable[Made], clock: Clock) -> Iterator[Finding]:
+    for part in parts:
+        failed = attempt(connection, part.table, part.what, clock.timed(partial(_make, connection, part)))
+        if failed is not None:
+            yield failed
+
+
+def _make(connection: Connection, part: Made) -> None:
+    with looking_in(connection, part.path):
+        for statement in part.statements:
+            run(connection, statement)
+
+
+def _move_away(connection: Connection, function: Function) -> None:
+    run(connection, moved_away(function))
+
+
+def _prepare_capture(connection: Connection, spec: TableSpec) -> None:
+    connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
+    prepare_capture(connection, spec, lock_timeout_ms=LOCK_TIMEOUT_MS)
+
+
+def _run(connection: Connection, statement: Composable) -> None:
+    run(connection, statement)
+
+
+def _make_casts(connection: Connection) -> None:
+    create_text_casts(connection)

@@ -1,0 +1,1 @@
+"""Every value of the planned columns, and what refers to it."""

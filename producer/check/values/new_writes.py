@@ -1,0 +1,58 @@
+"""What the application's own INSERTs will meet in columns that the plan adds or fills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from producer.check.findings import Audited, Finding, Subject, warning
+
+HINT = "Give it a default, or see that every client writes it before the run begins."
+FAILS = "afterwards an INSERT or UPDATE that sends such a text fails"
+FATES = {
+    "name_based": "rows that are there get uuids made of their texts; afterwards an INSERT of such a text (a cuid) "
+    "fails",
+    "null": f"texts that are there and are {{no}} become NULL; {FAILS}",
+}
+VALUES_HINT = "Let every client send values of the type by the time of the cutover."
+NAMED_HINT = "Let every client make uuids (or leave the column to its default) by the time of the cutover."
+
+
+def audit_new_writes(audited: Audited) -> list[Finding]:
+    """Columns that new rows cannot fill: NOT NULL without a default, or a new type where clients send other texts."""
+    return [
+        finding for subject in audited.subjects for finding in (*_of_table(subject), *_of_made_texts(audited, subject))
+    ]
+
+
+def _of_made_texts(audited: Audited, subject: Subject) -> Iterator[Finding]:
+    """Columns whose invalid texts become something else now, and whose new type will refuse them.
+
+    One that refers to another table's gets what was read there. Rows that are kept aside are named as they are counted.
+    """
+    referring = {name for key in audited.foreign_keys if key.table_oid == subject.live.oid for name in key.columns}
+    for column in subject.converted:
+        if column.on_invalid not in FATES or column.name in referring:
+            continue
+        if column.on_invalid == "name_based" and subject.live.key != (column.name,):
+            # Elsewhere it follows an id that is made in another table.
+            continue
+        no = f"no value of {column.next_type}" if column.enum else "no uuid"
+        yield warning(
+            "new_texts_must_be_values" if column.enum else "new_ids_must_be_uuids",
+            FATES[column.on_invalid].format(no=no),
+            hint=VALUES_HINT if column.enum else NAMED_HINT,
+            table=subject.name,
+            column=column.name,
+        )
+
+
+def _of_table(subject: Subject) -> Iterator[Finding]:
+    wanted = [column.name for column in subject.planned.add if column.not_null and column.default is None]
+    for filled in (filled for filled in subject.planned.fill if filled.not_null and filled.default is None):
+        live = subject.live.column(filled.name)
+        # One that may not be NULL today is written by the application already.
+        if live is not None and not live.not_null and live.default_expr is None:
+            wanted.append(filled.name)
+    for name in wanted:
+        words = "will be NOT NULL without a default: an INSERT that does not name it fails as soon as the table is done"
+        yield warning("not_null_without_default", words, hint=HINT, table=subject.name, column=name)

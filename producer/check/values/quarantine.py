@@ -1,0 +1,174 @@
+"""Quarantine before the run: whether the plan follows every reference, and how many rows will be kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from psycopg import errors
+from psycopg.sql import SQL
+
+from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.values.values import Scan
+from producer.planning.plan_session import connect_for_plan
+from producer.planning.quarantine_scope import kept_aside, with_quarantine
+from replank.settings import Settings
+from replank.values.chunk import Axis, Chunk
+from replank.values.table_spec import TableSpec
+from replank.wording import counted
+from sql.catalogue.catalogue import ForeignKey
+from sql.quarantine.quarantined_rows import count_aside, create_quarantine, quarantine_table
+from sql.quarantine.resolve import settle_members
+from sql.rows import capture
+from sql.rows.copy import log_invalid, source
+from sql.session.connection import Connection, run, value
+from sql.session.server_message import without_rows
+
+LARGE_SHARE = 0.01
+"""Above this, what is kept aside is no exception any more, and settling it costs as the tables do."""
+
+EVERYTHING = Chunk(axis=Axis.HEAP, lower=None, upper=None)
+
+
+def audit_policies(audited: Audited) -> list[Finding]:
+    """Every table that leads to one with quarantine must be in the plan, and say what becomes of its rows."""
+    subjects = {subject.live.oid: subject for subject in audited.subjects}
+    aside = kept_aside([(s.planned, s.live) for s in audited.subjects], audited.foreign_keys)
+    found: list[Finding] = []
+    for key in audited.foreign_keys:
+        if key.ref_oid not in aside:
+            continue
+        child = subjects.get(key.table_oid)
+        if child is None:
+            found.append(_outside(key))
+        else:
+            found += _torn(child, subjects[key.ref_oid], key)
+    found += [_in_place(subjects[oid]) for oid in sorted(aside) if subjects[oid].spec.method == "backfill"]
+    return found
+
+
+def _outside(key: ForeignKey) -> Finding:
+    child, parent = f"{key.schema}.{key.table_name}", f"{key.ref_schema}.{key.ref_table}"
+    return blocker(
+        "quarantine_outside",
+        f"foreign key {key.name} leads to {parent}, whose rows may be kept aside, and the plan does not name this "
+        "table: its rows would refer to rows that are gone",
+        hint='Add the table to the plan, with method = "rebuild" where nothing else of it changes; or let no row of '
+        f'{parent} be kept aside (on_invalid = "fail", "null" or "name_based").',
+        table=child,
+        column=key.columns[0],
+        foreign_key=key.name,
+    )
+
+
+def _torn(child: Subject, parent: Subject, key: ForeignKey) -> Iterator[Finding]:
+    """The other end of a foreign key says quarantine too, or null; and neither end gets values of the plan's."""
+    for column in child.converted:
+        if column.name in key.columns and column.on_invalid in ("fail", "name_based"):
+            yield blocker(
+                "quarantine_torn",
+                f"foreign key {key.name} leads to {parent.name}, whose rows may be kept aside, and on_invalid is "
+                f"{column.on_invalid} here",
+                hint='Say on_invalid = "quarantine": the row is kept aside with the one that it refers to. Or "null", '
+                "where the column may be NULL: the row stays without the reference.",
+                table=child.name,
+                column=column.name,
+                foreign_key=key.name,
+            )
+    for subject, names in ((child, key.columns), (parent, key.ref_columns)):
+        for column in subject.spec.columns:
+            if column.value and column.name in names:
+                yield blocker(
+                    "quarantine_filled",
+                    f"foreign key {key.name} leads to rows that may be kept aside, and the plan fills this column: "
+                    "nobody could tell which rows will refer to them",
+                    hint="Fill the column in a run of its own, before or after this one.",
+                    table=subject.name,
+                    column=column.name,
+                    foreign_key=key.name,
+                )
+
+
+def _in_place(subject: Subject) -> Finding:
+    return blocker(
+        "quarantine_in_place",
+        "rows of it may be kept aside, so it cannot be filled in place",
+        hint='Say method = "rebuild", or leave the method away.',
+        table=subject.name,
+    )
+
+
+def count_rows_aside(settings: Settings, audited: Audited, scan: Scan) -> list[Finding]:
+    """How many rows of each table will be kept aside: what a run would do, in a transaction that is rolled back.
+
+    Only where the scan has found such texts. Memory and time go with the rows that are kept aside.
+    """
+    tables = [(s.planned, s.live) for s in audited.subjects]
+    concerned = [
+        spec
+        for spec in with_quarantine([s.spec for s in audited.subjects], tables, audited.foreign_keys)
+        if spec.settles
+    ]
+    bad = [s for s in concerned if any(_bad(scan, s, c.name) for c in s.quarantining_columns)]
+    if not bad:
+        return []
+    session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
+    try:
+        with (
+            connect_for_plan(settings, audited.file.plan, name="check quarantine", session=session) as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            _rehearse(connection, concerned, bad)
+            return [finding for spec in concerned for finding in _counted(connection, spec)]
+    except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.LockNotAvailable) as error:
+        return [
+            warning(
+                "quarantine_uncounted",
+                f"how many rows will be kept aside could not be counted: {without_rows(error)}",
+                hint="`replank status` shows it while the run works, before the cutover.",
+            )
+        ]
+
+
+def _bad(scan: Scan, spec: TableSpec, column: str) -> int:
+    count = scan.counts.get((spec.oid, column))
+    return 0 if count is None else count.bad
+
+
+def _rehearse(connection: Connection, concerned: Sequence[TableSpec], bad: Sequence[TableSpec]) -> None:
+    """Settle a quarantine of all these tables, as if every one of them had its first drain now."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
+    for spec in (spec for spec in concerned if spec.key):
+        capture.create_log(connection, spec)
+        create_quarantine(connection, spec)
+    for spec in (spec for spec in bad if spec.key):
+        log_invalid(connection, spec, EVERYTHING)
+    members = [spec for spec in concerned if spec.key]
+    settle_members(connection, members, frozenset(spec.table_no for spec in members))
+
+
+def _counted(connection: Connection, spec: TableSpec) -> Iterator[Finding]:
+    aside = count_aside(connection, spec) if spec.key else 0
+    if not aside:
+        return
+    own_ones = SQL("SELECT count(*) FROM {} WHERE parent_no IS NULL").format(quarantine_table(spec))
+    own = value(connection, own_ones)
+    found = run(connection, SQL("SELECT count(*) FROM {}").format(source(spec))).fetchone()
+    rows = int(found[0]) if found else 0
+    details = {"count": aside, "own": own, "rows": rows}
+    yield warning(
+        "quarantined",
+        f"{aside:,} of {counted(rows, 'row')} will be kept aside: {own:,} for a text that does not convert, "
+        f"{aside - own:,} "
+        "because they refer to such rows",
+        hint="They will not be in the new table. `replank quarantine list` shows them, with value and reason.",
+        table=spec.full_name,
+        **details,
+    )
+    if aside > rows * LARGE_SHARE:
+        yield warning(
+            "quarantine_large",
+            f"that is {aside / rows:.1%} of the table; quarantine is made for few rows",
+            hint="Look whether another policy is right: name_based keeps all rows, with uuids made of their texts.",
+            table=spec.full_name,
+            **details,
+        )

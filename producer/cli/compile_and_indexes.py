@@ -1,0 +1,100 @@
+"""`replank compile`: the scripts of the steps, to be read before they run; `replank indexes`: what could go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.terminal.activity_screen import ActivityScreen
+from monitoring.terminal.output import people, print_json
+from producer.cli.inspect_and_check import in_words
+from producer.compiling.compile_steps import write_scripts
+from producer.compiling.done_by_hand import compile_again
+from producer.planning.plan_session import connect_for_plan
+from producer.planning.resolution import read_plan_file, refuse_other_database
+from producer.starting.begin import compile_all
+from producer.steps.clean_indexes import propose
+from replank.activity import doing
+from replank.settings import load_settings
+from replank.wording import counted
+from sql.access.roles import act_as_owner
+from sql.session.connection import connect
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+
+
+AGAIN = (
+    "By psql: {steps} change what 08 to 12 are compiled from. When they have run, `replank compile` again before 08; "
+    "what has run is found in the catalogue, and its files stay."
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("compile")(compile_plan)
+    app.command("indexes")(indexes)
+
+
+def compile_plan(
+    plan: PlanPath,
+    out: Folder,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed.
+
+    Example: replank compile plan.toml --out scripts
+    """
+    settings = load_settings(database_url=database_url)
+    file = read_plan_file(plan)
+    with (
+        in_words(),
+        ActivityScreen(people()),
+        connect_for_plan(settings, file.plan, name="compile") as connection,
+    ):
+        refuse_other_database(connection, file)
+        compiled = compile_all(connection, file)
+    written = write_scripts(compiled, out)
+    for each in compiled:
+        what = (
+            f"{counted(len(each.forward.blocks), 'block')}, {len(each.back.blocks)} back"
+            if each.asked
+            else "not asked for"
+        )
+        what = "done already; its files are left as they are" if each.done else what
+        people().print(f"{each.step.name}: {what}", markup=False)
+    people().print(f"{counted(len(written), 'script', 'is')} in {out}.", markup=False, soft_wrap=True)
+    again = compile_again(compiled)
+    if again:
+        people().print(AGAIN.format(steps=", ".join(again)), markup=False, soft_wrap=True)
+    if as_json:
+        checksums = {s.name: s.checksum for each in compiled for s in (each.forward, each.back)}
+        done = [each.step.name for each in compiled if each.done]
+        print_json({"folder": str(out), "scripts": checksums, "done": done, "compile_again_after": again})
+
+
+def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan.
+
+    Example: replank indexes
+    """
+    settings = load_settings(database_url=database_url)
+    console = people()
+    with in_words(), ActivityScreen(people()), connect(settings.database(), name="indexes") as connection:
+        act_as_owner(connection)
+        doing("looking at every index of the database")
+        found = propose(connection)
+    for proposal in found:
+        size = f"{proposal.bytes / 1024 / 1024:.1f} MB"
+        words = f"{proposal.action} {proposal.index} on {proposal.table} ({size}): {proposal.kind}, {proposal.reason}"
+        console.print(words, markup=False, soft_wrap=True)
+    console.print(
+        f"{counted(len(found), 'proposal')}. Those you agree on go into [steps.optimize] of the plan.", markup=False
+    )
+    if as_json:
+        print_json({"proposals": [asdict(proposal) for proposal in found]})

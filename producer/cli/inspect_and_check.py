@@ -1,0 +1,203 @@
+"""`replank inspect` and `replank check`: both only look."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from psycopg import errors
+
+from monitoring.terminal.activity_screen import ActivityScreen
+from monitoring.terminal.output import people, print_json
+from producer.check.check import audit
+from producer.check.findings import Report
+from producer.check.risks import AT_RISK
+from producer.check.values.progress import ScanScreen
+from producer.cli.prisma import SchemaName, matched_with, say_matched
+from producer.inspect.decision import propose
+from producer.inspect.evidence import Evidence, read_evidence
+from producer.inspect.few_values import few_values
+from producer.inspect.plan_writer import column_name, write_plan
+from producer.inspect.proposal import Proposal
+from producer.planning.resolution import read_plan_file
+from replank.activity import doing
+from replank.errors import NotAnswering, TryAgain, WrongUse
+from replank.failing import connection_is_lost
+from replank.plan.plan import parse_plan
+from replank.settings import load_settings
+from replank.wording import counted, verb
+from sql.access.roles import act_as_owner
+from sql.session.connection import Connection, connect
+
+READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
+
+Url = Annotated[str | None, typer.Argument(metavar="[URL]", help="The database; else REPLANK_DATABASE_URL.")]
+Out = Annotated[Path, typer.Option(help="Where the plan is written; - is standard output.")]
+SampleRows = Annotated[int, typer.Option("--sample", min=1, max=100_000, help="Rows to look at in each table.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a plan that is there already.")]
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Connections that read values at once.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
+Prisma = Annotated[Path | None, typer.Option(help="A schema.prisma: which model is which table, and what differs.")]
+
+
+EveryUuid = Annotated[
+    bool, typer.Option("--every-uuid", help="Propose every column that holds only uuids, not keys alone.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("inspect")(inspect)
+    app.command("check")(check)
+
+
+def inspect(
+    url: Url = None,
+    out: Out = Path("plan.toml"),
+    sample: SampleRows = 1_000,
+    force: Force = False,
+    as_json: AsJson = False,
+    prisma: Prisma = None,
+    schema_name: SchemaName = "public",
+    every_uuid: EveryUuid = False,
+) -> None:
+    """Propose a plan from the live catalogue and a sample of the values. Changes nothing.
+
+    Example: replank inspect postgresql://user@host/shop --out plan.toml
+    """
+    settings = load_settings(database_url=url)
+    to_stdout = str(out) == "-"
+    if not to_stdout and out.exists() and not force:
+        raise WrongUse(_is_there(out))
+    with (
+        in_words(),
+        ActivityScreen(people()),
+        connect(settings.database(), name="inspect", settings=READ_ONLY) as connection,
+    ):
+        act_as_owner(connection)
+        matched = None if prisma is None else matched_with(connection, prisma, schema_name)
+        evidence = read_evidence(connection, sample_rows=sample)
+        proposal = with_enums(connection, evidence, propose(evidence, every_uuid=every_uuid))
+    if proposal.tables:
+        text = write_plan(proposal)
+        parse_plan(text, source="the proposed plan")
+        if to_stdout:
+            sys.stdout.write(text)
+        else:
+            _write(out, text, force=force)
+    if matched is not None:
+        say_matched(matched)
+    _say_proposal(proposal, out)
+    if as_json:
+        print_json(proposal.to_json() | ({} if matched is None else {"prisma": matched.to_json()}))
+    if not proposal.tables:
+        raise typer.Exit(1)
+
+
+def with_enums(connection: Connection, evidence: Evidence, proposal: Proposal) -> Proposal:
+    """The proposal with what could be enums, but for the columns that become uuid."""
+    named = {(table.schema, table.name): table.oid for table in evidence.tables}
+    doing("looking for columns with few values")
+    taken = [(named[table.schema, table.name], column.name) for table in proposal.tables for column in table.columns]
+    return replace(proposal, enums=tuple(few_values(connection, evidence.tables, taken)))
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What may pass by itself becomes a message: a lock, a table changed meanwhile, a lost connection."""
+    try:
+        yield
+    except (errors.LockNotAvailable, errors.UndefinedTable, errors.UndefinedColumn, errors.OperationalError) as error:
+        said = error.diag.message_primary or str(error).strip()
+        kind = NotAnswering if connection_is_lost(error) else TryAgain
+        raise kind(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
+
+
+def _is_there(out: Path) -> str:
+    return f"{out} is there already. Name another file with --out, or overwrite it with --force."
+
+
+def _write(out: Path, text: str, *, force: bool) -> None:
+    try:
+        with out.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise WrongUse(_is_there(out)) from None
+    except OSError as error:
+        raise WrongUse(f"{out}: the plan cannot be written: {error.strerror}") from None
+
+
+def _say_proposal(proposal: Proposal, out: Path) -> None:
+    console = people()
+    if not proposal.tables:
+        console.print("No column that could become uuid was found; no plan was written.")
+        for column in proposal.left_alone:
+            console.print(f"  left alone: {column_name(column)}: {column.reason}", markup=False, soft_wrap=True)
+        return
+    columns = sum(len(table.columns) for table in proposal.tables)
+    console.print(
+        f"{counted(columns, 'column')} of {counted(len(proposal.tables), 'table')}, conversion sets: "
+        f"{len(proposal.sets)}; "
+        f"{len(proposal.possible)} more {verb(len(proposal.possible), 'holds')} only uuids and "
+        f"{verb(len(proposal.possible), 'stands')} as comments, {counted(len(proposal.left_alone), 'column', 'is')} "
+        "left alone, each with its reason in the plan.",
+        soft_wrap=True,
+    )
+    if str(out) != "-":
+        console.print(f"The plan is in {out}. Read it, then `replank check {out}`.", markup=False, soft_wrap=True)
+
+
+def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Look for everything that would stop the run or surprise afterwards. Changes nothing.
+
+    Example: replank check plan.toml --workers 4
+    """
+    settings = load_settings(database_url=database_url)
+    file = read_plan_file(plan)
+    scan = ScanScreen()
+    with in_words(), ActivityScreen(people(), below=scan.drawn):
+        report = audit(settings, file, workers=workers, watch=scan)
+    _say_report(report)
+    off = file.plan.steps.off
+    if off:
+        people().print(f"Switched off, and left out: {', '.join(off)}.", markup=False, soft_wrap=True)
+    if as_json:
+        print_json(report.to_json() | {"off": list(off)})
+    if report.blockers:
+        raise typer.Exit(1)
+
+
+def _say_report(report: Report) -> None:
+    console = people()
+    for title, style, findings in (
+        ("blocker", "bold red", report.blockers),
+        ("warning", "yellow", report.warnings),
+    ):
+        risk = None
+        for finding in findings:
+            if finding.risk is not risk:
+                risk = finding.risk
+                console.print(f"[dim]{AT_RISK[risk]}:[/]")
+            console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
+            console.print(finding.words, markup=False, soft_wrap=True)
+    for one in report.already:
+        console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
+    console.print(
+        f"{counted(report.rows, 'row')} of {counted(report.tables, 'table')} {verb(report.rows, 'was')} read.",
+        markup=False,
+        soft_wrap=True,
+    )
+    if report.hold_ms is not None:
+        console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
+    if report.blockers:
+        console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
+    elif report.nothing_to_do:
+        console.print("Nothing to do: this database has all that the plan asks for.")
+    else:
+        console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")

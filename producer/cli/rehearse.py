@@ -1,0 +1,110 @@
+"""`replank rehearse`: the whole plan and its way back, on a clone that the tool makes."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitoring.terminal.activity_screen import ActivityScreen
+from monitoring.terminal.output import people, print_json
+from producer.cli.inspect_and_check import in_words
+from producer.coordinator.run import RunOptions, run_plan
+from producer.dispatch.dispatcher import Dispatcher
+from producer.gates.programs import program
+from producer.planning.resolution import PlanFile, read_plan_file
+from producer.rehearsal.legs import Forward
+from producer.rehearsal.story import Rehearsal, Wishes
+from replank.activity import doing
+from replank.errors import NeedsPerson, WrongUse
+from replank.isolation import with_extra
+from replank.settings import Settings, load_settings
+from replank.values.steps import Step
+from sql.catalogue.backup_contents import read_place
+from sql.ledger.runs.runs import Run
+from sql.session.connection import connect
+from sql.session.database_identity import database_identity
+
+SERVERS = "replank.clone_servers"
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
+CloneUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Any database of the server for the clone, as a role that may create databases. An own one else."
+    ),
+]
+Again = Annotated[bool, typer.Option(help="After the way back: forward again, and finish.")]
+Keep = Annotated[bool, typer.Option(help="Leave the clone where it is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("rehearse")(rehearse)
+
+
+def rehearse(
+    plan: PlanPath,
+    clone_url: CloneUrl = None,
+    workers: Annotated[int, typer.Option(min=1, help="Local workers for the clone.")] = 2,
+    again: Again = False,
+    keep: Keep = False,
+    by: Annotated[str, typer.Option("--by", help="Who stands for it.")] = "",
+    as_json: AsJson = False,
+    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
+) -> None:
+    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost.
+
+    Example: replank rehearse plan.toml --clone-url postgresql://user@clone/postgres
+    """
+    settings = load_settings(database_url=database_url, broker_url=broker_url)
+    file = read_plan_file(plan)
+    console = people()
+    if keep and clone_url is None:
+        raise WrongUse("A server of the rehearsal's own goes when it ends: --keep needs --clone-url.")
+    # Without a broker no clone need be made: nothing would be learnt about the plan.
+    with connect(settings.database(), name="rehearsal") as connection:
+        Dispatcher(settings, database=database_identity(connection)).ping()
+    with in_words(), ActivityScreen(people()), _server(clone_url, settings) as server:
+        word = Rehearsal(
+            file=file,
+            settings=settings,
+            wishes=Wishes(server=server, by=by.strip() or getpass.getuser(), again=again, keep=keep),
+            forward=_with_workers(workers),
+            say=lambda words: console.print(words, markup=False, soft_wrap=True),
+        ).rehearse()
+    if as_json:
+        print_json({"passed": word.evidence["passed"], "words": word.words, **word.evidence})
+    if not word.evidence["passed"]:
+        raise NeedsPerson(f"The rehearsal failed: {word.words}")
+    console.print(f"Rehearsed: {word.words}. It is written down for gate `rehearsed`.", markup=False, soft_wrap=True)
+
+
+def _with_workers(count: int) -> Forward:
+    def forward(file: PlanFile, settings: Settings, until: Step) -> Run:
+        return run_plan(file, settings, RunOptions(workers=count, quiet=True, until=until))[0]
+
+    return forward
+
+
+@contextmanager
+def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
+    """The server that was named, or an own one of the database's version. Raises WrongUse where there is none."""
+    if clone_url is not None:
+        yield clone_url
+        return
+    doing("starting a server for the clone")
+    found = next(iter(entry_points(group=SERVERS)), None)
+    if found is None:
+        raise WrongUse(f"No server for the clone: name one with --clone-url, or {with_extra('embedded')}.")
+    with connect(settings.database(), name="rehearsal") as connection:
+        major = read_place(connection).major
+    folder = program("postgres", fits=lambda there: there == major, wanted=str(major)).path.parent
+    with found.load()(binaries=folder) as server:
+        yield server.url()

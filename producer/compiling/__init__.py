@@ -1,0 +1,1 @@
+"""All steps of a plan as scripts: compiled, compared with what was read, told from what psql has run."""

@@ -1,0 +1,99 @@
+"""When a turn of the coordinator moved nothing: the run is done, goes on by itself, or needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from producer.coordinator.pauses import Resting
+from producer.measurement.measure import measure_after
+from producer.planning.cache_resolution import measure_tables
+from producer.stages.cache_order import caches_can_go_on, why_caches_stopped
+from producer.stages.can_continue import can_go_on, how_freed, why_stopped
+from producer.stages.cutover_windows import window_now
+from replank.values.states import CacheState, RunState, TableState
+from sql.ledger.jobs.job_reports import Unfinished
+from sql.ledger.runs import gates, measurements, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import caches, tables
+from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.session.connection import Connection, apply_settings
+from sql.swap.views_beside import building_schemas, drop_empty_schemas
+
+
+def look_for_the_end(
+    connection: Connection,
+    run: Run,
+    present: Sequence[RunTable],
+    unfinished: Mapping[int, Unfinished],
+    rest: Resting,
+) -> None:
+    """Say that the run is done, or who must look at what."""
+    tables_done = all(table.state is TableState.DONE for table in present)
+    everyone = caches.read_caches(connection, run.run_id) if run.plan.caches else []
+    if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
+        _end(connection, run, with_caches=bool(everyone))
+        return
+    sets = tables.read_sets(connection, run.run_id)
+    free = _free_sets(connection, run, sets)
+    tables_now, jobs_now = rest.tables_as_they_stand(present), rest.unfinished_as_it_stands(unfinished)
+    if can_go_on(tables_now, free, jobs_now):
+        _tell(connection, run, "")
+        return
+    of_caches = caches.unfinished(connection, run.run_id) if everyone else {}
+    going_on = rest.caches_going_on(everyone)
+    if caches_can_go_on(going_on, rest.of_caches_as_it_stands(of_caches), tables_done=tables_done):
+        return
+    of_people = why_stopped(
+        present, sets, unfinished, [*why_caches_stopped(everyone, of_caches), *rest.stopped_by_breaker]
+    )
+    waits = can_go_on(tables_now, sets, jobs_now)
+    if waits and not of_people:
+        _tell(connection, run, "")
+    elif waits or of_people or not rest.waits_for_operator:
+        freed = how_freed(connection, run.run_id, rest.held_back)
+        # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
+        say = _tell if waits else call_a_person
+        say(connection, run, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
+
+
+def call_a_person(connection: Connection, run: Run, reason: str) -> None:
+    """The run stops, and says why."""
+    runs.set_run_state(connection, run.run_id, RunState.NEEDS_PERSON, reason)
+    runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+
+
+def _tell(connection: Connection, run: Run, reason: str) -> None:
+    """Something needs a person, while others of the run only wait for their cutover. Said once; empty takes it back."""
+    if run.reason != reason and runs.set_reason(connection, run.run_id, reason) and reason:
+        runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+
+
+def _free_sets(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> Sequence[ConversionSet]:
+    """None where an operator holds them, or their window is closed."""
+    if run.hold_cutover:
+        return ()
+    window = window_now(connection, run)
+    return () if window is not None and window.reason else sets
+
+
+def _end(connection: Connection, run: Run, *, with_caches: bool) -> None:
+    measured = measure_tables(connection, run.plan) if with_caches else {}
+    after = measure_after(connection, run, lambda: _still_running(connection, run))
+    if after is None:
+        return
+    with connection.transaction():
+        apply_settings(connection, {"synchronous_commit": "on"}, local=True)
+        caches.measure_step(connection, run.run_id, {"after": measured})
+        measurements.keep(connection, run.run_id, "after", after)
+        gates.measure(connection, run.run_id)
+        runs.finish_steps(connection, run.run_id)
+        runs.set_run_state(connection, run.run_id, RunState.DONE)
+        words = "every table and cache is done, every step is proved"
+        runs.add_event(connection, run.run_id, actor="coordinator", kind="done", message=words)
+        drop_empty_schemas(connection, building_schemas(connection, "replank_next"))
+
+
+def _still_running(connection: Connection, run: Run) -> bool:
+    """Whether nobody has paused the run or asked to go back."""
+    present = runs.read_run(connection, run.run_id)
+    return present.state is RunState.RUNNING and not present.paused

@@ -1,0 +1,272 @@
+"""`replank run`: the coordinator in the foreground, with progress, and workers beside it if asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+import structlog
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from monitoring.status.status import Status, read_status
+from monitoring.terminal.activity_screen import ActivityScreen, LogLines
+from monitoring.terminal.output import people
+from monitoring.terminal.watch import draw, read_view
+from monitoring.tracing.tracing import Tracing, traces_wanted, tracing_from
+from producer.coordinator.broker_watch import BrokerWatch
+from producer.coordinator.coordinator import Coordinator
+from producer.coordinator.local_workers import LocalWorkers
+from producer.coordinator.notices import Notices
+from producer.coordinator.reconnect import drive_until_settled
+from producer.coordinator.untaken import Untaken
+from producer.coordinator.worker_log import worker_log
+from producer.dispatch.dispatcher import Dispatcher
+from producer.notifications.following import Notifier
+from producer.notifications.receivers import receivers_of
+from producer.planning.plan_session import connect_for_plan
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import begin_or_resume
+from producer.starting.preparing import told_to_others
+from producer.waiting.leader import wait_to_lead
+from replank.activity import doing, listening
+from replank.errors import ReplankError
+from replank.plan.after_cutover_plan import pooler_addresses
+from replank.settings import Settings, without_password
+from replank.values.states import RunState
+from replank.values.steps import STEPS, Step
+from sql.access.roles import refuse_who_cannot_work
+from sql.ledger.runs.pool_sizes import wished
+from sql.ledger.runs.refusals import listen, note_what_was_heard
+from sql.ledger.runs.runs import Run
+from sql.ledger.runs.worker_logs import WorkerLog
+from sql.ledger.runs.worker_logs import keep as keep_worker_log
+from sql.session.connection import Connection, connect
+from sql.session.database_identity import database_identity
+
+log = structlog.get_logger()
+
+SHOW_EVERY_S = 0.5
+PATIENCE_S = 300.0
+
+SESSION = {"lock_timeout": "5s", "synchronous_commit": "off"}
+"""Small steps need not wait for the disk: a crash takes back the last ones, and the ledger says so. What
+people are told of (a cutover, the end of the run) does wait.
+"""
+
+
+STOPPED = "The coordinator was stopped. The ledger has what was done; the same command goes on."
+STOPPED_BEFORE = "The run was stopped while it was being prepared. No table was changed; the same command begins again."
+
+
+class Stopped(ReplankError):
+    """The coordinator was asked to stop; the ledger has everything."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Draws the status while the coordinator works. On no terminal it says a line now and then."""
+
+    every_s: float
+    _last: float = field(default=0.0)
+    _live: Live | None = field(default=None)
+    _lines: Sequence[Text] = ()
+    _log_lines: LogLines = field(default_factory=lambda: LogLines(say=lambda words: log.info(words), quiet_s=0.0))
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Progress:
+        console = people()
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+            self._stack.enter_context(self._live)
+        self._stack.enter_context(listening(self._tell))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _tell(self, words: str) -> None:
+        """Of a turn that takes longer: the picture is as old as its beginning."""
+        if self._live is None:
+            self._log_lines.begin(words)
+        else:
+            self._live.update(Group(Text(f"{words} …", style="yellow"), *self._lines), refresh=True)
+
+    def show(self, connection: Connection) -> None:
+        wait = self.every_s if self._live is not None else max(self.every_s, 5.0)
+        if time.monotonic() - self._last < wait:
+            return
+        self._last = time.monotonic()
+        if self._live is None:
+            _say_line(read_status(connection))
+            return
+        console = self._live.console
+        self._lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
+        self._live.update(Group(*self._lines), refresh=True)
+
+
+def _say_line(status: Status) -> None:
+    left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
+    # Said again with every line: who comes later has not seen the notice, and may have forgotten the hold.
+    waits = {"held": "`replank cutover` lets the cutover begin"} if status.held else {"left": left}
+    log.info(
+        "progress",
+        run=status.run.run_id,
+        rows=sum(t.rows_done for t in status.tables),
+        of=sum(t.rows_total for t in status.tables),
+        rows_per_s=round(status.rate_rows_s),
+        **waits,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is driven: `workers` local ones beside it, up to the step `until`, with the scripts in a folder."""
+
+    workers: int = 0
+    hold_cutover: bool = False
+    quiet: bool = False
+    until: Step = STEPS[-1]
+    scripts_in: Path | None = None
+
+
+def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
+    """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    with worker_log(file.plan.name, wanted=options.workers > 0) as log_file:
+        if log_file is not None and not options.quiet:
+            people().print(f"The local workers' log is {log_file}", markup=False, soft_wrap=True)
+        return _run_plan(file, settings, options, log_file)
+
+
+def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file: Path | None) -> tuple[Run, bool]:
+    tracing = tracing_from(os.environ)
+    receivers = receivers_of(file.plan.notifications, os.environ)
+    pooler_addresses(file.plan.after_cutover, os.environ)
+    with ExitStack() as stack:
+        if not options.quiet:
+            # What follows in a log are the lines of the run itself, each with its time.
+            stack.enter_context(ActivityScreen(people(), quiet_s=0.0, say=lambda words: log.info(words)))
+        stack.enter_context(_on_sigterm(STOPPED_BEFORE))
+        doing(f"connecting to {without_password(settings.database())}")
+        connection = stack.enter_context(connect_for_plan(settings, file.plan, name="setup"))
+        refuse_who_cannot_work(connection, "`replank run`")
+        # Workers may be refused while this takes its time: the ledger of the run, or of one before, is there already.
+        listen(connection)
+        identity = database_identity(connection)
+        stack.enter_context(told_to_others(settings.database(), identity, plan=file.plan.name))
+        dispatcher = Dispatcher(settings, database=identity)
+        run = begin_or_resume(
+            connection,
+            file,
+            hold_cutover=options.hold_cutover,
+            before_first_write=dispatcher.ping,
+            scripts_in=options.scripts_in,
+        )
+        note_what_was_heard(connection, run.run_id)
+        if log_file is not None and run.state is RunState.RUNNING:
+            keep_worker_log(connection, run.run_id, WorkerLog(host=socket.gethostname(), file=str(log_file)))
+    if run.state is not RunState.RUNNING:
+        return run, run.state in (RunState.DONE, RunState.FINISHED)
+    with ExitStack() as stack:
+        stack.enter_context(Notifier(settings.database(), run.run_id, file.plan.notifications, receivers))
+        stack.enter_context(_on_sigterm(STOPPED))
+        local = None
+        if log_file is not None:
+            local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
+        progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
+        stack.callback(dispatcher.close)
+        broker = stack.enter_context(BrokerWatch(settings, database=identity))
+        run = drive_until_settled(
+            lambda: _lead(settings),
+            lambda connection: Coordinator(
+                connection=connection,
+                settings=settings,
+                run_id=run.run_id,
+                dispatcher=dispatcher,
+                between_turns=_each_turn(
+                    connection,
+                    run.run_id,
+                    broker,
+                    local,
+                    progress,
+                    Notices(
+                        connection=connection,
+                        run_id=run.run_id,
+                        untaken=Untaken(connection=connection, workers_start=local is not None),
+                    ),
+                ),
+                until=options.until,
+            ),
+            patience_s=PATIENCE_S,
+        )
+    _trace(settings, tracing, run)
+    return run, False
+
+
+def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
+    """When the run has come to rest. The ledger may be gone by then, and nobody is kept from going on by that."""
+    if not traces_wanted(os.environ):
+        return
+    try:
+        with connect(settings.database(), name="tracing") as connection:
+            tracing.run_settled(connection, run.run_id)
+    except (psycopg.Error, ReplankError) as error:
+        log.info("the run is not traced", reason=str(error).strip())
+    tracing.close()
+
+
+def _lead(settings: Settings) -> Connection:
+    connection = connect(settings.database(), name="coordinator", settings=SESSION)
+    wait_to_lead(connection, sleep=time.sleep, say=lambda words: log.info(words))
+    return connection
+
+
+def _each_turn(
+    connection: Connection,
+    run_id: int,
+    broker: BrokerWatch,
+    local: LocalWorkers | None,
+    progress: Progress | None,
+    notices: Notices,
+) -> Callable[[], None]:
+    def turn() -> None:
+        broker.write(connection)
+        notices.look()
+        if local is not None:
+            local.watch(lambda: wished(connection, run_id, local.name))
+        if progress is not None:
+            progress.show(connection)
+
+    return turn
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, for the driver: of a KeyboardInterrupt it cancels the statement under way, and no other exception."""
+
+
+@contextmanager
+def _on_sigterm(words: str) -> Iterator[None]:
+    """SIGTERM ends the command like Ctrl-C: the statement under way is cancelled, and local workers are stopped.
+
+    Raises Stopped with `words`.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except _Terminated:
+        raise Stopped(words) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,249 @@
+"""Corrected values for rows that are kept aside, and rows that are to be looked at again.
+
+Both go the normal way: an UPDATE of the live table is captured like any of the application's, and the next drain takes
+the row out of quarantine, with all that were there for its sake.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from producer.operator.operator import Operator
+from producer.operator.saying import note, refuse_going_back
+from producer.operator.scope import Scope
+from replank.errors import NeedsPerson, WrongUse
+from replank.values.states import RunState, TableState
+from replank.values.table_spec import TableSpec
+from replank.wording import counted, verb
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import quarantines, tables
+from sql.quarantine.correct import Change, change_with_all_that_refers, converts
+from sql.quarantine.release import Corrected, Correction, correct, kept_value, look_again
+from sql.session.connection import Connection
+
+NEEDED = ("table", "key", "column", "value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The value that a column of a row shall have; `number` is its place in a file, where it is from one."""
+
+    number: int | None = None
+    table: str
+    key: tuple[str, ...]
+    column: str
+    value: str
+
+    @property
+    def where(self) -> str:
+        row = f"{self.table} {', '.join(self.key)}"
+        return row if self.number is None else f"line {self.number} ({row})"
+
+
+def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator, source: str) -> str:
+    """Write corrected values into the live tables: all or none. `source` says where they are from.
+
+    Lines whose value is the one that was kept are left alone. Raises WrongUse with the line that is not usable.
+    """
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    lines = list(given)
+    try:
+        with connection.transaction():
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            # The application's triggers fire, as on its own writes, and find what they name.
+            connection.execute("SET LOCAL search_path TO DEFAULT")
+            wanted = _wanted(connection, specs, lines)
+            _correct(connection, wanted)
+            changed = sum(len(row.lines) for row in wanted)
+            note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {changed}")
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        raise WrongUse(
+            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. A key and all rows that "
+            "refer to it must be corrected together, from one file, and none may have changed since that was written."
+        ) from None
+    return (
+        f"Run {run.run_id}: values corrected in the live tables: {changed}; as before: {len(lines) - changed}. The "
+        "next drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
+    )
+
+
+def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, source: str) -> str:
+    """Write one corrected value into the live table, and into every row that refers to it, as a file would together.
+
+    Raises WrongUse where the value does not convert either, or the row is another one by now.
+    """
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    spec, before = _kept(connection, specs, line)
+    if line.value == (before or ""):
+        raise WrongUse(f"{line.where}: this is the value that it has; write the corrected one.")
+    change = Change(spec=spec, key=line.key, column=line.column, before=before, value=line.value)
+    try:
+        with connection.transaction():
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            # The application's triggers fire, as on its own writes, and find what they name.
+            connection.execute("SET LOCAL search_path TO DEFAULT")
+            if not converts(connection, change):
+                raise WrongUse(f"{line.where}: {line.value!r} does not convert either; nothing was changed.")
+            keys = [key for each in tables.read_sets(connection, run.run_id) for key in each.foreign_keys]
+            everyone = [table.spec for table in tables.read_tables(connection, run.run_id)]
+            changed = change_with_all_that_refers(connection, change, everyone, keys)
+            if not changed:
+                raise WrongUse(f"{line.where}: the live row has changed meanwhile; look again. Nothing was changed.")
+            words = _changed_words(changed, line.table)
+            note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {words}")
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        raise WrongUse(f"{line.where}: nothing was changed: {error.diag.message_primary or error}{detail}.") from None
+    return (
+        f"Run {run.run_id}: values corrected in the live tables: {words}. The next drain brings the rows back, with "
+        "all that are kept aside for their sake."
+    )
+
+
+def _changed_words(changed: Mapping[str, int], table: str) -> str:
+    """`3 (public.letter 2: rows that refer to it)`."""
+    others = {name: rows - (name == table) for name, rows in changed.items() if rows > (name == table)}
+    total = sum(changed.values())
+    if not others:
+        return f"{total:,}"
+    told = ", ".join(f"{name} {rows:,}" for name, rows in others.items())
+    return f"{total:,} ({told}: rows that refer to it)"
+
+
+@dataclass(kw_only=True)
+class _Row:
+    """The lines of one row, and what its columns had when it was kept aside."""
+
+    spec: TableSpec
+    key: tuple[str, ...]
+    lines: list[Line] = field(default_factory=list)
+    before: dict[str, str | None] = field(default_factory=dict)
+
+
+def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Sequence[Line]) -> list[_Row]:
+    """What is to be changed, row by row. Raises WrongUse with the first line that names nothing that is kept."""
+    found: dict[tuple[str, tuple[str, ...]], _Row] = {}
+    for line in lines:
+        spec, before = _kept(connection, specs, line)
+        if line.value == (before or ""):
+            continue
+        row = found.setdefault((line.table, line.key), _Row(spec=spec, key=line.key))
+        if line.column in row.before:
+            raise WrongUse(f"{line.where}: the column {line.column} of this row is there twice.")
+        row.lines.append(line)
+        row.before[line.column] = before
+    return list(found.values())
+
+
+def _kept(connection: Connection, specs: Mapping[str, TableSpec], line: Line) -> tuple[TableSpec, str | None]:
+    """The table of a line, and what its column had when the row was kept aside. Raises WrongUse where it is not."""
+    spec = specs.get(line.table)
+    if spec is None:
+        raise WrongUse(f"{line.where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
+    if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
+        raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key is another one.")
+    kept, before = kept_value(connection, spec, line.key, line.column)
+    if not kept:
+        raise WrongUse(f"{line.where}: this row is not kept aside any more. Export again.")
+    return spec, before
+
+
+def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
+    """In one statement. Raises WrongUse with the first row that cannot be changed so; the caller takes all back."""
+    if not wanted:
+        return
+    corrections = [
+        Correction(
+            spec=row.spec, key=row.key, before=row.before, values={line.column: line.value for line in row.lines}
+        )
+        for row in wanted
+    ]
+    for row, outcome in zip(wanted, correct(connection, corrections), strict=True):
+        where = row.lines[0].where
+        if outcome is Corrected.NOT_THERE:
+            raise WrongUse(f"{where}: the live row has changed meanwhile. Export again; nothing was changed.")
+        if outcome is Corrected.STILL_INVALID:
+            texts = ", ".join(repr(line.value) for line in row.lines)
+            raise WrongUse(f"{where}: {texts} does not convert either; nothing was changed.")
+
+
+def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
+    """Have the next drain look again at what is kept aside: who belongs there no more comes back."""
+    refuse_going_back(run)
+    specs = _open_tables(connection, run)
+    chosen = [spec for name, spec in specs.items() if scope.name in (None, name)]
+    if not chosen:
+        raise WrongUse(f"No row of {scope.words} is kept aside; there are rows of {', '.join(specs) or 'no table'}.")
+    with connection.transaction():
+        count = sum(look_again(connection, spec) for spec in chosen)
+        note(
+            connection,
+            run,
+            by,
+            "quarantine",
+            subject=scope.words,
+            message=f"{counted(count, 'row', 'is')} looked at again",
+        )
+    return (
+        f"Run {run.run_id}: {counted(count, 'row')} of {', '.join(spec.full_name for spec in chosen)} "
+        f"{verb(count, 'is')} in the change log: the "
+        "next drain looks at them again, and puts back whoever converts by now."
+    )
+
+
+def _open_tables(connection: Connection, run: Run) -> dict[str, TableSpec]:
+    """Tables with rows aside whose way back is still the change log. Raises NeedsPerson after the cutover."""
+    if run.state not in (RunState.RUNNING, RunState.NEEDS_PERSON):
+        raise _too_late(run)
+    aside = quarantines.rows_aside(connection, run.run_id)
+    found = [t for t in tables.read_tables(connection, run.run_id) if aside.get(t.table_no)]
+    if any(t.state in (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE) for t in found):
+        raise _too_late(run)
+    return {t.spec.full_name: t.spec for t in found}
+
+
+def _too_late(run: Run) -> NeedsPerson:
+    return NeedsPerson(
+        f"Run {run.run_id} has swapped its tables: the change log, which is the way back, is gone. Nothing was "
+        "changed. The rows are in the past tables (schema replank_past) and in `replank quarantine export`: insert "
+        "them, corrected, into the new tables by hand."
+    )
+
+
+def read_corrections(path: Path) -> Iterator[Line]:
+    """A file as `quarantine export` writes it. Raises WrongUse with the line that cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise WrongUse(
+                    f"{path}: the column {', '.join(missing)} is missing; write it as `quarantine export` does."
+                )
+            for found in reader:
+                yield _line(path, reader.line_num, found)
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise WrongUse(f"{path}: the file cannot be read: {error}") from None
+
+
+def _line(path: Path, number: int, found: dict[str, str]) -> Line:
+    try:
+        key = json.loads(found["key"])
+    except (TypeError, ValueError):
+        key = None
+    if not isinstance(key, list) or not all(isinstance(part, str) for part in key) or None in found.values():
+        raise WrongUse(f"{path}, line {number}: the key is no JSON array of texts, or a field is missing.")
+    return Line(number=number, table=found["table"], key=tuple(key), column=found["column"], value=found["value"])

@@ -1,0 +1,1 @@
+"""Keeping the partitions of a table in use."""

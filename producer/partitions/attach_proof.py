@@ -1,0 +1,50 @@
+"""While a CHECK proves that the DEFAULT partition holds no row of a range, partitions are attached over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from sql.partitions import partition_proof
+from sql.partitions.partition_upkeep import Partition, RangeColumn
+from sql.session.connection import Connection
+
+
+@contextmanager
+def proved_outside(
+    connection: Connection,
+    rest: Partition | None,
+    column: RangeColumn,
+    limits: tuple[str, str],
+    *,
+    short_locks: Callable[[], None],
+    patiently: Callable[[str, Callable[[], None]], None],
+) -> Iterator[bool]:
+    """Gives whether there is a proof; without `rest` none is asked for. The inside takes the CHECK away itself.
+
+    The CHECK refuses the application's rows of the range, so it goes whatever happens: `patiently(what, work)` does
+    that work again and again. Raises psycopg.DatabaseError where rows or others are in the way; nothing is left then.
+    """
+    if rest is None:
+        yield False
+        return
+    with connection.transaction():
+        short_locks()
+        partition_proof.promise_outside(connection, rest, column, limits)
+
+    def withdraw() -> None:
+        with connection.transaction():
+            short_locks()
+            partition_proof.withdraw(connection, rest)
+
+    try:
+        partition_proof.prove_outside(connection, rest)
+        yield True
+    except psycopg.DatabaseError as error:
+        patiently(f"ALTER TABLE {rest.full_name} DROP CONSTRAINT {partition_proof.NAME}", withdraw)
+        if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected)):
+            raise psycopg.DatabaseError("others held the table when all was proved; run the command again") from None
+        raise

@@ -1,0 +1,56 @@
+"""What the plan gives up, in the migration script: the live database has it no longer, but its history makes it.
+
+So a copy is asked for what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from replank.plan.plan import TablePlan
+
+CHECKS = """\
+DO $checks$
+DECLARE
+  each name;
+BEGIN
+  FOR each IN
+    SELECT c.conname FROM pg_catalog.pg_constraint AS c
+     WHERE c.conrelid = to_regclass({table}) AND c.contype = 'c' AND EXISTS (
+       SELECT FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND a.attname IN ({columns}))
+  LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', {table}, each);
+  END LOOP;
+END
+$checks$"""
+
+KEYS = """\
+DO $keys$
+DECLARE
+  each record;
+BEGIN
+  FOR each IN
+    SELECT c.conrelid::regclass AS of_table, c.conname FROM pg_catalog.pg_constraint AS c
+     WHERE c.confrelid = to_regclass({table}) AND c.contype = 'f' AND c.conparentid = 0
+  LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', each.of_table, each.conname);
+  END LOOP;
+END
+$keys$"""
+
+
+def given_up_checks(planned: TablePlan, table: Identifier) -> Iterator[Composable]:
+    """CHECKs over texts that become an enum. Those that hold for its values too come back."""
+    columns = [column.name for column in planned.columns if "enum_checks" in column.consent]
+    if columns:
+        listed = SQL(", ").join(map(Literal, columns))
+        yield SQL(CHECKS).format(table=Literal(table.as_string(None)), columns=listed)
+
+
+def given_up_keys(planned: TablePlan, table: Identifier) -> Iterator[Composable]:
+    """Foreign keys that lead to what is unique no longer. Those that the live database has come back."""
+    if planned.partition is not None and "foreign_keys" in planned.partition.consent:
+        yield SQL(KEYS).format(table=Literal(table.as_string(None)))

@@ -1,0 +1,1 @@
+"""schema.prisma as values: read, matched with tables, written."""

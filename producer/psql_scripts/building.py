@@ -1,0 +1,132 @@
+"""A next table by hand: made, captured for, filled chunk by chunk, drained, indexed, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from psycopg.sql import SQL
+
+from producer.psql_scripts import standing
+from producer.psql_scripts.work import Work, label
+from replank.values.chunk import Side
+from replank.values.table_spec import TableSpec
+from sql.drain.drain import counted_mismatches, delete_from_next, insert_into_next, logged_vanished
+from sql.drain.verification import not_logged, summed
+from sql.next_table.builder import create_next
+from sql.next_table.index_selection import next_indexes, stand_on_indexes
+from sql.next_table.indexes import build_index, plain_patterns
+from sql.next_table.on_update_trigger import create_on_update
+from sql.rows import capture
+from sql.rows.change_log import log_table
+from sql.rows.collisions import logged_rows, logged_spellings, remembered_odd, twins_in_log, twins_in_next
+from sql.rows.copy import copy_where, source
+from sql.scripts.psql_script import (
+    at_one_snapshot,
+    in_loop,
+    lines,
+    lock_patiently,
+    over_blocks,
+    refuse_count,
+    refuse_if,
+    refuse_rows,
+    refuse_unequal,
+    said,
+    transaction,
+)
+from sql.scripts.psql_script import block as do
+from sql.scripts.recording import recording
+from sql.scripts.script_templates import Block
+from sql.session.connection import Connection, apply_settings
+from sql.session.table_names import live_table, next_table
+from sql.values.conversion import Space
+
+SIDES: tuple[Side, Side] = ("live", "next")
+
+CHUNK_BLOCKS = 4_096
+"""32 MB of the longest heap in one transaction."""
+
+
+def built(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Block]:
+    """The blocks of one table up to its swap. Next tables are built on the way, in the caller's transaction."""
+    with recording(connection) as made:
+        create_next(connection, spec)
+        create_on_update(connection, spec)
+    yield label(spec, "the next table, empty and without indexes", transaction(lines(made)))
+    with recording(connection, dry=True) as made:
+        capture.install(connection, spec)
+    only = SQL("" if spec.partitioned else "ONLY ")
+    lock = SQL("LOCK TABLE {}{} IN SHARE ROW EXCLUSIVE MODE").format(only, live_table(spec))
+    patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+    yield label(spec, "from here on the keys of changed rows are logged", transaction(patient, lines(made)))
+    yield _copied(connection, spec)
+    yield label(spec, "the first drain: next is what live is now", at_one_snapshot(*drained(connection, spec)))
+    yield from _indexed(connection, spec)
+    yield label(spec, "statistics, before anybody asks", f"VACUUM (ANALYZE) {next_table(spec).as_string(None)};")
+    yield from _verified(connection, spec)
+
+
+def _copied(connection: Connection, spec: TableSpec) -> Block:
+    only = SQL("" if spec.partitioned else "ONLY ")
+    pinned = SQL("LOCK TABLE {}{} IN ACCESS SHARE MODE").format(only, live_table(spec))
+    chunk = copy_where(spec, in_loop(), connection.info.server_version)
+    looped = over_blocks(spec.heaps, said(pinned), f"    {said(chunk)}", blocks=CHUNK_BLOCKS)
+    words = "rows are copied, converted; the chunk's statement stands in a loop over blocks"
+    return label(spec, words, looped)
+
+
+def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -> list[str]:
+    """The statements of one drain, for the inside of a transaction that sees one moment."""
+    version = connection.info.server_version
+    truncated = SQL("EXISTS (SELECT FROM {} WHERE truncated)").format(log_table(spec)).as_string(None)
+    everything = logged_vanished(spec, version)
+    if not spec.partitioned:
+        everything = delete_from_next(connection, spec, everything=True)
+    made = [do(f"  IF {truncated} THEN\n    {said(everything)}\n  END IF;")]
+    if spec.key_converted:
+        made.append(said(logged_spellings(spec, version)))
+        made.append(said(remembered_odd(spec, logged_rows(spec), SQL("true"), version)))
+        words = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+        made.append(refuse_rows(twins_in_log(spec, version), words))
+    made += [said(delete_from_next(connection, spec, everything=False)), said(insert_into_next(connection, spec))]
+    if compare:
+        words = f" rows of {spec.full_name} differ after their drain"
+        made.append(refuse_count(counted_mismatches(connection, spec), words))
+    return [*made, said(SQL("DELETE FROM {}").format(log_table(spec)))]
+
+
+def _indexed(connection: Connection, spec: TableSpec) -> Iterator[Block]:
+    found = next_indexes(connection, spec)
+    for pattern in plain_patterns(connection, spec).values():
+        # Nothing to execute: whoever reads the script finds what is not in it.
+        yield label(spec, f"index for LIKE {' '.join(pattern.name.split())}: {pattern.fate}", "")
+    for index in found:
+        with recording(connection) as made:
+            build_index(connection, asdict(index))
+        yield label(spec, f"index {' '.join(index.name.split())}", transaction(lines(made)))
+    with recording(connection) as made:
+        stand_on_indexes(connection, spec, found)
+    # What was looked at for one table must not hold for the next.
+    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
+    if made:
+        yield label(spec, "constraints on these indexes, and what else stands on them", transaction(lines(made)))
+
+
+def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
+    """Values are compared at once: a script has no second look at spellings."""
+    version = connection.info.server_version
+    live, built_anew = (summed(spec, side, not_logged(connection, spec, side), Space.VALUES, version) for side in SIDES)
+    words = f"{spec.full_name}: live and next are not the same: "
+    parts = [
+        refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers are gone or switched off"),
+        standing.kept(connection, spec, "forward"),
+        *drained(connection, spec, compare=True),
+    ]
+    if spec.key_converted:
+        parts.append(said(remembered_odd(spec, source(spec), SQL("true"), version)))
+    parts.append(refuse_unequal(live, built_anew, words))
+    if spec.key_converted and not spec.key_stays_unique:
+        twins = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+        parts.append(refuse_rows(twins_in_next(spec), twins))
+    body = f"{standing.KEPT}\n{at_one_snapshot(*parts)}"
+    yield label(spec, "verified: count and hash of every row, at one moment", body)

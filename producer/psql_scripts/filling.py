@@ -1,0 +1,108 @@
+"""A table that is filled in place by hand, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from producer.psql_scripts.building import CHUNK_BLOCKS
+from producer.psql_scripts.swapping import unchanged
+from producer.psql_scripts.work import Work, label
+from producer.stages.backfill_stages import is_quiet
+from replank.values.table_spec import TableSpec
+from sql.next_table.indexes import planned_indexes
+from sql.next_table.on_update_trigger import create_on_update, drop_on_update
+from sql.rows import backfill
+from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
+from sql.rows.fill_continuity import WORDS, fallen
+from sql.scripts.psql_script import block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
+from sql.scripts.recording import recording
+from sql.scripts.script_templates import Block
+from sql.session.connection import Connection
+from sql.session.table_names import live_table
+
+QUIET = "    PERFORM set_config('session_replication_role', 'replica', true);"
+
+FILLING = "rows are filled in place, until a round finds none"
+
+FILL_BLOCKS = CHUNK_BLOCKS // 32
+"""An updated row costs about ten times a copied one, and stays locked until the chunk's end."""
+
+
+def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Block]:
+    """The blocks of one table; nothing of it is executed."""
+    with recording(connection, dry=True) as updates:
+        create_on_update(connection, spec, live=True)
+    extended = lines([*backfill.extension(connection, spec), *updates])
+    body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
+    yield label(spec, "columns, defaults, and what fills new rows", body)
+    if backfill.filled_columns(spec):
+        # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
+        again = lines([_without_trigger(spec), *backfill.trigger_statements(connection, spec)])
+        rounds = "\n".join([transaction(_locked(work, spec), again), _rounds(connection, spec)])
+        yield label(spec, FILLING, rounds)
+    checks = [column for column in spec.columns if column.not_null]
+    if checks:
+        added = lines(added_check(spec, column) for column in checks)
+        yield label(spec, "what is never to be NULL", transaction(_locked(work, spec), added))
+        proved = SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
+        names = [Identifier(check_name(spec, column)) for column in checks]
+        yield label(spec, "proved", waiting(proved.format(live_table(spec), name) for name in names))
+    for index in planned_indexes(connection, spec):
+        definition = asdict(index)["definition"].replace("INDEX", "INDEX CONCURRENTLY", 1)
+        path = SQL("SET search_path TO {}").format(Identifier(spec.schema)).as_string(None)
+        said_so = lines([path, waiting([definition]), "SET search_path TO pg_catalog"])
+        yield label(spec, f"no two rows share a value: {' '.join(index.name.split())}", said_so)
+    final = lines([*final_constraints(connection, spec), _without_trigger(spec)])
+    if not work.options.reverse_capture:
+        final = lines([final, SQL("DROP TABLE IF EXISTS {}").format(backfill.filled_table(spec))])
+    stood = refuse_rows(fallen(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
+    yield label(spec, "constraints take their final form", transaction(_locked(work, spec), stood, final))
+
+
+def _not_stood(spec: TableSpec) -> str:
+    return f'{spec.full_name}: {WORDS}, so rows may be empty. Begin again at the block "{FILLING}". It was on: '
+
+
+def _rounds(connection: Connection, spec: TableSpec) -> str:
+    """Each round goes over all blocks; filled rows have moved to others, where there is nothing to fill."""
+    bounds = SQL("live.ctid >= $1 AND live.ctid < $2")
+    statement = backfill.backfill_where(spec, bounds).as_string(None)
+    quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
+    body = (
+        f"{quiet}    EXECUTE {Literal(statement).as_string(None)} USING replank_lower, replank_upper;\n"
+        "    GET DIAGNOSTICS replank_count = ROW_COUNT;\n    replank_filled := replank_filled + replank_count;"
+    )
+    declare = "\n  replank_count bigint;\n  replank_filled bigint := 0;"
+    once = over_blocks(spec.heaps, "", body, blocks=FILL_BLOCKS, declare=declare)
+    again = "  LOOP\n    replank_filled := 0;"
+    looped = once.replace("\nBEGIN\n", f"\nBEGIN\n{again}\n", 1)
+    ended = "\n  END LOOP;\n    EXIT WHEN replank_filled = 0;\n  END LOOP;\nEND\n"
+    return looped.replace("\n  END LOOP;\nEND\n", ended)
+
+
+def _locked(work: Work, spec: TableSpec) -> str:
+    lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live_table(spec))
+    return lock_patiently(lock, attempts=work.options.capture_attempts)
+
+
+def _without_trigger(spec: TableSpec) -> Composable:
+    return SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(backfill.fill_function(spec))
+
+
+def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Collection[str]) -> Iterator[Block]:
+    """The way back of one table. What was put into columns that were there is taken out where nobody changed it."""
+    with recording(connection, dry=True) as updates:
+        drop_on_update(connection, spec, live=True)
+    gone = lines([_without_trigger(spec), *updates, *loosened(spec, nullable)])
+    yield label(spec, "nothing is filled any more", transaction(_locked(work, spec), gone))
+    if backfill.remembered_columns(spec):
+        name = Literal(f"replank.{spec.filled_name}").as_string(None)
+        quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
+        back = lines(backfill.given_back(spec))
+        body = block(f"  IF to_regclass({name}) IS NOT NULL THEN\n{quiet}{back}\n  END IF;")
+        yield label(spec, "the values that were filled in go, where they are still the same", body)
+    last = lines([*taken_out(spec), SQL("DROP TABLE IF EXISTS {}").format(backfill.filled_table(spec))])
+    yield label(spec, "columns and defaults as they were", transaction(_locked(work, spec), last))

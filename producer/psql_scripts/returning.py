@@ -1,0 +1,213 @@
+"""The way back by hand: from wherever the pass was left, until what was kept for it is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from producer.psql_scripts import standing
+from producer.psql_scripts.draining_back import drained_at_once
+from producer.psql_scripts.swapping import proved_key
+from producer.psql_scripts.swapping_back import swapped_back
+from producer.psql_scripts.work import SwapSet, Work, label
+from replank.values.table_spec import TableSpec
+from sql.next_table import foreign_keys
+from sql.next_table.on_update_trigger import drop_on_update, function_name
+from sql.rollback.original_texts import build_map, map_table, places
+from sql.rollback.reverse_verification import not_in_log, summed
+from sql.rollback.swap_back import SetBack, counted_orphans
+from sql.rollback.table_pair import Pair, create_was, was_table
+from sql.rows import capture
+from sql.rows.reverse_capture import published, remove_capture
+from sql.scripts.psql_script import (
+    at_one_snapshot,
+    dropped_if_empty,
+    lines,
+    lock_patiently,
+    refuse_count,
+    refuse_unequal,
+    transaction,
+)
+from sql.scripts.recording import recording
+from sql.scripts.script_templates import Block
+from sql.session.connection import Connection, rows
+from sql.session.named_queries import query
+from sql.session.table_names import next_table, past_table, server_text
+from sql.swap.autovacuum import autovacuum_settings
+from sql.swap.moved_dependents import away
+from sql.values.conversion import Space
+
+
+def set_back(connection: Connection, one: SwapSet) -> SetBack:
+    """The set as it will be after its swap, known before it."""
+    where = places(one.members, one.foreign_keys)
+    return SetBack(
+        pairs=tuple(
+            Pair(
+                spec=spec,
+                new=_as_new(spec),
+                places={name: place for (number, name), place in where.items() if number == spec.table_no},
+                spellings=map_table(spec.run_id, one.set_no),
+            )
+            for spec in one.members
+        ),
+        foreign_keys=[{name: said_ for name, said_ in key.items() if name != "lost"} for key in one.foreign_keys],
+        published=published(connection, one.members),
+        switched=_switched(connection, one),
+        autovacuum_before=autovacuum_settings(connection, one.members),
+        autovacuum_of_new=None,
+    )
+
+
+def _as_new(spec: TableSpec) -> TableSpec:
+    """What stands in the table's place after the swap. Its oid is the live one's: what hangs on it is the same."""
+    if spec.layout is None:
+        return spec
+    parts = tuple(replace(partition, oid=0) for partition in spec.layout.partitions)
+    return replace(spec, partitioned_by=spec.layout.partitioned_by, partitions=parts, layout=None)
+
+
+def _switched(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
+    """What fires on the tables, by the places it will have in the past."""
+    found = rows(
+        connection, query("going_back.switched"), {"oids": [r.oid for spec in one.members for r in spec.relations]}
+    )
+    past = {relation.schema: relation.past_schema for spec in one.members for relation in spec.relations}
+    return [{**each, "schema": past[each["schema"]]} for each in found]
+
+
+def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """From after the swap: everything that was written since comes along. Nothing of it is executed here."""
+    back = set_back(connection, one)
+    yield _laid_open(connection, work, one, back)
+    with recording(connection, dry=True) as made:
+        build_map(connection, one.members, places(one.members, back.foreign_keys), set_no=one.set_no)
+    name = map_table(0, one.set_no)
+    gone = SQL("DROP TABLE IF EXISTS {}").format(name)
+    yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
+    for pair in back.pairs:
+        drained = at_one_snapshot(*drained_at_once(connection, [pair]))
+        yield label(pair.spec, "what was written since the swap goes into the past table", drained)
+        yield _verified(connection, pair)
+    yield from _orphans(connection, back, one)
+    yield from _refreshed(connection, back, one)
+    yield swapped_back(connection, work, one, back)
+
+
+def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """When the past tables are live again; a script that was ended before goes on here."""
+    back = set_back(connection, one)
+    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
+    purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
+    yield Block(purpose=purpose, sql=_gone(connection, one, back))
+
+
+def _laid_open(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
+    """Nothing of the past tables may act on what is written into them."""
+    with recording(connection, dry=True) as made:
+        for pair in back.pairs:
+            capture.remove(connection, pair.spec)
+            create_was(connection, pair)
+    past = {(r.schema, r.name): past_table(r) for r in back.past_relations}
+    dropped = [
+        SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(table, Identifier(key["name"]))
+        for key in back.foreign_keys
+        if (table := past.get((key["schema"], key["table_name"]))) is not None
+    ]
+    off = [
+        SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
+            Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
+        )
+        for each in back.switched
+    ]
+    lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(past.values()))
+    patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+    body = transaction(patient, lines([*made, *dropped, *off]))
+    return Block(purpose=f"set {one.set_no}: triggers and keys of the past tables are let go", sql=body)
+
+
+def _verified(connection: Connection, pair: Pair) -> Block:
+    left, version = not_in_log(connection, pair), connection.info.server_version
+    past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
+    words = f"{pair.spec.full_name}: past and new are not the same: "
+    compared = [standing.kept(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
+    body = f"{standing.KEPT}\n{at_one_snapshot(*compared)}"
+    return label(pair.spec, "past and new say the same", body)
+
+
+def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+    """At one moment of all tables: a child that is drained later than its parent would have none."""
+    counted = {key["name"]: counted_orphans(back, key) for key in back.foreign_keys if key["validated"]}
+    checks = [
+        refuse_count(found, f" rows would break foreign key {name} of the past tables")
+        for name, found in counted.items()
+        if found is not None
+    ]
+    if checks:
+        body = at_one_snapshot(*drained_at_once(connection, back.pairs), *checks)
+        yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql=body)
+
+
+def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+    views = [view for view in one.dependents.views if view.materialized and view.populated]
+    if views:
+        refresh = lines(SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
+        body = at_one_snapshot(*drained_at_once(connection, back.pairs), refresh)
+        yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
+
+
+def _validated(connection: Connection, work: Work, back: SetBack) -> str:
+    keys = [key for key in back.foreign_keys if key["validated"]]
+    return "\n".join(
+        proved_key(connection, work, key, foreign_keys.leaves_of(connection, (key["schema"], key["table_name"])))
+        for key in keys
+    )
+
+
+def _gone(connection: Connection, one: SwapSet, back: SetBack) -> str:
+    """All of a set's new tables at once: what binds them to each other goes with them, and nothing of others'."""
+    made: list[Composable | str] = [
+        SQL("DROP {} IF EXISTS {}").format(
+            SQL("MATERIALIZED VIEW" if view.materialized else "VIEW"),
+            Identifier(away(view.schema), view.name),
+        )
+        for view in reversed(one.dependents.views)
+    ]
+    undone = SQL(", ").join(Identifier(spec.undone_schema, spec.name) for spec in one.members)
+    made.append(SQL("DROP TABLE IF EXISTS {}").format(undone))
+    for pair in back.pairs:
+        spec = pair.spec
+        if any(column.on_update for column in spec.columns):
+            function = Identifier(spec.undone_schema, function_name(spec))
+            made.append(SQL("DROP FUNCTION IF EXISTS {}()").format(function))
+        with recording(connection, dry=True) as removed:
+            remove_capture(connection, spec)
+        made += [*removed, SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
+    made.append(SQL("DROP TABLE IF EXISTS {}").format(map_table(0, one.set_no)))
+    schemas = {name for r in one.dependents.replaced for name in (r.undone_schema, r.past_schema, r.next_schema)}
+    return "\n".join([lines(made), dropped_if_empty(sorted(schemas))])
+
+
+def taken_away(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+    """From before the swap: the live tables were never changed, so what stands beside them goes."""
+    for spec in one.members:
+        with recording(connection, dry=True) as made:
+            capture.remove(connection, spec)
+            remove_capture(connection, spec)
+        lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.schema, spec.name))
+        patient = lock_patiently(lock, attempts=work.options.capture_attempts)
+        yield label(spec, "its capture goes", transaction(patient, lines(made)))
+    dropped: list[Composable | str] = [
+        SQL("DROP {} IF EXISTS {}").format(SQL("MATERIALIZED VIEW" if view.materialized else "VIEW"), next_table(view))
+        for view in reversed(one.dependents.views)
+    ]
+    tables = SQL(", ").join(next_table(spec) for spec in one.members)
+    dropped.append(SQL("DROP TABLE IF EXISTS {}").format(tables))
+    with recording(connection, dry=True) as made:
+        for spec in one.members:
+            drop_on_update(connection, spec)
+    schemas = sorted({name for r in one.dependents.replaced for name in (r.next_schema, r.past_schema)})
+    body = "\n".join([lines([*dropped, *made]), dropped_if_empty(schemas)])
+    yield Block(purpose=f"set {one.set_no}: the next tables go", sql=body)

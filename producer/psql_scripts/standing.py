@@ -1,0 +1,76 @@
+"""By hand as in a run: what capture stood on when both sides were compared is looked at again under the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import psycopg
+from psycopg.sql import SQL, Composable
+
+from replank.values.table_spec import TableSpec
+from sql.rows.capture import EACH_ROW, EACH_STATEMENT
+from sql.rows.capture_continuity import backward, forward, named
+from sql.scripts.psql_script import regclass, said
+from sql.session.connection import Connection
+from sql.session.named_queries import query
+from sql.session.table_names import live_table
+
+Way = Literal["forward", "back"]
+
+KEPT = (
+    "CREATE TABLE IF NOT EXISTS replank.stood"
+    " (way text, table_no int, lines text[] NOT NULL, PRIMARY KEY (way, table_no));"
+)
+GONE = "DROP TABLE IF EXISTS replank.stood;"
+
+
+def _now(connection: Connection, specs: Sequence[TableSpec], way: Way) -> SQL:
+    """The query for it: by names alone, because a script may be read on one database and run on another."""
+    subjects = [replace(forward(spec), oid=None) if way == "forward" else backward(spec) for spec in specs]
+    text = psycopg.ClientCursor(connection).mogrify(query("standing.standing"), named(subjects))
+    return SQL(text)  # composed by the driver from our own query
+
+
+def kept(connection: Connection, spec: TableSpec, way: Way) -> str:
+    """In the transaction that compares both sides: it sees the moment that is compared."""
+    return said(
+        SQL(
+            "INSERT INTO replank.stood SELECT {}, found.table_no, found.lines FROM ({}) AS found"
+            " ON CONFLICT (way, table_no) DO UPDATE SET lines = excluded.lines"
+        ).format(way, _now(connection, [spec], way))
+    )
+
+
+def switched_off(spec: TableSpec) -> Composable:
+    """The condition that triggers of forward capture are missing on the table, or on any partition do not fire."""
+    ours = "p.proname = {} AND p.pronamespace = 'replank'::regnamespace"
+    found = (
+        "SELECT count(*) FILTER (WHERE t.tgrelid = {0} AND t.tgenabled IN ('A', 'R'))"
+        " - count(*) FILTER (WHERE t.tgenabled NOT IN ('A', 'R'))"
+        " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+        " WHERE (t.tgrelid = {0} OR t.tgrelid IN (SELECT relid FROM pg_partition_tree({0})))"
+    )
+    wanted = EACH_STATEMENT if spec.capture == "statement" else EACH_ROW
+    return SQL("({} AND {}) <> {}").format(
+        SQL(found).format(SQL(regclass(live_table(spec)))), SQL(ours).format(spec.capture_name), len(wanted)
+    )
+
+
+def fallen(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Composable:
+    """The query for a row where something has touched capture since; alone, attributes say nothing of rows."""
+    return SQL(
+        "SELECT string_agg(DISTINCT split_part(line, ' ', 1), ', ')"
+        " FROM ({}) AS present LEFT JOIN replank.stood s ON s.way = {} AND s.table_no = present.table_no,"
+        " unnest(coalesce(s.lines, '{{never compared}}')) AS line"
+        " WHERE line <> ALL (present.lines) AND line NOT LIKE 'attributes %' HAVING count(*) > 0"
+    ).format(_now(connection, specs, way), way)
+
+
+def words(specs: Sequence[TableSpec]) -> str:
+    names = ", ".join(spec.full_name for spec in specs)
+    return (
+        f"{names}: since both sides were compared, capture was switched off or passed by, or a table was rewritten. "
+        "Begin again at the block that compares them. What was touched: "
+    )

@@ -1,0 +1,65 @@
+"""Which run a rollback is for, and whether it can be undone at all."""
+
+from __future__ import annotations
+
+from replank.errors import WrongUse
+from replank.values.states import RunState
+from sql.ledger.runs import rollbacks, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.session.connection import Connection
+
+
+def run_to_undo(connection: Connection, run_id: int | None) -> Run:
+    """The run that is open, or else the newest one if it is done, or the one that is named.
+
+    Raises WrongUse if there is nothing to undo, or if what was written after a cutover was not captured.
+    """
+    run = runs.open_run(connection)
+    if run is None:
+        run = _done_run(connection, run_id)
+    elif run_id not in (None, run.run_id):
+        raise WrongUse(f"Run {run.run_id} is open on this database: it comes first.")
+    refuse_without_capture(connection, run)
+    return run
+
+
+def _done_run(connection: Connection, run_id: int | None) -> Run:
+    """The newest run if it is done, or the one that was named."""
+    if not runs.ledger_exists(connection):
+        raise WrongUse("No run is open on this database: there is nothing to roll back.")
+    run = runs.latest_run(connection) if run_id is None else runs.find_run(connection, run_id)
+    if run is None and run_id is not None:
+        raise WrongUse(f"There is no run {run_id} on this database.")
+    if run is not None and run.state is RunState.DONE and not run.plan.wanted_tables:
+        raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
+    if run is not None and run.state is RunState.DONE:
+        return run
+    if run is not None and run.state is RunState.FINISHED:
+        raise WrongUse(
+            f"Run {run.run_id} is finished: its past tables were dropped by `replank finish`, so there is no way back."
+        )
+    ended = None if run is None else rollbacks.read(connection, run.run_id)
+    if run is not None and run.state is RunState.ROLLED_BACK and ended is not None and ended.ended_at is not None:
+        words = f"Run {run.run_id} was {ended.ended_words}: there is nothing to roll back."
+    else:
+        words = "No run is open on this database: there is nothing to roll back."
+    older = [str(r.run_id) for r in runs.done_runs(connection)]
+    hint = f" `replank rollback --run {older[0]}` would undo an older run." if older else ""
+    raise WrongUse(f"{words}{hint}")
+
+
+def refuse_without_capture(connection: Connection, run: Run) -> None:
+    swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
+    filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
+    if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
+        raise WrongUse(
+            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: what was filled in place was not "
+            "remembered, so it cannot be taken out again."
+        )
+    if swapped and not run.plan.options.reverse_capture:
+        raise WrongUse(
+            f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped, and the plan says "
+            "`reverse_capture = false`: what was written since is not known for the past tables, so there is no way "
+            "back without loss. They are kept in schema replank_past."
+        )

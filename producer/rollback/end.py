@@ -1,0 +1,68 @@
+"""The end of a rollback: scripts of earlier steps are undone, and the run leaves its record, a step, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from producer.operator.operator import Operator
+from producer.planning.cache_resolution import plan_caches
+from producer.scripts.script_stage import undo_scripts
+from replank.errors import OutcomeUnknown
+from replank.values.states import RollbackStage, RunState
+from replank.values.steps import BY_NAME, Step
+from sql.ledger.runs import rollbacks, runs, scripts
+from sql.ledger.runs.runs import Run
+from sql.session.connection import Connection
+
+
+def end_rollback(
+    connection: Connection, run: Run, say: Callable[[str], None], *, by: Operator, keep_record: bool
+) -> None:
+    """The scripts, and the run's own end: it is gone, or may go forward again from the step it went back to."""
+    last = BY_NAME[run.back_to] if run.back_to else None
+    rollbacks.set_stage(connection, run.run_id, RollbackStage.UNDOING_STEPS)
+    undo_scripts(connection, run, to=last.number if last else 0, say=say)
+    if last is not None:
+        with connection.transaction():
+            runs.forget_data(connection, run.run_id)
+            plan_caches(connection, run.run_id, run.plan)
+            runs.set_run_state(connection, run.run_id, RunState.RUNNING)
+            runs.set_back_to(connection, run.run_id, None)
+            rollbacks.end(connection, run.run_id)
+        say(_where(connection, run, last))
+        return
+    with connection.transaction():
+        # Together: killed in between, nobody would come back for the ledger.
+        if not runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, f"{by.name} rolled back"):
+            raise OutcomeUnknown(f"Run {run.run_id} is not being rolled back any more; see `replank status`.")
+        runs.forget_data(connection, run.run_id)
+        rollbacks.end(connection, run.run_id)
+        gone = not keep_record and rollbacks.only_records(connection)
+        if gone:
+            runs.drop_ledger(connection)
+        else:
+            runs.add_event(connection, run.run_id, actor=by.name, kind="rolled_back", message="the run is rolled back")
+    if gone:
+        say("the ledger is removed; nothing of Replank is left in this database")
+
+
+def _where(connection: Connection, run: Run, last: Step) -> str:
+    """Where the run stands now: it need not have come as far as the step that was asked for."""
+    done = [one.step for one in scripts.forward_scripts(connection, run.run_id) if one.finished]
+    present = max(done, key=lambda step: step.number, default=None)
+    on = "`replank run PLAN` goes forward again"
+    if present == last:
+        return f"back at step {last.name}; {on}"
+    words = f"step {present.name} is the last that is done" if present is not None else "no step is done"
+    return f"nothing behind step {last.name} is left; {words}; {on}"
+
+
+def forget_records(connection: Connection) -> bool:
+    """Remove a ledger that holds nothing but records of runs that are rolled back. False where there is no such one."""
+    if not runs.ledger_exists(connection):
+        return False
+    with connection.transaction():
+        alone = rollbacks.only_records(connection)
+        if alone:
+            runs.drop_ledger(connection)
+    return alone

@@ -1,0 +1,100 @@
+"""After the tables have changed places again: foreign keys are validated, and only then the new tables are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
+
+from producer.waiting.lock_retries import Patience
+from replank.errors import NeedsPerson
+from replank.values.states import TableState
+from replank.values.table_spec import Relation, TableSpec
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import quarantines, tables
+from sql.ledger.tables.tables import ConversionSet
+from sql.next_table import foreign_keys
+from sql.next_table.on_update_trigger import function_name
+from sql.quarantine.quarantined_rows import drop_quarantine
+from sql.rollback.original_texts import map_table
+from sql.rollback.table_pair import was_table
+from sql.rows.reverse_capture import remove_capture
+from sql.session.connection import Connection, apply_settings
+from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
+from sql.swap.moved_dependents import UNDONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """The last part of one rollback; each step may be done twice."""
+
+    connection: Connection
+    run: Run
+    patience: Patience
+
+    def restore(self, one: ConversionSet) -> None:
+        """Foreign keys are validated, then the new tables go, and what was made for the way back."""
+        found = tables.read_tables(self.connection, self.run.run_id)
+        members = [table.spec for table in found if table.set_no == one.set_no]
+        keys = [key for key in one.foreign_keys if key["validated"]]
+        for key in keys:
+            self._validate(key)
+        tables.move_set(self.connection, one, TableState.RESTORED)
+        self._drop_new(members)
+        with self.connection.transaction():
+            for spec in members:
+                remove_capture(self.connection, spec)
+                drop_quarantine(self.connection, spec)
+                quarantines.remove(self.connection, spec)
+                self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(was_table(spec)))
+            name = map_table(self.run.run_id, one.set_no)
+            self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
+
+    def _validate(self, key: foreign_keys.ForeignKeyDocument) -> None:
+        options = self.run.plan.options
+
+        def validate() -> None:
+            with self.connection.transaction():
+                apply_settings(self.connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
+                for each in foreign_keys.to_validate(self.connection, key):
+                    self.connection.execute(
+                        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                            Identifier(each["schema"], each["table"]), Identifier(each["name"])
+                        )
+                    )
+                foreign_keys.join_leaves(self.connection, key)
+
+        try:
+            self.patience.until_granted(
+                validate, what=f"{key['schema']}.{key['table_name']}", command="replank rollback"
+            )
+        except errors.ForeignKeyViolation as error:
+            raise NeedsPerson(
+                f"The past tables are live, but foreign key {key['name']} of {key['schema']}.{key['table_name']} "
+                f"does not hold: {error.diag.message_detail}. Correct it, then `replank rollback` again: it goes on."
+            ) from None
+
+    def _drop_new(self, members: Sequence[TableSpec]) -> None:
+        limit = self.run.plan.options.lock_timeout_ms
+        aside = put_aside(self.connection, [(spec.undone_schema, spec.name) for spec in members])
+
+        def drop(relation: Relation) -> None:
+            drop_table(self.connection, relation, lock_timeout_ms=limit)
+
+        if aside:
+            self.patience.until_granted(
+                lambda: drop_hanging(self.connection, aside, prefix=UNDONE, lock_timeout_ms=limit),
+                what="a new table that was put aside",
+                command="replank rollback",
+            )
+        for relation in aside:
+            self.patience.until_granted(
+                lambda each=relation: drop(each),  # type: ignore[misc]
+                what=relation.full_name,
+                command="replank rollback",
+            )
+        for spec in (s for s in members if any(c.on_update for c in s.columns)):
+            function = Identifier(spec.undone_schema, function_name(spec))
+            self.connection.execute(SQL("DROP FUNCTION IF EXISTS {}()").format(function))

@@ -1,0 +1,266 @@
+"""`finish`: the past tables, and all that was kept to go back to them, are dropped. The way back ends here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.sql import SQL
+
+from monitoring.status.rollback_possible import read_way_back, rollback_outlook
+from producer.rollback.prepare import AUTOVACUUM_OF_NEW
+from producer.rollback.retained_proof import refuse_unproved
+from producer.scripts.run_script import ScriptRunner
+from producer.scripts.script_stage import late_scripts, run_script
+from producer.waiting.leader import stop_leading, try_to_lead
+from producer.waiting.lock_retries import Patience
+from producer.waiting.panic_aware_sleep import watchful
+from replank.activity import doing
+from replank.errors import NeedsPerson, WrongUse
+from replank.values.states import RunState
+from replank.values.steps import BY_NAME, STEPS, Step
+from replank.values.table_spec import Relation, TableSpec
+from replank.wording import counted
+from sql.catalogue import catalogue
+from sql.ledger.runs import restraints, rollbacks, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import caches, quarantines, tables
+from sql.rollback.original_texts import map_table
+from sql.rollback.table_pair import as_new, was_table
+from sql.rows.backfill import filled_table
+from sql.rows.reverse_capture import is_installed, remove_capture, waiting_changes
+from sql.session.connection import Connection, apply_settings, value
+from sql.session.named_queries import query
+from sql.swap.autovacuum import restore_autovacuum
+from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
+from sql.swap.moved_dependents import PAST, hanging_on
+from sql.swap.views_beside import building_schemas, drop_empty_schemas
+from sql.values.text_casts import remove_text_casts, text_casts
+
+COMMAND = "replank finish"
+
+DROP_DEPRECATED = BY_NAME["11-drop-deprecated"]
+
+SAID_ABOVE = (
+    ": changes are captured for the past table no more",
+    ": the past tables, with what joins them to each other; what others have built on them stops this",
+    "implicit casts that Replank made",
+    "schemas in which nothing is left",
+)
+"""Ends of the purposes of step 11's blocks: what they drop is looked for, and named, one by one."""
+
+KEPT_BY_PSQL = "what a pass by psql has kept for its way back"
+"""The block is in every script of the step, for those who run it by psql: it is said where there was such a pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """One thing that `finish` drops. `bytes` is None where it has no size worth saying."""
+
+    what: str
+    name: str
+    bytes: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"what": self.what, "name": self.name, "bytes": self.bytes}
+
+
+@dataclass(kw_only=True)
+class Finishing:
+    """One finish, on a connection of its own."""
+
+    connection: Connection
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+    random_source: random.Random
+
+    def the_run(self) -> Run:
+        """The newest run, done or finished halfway. Raises WrongUse where there is nothing to finish."""
+        if not runs.ledger_exists(self.connection):
+            raise WrongUse("There is no run on this database: there is nothing to finish.")
+        opened = runs.open_run(self.connection)
+        if opened is not None and opened.state is RunState.ROLLING_BACK and try_to_lead(self.connection):
+            # A rollback that was killed before anything changed places is given up; none is at work now.
+            rollbacks.give_up(self.connection, opened.run_id)
+            stop_leading(self.connection)
+            opened = runs.open_run(self.connection)
+        if opened is not None:
+            raise WrongUse(
+                f"Run {opened.run_id} is {opened.state}: only a run that is done can be finished. See `replank status`."
+            )
+        done = runs.done_runs(self.connection)
+        latest = done[0] if done else runs.latest_run(self.connection)
+        if latest is None or latest.state not in (RunState.DONE, RunState.FINISHED):
+            raise WrongUse("No run on this database is done: there is nothing to finish.")
+        paused = restraints.pause_of(restraints.in_force(self.connection, latest.run_id), phase=STEPS[-1].phase)
+        if paused is not None:
+            raise NeedsPerson(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then this command again.")
+        return latest
+
+    def leftovers(self, run: Run) -> list[Leftover]:
+        """What is there to be dropped."""
+        found = [
+            Leftover(what="past table", name=relation.full_name, bytes=self._bytes(relation))
+            for relation in self._past(run)
+        ]
+        for spec in self._specs(run):
+            waiting = waiting_changes(self.connection, [spec])
+            if is_installed(self.connection, spec):
+                words = f"of {spec.full_name}, with {counted(waiting, 'change')} in its log"
+                found.append(Leftover(what="reverse capture", name=words, bytes=None))
+        for name in text_casts(self.connection):
+            found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
+        by_psql = value(self.connection, query("going_back.kept_by_psql"))
+        for late in late_scripts(self.connection, run.run_id):
+            # A line for each: among them are views under old names, with which old clients end.
+            for block in late.script.blocks[late.blocks_done :]:
+                if block.purpose.endswith(SAID_ABOVE) or (block.purpose == KEPT_BY_PSQL and not by_psql):
+                    continue
+                found.append(Leftover(what="step", name=f"{late.step.name}: {block.purpose}", bytes=None))
+        return found
+
+    def is_over(self, run: Run) -> bool:
+        """Whether nothing is left to do: also nothing that `leftovers` has no line for."""
+        left = self.leftovers(run) or late_scripts(self.connection, run.run_id)
+        return run.state is RunState.FINISHED and not left
+
+    def finish(self, run: Run, *, proof: bool = True) -> Run:
+        """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on.
+
+        With `proof`, both sides are compared before. Raises NeedsPerson where they differ; nothing is given up then.
+        """
+        if not try_to_lead(self.connection):
+            raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
+        if run.state is RunState.DONE:
+            self._refuse_strangers(run)
+            if proof:
+                refuse_unproved(self.connection, run, self.say)
+        runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
+        limit = run.plan.options.lock_timeout_ms
+        self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
+        patience = Patience(
+            connection=self.connection,
+            attempts=run.plan.options.capture_attempts,
+            sleep=self.sleep,
+            random_source=self.random_source,
+        )
+        self._restore_autovacuum(run)
+        doing("taking away what captures changes for the past tables")
+        for spec in self._specs(run):
+            patience.until_granted(
+                lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
+                what=spec.full_name,
+                command=COMMAND,
+            )
+        doing("dropping the past tables")
+        put_aside_names = [relation.full_name for relation in self._past(run)]
+        self._run_late_scripts(run, DROP_DEPRECATED)
+        past = self._past(run)
+        for name in (name for name in put_aside_names if name not in {relation.full_name for relation in past}):
+            self.say(f"{name} is dropped")
+        if past:
+            patience.until_granted(
+                lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
+                what="a past table",
+                command=COMMAND,
+            )
+        for relation in past:
+            patience.until_granted(
+                lambda each=relation: drop_table(self.connection, each, lock_timeout_ms=limit),  # type: ignore[misc]
+                what=relation.full_name,
+                command=COMMAND,
+            )
+            self.say(f"{relation.full_name} is dropped")
+        self._forget_sets(run)
+        remove_text_casts(self.connection)
+        self._run_late_scripts(run)
+        self._say_aside(run)
+        made = building_schemas(self.connection, PAST, "replank_past_cache", "replank_next")
+        drop_empty_schemas(self.connection, made)
+        runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
+        return runs.read_run(self.connection, run.run_id)
+
+    def _refuse_strangers(self, run: Run) -> None:
+        """What others have made over past tables would stop the drops, when the way back has been given up already."""
+        past = self._past(run)
+        parts = [part for relation in past for part in catalogue.partitions(self.connection, relation.oid)]
+        hanging = hanging_on(self.connection, [*past, *parts])
+        strangers = [f"view {view.full_name}" for view in hanging.views if not view.schema.startswith(PAST)]
+        strangers += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
+        if strangers:
+            raise NeedsPerson(
+                f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
+                f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
+            )
+
+    def outlook(self, run: Run) -> str:
+        """Whether there is still a way back."""
+        sets = tables.read_sets(self.connection, run.run_id)
+        return rollback_outlook(run, read_way_back(self.connection, run, sets))
+
+    def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
+        """The steps of the last phase up to `last`. One that fails is tried again by the same command."""
+        late = late_scripts(self.connection, run.run_id)
+        for planned in (planned for planned in late if planned.step.number <= last.number):
+            runner = ScriptRunner(
+                connection=self.connection,
+                attempts=run.plan.options.capture_attempts,
+                sleep=self.sleep,
+                random_source=self.random_source,
+                command=COMMAND,
+            )
+            doing(f"running step {planned.step.name}")
+            run_script(self.connection, runner, planned)
+            self.say(f"step {planned.step.name} is done")
+
+    def _say_aside(self, run: Run) -> None:
+        """Rows in quarantine are nowhere else now, so they stay."""
+        for table_no, rows in quarantines.rows_aside(self.connection, run.run_id).items():
+            if rows:
+                spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
+                self.say(
+                    f"{spec.full_name}: {counted(rows, 'row', 'stays')} in replank.{spec.quarantine_name}, and "
+                    "only there"
+                )
+
+    def _restore_autovacuum(self, run: Run) -> None:
+        """A rollback that was killed in its attempt at the swap has left it switched off."""
+        found = tables.read_tables(self.connection, run.run_id)
+        for one in tables.read_sets(self.connection, run.run_id):
+            before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
+            if before is not None:
+                new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
+                restore_autovacuum(self.connection, new, before)
+
+    def _specs(self, run: Run) -> list[TableSpec]:
+        return [table.spec for table in tables.read_tables(self.connection, run.run_id)]
+
+    def _past(self, run: Run) -> list[Relation]:
+        """Past tables, and the past contents of caches, that are there."""
+        specs = [spec for spec in self._specs(run) if spec.method == "rebuild"]
+        names = [(spec.past_schema, spec.name) for spec in specs]
+        built = [cache.built for cache in caches.read_caches(self.connection, run.run_id)]
+        names += [(spec.past_schema, spec.name) for spec in built if spec is not None]
+        return put_aside(self.connection, names)
+
+    def _bytes(self, relation: Relation) -> int:
+        return int(value(self.connection, query("going_back.size"), {"oid": relation.oid}))
+
+    def _forget(self, spec: TableSpec, lock_timeout_ms: int) -> None:
+        """Dropping the triggers locks the live table for a moment."""
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+            remove_capture(self.connection, spec)
+            for name in (was_table(spec), filled_table(spec)):
+                self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
+
+    def _forget_sets(self, run: Run) -> None:
+        for one in tables.read_sets(self.connection, run.run_id):
+            name = map_table(run.run_id, one.set_no)
+            self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
+
+
+def total_bytes(found: Sequence[Leftover]) -> int:
+    return sum(each.bytes or 0 for each in found)

@@ -1,0 +1,257 @@
+"""The part of a rollback that needs no lock: past tables are laid open, brought up to date, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
+
+from producer.waiting.lock_retries import Patience
+from replank.activity import doing
+from replank.errors import NeedsPerson
+from replank.values.states import RollbackStage
+from replank.values.table_spec import TableSpec
+from replank.wording import counted
+from sql.catalogue import catalogue
+from sql.ledger.runs import rollbacks, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.ledger.tables.tables import ConversionSet
+from sql.rollback.disabled_triggers import switch_off
+from sql.rollback.newer_objects import refuse_newer
+from sql.rollback.original_texts import build_map, map_table, places
+from sql.rollback.reverse_drain import why_it_does_not_fit
+from sql.rollback.reverse_verification import differing_rows
+from sql.rollback.swap_back import SetBack, count_orphans, drain_equal
+from sql.rollback.table_pair import Pair, as_new, create_was
+from sql.rows import capture
+from sql.rows.capture_continuity import Standing, backward, missed, standings
+from sql.rows.reverse_capture import Captured, captured, provable, switch_on_again
+from sql.session.connection import Connection, apply_settings
+from sql.session.one_snapshot import read_at_one_snapshot
+from sql.swap.drop_retained import put_aside
+from sql.values.enum_drift import refuse_renamed_values
+
+SHORT_LOG = 200
+"""Rounds of draining go on until one took no more keys than this."""
+
+AUTOVACUUM_OF_NEW = "autovacuum_of_new"
+"""What is known for the way back under this name must outlive a killed attempt."""
+
+ROUNDS = 20
+LOOKS = 3
+"""A TRUNCATE is seen by older snapshots: a comparison beside one is made anew."""
+
+
+def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
+    """The set as the ledger and the catalogue know it now."""
+    (present,) = (s for s in tables.read_sets(connection, run.run_id) if s.set_no == one.set_no)
+    members = [t.spec for t in tables.read_tables(connection, run.run_id) if t.set_no == one.set_no]
+    # What a cutover had to give up comes back.
+    keys = [{name: said for name, said in key.items() if name != "lost"} for key in one.foreign_keys]
+    where = places(members, keys)
+    known = present.way_back or {}
+    return SetBack(
+        pairs=tuple(
+            Pair(
+                spec=spec,
+                new=as_new(connection, spec),
+                places={name: place for (number, name), place in where.items() if number == spec.table_no},
+                spellings=map_table(run.run_id, one.set_no),
+            )
+            for spec in members
+        ),
+        foreign_keys=keys,
+        published=known.get("published", []),
+        switched=known.get("switched", []),
+        autovacuum_before=one.autovacuum_before or {},
+        autovacuum_of_new=known.get(AUTOVACUUM_OF_NEW),
+    )
+
+
+def misfit(connection: Connection, back: SetBack, error: errors.DataError | errors.IntegrityError) -> NeedsPerson:
+    """Of which table it was, the server says for most errors."""
+    named = error.diag.table_name
+    pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])
+    return why_it_does_not_fit(connection, pair, error)
+
+
+class Differs(NeedsPerson):
+    """Past and new tables differ. `tables` gives some of each table's keys by its name."""
+
+    def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
+        self.tables = tables
+        named = [
+            f"{name}: past and new table differ in rows that nobody is known to have changed: {', '.join(keys)}"
+            for name, keys in tables.items()
+        ]
+        super().__init__(
+            f"{'; '.join(named)}. Nothing has changed places. Was a partition dropped or attached, or the past table "
+            "written to, or the capture switched off for a time? Make both say the same, then `replank rollback` "
+            "again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakingReady:
+    """What may be done again at every attempt; nothing of it touches a live table."""
+
+    connection: Connection
+    run: Run
+    patience: Patience
+    say: Callable[[str], None]
+    actor: str = "operator"
+
+    def make_ready(self, one: ConversionSet) -> dict[int, Standing]:
+        """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison.
+
+        Returns what reverse capture stood on when that began, by table number: it counts as long as it stands.
+        """
+        back = read_set(self.connection, self.run, one)
+        self._stage(RollbackStage.PREPARING, f"set {one.set_no}")
+        for pair in back.pairs:
+            self._refuse_gone(pair.spec)
+        self._refuse_missed(one, back)
+        self._switch_on_again(back)
+        stood = standings(self.connection, [backward(pair.spec) for pair in back.pairs])
+        refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
+        refuse_newer(self.connection, back.pairs, back.foreign_keys)
+        self.patience.until_granted(
+            lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"
+        )
+        members = [pair.spec for pair in back.pairs]
+        build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
+        differing = {}
+        for pair in back.pairs:
+            self._stage(RollbackStage.COMPARING, pair.spec.full_name)
+            self._drain(pair)
+            keys = self._verify(pair)
+            if keys:
+                differing[pair.spec.full_name] = keys
+        if differing:
+            raise Differs(differing)
+        self._try_keys(back)
+        return stood
+
+    def _stage(self, stage: RollbackStage, subject: str) -> None:
+        doing(f"{stage.replace('_', ' ')} {subject}")
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
+
+    def _refuse_gone(self, spec: TableSpec) -> None:
+        there = put_aside(self.connection, [(spec.past_schema, spec.name)])
+        if [relation.oid for relation in there] != [spec.oid]:
+            raise NeedsPerson(
+                f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
+                "way back. `replank finish` removes what was kept for it."
+            )
+
+    def _refuse_missed(self, one: ConversionSet, back: SetBack) -> None:
+        """What has touched reverse capture since the cutover, even where it stands again: the comparison of all rows
+        tells whether a change was missed, but for columns that the run has filled."""
+        (present,) = (s for s in tables.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
+        specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
+        found = missed(self.connection, specs.values(), (present.way_back or {}).get("stood", {}))
+        for number, why in found.items():
+            if not provable(specs[number]):
+                raise NeedsPerson(
+                    f"{specs[number].full_name}: since the cutover {why}. What changed then is not known, and a "
+                    "comparison cannot find it in columns that the run has filled: there is no way back without loss."
+                )
+            words = f"since the cutover {why}; the comparison of every row tells whether a change was missed"
+            self._note(specs[number], words)
+
+    def _note(self, spec: TableSpec, words: str) -> None:
+        self.say(f"{spec.full_name}: {words}")
+        runs.add_event(
+            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=spec.full_name, message=words
+        )
+
+    def _switch_on_again(self, back: SetBack) -> None:
+        """Capture that somebody has switched off, by `DISABLE TRIGGER ALL` perhaps.
+
+        From here on nothing is missed, and what was missed before is found by the comparison of all rows, which comes
+        after this. Where that could not find everything, it stays off, and the refusal that follows says why.
+        """
+        known = captured(self.connection, [pair.spec for pair in back.pairs])
+        for pair in back.pairs:
+            if known[pair.spec.table_no] is Captured.NOT_ALWAYS and provable(pair.spec):
+                options = self.run.plan.options
+                self.patience.until_granted(
+                    partial(
+                        switch_on_again, self.connection, pair.spec, pair.new, lock_timeout_ms=options.lock_timeout_ms
+                    ),
+                    what=pair.spec.full_name,
+                    command="replank rollback",
+                )
+                words = (
+                    "its triggers replank_capture_back_… were not switched on; they are now, and the comparison of "
+                    "every row tells whether a change was missed"
+                )
+                self._note(pair.spec, words)
+
+    def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
+        """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""
+        options = self.run.plan.options
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
+            for pair in back.pairs:
+                capture.remove(self.connection, pair.spec)
+                create_was(self.connection, pair)
+            for key in catalogue.read_foreign_keys(self.connection, [pair.spec.oid for pair in back.pairs]):
+                table = Identifier(key.schema, key.table_name)
+                statement = SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(key.name))
+                self.connection.execute(statement)
+            switched = switch_off(self.connection, back.past_relations)
+            if switched:
+                known = [*back.switched, *switched]
+                tables.set_way_back(self.connection, one, {"switched": known})
+
+    def _drain(self, pair: Pair) -> None:
+        """In rounds, while the application writes, until a round finds little."""
+        total = 0
+        for _ in range(ROUNDS):
+            keys = self._one_drain(pair)
+            total += keys
+            if keys <= SHORT_LOG:
+                break
+        if total:
+            self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} taken back into the past table")
+
+    def _one_drain(self, pair: Pair) -> int:
+        try:
+            return read_at_one_snapshot(self.connection, lambda: drain_equal(self.connection, pair))
+        except (errors.DataError, errors.IntegrityError) as error:
+            raise why_it_does_not_fit(self.connection, pair, error) from None
+
+    def _verify(self, pair: Pair) -> list[str]:
+        """Some keys of rows that differ; none where both sides say the same."""
+        differing: list[str] = []
+        for _ in range(LOOKS):
+            differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
+            if not differing:
+                self.say(f"{pair.spec.full_name}: past and new table say the same")
+                return []
+            self._drain(pair)
+        return differing
+
+    def _try_keys(self, back: SetBack) -> None:
+        """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""
+        for pair in back.pairs:
+            self._one_drain(pair)
+        read_at_one_snapshot(self.connection, lambda: self._try_keys_now(back))
+
+    def _try_keys_now(self, back: SetBack) -> None:
+        for pair in back.pairs:
+            drain_equal(self.connection, pair)
+        for key in (key for key in back.foreign_keys if key["validated"]):
+            orphans = count_orphans(self.connection, back, key)
+            if orphans:
+                raise NeedsPerson(
+                    f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
+                    f"{key['name']} of "
+                    "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
+                    "Correct or delete these rows in the live table, then `replank rollback` again."
+                )

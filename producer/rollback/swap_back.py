@@ -1,0 +1,183 @@
+"""Rollback after the cutover: the past tables become live again, with everything that was written since.
+
+In steps that the ledger knows: what is captured is drained into the past tables and compared, set by set the tables
+change places, foreign keys are validated, and only then the new tables are dropped. Killed anywhere, the same
+command goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from psycopg import errors
+
+from producer.rollback.finalize import Restoring
+from producer.rollback.prepare import AUTOVACUUM_OF_NEW, Differs, MakingReady, misfit, read_set
+from producer.stages.attempt_pause import pause_s
+from producer.stages.cutover import PASSING
+from producer.stages.pooler_reconnect import reconnect_poolers
+from producer.waiting.lock_retries import Patience
+from replank.activity import doing
+from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
+from replank.values.states import RollbackStage, TableState
+from replank.values.table_spec import TableSpec
+from replank.wording import counted
+from sql.ledger.runs import rollbacks, runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
+from sql.ledger.tables.tables import ConversionSet
+from sql.rollback.swap_back import SetBack, swap_back
+from sql.rows.capture_continuity import Standing
+from sql.session.connection import Connection
+from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.swap.lock_attempt import AttemptMissed
+from sql.swap.lock_moment import Traffic
+from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingBack:
+    """One rollback of swapped sets, on the connection of the one who leads."""
+
+    connection: Connection
+    run: Run
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+    random_source: random.Random
+    actor: str = "operator"
+    traffic: Mapping[int, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+
+    @property
+    def patience(self) -> Patience:
+        attempts = self.run.plan.options.capture_attempts
+        return Patience(
+            connection=self.connection, attempts=attempts, sleep=self.sleep, random_source=self.random_source
+        )
+
+    def go_back(self) -> None:
+        """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
+        swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
+        waiting = [s for s in reversed(swapped) if s.returned_at is None]
+        ready = MakingReady(
+            connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
+        )
+        stood: dict[int, Mapping[int, Standing]] = {}
+        differing: dict[str, Sequence[str]] = {}
+        for one in waiting:
+            try:
+                stood[one.set_no] = ready.make_ready(one)
+            except Differs as error:
+                # Whoever has to look at tables learns of all of them at once.
+                differing |= error.tables
+        if differing:
+            raise Differs(differing)
+        for one in waiting:
+            self._stage(RollbackStage.SWAPPING_BACK, one)
+            self._return(one, ready, stood[one.set_no])
+        reconnect_poolers(self.connection, self.run, actor=self.actor)
+        restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
+        for one in reversed(swapped):
+            self._stage(RollbackStage.VALIDATING, one)
+            restoring.restore(one)
+
+    def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+        doing(f"{stage.replace('_', ' ')} set {one.set_no}")
+        rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
+
+    def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:
+        """The set's tables change places; tried again while another session holds the locks.
+
+        Where capture has not stood since the comparison of both sides began, they are compared again before.
+        """
+        options = self.run.plan.options
+        missed: TryAgain | None
+        for attempt in range(options.cutover_attempts):
+            back = read_set(self.connection, self.run, one)
+            try:
+                times = self._attempt(one, back, stood)
+            except NotProved as error:
+                problem = f"{error}: both sides are compared again"
+                self._note(one, problem)
+                stood = ready.make_ready(one)
+                continue
+            except TryAgain as error:
+                missed, problem = error, str(error)
+            except PASSING as error:
+                missed, problem = None, f"waiting for others: {error.diag.message_primary}"
+            else:
+                self._say_returned(one, back, times)
+                return
+            self._note(one, f"attempt {attempt + 1} missed: {problem}")
+            if isinstance(missed, AttemptMissed):
+                kept_ms = missed.application_wait_ms
+                tables.set_back_times(self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms)
+            self.sleep(pause_s(attempt, missed, self.random_source))
+        raise NeedsPerson(
+            f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
+            "changed places. "
+            "End or wait for these sessions, then `replank rollback` again: it goes on."
+        )
+
+    def _attempt(self, one: ConversionSet, back: SetBack, stood: Mapping[int, Standing]) -> CutoverTimes:
+        options = self.run.plan.options
+        past = [_as_past(pair.spec) for pair in back.pairs]
+        new = [pair.new for pair in back.pairs]
+        before = back.autovacuum_of_new
+        if before is None:
+            before = autovacuum_settings(self.connection, new)
+            tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: before})
+        done = False
+        try:
+            quiet_autovacuum(self.connection, [*new, *past])
+            times = swap_back(
+                self.connection,
+                back,
+                CutoverLimits.of(options),
+                traffic=self.traffic[one.set_no],
+                stood=stood,
+                write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
+            )
+            done = True
+        except (errors.DataError, errors.IntegrityError) as error:
+            raise misfit(self.connection, back, error) from None
+        finally:
+            if not done and not self.connection.closed:
+                restore_autovacuum(self.connection, new, before)
+                tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: None})
+        return times
+
+    def _write_ledger(self, one: ConversionSet, members: int) -> None:
+        """In the transaction of the swap back."""
+        if not tables.set_returned(self.connection, one):
+            raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
+        if tables.move_set(self.connection, one, TableState.RETURNED) != members:
+            raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
+
+    def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
+        tables.set_back_times(
+            self.connection,
+            one,
+            wait_ms=times.wait_ms,
+            hold_ms=times.hold_ms,
+            longest_wait_ms=times.application_wait_ms,
+        )
+        sets = tables.read_sets(self.connection, self.run.run_id)
+        longest_ms = next(each.back_longest_wait_ms for each in sets if each.set_no == one.set_no)
+        in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
+        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
+
+    def _note(self, one: ConversionSet, words: str) -> None:
+        subject = f"set {one.set_no}"
+        runs.add_event(
+            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words
+        )
+        self.say(f"{subject}: {words}")
+
+
+def _as_past(spec: TableSpec) -> TableSpec:
+    """The past table by the names it has until it goes back."""
+    parts = tuple(replace(partition, schema=partition.past_schema) for partition in spec.partitions)
+    return replace(spec, schema=spec.past_schema, partitions=parts)

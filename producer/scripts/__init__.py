@@ -1,0 +1,1 @@
+"""Running the scripts of the steps."""

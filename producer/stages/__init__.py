@@ -1,0 +1,1 @@
+"""How a table goes on: what opens each of its barriers, and what is behind it."""

@@ -1,0 +1,304 @@
+"""How a cache goes on when every table is done: what opens each of its barriers, and what is behind it.
+
+Every method looks at the ledger and does at most one step, like `producer.stages.table_stages`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import psycopg
+import structlog
+from psycopg import errors
+from psycopg.sql import SQL
+
+from producer.planning.cache_resolution import cache_spec, measure, swapped_names
+from producer.planning.conversion_sets import key_documents
+from producer.stages.attempt_pause import pause_s
+from producer.stages.cache_order import may_begin
+from producer.stages.context import Turn
+from producer.stages.cutover_windows import Window, anytime, closing
+from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
+from replank.plan.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
+from replank.plan.plan import Plan
+from replank.values.cache_spec import CacheSpec
+from replank.values.states import CacheState
+from replank.wording import counted
+from sql.caches.cache_marks import count_marks, everything_marked, install_marks, remove_marks
+from sql.caches.cache_swap import swap_cache
+from sql.caches.cache_table import ranges
+from sql.caches.mark_continuity import DefinitionChanged, refuse_gaps, stood
+from sql.catalogue import catalogue
+from sql.ledger.jobs.job_reports import Unfinished
+from sql.ledger.runs import runs
+from sql.ledger.tables import caches
+from sql.ledger.tables.caches import Cache
+from sql.next_table import builder, indexes
+from sql.session.connection import Connection, apply_settings
+from sql.session.table_names import next_table
+from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.swap.event_triggers import refuse_dressed, refused_by
+from sql.swap.lock_moment import Traffic
+from sql.swap.swap_under_lock import CutoverLimits
+from sql.swap.views_beside import drop_beside
+
+log = structlog.get_logger()
+
+PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
+MOST_GENERATIONS = 8
+"""How often the contents are built anew because somebody changes the table's definition meanwhile."""
+
+IN_THE_MAKING = (CacheState.BUILDING, CacheState.INDEXING, CacheState.READY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caching(Turn):
+    """Advances the caches of one run."""
+
+    plan: Plan
+    rebuilt: frozenset[str]
+    """Tables that this run has swapped: a cache among them finds its name taken among the past tables."""
+    held: bool
+    """The swap of cache tables waits for `replank cutover`."""
+    window: Window = anytime
+    traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    """By cache: what has been seen of the transactions that are in the way."""
+
+    def advance(self, cache: Cache, everyone: Sequence[Cache], unfinished: Unfinished | None) -> bool:
+        """Do the cache's next step if its barrier is open. True if anything was done."""
+        if cache.state is CacheState.DONE or cache.blocked or not cache.due or not may_begin(cache, everyone):
+            return False
+        try:
+            if unfinished is not None:
+                return self._after_failure(cache, unfinished)
+            return self._steps()[cache.state](cache)
+        except DefinitionChanged as error:
+            self._start_anew(cache, str(error))
+        except TryAgain as error:
+            self._later(cache, str(error), error)
+        except OutcomeUnknown as error:
+            log.info("outcome unknown, asking the ledger", reason=str(error))
+        except (NeedsPerson, WrongUse) as error:
+            self._block(cache, str(error))
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise
+            said = error.diag.message_primary or str(error)
+            if isinstance(error, PASSING):
+                self._later(cache, f"waiting for a lock: {said}")
+            else:
+                refused = refused_by(self.connection, error)
+                words = f"{said.rstrip('.')}.{refused}" if refused else said
+                self._block(cache, f"cache {cache.name} ({cache.state}): {words}")
+        return True
+
+    def _steps(self) -> Mapping[CacheState, Callable[[Cache], bool]]:
+        return {
+            CacheState.PLANNED: self._start,
+            CacheState.BUILDING: self._after_building,
+            CacheState.INDEXING: self._after_indexes,
+            CacheState.READY: self._swap,
+            CacheState.SWAPPED: self._finish,
+        }
+
+    def _start(self, cache: Cache) -> bool:
+        """The first jobs; a cache table's next contents and marks commit with them."""
+        match cache.spec:
+            case TableCachePlan():
+                return self._start_table(cache, cache.spec)
+            case MaterializedViewPlan():
+                details: list[Mapping[str, object]] = [{"what": "refresh"}]
+            case PrewarmPlan():
+                named = cache.spec.named_tables or swapped_names(self.plan)
+                details = [{"what": "prewarm", "schema": schema, "name": name} for schema, name in named]
+            case _:
+                details = [{"what": "redis"}]
+        with self.connection.transaction():
+            caches.add_jobs(self.connection, cache, details)
+            caches.move_cache(self.connection, cache, CacheState.BUILDING)
+        return True
+
+    def _start_table(self, cache: Cache, plan: TableCachePlan) -> bool:
+        rebuilt = plan.full_name in self.rebuilt
+        spec = cache_spec(self.connection, plan, run_id=cache.run_id, cache_no=cache.cache_no, rebuilt=rebuilt)
+        keys = key_documents({spec.oid}, catalogue.read_foreign_keys(self.connection, [spec.oid]))
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            builder.create_next(self.connection, spec)
+            install_marks(self.connection, spec)
+            refuse_dressed(self.connection, spec)
+            caches.set_built(self.connection, cache, spec, keys)
+            caches.set_stood(self.connection, cache, stood(self.connection, spec))
+            caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))
+            caches.move_cache(self.connection, cache, CacheState.BUILDING)
+        return True
+
+    def _after_building(self, cache: Cache) -> bool:
+        if cache.built is None:
+            self._done(cache)
+            return True
+        spec = self._unchanged(cache)
+        reported = caches.results(self.connection, cache)
+        with self.connection.transaction():
+            if [job["detail"]["what"] for job in reported] == ["cut"]:
+                caches.add_jobs(self.connection, cache, ranges(reported[0]["result"]["bounds"]))
+                return True
+            found = indexes.read_indexes(self.connection, spec.relations)
+            caches.add_jobs(self.connection, cache, [{"what": "index", "index": asdict(index)} for index in found])
+            caches.move_cache(self.connection, cache, CacheState.INDEXING)
+        return True
+
+    def _after_indexes(self, cache: Cache) -> bool:
+        spec = self._unchanged(cache)
+        found = indexes.read_indexes(self.connection, spec.relations)
+        with self.connection.transaction():
+            indexes.attach_constraints(self.connection, spec, found)
+            caches.add_jobs(self.connection, cache, [{"what": "vacuum"}])
+            caches.move_cache(self.connection, cache, CacheState.READY)
+        return True
+
+    def _swap(self, cache: Cache) -> bool:
+        if self.held:
+            return False
+        window = self.window()
+        if window is not None and window.reason:
+            self._wait_for_window(cache, window.reason)
+            return False
+        has_closed = closing(window)
+        spec = self._unchanged(cache)
+        if count_marks(self.connection, spec) > self.options.cutover_log_rows or everything_marked(
+            self.connection, spec
+        ):
+            caches.add_jobs(self.connection, cache, [{"what": "drain"}])
+            return True
+        before = cache.autovacuum_before
+        if before is None:
+            before = autovacuum_settings(self.connection, [spec])
+            caches.set_autovacuum_before(self.connection, cache, before)
+        quiet_autovacuum(self.connection, [spec])
+        times = swap_cache(
+            self.connection,
+            spec,
+            cache.foreign_keys,
+            CutoverLimits.of(self.options),
+            autovacuum_before=before,
+            traffic=self.traffic[f"cache {cache.cache_no}"],
+            stood=cache.stood,
+            write_ledger=lambda: self._write_ledger(cache, has_closed),
+        )
+        caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
+        self._tell(cache, f"swapped; {times}")
+        return True
+
+    def _wait_for_window(self, cache: Cache, reason: str) -> None:
+        """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
+        problem = f"cache {cache.name}: {reason}"
+        if cache.problem == problem:
+            return
+        if cache.autovacuum_before is not None and cache.built is not None:
+            restore_autovacuum(self.connection, [cache.built], cache.autovacuum_before)
+            caches.set_autovacuum_before(self.connection, cache, None)
+        caches.hold_cache(self.connection, cache, problem)
+        self._tell(cache, f"its swap waits: {reason}")
+
+    def _write_ledger(self, cache: Cache, has_closed: Callable[[], bool]) -> None:
+        """In the swap's own transaction: its word, and the jobs that come after it."""
+        if has_closed():
+            raise TryAgain("the window closed during the attempt")
+        if not caches.set_swapped(self.connection, cache):
+            raise OutcomeUnknown("this cache was swapped before, or the run is being rolled back")
+        keys = [key for key in cache.foreign_keys if key["validated"]]
+        details = [
+            {"what": "validate", "schema": k["schema"], "table": k["table_name"], "name": k["name"]} for k in keys
+        ]
+        caches.add_jobs(self.connection, cache, details)
+
+    def _finish(self, cache: Cache) -> bool:
+        assert cache.built is not None
+        with self.connection.transaction():
+            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
+            remove_marks(self.connection, cache.built)
+        self._done(cache)
+        return True
+
+    def _done(self, cache: Cache) -> None:
+        caches.set_measured_after(self.connection, cache, measure(self.connection, self.plan, cache.spec))
+        caches.move_cache(self.connection, cache, CacheState.DONE)
+        self._tell(cache, "rebuilt")
+
+    def _unchanged(self, cache: Cache) -> CacheSpec:
+        """What is being built. Raises DefinitionChanged if the table is no longer what that was made from."""
+        assert cache.built is not None
+        present = catalogue.shape(self.connection, cache.built.oid)
+        if present != cache.built.shape:
+            raise DefinitionChanged(catalogue.changed(cache.built.shape, present))
+        refuse_gaps(self.connection, cache.built, cache.stood)
+        return cache.built
+
+    def _after_failure(self, cache: Cache, unfinished: Unfinished) -> bool:
+        """Failed jobs are a person's, unless the table they were meant for is another one by now."""
+        if unfinished.failed and not unfinished.running and cache.built is not None and cache.state in IN_THE_MAKING:
+            self._unchanged(cache)
+        return False
+
+    def _start_anew(self, cache: Cache, changed: str) -> None:
+        """Somebody's migration: the contents come from a query, so nothing is lost with them."""
+        assert cache.built is not None
+        if cache.generation >= MOST_GENERATIONS:
+            self._block(
+                cache, f"cache {cache.name}: its definition was changed {counted(cache.generation, 'time')} ({changed})"
+            )
+            return
+        try:
+            remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms, anew=True)
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
+            return
+        self._tell(cache, f"its definition, or a mark of its changes, was changed ({changed}); it is built again")
+
+    def _later(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
+        wait = pause_s(cache.attempts, missed, self.random_source)
+        tried = caches.postpone_cache(self.connection, cache, delay_s=wait, problem=f"cache {cache.name}: {problem}")
+        ready = cache.state is CacheState.READY
+        if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):
+            self._block(
+                cache,
+                f"cache {cache.name} ({cache.state}) was tried {counted(tried, 'time')}; {problem}. End or wait "
+                "for these "
+                "sessions, then `replank retry` and run again.",
+            )
+
+    def _block(self, cache: Cache, problem: str) -> None:
+        """Leave the live table as it was, autovacuum included, and call a person."""
+        present = caches.read_cache(self.connection, cache.run_id, cache.cache_no)
+        if present.autovacuum_before is not None and present.built is not None and present.state is CacheState.READY:
+            restore_autovacuum(self.connection, [present.built], present.autovacuum_before)
+            caches.set_autovacuum_before(self.connection, cache, None)
+        caches.block_cache(self.connection, cache, problem)
+
+    def _tell(self, cache: Cache, message: str) -> None:
+        log.info("cache", cache=cache.name, message=message)
+        runs.add_event(
+            self.connection, cache.run_id, actor="coordinator", kind="cache", subject=cache.name, message=message
+        )
+
+
+def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int, anew: bool) -> None:
+    """Take away what has been built for a cache that has not been swapped; with `anew`, it is planned again.
+
+    Raises errors.LockNotAvailable while somebody holds one of its sources.
+    """
+    spec = cache.built
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        if spec is not None:
+            drop_beside(connection, spec.relations)
+            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(spec)))
+            remove_marks(connection, spec)
+            if cache.autovacuum_before is not None:
+                restore_autovacuum(connection, [spec], cache.autovacuum_before)
+        if anew:
+            caches.next_generation(connection, cache)
+            caches.move_cache(connection, cache, CacheState.PLANNED)

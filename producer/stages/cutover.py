@@ -1,0 +1,309 @@
+"""When a conversion set cuts over, and what happens when it cannot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg
+import structlog
+from psycopg import errors
+from psycopg.sql import SQL
+
+from producer.stages.attempt_pause import pause_s
+from producer.stages.context import Turn
+from producer.stages.cutover_windows import Window, anytime, closing
+from producer.stages.keeping_proof import KeepingProof
+from producer.stages.swap_failures import named_failures
+from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
+from replank.values.states import TableState
+from replank.values.table_spec import TableSpec
+from replank.wording import counted, longest_wait
+from sql.catalogue.catalogue import still_there
+from sql.catalogue.foreign_code import refuse_foreign_code
+from sql.catalogue.shapes import refuse_changed_shapes
+from sql.ledger.jobs import job_reports
+from sql.ledger.tables import quarantines, tables
+from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.rows.capture_continuity import backward, standings
+from sql.rows.change_log import log_table
+from sql.rows.reverse_capture import published
+from sql.session.connection import Connection, value
+from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.swap.cutover import cut_over
+from sql.swap.lock_attempt import AttemptMissed
+from sql.swap.lock_moment import Traffic
+from sql.swap.old_sessions import older_sessions
+from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes
+from sql.values.text_casts import create_text_casts
+
+log = structlog.get_logger()
+
+DRAIN_FROM_KEYS = 200
+DRAIN_EVERY_S = 10.0
+"""While a table waits for its set, its log is drained from this length on, and what is in it so often: a row that does
+not convert is found while there is time, not at the cutover."""
+
+LOOK_S = 0.5
+
+PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
+
+OF_ROWS = (errors.DataError, errors.IntegrityError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CuttingOver(Turn):
+    """Cuts sets over, one at a time, while `window` says that they may."""
+
+    keeping: KeepingProof
+    present: Sequence[RunTable]
+    """All tables of the run."""
+    window: Window = anytime
+    traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    """By set: what has been seen of the transactions that are in the way."""
+
+    def advance(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], busy: Container[int], *, held: bool
+    ) -> bool:
+        """Cut over if every member is ready and idle; keep the logs short as long as that is not so.
+
+        True if anything was done.
+        """
+        if conversion_set.swapped_at is not None or conversion_set.blocked:
+            return False
+        if held or any(m.state is not TableState.READY or m.blocked for m in members):
+            return self._keep_up(members, busy)
+        window = self.window()
+        if window is not None and window.reason:
+            self.wait(conversion_set, members, window.reason)
+            return self._keep_up(members, busy)
+        if self.keeping.stop(members):
+            return True
+        if not conversion_set.due or any(m.table_no in busy for m in members):
+            # No further drain jobs now: among many tables one would always be busy.
+            return False
+        self._attempt(conversion_set, members, closing(window))
+        return True
+
+    def wait(self, conversion_set: ConversionSet, members: Sequence[RunTable], reason: str) -> None:
+        """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
+        if conversion_set.problem == reason or conversion_set.swapped_at is not None or conversion_set.blocked:
+            return
+        if conversion_set.autovacuum_before is not None:
+            try:
+                restore_autovacuum(self.connection, [m.spec for m in members], conversion_set.autovacuum_before)
+            except PASSING:
+                return  # The next turn tries again.
+            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        tables.hold_set(self.connection, conversion_set, reason)
+        self._say(conversion_set, f"the cutover waits: {reason}")
+
+    def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
+        """Tables that wait for their set are drained now and then; at once where a person may be correcting rows."""
+        drained, some_aside = False, self._some_aside(members)
+        if all(member.state is TableState.READY and not member.blocked for member in members):
+            self.keeping.go_on([member for member in members if member.table_no not in busy], self.present)
+        for member in members:
+            if member.state is not TableState.READY or not member.due or member.blocked:
+                continue
+            if member.table_no in busy and not self.keeping.is_only_compared(member):
+                continue
+            count = value(self.connection, SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
+            if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, some_aside)):
+                self.add_drain(member, compare=True)
+                drained = True
+            tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
+        return drained
+
+    def _is_time(self, member: RunTable, some_aside: Container[int]) -> bool:
+        """For a short log."""
+        return member.table_no in some_aside or not job_reports.drained_lately(
+            self.connection, member.spec, seconds=DRAIN_EVERY_S
+        )
+
+    def _some_aside(self, members: Sequence[RunTable]) -> Container[int]:
+        """Tables with rows in quarantine."""
+        if not any(member.spec.quarantines for member in members):
+            return ()
+        found = quarantines.rows_aside(self.connection, members[0].run_id)
+        return {table_no for table_no, count in found.items() if count}
+
+    def _attempt(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], has_closed: Callable[[], bool]
+    ) -> None:
+        try:
+            times = self._swap(conversion_set, members, has_closed)
+        except NotProved as error:
+            # No attempt was missed: the next turn has the table compared again.
+            self.wait(self._as_it_is(conversion_set), members, f"{error}: compared again first")
+        except TryAgain as error:
+            self._later(conversion_set, members, str(error), error)
+        except PASSING as error:
+            if self.connection.closed:
+                raise
+            # Before the lock was asked for, e.g. a drain that met somebody's TRUNCATE.
+            self._later(conversion_set, members, f"waiting for others: {error.diag.message_primary}")
+        except NeedsPerson as error:
+            self._give_up(conversion_set, members, str(error))
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise
+            if not self._find_rows(conversion_set, members, error):
+                specs = [member.spec for member in members]
+                words = named_failures(self.connection, specs, conversion_set.foreign_keys, error)
+                self._give_up(conversion_set, members, words)
+        else:
+            tables.set_lock_times(
+                self.connection,
+                conversion_set,
+                wait_ms=times.wait_ms,
+                hold_ms=times.hold_ms,
+                longest_wait_ms=times.application_wait_ms,
+                chance=times.chance,
+            )
+            # The longest of all attempts, as `status` and the report say it.
+            longest_ms = self._as_it_is(conversion_set).longest_wait_ms or times.application_wait_ms
+            in_all = replace(times, application_wait_ms=longest_ms)
+            self._say(conversion_set, f"swapped {counted(len(members), 'table')}; {in_all}")
+            self._say_aside(members)
+            self._say_old_sessions(conversion_set)
+
+    def _find_rows(self, conversion_set: ConversionSet, members: Sequence[RunTable], error: psycopg.Error) -> bool:
+        """A row of some log does not come through: drain jobs find out which, and name all of them.
+
+        False where that was tried before, or no log has rows: then it is something else.
+        """
+        problem = f"rows in a change log do not come through: {error.diag.message_primary}"
+        if not isinstance(error, OF_ROWS) or conversion_set.problem == problem:
+            return False
+        logs = [(m, SQL("SELECT EXISTS (SELECT FROM {})").format(log_table(m.spec))) for m in members]
+        some = [member for member, exists in logs if value(self.connection, exists)]
+        for member in some:
+            self.add_drain(member, compare=True)
+        if some:
+            self._later(conversion_set, members, problem)
+        return bool(some)
+
+    def _say_aside(self, members: Sequence[RunTable]) -> None:
+        """How many rows did not come along, table by table."""
+        if not any(member.spec.quarantines for member in members):
+            return
+        aside = quarantines.rows_aside(self.connection, members[0].run_id)
+        for member in (member for member in members if aside.get(member.table_no)):
+            words = f"{counted(aside[member.table_no], 'row')} kept aside in replank.{member.spec.quarantine_name}"
+            self.say(member.run_id, "quarantine", member.spec.full_name, words)
+
+    def _swap(
+        self, conversion_set: ConversionSet, members: Sequence[RunTable], has_closed: Callable[[], bool]
+    ) -> CutoverTimes:
+        specs = [member.spec for member in members]
+        _refuse_gone(self.connection, specs)
+        if not self.options.trusts_functions:
+            refuse_foreign_code(self.connection, specs)
+        refuse_changed_shapes(self.connection, specs)
+        proofs = self.keeping.proofs(members)
+        self.keeping.refuse_unproved(conversion_set, members, proofs)
+        before = conversion_set.autovacuum_before
+        if before is None:
+            before = autovacuum_settings(self.connection, specs)
+            tables.set_autovacuum_before(self.connection, conversion_set, before)
+        quiet_autovacuum(self.connection, specs)
+        if self.options.reverse_capture:
+            known = {"published": published(self.connection, specs)}
+            tables.set_way_back(self.connection, conversion_set, known)
+        return cut_over(
+            self.connection,
+            specs,
+            conversion_set.foreign_keys,
+            CutoverLimits.of(self.options),
+            autovacuum_before=before,
+            traffic=self.traffic[f"set {conversion_set.set_no}"],
+            still_proved=lambda: self.keeping.refuse_unproved(conversion_set, members, proofs),
+            write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
+            reverse_capture=self.options.reverse_capture,
+        )
+
+    def _write_ledger(
+        self,
+        conversion_set: ConversionSet,
+        members: Sequence[RunTable],
+        drained: int,
+        has_closed: Callable[[], bool],
+    ) -> None:
+        """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
+        if has_closed():
+            raise TryAgain("the window closed during the attempt")
+        if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
+            raise OutcomeUnknown("this set was swapped before, or the run is paused or being rolled back")
+        if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
+            raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
+        if self.options.reverse_capture:
+            # From here on a rollback can tell whether every change was captured.
+            stood = standings(self.connection, [backward(member.spec) for member in members])
+            known = {"stood": {str(number): sorted(standing) for number, standing in stood.items()}}
+            tables.set_way_back(self.connection, conversion_set, known)
+        if self.options.text_casts:
+            create_text_casts(self.connection)
+
+    def _say_old_sessions(self, conversion_set: ConversionSet) -> None:
+        sessions = older_sessions(self.connection)
+        if sessions:
+            self._say(
+                conversion_set,
+                f"sessions older than the swap: {sessions}. Their prepared statements that return a changed column, or "
+                "compare one with a parameter, fail until the session ends: let the application reconnect.",
+            )
+
+    def _later(
+        self,
+        conversion_set: ConversionSet,
+        members: Sequence[RunTable],
+        problem: str,
+        missed: TryAgain | None = None,
+    ) -> None:
+        known = missed if isinstance(missed, AttemptMissed) else None
+        tried = tables.postpone_set(
+            self.connection,
+            conversion_set,
+            delay_s=pause_s(conversion_set.attempts, missed, self.random_source),
+            problem=problem,
+            chance=known.chance if known else None,
+            longest_wait_ms=known.application_wait_ms if known else 0.0,
+        )
+        waited = f"; {longest_wait(known.application_wait_ms)}" if known and known.application_wait_ms else ""
+        self._say(conversion_set, f"attempt {tried} missed: {problem}{waited}")
+        if tried >= self.options.cutover_attempts:
+            self._give_up(
+                conversion_set,
+                members,
+                f"the cutover was tried {counted(tried, 'time')}; {problem}. End or wait for these sessions, then "
+                "`replank retry` and run again.",
+            )
+
+    def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
+        """Leave the live tables as they were, autovacuum included, and call a person."""
+        present = self._as_it_is(conversion_set)
+        if present.autovacuum_before is not None:
+            restore_autovacuum(self.connection, [m.spec for m in members], present.autovacuum_before)
+            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        tables.block_set(self.connection, conversion_set, problem)
+
+    def _as_it_is(self, conversion_set: ConversionSet) -> ConversionSet:
+        """As the ledger has it now: an attempt has changed it."""
+        found = tables.read_sets(self.connection, conversion_set.run_id)
+        return next(one for one in found if one.set_no == conversion_set.set_no)
+
+    def _say(self, conversion_set: ConversionSet, message: str) -> None:
+        log.info("cutover", set=conversion_set.set_no, message=message)
+        self.say(conversion_set.run_id, "cutover", f"set {conversion_set.set_no}", message)
+
+
+def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
+    there = still_there(connection, specs)
+    gone = [spec.full_name for spec in specs if spec not in there]
+    if gone:
+        raise NeedsPerson(
+            f"{', '.join(gone)}: dropped or renamed during the run; nothing was swapped. Undo it and `replank retry`, "
+            "or `replank rollback`, correct the plan, and run again."
+        )

@@ -1,0 +1,217 @@
+"""Verification's barrier: cut both sides, compare the sums, send differences through the log."""
+
+from __future__ import annotations
+
+from psycopg.sql import SQL
+
+from producer.stages import chunker
+from producer.stages.context import Turn
+from replank.errors import NeedsPerson
+from replank.values.states import JobKind, TableState
+from replank.wording import counted
+from sql.drain.verification_sums import Sides, add_up
+from sql.ledger.jobs import job_queue, job_reports
+from sql.ledger.tables import tables, verifications
+from sql.ledger.tables.tables import RunTable
+from sql.rows.capture_continuity import Standing
+from sql.rows.capture_repair import stand_up
+from sql.rows.collisions import twins_of_odd
+from sql.rows.copy import HeapExtent, extent_of, heap_extent
+from sql.session.connection import value
+from sql.session.table_names import next_table
+from sql.values.conversion import Space
+
+MOST_ROUNDS = 3
+"""After so many repairs that did not help, a person has to look."""
+
+LATER_S = 0.1
+
+VERIFY_CHUNK_FACTOR = 2
+"""Verifying a block takes a third of the time of copying it: larger chunks keep jobs as long."""
+
+WHOLE_HEAP = HeapExtent(filenode=0, blocks=4_294_967_295, all_blocks=4_294_967_295)
+"""More blocks than a PostgreSQL table can have: one range over everything."""
+
+
+class Verifying(Turn):
+    """Starts a verification and judges it."""
+
+    def start(self, table: RunTable) -> bool:
+        """Cut both sides at one snapshot. A small table is one job that needs no shared snapshot.
+
+        A table that is ready stays so: it is compared again beside its waiting for the cutover.
+        """
+        started_at = verifications.clock(self.connection)
+        # Before the snapshot: whatever touches capture from here on is noticed, and what came before is compared.
+        standing = self._stand_up(table)
+        extent = heap_extent(self.connection, table.spec)
+        small = extent.all_blocks <= self._wanted(extent) and not table.in_chunks
+        if not small and not self.snapshots.may_export():
+            if table.state is not TableState.READY:
+                tables.postpone_table(self.connection, table.spec, delay_s=LATER_S, problem="")
+            return False
+        snapshot = None if small else self.snapshots.export(table.table_no)
+        generation = table.generation + 1
+        with self.connection.transaction():
+            tables.restart_copy(self.connection, table.spec)
+            verifications.begin(
+                self.connection, table.spec, generation=generation, standing=standing, started_at=started_at
+            )
+            if snapshot is None:
+                self._add(table, generation, "live", None, WHOLE_HEAP, None)
+            else:
+                # Measured after the snapshot was taken: no row that it sees lies beyond.
+                live, built = heap_extent(self.connection, table.spec), self._next_extent(table)
+                self._add(table, generation, "live", snapshot, live, live.filenode)
+                self._add(table, generation, "next", snapshot, built, None)
+            if table.state is not TableState.READY:
+                self._add_vacuum(table, generation)
+                tables.move_table(self.connection, table.spec, TableState.VERIFYING)
+        return True
+
+    def _stand_up(self, table: RunTable) -> Standing:
+        """A verification proves nothing of what is written later, unless capture stands."""
+        limit = self.options.lock_timeout_ms
+        standing, restored = stand_up(self.connection, table.spec, lock_timeout_ms=limit)
+        if restored:
+            words = "its capture triggers did not stand as they were made; they do now, and every row is compared"
+            self.say(table.run_id, "capture", table.spec.full_name, words)
+        return standing
+
+    def _add(
+        self,
+        table: RunTable,
+        generation: int,
+        side: str,
+        snapshot: str | None,
+        extent: HeapExtent,
+        filenode: int | None,
+    ) -> None:
+        wanted = extent.blocks if snapshot is None else self._wanted(extent, in_chunks=table.in_chunks)
+        cut = chunker.cut_of(extent, wanted, rows=table.rows_estimate)
+        job_queue.add_heap_jobs(
+            self.connection,
+            table.spec,
+            JobKind.VERIFY,
+            step=self.step,
+            generation=generation,
+            heap_blocks=extent.blocks,
+            chunk_blocks=cut.blocks,
+            parts=cut.parts,
+            places=cut.places,
+            detail={"side": side, "snapshot": snapshot, "filenode": filenode, "space": str(table.space)},
+        )
+
+    def _add_vacuum(self, table: RunTable, generation: int) -> None:
+        job_queue.add_jobs(
+            self.connection, table.spec, JobKind.VACUUM, step=self.step, generation=generation, details=[{}]
+        )
+
+    def _wanted(self, extent: HeapExtent, *, in_chunks: bool = False) -> int:
+        """Blocks per chunk, TOAST counted. What was too much in one piece is cut, however small it is."""
+        wanted = VERIFY_CHUNK_FACTOR * chunker.chunk_blocks(extent.all_blocks, self.options.chunk_mb)
+        return max(1, min(wanted, extent.all_blocks // chunker.CHUNKS_PER_TABLE)) if in_chunks else wanted
+
+    def _next_extent(self, table: RunTable) -> HeapExtent:
+        name = next_table(table.spec).as_string(self.connection)
+        found = extent_of(self.connection, value(self.connection, SQL("SELECT {}::regclass::oid::bigint").format(name)))
+        assert found is not None
+        return found
+
+    def judge(self, table: RunTable) -> bool:
+        """All verify jobs are done: ready, or repair, or (the snapshot is gone) once more."""
+        self.snapshots.release(table.table_no)
+        sides = self.sides(table, table.generation)
+        with self.connection.transaction():
+            if sides.too_large:
+                tables.verify_in_chunks(self.connection, table.spec)
+            if sides.stale:
+                self.add_drain(table, compare=True)
+                tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+            elif sides.equal and (twins := self._twins(table)):
+                self.add_drain(table, compare=True)
+                tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+                tables.block_table(self.connection, table.spec, twins)
+            elif sides.equal:
+                self.add_drain(table, compare=True)
+                verifications.passed(
+                    self.connection, table.spec, generation=table.generation, rows_live=sides.rows_live
+                )
+                tables.move_table(self.connection, table.spec, TableState.READY)
+                tables.set_rows(self.connection, table.spec, sides.rows_live)
+                self.say(
+                    table.run_id,
+                    "verification",
+                    table.spec.full_name,
+                    f"verified: {counted(sides.rows_live, 'row')}, counts and sums are equal{_aside(sides)}",
+                )
+            elif table.space is Space.SPELLINGS:
+                self._compare_values(table)
+            else:
+                self._repair(table, sides)
+        return True
+
+    def sides(self, table: RunTable, generation: int) -> Sides:
+        """What the verify jobs of a generation saw."""
+        return add_up(job_reports.results(self.connection, table.spec, JobKind.VERIFY, generation))
+
+    def proves(self, table: RunTable, generation: int) -> bool:
+        """Whether every verify job of a generation is done, and they found both sides equal."""
+        if verifications.unfinished(self.connection, table.spec, generation):
+            return False
+        sides = self.sides(table, generation)
+        return sides.equal and not sides.stale
+
+    def _twins(self, table: RunTable) -> str:
+        """Rows that became the same uuid where no unique index of the next table finds them; what to do about it."""
+        spec = table.spec
+        if spec.key_stays_unique or not spec.key_converted or table.space is not Space.VALUES:
+            return ""
+        found = twins_of_odd(self.connection, spec)
+        if not found:
+            return ""
+        return (
+            f"{spec.full_name}: rows that differ in spelling become the same uuid: {'; '.join(found)}. Change or "
+            "delete one row of each pair in the live table, then `replank retry` and run again."
+        )
+
+    def _compare_values(self, table: RunTable) -> None:
+        """Odd spellings or a real difference: only the values can tell."""
+        tables.compare_values(self.connection, table.spec)
+        # No drain: a row that was never logged may stand in the way of one that was.
+        tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
+        self.say(
+            table.run_id,
+            "verification",
+            table.spec.full_name,
+            "some texts are not spelled as PostgreSQL would spell their uuid: comparing values",
+        )
+
+    def _repair(self, table: RunTable, sides: Sides) -> None:
+        if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
+            raise NeedsPerson(
+                f"{table.spec.full_name}: live has {counted(sides.rows_live, 'row')}, next {sides.rows_next}, "
+                "and they differ "
+                f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
+            )
+        self.say(
+            table.run_id,
+            "verification",
+            table.spec.full_name,
+            f"differences: live {counted(sides.rows_live, 'row')}, next {sides.rows_next}; repairing",
+        )
+        job_queue.add_jobs(
+            self.connection,
+            table.spec,
+            JobKind.REPAIR,
+            step=self.step,
+            generation=table.generation,
+            details=[{}],
+        )
+        tables.move_table(self.connection, table.spec, TableState.REPAIRING)
+
+
+def _aside(sides: Sides) -> str:
+    if not sides.rows_aside:
+        return ""
+    return f"; {sides.rows_next} of them in the next table, {sides.rows_aside} kept aside in quarantine"

@@ -1,0 +1,1 @@
+"""Beginning a run, and correcting what it was begun with."""

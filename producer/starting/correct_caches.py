@@ -1,0 +1,114 @@
+"""Correcting the caches of a run under way: a query that fails must not hold the run open for ever.
+
+Tables that have been swapped cannot be planned anew, caches can: whatever of them is not rebuilt yet is
+taken away and planned again as the corrected plan says, or not at all if it is no longer in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from psycopg import errors
+
+from producer.check.definitions.caches import audit_caches
+from producer.check.findings import Audited, Finding, audited
+from producer.check.trial.cache_trial import try_caches
+from producer.planning.cache_resolution import measure, refuse_unknown
+from producer.planning.resolution import PlanFile, resolve
+from producer.stages.cache_stages import remove_built
+from producer.waiting.leader import stop_leading, try_to_lead
+from replank.errors import NeedsPerson, TryAgain, WrongUse
+from replank.plan.plan import Plan
+from replank.values.states import CacheState, RunState, TableState
+from sql.catalogue import catalogue
+from sql.ledger.runs import runs
+from sql.ledger.runs.runs import Run
+from sql.ledger.tables import caches, tables
+from sql.ledger.tables.caches import Cache
+from sql.session.connection import Connection
+
+REBUILT = (CacheState.SWAPPED, CacheState.DONE)
+
+
+def differs_in_caches(run: Run, plan: Plan) -> bool:
+    """Whether the plan says of everything but caches what the run's plan says; its gates may be others too."""
+    without = {"caches": (), "gates": None}
+    return run.plan.model_copy(update=without) == plan.model_copy(update=without)
+
+
+def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
+    """Take over the caches of a corrected plan.
+
+    Raises WrongUse where it is too early or would undo what is rebuilt, NeedsPerson where they cannot be rebuilt so,
+    TryAgain where somebody holds what has to be removed. Then nothing is taken over.
+    """
+    if not all(table.state is TableState.DONE for table in tables.read_tables(connection, run.run_id)):
+        raise WrongUse(
+            f"Run {run.run_id} is open and this plan has other caches. They can be corrected when every table is done: "
+            "go on with the plan as it was."
+        )
+    if run.state is RunState.ROLLING_BACK:
+        raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
+    present = caches.read_caches(connection, run.run_id)
+    kept = _kept(present, file.plan)
+    refuse_unknown(connection, file)
+    subject = _subject(connection, file, kept)
+    _refuse(finding for finding in audit_caches(connection, subject) if finding.code != "cache_nothing")
+    if not try_to_lead(connection):
+        raise WrongUse("A coordinator leads this database. Stop it, then run again: then its caches are corrected.")
+    try:
+        _take_over(connection, run, subject, file.plan, [cache for cache in present if cache not in kept], kept)
+    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        said = error.diag.message_primary
+        raise TryAgain(
+            f"A source of the caches is held by others ({said}). Nothing was taken over; try again."
+        ) from None
+    finally:
+        stop_leading(connection)
+    return runs.read_run(connection, run.run_id)
+
+
+def _kept(present: list[Cache], plan: Plan) -> list[Cache]:
+    """Caches that are rebuilt already. Raises WrongUse if the plan does not say of them what it said."""
+    kept = [cache for cache in present if cache.state in REBUILT]
+    changed = [cache.name for cache in kept if cache.spec not in plan.caches]
+    if changed:
+        raise WrongUse(f"{', '.join(changed)}: rebuilt already by this run; leave it in the plan as it was.")
+    return kept
+
+
+def _subject(connection: Connection, file: PlanFile, kept: list[Cache]) -> Audited:
+    """The tables are what they were to become: so the caches are looked at as those of a plan without tables."""
+    names = {cache.name for cache in kept}
+    # Without their `after`, which may name one that is kept.
+    planned = [cache.model_copy(update={"after": ()}) for cache in file.plan.caches if cache.full_name not in names]
+    of_caches = replace(file, plan=file.plan.model_copy(update={"tables": (), "caches": tuple(planned)}))
+    return audited(connection, of_caches, catalogue.read_server(connection), resolve(connection, of_caches))
+
+
+def _refuse(found: Iterable[Finding]) -> None:
+    lines = [f"  {finding.code} {finding.words}" for finding in found if finding.blocks]
+    if lines:
+        raise NeedsPerson("The corrected caches were not taken over:\n" + "\n".join(lines))
+
+
+def _take_over(
+    connection: Connection, run: Run, subject: Audited, plan: Plan, dropped: list[Cache], kept: list[Cache]
+) -> None:
+    names = {cache.name for cache in kept}
+    added = [cache for cache in plan.caches if cache.full_name not in names]
+    measured = [measure(connection, plan, cache) for cache in added]
+    with connection.transaction():
+        for cache in dropped:
+            remove_built(connection, cache, lock_timeout_ms=plan.options.lock_timeout_ms, anew=False)
+            caches.drop_cache(connection, cache)
+        # Only now, because their names were taken; what does not work takes all of this back.
+        _refuse(try_caches(connection, subject))
+        first = 1 + max((cache.cache_no for cache in (*dropped, *kept)), default=0)
+        for number, (planned, hits) in enumerate(zip(added, measured, strict=True), start=first):
+            caches.add_cache(connection, run.run_id, number, planned, hits)
+        runs.set_plan(connection, run.run_id, plan)
+        runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
+        words = f"caches planned anew: {', '.join(cache.full_name for cache in added) or 'none'}"
+        runs.add_event(connection, run.run_id, actor="operator", kind="correction", message=words)

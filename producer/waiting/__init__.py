@@ -1,0 +1,1 @@
+"""Waiting for locks, for a database that restarts, and for the leader's place."""

@@ -1,0 +1,48 @@
+"""Steps that need a short lock: tried again with jitter, as often as the plan allows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from psycopg import errors
+
+from replank.errors import NeedsPerson
+from sql.health.lock_holders import WaitWatch
+from sql.session.connection import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """`attempts` at most on one connection; between them a tenth of a second and up to two more."""
+
+    connection: Connection
+    attempts: int
+    sleep: Callable[[float], None]
+    random_source: random.Random
+
+    def until_granted(self, step: Callable[[], T], *, what: str, command: str, left: str = "") -> T:
+        """Do `step` until its locks are granted.
+
+        Raises NeedsPerson after the last try: it names what is locked, by whom, and what is `left` there.
+        """
+        held_by = ""
+        for attempt in range(self.attempts):
+            try:
+                if attempt < self.attempts - 1:
+                    return step()
+                with WaitWatch(self.connection) as watch:
+                    try:
+                        return step()
+                    finally:
+                        held_by = watch.words
+            except (errors.LockNotAvailable, errors.DeadlockDetected):
+                self.sleep(0.1 + self.random_source.random() * min(0.1 * (attempt + 1), 2.0))
+        raise NeedsPerson(
+            f"{what} is locked by {held_by or 'others'}{left}. End the transactions that hold it, then `{command}` "
+            "again: it goes on."
+        )

@@ -1,0 +1,1 @@
+"""Addresses of servers, which are never shown with a secret."""

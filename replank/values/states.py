@@ -1,0 +1,200 @@
+"""Every state of a run, a table, a cache and a job, and every transition that is allowed, each with its reason.
+
+The ledger asks `sources()` for the states an UPDATE may start from and puts them into the UPDATE
+itself, so that a transition that stands in no table here cannot be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    NEEDS_PERSON = "needs_person"
+    DONE = "done"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    FINISHED = "finished"
+
+
+class RollbackStage(StrEnum):
+    """What a rollback does, in this order; one of a run that was never swapped leaves out most."""
+
+    ENDING_JOBS = "ending_jobs"
+    PREPARING = "preparing"
+    COMPARING = "comparing"
+    SWAPPING_BACK = "swapping_back"
+    VALIDATING = "validating"
+    REMOVING = "removing"
+    UNDOING_STEPS = "undoing_steps"
+
+
+class TableState(StrEnum):
+    PLANNED = "planned"
+    CAPTURED = "captured"
+    COPYING = "copying"
+    FIRST_DRAIN = "first_drain"
+    INDEXING = "indexing"
+    CATCHING_UP = "catching_up"
+    VERIFYING = "verifying"
+    REPAIRING = "repairing"
+    READY = "ready"
+    SWAPPED = "swapped"
+    VALIDATING = "validating"
+    EXTENDED = "extended"
+    BACKFILLING = "backfilling"
+    CONSTRAINING = "constraining"
+    DONE = "done"
+    RETURNED = "returned"
+    RESTORED = "restored"
+
+
+class ResendCause(StrEnum):
+    """Why a job was sent again, most likely: what the broker and the workers looked like then."""
+
+    NO_WORKER = "no_worker"
+    EVICTED = "evicted"
+    LOST = "lost"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
+class CacheState(StrEnum):
+    PLANNED = "planned"
+    BUILDING = "building"
+    INDEXING = "indexing"
+    READY = "ready"
+    SWAPPED = "swapped"
+    DONE = "done"
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    CANCELLED = "cancelled"
+    SPLIT = "split"
+    SKIPPED = "skipped"
+
+
+class JobKind(StrEnum):
+    COPY = "copy"
+    DRAIN = "drain"
+    INDEX = "index"
+    VACUUM = "vacuum"
+    VERIFY = "verify"
+    REPAIR = "repair"
+    VALIDATE = "validate"
+    BACKFILL = "backfill"
+    CACHE = "cache"
+
+
+SPLITTING_KINDS = frozenset({JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY})
+"""Their chunks are ranges of rows that may be halved; drains and indexes are of a whole table."""
+
+Transitions = Mapping[tuple[StrEnum, StrEnum], str]
+
+RUN_TRANSITIONS: Transitions = {
+    (RunState.RUNNING, RunState.NEEDS_PERSON): "a job or a barrier failed and no other work is left",
+    (RunState.NEEDS_PERSON, RunState.RUNNING): "an operator had the failed jobs tried again",
+    (RunState.RUNNING, RunState.DONE): "every table is swapped, every foreign key validated, every cache rebuilt",
+    (RunState.RUNNING, RunState.ROLLING_BACK): "an operator asked for a rollback",
+    (RunState.NEEDS_PERSON, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
+    (RunState.DONE, RunState.ROLLING_BACK): "an operator goes back after the cutover",
+    (RunState.ROLLING_BACK, RunState.ROLLED_BACK): "every trace of the run is removed",
+    (RunState.ROLLING_BACK, RunState.RUNNING): "back at the step that was asked for: forward again from there",
+    (RunState.DONE, RunState.FINISHED): "an operator gave up the way back: the past tables go",
+}
+
+TABLE_TRANSITIONS: Transitions = {
+    (
+        TableState.PLANNED,
+        TableState.CAPTURED,
+    ): "next table, change log and capture triggers committed together",
+    (TableState.CAPTURED, TableState.COPYING): "the first chunks were cut after capture had committed",
+    (TableState.COPYING, TableState.CAPTURED): "the table's file was rewritten: its copy starts again",
+    (TableState.COPYING, TableState.FIRST_DRAIN): "cutting has finished and no copy job is unfinished",
+    (TableState.FIRST_DRAIN, TableState.INDEXING): "next equals live as of the drain's snapshot",
+    (TableState.INDEXING, TableState.FIRST_DRAIN): "rows that became one uuid were corrected: drained before the index",
+    (TableState.INDEXING, TableState.CATCHING_UP): "every index is built and every constraint attached",
+    (TableState.CATCHING_UP, TableState.VERIFYING): "the log is short: compare both sides at one snapshot",
+    (TableState.VERIFYING, TableState.CATCHING_UP): "the snapshot was lost with its session: compare anew",
+    (TableState.VERIFYING, TableState.REPAIRING): "the sums differ: list the keys and send them to the log",
+    (TableState.REPAIRING, TableState.CATCHING_UP): "the differing keys are in the log: drain, compare anew",
+    (TableState.VERIFYING, TableState.READY): "counts and sums are equal",
+    (TableState.READY, TableState.CATCHING_UP): "its proof does not count any more: compare both sides again",
+    (TableState.READY, TableState.VERIFYING): "a verification that ran while the cutover waited found differences",
+    (TableState.READY, TableState.SWAPPED): "the cutover of the conversion set committed",
+    (TableState.SWAPPED, TableState.VALIDATING): "the lock is gone: its foreign keys may be read through",
+    (TableState.VALIDATING, TableState.DONE): "its foreign keys are validated, capture is removed",
+    (TableState.PLANNED, TableState.EXTENDED): "backfill: new columns, defaults and the trigger committed together",
+    (TableState.EXTENDED, TableState.BACKFILLING): "the first chunks of a round are cut along the key",
+    (TableState.BACKFILLING, TableState.EXTENDED): "the round filled rows: one more, until a round finds none",
+    (TableState.CONSTRAINING, TableState.EXTENDED): "what fills new rows has not stood: one more round",
+    (TableState.BACKFILLING, TableState.CONSTRAINING): "a whole round found no row to fill",
+    (TableState.CONSTRAINING, TableState.DONE): "unique indexes and NOT NULL hold, the trigger is removed",
+    (TableState.SWAPPED, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.VALIDATING, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.DONE, TableState.RETURNED): "rollback: the past tables of its set are live again",
+    (TableState.RETURNED, TableState.RESTORED): "its foreign keys are validated: the new table may be dropped",
+}
+
+CACHE_TRANSITIONS: Transitions = {
+    (CacheState.PLANNED, CacheState.BUILDING): "every table is done: next contents and jobs committed together",
+    (CacheState.BUILDING, CacheState.INDEXING): "every chunk of the query is filled in: indexes come after the rows",
+    (CacheState.INDEXING, CacheState.READY): "every index is built and every constraint attached",
+    (CacheState.READY, CacheState.SWAPPED): "old and new contents changed places in one transaction",
+    (CacheState.SWAPPED, CacheState.DONE): "its foreign keys are validated, the marks of changed rows are removed",
+    (CacheState.BUILDING, CacheState.DONE): "refreshed, read in or deleted: nothing has to change places",
+    (CacheState.BUILDING, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
+    (CacheState.INDEXING, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
+    (CacheState.READY, CacheState.PLANNED): "the table's definition was changed: its contents are built anew",
+}
+
+JOB_TRANSITIONS: Transitions = {
+    (JobState.WAITING, JobState.LEASED): "a worker committed its lease; the attempt number is its fence",
+    (JobState.LEASED, JobState.DONE): "the data change and this word committed together",
+    (JobState.LEASED, JobState.WAITING): "a passing error, or a worker that is gone: try again later",
+    (JobState.LEASED, JobState.FAILED): "the error will not pass by itself, or the attempts are used up",
+    (JobState.WAITING, JobState.FAILED): "every attempt was used up by workers that vanished",
+    (JobState.FAILED, JobState.WAITING): "an operator asked for another try",
+    (JobState.WAITING, JobState.CANCELLED): "the chunk no longer exists: its table was rewritten",
+    (JobState.FAILED, JobState.CANCELLED): "the chunk no longer exists: its table was rewritten",
+    (JobState.LEASED, JobState.SPLIT): "the chunk failed: two halves of its range go on in its place",
+    (JobState.FAILED, JobState.SPLIT): "an operator asked for smaller chunks: its halves go on in its place",
+    (JobState.FAILED, JobState.SKIPPED): "an operator left it out, with a reason; it stays out for good",
+    (JobState.FAILED, JobState.QUARANTINED): "an operator had its single row kept aside, with the reason",
+}
+
+FINISHED_JOBS = (JobState.DONE, JobState.QUARANTINED, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED)
+"""A barrier opens only when every job is in one of these."""
+
+OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)
+
+BEFORE_GOING_BACK = (
+    RollbackStage.ENDING_JOBS,
+    RollbackStage.PREPARING,
+    RollbackStage.COMPARING,
+    RollbackStage.SWAPPING_BACK,
+)
+"""Until a set has changed places in the last of them, the application sees nothing of a rollback."""
+
+GIVEN_UP = (RunState.ROLLING_BACK, RunState.DONE)
+"""A rollback of a run that was done is refused before any table changes places. Not among the transitions: a
+coordinator that ends a run must not end its rollback. Only `sql.ledger.runs.rollbacks.give_up` does this."""
+
+_TABLES: Mapping[type[StrEnum], Transitions] = {
+    RunState: RUN_TRANSITIONS,
+    TableState: TABLE_TRANSITIONS,
+    CacheState: CACHE_TRANSITIONS,
+    JobState: JOB_TRANSITIONS,
+}
+
+
+def sources(target: StrEnum) -> list[str]:
+    """The states from which `target` may be reached."""
+    return [str(before) for before, after in _TABLES[type(target)] if after is target]

@@ -1,0 +1,1 @@
+"""Which role a session acts as, and what others may read."""

@@ -1,0 +1,1 @@
+"""Caches: marks of what changed, their contents, their swap."""

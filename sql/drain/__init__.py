@@ -1,0 +1,1 @@
+"""Applying the change log to the next table, and comparing both sides."""

@@ -1,0 +1,1 @@
+"""Signals of the database's health, and who holds locks."""

@@ -1,0 +1,1 @@
+"""Jobs: claimed, sent, lost, failed, counted."""

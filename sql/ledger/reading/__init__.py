@@ -1,0 +1,1 @@
+"""What metrics, page and receivers read."""

@@ -1,0 +1,1 @@
+"""Runs, their scripts, gates, pauses and rollbacks."""

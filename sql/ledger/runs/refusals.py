@@ -1,0 +1,90 @@
+"""Workers whose database role may not work for the run: they cannot write it into the ledger, so they say it aloud.
+
+Every role may NOTIFY. The coordinator hears it, looks in the catalogue whether it is true, and keeps it as an event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.sql import SQL, Identifier
+
+from sql.ledger.runs.runs import WAKE_UP, add_event
+from sql.session.connection import Connection, rows
+from sql.session.named_queries import query
+
+KIND = "refused"
+SHOWN_FOR_S = 3600.0
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedWorker:
+    """`login` still has no right; the worker said so `at`. `grant` is the statement that it needs."""
+
+    login: str
+    worker: str
+    at: datetime
+    grant: str
+
+    @property
+    def words(self) -> str:
+        return f"worker {self.worker} was refused at {self.at:%H:%M:%S}: {self.grant} Then start it again."
+
+    def to_json(self) -> dict[str, Any]:
+        return {"login": self.login, "worker": self.worker, "at": self.at.isoformat(), "grant": self.grant}
+
+
+def tell_refused(connection: Connection, *, login: str, worker: str) -> None:
+    """Say aloud that this worker's login has no right to work."""
+    said = json.dumps({KIND: {"login": login, "worker": worker[:LONGEST_NAME]}})
+    connection.execute(SQL("SELECT pg_notify({}, {})").format(WAKE_UP, said))
+
+
+def listen(connection: Connection) -> None:
+    """From now on this session hears what refused workers and all others say. It may be called again."""
+    connection.execute(SQL("LISTEN {}").format(Identifier(WAKE_UP)))
+
+
+def note_what_was_heard(connection: Connection, run_id: int) -> None:
+    """Keep what refused workers have said since this session listens, without waiting for more."""
+    for notice in list(connection.notifies(timeout=0)):
+        note_refused(connection, run_id, notice.payload)
+
+
+def note_refused(connection: Connection, run_id: int, payload: str) -> None:
+    """Keep what a notification says of a refused worker, if it is one and true. Anybody may have sent it."""
+    told = _told(payload)
+    if told is None:
+        return
+    login, worker = told
+    if not rows(connection, query("roles.without_rights"), {"logins": [login]}):
+        return
+    known = rows(connection, query("roles.refused"), {"run_id": run_id, "kind": KIND, "seconds": SHOWN_FOR_S})
+    if any((each["login"], each["worker"]) == (login, worker) for each in known):
+        return
+    add_event(connection, run_id, actor="worker", kind=KIND, subject=login, message=worker)
+
+
+def read_refused(connection: Connection, run_id: int) -> Sequence[RefusedWorker]:
+    """Workers that were refused within the last hour, and whose login has no right yet; the latest first."""
+    wanted = {"run_id": run_id, "kind": KIND, "seconds": SHOWN_FOR_S}
+    return [RefusedWorker(**found) for found in rows(connection, query("roles.refused"), wanted)]
+
+
+def _told(payload: str) -> tuple[str, str] | None:
+    """Login and worker, printable and short; None where the payload says something else."""
+    if not payload.startswith("{"):
+        return None
+    try:
+        said = json.loads(payload)[KIND]
+        login, worker = said["login"], said["worker"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not (isinstance(login, str) and isinstance(worker, str)):
+        return None
+    return login, "".join(letter for letter in worker[:LONGEST_NAME] if letter.isprintable())

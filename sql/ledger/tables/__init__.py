@@ -1,0 +1,1 @@
+"""Tables and caches of a run."""

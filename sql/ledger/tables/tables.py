@@ -1,0 +1,362 @@
+"""Tables and conversion sets of a run in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from replank.errors import NeedsPerson
+from replank.values.chunk import Axis, Bound
+from replank.values.states import TableState, sources
+from replank.values.table_spec import TableSpec
+from sql.rows.copy import HeapExtent
+from sql.session.connection import Connection, row, rows
+from sql.session.named_queries import query
+from sql.values.conversion import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTable:
+    """A table of a run as the ledger has it."""
+
+    run_id: int
+    table_no: int
+    set_no: int
+    state: TableState
+    spec: TableSpec
+    axis: Axis
+    axis_reason: str
+    generation: int
+    rewritten: bool
+    filenode: int
+    heap_blocks: int
+    all_blocks: int
+    cut_to: Bound | None
+    cutting_finished: bool
+    rows_estimate: int
+    rounds: int
+    in_chunks: bool
+    space: Space
+    attempts: int
+    not_before: datetime
+    problem: str
+    blocked: bool
+
+    @property
+    def due(self) -> bool:
+        return self.not_before <= datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionSet:
+    """Tables that cut over together. `foreign_keys` are documents of `producer.planning.conversion_sets`."""
+
+    run_id: int
+    set_no: int
+    foreign_keys: Sequence[Mapping[str, Any]]
+    attempts: int
+    not_before: datetime
+    problem: str
+    blocked: bool
+    swapped_at: datetime | None
+    lock_wait_ms: float | None
+    lock_hold_ms: float | None
+    chance: float | None
+    longest_wait_ms: float | None
+    rows_last_drain: int | None
+    autovacuum_before: Mapping[str, str | None] | None
+    way_back: Mapping[str, Any] | None
+    """What a rollback after the swap needs; None where nothing is captured for one."""
+    returned_at: datetime | None
+    back_wait_ms: float | None
+    back_hold_ms: float | None
+    reconnected_at: datetime | None
+    back_longest_wait_ms: float | None
+
+    @property
+    def due(self) -> bool:
+        return self.not_before <= datetime.now(UTC)
+
+
+def _run_table(found: dict[str, Any]) -> RunTable:
+    spec = TableSpec.from_json(found["spec"])
+    cut_to = None if found["cut_to"] is None else tuple(found["cut_to"])
+    values = {name: found[name] for name in found if name not in ("schema_name", "table_name", "errors_from")}
+    return RunTable(
+        **{
+            **values,
+            "spec": spec,
+            "state": TableState(found["state"]),
+            "axis": Axis(found["axis"]),
+            "space": Space(found["space"]),
+            "cut_to": cut_to,
+            "filenode": int(found["filenode"] or 0),
+            "heap_blocks": int(found["heap_blocks"] or 0),
+            "all_blocks": int(found["all_blocks"] or 0),
+        }
+    )
+
+
+def add_table(
+    connection: Connection, spec: TableSpec, *, set_no: int, axis: Axis, axis_reason: str, rows_estimate: int
+) -> None:
+    connection.execute(
+        query("ledger.add_table"),
+        {
+            "run_id": spec.run_id,
+            "table_no": spec.table_no,
+            "schema_name": spec.schema,
+            "table_name": spec.name,
+            "set_no": set_no,
+            "spec": Jsonb(spec.to_json()),
+            "axis": str(axis),
+            "axis_reason": axis_reason,
+            "rows_estimate": rows_estimate,
+        },
+    )
+
+
+def add_set(connection: Connection, run_id: int, set_no: int, foreign_keys: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(
+        query("ledger.add_set"),
+        {"run_id": run_id, "set_no": set_no, "foreign_keys": Jsonb(list(foreign_keys))},
+    )
+
+
+def read_tables(connection: Connection, run_id: int) -> list[RunTable]:
+    return [_run_table(r) for r in rows(connection, query("ledger.tables"), {"run_id": run_id})]
+
+
+def read_table(connection: Connection, run_id: int, table_no: int) -> RunTable:
+    found = row(connection, query("ledger.table_by_no"), {"run_id": run_id, "table_no": table_no})
+    if found is None:
+        raise NeedsPerson(f"Table {table_no} of run {run_id} is not in the ledger.")
+    return _run_table(found)
+
+
+def settled_together(connection: Connection, table: RunTable) -> list[TableSpec]:
+    """The tables of its set that quarantine concerns, itself among them; none if it does not concern this one."""
+    if not table.spec.settles:
+        return []
+    of_run = read_tables(connection, table.run_id)
+    return [other.spec for other in of_run if other.set_no == table.set_no and other.spec.settles]
+
+
+def move_table(connection: Connection, table: TableSpec, state: TableState) -> bool:
+    """Move a table; False where `replank.states` does not allow it from where it is."""
+    moved = row(
+        connection,
+        query("ledger.set_table_state"),
+        {**_id(table), "state": str(state), "sources": sources(state)},
+    )
+    return moved is not None
+
+
+def move_set(connection: Connection, conversion_set: ConversionSet, state: TableState) -> int:
+    """Move every table of a set that may go there. Returns how many did."""
+    moved = rows(
+        connection,
+        query("ledger.move_set"),
+        {
+            "run_id": conversion_set.run_id,
+            "set_no": conversion_set.set_no,
+            "state": str(state),
+            "sources": sources(state),
+        },
+    )
+    return len(moved)
+
+
+def _id(table: TableSpec) -> dict[str, int]:
+    return {"run_id": table.run_id, "table_no": table.table_no}
+
+
+def postpone_table(connection: Connection, table: TableSpec, *, delay_s: float, problem: str) -> int:
+    """Try again after `delay_s`. Returns how often that was."""
+    found = row(connection, query("ledger.postpone_table"), {**_id(table), "delay_s": delay_s, "problem": problem})
+    return 0 if found is None else int(found["attempts"])
+
+
+def block_table(connection: Connection, table: TableSpec, problem: str) -> None:
+    """Only a person can let this table go on."""
+    connection.execute(query("ledger.block_table"), {**_id(table), "problem": problem})
+
+
+def clear_problems(connection: Connection, run_id: int) -> None:
+    connection.execute(query("ledger.clear_problems"), {"run_id": run_id})
+    connection.execute(query("ledger.clear_set_problems"), {"run_id": run_id})
+    connection.execute(query("caches.clear_cache_problems"), {"run_id": run_id})
+
+
+def mark_rewritten(connection: Connection, table: TableSpec) -> None:
+    connection.execute(query("ledger.mark_rewritten"), _id(table))
+
+
+def set_heap_extent(connection: Connection, table: TableSpec, extent: HeapExtent) -> None:
+    named = {"filenode": extent.filenode, "heap_blocks": extent.blocks, "all_blocks": extent.all_blocks}
+    connection.execute(query("ledger.set_heap_extent"), {**_id(table), **named})
+
+
+def restart_copy(connection: Connection, table: TableSpec) -> None:
+    connection.execute(query("ledger.restart_copy"), _id(table))
+
+
+def set_rows(connection: Connection, table: TableSpec, rows: int) -> None:
+    """They were counted: from now on the estimate is exact, but for what is written."""
+    connection.execute(query("ledger.set_rows"), {**_id(table), "rows": rows})
+
+
+def set_cut(connection: Connection, table: TableSpec, *, cut_to: Bound | None, finished: bool) -> None:
+    document = None if cut_to is None else Jsonb(list(cut_to))
+    connection.execute(query("ledger.set_cut"), {**_id(table), "cut_to": document, "finished": finished})
+
+
+def compare_values(connection: Connection, table: TableSpec) -> None:
+    """From now on this table is verified by its values: some of its texts are no canonical spellings."""
+    connection.execute(query("ledger.compare_values"), _id(table))
+
+
+def verify_in_chunks(connection: Connection, table: TableSpec) -> None:
+    """From now on it is cut, however small it is: its verification in one piece was too much for one job."""
+    connection.execute(query("ledger.verify_in_chunks"), _id(table))
+
+
+def next_round(connection: Connection, table: TableSpec) -> int:
+    found = row(connection, query("ledger.next_round"), _id(table))
+    return 0 if found is None else int(found["rounds"])
+
+
+def add_change_log(connection: Connection, table: TableSpec) -> None:
+    connection.execute(
+        query("ledger.add_change_log"), {**_id(table), "log_table": table.log_name, "mode": table.capture}
+    )
+
+
+def read_sets(connection: Connection, run_id: int) -> list[ConversionSet]:
+    return [ConversionSet(**r) for r in rows(connection, query("ledger.sets"), {"run_id": run_id})]
+
+
+def postpone_set(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    delay_s: float,
+    problem: str,
+    chance: float | None = None,
+    longest_wait_ms: float = 0.0,
+) -> int:
+    """Another attempt after `delay_s`. Returns how many there were."""
+    found = row(
+        connection,
+        query("ledger.postpone_set"),
+        {
+            "run_id": conversion_set.run_id,
+            "set_no": conversion_set.set_no,
+            "delay_s": delay_s,
+            "problem": problem,
+            "chance": chance,
+            "longest_wait_ms": longest_wait_ms,
+        },
+    )
+    return 0 if found is None else int(found["attempts"])
+
+
+def hold_set(connection: Connection, conversion_set: ConversionSet, reason: str) -> None:
+    """Why its cutover does not come yet."""
+    connection.execute(
+        query("ledger.hold_set"),
+        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": reason},
+    )
+
+
+def block_set(connection: Connection, conversion_set: ConversionSet, problem: str) -> None:
+    """Only a person can let this cutover go on."""
+    connection.execute(
+        query("ledger.block_set"),
+        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": problem},
+    )
+
+
+def set_autovacuum_before(
+    connection: Connection, conversion_set: ConversionSet, before: Mapping[str, str | None] | None
+) -> None:
+    connection.execute(
+        query("ledger.set_autovacuum_before"),
+        {
+            "run_id": conversion_set.run_id,
+            "set_no": conversion_set.set_no,
+            "before": None if before is None else Jsonb(dict(before)),
+        },
+    )
+
+
+def set_swapped(connection: Connection, conversion_set: ConversionSet, *, rows_drained: int) -> bool:
+    """The cutover's word. False if it was said before: then the caller must not commit a second swap."""
+    found = row(
+        connection,
+        query("ledger.set_swapped"),
+        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "rows": rows_drained},
+    )
+    return found is not None
+
+
+def set_lock_times(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    wait_ms: float,
+    hold_ms: float,
+    longest_wait_ms: float,
+    chance: float | None,
+) -> None:
+    connection.execute(
+        query("ledger.set_lock_times"),
+        {
+            "run_id": conversion_set.run_id,
+            "set_no": conversion_set.set_no,
+            "wait_ms": wait_ms,
+            "hold_ms": hold_ms,
+            "longest_wait_ms": longest_wait_ms,
+            "chance": chance,
+        },
+    )
+
+
+def set_way_back(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
+    """Add to what is known for the way back."""
+    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "known": Jsonb(dict(known))}
+    connection.execute(query("ledger.set_way_back"), named)
+
+
+def set_returned(connection: Connection, conversion_set: ConversionSet) -> bool:
+    """The word of the swap back. False if it was said before: then the caller must not commit a second one."""
+    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no}
+    return row(connection, query("ledger.set_returned"), named) is not None
+
+
+def set_back_times(
+    connection: Connection,
+    conversion_set: ConversionSet,
+    *,
+    wait_ms: float | None,
+    hold_ms: float | None,
+    longest_wait_ms: float,
+) -> None:
+    """Of an attempt that missed, `wait_ms` and `hold_ms` are None."""
+    times = {"wait_ms": wait_ms, "hold_ms": hold_ms, "longest_wait_ms": longest_wait_ms}
+    connection.execute(
+        query("ledger.set_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
+    )
+
+
+def sets_to_reconnect(connection: Connection, run_id: int) -> list[int]:
+    """Numbers of sets whose last swap, forward or back, no pooler has been told of."""
+    return [r["set_no"] for r in rows(connection, query("ledger.sets_to_reconnect"), {"run_id": run_id})]
+
+
+def set_reconnected(connection: Connection, run_id: int, sets: Sequence[int]) -> None:
+    connection.execute(query("ledger.set_reconnected"), {"run_id": run_id, "sets": list(sets)})

@@ -1,0 +1,1 @@
+"""Measuring a database: speed, counters, checksums, probe writes."""

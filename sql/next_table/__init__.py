@@ -1,0 +1,1 @@
+"""Building the next table, with its indexes and foreign keys."""

@@ -1,0 +1,36 @@
+"""The next table of a child in classic inheritance: its columns and constraints are as inherited as the live one's are.
+
+`ALTER TABLE … INHERIT` makes no column an inherited one, and a dropped column of a parent would then stay with its
+children. So the next table is born of a stub, which has everything; what the live child has declared itself is
+declared again, or taken from the stub alone. At the swap the parents come before the stub goes, so nothing that was
+inherited becomes the child's own in between.
+"""
+
+from __future__ import annotations
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from sql.session.connection import Connection, rows
+from sql.session.named_queries import query
+
+
+def create_heir(
+    connection: Connection, heir: Identifier, stub: Identifier, *, live_oid: int, stored: Composable
+) -> None:
+    """Create `heir` with the stub's columns, in their order. The stub has the columns, defaults and CHECKs wanted."""
+    named = {"oid": live_oid, "stub": stub.as_string(connection)}
+    declared = [SQL(found["declared"]) for found in rows(connection, query("inheritance.heir_columns"), named)]
+    connection.execute(
+        SQL("CREATE TABLE {} ({}) INHERITS ({}) {}").format(heir, SQL(", ").join(declared), stub, stored)
+    )
+    for own in rows(connection, query("inheritance.heir_constraints"), named):
+        name = Identifier(own["name"])
+        if own["definition"] is None:
+            # With ONLY, what the child had from the stub becomes its own.
+            connection.execute(SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(stub, name))
+        else:
+            added = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
+            connection.execute(added.format(heir, name, SQL(own["definition"])))
+    dressed = {"oid": live_oid, "heir": heir.as_string(connection)}
+    for found in rows(connection, query("inheritance.heir_dressing"), dressed):
+        connection.execute(SQL(found["statement"]))

@@ -1,0 +1,1 @@
+"""Partitions of tables in use and of next tables."""

@@ -1,0 +1,1 @@
+"""Rows that cannot be converted: admitted, resolved, released."""

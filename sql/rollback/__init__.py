@@ -1,0 +1,1 @@
+"""From the new tables back to the past ones."""

@@ -1,0 +1,41 @@
+"""Triggers and rules of the past tables: off while rows go back, because nobody writes those rows now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from replank.values.table_spec import Relation
+from sql.session.connection import Connection, rows, run
+from sql.session.named_queries import query
+from sql.session.table_names import server_text
+from sql.swap.moved_dependents import home
+
+HOW = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+
+
+def switch_off(connection: Connection, relations: Iterable[Relation]) -> list[dict[str, str]]:
+    """Switch off what fires on these past relations, each partition for itself. Returns what that was, and how."""
+    found = rows(connection, query("going_back.switched"), {"oids": [relation.oid for relation in relations]})
+    for each in found:
+        run(
+            connection,
+            SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
+                Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
+            ),
+        )
+    return found
+
+
+def switched_on_again(switched: Sequence[Mapping[str, str]]) -> list[Composable]:
+    """When the past relations have their places again."""
+    return [
+        SQL("ALTER TABLE ONLY {} {} {} {}").format(
+            Identifier(home(each["schema"]), each["name"]),
+            server_text(HOW[each["enabled"]]),
+            server_text(each["kind"]),
+            Identifier(each["object"]),
+        )
+        for each in switched
+    ]

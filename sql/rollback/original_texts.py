@@ -1,0 +1,133 @@
+"""The way from uuids back to the texts they were made of: a map of every spelling that is not the canonical one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from replank.values.table_spec import TableSpec
+from sql.session.connection import Connection, run, value
+from sql.session.table_names import past_table
+from sql.values.conversion import converted_if_valid
+
+Column = tuple[int, str]
+"""A table's number and a column's name."""
+
+
+def map_table(run_id: int, set_no: int) -> Identifier:
+    return Identifier("replank", map_name(run_id, set_no))
+
+
+def map_name(run_id: int, set_no: int) -> str:
+    return f"spellings_{run_id}_{set_no}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Columns that foreign keys join share a `number`, because their texts are the same.
+
+    Where such a key compares as char, they are so but for blanks at their ends; those whose texts are the same with
+    their blanks share `exact`. `rank` is 0 for those that others refer to and that refer to none of these: there a
+    text is its row's own.
+    """
+
+    number: int
+    exact: int
+    rank: int
+
+
+def places(specs: Sequence[TableSpec], foreign_keys: Iterable[Mapping[str, Any]]) -> dict[Column, Place]:
+    """The place of each column that became uuid."""
+    joined = _joined(specs, foreign_keys)
+    columns = [(spec.table_no, column.name) for spec in specs for column in spec.columns if column.remembered]
+    numbers = _components(columns, [(one, other) for one, other, _ in joined])
+    exact = _components(columns, [(one, other) for one, other, as_char in joined if not as_char])
+    referring = {one for one, _, as_char in joined if not as_char}
+    return {c: Place(number=numbers[c], exact=exact[c], rank=int(c in referring)) for c in columns}
+
+
+def _joined(specs: Sequence[TableSpec], foreign_keys: Iterable[Mapping[str, Any]]) -> list[tuple[Column, Column, bool]]:
+    """Pairs of a column and the one that it refers to, and whether that one is a char."""
+    table_of = {(relation.schema, relation.name): spec for spec in specs for relation in spec.relations}
+    remembered = {(s.table_no, c.name): c for s in specs for c in s.columns if c.remembered}
+    found = []
+    for key in foreign_keys:
+        source = table_of.get((key["schema"], key["table_name"]))
+        target = table_of.get((key["ref_schema"], key["ref_table"]))
+        if source is None or target is None:
+            continue
+        for name, ref in zip(key["columns"], key["ref_columns"], strict=True):
+            one, other = (source.table_no, name), (target.table_no, ref)
+            if one in remembered and other in remembered and one != other:
+                found.append((one, other, remembered[other].live_type.startswith(("bpchar", "character("))))
+    return found
+
+
+def _components(columns: Sequence[Column], pairs: Iterable[tuple[Column, Column]]) -> dict[Column, int]:
+    parent = {column: column for column in columns}
+
+    def root(column: Column) -> Column:
+        while parent[column] != column:
+            column = parent[column]
+        return column
+
+    for one, other in pairs:
+        parent[root(one)] = root(other)
+    numbers: dict[Column, int] = {}
+    return {column: numbers.setdefault(root(column), len(numbers) + 1) for column in columns}
+
+
+def build_map(
+    connection: Connection, specs: Sequence[TableSpec], where: Mapping[Column, Place], *, set_no: int
+) -> None:
+    """From the past tables, before the first row goes back: one pass over each. One that is there is complete."""
+    run_id = specs[0].run_id
+    name = map_table(run_id, set_no)
+    if value(connection, SQL("SELECT to_regclass({})::text").format(f"replank.{map_name(run_id, set_no)}")):
+        return
+    with connection.transaction():
+        connection.execute(
+            # No collation of its own: it would win over the past key's, whose index could not be used then.
+            SQL("CREATE TABLE {} (value uuid, place int, exact int, rank int, spelling text)").format(name)
+        )
+        for spec in specs:
+            _remember(connection, spec, where, name)
+        connection.execute(SQL("CREATE INDEX ON {} (value)").format(name))
+        connection.execute(SQL("ANALYZE {}").format(name))
+
+
+def _remember(connection: Connection, spec: TableSpec, where: Mapping[Column, Place], name: Identifier) -> None:
+    version = connection.info.server_version
+    found = [
+        SQL('({}, {}, {}, {}, {}::pg_catalog.text COLLATE "C")').format(
+            converted_if_valid(column, Identifier("past", column.name), version),
+            place.number,
+            place.exact,
+            place.rank,
+            Identifier("past", column.name),
+        )
+        for column in spec.columns
+        if column.remembered and (place := where[spec.table_no, column.name])
+    ]
+    if not found:
+        return
+    run(
+        connection,
+        SQL(
+            "INSERT INTO {} SELECT DISTINCT v.value, v.place, v.exact, v.rank, v.spelling FROM {}{} AS past"
+            " CROSS JOIN LATERAL (VALUES {}) AS v (value, place, exact, rank, spelling)"
+            " WHERE v.value IS NOT NULL AND v.spelling <> v.value::pg_catalog.text"
+        ).format(name, SQL("" if spec.partitioned else "ONLY "), past_table(spec), SQL(", ").join(found)),
+    )
+
+
+def spelled(reference: Composable, place: Place, name: Identifier) -> Composable:
+    """A uuid as text: as its place spelled it, or else as any other did, or else as PostgreSQL does."""
+    return SQL(
+        "coalesce((SELECT map.spelling FROM {name} AS map WHERE map.value = {reference}"
+        ' ORDER BY map.place <> {place}, map.exact <> {exact}, map.rank, map.spelling COLLATE "C" LIMIT 1),'
+        " {reference}::pg_catalog.text)"
+    ).format(name=name, reference=reference, place=place.number, exact=place.exact)

@@ -1,0 +1,305 @@
+"""The way back: new and past tables of a set change places again, in one transaction under one short lock.
+
+The past tables were never taken apart: their views, functions, rules, policies, triggers and statistics lie beside
+them and only move. What was taken from them at the cutover comes back: foreign keys, publications, sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from replank.errors import NeedsPerson, TryAgain
+from replank.values.reference import equality_from_json
+from replank.values.table_spec import Layout, Relation, TableSpec
+from replank.wording import counted
+from sql.access.readers import make_schema
+from sql.catalogue import catalogue
+from sql.catalogue.catalogue import ForeignKey
+from sql.catalogue.inheritance import parents_first
+from sql.catalogue.relation_oids import relation_oids
+from sql.next_table.foreign_keys import add_keys, without_parent
+from sql.next_table.on_update_trigger import function_name
+from sql.next_table.owned_sequences import carried_sequences
+from sql.rollback.disabled_triggers import switched_on_again
+from sql.rollback.newer_objects import refuse_newer
+from sql.rollback.reverse_drain import drain_back
+from sql.rollback.table_pair import Pair
+from sql.rows.capture_continuity import Standing, refuse_fallen_back
+from sql.rows.reverse_capture import back_log
+from sql.session.connection import Connection, keep_plans, rows, run, value
+from sql.session.named_queries import query
+from sql.session.one_snapshot import one_snapshot
+from sql.session.table_names import live_table, past_table, server_text
+from sql.swap.autovacuum import autovacuum_statement
+from sql.swap.cutover import refuse_long_logs, rows_logged, stamp_of
+from sql.swap.event_triggers import refuse_dressed_by_rollback
+from sql.swap.hold_clock import one_statement
+from sql.swap.hold_forecast import statement_ms
+from sql.swap.lock_attempt import Crossing
+from sql.swap.lock_moment import Traffic
+from sql.swap.moved_dependents import Hanging, away, hanging_on, home, move
+from sql.swap.old_sessions import recompiled
+from sql.swap.swap_script import moved
+from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
+from sql.swap.views_beside import lock_script, view_locks
+from sql.swap.write_gate import Gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetBack:
+    """A swapped set on its way back. `foreign_keys` are the documents of its beginning, none of them given up."""
+
+    pairs: tuple[Pair, ...]
+    foreign_keys: Sequence[Mapping[str, Any]]
+    published: Sequence[str]
+    switched: Sequence[Mapping[str, str]]
+    autovacuum_before: Mapping[str, str | None]
+    autovacuum_of_new: Mapping[str, str | None] | None
+    """What the new tables had before an attempt switched it off; None while none has."""
+
+    @property
+    def new_relations(self) -> list[Relation]:
+        return [relation for pair in self.pairs for relation in pair.new.relations]
+
+    @property
+    def past_relations(self) -> list[Relation]:
+        return [relation for pair in self.pairs for relation in pair.spec.relations]
+
+
+def swap_back(
+    connection: Connection,
+    back: SetBack,
+    limits: CutoverLimits,
+    *,
+    traffic: Traffic,
+    stood: Mapping[int, Standing],
+    write_ledger: Callable[[], None],
+) -> CutoverTimes:
+    """Past tables become the live ones again, with every change of the new ones. Raises as `sql.swap.cutover.cut_over`.
+
+    `stood` is what reverse capture stood on when the comparison of both sides began: NotProved where it has not stood
+    since. `write_ledger` says so in the ledger, inside the same transaction.
+    """
+    keep_plans(connection)
+    specs = [pair.spec for pair in back.pairs]
+    refuse_fallen_back(connection, specs, stood)
+    past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
+    _refresh(connection, back, past)
+    keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
+    prepared = _prepare(connection, back, past, new, keys, limits)
+    stamp = stamp_of(connection, prepared)
+    refuse_newer(connection, back.pairs, back.foreign_keys)
+
+    def under_lock(crossing: Crossing) -> None:
+        refuse_fallen_back(connection, specs, stood)
+        _last_drain(connection, back, limits, crossing)
+        if stamp_of(connection, prepared) != stamp:
+            raise TryAgain("somebody changed a definition meanwhile")
+        crossing.check()
+        run(connection, one_statement(prepared.swap))
+        crossing.check()
+        refuse_dressed_by_rollback(connection, back.past_relations)
+        write_ledger()
+
+    def take(second: Connection, most: int | None) -> int:
+        return _drain_all(second, back, most)
+
+    return cross(
+        connection,
+        prepared,
+        limits,
+        traffic,
+        shortly_before=lambda second: drain_until_short(lambda: take(second, None)),
+        drain=take,
+        under_lock=under_lock,
+    )
+
+
+def _prepare(
+    connection: Connection,
+    back: SetBack,
+    past: Hanging,
+    new: Hanging,
+    keys: Sequence[ForeignKey],
+    limits: CutoverLimits,
+) -> Prepared:
+    for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
+        make_schema(connection, schema)
+    names = {(relation.schema, relation.name) for relation in back.new_relations}
+    names |= {(key.schema, key.table_name) for key in keys} | {(key.ref_schema, key.ref_table) for key in keys}
+    for document in back.foreign_keys:
+        names |= {(document["schema"], document["table_name"]), (document["ref_schema"], document["ref_table"])}
+    pasts = {(relation.past_schema, relation.name) for relation in back.past_relations}
+    # A partition of the past layout need not be one of the new.
+    present = relation_oids(connection, sorted(names | pasts))
+    # The drain for which writers wait writes to the past tables.
+    written = [name for name in present if name not in pasts]
+    built = [past_table(heap) for pair in back.pairs for heap in pair.spec.heaps]
+    return Prepared(
+        gate=Gate(before=view_locks(new.views), tables=parents_first(connection, written)),
+        each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
+        lock=lock_script(connection, new.views, list(present)),
+        swap=swap_back_script(connection, back, past, new, keys),
+        oids=[*present.values(), *(view.oid for view in new.views)],
+        functions=[function.oid for function in new.functions],
+    )
+
+
+def swap_back_script(
+    connection: Connection,
+    back: SetBack,
+    past: Hanging,
+    new: Hanging,
+    keys: Sequence[ForeignKey],
+    *,
+    before_swap: bool = False,
+) -> Composable:
+    """New to undone, past to live, and what was taken from the past tables. `before_swap` composes it beforehand."""
+    members = {pair.new.oid for pair in back.pairs}
+    made: list[Composable] = [
+        SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(Identifier(key.schema, key.table_name), Identifier(key.name))
+        for key in keys
+        if key.table_oid not in members or key.ref_oid not in members
+    ]
+    for relation in back.new_relations:
+        found = rows(connection, query("dependents.publications"), {"oid": relation.oid})
+        made += [server_text(publication["taken_out"]) for publication in found]
+    after: list[Composable] = []
+    for pair in back.pairs:
+        root = Relation(oid=pair.new.oid, schema=pair.spec.schema, name=pair.spec.name)
+        detached, attached = carried_sequences(
+            connection,
+            root,
+            built_in=pair.spec.past_schema,
+            gone_to=pair.spec.undone_schema,
+            named_alike=before_swap,
+        )
+        made += [*detached, *_on_update_away(pair)]
+        after += attached
+        after += [
+            autovacuum_statement(live_table(heap), back.autovacuum_before.get(str(heap.oid)))
+            for heap in pair.spec.heaps
+        ]
+    made += [move(each, away(each.schema)) for each in new.functions]
+    made += [move(each, home(each.schema)) for each in past.functions]
+    made += [moved(live_table(relation), relation.undone_schema) for relation in back.new_relations]
+    made += [moved(past_table(relation), relation.schema) for relation in back.past_relations]
+    made += [move(each, away(each.schema)) for each in new.views]
+    made += [move(each, home(each.schema)) for each in past.views]
+    made += [move(each, away(each.schema)) for each in new.statistics]
+    made += [move(each, home(each.schema)) for each in past.statistics]
+    made += after
+    made += switched_on_again(back.switched)
+    made += [server_text(statement) for statement in back.published]
+    names = [relation.name for relation in back.past_relations] + [view.name for view in past.views]
+    leaving = {function.oid for function in (*new.functions, *past.functions)}
+    made += recompiled(connection, names, without=leaving | _on_update_oids(connection, back))
+    made += add_keys(connection, back.foreign_keys, [_with_leaves(pair.spec) for pair in back.pairs])
+    return SQL(";\n").join(made)
+
+
+def _on_update_away(pair: Pair) -> list[Composable]:
+    if not any(column.on_update for column in pair.spec.columns):
+        return []
+    function = Identifier(pair.spec.schema, function_name(pair.spec))
+    return [SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, Identifier(pair.spec.undone_schema))]
+
+
+def _on_update_oids(connection: Connection, back: SetBack) -> set[int]:
+    """Functions that go with the new tables, so nobody compiles them anew."""
+    names = [Identifier(p.spec.schema, function_name(p.spec)).as_string(connection) for p in back.pairs]
+    found = [value(connection, SQL("SELECT to_regproc({})::oid::bigint").format(name)) for name in names]
+    return {oid for oid in found if oid is not None}
+
+
+def _with_leaves(spec: TableSpec) -> TableSpec:
+    """So that foreign keys are added for the leaves that will be there, not for those that are there now."""
+    leaves = tuple(p for p in spec.partitions if not p.partitioned_by)
+    return replace(spec, layout=Layout(partitioned_by=spec.partitioned_by, column="", partitions=leaves))
+
+
+def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
+    """Materialized views hold the rows of one moment, at which all tables are drained."""
+    if not any(view.materialized and view.populated for view in past.views):
+        return
+    with one_snapshot(connection):
+        for pair in back.pairs:
+            drain_equal(connection, pair)
+        for view in past.views:
+            if view.materialized and view.populated:
+                run(connection, SQL("REFRESH MATERIALIZED VIEW {}").format(live_table(view)))
+
+
+def _drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
+    """One pass over all logs, each in a transaction of its own. Returns the log rows.
+
+    Raises TryAgain where there are more than `most`: writers wait meanwhile.
+    """
+    if most is not None:
+        refuse_long_logs(_logged(connection, back), most)
+    drained = 0
+    for pair in back.pairs:
+        with one_snapshot(connection):
+            drained += drain_equal(connection, pair)
+    return drained
+
+
+def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
+    return rows_logged(connection, {pair.spec.table_no: back_log(pair.spec) for pair in back.pairs})
+
+
+def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
+    waiting = _logged(connection, back)
+    refuse_long_logs(waiting, limits.max_log_rows)
+    for pair in back.pairs:
+        if pair.spec.table_no in waiting:
+            crossing.check()
+            drain_equal(connection, pair)
+
+
+def drain_equal(connection: Connection, pair: Pair) -> int:
+    """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
+    done = drain_back(connection, pair)
+    if done.mismatches:
+        raise NeedsPerson(
+            f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after they were taken back; "
+            "nothing has changed "
+            "places. Please report this with `replank status --json`."
+        )
+    return done.keys
+
+
+def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
+    """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
+    counted = counted_orphans(back, key)
+    return 0 if counted is None else int(value(connection, counted))
+
+
+def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> Composable | None:
+    """The query of `count_orphans`; None where the key leads out of the set."""
+    # A foreign key means the rows of the table itself, and of its partitions.
+    heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}
+    past = {
+        (relation.schema, relation.name): SQL("{}{}").format(
+            SQL("ONLY " if relation.oid in heaps else ""), past_table(relation)
+        )
+        for relation in back.past_relations
+    }
+    child = past.get((key["schema"], key["table_name"]))
+    parent = past.get((key["ref_schema"], key["ref_table"]))
+    if child is None or parent is None:
+        return None
+    orphans = without_parent(
+        key["columns"],
+        key["ref_columns"],
+        equality_from_json(key["equality"]),
+        child=child,
+        parent=parent,
+        period=key["period"],
+        full=key.get("full", False),
+    )
+    return SQL("SELECT count(*) {}").format(orphans)

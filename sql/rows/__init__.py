@@ -1,0 +1,1 @@
+"""The rows of a table on their way: captured, copied, split, filled."""

@@ -1,0 +1,49 @@
+"""Whether what fills new rows of a live table has stood without a gap since it was made.
+
+Function and triggers are made in one transaction, so their catalogue rows have one `xmin`. Whatever switches, drops or
+replaces any of them writes its row again, also where all is as it was afterwards; a partition that was attached since
+has a trigger of a later transaction. Rows that were written in such a gap may be empty.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.sql import SQL, Composable
+
+from replank.values.table_spec import TableSpec
+from sql.rows.backfill import drop_trigger, filled_columns, trigger_statements
+from sql.session.connection import Connection, rows, run
+from sql.session.named_queries import query
+from sql.session.table_names import live_table
+
+WORDS = "what fills new rows was switched, dropped or replaced, or a partition came"
+
+
+def why_fallen(connection: Connection, spec: TableSpec) -> str:
+    """What happened and to which relations, in words; empty where it has stood, or fills nothing."""
+    if not filled_columns(spec):
+        return ""
+    found = rows(connection, query("backfilling.fallen"), _named(spec))
+    return f"{WORDS}: {', '.join(r['relation'] for r in found)}" if found else ""
+
+
+def lock_out_writers(connection: Connection, spec: TableSpec) -> None:
+    """In the caller's transaction with a lock_timeout: what is seen of the triggers afterwards holds until its end."""
+    run(connection, SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live_table(spec)))
+
+
+def put_back(connection: Connection, spec: TableSpec) -> None:
+    """Function and triggers again, in the caller's transaction."""
+    drop_trigger(connection, spec)
+    for statement in trigger_statements(connection, spec):
+        run(connection, statement)
+
+
+def fallen(connection: Connection, spec: TableSpec) -> Composable:
+    """For a script: the query for the relations on which it has not stood."""
+    # Composed by the driver from our own query.
+    return SQL(psycopg.ClientCursor(connection).mogrify(query("backfilling.fallen"), _named(spec)))
+
+
+def _named(spec: TableSpec) -> dict[str, str]:
+    return {"schema": spec.schema, "name": spec.name, "function": spec.fill_name}

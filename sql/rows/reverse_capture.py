@@ -1,0 +1,183 @@
+"""Reverse capture: what changes in the new tables after the cutover, so that a rollback can take it along.
+
+Its triggers stand on the next table before the lock and do nothing; in the cutover's own transaction their
+function gets its body. So the filling of the next table is not logged, and every later change is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.sql import Literal as SQLLiteral
+
+from replank.values.table_spec import TableSpec
+from sql.rows.capture import EACH_STATEMENT, create_trigger, function_body
+from sql.rows.change_log import log_keys
+from sql.session.connection import Connection, apply_settings, rows, value
+from sql.session.named_queries import query
+from sql.session.table_names import next_table
+
+PREFIX = "replank_capture_back_"
+"""Trigger names; whoever looks at definitions knows these for ours."""
+
+
+def back_log(spec: TableSpec) -> Identifier:
+    """Keys of changed rows of the new table, in its own types: `k1` …, or `truncated`."""
+    return Identifier("replank", back_log_name(spec))
+
+
+def back_log_name(spec: TableSpec) -> str:
+    return f"back_log_{spec.run_id}_{spec.table_no}"
+
+
+def back_function(spec: TableSpec) -> Identifier:
+    return Identifier("replank", function_name(spec))
+
+
+def function_name(spec: TableSpec) -> str:
+    return f"capture_back_{spec.run_id}_{spec.table_no}"
+
+
+def _each(spec: TableSpec) -> Literal["statement", "row"]:
+    """A row that is written straight into a partition fires no statement trigger of its parent; one of an inheritance
+    child that is written through its parent fires none of its own."""
+    return "row" if spec.next_partitioned or spec.kin else "statement"
+
+
+def _for_rows(spec: TableSpec) -> str:
+    """`pg_trigger.tgenabled` of the trigger for rows: beside those for statements it is logical replication's alone."""
+    return "R" if _each(spec) == "statement" else "A"
+
+
+def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> None:
+    """Before the cutover's lock, perhaps at an earlier attempt: log, function and triggers, which do nothing yet."""
+    if is_installed(connection, spec):
+        return
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        as_keys = SQL(", ").join(
+            SQL("{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, log_keys(spec), strict=True)
+        )
+        connection.execute(
+            SQL("CREATE TABLE {} AS SELECT {}, false AS truncated FROM {} WITH NO DATA").format(
+                back_log(spec), as_keys, next_table(spec)
+            )
+        )
+        connection.execute(_function(connection, spec, SQL("BEGIN RETURN NULL; END").format()))
+        connection.execute(SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
+        function = back_function(spec)
+        if _each(spec) == "statement":
+            for event, enabled in EACH_STATEMENT:
+                create_trigger(connection, next_table(spec), PREFIX + event, function, event, enabled)
+            return
+        create_trigger(connection, next_table(spec), PREFIX + "row", function, "row")
+        for relation in spec.next_relations:
+            create_trigger(connection, next_table(relation), PREFIX + "truncate", function, "truncate")
+
+
+def switched_on(connection: Connection, spec: TableSpec) -> Composable:
+    """In the swap's script: from this transaction's commit on, changes are logged. One row of the catalogue."""
+    return _function(connection, spec, function_body(spec, back_log(spec), each=_each(spec)))
+
+
+def _function(connection: Connection, spec: TableSpec, body: Composed) -> Composed:
+    return SQL(
+        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp AS {}"
+    ).format(back_function(spec), SQLLiteral(body.as_string(connection)))
+
+
+def is_installed(connection: Connection, spec: TableSpec) -> bool:
+    """Whether log and function are there."""
+    return bool(value(connection, query("going_back.is_installed"), {"function": function_name(spec)}))
+
+
+class Captured(StrEnum):
+    """What is known of a table's changes since its cutover."""
+
+    ALL = "all"
+    NOT_ALWAYS = "not always"
+    """Its triggers stand, and one was switched off: perhaps for a time, perhaps until now."""
+    NOT = "not"
+    """Triggers are gone, or it is another table than the cutover's."""
+    NO_PAST = "no past"
+    """Its past table is gone."""
+
+
+def captured(connection: Connection, specs: Iterable[TableSpec]) -> dict[int, Captured]:
+    """Number of a table → what is captured of it, of tables that are swapped."""
+    by_number = {spec.table_no: spec for spec in specs}
+    named = {
+        "numbers": list(by_number),
+        "schemas": [spec.schema for spec in by_number.values()],
+        "names": [spec.name for spec in by_number.values()],
+        "past_schemas": [spec.past_schema for spec in by_number.values()],
+        "functions": [function_name(spec) for spec in by_number.values()],
+        "for_rows": [_for_rows(spec) for spec in by_number.values()],
+    }
+    found = rows(connection, query("going_back.captures"), named)
+    return {r["table_no"]: _captured(by_number[r["table_no"]], r) for r in found}
+
+
+def _captured(spec: TableSpec, found: Mapping[str, Any]) -> Captured:
+    if found["past_oid"] != spec.oid:
+        return Captured.NO_PAST
+    wanted = len(EACH_STATEMENT) if _each(spec) == "statement" else 2
+    if found["standing"] != wanted:
+        return Captured.NOT
+    return Captured.NOT_ALWAYS if found["off"] else Captured.ALL
+
+
+def provable(spec: TableSpec) -> bool:
+    """Whether comparing past and new table finds every change that was not captured.
+
+    Columns that the run has filled are others by right, so what was written to them is not found.
+    """
+    return not any(column.value for column in spec.columns)
+
+
+def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, lock_timeout_ms: int) -> None:
+    """Triggers that another session has switched off fire again as they were made.
+
+    `new` is the table as it is now, with its partitions.
+    """
+    oids = [relation.oid for relation in (new, *new.partitions)]
+    named = {"function": function_name(spec), "oids": oids, "for_rows": _for_rows(spec)}
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        for found in rows(connection, query("going_back.not_always"), named):
+            table, trigger = Identifier(found["schema"], found["name"]), Identifier(found["trigger"])
+            connection.execute(
+                SQL("ALTER TABLE ONLY {} ENABLE {} TRIGGER {}").format(table, SQL(found["wanted"]), trigger)
+            )
+
+
+def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:
+    """Rows in the logs of these tables; tables that have none count nothing."""
+    there = [spec for spec in specs if is_installed(connection, spec)]
+    if not there:
+        return 0
+    counts = SQL(" UNION ALL ").join(SQL("SELECT count(*) AS n FROM {}").format(back_log(s)) for s in there)
+    return int(value(connection, SQL("SELECT sum(n)::bigint FROM ({}) AS logs").format(counts)))
+
+
+def remove_capture(connection: Connection, spec: TableSpec) -> None:
+    """Drop triggers, function and log, in the caller's transaction; what is not there is no error.
+
+    Dropping a trigger locks its table: the caller sets a short lock_timeout.
+    """
+    connection.execute(SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(back_function(spec)))
+    connection.execute(SQL("DROP TABLE IF EXISTS {}").format(back_log(spec)))
+
+
+def published(connection: Connection, specs: Iterable[TableSpec]) -> list[str]:
+    """Statements that put the live tables into their publications again, as they are defined now."""
+    return [
+        found["statement"]
+        for spec in specs
+        for relation in (spec.relations if spec.layout is None else (spec,))
+        for found in rows(connection, query("dependents.publications"), {"oid": relation.oid})
+    ]

@@ -1,0 +1,1 @@
+"""SQL that people read and psql runs."""

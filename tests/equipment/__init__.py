@@ -1,1 +1,0 @@
-"""Test equipment that judges the product from outside: it imports nothing of the product, only psycopg."""

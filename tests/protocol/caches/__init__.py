@@ -1,0 +1,1 @@
+"""Caches beside their contents, in step with their sources, and when something dies."""

@@ -1,0 +1,1 @@
+"""Whatever changes a row is captured, and gaps are noticed."""

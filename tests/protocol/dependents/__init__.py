@@ -1,0 +1,1 @@
+"""What hangs on a table follows it, and the catalogue says so."""

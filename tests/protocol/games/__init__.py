@@ -1,0 +1,1 @@
+"""Random interleavings of everybody who takes part."""

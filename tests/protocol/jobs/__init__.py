@@ -1,0 +1,1 @@
+"""Jobs that fail, are paused, lose their worker or their lease."""

@@ -1,0 +1,1 @@
+"""Rows that cannot be converted, with all that refer to them."""

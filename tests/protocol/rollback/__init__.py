@@ -1,0 +1,1 @@
+"""There and back, and `finish`."""

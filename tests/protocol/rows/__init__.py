@@ -1,0 +1,1 @@
+"""Rows copied, drained, filled and compared."""

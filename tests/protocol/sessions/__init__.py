@@ -1,0 +1,1 @@
+"""Settings, roles and poolers that a session may meet."""

@@ -1,0 +1,1 @@
+"""Locks, snapshots and sets at the swap."""

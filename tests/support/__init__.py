@@ -1,0 +1,1 @@
+"""Test support that judges the product from outside: it imports nothing of the product, only psycopg."""
