@@ -16,7 +16,9 @@ from producer.planning.resolution import PlanFile
 from producer.starting.begin import begin_or_resume
 from replank.plan.plan import Plan
 from replank.settings import Settings
+from replank.values.messages import QUEUES
 from replank.values.steps import STEPS, Step
+from sql.ledger.jobs.consumers import announce
 from sql.ledger.jobs.job_queue import Sendable
 from sql.ledger.runs.runs import Run
 from sql.session.connection import connect
@@ -95,6 +97,7 @@ def drive(
     url = settings.database()
     with connect(url, name="coordinator") as connection, connect(url, name="worker") as session:
         run = begin_or_resume(connection, file, hold_cutover=False)
+        announce(session, QUEUES)
         worker = Executor(connection=session, worker="w", settings=settings, random_source=random.Random(1))
         coordinator = Coordinator(
             connection=connection,

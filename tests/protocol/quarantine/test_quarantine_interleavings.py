@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from psycopg.sql import SQL
 from support.harness import Url
 
 from demo.embedded import EmbeddedPostgres
@@ -123,7 +124,7 @@ SABOTAGE: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nobody is doubted": lambda patch: patch.setattr(_Settlement, "doubt", lambda _self: None),
     "a newcomer is not looked through": lambda patch: patch.setattr(quarantines, "join", _join_in_silence),
     "what waits for a row is not doubted": lambda patch: patch.setattr(
-        resolve, "_kept_for", lambda edge: resolve._all_rows(edge.child) + resolve.sql.SQL(" AND false")
+        resolve, "_kept_for", lambda edge: resolve._all_rows(edge.child) + SQL(" AND false")
     ),
 }
 
