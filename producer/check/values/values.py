@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import errors
 
@@ -18,7 +19,7 @@ from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import ColumnSpec
 from replank.wording import counted, verb
-from sql.checks.value_audit import ColumnCount, find_collisions, scan_chunk
+from sql.checks.value_audit import ColumnCount, Recent, find_collisions, scan_chunk
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
@@ -147,6 +148,7 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
     no = one if count.bad == 1 else many
     recency = recency_of(subject, column)
     words, more = recent_words(recency, count.bad_recent), recent_hint(count.bad_recent)
+    told = _told(subject, column, count.bad, count.bad_recent, count.bad_examples)
     if column.on_invalid != "fail":
         fate = {"null": "they become NULL", "quarantine": "their rows are kept aside"}.get(
             column.on_invalid, "they become uuids made of them"
@@ -157,22 +159,14 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
             f"plan says{words}",
             hint="The past table keeps them as they are until it is dropped. From the cutover on an INSERT or UPDATE "
             f"that sends such a text fails.{more}",
-            table=subject.name,
-            column=column.name,
-            count=count.bad,
-            recent=recent_details(recency, count.bad_recent),
-            examples=count.bad_examples,
+            **told,
         )
     return blocker(
         "not_convertible",
         f"{counted(count.bad, 'value', 'is')} {no}, such as {_quoted(count.bad_examples)}{words}",
         hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
         f"what foreign keys join to it) out.{more}",
-        table=subject.name,
-        column=column.name,
-        count=count.bad,
-        recent=recent_details(recency, count.bad_recent),
-        examples=count.bad_examples,
+        **told,
     )
 
 
@@ -188,11 +182,7 @@ def _odd_spelling(subject: Subject, column: ColumnSpec, count: ColumnCount) -> F
         f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
         hint="After the run they read in lower case with four hyphens; the old spelling is kept in the past table "
         f"only. Clients that compare ids as text must not depend on it.{more}",
-        table=subject.name,
-        column=column.name,
-        count=count.odd,
-        recent=recent_details(recency, count.odd_recent),
-        examples=count.odd_examples,
+        **_told(subject, column, count.odd, count.odd_recent, count.odd_examples),
     )
 
 
@@ -207,12 +197,19 @@ def _other_text(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Fin
         f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
         hint="A rollback gives them back as they are, where their row was not changed since the cutover and in changed "
         f"rows that keep the value; new rows with it get the first text.{more}",
-        table=subject.name,
-        column=column.name,
-        count=count.odd,
-        recent=recent_details(recency, count.odd_recent),
-        examples=count.odd_examples,
+        **_told(subject, column, count.odd, count.odd_recent, count.odd_examples),
     )
+
+
+def _told(subject: Subject, column: ColumnSpec, count: int, recent: Recent, examples: Sequence[str]) -> dict[str, Any]:
+    """Of which column a finding is, and its details: how many values, how recent, and some of them."""
+    return {
+        "table": subject.name,
+        "column": column.name,
+        "count": count,
+        "recent": recent_details(recency_of(subject, column), recent),
+        "examples": examples,
+    }
 
 
 def _quoted(examples: Sequence[str]) -> str:
