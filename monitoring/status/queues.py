@@ -10,7 +10,6 @@ from replank.values.messages import QUEUE_OF, QUEUES
 from replank.values.states import JobKind, JobState, ResendCause
 from replank.wording import counted
 from sql.ledger.jobs import resends
-from sql.ledger.jobs.consumers import processes_by_queue
 from sql.ledger.jobs.work import Tally
 from sql.ledger.runs.restraints import Restraint
 from sql.session.connection import Connection
@@ -86,14 +85,13 @@ class Resent:
         return {"jobs": self.jobs, "seconds": LATELY_S, "causes": causes, "words": self.words}
 
 
-def read_queues(connection: Connection, tallies: Sequence[Tally], *, paused: frozenset[int]) -> tuple[Queue, ...]:
-    """All queues; jobs of `paused` tables (their numbers) do not count as waiting."""
+def waiting_by_queue(tallies: Sequence[Tally], *, paused: frozenset[int]) -> dict[str, int]:
+    """Jobs of every queue that wait and may begin: those of `paused` tables (their numbers) may not."""
     waiting = dict.fromkeys(QUEUES, 0)
     for tally in tallies:
         if tally.state == JobState.WAITING and tally.table_no not in paused:
             waiting[QUEUE_OF[JobKind(tally.kind)]] += tally.jobs
-    processes = processes_by_queue(connection)
-    return tuple(Queue(queue=queue, processes=processes[queue], waiting=waiting[queue]) for queue in QUEUES)
+    return waiting
 
 
 def paused_tables(held_back: Sequence[Restraint]) -> frozenset[int]:

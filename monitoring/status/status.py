@@ -13,7 +13,7 @@ from monitoring.status.caches import CachesProgress, read_caches
 from monitoring.status.gates import CutoverWindow, cutover_window, read_gates
 from monitoring.status.headlines import Headline, headlines, nobody_works
 from monitoring.status.preparing import Preparing, before_run
-from monitoring.status.queues import Queue, Resent, paused_tables, read_queues, read_resent
+from monitoring.status.queues import Queue, Resent, paused_tables, read_resent, waiting_by_queue
 from monitoring.status.rollback_possible import WayBack, read_way_back
 from monitoring.status.table_progress import PARTS, TableProgress, read_table_progress
 from replank.errors import WrongUse
@@ -245,7 +245,10 @@ def read_status(connection: Connection) -> Status:
     of_caches = read_caches(connection, run.run_id)
     sets = tables.read_sets(connection, run.run_id)
     held_back = tuple(in_force(connection, run.run_id))
-    queues = read_queues(connection, tallies, paused=paused_tables(held_back))
+    signs = _signs(connection, run)
+    waiting = waiting_by_queue(tallies, paused=paused_tables(held_back))
+    processes = {queue.name: queue.processes for queue in signs.queues}
+    queues = tuple(Queue(queue=name, processes=processes[name], waiting=jobs) for name, jobs in waiting.items())
     counts = {state: sum(t.jobs for t in tallies if t.state == state) for state in map(str, JobState)}
     info = connection.info
     found = Status(
@@ -281,7 +284,7 @@ def read_status(connection: Connection) -> Status:
         queues=queues,
         already=tuple(runs.read_already(connection, run.run_id)),
         resent=read_resent(connection, run.run_id) if run.state in OPEN_RUNS else Resent(),
-        signs=read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING),
+        signs=signs,
         database=info.dbname,
         host=f"{info.host}:{info.port}",
         preparing=before_run(connection, run, prepared),
@@ -324,7 +327,7 @@ def read_again(connection: Connection, before: Status) -> Status | None:
         before.run.created_at,
     ):
         return None
-    signs = read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING)
+    signs = _signs(connection, run)
     present = replace(
         before,
         run=run,
@@ -338,6 +341,10 @@ def read_again(connection: Connection, before: Status) -> Status | None:
     if present.leader is None or run.reason or present.held or nobody_works(present.headlines):
         return replace(present, eta_s=None)
     return present
+
+
+def _signs(connection: Connection, run: Run) -> Signs:
+    return read_signs(connection, run.run_id, held=run.hold_cutover and run.state is RunState.RUNNING)
 
 
 def seen_json(signs: Signs) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from monitoring.status.queues import paused_tables, read_queues
+from monitoring.status.queues import paused_tables, waiting_by_queue
 from producer.operator.operator import Operator
 from producer.operator.pools import Pool, Pools
 from producer.operator.saying import note
@@ -49,12 +49,11 @@ def scale(
 
 def _waiting(connection: Connection, run: Run) -> dict[str, int]:
     """Queues in which jobs wait that may begin, and how many."""
-    found = read_queues(
-        connection,
+    waiting = waiting_by_queue(
         work.read_tallies(connection, run.run_id),
         paused=paused_tables(restraints.in_force(connection, run.run_id)),
     )
-    return {queue.queue: queue.waiting for queue in found if queue.waiting}
+    return {queue: jobs for queue, jobs in waiting.items() if jobs}
 
 
 def _untaken(answering: Sequence[Pool], waiting: Mapping[str, int]) -> str:
