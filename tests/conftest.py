@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-pytest_plugins = ["support.attacks"]
+pytest_plugins = ["support.runs.attacks"]
 
 MEMORY_FILES = Path("/dev/shm")
 FREE_BYTES = 6 * 2**30

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import create_small_shop, write_plan
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.schemas.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

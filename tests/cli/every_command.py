@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from support.processes import Site
+from support.runs.processes import Site
 
 from replank.cli import build_app
 

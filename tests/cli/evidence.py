@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg.sql import SQL, Identifier
-from support.journal_oracle import snapshot_catalogue
-from support.processes import Finished
+from support.oracles.journal_oracle import snapshot_catalogue
+from support.runs.processes import Finished
 
 OWN_SCHEMAS = ("replank", "replank_next", "replank_past")
 

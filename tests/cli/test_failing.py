@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Finished, Site
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Finished, Site
 
 from demo.embedded import EmbeddedPostgres
 

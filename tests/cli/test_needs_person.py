@@ -4,9 +4,9 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import differences
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.schemas.small_shop import differences
 
 from cli.evidence import document_of, id_types, look, refused, traces
 

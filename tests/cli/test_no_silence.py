@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.processes import Process, Site
-from support.waiting import wait_for
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
 
 pytestmark = pytest.mark.cli
 

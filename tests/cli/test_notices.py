@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
 
 pytestmark = pytest.mark.cli
 

@@ -7,11 +7,11 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import differences
-from support.waiting import stays, wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import stays, wait_for
+from support.schemas.small_shop import differences
 
 from cli.evidence import document_of, refused
 

@@ -2,10 +2,10 @@
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import differences
-from support.waiting import stays, wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import stays, wait_for
+from support.schemas.small_shop import differences
 
 from cli.evidence import refused
 

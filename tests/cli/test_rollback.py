@@ -2,11 +2,11 @@
 
 import psycopg
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import add_order
-from support.waiting import wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import add_order
 
 from cli.conftest import ORDERS
 from cli.evidence import document_of, id_types, look, refused, traces

@@ -3,10 +3,10 @@
 import psutil
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import COLUMNS, differences
-from support.waiting import stays, wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import stays, wait_for
+from support.schemas.small_shop import COLUMNS, differences
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, id_types, look, refused

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
 
 from cli.evidence import document_of, refused
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import add_order, differences
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import add_order, differences
 
 from cli.evidence import document_of, id_types, look, refused, traces
 

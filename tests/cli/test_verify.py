@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import add_order
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.schemas.small_shop import add_order
 
 from cli.conftest import ORDERS
 from cli.evidence import document_of, refused

@@ -1,7 +1,7 @@
 """What the README promises: inspect, check, run; and the demonstration of all of it."""
 
 import pytest
-from support.sample_shop import sample_differences
+from support.schemas.sample_shop import sample_differences
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, refused

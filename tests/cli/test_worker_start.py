@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from support.processes import Site
-from support.waiting import wait_for
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
 
 from demo.embedded import EmbeddedValkey
 

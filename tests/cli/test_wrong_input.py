@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
 
 from cli.evidence import Evidence, look, refused
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from support.compose_file import ROOT, compose, services
+from support.servers.compose_file import ROOT, compose, services
 
 pytestmark = pytest.mark.unit
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.sample_shop import write_sample_plan
-from support.small_shop import create_small_shop, write_plan
-from support.waiting import LONG
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import LONG
+from support.schemas.sample_shop import write_sample_plan
+from support.schemas.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from demo.sample import create_sample

@@ -10,8 +10,8 @@ from typing import Any
 from celery import Celery
 from celery.events.receiver import EventReceiver
 from celery.events.state import State
-from support.processes import Site
-from support.waiting import wait_for
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
 
 from faults.sending import settings_of
 from replank.values.messages import celery_settings

@@ -5,7 +5,7 @@ import json
 import uuid
 
 import redis
-from support.processes import Site
+from support.runs.processes import Site
 
 from faults.sending import dispatching
 from replank.values.states import JobKind

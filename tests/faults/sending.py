@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from celery import Celery
 from celery.app.control import Control
-from support.processes import Site
+from support.runs.processes import Site
 
 from producer.dispatch.dispatcher import Dispatcher
 from replank.settings import Settings

@@ -4,12 +4,12 @@ import time
 
 import pytest
 import redis
-from support.attacks import Attack
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import differences
-from support.waiting import stays, wait_for
+from support.runs.attacks import Attack
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import stays, wait_for
+from support.schemas.small_shop import differences
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush, messages

@@ -3,11 +3,11 @@
 import time
 
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import add_order, differences
-from support.waiting import LONG, wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import LONG, wait_for
+from support.schemas.small_shop import add_order, differences
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush, messages

@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.processes import Site
-from support.small_shop import differences
-from support.tls_front import make_certificate, tls_front
+from support.runs.processes import Site
+from support.schemas.small_shop import differences
+from support.servers.tls_front import make_certificate, tls_front
 
 from demo.embedded import EmbeddedValkey
 

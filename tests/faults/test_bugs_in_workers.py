@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
 
 from demo.painted_run import paint_run
 from faults.monitor import monitoring

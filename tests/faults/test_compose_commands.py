@@ -5,11 +5,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.compose_file import services
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import differences
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import differences
+from support.servers.compose_file import services
 
 pytestmark = pytest.mark.faults
 

@@ -4,11 +4,11 @@ import time
 
 import psutil
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Site, is_alive
-from support.small_shop import add_order, differences
-from support.waiting import wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site, is_alive
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import add_order, differences
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

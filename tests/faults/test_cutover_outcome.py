@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import differences
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import differences
 
 from demo.embedded import EmbeddedPostgres
 

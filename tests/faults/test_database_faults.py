@@ -4,12 +4,12 @@ import time
 
 import psycopg
 import pytest
-from support.gates import locked
-from support.journal_oracle import foreign_keys_hold
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import add_order, differences
-from support.waiting import wait_for
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import add_order, differences
 
 from demo.application import Application
 from demo.embedded import EmbeddedPostgres

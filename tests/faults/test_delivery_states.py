@@ -3,9 +3,9 @@
 import psutil
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.waiting import stays, wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import stays, wait_for
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import messages

@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.receiving import SECRET, receiver
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.servers.receiving import SECRET, receiver
 
 pytestmark = pytest.mark.faults
 

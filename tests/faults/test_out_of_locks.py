@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import create_small_shop, differences, write_plan
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.schemas.small_shop import create_small_shop, differences, write_plan
 
 from demo.embedded import EmbeddedPostgres
 from monitoring.status.suggestions import suggestion

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psutil
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import differences
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import differences
 
 pytestmark = pytest.mark.faults
 

@@ -7,10 +7,10 @@ first drain and the indexes nothing would put that right.
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import COLUMNS, differences
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import COLUMNS, differences
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import messages

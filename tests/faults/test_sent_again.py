@@ -2,11 +2,11 @@
 
 import pytest
 import redis
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import differences
-from support.waiting import wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import differences
 
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush

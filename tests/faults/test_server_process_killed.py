@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.small_shop import differences
-from support.waiting import POLL_S
+from support.runs.attacks import Attack
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import POLL_S
+from support.schemas.small_shop import differences
 
 pytestmark = pytest.mark.faults
 

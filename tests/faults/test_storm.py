@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.sample_shop import sample_differences
-from support.waiting import LONG
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import LONG
+from support.schemas.sample_shop import sample_differences
 
 from demo.application import Application
 from demo.application.check import check_journal

@@ -5,11 +5,11 @@ import threading
 
 import psutil
 import pytest
-from support.gates import locked
-from support.ledger_view import Lease, LedgerView
-from support.processes import Site, is_alive
-from support.small_shop import add_order, differences
-from support.waiting import stays, wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import Lease, LedgerView
+from support.runs.processes import Site, is_alive
+from support.runs.waiting import stays, wait_for
+from support.schemas.small_shop import add_order, differences
 
 from faults.sending import dispatching, settings_of
 from producer.coordinator.coordinator import Coordinator

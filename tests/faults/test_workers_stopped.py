@@ -1,11 +1,11 @@
 """Workers that are stopped by their operator, or whose sessions a DBA ends: that costs their jobs no attempt."""
 
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import differences
-from support.waiting import wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import differences
 
 from faults.monitor import monitoring
 

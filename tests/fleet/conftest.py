@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import Site
-from support.small_shop import create_small_shop, write_plan
+from support.runs.processes import Site
+from support.schemas.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from fleet.tenants import Tenants

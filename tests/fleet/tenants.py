@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from support.processes import Finished, Process, Site
-from support.small_shop import differences
+from support.runs.processes import Finished, Process, Site
+from support.schemas.small_shop import differences
 
 from demo.embedded import EmbeddedPostgres
 

@@ -1,7 +1,7 @@
 """`replank fleet`: one plan on many databases, through the real command line."""
 
 import pytest
-from support.waiting import wait_for
+from support.runs.waiting import wait_for
 
 from fleet.tenants import Tenants
 

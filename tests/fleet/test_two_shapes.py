@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.journal_oracle import foreign_keys_hold
+from support.oracles.journal_oracle import foreign_keys_hold
 
 from fleet.tenants import Tenants
 

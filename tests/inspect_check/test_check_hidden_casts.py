@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from inspect_check.conftest import Database, codes
 

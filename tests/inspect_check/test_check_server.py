@@ -9,7 +9,7 @@ from unittest import mock
 import psycopg
 import pytest
 from pydantic import SecretStr
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from demo.embedded import EmbeddedPostgres
 from inspect_check.conftest import Counting, Database, only

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from inspect_check.conftest import Database, codes, only
 from sql.session import connection

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import LiteralString
 
 import pytest
-from support import django_world
-from support.filler import fill, kinds
-from support.litellm import apply_migrations
+from support.filling.filler import fill, kinds
+from support.schemas import django_world
+from support.schemas.litellm import apply_migrations
 
 from demo.sample import left_alone, uuid_columns
 from inspect_check.conftest import Database, codes, proposed, reasons

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from support.attacks import Attack
-from support.small_shop import create_small_shop, differences, write_plan
+from support.runs.attacks import Attack
+from support.schemas.small_shop import create_small_shop, differences, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

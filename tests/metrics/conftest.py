@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
+from support.runs.harness import Rebuild, table
 
 from demo.embedded import EmbeddedPostgres
 

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from metrics.scraping import Scrape, exporter, scrape
 from producer.gates.alerts import look_at_monitoring

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from metrics.scraping import Scrape, exporter, scrape
 from monitoring.status.status import read_status

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild
-from support.receiving import SECRET, Receiver, receiver
+from support.runs.harness import Rebuild
+from support.servers.receiving import SECRET, Receiver, receiver
 
 from producer.notifications import following
 from producer.notifications.following import Follower, Notifier

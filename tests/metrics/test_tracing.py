@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from monitoring.tracing import tracing
 from monitoring.tracing.opentelemetry import OpenTelemetryTracing

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from support.chromium import open_browser
-from support.processes import Site
+from support.runs.processes import Site
+from support.servers.chromium import open_browser
 
 from demo.embedded import EmbeddedPostgres
 from demo.painted_run import paint_run

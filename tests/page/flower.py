@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from support.processes import Process, Site
-from support.small_shop import create_small_shop, write_plan
-from support.waiting import wait_for
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
-from support.harness import Rebuild, eventually
-from support.oracle import count, live, one, past
-from support.quarantine_oracle import Kind, Kinds
+from support.oracles.oracle import count, live, one, past
+from support.oracles.quarantine_oracle import Kind, Kinds
+from support.runs.harness import Rebuild, eventually
 
 from page.conftest import Serve
 from page.looking import Looking, too_wide

@@ -5,9 +5,9 @@ import re
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.ledger_view import LedgerView
-from support.processes import Site
-from support.waiting import wait_for
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Site
+from support.runs.waiting import wait_for
 
 from page.flower import BAD, LOGIN, address, start_flower
 from page.looking import Looking

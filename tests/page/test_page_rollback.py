@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
-from support.harness import Rebuild, table
-from support.oracle import one
-from support.waiting import wait_for
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild, table
+from support.runs.waiting import wait_for
 
 from page.conftest import Serve
 from page.looking import Looking, headline

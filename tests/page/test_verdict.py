@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.gates import locked
-from support.ledger_view import LedgerView
-from support.processes import Process, Site
-from support.small_shop import create_small_shop, differences, write_plan
-from support.waiting import wait_for
+from support.runs.gates import locked
+from support.runs.ledger_view import LedgerView
+from support.runs.processes import Process, Site
+from support.runs.waiting import wait_for
+from support.schemas.small_shop import create_small_shop, differences, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from monitoring.metrics.collector import read_metrics

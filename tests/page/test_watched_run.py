@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.processes import Process, Site
-from support.small_shop import differences
+from support.runs.processes import Process, Site
+from support.schemas.small_shop import differences
 
 from page.flower import BAD, LOGIN, address, start_flower
 from page.looking import PATIENCE_MS, Looking, headline, too_wide

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.programs import Replank
+from support.runs.programs import Replank
 
 from producer.prisma.migration.history import checksum_of
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.filler import fill
-from support.litellm import migration_files
-from support.programs import Replank
+from support.filling.filler import fill
+from support.runs.programs import Replank
+from support.schemas.litellm import migration_files
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from prisma import engine

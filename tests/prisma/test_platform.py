@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Table, table
-from support.journal_oracle import foreign_keys_hold
-from support.programs import Replank
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.runs.harness import Rebuild, Table, table
+from support.runs.programs import Replank
 
 from demo.embedded import EmbeddedPostgres
 from demo.platform import create_platform, fill, read_schema_file

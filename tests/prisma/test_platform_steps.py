@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from demo.embedded import EmbeddedPostgres
 from demo.platform import create_platform, fill, read_schema_file

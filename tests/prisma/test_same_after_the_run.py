@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from demo.embedded import EmbeddedPostgres
 from prisma import engine

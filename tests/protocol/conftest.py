@@ -7,15 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from support.harness import Rebuild, Table, Url
-from support.oracle import count, live
+from support.oracles.oracle import count, live
+from support.runs.harness import Rebuild, Table, Url
 
 from demo.embedded import EmbeddedPostgres
-from protocol.cached_shop import TABLES as SHOP_TABLES
-from protocol.cached_shop import USERS, Begin
-from protocol.cached_shop import begin as begin_cached
-from protocol.family import FAMILY, ROWS, script
-from protocol.hanging import GRANTS, OTHERS, TABLES, VIEWS, run
+from protocol.caches.cached_shop import TABLES as SHOP_TABLES
+from protocol.caches.cached_shop import USERS, Begin
+from protocol.caches.cached_shop import begin as begin_cached
+from protocol.dependents.family import FAMILY, ROWS, script
+from protocol.dependents.hanging import GRANTS, OTHERS, TABLES, VIEWS, run
 from sql.session import connection
 
 _numbers = itertools.count(1)

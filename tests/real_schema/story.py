@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.filler import fill, kinds
-from support.journal_oracle import snapshot_catalogue
-from support.litellm import apply_migrations
-from support.programs import Replank, Said
-from support.values import Kind
-from support.writers import Journal, JournalWriters
+from support.filling.filler import fill, kinds
+from support.filling.values import Kind
+from support.oracles.journal_oracle import snapshot_catalogue
+from support.runs.programs import Replank, Said
+from support.schemas.litellm import apply_migrations
+from support.writers.journal_writers import Journal, JournalWriters
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

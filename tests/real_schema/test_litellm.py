@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.journal_oracle import diff_catalogue, foreign_keys_hold
-from support.litellm import migration_files
+from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold
+from support.schemas.litellm import migration_files
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from real_schema.story import WORKERS, Column, Story, tell

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.filler import fill, kinds
-from support.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from support.octavia import create_tables
-from support.programs import Replank, Said
-from support.writers import JournalWriters
+from support.filling.filler import fill, kinds
+from support.oracles.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.runs.programs import Replank, Said
+from support.schemas.octavia import create_tables
+from support.writers.journal_writers import JournalWriters
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
-from support.journal_oracle import compare_tables
-from support.writers import Journal, Target
+from support.oracles.journal_oracle import compare_tables
+from support.writers.journal_writers import Journal, Target
 
 SCHEMA = "judged"
 Name = tuple[str, str]  # schema, table

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
+from support.runs.harness import Rebuild, table
 
 from monitoring.report.criteria import judge
 from monitoring.report.facts import Facts, Given

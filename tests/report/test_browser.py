@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from support.chromium import open_browser
+from support.servers.chromium import open_browser
 
 from producer.cli.report import report
 from report.documents import Document

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import psycopg
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from producer.planning.resolution import PlanFile
 from producer.starting.begin import begin_or_resume

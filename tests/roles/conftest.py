@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier, Literal
-from support.processes import Site
-from support.small_shop import create_small_shop, write_plan
+from support.runs.processes import Site
+from support.schemas.small_shop import create_small_shop, write_plan
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

@@ -4,8 +4,8 @@ import json
 
 import psycopg
 import pytest
-from support.processes import Finished
-from support.waiting import wait_for
+from support.runs.processes import Finished
+from support.runs.waiting import wait_for
 
 from roles.conftest import Place
 

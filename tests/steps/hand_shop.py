@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from producer.planning.resolution import PlanFile
 from producer.psql_scripts.compiling import compile_pass

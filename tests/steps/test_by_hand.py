@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from producer.planning.resolution import PlanFile
 from producer.starting.begin import look

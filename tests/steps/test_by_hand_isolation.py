@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from steps.dumps import psql
 from steps.hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.attacks import Attack
+from support.runs.attacks import Attack
 
 from steps.dumps import dump, programs, psql, try_psql
 from steps.hand_shop import UUIDS, compile_by_hand, execute, name_of, plan_of, type_of, written

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composable, Identifier
-from support.names import KEYS, OTHERS
+from support.schemas.names import KEYS, OTHERS
 
 from demo.embedded import EmbeddedPostgres
 from producer.scripts.run_script import ScriptRunner

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.harness import Rebuild
+from support.runs.harness import Rebuild
 
 from monitoring.status.status import read_status
 from producer.compiling.compile_steps import write_scripts

@@ -1,1 +1,1 @@
-"""Test support that judges the product from outside: it imports nothing of the product, only psycopg."""
+"""What suites share. Suites import from here, and nothing of each other."""

@@ -9,11 +9,11 @@ import pytest
 from psycopg.sql import SQL, Composed, Identifier
 
 from demo.embedded import EmbeddedPostgres
-from support.filler import fill, kinds
-from support.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from support.litellm import apply_migrations, migration_files
-from support.values import kind_of
-from support.writers import JournalWriters
+from support.filling.filler import fill, kinds
+from support.filling.values import kind_of
+from support.oracles.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.schemas.litellm import apply_migrations, migration_files
+from support.writers.journal_writers import JournalWriters
 
 pytestmark = pytest.mark.real_schema
 

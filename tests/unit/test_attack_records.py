@@ -1,7 +1,7 @@
 """The page of attacks says what the tests recorded, and nothing that was not tried."""
 
 import pytest
-from support.attacks import Attack, page
+from support.runs.attacks import Attack, page
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.waiting import wait_for
+from support.runs.waiting import wait_for
 
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres

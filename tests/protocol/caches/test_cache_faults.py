@@ -7,14 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, eventually
-from support.oracle import one, traces
+from support.oracles.oracle import one, traces
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, eventually
 
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from producer.starting.begin import begin_or_resume
-from protocol.cached_shop import (
+from protocol.caches.cached_shop import (
     ALL_UUID,
     CACHE,
     IN_STEP,
@@ -29,7 +29,7 @@ from protocol.cached_shop import (
     present,
     until,
 )
-from protocol.mortal import mortal_worker
+from protocol.jobs.mortal import mortal_worker
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import connect

@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild
-from support.oracle import column_type, count, live, one, past, traces
+from support.oracles.oracle import column_type, count, live, one, past, traces
+from support.runs.harness import Rebuild
 
 from monitoring.status.status import read_status
-from protocol.cached_shop import (
+from protocol.caches.cached_shop import (
     ALL_UUID,
     CACHE,
     QUERY,

@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Url, eventually
-from support.oracle import one, traces
+from support.oracles.oracle import one, traces
+from support.runs.harness import Url, eventually
 
-from protocol.cached_shop import (
+from protocol.caches.cached_shop import (
     CACHE,
     IN_STEP,
     Begin,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 from psycopg import IsolationLevel, errors
-from support.harness import Rebuild, table
-from support.oracle import count, differences, live, on, one, past, traces
+from support.oracles.oracle import count, differences, live, on, one, past, traces
+from support.runs.harness import Rebuild, table
 
 from producer.planning.resolution import table_spec
 from replank.plan.plan import ColumnPlan, TablePlan

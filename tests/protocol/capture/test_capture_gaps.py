@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.oracle import differences, live, on, one, past
+from support.oracles.oracle import differences, live, on, one, past
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
 from replank.values.states import TableState
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.oracle import on, one
-from support.returning import go_back
+from support.oracles.oracle import on, one
+from support.oracles.returning import go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
 from monitoring.status.status import read_status
 from producer.rollback.rollback import roll_back

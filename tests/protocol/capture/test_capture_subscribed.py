@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from psycopg import conninfo
 from psycopg.sql import SQL
-from support.attacks import Attack
-from support.harness import Rebuild, Url, eventually, table
-from support.oracle import differences, live, one, past
-from support.returning import go_back
+from support.oracles.oracle import differences, live, one, past
+from support.oracles.returning import go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, eventually, table
 
 from demo.embedded import EmbeddedPostgres
 from replank.errors import NeedsPerson

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from rich.console import Console
-from support.harness import Rebuild, table
+from support.runs.harness import Rebuild, table
 
 from monitoring.catalogue_diff.changes import CatalogueChange, catalogue_changes
 from monitoring.catalogue_diff.grouping import group_changes

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from support.oracle import differences, live, one, past
+from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.oracles.oracle import differences, live, one, past
+from support.runs.harness import Rebuild, Url, table
 
 from replank.values.states import TableState
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, snapshot_catalogue
-from support.oracle import column_type, live, on, one, traces
+from support.oracles.journal_oracle import diff_catalogue, snapshot_catalogue
+from support.oracles.oracle import column_type, live, on, one, traces
+from support.runs.harness import Rebuild, Url, table
 
-from protocol.hanging import CONVERTED, PLANNED, SCHEMAS, TABLES, run
+from protocol.dependents.hanging import CONVERTED, PLANNED, SCHEMAS, TABLES, run
 from replank.errors import NeedsPerson
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, snapshot_catalogue
-from support.oracle import column_type, live, one, traces
+from support.oracles.journal_oracle import diff_catalogue, snapshot_catalogue
+from support.oracles.oracle import column_type, live, one, traces
+from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.rollback import roll_back
-from protocol.hanging import PLANNED, SCHEMAS, run
+from protocol.dependents.hanging import PLANNED, SCHEMAS, run
 from replank.values.states import RunState
 from sql.swap.cutover import _prepare, stamp_of
 from sql.swap.swap_under_lock import CutoverLimits

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, eventually, table
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild, Url, eventually, table
 
 from demo.embedded import EmbeddedPostgres
-from protocol.hanging import run
+from protocol.dependents.hanging import run
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
 

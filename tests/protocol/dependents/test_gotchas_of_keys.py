@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import foreign_keys_hold
-from support.oracle import differences, live, one, past
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.oracles.oracle import differences, live, one, past
+from support.runs.harness import Rebuild, Url, table
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 

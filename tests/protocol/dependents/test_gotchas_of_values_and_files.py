@@ -5,8 +5,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from support.harness import Rebuild, eventually, table
-from support.oracle import column_type, differences, live, one, past
+from support.oracles.oracle import column_type, differences, live, one, past
+from support.runs.harness import Rebuild, eventually, table
 
 from replank.values.states import TableState
 from sql.values.conversion import HAS_INPUT_IS_VALID, is_valid

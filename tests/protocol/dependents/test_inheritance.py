@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild
-from support.oracle import Name, live, one, past
-from support.returning import catalogue, changed, everything_left, go_back
+from support.oracles.oracle import Name, live, one, past
+from support.oracles.returning import catalogue, changed, everything_left, go_back
+from support.runs.harness import Rebuild
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.rollback.finish import Finishing
-from protocol.family import MEMBERS, PLANNED, script
+from protocol.dependents.family import MEMBERS, PLANNED, script
 from replank.errors import NeedsPerson
 from replank.values.states import RunState, TableState
 

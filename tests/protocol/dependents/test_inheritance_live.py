@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild, Url, eventually, table
-from support.oracle import column_type, live
-from support.returning import everything_left, go_back
+from support.oracles.oracle import column_type, live
+from support.oracles.returning import everything_left, go_back
+from support.runs.harness import Rebuild, Url, eventually, table
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 

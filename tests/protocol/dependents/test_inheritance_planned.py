@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import on, one
-from support.returning import go_back
+from support.oracles.oracle import on, one
+from support.oracles.returning import go_back
+from support.runs.harness import Rebuild, table
 
-from protocol.family import PLANNED
+from protocol.dependents.family import PLANNED
 from replank.errors import NeedsPerson, WrongUse
 
 pytestmark = pytest.mark.protocol

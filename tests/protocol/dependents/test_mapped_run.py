@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.harness import MOST_TURNS, Rebuild, Url, eventually
-from support.oracle import column_type, live, one
+from support.oracles.oracle import column_type, live, one
+from support.runs.harness import MOST_TURNS, Rebuild, Url, eventually
 
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg import errors
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import foreign_keys_hold
-from support.oracle import count, differences, live, one, past
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.oracles.oracle import count, differences, live, one, past
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 from monitoring.status.suggestions import suggestion

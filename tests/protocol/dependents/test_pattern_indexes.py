@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support import django_world
-from support.harness import Rebuild, Table, table
-from support.returning import catalogue, changed, go_back
+from support.oracles.returning import catalogue, changed, go_back
+from support.runs.harness import Rebuild, Table, table
+from support.schemas import django_world
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, eventually
-from support.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from support.oracle import differences, one, past, traces
+from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.oracles.oracle import differences, one, past, traces
+from support.runs.harness import Rebuild, Url, eventually
 
 from monitoring.catalogue_diff.changes import catalogue_changes
-from protocol.torture import (
+from protocol.dependents.torture import (
     CONVERTED,
     FILLED,
     MAY_HAPPEN,
@@ -25,7 +25,7 @@ from protocol.torture import (
     build,
     until_ready,
 )
-from protocol.torture_expected import EXPLAINED, PARTS, SAID, VIEW_COLUMNS
+from protocol.dependents.torture_expected import EXPLAINED, PARTS, SAID, VIEW_COLUMNS
 from replank.values.states import RunState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue, pytest.mark.core]

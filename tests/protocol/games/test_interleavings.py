@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.harness import Url
+from support.runs.harness import Url
 
 from demo.embedded import EmbeddedPostgres
 from producer.stages import chunker
-from protocol.between import interruptible
-from protocol.sabotages import SABOTAGES
-from protocol.world import (
+from protocol.games.sabotages import SABOTAGES
+from protocol.games.world import (
     SESSIONS,
     SPELLED,
     STARTS,
@@ -32,6 +31,7 @@ from protocol.world import (
     Wrong,
     prepare,
 )
+from protocol.sessions.between import interruptible
 from replank.values.states import TableState
 from sql.swap import swap_under_lock
 

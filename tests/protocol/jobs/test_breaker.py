@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Table, table
-from support.oracle import differences, live, one, past
+from support.oracles.oracle import differences, live, one, past
+from support.runs.harness import Rebuild, Table, table
 
 from producer.operator.operator import Operator
 from producer.operator.pausing import pause, resume

@@ -7,10 +7,10 @@ import os
 import psycopg
 import pytest
 import structlog
-from support.harness import Rebuild
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild
 
-from protocol.cached_shop import ALL_UUID, CACHE, SUMMARY, USERS, Begin, differences
+from protocol.caches.cached_shop import ALL_UUID, CACHE, SUMMARY, USERS, Begin, differences
 from replank.values.messages import QUEUES
 from replank.values.states import JobKind, TableState
 from sql.ledger.jobs import claims, failed

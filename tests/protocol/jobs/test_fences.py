@@ -5,10 +5,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import built, count, differences, live, one, past
+from support.oracles.oracle import built, count, differences, live, one, past
+from support.runs.harness import Rebuild, table
 
-from protocol.mortal import MortalConnection, mortal_worker
+from protocol.jobs.mortal import MortalConnection, mortal_worker
 from replank.errors import LeaseLost
 from replank.values.states import JobState, TableState
 from sql.ledger.jobs import claims, job_queue

@@ -10,7 +10,7 @@ from threading import Thread
 import psycopg
 import psycopg.conninfo
 import pytest
-from support.waiting import wait_for
+from support.runs.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres
 from producer.dispatch.governor import look_at_machine

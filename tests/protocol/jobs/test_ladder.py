@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.harness import AxisName, Rebuild, Table, table
-from support.oracle import built, count, differences, live, one, past
+from support.oracles.oracle import built, count, differences, live, one, past
+from support.runs.harness import AxisName, Rebuild, Table, table
 
 from replank.values.states import TableState
 from sql.ledger.jobs import claims, job_queue, job_reports

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import built, count, differences, live, one, past
+from support.oracles.oracle import built, count, differences, live, one, past
+from support.runs.harness import Rebuild, table
 
-from protocol.swallowing import Swallowing, swallowing
+from protocol.jobs.swallowing import Swallowing, swallowing
 from replank.values.states import TableState
 from sql.session.connection import connect
 from workers.executor import Executor

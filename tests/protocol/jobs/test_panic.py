@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, eventually, table
-from support.oracle import built, column_type, count, differences, live, on, one, past
+from support.oracles.oracle import built, column_type, count, differences, live, on, one, past
+from support.runs.harness import Rebuild, eventually, table
 
 from producer.operator.operator import Operator
 from producer.operator.panicking import panic

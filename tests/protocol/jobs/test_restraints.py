@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import differences, live, on, one, past
+from support.oracles.oracle import differences, live, on, one, past
+from support.runs.harness import Rebuild, table
 
 from producer.coordinator.pauses import Resting
 from producer.operator.holding_cutover import hold_cutover, release_cutover

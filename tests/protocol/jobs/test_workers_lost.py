@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.oracle import differences, live, one, past
+from support.oracles.oracle import differences, live, one, past
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
-from protocol.mortal import mortal_worker
+from protocol.jobs.mortal import mortal_worker
 from replank.values.states import TableState
 from workers.outcome import Outcome
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.harness import Url, eventually
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Url, eventually
 
 from producer.partitions import upkeep as partition_upkeep
 from producer.partitions.upkeep import Kept, keep_partitions

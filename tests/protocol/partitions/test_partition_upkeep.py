@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 import typer
-from support.harness import Rebuild, Url, table
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild, Url, table
 from typer.testing import CliRunner, Result
 
 from producer.cli import partitions

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Url, eventually
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.attacks import Attack
+from support.runs.harness import Url, eventually
 
 from producer.partitions.upkeep import Kept, keep_partitions
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan, TablePlan

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import AxisName, Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
-from support.oracle import count, differences, live, on, one, past
+from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold, snapshot_catalogue
+from support.oracles.oracle import count, differences, live, on, one, past
+from support.runs.harness import AxisName, Rebuild, Url, table
 
 from replank.errors import NeedsPerson
 from replank.values.states import RunState, TableState

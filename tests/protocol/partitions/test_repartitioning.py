@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import foreign_keys_hold
-from support.oracle import count, differences, live, on, one, past, traces
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.oracles.oracle import count, differences, live, on, one, past, traces
+from support.runs.harness import Rebuild, Url, table
 
 from producer.check.check import structural_findings
 from producer.planning.resolution import PlanFile, resolve

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild
-from support.oracle import one
-from support.quarantine_oracle import Kind, Kinds
+from support.oracles.oracle import one
+from support.oracles.quarantine_oracle import Kind, Kinds
+from support.runs.harness import Rebuild
 
 from producer.operator.correcting import Line, fix, fix_one
 from producer.operator.operator import Operator

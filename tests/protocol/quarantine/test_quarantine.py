@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from pydantic import SecretStr
-from support.harness import Rebuild, Url, table
-from support.oracle import count, live, one, past
-from support.quarantine_oracle import Kind, Kinds, check, kept
+from support.oracles.oracle import count, live, one, past
+from support.oracles.quarantine_oracle import Kind, Kinds, check, kept
+from support.runs.harness import Rebuild, Url, table
 
 from monitoring.status.quarantine import rows_aside
 from producer.check.check import audit

@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from support.harness import add_drain, table
-from support.oracle import count, live, one, past
-from support.quarantine_oracle import Kind, Kinds, aside, check, kept
+from support.oracles.oracle import count, live, one, past
+from support.oracles.quarantine_oracle import Kind, Kinds, aside, check, kept
+from support.runs.harness import add_drain, table
 
 from protocol.quarantine.test_quarantine import Begin, plan
 from replank.values.states import TableState

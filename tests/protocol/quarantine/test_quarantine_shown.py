@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from rich.console import Console
-from support.harness import Rebuild, Url
-from support.oracle import one
-from support.quarantine_oracle import Kind, Kinds
+from support.oracles.oracle import one
+from support.oracles.quarantine_oracle import Kind, Kinds
+from support.runs.harness import Rebuild, Url
 
 from monitoring.status.status import read_status
 from monitoring.terminal.screen import render

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import count, live, one
-from support.returning import catalogue, changed, go_back
+from support.oracles.oracle import count, live, one
+from support.oracles.returning import catalogue, changed, go_back
+from support.runs.harness import Rebuild, table
 
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing, Leftover
 from producer.starting.begin import begin_or_resume, is_finished
-from protocol.hanging import PLANNED, SCHEMAS
+from protocol.dependents.hanging import PLANNED, SCHEMAS
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import Connection

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import count, live, one, past
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.oracles.oracle import count, live, one, past
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, table
 
 from replank.errors import WrongUse
 from replank.values.states import RunState, TableState

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import one
-from support.returning import everything_left, go_back
+from support.oracles.oracle import one
+from support.oracles.returning import everything_left, go_back
+from support.runs.harness import Rebuild, table
 
 from monitoring.status.rollback_possible import WayBack, rollback_outlook
 from monitoring.status.status import read_status

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import count, live, one
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.oracles.oracle import count, live, one
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, table
 
-from protocol.hanging import PLANNED, SCHEMAS
+from protocol.dependents.hanging import PLANNED, SCHEMAS
 from replank.errors import NeedsPerson
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from support.harness import Rebuild, Url, table
-from support.oracle import count, live, one, past
-from support.returning import catalogue, changed, everything_left, go_back
+from support.oracles.oracle import count, live, one, past
+from support.oracles.returning import catalogue, changed, everything_left, go_back
+from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.finish import Finishing
 from producer.rollback.rollback import roll_back, roll_back_through
 from producer.waiting.wait_for_database import reach
-from protocol.mortal import MortalConnection, MortalCursor
+from protocol.jobs.mortal import MortalConnection, MortalCursor
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import SESSION, Connection, apply_settings, connect

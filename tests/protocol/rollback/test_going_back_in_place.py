@@ -5,10 +5,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, snapshot_catalogue
-from support.oracle import one
-from support.returning import everything_left, go_back
+from support.oracles.journal_oracle import diff_catalogue, snapshot_catalogue
+from support.oracles.oracle import one
+from support.oracles.returning import everything_left, go_back
+from support.runs.harness import Rebuild, Url, table
 
 from replank.errors import WrongUse
 

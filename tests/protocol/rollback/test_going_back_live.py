@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import foreign_keys_hold
-from support.oracle import count, live, one
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
-from support.small_shop import COLUMNS, create_small_shop
-from support.writers import JournalWriters
+from support.oracles.journal_oracle import foreign_keys_hold
+from support.oracles.oracle import count, live, one
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, Url, table
+from support.schemas.small_shop import COLUMNS, create_small_shop
+from support.writers.journal_writers import JournalWriters
 
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson

@@ -5,9 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import live, one
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.oracles.oracle import live, one
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, table
 
 from replank.errors import NeedsPerson
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild, table
-from support.returning import go_back
+from support.oracles.returning import go_back
+from support.runs.harness import Rebuild, table
 
 from producer.rollback.prepare import read_set
 from sql.ledger.runs import runs

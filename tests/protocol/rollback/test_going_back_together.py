@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import count, live, one
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.oracles.oracle import count, live, one
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, table
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import typer
 from rich.console import Console
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import one
-from support.returning import catalogue, changed, everything_left
+from support.oracles.oracle import one
+from support.oracles.returning import catalogue, changed, everything_left
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 from typer.testing import CliRunner, Result
 
 from monitoring.cli import status_and_failures as monitoring_commands

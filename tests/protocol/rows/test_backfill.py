@@ -8,9 +8,9 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild, Url, table
-from support.journal_oracle import diff_catalogue, snapshot_catalogue
-from support.oracle import count, live, one
+from support.oracles.journal_oracle import diff_catalogue, snapshot_catalogue
+from support.oracles.oracle import count, live, one
+from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.rollback import roll_back
 from producer.stages.backfill_stages import FIRST_KEYS, MOST_KEYS, next_keys

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.oracle import count, live, one
+from support.oracles.oracle import count, live, one
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
 from replank.values.states import TableState
 from sql.ledger.runs import runs

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import AxisName, Rebuild, table
-from support.oracle import count, differences, live, one, past
+from support.oracles.oracle import count, differences, live, one, past
+from support.runs.harness import AxisName, Rebuild, table
 
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson, WrongUse

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg import IsolationLevel
-from support.harness import AxisName, Rebuild, Url, add_drain, eventually, table
-from support.oracle import built, count, differences, live, one, past
+from support.oracles.oracle import built, count, differences, live, one, past
+from support.runs.harness import AxisName, Rebuild, Url, add_drain, eventually, table
 
 from replank.values.chunk import Axis, Chunk
 from replank.values.states import RunState, TableState

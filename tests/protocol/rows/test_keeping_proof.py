@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import built, differences, live, on, one, past
+from support.oracles.oracle import built, differences, live, on, one, past
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 from typer.testing import CliRunner
 
 from monitoring.status.gates import CutoverWindow

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 import pytest
-from support.harness import Rebuild, eventually, table
-from support.oracle import count, differences, live, one, past
+from support.oracles.oracle import count, differences, live, one, past
+from support.runs.harness import Rebuild, eventually, table
 
 from producer.stages import cutover
 from replank.values.states import RunState

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.returning import go_back
+from support.oracles.returning import go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core, pytest.mark.usefixtures("event_triggers_fire")]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, Url, add_drain, table
-from support.oracle import built, differences, live, one, past
-from support.returning import everything_left, go_back
+from support.oracles.oracle import built, differences, live, one, past
+from support.oracles.returning import everything_left, go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, add_drain, table
 
 from producer.rollback.compare import compare_tables
-from protocol.between import Rewriter, before_each
+from protocol.sessions.between import Rewriter, before_each
 from replank.values.states import TableState
 
 pytestmark = pytest.mark.protocol

@@ -5,9 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import AxisName, Rebuild, table
-from support.oracle import built, count, differences, live, one, past
+from support.oracles.oracle import built, count, differences, live, one, past
+from support.runs.attacks import Attack
+from support.runs.harness import AxisName, Rebuild, table
 
 from producer.operator.operator import Operator
 from producer.operator.retrying import Selection, retry

@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing
 import psycopg
 import pytest
 from psycopg import IsolationLevel, errors
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import built, differences, live, one, past
-from support.returning import go_back, keep, unlike
+from support.oracles.oracle import built, differences, live, one, past
+from support.oracles.returning import go_back, keep, unlike
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from demo.embedded import EmbeddedPostgres
 from demo.embedded.binaries import DEBIAN_SERVERS

@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import one
-from support.returning import everything_left, go_back
-from support.writers import JournalWriters
+from support.oracles.oracle import one
+from support.oracles.returning import everything_left, go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
+from support.writers.journal_writers import JournalWriters
 
-from protocol.between import LateWriter
-from protocol.cached_shop import IN_STEP, differences
-from protocol.cached_shop import Begin as BeginCached
-from protocol.cached_shop import until as cache_until
+from protocol.caches.cached_shop import IN_STEP, differences
+from protocol.caches.cached_shop import Begin as BeginCached
+from protocol.caches.cached_shop import until as cache_until
+from protocol.sessions.between import LateWriter
 from replank.errors import NeedsPerson
 from sql.session.connection import connect, isolated
 from sql.session.isolation_level import require_read_committed

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from producer.check.check import audit
 from producer.check.findings import Finding

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, table
-from support.pgbouncer import PgBouncer, PoolMode
-from support.returning import go_back
+from support.oracles.returning import go_back
+from support.runs.harness import Rebuild, Url, table
+from support.servers.pgbouncer import PgBouncer, PoolMode
 
 from demo.embedded import EmbeddedPostgres
 from producer.stages.pooler_reconnect import reconnect

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL
 from pydantic import SecretStr
-from support.harness import Rebuild, Url, eventually, table
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild, Url, eventually, table
 
 from producer.check.check import audit
 from producer.check.findings import Finding

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from psycopg import conninfo
 from psycopg.sql import SQL, Identifier
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import differences, live, one, past
-from support.returning import everything_left, go_back
+from support.oracles.oracle import differences, live, one, past
+from support.oracles.returning import everything_left, go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from demo.embedded import EmbeddedPostgres
 from replank.errors import WrongUse

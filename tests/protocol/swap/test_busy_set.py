@@ -7,12 +7,12 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from rich.console import Console
-from support.attacks import Attack
-from support.harness import Rebuild, Url, eventually
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, eventually
 
 from monitoring.status.status import read_status
 from monitoring.terminal.screen import render
-from protocol.busy_set import Writers, create, swap_in_real_time
+from protocol.swap.busy_set import Writers, create, swap_in_real_time
 
 pytestmark = [pytest.mark.protocol]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url, table
-from support.oracle import column_type, count, differences, live, one, past, traces
+from support.oracles.oracle import column_type, count, differences, live, one, past, traces
+from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.rollback import roll_back
 from replank.values.states import RunState, TableState

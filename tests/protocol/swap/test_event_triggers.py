@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import count, differences, live, one, past
-from support.returning import everything_left
+from support.oracles.oracle import count, differences, live, one, past
+from support.oracles.returning import everything_left
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from producer.check.check import audit
 from producer.check.findings import Finding

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.attacks import Attack
-from support.harness import Rebuild, Table, Url, table
-from support.oracle import column_type, live, one
+from support.oracles.oracle import column_type, live, one
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Table, Url, table
 
 from producer.check.check import structural_findings
 from producer.planning.resolution import PlanFile, resolve
 from producer.rollback.rollback import roll_back
-from protocol.cached_shop import CACHE, present, until
-from protocol.cached_shop import Begin as BeginCached
+from protocol.caches.cached_shop import CACHE, present, until
+from protocol.caches.cached_shop import Begin as BeginCached
 from replank.errors import NeedsPerson, TryAgain
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from replank.values.table_spec import TableSpec

@@ -7,7 +7,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from rich.console import Console
-from support.harness import Rebuild, table
+from support.runs.harness import Rebuild, table
 
 from monitoring.report.pictures import attempts_words
 from monitoring.status.status import read_status

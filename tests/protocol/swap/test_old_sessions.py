@@ -6,8 +6,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 from psycopg import errors
-from support.harness import Rebuild, Url, table
-from support.oracle import one
+from support.oracles.oracle import one
+from support.runs.harness import Rebuild, Url, table
 
 from producer.check.check import structural_findings
 from producer.planning.resolution import PlanFile, resolve

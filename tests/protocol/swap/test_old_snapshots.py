@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from psycopg import IsolationLevel
-from support.attacks import Attack
-from support.harness import Rebuild, Url, eventually, table
-from support.oracle import count, live, one
+from support.oracles.oracle import count, live, one
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, eventually, table
 
 from producer.rollback.rollback import roll_back
-from protocol.cached_shop import CACHE, present, until
-from protocol.cached_shop import Begin as BeginCached
+from protocol.caches.cached_shop import CACHE, present, until
+from protocol.caches.cached_shop import Begin as BeginCached
 from sql.health.lock_traffic import snapshots
 from sql.session.connection import connect
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.oracle import differences, live, one, past
-from support.returning import everything_left, go_back
+from support.oracles.oracle import differences, live, one, past
+from support.oracles.returning import everything_left, go_back
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
 
 from replank.errors import NeedsPerson
 

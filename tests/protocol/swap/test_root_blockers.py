@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from support.harness import Rebuild, Url, table
-from support.waiting import wait_for
+from support.runs.harness import Rebuild, Url, table
+from support.runs.waiting import wait_for
 
 from producer.scripts.run_script import ScriptRunner
 from producer.waiting.lock_retries import Patience

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, table
-from support.oracle import column_type, live, one
+from support.oracles.oracle import column_type, live, one
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, table
 
 from producer.operator.operator import Operator
 from producer.operator.pausing import pause, resume

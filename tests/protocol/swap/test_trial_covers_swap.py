@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Url
+from support.runs.harness import Rebuild, Url
 
 from producer.check.check import structural_findings
 from producer.planning.resolution import PlanFile, resolve
-from protocol.hanging import PLANNED
+from protocol.dependents.hanging import PLANNED
 from replank.plan.plan import DatabasePlan, Plan
 from replank.values.table_spec import TableSpec
 from sql.catalogue.dependents import read_dependents

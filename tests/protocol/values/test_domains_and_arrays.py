@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, Table, Url, table
-from support.oracle import column_type, differences, live, one, past
+from support.oracles.oracle import column_type, differences, live, one, past
+from support.runs.harness import Rebuild, Table, Url, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.check.check import structural_findings

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from support.harness import Rebuild, Table, Url, table
-from support.oracle import column_type, live, one, past
-from support.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.oracles.oracle import column_type, live, one, past
+from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, Table, Url, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 from replank.errors import NeedsPerson, WrongUse

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import column_type, live, one
-from support.returning import catalogue, changed, go_back, keep, unlike
+from support.oracles.oracle import column_type, live, one
+from support.oracles.returning import catalogue, changed, go_back, keep, unlike
+from support.runs.harness import Rebuild, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
 from replank.errors import NeedsPerson

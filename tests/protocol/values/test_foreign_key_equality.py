@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.attacks import Attack
-from support.harness import Rebuild, Table, Url, table
-from support.oracle import count, differences, live, one, past
-from support.returning import go_back, keep, unlike
+from support.oracles.oracle import count, differences, live, one, past
+from support.oracles.returning import go_back, keep, unlike
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Table, Url, table
 
 from producer.check.check import structural_findings
 from producer.planning.resolution import PlanFile, resolve

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from support.attacks import Attack
-from support.harness import Rebuild, add_drain, table
-from support.oracle import built, differences, live, one, past
-from support.returning import go_back, keep, unlike
+from support.oracles.oracle import built, differences, live, one, past
+from support.oracles.returning import go_back, keep, unlike
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, add_drain, table
 
 from producer.rollback.compare import compare_tables
-from protocol.cached_shop import begin as begin_cached
-from protocol.cached_shop import present, until
+from protocol.caches.cached_shop import begin as begin_cached
+from protocol.caches.cached_shop import present, until
 from replank.values.chunk import Axis
 from replank.values.states import TableState
 from sql.drain.drain import delete_from_next, insert_into_next

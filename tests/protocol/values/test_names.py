@@ -6,14 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composable, Identifier, Literal
-from support.attacks import Attack
-from support.harness import Rebuild, Url, table
-from support.names import KEYS, OTHERS
-from support.oracle import count, differences, live, one, past
-from support.returning import everything_left, go_back, keep, unlike
+from support.oracles.oracle import count, differences, live, one, past
+from support.oracles.returning import everything_left, go_back, keep, unlike
+from support.runs.attacks import Attack
+from support.runs.harness import Rebuild, Url, table
+from support.schemas.names import KEYS, OTHERS
 
-from protocol.cached_shop import begin as begin_cached
-from protocol.cached_shop import until
+from protocol.caches.cached_shop import begin as begin_cached
+from protocol.caches.cached_shop import until
 from replank.errors import NeedsPerson
 from replank.values.states import TableState
 from sql.quarantine.release import Corrected, Correction, correct

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import Rebuild, table
-from support.oracle import differences, live, past
+from support.oracles.oracle import differences, live, past
+from support.runs.harness import Rebuild, table
 
 from replank.values.states import TableState
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from support.harness import AxisName, Rebuild, add_drain, table
-from support.oracle import built, column_type, count, differences, live, on, one, past
+from support.oracles.oracle import built, column_type, count, differences, live, on, one, past
+from support.runs.harness import AxisName, Rebuild, add_drain, table
 
 from replank.values.states import RunState, TableState
 

@@ -1,0 +1,1 @@
+"""Filling the tables of any schema from its catalogue alone."""

@@ -1,0 +1,1 @@
+"""Judges in plain SQL that share nothing with the product."""
