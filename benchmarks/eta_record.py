@@ -36,7 +36,7 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection, connect
 
 DEADLINE_S = 300.0
-COMMAND = (sys.executable, "-c", "from replank.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from replank.cli.app import main; main()")
 RECORDER = Operator(name="recorder", via="command line")
 SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 

@@ -36,7 +36,7 @@ class BenchmarkFailed(Exception):
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from replank.cli import main; main()", *arguments]
+    return [sys.executable, "-c", "from replank.cli.app import main; main()", *arguments]
 
 
 def _environment(database_url: str, broker_url: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from demo.outcome import Outcome
 from monitoring.terminal.output import people, print_json
+from replank.cli.options import AsJson, LocalWorkers
 from replank.errors import WrongUse
 
 ROWS = 300_000
@@ -24,7 +25,7 @@ def demo(
     rows: Annotated[
         int | None, typer.Option(min=1_000, help="Rows in the sample database, all tables together.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Local workers.")] = 2,
+    workers: LocalWorkers = 2,
     rate: Annotated[
         float | None, typer.Option(min=1, help="The application's transactions per second, of each style of clients.")
     ] = None,
@@ -40,9 +41,7 @@ def demo(
     ] = False,
     traffic: Annotated[float, typer.Option(min=0.5, help="Seconds of traffic on old and new clients.")] = 10,
     out: Annotated[Path, typer.Option(help="The report to write.")] = Path("replank-demo.html"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on the last line of standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """A whole migration on embedded servers, under live writes: a platform of 71 models, all four phases.
 

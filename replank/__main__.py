@@ -14,7 +14,7 @@ def main() -> None:
 
         isolate()
         try:
-            from replank.cli import main as run
+            from replank.cli.app import main as run
         except ImportError as error:
             sys.stderr.write(f"replank: this installation is not complete: {error}. {ALONE}\n")
             raise SystemExit(NEEDS_OPERATOR) from None

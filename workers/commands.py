@@ -16,6 +16,7 @@ import typer
 from celery.signals import heartbeat_sent, worker_ready
 
 from monitoring.tracing.tracing import traces_wanted
+from replank.cli.options import BrokerUrl, DatabaseUrl
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.values.messages import QUEUE_OF, QUEUES, broker_error
@@ -45,8 +46,8 @@ def worker(
     autoscale: Annotated[
         str | None, typer.Option(metavar="MIN,MAX", help="Follow the governor's window between these bounds.")
     ] = None,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
-    broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
     parent: Annotated[int | None, typer.Option(help="Stop when this process, which started it, has ended.")] = None,
 ) -> None:
     """Execute jobs until stopped. Start as many of these, on as many hosts, as you like.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated
 
 import typer
 from pydantic import SecretStr
@@ -13,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.terminal.output import people, print_json
+from replank.cli.options import AsJson
 from replank.settings import OTHER_VARIABLES, Settings, load_settings, variable_of, without_password
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import typer
 
 from monitoring.failures.explain import Explanation, explain_job, newest_run
 from monitoring.terminal.output import people, print_json
+from replank.cli.options import AsJson, DatabaseUrl
 from replank.settings import load_settings
 from sql.session.connection import connect
 
@@ -18,10 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     job: Annotated[int, typer.Argument(metavar="JOB", help="A job's id, as `replank failures` shows it.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on the last line of standard output.")
-    ] = False,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """A job's bounds, its SQL as a worker would send it, the server's plan (never executed), and its history.
 

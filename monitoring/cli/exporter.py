@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated
 
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
 from monitoring.metrics.collector import LedgerCollector, refuse_who_may_not_read
 from monitoring.terminal.output import people
+from replank.cli.options import Address, DatabaseUrl, Port
 from replank.errors import WrongUse
 from replank.settings import load_settings
 
@@ -22,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def exporter(
-    address: Annotated[str, typer.Option(help="Where to listen; other hosts need 0.0.0.0 or ::.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = PORT,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    address: Address = "127.0.0.1",
+    port: Port = PORT,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Answer Prometheus with the run's metrics, read from the ledger at each scrape, until stopped.
 

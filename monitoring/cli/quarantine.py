@@ -14,6 +14,7 @@ from rich.text import Text
 
 from monitoring.status.quarantine import export_csv, read_quarantine, rows_aside, to_json
 from monitoring.terminal.output import people, print_json
+from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import WrongUse
 from replank.plan.plan import load_plan
 from replank.settings import load_settings
@@ -28,8 +29,6 @@ LONGEST_SHOWN = 60
 Source = Annotated[
     str | None, typer.Argument(metavar="[PLAN|URL]", help="The run's plan, or the database; it may be left out.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 Out = Annotated[Path, typer.Option(help="The CSV file to write.")]
 
 

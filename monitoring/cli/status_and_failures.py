@@ -17,14 +17,12 @@ from monitoring.terminal.follow import before_run_json, follow, follow_json
 from monitoring.terminal.output import people, print_json
 from monitoring.terminal.screen import render
 from replank.activity import doing
+from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import load_settings
 from sql.ledger.runs import runs
 from sql.ledger.runs.preparation import preparing_session
 from sql.session.connection import Connection, connect
-
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 
 PATIENCE = {"lock_timeout": "8s"}
 """Somebody may hold the ledger: then that is the news."""

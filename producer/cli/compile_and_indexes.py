@@ -18,15 +18,13 @@ from producer.planning.resolution import read_plan_file, refuse_other_database
 from producer.starting.begin import compile_all
 from producer.steps.clean_indexes import propose
 from replank.activity import doing
+from replank.cli.options import AsJson, DatabaseUrl, PlanPath
 from replank.settings import load_settings
 from replank.wording import counted
 from sql.access.roles import act_as_owner
 from sql.session.connection import connect
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
 AGAIN = (

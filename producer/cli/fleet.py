@@ -27,6 +27,7 @@ from producer.operator.pausing import pause, resume
 from producer.operator.saying import open_run
 from producer.operator.scope import WHOLE_RUN
 from producer.planning.resolution import ANY_DATABASE, PlanFile, read_plan_file
+from replank.cli.options import As, AsJson, BrokerUrl, LocalWorkers, PlanPath, Targets, Yes
 from replank.errors import NoServer, ReplankError, WrongUse
 from replank.plan.targets import Target, read_targets, warn_of_readers
 from replank.settings import load_settings
@@ -35,15 +36,10 @@ from sql.access.roles import connect_to_change
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help='The plan; its database is named "*".')]
-Targets = Annotated[Path, typer.Option("--targets", help="The databases: NAME URL on each line, or TOML.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 AtOnce = Annotated[int, typer.Option(min=1, help="Databases at once.")]
 PerHost = Annotated[int, typer.Option(min=1, help="Databases at once on one host and port.")]
 Page = Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="A page of all databases, kept fresh.")]
 Logs = Annotated[Path | None, typer.Option(help="A folder for what each database's process says.")]
-BrokerUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")]
-As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you are; the login name otherwise.")]
 
 SHOWN_LINES = 500
 
@@ -76,7 +72,7 @@ def fleet_run(
     targets: Targets,
     at_once: AtOnce = 4,
     per_host: PerHost = 2,
-    workers: Annotated[int, typer.Option(min=1, help="Local workers of each database.")] = 2,
+    workers: LocalWorkers = 2,
     canary: Annotated[int, typer.Option(min=0, help="So many, the first ones, are done before any other begins.")] = 0,
     stop_after: Annotated[int | None, typer.Option(min=1, help="After so many failures nothing else begins.")] = None,
     out: Page = None,
@@ -85,6 +81,8 @@ def fleet_run(
     broker_url: BrokerUrl = None,
 ) -> None:
     """Run the plan on every database that is not done; stopped or killed, the same command goes on.
+
+    The plan's database is named "*".
 
     Example: replank fleet run plan.toml --targets tenants --canary 2 --at-once 4
     """
@@ -122,7 +120,7 @@ def _done_with(file: PlanFile) -> Callable[[TargetStatus], bool]:
 
 def fleet_rollback(
     targets: Targets,
-    yes: Annotated[bool, typer.Option("--yes", help="All of them are meant.")] = False,
+    yes: Yes = False,
     at_once: AtOnce = 4,
     per_host: PerHost = 2,
     out: Page = None,

@@ -28,6 +28,7 @@ from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Reading, Watcher
 from monitoring.terminal.output import people
 from producer.page.actions import QUESTIONS, page_actions
+from replank.cli.options import Address, BrokerUrl, DatabaseUrl, Port
 from replank.errors import ReplankError, WrongUse
 from replank.settings import Settings, load_settings
 from replank.state_folder import of_database
@@ -50,8 +51,8 @@ def register(app: typer.Typer) -> None:
 
 
 def flower(
-    address: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one and says which.")] = 5555,
+    address: Address = "127.0.0.1",
+    port: Port = 5555,
     url_prefix: Annotated[str, typer.Option(help="Where a proxy serves it, e.g. /replank.")] = "",
     state: Annotated[
         Path | None, typer.Option(help="The file that keeps what Flower saw; its folder must be yours alone.")
@@ -68,8 +69,8 @@ def flower(
     ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; then the server speaks HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
-    broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
 ) -> None:
     """Serve the run page and Flower. Names and passwords come from REPLANK_FLOWER_LOGINS or a file it names.
 

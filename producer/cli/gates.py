@@ -19,6 +19,7 @@ from producer.gates.looking import attest, look, override
 from producer.gates.making_backups import Method, make_backup
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile, read_plan_file, refuse_other_database
+from replank.cli.options import AsJson, By, DatabaseUrl, PlanPath, Reason
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.access.roles import refuse_who_cannot_work
@@ -42,14 +43,10 @@ class BackupKind(StrEnum):
     DUMP = "dump"
 
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 ActionName = Annotated[Action, typer.Argument(help="What to do; without it, all gates are looked at.")]
 GateName = Annotated[str | None, typer.Argument(metavar="GATE", help="For attest and override.")]
-By = Annotated[str, typer.Option("--by", help="Who stands for it.")]
 Out = Annotated[Path | None, typer.Option("--out", help="For backup: the folder in which it is made.")]
 Kind = Annotated[BackupKind, typer.Option(help="For backup: the whole server's files, or a dump of this database.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +59,7 @@ def gates(
     gate: GateName = None,
     by: By = "",
     note: Annotated[str, typer.Option(help="For attest: what is known.")] = "",
-    reason: Annotated[str, typer.Option(help="For override: why it may be passed.")] = "",
+    reason: Reason = "",
     out: Out = None,
     kind: Kind = BackupKind.BASE,
     as_json: AsJson = False,

@@ -18,7 +18,7 @@ from producer.check.check import audit
 from producer.check.findings import Report
 from producer.check.risks import AT_RISK
 from producer.check.values.progress import ScanScreen
-from producer.cli.prisma import SchemaName, matched_with, say_matched
+from producer.cli.prisma import matched_with, say_matched
 from producer.inspect.decision import propose
 from producer.inspect.evidence import Evidence, read_evidence
 from producer.inspect.few_values import few_values
@@ -26,6 +26,7 @@ from producer.inspect.plan_writer import column_name, write_plan
 from producer.inspect.proposal import Proposal
 from producer.planning.resolution import read_plan_file
 from replank.activity import doing
+from replank.cli.options import AsJson, DatabaseUrl, PlanPath, SchemaName
 from replank.errors import NotAnswering, TryAgain, WrongUse
 from replank.failing import connection_is_lost
 from replank.plan.plan import parse_plan
@@ -40,10 +41,7 @@ Url = Annotated[str | None, typer.Argument(metavar="[URL]", help="The database; 
 Out = Annotated[Path, typer.Option(help="Where the plan is written; - is standard output.")]
 SampleRows = Annotated[int, typer.Option("--sample", min=1, max=100_000, help="Rows to look at in each table.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a plan that is there already.")]
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Connections that read values at once.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 Prisma = Annotated[Path | None, typer.Option(help="A schema.prisma: which model is which table, and what differs.")]
 
 

@@ -12,6 +12,7 @@ import typer
 from monitoring.terminal.output import people
 from producer.notifications.following import Notifier
 from producer.notifications.receivers import receivers_of
+from replank.cli.options import DatabaseUrl
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.ledger.runs import runs
@@ -28,7 +29,7 @@ def notify(
     once: Annotated[bool, typer.Option("--once", help="Deliver what waits, and end; exit 1 if not all is taken.")] = (
         False
     ),
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Follow the newest run's events and tell the receivers that its plan names, until stopped.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +11,11 @@ from producer.cli.inspect_and_check import in_words
 from producer.partitions.upkeep import Kept, keep_partitions
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import read_plan_file, refuse_other_database
+from replank.cli.options import AsJson, DatabaseUrl, PlanPath
 from replank.settings import load_settings
 from replank.wording import counted
 from sql.swap.event_triggers import let_fire
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that the tables were partitioned by.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 WithChecks = Annotated[
     bool,
@@ -26,7 +24,6 @@ WithChecks = Annotated[
         help="Look a large DEFAULT partition through before the lock; rows of a new range are refused meanwhile.",
     ),
 ]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
 def register(app: typer.Typer) -> None:

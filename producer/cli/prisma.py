@@ -23,21 +23,18 @@ from producer.prisma.schema.matching import Matched, match
 from producer.prisma.schema.reader import read_schema
 from producer.prisma.schema.schema_file import diff_names, read_text
 from producer.prisma.schema.schema_names import join_tables
+from replank.cli.options import AsJson, DatabaseUrl, PlanPath, SchemaName
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.catalogue.catalogue import read_tables
 from sql.session.connection import Connection
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 SchemaFile = Annotated[Path, typer.Option("--schema", help="The file schema.prisma.")]
 Out = Annotated[Path | None, typer.Option(help="Where the new schema file is written; - is standard output.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Write a unified diff to standard output instead.")]
 Migrations = Annotated[Path | None, typer.Option("--migration", help="Prisma's folder of migrations: one is added.")]
 Apply = Annotated[bool, typer.Option("--apply", help="With --migration: record it in the database as done.")]
 Ordered = Annotated[bool, typer.Option("--order-fields", help="Also put the fields of every model into one order.")]
-SchemaName = Annotated[str, typer.Option("--schema-name", help="The schema that Prisma's URL names (?schema=…).")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from monitoring.cli.quarantine import export, list_rows
-from producer.cli.steering import As, DatabaseUrl, act
+from producer.cli.steering import act
 from producer.operator.correcting import fix, give_back, read_corrections
 from producer.operator.scope import scope_of
+from replank.cli.options import As, DatabaseUrl, Table
 
 File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="As `export` writes it, with corrected values.")]
-Table = Annotated[str | None, typer.Option(help="Only rows of this table.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,6 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +20,7 @@ from producer.planning.resolution import PlanFile, read_plan_file
 from producer.rehearsal.legs import Forward
 from producer.rehearsal.story import Rehearsal, Wishes
 from replank.activity import doing
+from replank.cli.options import AsJson, BrokerUrl, By, DatabaseUrl, LocalWorkers, PlanPath
 from replank.errors import NeedsPerson, WrongUse
 from replank.isolation import with_extra
 from replank.settings import Settings, load_settings
@@ -32,7 +32,6 @@ from sql.session.database_identity import database_identity
 
 SERVERS = "replank.clone_servers"
 
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
 CloneUrl = Annotated[
     str | None,
     typer.Option(
@@ -41,7 +40,6 @@ CloneUrl = Annotated[
 ]
 Again = Annotated[bool, typer.Option(help="After the way back: forward again, and finish.")]
 Keep = Annotated[bool, typer.Option(help="Leave the clone where it is.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,13 +49,13 @@ def register(app: typer.Typer) -> None:
 def rehearse(
     plan: PlanPath,
     clone_url: CloneUrl = None,
-    workers: Annotated[int, typer.Option(min=1, help="Local workers for the clone.")] = 2,
+    workers: LocalWorkers = 2,
     again: Again = False,
     keep: Keep = False,
-    by: Annotated[str, typer.Option("--by", help="Who stands for it.")] = "",
+    by: By = "",
     as_json: AsJson = False,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
-    broker_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")] = None,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
 ) -> None:
     """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost.
 

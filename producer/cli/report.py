@@ -19,6 +19,7 @@ from producer.measurement.audit_log_probe import audited_tables
 from producer.measurement.measure import measure_after, plan_schemas
 from producer.rollback.compare import compare_tables
 from replank.activity import doing
+from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.values.states import RunState
@@ -47,10 +48,8 @@ def report(
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure 'after' anew: queries, and the audit log's probe writes.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The six criteria on the last line of standard output.")
-    ] = False,
-    database_url: Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")] = None,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Say whether the migration was a success: six criteria with their figures, as a page or as JSON.
 

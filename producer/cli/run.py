@@ -1,4 +1,4 @@
-"""`replank run` and `rollback`."""
+"""`replank run`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from monitoring.status.quarantine import rows_aside
 from monitoring.status.rollback_possible import rollback_outlook
 from monitoring.status.status import Status, read_status
 from monitoring.terminal.output import people, print_json
-from producer.cli.rollback import rollback
 from producer.compiling.compile_steps import step_named
 from producer.coordinator.run import RunOptions, run_plan
 from producer.planning.resolution import read_plan_file
+from replank.cli.options import AsJson, BrokerUrl, DatabaseUrl, PlanPath
 from replank.errors import WrongUse
 from replank.settings import Settings, load_settings
 from replank.values.states import RunState
@@ -26,15 +26,9 @@ from sql.session.connection import connect
 
 SHOWN_FAILURES = 5
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
-BrokerUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_BROKER_URL.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as `replank inspect` writes it.")]
-
 
 def register(app: typer.Typer) -> None:
     app.command("run")(run)
-    app.command("rollback")(rollback)
 
 
 def run(

@@ -1,4 +1,4 @@
-"""`replank cutover`, `pause`, `resume`, `throttle`, `panic`, `retry`, `skip`: what an operator says to a run."""
+"""What an operator says to a run: `cutover`, `pause`, `resume`, `throttle`, `scale`, `panic`, `retry`, `skip`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from producer.operator.holding_cutover import hold_cutover, release_cutover
 from producer.operator.operator import Operator, operator_of_shell
 from producer.operator.panicking import panic
 from producer.operator.pausing import MOST_JOBS, pause, resume, throttle
+from producer.operator.pools import Pools
 from producer.operator.retrying import Selection, retry
 from producer.operator.saying import open_run, present_run
+from producer.operator.scaling import scale
 from producer.operator.scope import scope_of
 from producer.operator.skipping import skip
+from replank.cli.options import As, BrokerUrl, DatabaseUrl, Reason, Table
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.access.roles import connect_to_change
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
+from sql.session.database_identity import database_identity
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
-As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you are; the login name otherwise.")]
-Reason = Annotated[str, typer.Option(help="Why; it is shown and kept.")]
 Phase = Annotated[int | None, typer.Option(help="Only this phase, 1 to 4.")]
-Table = Annotated[str | None, typer.Option(help="Only this table or cache, e.g. public.orders.")]
 
 Action = Callable[[Connection, Run, Operator], str]
 
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     app.command("throttle")(throttle_command)
     app.command("panic")(panic_command)
     app.command("skip")(skip_command)
+    app.command("scale")(scale_command)
 
 
 def act(
@@ -134,7 +135,7 @@ def retry_command(
     jobs: Annotated[
         list[int] | None, typer.Argument(metavar="[JOB]...", help="Job ids, as `failures` shows them.")
     ] = None,
-    table: Annotated[str | None, typer.Option(help="Failed jobs of this table or cache.")] = None,
+    table: Table = None,
     step: Annotated[str | None, typer.Option(help="Of this step, or of this kind: copy, index, verify …")] = None,
     cause: Annotated[str | None, typer.Option(help="Of this class of errors, or this SQLSTATE.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that failed; so does naming nothing.")] = False,
@@ -162,7 +163,7 @@ def panic_command(reason: Reason = "", by: As = None, database_url: DatabaseUrl 
 
 def skip_command(
     jobs: Annotated[list[int], typer.Argument(metavar="JOB...", help="Job ids, as `failures` shows them.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
+    reason: Reason,
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -171,3 +172,24 @@ def skip_command(
     Example: replank skip 1041 --reason "made again tomorrow"
     """
     act("skip", database_url, by, lambda c, run, who: skip(c, run, jobs, reason, by=who))
+
+
+def scale_command(
+    processes: Annotated[int, typer.Argument(min=1, help="How many processes shall work, in all workers together.")],
+    worker: Annotated[str | None, typer.Option(help="Only this worker, by the name that `scale` shows.")] = None,
+    by: As = None,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+) -> None:
+    """Grow or shrink the pools of running workers, so that so many processes work in all.
+
+    Example: replank scale 8
+    """
+    operator = operator_of_shell(by)
+    settings = load_settings(database_url=database_url, broker_url=broker_url)
+    settings.broker()
+    with connect_to_change(settings.database(), name="scale", what="`replank scale`") as connection:
+        run = open_run(connection)
+        with Pools(settings, database=database_identity(connection)) as pools:
+            said = scale(connection, run, pools, processes, by=operator, worker=worker)
+    people().print(said, markup=False, soft_wrap=True)

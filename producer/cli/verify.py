@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from monitoring.terminal.activity_screen import ActivityScreen
@@ -11,14 +9,12 @@ from monitoring.terminal.output import people, print_json
 from producer.cli.inspect_and_check import in_words
 from producer.rollback.compare import Comparison, compare_tables
 from producer.rollback.record_differences import keep_found
+from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.wording import counted
 from sql.ledger.runs import runs
 from sql.session.connection import connect
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Overrides REPLANK_DATABASE_URL.")]
 
 
 def register(app: typer.Typer) -> None:

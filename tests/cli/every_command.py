@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from support.runs.processes import Site
 
-from replank.cli import build_app
+from replank.cli.app import build_app
 
 CALLS: Mapping[str, tuple[str, ...]] = {
     "catalogue-diff": (),

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.cli
 
 PROGRAM = """
 import sys
-from replank.cli import build_app
+from replank.cli.app import build_app
 app = build_app(sys.argv[1:])
 print(*(each.name for each in app.registered_commands + app.registered_groups))
 """

@@ -17,7 +17,7 @@ from demo.platform.planning import compose_plan
 from producer.compiling.compile_steps import compile_steps
 from producer.prisma.migration.migration import migration_script
 from producer.scripts.run_script import ScriptRunner
-from replank.cli import build_app
+from replank.cli.app import build_app
 from replank.plan.plan import Plan, parse_plan
 from replank.plan.steps_plan import StepsPlan
 from sql.session.connection import connect

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from producer.rehearsal.cloning import PREFIX
-from replank.cli import build_app
+from replank.cli.app import build_app
 from replank.errors import NeedsPerson, ReplankError
 from sql.session.database_identity import identity_of
 

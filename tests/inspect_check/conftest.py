@@ -36,7 +36,7 @@ SERVER = {
     "wal_level": "logical",
     "autovacuum": "off",
 }
-COMMAND = [sys.executable, "-c", "from replank.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from replank.cli.app import main; main()"]
 _numbers = itertools.count(1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitoring.cli.config import shown_settings
-from replank.cli import build_app
+from replank.cli.app import build_app
 from replank.errors import WrongUse
 from replank.settings import OTHER_VARIABLES, Settings, load_settings, refuse_misspelled, variable_of
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from replank.cli import build_app
+from replank.cli.app import build_app
 from replank.failing import run_command
 
 pytestmark = pytest.mark.unit

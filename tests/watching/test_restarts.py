@@ -17,7 +17,7 @@ from support.runs.waiting import wait_for
 from benchmarks.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 
-COMMAND = (sys.executable, "-c", "from replank.cli import main; main()", "status", "--watch")
+COMMAND = (sys.executable, "-c", "from replank.cli.app import main; main()", "status", "--watch")
 END_THE_RUN = "UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'"
 
 

@@ -26,7 +26,7 @@ KINDS: Kinds = {
     "people": Kind(key=["id"], texts=["id"]),
     "letter": Kind(key=["id", "n"], texts=["to"], leads=[(["to"], "people", ["id"])]),
 }
-COMMAND = [sys.executable, "-c", "from replank.cli import main; main()", "quarantine"]
+COMMAND = [sys.executable, "-c", "from replank.cli.app import main; main()", "quarantine"]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from monitoring.cli import status_and_failures as monitoring_commands
 from monitoring.status.status import Status, read_status
 from monitoring.terminal.screen import render
 from monitoring.terminal.watch import View, is_over, read_view
-from producer.cli import finish, run
+from producer.cli import rollback_and_finish, run
 from producer.operator.operator import Operator
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson, ReplankError
@@ -41,7 +41,7 @@ LEDGERS_OWN = "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnam
 def call(database: Url) -> Call:
     """Runs `replank ARGUMENTS` in this process; `answers` is what is typed."""
     app = typer.Typer()
-    for module in (run, finish, monitoring_commands):
+    for module in (rollback_and_finish, run, monitoring_commands):
         module.register(app)
 
     def invoke(*arguments: str, answers: str = "") -> Result:

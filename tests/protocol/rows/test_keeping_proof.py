@@ -16,7 +16,7 @@ from monitoring.status.status import read_status
 from producer.coordinator import coordinator
 from producer.rollback.finish import Finishing
 from producer.stages import chunker
-from replank.cli import build_app
+from replank.cli.app import build_app
 from replank.errors import NeedsPerson
 from replank.values.states import RunState, TableState
 from sql.ledger.runs import runs

@@ -100,7 +100,7 @@ def forker() -> Forker:
 
 def _serve() -> None:
     """Fork for each order. What a forked process raises goes out of here, to the interpreter's end."""
-    from replank.cli import build_app, main
+    from replank.cli.app import build_app, main
 
     build_app()
     # The children share these objects with us as long as nobody writes to them.

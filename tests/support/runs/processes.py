@@ -17,7 +17,7 @@ from support.runs.forking import Forked, forker
 from support.runs.ledger_view import LedgerView
 from support.runs.waiting import wait_for
 
-COMMAND = (sys.executable, "-c", "from replank.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from replank.cli.app import main; main()")
 RUN_DEADLINE_S = 120.0
 
 

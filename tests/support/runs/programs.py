@@ -18,7 +18,7 @@ LOOK_S = 0.1
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from replank.cli import main; main()", *arguments]
+    return [sys.executable, "-c", "from replank.cli.app import main; main()", *arguments]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The console command. The outer packages hand in their commands; this module imports none of them.
+"""The console command. The outer packages hand in their commands; this package imports none of them.
 
 Each command is an entry point of its own, so that `replank status` need not load what only `replank run` needs.
 """
@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from replank import __version__
+from replank.cli.groups import InOrder, put_under_headings
 from replank.failing import run_command
 from replank.isolation import refuse_foreign_packages
 
@@ -34,6 +35,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     # Several commands come from one place.
     for register in dict.fromkeys(point.load() for point in named):
         register(app)
+    put_under_headings(app)
     return app
 
 
@@ -57,6 +59,7 @@ def _nothing() -> None:
 def _empty_app() -> typer.Typer:
     app = typer.Typer(
         name="replank",
+        cls=InOrder,
         help=HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,

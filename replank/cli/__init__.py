@@ -1,0 +1,1 @@
+"""The console command: how commands are grouped, the options that several share."""
