@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
+import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from standardwebhooks.webhooks import Webhook
+
+from producer.notifications.signing import signed_headers, signer_of
 from producer.notifications.web import Answer, ask, place_of
+from replank.errors import WrongUse
 from replank.plan.gates_plan import AttestationPlan, age_of
 from replank.plan.plan import Plan
 from replank.wording import counted
 from sql.ledger.runs import gates
 from sql.ledger.runs.gates import Gate, Word
 from sql.session.connection import Connection
-
-SIGNATURE = "X-Replank-Signature"
-MOMENT = "X-Replank-Time"
 
 
 def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPlan, said: Word | None) -> Gate:
@@ -30,7 +30,11 @@ def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPl
     old = f"; {said.by} attested it {counted(said.age.days, 'day')} ago" if said is not None else ""
     if asked.webhook is None:
         return Gate(name=asked.name, state="open", reason=f"nobody has attested it{old}. {asked.says}", remedy=remedy)
-    answer, evidence = _call(plan, asked, asked.webhook, gates.server_now(connection))
+    try:
+        answer, evidence = _call(plan, asked, asked.webhook)
+    except WrongUse as error:
+        reason = f"{place_of(asked.webhook)} was not called: {error}"
+        return Gate(name=asked.name, state="open", reason=reason, remedy=remedy)
     if not answer.good:
         reason = f"{place_of(asked.webhook)} answers {answer.status or 'nothing'}: {answer.text[:120]}{old}"
         return Gate(name=asked.name, state="open", reason=reason, remedy=remedy, evidence=evidence)
@@ -47,8 +51,11 @@ def _passed(asked: AttestationPlan, said: Word) -> Gate:
     )
 
 
-def _call(plan: Plan, asked: AttestationPlan, url: str, now: datetime) -> tuple[Answer, Mapping[str, Any]]:
-    """Tell it what is about to happen. The signature covers time and body, so that neither can be used again."""
+def _call(plan: Plan, asked: AttestationPlan, url: str) -> tuple[Answer, Mapping[str, Any]]:
+    """Tell it what is about to happen. Raises WrongUse where the secret that shall sign it is none.
+
+    Each call is a question of its own, with a new id: an answer of yesterday is not one of today.
+    """
     document = {
         "gate": asked.name,
         "says": asked.says,
@@ -57,15 +64,17 @@ def _call(plan: Plan, asked: AttestationPlan, url: str, now: datetime) -> tuple[
         "database": plan.database.name,
     }
     body = json.dumps(document, sort_keys=True).encode()
-    moment = now.isoformat()
-    headers = {"Content-Type": "application/json", MOMENT: moment}
-    secret = os.environ.get(plan.gates.webhook_secret_env, "") if plan.gates is not None else ""
-    if secret:
-        headers[SIGNATURE] = f"sha256={signature(secret, moment, body)}"
+    headers = {"Content-Type": "application/json"}
+    signer = _signer(plan)
+    if signer is not None:
+        headers |= signed_headers(signer, message_id=f"msg_{uuid.uuid4().hex}", at=datetime.now(UTC), body=body)
     answer = ask(url, body=body, headers=headers)
-    return answer, {"webhook": place_of(url), "status": answer.status, "signed": bool(secret)}
+    return answer, {"webhook": place_of(url), "status": answer.status, "signed": signer is not None}
 
 
-def signature(secret: str, moment: str, body: bytes) -> str:
-    """HMAC-SHA256 over `<time>.<body>`, in hexadecimal."""
-    return hmac.new(secret.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+def _signer(plan: Plan) -> Webhook | None:
+    """None where no secret is set: then calls are not signed."""
+    assert plan.gates is not None
+    variable = plan.gates.webhook_secret_env
+    secret = os.environ.get(variable, "")
+    return signer_of(secret, variable=variable) if secret else None

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from producer.notifications.signing import key_of
+from standardwebhooks.webhooks import Webhook
+
+from producer.notifications.signing import signer_of
 from producer.notifications.web import place_of
 from replank.errors import WrongUse
 from replank.plan.notifications_plan import NotificationsPlan
@@ -18,7 +20,7 @@ class Receiver:
     """One address. `name` is what the ledger calls it: a hash, because the address may hold a secret."""
 
     url: str = field(repr=False)
-    key: bytes = field(repr=False)
+    signer: Webhook = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -43,5 +45,5 @@ def receivers_of(plan: NotificationsPlan | None, environment: Mapping[str, str])
     for number, url in enumerate(urls, start=1):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise WrongUse(f"{plan.urls_env}: address {number} is not written as https://host/path.")
-    key = key_of(environment.get(plan.secret_env, ""), variable=plan.secret_env)
-    return tuple(Receiver(url=url, key=key) for url in dict.fromkeys(urls))
+    signer = signer_of(environment.get(plan.secret_env, ""), variable=plan.secret_env)
+    return tuple(Receiver(url=url, signer=signer) for url in dict.fromkeys(urls))

@@ -1,12 +1,12 @@
-"""Signatures of webhooks, as the specification Standard Webhooks says: HMAC-SHA256 over id, time and body."""
+"""Signatures of webhooks, notifications' and gates' alike: Standard Webhooks, by the specification's own library."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
-from datetime import datetime
+from datetime import UTC, datetime
+
+from standardwebhooks.webhooks import Webhook
 
 from replank.errors import WrongUse
 
@@ -14,8 +14,11 @@ PREFIX = "whsec_"
 LEAST_BYTES, MOST_BYTES = 24, 64
 
 
-def key_of(secret: str, *, variable: str) -> bytes:
-    """The bytes that sign. Raises WrongUse, without the secret, where it is none; `variable` is what it stands in."""
+def signer_of(secret: str, *, variable: str) -> Webhook:
+    """What signs with this secret. Raises WrongUse, without the secret, where it is none; `variable` holds it.
+
+    The library itself takes any text for a secret, also one that was cut short or never was base64.
+    """
     make = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
     if not secret.startswith(PREFIX):
         raise WrongUse(f"{variable} is no secret for webhooks: it has to begin with {PREFIX}; {make}")
@@ -25,12 +28,18 @@ def key_of(secret: str, *, variable: str) -> bytes:
         raise WrongUse(f"{variable}: what follows {PREFIX} is no base64; {make}") from None
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
         raise WrongUse(f"{variable}: the secret has {len(key)} bytes, {LEAST_BYTES} to {MOST_BYTES} are asked; {make}")
-    return key
+    return Webhook(key)
 
 
-def signed_headers(key: bytes, *, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of a message. `at` is when it is sent, not when it happened: old ones are refused."""
-    moment = str(int(at.timestamp()))
-    signed = b".".join([message_id.encode(), moment.encode(), body])
-    signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return {"webhook-id": message_id, "webhook-timestamp": moment, "webhook-signature": f"v1,{signature}"}
+def signed_headers(signer: Webhook, *, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The three headers of a message whose body is UTF-8.
+
+    `at`, with its time zone, is when it is sent, not when it happened: receivers refuse what was signed long ago.
+    """
+    # The library reads any time as one of UTC.
+    moment = at.astimezone(UTC)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": signer.sign(msg_id=message_id, timestamp=moment, data=body.decode("utf-8")),
+    }

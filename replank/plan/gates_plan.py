@@ -115,7 +115,8 @@ class GatesPlan(Strict):
     windows: tuple[WindowPlan, ...] = ()
     not_asked: tuple[Looked, ...] = ()
     webhook_secret_env: str = "REPLANK_WEBHOOK_SECRET"
-    """The environment variable with the secret that signs what webhooks are sent; never the secret."""
+    """The environment variable with the secret (`whsec_…`, as Standard Webhooks says) that signs what webhooks
+    are sent; never the secret itself."""
 
     @model_validator(mode="after")
     def _no_name_twice(self) -> GatesPlan:

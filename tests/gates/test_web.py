@@ -7,10 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from standardwebhooks.webhooks import Webhook
+from support.receiving import SECRET
 
 from gates.conftest import NOTHING_LOOKED_AT, planned
 from producer.gates.alerts import look_at_monitoring
-from producer.gates.attesting import MOMENT, SIGNATURE, signature
 from producer.gates.looking import look
 from replank.plan.gates_plan import MonitoringGatePlan
 from sql.ledger.runs import runs
@@ -90,7 +91,7 @@ def ready(url: str, database: str) -> Gate:
 def test_a_webhook_attests_once_and_its_call_is_signed(
     site: Site, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REPLANK_WEBHOOK_SECRET", "a secret")
+    monkeypatch.setenv("REPLANK_WEBHOOK_SECRET", SECRET)
     site.answers["/ready?token=t0p"] = (202, {}, "release 17 is staged")
     found = ready(f"{site.url}/ready?token=t0p", database)
     assert (found.state, found.by, found.reason) == ("passed", f"webhook {site.url}", "release 17 is staged")
@@ -98,14 +99,42 @@ def test_a_webhook_attests_once_and_its_call_is_signed(
 
     ((method, _, headers, body),) = site.asked
     assert method == "POST"
-    assert b'"gate": "deployment_ready"' in body
-    sent = {name.lower(): value for name, value in headers.items()}
-    expected = signature("a secret", sent[MOMENT.lower()], body)
-    assert sent[SIGNATURE.lower()] == f"sha256={expected}"
+    assert Webhook(SECRET).verify(body, headers)["gate"] == "deployment_ready"
+    assert found.evidence["signed"]
 
     # It is not told again what it has answered already
     assert ready(f"{site.url}/ready?token=t0p", database).state == "passed"
     assert len(site.asked) == 1
+
+
+def test_each_question_has_an_id_of_its_own(site: Site, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver that drops twins would answer the second one unread."""
+    monkeypatch.setenv("REPLANK_WEBHOOK_SECRET", SECRET)
+    site.answers["/ready"] = (503, {}, "not yet")
+    for _ in range(2):
+        assert ready(f"{site.url}/ready", database).state == "open"
+    sent = [{name.lower(): value for name, value in headers.items()} for _, _, headers, _ in site.asked]
+    ids = [headers["webhook-id"] for headers in sent]
+    assert len(set(ids)) == len(ids) == 2
+
+
+def test_what_is_no_secret_signs_nothing_and_nothing_is_called(
+    site: Site, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLANK_WEBHOOK_SECRET", "a password")
+    site.answers["/ready"] = (200, {}, "yes")
+    found = ready(f"{site.url}/ready", database)
+    assert (found.state, site.asked) == ("open", [])
+    assert "REPLANK_WEBHOOK_SECRET is no secret for webhooks" in found.reason
+    assert "a password" not in found.reason
+
+
+def test_without_a_secret_a_call_is_not_signed(site: Site, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPLANK_WEBHOOK_SECRET", raising=False)
+    site.answers["/ready"] = (200, {}, "yes")
+    found = ready(f"{site.url}/ready", database)
+    assert (found.state, found.evidence["signed"]) == ("passed", False)
+    assert not [name for name in site.asked[0][2] if name.lower().startswith("webhook-")]
 
 
 def test_no_other_answer_attests(site: Site, database: str) -> None:
