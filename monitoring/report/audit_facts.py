@@ -17,11 +17,13 @@ EVERY_WRITE = ("insert", "update", "delete", "truncate")
 class AuditFacts:
     """All of it as it is now.
 
-    `gaps` are audited tables of which some writes are not captured, each with words. `changed` is what the proof stood
-    on and is another now, each with its table (empty: all tables). `left_out` are tables that no trigger of the log
-    captures because the plan does not name them; `later` are those of them that were not there before the run.
+    `audited` is how many tables the log has to capture. `gaps` are audited tables of which some writes are not
+    captured, each with words. `changed` is what the proof stood on and is another now, each with its table (empty:
+    all tables). `left_out` are tables that no trigger of the log captures because the plan does not name them;
+    `later` are those of them that were not there before the run.
     """
 
+    audited: int = 0
     gaps: tuple[tuple[str, str], ...] = ()
     changed: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ def read_audit(
         and len(captured.get(table.full_name, ())) < len(EVERY_WRITE)
     ]
     return AuditFacts(
+        audited=len(lacking),
         gaps=tuple(
             (table, f"no trigger that is switched on captures {', '.join(writes)} now")
             for table, writes in lacking.items()

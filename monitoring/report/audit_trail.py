@@ -21,17 +21,28 @@ HOW = (
     "straight to a partition, and those of sessions with session_replication_role = replica."
 )
 
+HOW_UNPROBED = (
+    "When this report was made, the catalogue was read: whether each audited table has triggers that capture INSERT, "
+    "UPDATE, DELETE and TRUNCATE, and whether they are enabled. What they write was not looked at: no write was tried, "
+    "because the plan does not ask for it. With `probe_audit = true` under `[success]` each audited table gets one "
+    "write of every kind, in a transaction that is rolled back."
+)
+
 
 def audit_trail(facts: Facts) -> Criterion:
-    """Every table that has to be audited, by what the log saw of its probe writes."""
+    """Every table that has to be audited, by what the log saw of its probe writes.
+
+    Without probe writes it is undecided at best: a trigger that is there may still write nothing.
+    """
     if facts.run.plan.steps.audit_log is None:
         return undecided(TITLE, "the plan asks for no audit log (step 03)", HOW)
-    probes = None if facts.after is None else facts.after.audit
     left_out = _left_out(facts)
     of_plan = " that the plan audits" if left_out else ""
+    if facts.after is None:
+        return undecided(TITLE, facts.not_yet + left_out, HOW)
+    probes = facts.after.audit
     if probes is None:
-        shown = facts.not_yet if facts.after is None else "the plan says probe_audit = false"
-        return undecided(TITLE, shown + left_out, HOW)
+        return _unprobed(facts, left_out)
     lacking = {table for table, _ in facts.audit.gaps}
     changed = {table for table, _ in facts.audit.changed}
     proved = [p for p in probes if p.proved and p.table not in lacking | changed and "" not in changed]
@@ -47,6 +58,27 @@ def audit_trail(facts: Facts) -> Criterion:
         met=bool(probes) and len(proved) == wanted,
         how=HOW,
         names=(*against, *(_not_audited(facts, table) for table in facts.audit.left_out)),
+    )
+
+
+def _unprobed(facts: Facts, left_out: str) -> Criterion:
+    """What the catalogue alone says. It can tell that something is missing, and never that all is captured."""
+    wanted, gaps = facts.audit.audited, [f"{table}: {what}" for table, what in facts.audit.gaps]
+    captured = wanted - len(gaps)
+    shown = (
+        "not probed: the plan does not set probe_audit = true; triggers for every kind of write are there and enabled "
+        f"on {captured} of {counted(wanted, 'table')}, what they write was not looked at"
+    )
+    more = f"; {counted(len(gaps), 'gap')}: {'; '.join(gaps[:NAMED])}" if gaps else ""
+    return Criterion(
+        criterion=TITLE,
+        measured=captured if gaps else None,
+        shown=shown + more + left_out,
+        target=wanted,
+        target_shown=f"all of {counted(wanted, 'audited table')}, proved by probe writes",
+        met=False if gaps else None,
+        how=HOW_UNPROBED,
+        names=(*gaps, *(_not_audited(facts, table) for table in facts.audit.left_out)),
     )
 
 

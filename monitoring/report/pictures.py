@@ -41,7 +41,8 @@ def of_time(facts: Facts) -> Markup | str:
     spans += [_span(facts, "waited for people", "wait", start, end) for start, end in _waits(facts)]
     if facts.after is not None and facts.after.taken_at <= facts.ended_at:
         end = facts.after.taken_at + timedelta(seconds=facts.after.seconds)
-        spans.append(_span(facts, "measured again, audit log proved", "stage", facts.after.taken_at, end))
+        what = "measured again" if facts.after.audit is None else "measured again, audit log proved"
+        spans.append(_span(facts, what, "stage", facts.after.taken_at, end))
     marks = [
         (_since(facts, one.swapped_at), f"set {one.set_no} swapped") for one in facts.sets if one.swapped_at is not None
     ]

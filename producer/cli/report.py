@@ -46,7 +46,8 @@ def report(
         bool, typer.Option(help="Compare every row with the past tables now; reads all of both.")
     ] = True,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure 'after' anew: queries, and the audit log's probe writes.")
+        bool,
+        typer.Option("--measure", help="Measure 'after' again: queries, and with probe_audit the audit log."),
     ] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,

@@ -33,6 +33,63 @@ def test_every_table_is_proved_empty_ones_and_join_tables_too(connection: Connec
     assert (found.measured, found.target, found.met) == (8, 8, True)
 
 
+def _probe_no_longer(app: psycopg.Connection) -> None:
+    """The plan as one that says nothing of probes."""
+    app.execute("UPDATE replank.run SET plan = plan #- '{success,probe_audit}'")
+
+
+def _last_number(app: psycopg.Connection) -> int:
+    """The audit log's newest number: a write that is rolled back takes one too."""
+    (found,) = app.execute("SELECT last_value FROM pg_sequences WHERE schemaname = 'audit'").fetchone() or (0,)
+    return int(found)
+
+
+def test_a_plan_that_does_not_ask_gets_no_probe_and_no_verdict(
+    app: psycopg.Connection, connection: Connection, criteria: Criteria
+) -> None:
+    # Given a plan without `probe_audit`, and triggers that are all there and enabled
+    _probe_no_longer(app)
+    before = _last_number(app)
+    # When it is measured
+    measure_again(connection, the_run(connection))
+    # Then nothing was written, and what was not looked at is not called good
+    assert _last_number(app) == before
+    assert _after(connection).audit is None
+    found = criteria()[3]
+    assert (found.measured, found.target, found.met) == (None, 8, None)
+    assert found.shown == (
+        "not probed: the plan does not set probe_audit = true; "
+        "triggers for every kind of write are there and enabled on 8 of 8 tables, what they write was not looked at"
+    )
+    assert "no write was tried" in found.how
+
+
+@pytest.mark.parametrize(
+    "harm",
+    ["ALTER TABLE tag DISABLE TRIGGER replank_audit_update", "DROP TRIGGER replank_audit_update ON tag"],
+)
+def test_a_missing_trigger_is_told_without_a_probe_too(
+    app: psycopg.Connection, connection: Connection, criteria: Criteria, harm: str
+) -> None:
+    _probe_no_longer(app)
+    measure_again(connection, the_run(connection))
+    app.execute(harm)
+    found = criteria()[3]
+    assert (found.measured, found.target, found.met) == (7, 8, False)
+    assert found.names == ("public.tag: no trigger that is switched on captures update now",)
+    assert "not probed" in found.shown
+    assert "on 7 of 8 tables" in found.shown
+
+
+def test_a_probe_is_the_only_thing_that_takes_numbers_of_the_log(
+    app: psycopg.Connection, connection: Connection
+) -> None:
+    """The oracle of the test above: it would see a probe."""
+    before = _last_number(app)
+    measure_again(connection, the_run(connection))
+    assert _last_number(app) > before
+
+
 def test_nothing_of_a_probe_stays(app: psycopg.Connection, connection: Connection) -> None:
     kept = ("audit.audit_log", "permission.invalidation", "permission.warm_up")
     sequences = "SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1"

@@ -58,6 +58,7 @@ def plan_for(database: str, **success: Any) -> Plan:
     """What the world's run does; `success` is the plan's section of that name."""
     asked = {
         "repeat": 3,
+        "probe_audit": True,
         "queries": [
             {"name": "an account", "sql": BY_ID},
             {"name": "members", "sql": "SELECT a.email, t.name FROM account a JOIN tenant t ON t.id = a.tenant_id"},
