@@ -9,9 +9,8 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from demo.platform.create import create_platform
-from demo.platform.fill import fill
-from demo.product import Product
+from demo.datasets.platform import create_platform
+from demo.demonstration.product import Product
 
 MIXED_ROWS = (
     60_000,
@@ -97,11 +96,7 @@ class Platform:
     rows: int
 
     def create(self, url: str) -> None:
-        create_platform(url)
-        with psycopg.connect(url) as connection:
-            fill(connection, rows=self.rows)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM (ANALYZE)")
+        create_platform(url, rows=self.rows)
 
     def write_plan(self, path: Path, url: str) -> None:
         Product(database_url=url, broker_url="redis://127.0.0.1/0").call_quietly("inspect", "--out", str(path))

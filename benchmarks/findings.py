@@ -11,7 +11,7 @@ from benchmarks.bare import BareTimes
 from benchmarks.ledger_times import LedgerTimes
 from benchmarks.memory import CuttingMemory
 from benchmarks.writers import WriterReport
-from demo.offline import OfflineResult
+from demo.demonstration.offline import OfflineResult
 
 MEMORY_NOISE_MB = 8.0
 """What two processes that do the same may differ by."""

@@ -10,8 +10,8 @@ from benchmarks.ledger_times import read_ledger_times
 from benchmarks.programs import coordinate, workers_running
 from benchmarks.shop import CONVERSIONS, fresh_copy, plan_text, wal_position
 from benchmarks.writers import WriterReport, writing
+from demo.demonstration.offline import OfflineResult, offline_alter
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from demo.offline import OfflineResult, offline_alter
 
 SMALL_CHUNK_MB = 1
 

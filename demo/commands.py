@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from demo.outcome import Outcome
 from monitoring.terminal.output import people, print_json
 from replank.cli.options import AsJson, LocalWorkers
 from replank.errors import WrongUse
-
-ROWS = 300_000
-ROWS_OF_THE_SHOP = 400_000
 
 
 def register(app: typer.Typer) -> None:
@@ -49,32 +44,26 @@ def demo(
     """
     if shop and (rehearse or there_and_back):
         raise WrongUse("--rehearse and --there-and-back are for the platform; leave --shop away.")
-    console = people()
-    if shop:
-        result: Outcome = _shop(rows or ROWS_OF_THE_SHOP, workers, rate or 200, console, managed=managed)
-    else:
-        # Only this command needs the embedded servers' packages; the others work without them.
-        from demo.platform.demonstration import PlatformDemonstration, Wishes
+    # Only this command needs the embedded servers' packages; the others work without them.
+    from demo.datasets import find_data_set
+    from demo.demonstration.demonstration import Demonstration
+    from demo.demonstration.stage import Options
 
-        wishes = Wishes(
-            rows=rows or ROWS,
-            workers=workers,
-            rate=rate or 40,
-            traffic_s=traffic,
-            rehearse=rehearse,
-            there_and_back=there_and_back,
-            out=out,
-            managed=managed,
-        )
-        result = PlatformDemonstration(wishes=wishes, console=console).run()
+    data_set = find_data_set("shop" if shop else "platform")
+    options = Options(
+        rows=rows or data_set.rows,
+        workers=workers,
+        rate=rate or data_set.rate,
+        traffic_s=traffic,
+        rehearse=rehearse,
+        there_and_back=there_and_back,
+        out=out,
+        managed=managed,
+    )
+    console = people()
+    result = Demonstration(data_set, options=options, console=console).run()
     result.show(console)
     if as_json:
         print_json(result.to_json())
     if not result.good:
         raise typer.Exit(1)
-
-
-def _shop(rows: int, workers: int, rate: float, console: Console, *, managed: bool) -> Outcome:
-    from demo.demonstration import Demonstration
-
-    return Demonstration(rows=rows, workers=workers, rate=rate, console=console, managed=managed).run()

@@ -1,8 +1,8 @@
-"""The live application: clients that write to the sample shop throughout, and know what must be there."""
+"""The live application: a process of clients that write throughout, and what must be found again."""
 
 from demo.application.check import JournalCheck, check_journal
 from demo.application.journal import Journal
-from demo.application.live import Application, ApplicationFailed, ApplicationReport
+from demo.application.process import Application, ApplicationFailed, ApplicationReport
 
 __all__ = [
     "Application",

@@ -8,22 +8,24 @@ and result are in the folder.
 
 import argparse
 import os
+import random
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from demo.application.live import URL_VARIABLE
-from demo.application.worlds import WORLDS
+from demo.application.process import URL_VARIABLE
 from demo.application.writers import Writers, run_clients
+from demo.clients.crew import Hiring
+from demo.datasets import DATA_SETS, find_workload
 
 
 def main() -> int:
     """Run until told to stop. Exit code 0: journal and result are written; 2: no URL."""
     parser = argparse.ArgumentParser(prog="python -m demo.application", description=__doc__)
-    parser.add_argument("--world", choices=WORLDS, default="shop")
-    parser.add_argument("--clients", type=int, default=4, help="of each style")
-    parser.add_argument("--rate", type=float, default=400.0, help="transactions per second of each style")
+    parser.add_argument("--data-set", choices=DATA_SETS, required=True)
+    parser.add_argument("--clients", type=int, default=4, help="of each group")
+    parser.add_argument("--rate", type=float, default=400.0, help="transactions per second of each group")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, required=True, help="for what must be found again, and the result")
     options = parser.parse_args()
@@ -41,13 +43,9 @@ def main() -> int:
         print("ready", flush=True)
 
     run_clients(
-        url,
-        world=options.world,
-        clients=options.clients,
-        rate=options.rate,
-        seed=options.seed,
+        find_workload(options.data_set),
+        Hiring(url=url, clients=options.clients, rate=options.rate, rng=random.Random(options.seed), stop=stop),
         folder=options.folder,
-        stop=stop,
         ready=ready,
     )
     return 0

@@ -7,10 +7,9 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from demo.application.journal import Journal
-from demo.application.model import Key, Row
-from demo.application.names import Names
-from demo.application.tables import Table, Tables, plain_spelling
-from demo.application.worlds import find_world
+from demo.clients.names import Names
+from demo.clients.tables import Key, Row, Table, Tables, plain_spelling
+from demo.datasets import find_workload
 
 _PRESENT = Identifier("must be present")
 
@@ -28,15 +27,15 @@ def check_journal(url: str, journal: Journal) -> JournalCheck:
 
     Ids are compared as texts in one spelling: a uuid column prints what a text column was given.
     """
-    world = find_world(journal.world)
+    workload = find_workload(journal.data_set)
     wrong: list[str] = []
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        names = world.names_now(connection)
-        for name, table in world.tables.by_name.items():
+        names = workload.names_now(connection)
+        for name, table in workload.tables.by_name.items():
             wrong += _check_rows(connection, table, names, journal.rows[name], journal.gone[name])
-        wrong += _check_counters(connection, world.tables, names, journal)
-        totals = _check_totals(connection, world.tables, names, journal)
+        wrong += _check_counters(connection, workload.tables, names, journal)
+        totals = _check_totals(connection, workload.tables, names, journal)
         connection.rollback()
     return JournalCheck(found_again=journal.entries() - len(wrong), lost=wrong + totals)
 

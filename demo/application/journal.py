@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.application.beginning import Beginning
-from demo.application.model import Key, Model, Row
+from demo.clients.adoption import Beginning
+from demo.clients.model import Model
+from demo.clients.tables import Key, Row
 
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
     """The expected final content.
 
-    world: whose tables these are; rows: table -> rows that must be there, with these columns as the
+    data_set: whose tables these are; rows: table -> rows that must be there, with these columns as the
     server prints them; gone: table -> keys that must not be there; counters: (table, column, id, value);
     totals: table -> number of all its rows, for tables where no transaction's outcome is unknown.
     """
 
-    world: str
+    data_set: str
     rows: dict[str, list[Row]]
     gone: dict[str, list[Key]]
     counters: list[tuple[str, str, str, int]]
@@ -38,7 +39,7 @@ class Journal:
         """Read what `save` wrote."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         return cls(
-            world=stored["world"],
+            data_set=stored["data_set"],
             rows=stored["rows"],
             gone={table: [tuple(key) for key in keys] for table, keys in stored["gone"].items()},
             counters=[(table, column, row_id, value) for table, column, row_id, value in stored["counters"]],
@@ -46,7 +47,7 @@ class Journal:
         )
 
 
-def write_journal(world: str, models: Sequence[Model], beginning: Beginning) -> Journal:
+def write_journal(data_set: str, models: Sequence[Model], beginning: Beginning) -> Journal:
     """All clients' models together. None of them may be in a transaction."""
     names = list(beginning.totals)
     rows: dict[str, list[Row]] = {name: [] for name in names}
@@ -65,7 +66,7 @@ def write_journal(world: str, models: Sequence[Model], beginning: Beginning) -> 
         for counter in model.unknown_counters:
             counters.pop(counter, None)
     return Journal(
-        world=world,
+        data_set=data_set,
         rows=rows,
         gone=gone,
         counters=[(*counter, value) for counter, value in counters.items()],

@@ -1,8 +1,6 @@
 """The application's own process: starts the clients, does what it is told, writes journal and result."""
 
 import json
-import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-import psycopg
-
-from demo.application.client import Client, Tally
-from demo.application.hiring import Hiring
 from demo.application.journal import write_journal
-from demo.application.worlds import Crew, find_world
+from demo.clients.client import Client, Tally
+from demo.clients.crew import Crew, Hiring, hire
+from demo.clients.workload import Workload
 
 # Errors with different messages that are reported; the rest is only counted.
 _MOST_ERRORS = 200
 
-# How long an order to a style of clients may take.
+# How long an order to a group of clients may take.
 _ORDER_S = 60.0
 
 
@@ -43,21 +39,22 @@ class Result(TypedDict):
 class Writers:
     """A crew at work, and the folder for what it leaves: `journal.json` and `result.json`."""
 
-    world: str
+    data_set: str
     crew: Crew
     folder: Path
     started: float
 
     def obey(self, order: str) -> None:
-        """`withdraw STYLE`, `deploy STYLE`, `deployed STYLE` (waits for it), `look` (journal and result as of now)."""
-        verb, _, style = order.partition(" ")
+        """`withdraw GROUP`, `deploy GROUP`, `deploy` (all), `deployed GROUP` (waits for it), `look` (saves results)."""
+        verb, _, group = order.partition(" ")
         match verb:
             case "withdraw":
-                self.crew.deployments[style].withdraw()
+                self.crew.deployments[group].withdraw()
             case "deploy":
-                self.crew.deployments[style].deploy()
+                for name in [group] if group else self.crew.deployments:
+                    self.crew.deployments[name].deploy()
             case "deployed":
-                self._wait_until_open(style)
+                self._wait_until_open(group)
             case "look":
                 self._look()
             case _:
@@ -65,7 +62,7 @@ class Writers:
 
     def save(self) -> None:
         """Write journal and result. No client may be in a transaction."""
-        write_journal(self.world, self.crew.models, self.crew.beginning).save(self.folder / "journal.json")
+        write_journal(self.data_set, self.crew.models, self.crew.beginning).save(self.folder / "journal.json")
         result = _summarise(self.crew.clients, time.monotonic() - self.started)
         (self.folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
@@ -75,37 +72,25 @@ class Writers:
             deployment.withdraw()
         self.save()
 
-    def _wait_until_open(self, style: str) -> None:
+    def _wait_until_open(self, group: str) -> None:
         deadline = time.monotonic() + _ORDER_S
-        while not self.crew.deployments[style].is_open:
+        while not self.crew.deployments[group].is_open:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"clients of the {style} style were not deployed within {_ORDER_S:.0f} s")
+                raise TimeoutError(f"clients of the {group} style were not deployed within {_ORDER_S:.0f} s")
             time.sleep(0.05)
 
 
-def run_clients(
-    url: str,
-    *,
-    world: str,
-    clients: int,
-    rate: float,
-    seed: int,
-    folder: Path,
-    stop: threading.Event,
-    ready: Callable[[Writers], None],
-) -> None:
-    """Write at `rate` transactions per second in all until `stop` is set; then save journal and result.
+def run_clients(workload: Workload[Any], hiring: Hiring, *, folder: Path, ready: Callable[[Writers], None]) -> None:
+    """Write until told to stop; then save journal and result.
 
     `ready` is called once the rows are adopted and the clients are about to start.
     """
-    hiring = Hiring(url=url, clients=clients, rate=rate, rng=random.Random(seed), stop=stop)
-    with psycopg.connect(url) as connection:
-        crew = find_world(world).hire(connection, hiring)
-    writers = Writers(world=world, crew=crew, folder=folder, started=time.monotonic())
+    crew = hire(workload, hiring)
+    writers = Writers(data_set=workload.name, crew=crew, folder=folder, started=time.monotonic())
     ready(writers)
     with ThreadPoolExecutor(max_workers=len(crew.clients) + len(crew.deployments)) as pool:
         running = [pool.submit(client.run) for client in crew.clients]
-        running += [pool.submit(deployment.watch, url, stop) for deployment in crew.deployments.values()]
+        running += [pool.submit(deployment.watch, hiring.url, hiring.stop) for deployment in crew.deployments.values()]
         for future in running:
             future.result()
     writers.save()
@@ -116,7 +101,7 @@ def _summarise(clients: Sequence[Client[Any]], seconds: float) -> Result:
     by_kind: Counter[str] = Counter()
     by_style: Counter[str] = Counter()
     for client in clients:
-        by_style[client.style] += sum(client.tally.by_kind.values())
+        by_style[client.group] += sum(client.tally.by_kind.values())
     errors: Counter[str] = Counter()
     for tally in tallies:
         by_kind.update(tally.by_kind)

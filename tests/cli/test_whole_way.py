@@ -5,8 +5,8 @@ from support.schemas.sample_shop import sample_differences
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, refused
+from demo.datasets.shop import create_shop
 from demo.embedded import EmbeddedPostgres
-from demo.sample import create_sample
 
 pytestmark = pytest.mark.cli
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cli
 @pytest.fixture(scope="module")
 def sample(postgres: EmbeddedPostgres) -> str:
     """The name of a database that holds the sample shop."""
-    create_sample(postgres.create_database("cli_sample"), rows=3_000)
+    create_shop(postgres.create_database("cli_sample"), rows=3_000)
     return "cli_sample"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from demo.application import Application, Journal
+from demo.datasets.shop import create_shop
 from demo.embedded import EmbeddedPostgres
-from demo.sample import create_sample
 
 ROWS = 5_000
 _numbers = itertools.count(1)
@@ -23,8 +23,8 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="package")
 def counted(server: EmbeddedPostgres) -> dict[str, int]:
-    """Fills the database `shop_template`; what create_sample says about it."""
-    return create_sample(server.create_database("shop_template"), rows=ROWS)
+    """Fills the database `shop_template`; what create_shop says about it."""
+    return create_shop(server.create_database("shop_template"), rows=ROWS)
 
 
 @pytest.fixture

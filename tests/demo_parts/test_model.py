@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from demo.application.model import Model, Row, StillReferenced
-from demo.application.shop import SHOP
+from demo.clients.model import Model, Row, StillReferenced
+from demo.datasets.shop.workload.tables import SHOP
 
 pytestmark = pytest.mark.unit
 

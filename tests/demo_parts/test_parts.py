@@ -8,10 +8,10 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from demo.application import Application, ApplicationFailed, ApplicationReport, Journal, check_journal
-from demo.application.operations import KINDS
+from demo.datasets.shop import create_shop, left_alone, uuid_columns
+from demo.datasets.shop.workload.operations import KINDS
+from demo.demonstration.offline import Conversion, offline_alter
 from demo.embedded import EmbeddedPostgres
-from demo.offline import Conversion, offline_alter
-from demo.sample import create_sample, left_alone, uuid_columns
 
 pytestmark = pytest.mark.protocol
 
@@ -109,7 +109,7 @@ def test_uuid_columns_are_the_truth(server: EmbeddedPostgres, counted: dict[str,
 
 def test_sample_refuses_a_database_that_holds_it_already(shop: str) -> None:
     with pytest.raises(psycopg.errors.DuplicateSchema):
-        create_sample(shop, rows=1_000)
+        create_shop(shop, rows=1_000)
 
 
 def test_application_finds_everything_again(shop: str) -> None:
@@ -215,7 +215,7 @@ def test_a_crash_of_the_server_loses_nothing_acknowledged() -> None:
     # Given a server that has written what it acknowledged (to the operating system, for speed)
     with EmbeddedPostgres(durable=False, settings={"synchronous_commit": "on"}) as server:
         url = server.create_database("shop")
-        create_sample(url, rows=1_000)
+        create_shop(url, rows=1_000)
         with Application(url=url, rate=300) as application:
             wait_for_commits(url, 60)
             # When it crashes and comes back

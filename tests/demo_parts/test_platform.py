@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from demo.application import Application, Journal, check_journal
+from demo.datasets.platform import create_platform
+from demo.datasets.platform.workload.operations import OLD_KINDS
 from demo.embedded import EmbeddedPostgres
-from demo.platform import create_platform, fill
-from demo.platform.application.operations import OLD_KINDS
 
 pytestmark = pytest.mark.protocol
 
@@ -17,10 +17,8 @@ pytestmark = pytest.mark.protocol
 def journal(server: EmbeddedPostgres) -> Journal:
     """The database `platform_written`, to which clients of the old style wrote for a while; and their journal."""
     url = server.create_database("platform_written")
-    create_platform(url)
-    with psycopg.connect(url) as connection:
-        fill(connection, rows=3_000)
-    with Application(url=url, world="platform", clients=3, rate=150) as application:
+    create_platform(url, rows=3_000)
+    with Application(url=url, data_set="platform", clients=3, rate=150) as application:
         time.sleep(2)
         report = application.stop()
     assert report.errors == []

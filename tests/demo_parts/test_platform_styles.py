@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from demo.application import Application
+from demo.datasets.platform import create_platform, create_tables, read_schema_file
+from demo.datasets.platform.planning import compose_plan
+from demo.datasets.platform.workload.names import is_ready
 from demo.embedded import EmbeddedPostgres
-from demo.platform import create_platform, fill, read_schema_file
-from demo.platform.application.names import is_ready
-from demo.platform.planning import compose_plan
 from producer.compiling.compile_steps import compile_steps
 from producer.prisma.migration.migration import migration_script
 from producer.scripts.run_script import ScriptRunner
@@ -34,9 +34,7 @@ SELECT oid::regclass::text, pg_get_viewdef(oid) FROM pg_class
 def url(server: EmbeddedPostgres) -> str:
     """A platform of few rows, as ten years have left it."""
     made = server.create_database("platform_styles")
-    create_platform(made)
-    with psycopg.connect(made) as connection:
-        fill(connection, rows=2_000)
+    create_platform(made, rows=2_000)
     return made
 
 
@@ -102,7 +100,7 @@ def test_the_plan_has_all_that_is_asked_for(plan: Plan) -> None:
 
 
 def test_both_styles_write_side_by_side_and_lose_nothing(migrated: str) -> None:
-    with Application(url=migrated, world="platform", clients=2, rate=80) as application:
+    with Application(url=migrated, data_set="platform", clients=2, rate=80) as application:
         application.order("deployed new")
         time.sleep(2)
         # When all are held, looked at, and let go again, the old ones for good
@@ -127,6 +125,6 @@ def test_both_styles_write_side_by_side_and_lose_nothing(migrated: str) -> None:
 def test_new_clients_are_no_use_to_old_types(server: EmbeddedPostgres) -> None:
     """A text column refuses what they send: otherwise waiting for the swap would prove nothing."""
     made = server.create_database("platform_texts")
-    create_platform(made)
+    create_tables(made)
     with psycopg.connect(made) as connection, pytest.raises(psycopg.errors.UndefinedFunction, match="text = uuid"):
         connection.execute('SELECT FROM "Tenant" WHERE id = %s', [uuid.uuid4()])

@@ -11,8 +11,8 @@ from support.runs.waiting import LONG
 from support.schemas.sample_shop import write_sample_plan
 from support.schemas.small_shop import create_small_shop, write_plan
 
+from demo.datasets.shop import create_shop
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from demo.sample import create_sample
 from faults.broker_view import flush
 
 ORDERS = 200_000 if LONG else 20_000
@@ -73,7 +73,7 @@ def ledger(site: Site) -> LedgerView:
 @pytest.fixture(scope="package")
 def sample_template(postgres: EmbeddedPostgres) -> str:
     """The name of a database that holds the sample shop."""
-    create_sample(postgres.create_database("sample"), rows=SAMPLE_ROWS)
+    create_shop(postgres.create_database("sample"), rows=SAMPLE_ROWS)
     return "sample"
 
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from demo.datasets.shop import create_shop
 from demo.embedded import EmbeddedPostgres
-from demo.sample import create_sample
 from producer.check.check import audit
 from producer.check.findings import Finding, Report
 from producer.inspect.decision import propose
@@ -161,7 +161,7 @@ def database(server: EmbeddedPostgres) -> Iterator[Database]:
 def shop(server: EmbeddedPostgres) -> Database:
     """The sample shop; tests only look at it."""
     url = server.create_database("shop")
-    create_sample(url, rows=5_000)
+    create_shop(url, rows=5_000)
     return Database(name="shop", url=url)
 
 

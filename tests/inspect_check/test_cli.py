@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.datasets.shop import uuid_columns
 from demo.embedded import EmbeddedPostgres
-from demo.sample import uuid_columns
 from inspect_check.conftest import Database, replank
 from replank.plan.plan import load_plan
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from demo.platform import read_schema_file
+from demo.datasets.platform import read_schema_file
 from prisma import engine
 from producer.prisma.changes.changes import (
     AddedColumn,

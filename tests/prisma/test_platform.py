@@ -12,9 +12,9 @@ from support.oracles.journal_oracle import foreign_keys_hold
 from support.runs.harness import Rebuild, Table, table
 from support.runs.programs import Replank
 
+from demo.datasets.platform import create_platform, create_tables, read_schema_file, read_script
+from demo.datasets.platform.fill import fill
 from demo.embedded import EmbeddedPostgres
-from demo.platform import create_platform, fill, read_schema_file
-from demo.platform.create import read_script
 from prisma import engine
 from prisma.engine import Migration
 from producer.prisma.changes.planned_changes import planned_changes
@@ -39,12 +39,12 @@ def test_it_has_71_models_and_the_engine_likes_the_file() -> None:
 
 def test_its_script_is_what_the_engine_makes_of_the_file(database: str) -> None:
     assert engine.creation(database, read_schema_file()) == read_script()
-    create_platform(database)
+    create_tables(database)
     assert engine.difference(database, read_schema_file()) == []
 
 
 def test_it_fills_by_sets_and_always_alike(postgres: EmbeddedPostgres, database: str) -> None:
-    create_platform(database)
+    create_tables(database)
     with psycopg.connect(database) as connection:
         before = _constraints(connection)
         counts = fill(connection, rows=ROWS, seed=7)
@@ -58,7 +58,7 @@ def test_it_fills_by_sets_and_always_alike(postgres: EmbeddedPostgres, database:
     # And another database has the same rows by the same seed, and others by another
     for seed, same in ((7, True), (8, False)):
         url = postgres.create_database(f"again_{seed}")
-        create_platform(url)
+        create_tables(url)
         with psycopg.connect(url) as connection:
             fill(connection, rows=ROWS, seed=seed)
             assert (_content(connection) == content) is same
@@ -113,9 +113,7 @@ class Migrated:
 def migrated(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
     """The platform, filled, inspected, planned and rebuilt."""
     url = postgres.create_database("platform")
-    create_platform(url)
-    with psycopg.connect(url) as connection:
-        fill(connection, rows=ROWS)
+    create_platform(url, rows=ROWS)
     tables = _tables(url, tmp_path_factory.mktemp("platform"))
     rebuild = Rebuild.begin(url, tables, {})
     plan = rebuild.run.plan
@@ -195,9 +193,7 @@ def test_the_migration_makes_the_same_of_an_empty_database(migrated: Migrated) -
 
 
 def test_the_migration_keeps_the_rows_of_a_copy(migrated: Migrated, database: str) -> None:
-    create_platform(database)
-    with psycopg.connect(database) as connection:
-        fill(connection, rows=ROWS)
+    create_platform(database, rows=ROWS)
     with connect(migrated.url, name="test") as connection:
         script = migration_script(connection, migrated.plan, "public")
     with psycopg.connect(database) as connection:

@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 from support.runs.harness import Rebuild
 
+from demo.datasets.platform import create_platform, read_schema_file, read_script
 from demo.embedded import EmbeddedPostgres
-from demo.platform import create_platform, fill, read_schema_file
-from demo.platform.create import read_script
 from prisma import engine
 from prisma.engine import Migration
 from producer.planning.resolution import PlanFile
@@ -76,9 +74,7 @@ class Migrated:
 @pytest.fixture(scope="module")
 def migrated(postgres: EmbeddedPostgres) -> Iterator[Migrated]:
     url = postgres.create_database("platform_steps")
-    create_platform(url)
-    with psycopg.connect(url) as connection:
-        fill(connection, rows=3_000)
+    create_platform(url, rows=3_000)
     plan = Plan.model_validate({"database": {"name": "platform_steps"}, "tables": TABLES, "steps": STEPS})
     with connect(url, name="test") as connection:
         planned = _rewritten(url, plan)

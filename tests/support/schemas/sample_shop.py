@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from demo.sample import uuid_columns
+from demo.datasets.shop import uuid_columns
 from support.oracles.journal_oracle import compare_tables, foreign_keys_hold
 
 

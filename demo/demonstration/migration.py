@@ -1,0 +1,31 @@
+"""What the ledger says of the last run."""
+
+from __future__ import annotations
+
+from demo.datasets.data_set import Migration
+from monitoring.status.durations import stage_seconds
+from monitoring.status.status import read_status
+from sql.ledger.runs import runs
+from sql.ledger.tables import tables
+from sql.session.connection import connect
+
+
+def read_migration(url: str) -> Migration:
+    with connect(url, name="demo") as connection:
+        status = read_status(connection)
+        run = status.run
+        sets = tables.read_sets(connection, run.run_id)
+        stages = stage_seconds(connection, run.run_id)
+        events = runs.read_events(connection, run.run_id, limit=10_000)
+    compared = {e["subject"] for e in events if e["kind"] == "verification" and e["message"].startswith("verified")}
+    swapped = [one.swapped_at for one in sets if one.swapped_at is not None]
+    return Migration(
+        state=str(run.state),
+        tables=len(status.tables),
+        compared=len(compared),
+        sets=len(sets),
+        seconds=round(max((at - run.created_at).total_seconds() for at in swapped), 3),
+        stages=stages,
+        lock_wait_ms=round(max(one.lock_wait_ms or 0.0 for one in sets), 1),
+        lock_hold_ms=round(max(one.lock_hold_ms or 0.0 for one in sets), 1),
+    )
