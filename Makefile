@@ -34,21 +34,21 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.rebuild $(ARGS)
 
 bench-fused: $(VENV)/installed
-	$(BIN)/python -m benchmarks.fused $(ARGS)
+	$(BIN)/python -m benchmarks.rebuild.fused $(ARGS)
 
 bench-page: $(VENV)/installed
-	$(BIN)/python -m benchmarks.page $(ARGS)
+	$(BIN)/python -m benchmarks.looking.page $(ARGS)
 
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m benchmarks.audit $(ARGS)
 
 # How honest the time left is, by recordings of real runs; seconds, and no server.
 bench-eta: $(VENV)/installed
-	$(BIN)/python -m benchmarks.eta $(ARGS)
+	$(BIN)/python -m benchmarks.estimate.replay $(ARGS)
 
 # How long `status` takes with a hundred thousand jobs in the ledger.
 bench-status: $(VENV)/installed
-	$(BIN)/python -m benchmarks.status_load $(ARGS)
+	$(BIN)/python -m benchmarks.looking.status $(ARGS)
 
 # The long forms: a million rows of the real schema, many interleavings, larger faults.
 long: $(VENV)/installed

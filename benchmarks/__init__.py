@@ -1,1 +1,1 @@
-"""What a rebuild costs: against the offline ALTER TABLE, against bare SQL, and in memory."""
+"""What Replank costs, and how good its figures are: one room a question."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
-from benchmarks.shop import wal_position
+from benchmarks.rebuild.shop import wal_position
 from demo.embedded import EmbeddedPostgres
 from producer.compiling.compile_steps import compile_steps
 from producer.scripts.run_script import ScriptRunner

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.eta import TUNED_ON, WANTED_COVERAGE, answers, score, score_all
-from benchmarks.recordings import read_recording, read_recordings, write_recording
+from benchmarks.estimate.recordings import read_recording, read_recordings, write_recording
+from benchmarks.estimate.replay import TUNED_ON, WANTED_COVERAGE, answers, score, score_all
 from monitoring.estimate.eta import estimate
 
 pytestmark = pytest.mark.unit

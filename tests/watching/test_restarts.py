@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from support.runs.waiting import wait_for
 
-from benchmarks.big_ledger import fill_ledger
+from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 
 COMMAND = (sys.executable, "-c", "from replank.cli.app import main; main()", "status", "--watch")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from benchmarks.big_ledger import fill_ledger
+from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.estimate.eta import estimate
 from monitoring.estimate.read_snapshot import read_moment

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.page`: how long the run page's answers take where the ledger holds 100,000 jobs.
+"""`python -m benchmarks.looking.page`: how long the run page's answers take where the ledger holds 100,000 jobs.
 
 Each answer is asked for over HTTP of the page's own server, on a ledger that is painted, not run. `page` is what
 somebody who watches gets, once a second, with the server's own settings: one look serves all, and looks take a
@@ -44,7 +44,7 @@ FEW_JOBS = 1_000
 MOST_APART_S = {"whole": 5.0, "any": 2.0}
 """Between two looks, where there are few jobs; somebody asks twice a second."""
 JUDGED = ("page", "cell")
-"""`status` is judged by `benchmarks.status_load`; here it has more tables to tell of."""
+"""`status` is judged by `benchmarks.looking.status`; here it has more tables to tell of."""
 LOGIN = "bench:benchmark"
 TOUCH = (
     "UPDATE replank.job SET state = 'done', rows = 1, finished_at = clock_timestamp()"

@@ -7,11 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks.findings import Findings, Round
-from benchmarks.memory import CuttingMemory, measure_cutting
-from benchmarks.rounds import measure_round, warm_up
-from benchmarks.screen import show
-from benchmarks.shop import SERVER_SETTINGS, create_template, fresh_copy
+from benchmarks.rebuild.findings import Findings, Round
+from benchmarks.rebuild.memory import CuttingMemory, measure_cutting
+from benchmarks.rebuild.rounds import measure_round, warm_up
+from benchmarks.rebuild.screen import show
+from benchmarks.rebuild.shop import SERVER_SETTINGS, create_template, fresh_copy
 from demo.embedded import EmbeddedPostgres
 
 CUT_FEW = 1_000

@@ -1,4 +1,4 @@
-"""Whether the producer's memory grows with the number of chunks: `python -m benchmarks.memory URL CHUNKS`.
+"""Whether the producer's memory grows with the number of chunks: `python -m benchmarks.rebuild.memory URL CHUNKS`.
 
 A process of its own begins a run, cuts its table into CHUNKS heap jobs and then does what the
 coordinator does in every turn, as often as it takes to send some of them.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.shop import plan_text
+from benchmarks.rebuild.shop import plan_text
 from monitoring.status.status import read_status
 from producer.planning.resolution import read_plan_file
 from producer.starting.begin import STEP, begin_or_resume
@@ -85,7 +85,7 @@ def _measure(url: str, chunks: int) -> CuttingMemory:
 def measure_cutting(url: str, *, chunks: int) -> CuttingMemory:
     """Measure in a fresh process, so that nothing measured before is in its memory."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.memory", url, str(chunks)],
+        [sys.executable, "-m", "benchmarks.rebuild.memory", url, str(chunks)],
         cwd=Path(__file__).resolve().parents[1],
         capture_output=True,
         text=True,

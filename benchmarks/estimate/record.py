@@ -1,4 +1,4 @@
-"""`python -m benchmarks.eta_record [NAME …]`: real runs, and what their ledgers said of them at many moments.
+"""`python -m benchmarks.estimate.record [NAME …]`: real runs, and what their ledgers said of them at many moments.
 
 The recordings are kept beside the code, so that an estimate can be judged without a server. Recording them anew costs
 some minutes of two cores.
@@ -19,8 +19,8 @@ from pathlib import Path
 import psycopg
 import redis
 
-from benchmarks.eta_worlds import Platform, World, mixed
-from benchmarks.recordings import Recording, write_recording
+from benchmarks.estimate.recordings import Recording, write_recording
+from benchmarks.estimate.worlds import Platform, World, mixed
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from monitoring.estimate.read_snapshot import closed_seconds, read_moment
 from monitoring.estimate.snapshot import Moment

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fused`: ids, audit fields and partitions in one pass, against ids alone and three passes."""
+"""`python -m benchmarks.rebuild.fused`: ids, audit fields and partitions in one pass, against ids and three passes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.ledger_times import seconds_until_swap
-from benchmarks.programs import coordinate, workers_running
-from benchmarks.rounds import warm_up
-from benchmarks.shop import SERVER_SETTINGS, create_template, fresh_copy, plan_text
+from benchmarks.rebuild.ledger_times import seconds_until_swap
+from benchmarks.rebuild.programs import coordinate, workers_running
+from benchmarks.rebuild.rounds import warm_up
+from benchmarks.rebuild.shop import SERVER_SETTINGS, create_template, fresh_copy, plan_text
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
 MOST = 1.25
@@ -68,7 +68,7 @@ def measure(server: EmbeddedPostgres, plans: Sequence[str], *, workers: int) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, say it, and whether the target was met (exit code 0) or not (1)."""
-    parser = argparse.ArgumentParser(prog="benchmarks.fused", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.rebuild.fused", description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows of the large table")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; every way once in each")
     parser.add_argument("--workers", type=int, default=2)

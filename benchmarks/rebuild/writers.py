@@ -1,4 +1,4 @@
-"""An application at a steady pace, in a process of its own: `python -m benchmarks.writers URL RATE`.
+"""An application at a steady pace, in a process of its own: `python -m benchmarks.rebuild.writers URL RATE`.
 
 Single-row updates (7 of 10), inserts (2) and deletes (1) on `entry`, each its own transaction, from
 four connections. It ends when its standard input closes and then says what it saw in one JSON object.
@@ -120,7 +120,7 @@ class Writing:
 def writing(url: str, *, rate: float) -> Iterator[Writing]:
     """Writers at work, `rate` writes per second altogether, until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.writers", url, str(rate)],
+        [sys.executable, "-m", "benchmarks.rebuild.writers", url, str(rate)],
         cwd=Path(__file__).resolve().parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.bare import BareTimes
-from benchmarks.ledger_times import LedgerTimes
-from benchmarks.memory import CuttingMemory
-from benchmarks.writers import WriterReport
+from benchmarks.rebuild.bare import BareTimes
+from benchmarks.rebuild.ledger_times import LedgerTimes
+from benchmarks.rebuild.memory import CuttingMemory
+from benchmarks.rebuild.writers import WriterReport
 from demo.demonstration.offline import OfflineResult
 
 MEMORY_NOISE_MB = 8.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.bare import BareTimes, rebuild_bare
-from benchmarks.findings import OnlineRun, Round
-from benchmarks.ledger_times import read_ledger_times
-from benchmarks.programs import coordinate, workers_running
-from benchmarks.shop import CONVERSIONS, fresh_copy, plan_text, wal_position
-from benchmarks.writers import WriterReport, writing
+from benchmarks.rebuild.bare import BareTimes, rebuild_bare
+from benchmarks.rebuild.findings import OnlineRun, Round
+from benchmarks.rebuild.ledger_times import read_ledger_times
+from benchmarks.rebuild.programs import coordinate, workers_running
+from benchmarks.rebuild.shop import CONVERSIONS, fresh_copy, plan_text, wal_position
+from benchmarks.rebuild.writers import WriterReport, writing
 from demo.demonstration.offline import OfflineResult, offline_alter
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 

@@ -8,7 +8,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.findings import Findings, OnlineRun, Round
+from benchmarks.rebuild.findings import Findings, OnlineRun, Round
 
 
 def show(findings: Findings, *, to_stderr: bool) -> None:

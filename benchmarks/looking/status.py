@@ -1,4 +1,4 @@
-"""`python -m benchmarks.status_load`: how long `status` takes where the ledger holds a hundred thousand jobs."""
+"""`python -m benchmarks.looking.status`: how long `status` takes where the ledger holds a hundred thousand jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.big_ledger import fill_ledger
+from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.estimate.eta import estimate
 from monitoring.estimate.read_snapshot import read_moment
@@ -35,7 +35,7 @@ def median_ms(what: Callable[[], object], *, times: int) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show, and say whether the target was met (exit code 0) or not (1)."""
-    parser = argparse.ArgumentParser(prog="benchmarks.status_load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.looking.status", description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--times", type=int, default=21)
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line of standard output")

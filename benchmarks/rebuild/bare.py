@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from benchmarks.shop import plan_text
+from benchmarks.rebuild.shop import plan_text
 from producer.planning.resolution import read_plan_file, resolve, table_spec
 from producer.stages.chunker import chunk_blocks
 from replank.plan.plan import OptionsPlan

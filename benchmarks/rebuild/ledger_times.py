@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from benchmarks.shop import LARGE_TABLE
+from benchmarks.rebuild.shop import LARGE_TABLE
 
 _RUN = """
 SELECT r.run_id, r.created_at, s.swapped_at, s.lock_wait_ms, s.lock_hold_ms, s.attempts,

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.eta`: how honest the time left was, by recordings of real runs.
+"""`python -m benchmarks.estimate.replay`: how honest the time left was, by recordings of real runs.
 
 Every moment of every recording goes through the very function of the product. From the first tenth of a run on, it is
 asked whether the time that was really left (pauses left out) lay in the interval. A moment without an answer counts as
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.recordings import Recording, read_recordings
+from benchmarks.estimate.recordings import Recording, read_recordings
 from monitoring.estimate.eta import Eta, estimate
 
 FROM_SHARE = 0.1
@@ -112,7 +112,7 @@ def show(scores: Sequence[Score], console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score all recordings; exit code 1 where those held out, or those tuned on, are covered less than wanted."""
-    parser = argparse.ArgumentParser(prog="benchmarks.eta", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.estimate.replay", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line of standard output")
     options = parser.parse_args(arguments)
     scores = score_all(read_recordings())

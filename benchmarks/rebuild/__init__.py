@@ -1,0 +1,1 @@
+"""What a rebuild costs: against the offline ALTER TABLE, against bare SQL, and in memory."""
