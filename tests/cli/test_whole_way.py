@@ -1,11 +1,11 @@
 """What the README promises: inspect, check, run; and the demonstration of all of it."""
 
 import pytest
-from support.schemas.sample_shop import sample_differences
+from support.schemas.uuid_columns import uuid_differences
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, refused
-from demo.datasets.shop import create_shop
+from demo.datasets.shop import create_shop, uuid_columns
 from demo.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.cli
@@ -43,7 +43,7 @@ def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
     assert status["state"] == "done"
     assert {t["name"] for t in status["tables"]} == {f"{t['schema']}.{t['name']}" for t in proposal["tables"]}
     assert {t["state"] for t in status["tables"]} == {"done"}
-    assert sample_differences(site.database_url) == []
+    assert uuid_differences(site.database_url, uuid_columns()) == []
 
 
 @pytest.mark.slow

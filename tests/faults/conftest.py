@@ -8,10 +8,10 @@ import pytest
 from support.runs.ledger_view import LedgerView
 from support.runs.processes import Site
 from support.runs.waiting import LONG
-from support.schemas.sample_shop import write_sample_plan
 from support.schemas.small_shop import create_small_shop, write_plan
+from support.schemas.uuid_columns import write_uuid_plan
 
-from demo.datasets.shop import create_shop
+from demo.datasets.shop import create_shop, uuid_columns
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from faults.broker_view import flush
 
@@ -86,7 +86,7 @@ def sample_site(
     made = Site(
         database_url=postgres.create_database(name, template=sample_template),
         broker_url=broker.url(),
-        plan=write_sample_plan(tmp_path / "plan.toml", database=name),
+        plan=write_uuid_plan(tmp_path / "plan.toml", uuid_columns(), database=name),
         folder=tmp_path,
         settings=SETTINGS,
     )

@@ -10,10 +10,11 @@ import pytest
 from support.runs.ledger_view import LedgerView
 from support.runs.processes import Site
 from support.runs.waiting import LONG
-from support.schemas.sample_shop import sample_differences
+from support.schemas.uuid_columns import uuid_differences
 
 from demo.application import Application
 from demo.application.check import check_journal
+from demo.datasets.shop import uuid_columns
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
 
@@ -40,7 +41,7 @@ def test_storm_under_live_writers(sample_site: Site, broker: EmbeddedValkey) -> 
     assert site.call("cutover").exit_code == 0
     finished = run.wait()
     assert finished.exit_code == 0, finished.stderr
-    assert sample_differences(site.database_url) == []
+    assert uuid_differences(site.database_url, uuid_columns()) == []
     assert application.journal is not None
     assert check_journal(site.database_url, application.journal).lost == []
     assert ledger.unfinished_jobs() == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
-from support.receiving import SECRET
+from support.servers.receiving import SECRET
 
 from gates.conftest import NOTHING_LOOKED_AT, planned
 from producer.gates.alerts import look_at_monitoring

@@ -49,7 +49,7 @@ def test_the_rule_sees_what_breaks_it(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / suite).mkdir()
     module = tmp_path / "one" / "test_it.py"
     (tmp_path / "other" / "world.py").touch()
-    module.write_text("import one.own\nimport support.waiting\ndef f():\n    from other.world import x\n")
+    module.write_text("import one.own\nimport support.runs.waiting\ndef f():\n    from other.world import x\n")
     assert strangers(module) == ["other.world"]
     (tmp_path / SHARED / "runs.py").write_text("import one\nfrom .waiting import LONG\n")
     assert strangers(tmp_path / SHARED / "runs.py") == ["one", "."]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-from support.receiving import SECRET
+from support.servers.receiving import SECRET
 
 from producer.notifications.signing import signed_headers, signer_of
 from replank.errors import WrongUse

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import psycopg
 
-from support.oracles.journal_oracle import compare_tables, foreign_keys_hold
+from support.schemas.uuid_columns import uuid_differences, write_uuid_plan
 
 COLUMNS = {"customers": ("id",), "orders": ("id", "customer_id")}
+_IN_PUBLIC = {("public", table): columns for table, columns in COLUMNS.items()}
 
 _TABLES = """
 CREATE TABLE customers (id text PRIMARY KEY, name text NOT NULL);
@@ -39,28 +40,16 @@ def create_small_shop(url: str, *, orders: int) -> None:
 
 def write_plan(path: Path, *, database: str, chunk_mb: int | None = 1, extra: str = "") -> Path:
     """A plan for both tables; `extra` is appended as it is."""
-    lines = ["version = 1", "[database]", f'name = "{database}"']
-    if chunk_mb is not None:
-        lines += ["[options]", f"chunk_mb = {chunk_mb}"]
-    for table, columns in COLUMNS.items():
-        lines += ["[[tables]]", f'name = "{table}"', 'axis = "heap"']
-        for column in columns:
-            lines += ["[[tables.columns]]", f'name = "{column}"', 'to = "uuid"']
-    path.write_text("\n".join(lines) + "\n" + extra, encoding="utf-8")
+    options = "" if chunk_mb is None else f"[options]\nchunk_mb = {chunk_mb}"
+    write_uuid_plan(path, _IN_PUBLIC, database=database, options=options, of_each='axis = "heap"')
+    with path.open("a", encoding="utf-8") as file:
+        file.write(extra)
     return path
 
 
 def differences(url: str) -> list[str]:
     """Every difference between past (cast) and live, and every foreign key that does not hold."""
-    found = foreign_keys_hold(url)
-    for table, columns in COLUMNS.items():
-        found += compare_tables(
-            url,
-            live=("public", table),
-            past=("replank_past", table),
-            converted=dict.fromkeys(columns, "uuid"),
-        )
-    return found
+    return uuid_differences(url, _IN_PUBLIC)
 
 
 def add_order(url: str, *, number: int) -> str:
