@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from replank import __version__
 from replank.addresses.addresses import hide
 from replank.errors import NeedsPerson, NotAnswering, ReplankError, WrongUse
+from replank.sqlstates import is_connection_lost
 from replank.state_folder import state_folder
 
 if TYPE_CHECKING:
-    import psycopg
+    pass
 
 DONE = 0
 BUG = 70
@@ -35,9 +36,6 @@ _INTERRUPTED = 130
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 RIGHTS = "The role that connects lacks a right: docs/roles.md has what each command needs."
-
-_GONE = ("08", "57P")
-"""Classes of SQLSTATEs: the connection is lost, or the server shuts down."""
 
 
 class UnexpectedError(ReplankError):
@@ -96,7 +94,7 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
 
     if isinstance(error, psycopg.Error):
         words = (error.diag.message_primary or str(error)).strip()
-        if connection_is_lost(error):
+        if is_connection_lost(error):
             return NotAnswering(f"The database does not answer any more: {words}.")
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
             hint = RIGHTS if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
@@ -135,13 +133,6 @@ def _of_full_disk(error: OSError) -> ReplankError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     words = f"What the command has to say cannot be written: {error.strerror}."
     return NeedsPerson(words, hint="Make room, then the same command again.")
-
-
-def connection_is_lost(error: psycopg.Error) -> bool:
-    """Whether the server is not there any more, or is about to go; a statement that it ended alone is none."""
-    import psycopg
-
-    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(_GONE)
 
 
 def _keep(error: Exception, arguments: Sequence[str]) -> Path | None:

@@ -21,13 +21,14 @@ from sql.ledger.tables import tables
 from sql.ledger.tables.tables import RunTable
 from sql.rows.change_log import log_keys, log_table
 from sql.session.connection import Connection, apply_settings, row, value
+from sql.session.passing_errors import OF_ROWS
 from workers.work import Limits, drain_log, fenced
 
 log = structlog.get_logger()
 
 MOST = 20
 BUDGET_S = 15.0
-OF_A_ROW = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException, NeedsPerson)
+OF_A_ROW = (*OF_ROWS, psycopg.errors.RaiseException, NeedsPerson)
 
 Key = dict[str, str]
 

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from monitoring.tracing.tracing import NoTracing, Tracing
+from replank.backoff import JOB
 from replank.errors import LeaseLost, ReplankError
 from replank.settings import Settings
 from replank.values.states import JobKind
@@ -25,7 +26,7 @@ from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection
 from workers.cache_work import perform_on_cache
 from workers.culprits import find_culprits
-from workers.failures import TRIES_WHOLE, Verdict, delay_s, judge
+from workers.failures import TRIES_WHOLE, Verdict, judge
 from workers.losing import failure_of, remember_lease, stop_repeating
 from workers.outcome import OF_STATE, Outcome
 from workers.refusals import why_not_claimed
@@ -105,7 +106,7 @@ class Executor:
         if came_to is Smaller.ONE_ROW:
             return Outcome.FAILED
         missed = Failure(error_class="not yet", sqlstate="", message="its range could not be halved now")
-        claims.give_back(self.connection, job, missed, delay_s=delay_s(job.counted, self.random_source))
+        claims.give_back(self.connection, job, missed, delay_s=JOB.wait_s(job.counted, self.random_source))
         return Outcome.AGAIN
 
     def settle(
@@ -132,7 +133,7 @@ class Executor:
                 job_id=job_id,
                 worker=self.worker,
                 failure=failure,
-                delay_s=delay_s(1, self.random_source) if costs else 0.0,
+                delay_s=JOB.wait_s(1, self.random_source) if costs else 0.0,
                 costs_attempt=costs,
             )
             if found is not None:
@@ -207,7 +208,7 @@ class Executor:
         return Outcome.SPLIT
 
     def _again(self, job: Job, verdict: Verdict) -> Outcome:
-        wait = delay_s(job.counted, self.random_source)
+        wait = JOB.wait_s(job.counted, self.random_source)
         claims.give_back(self.connection, job, verdict.failure, delay_s=wait, costs_attempt=not verdict.stopped)
         log.info("job waits", run=job.run_id, job=job.job_id, error_class=verdict.failure.error_class, s=round(wait, 2))
         return Outcome.AGAIN

@@ -11,13 +11,14 @@ import structlog
 from psycopg.errors import Diagnostic
 
 from replank.errors import ReplankError
+from replank.sqlstates import Cause, states_of
 from replank.wording import counted
 from sql.ledger.jobs import claims, losses
 from sql.ledger.jobs.claims import Failure, Job
 from sql.ledger.jobs.losses import SERVER_PROCESS_LOST, Losses
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection, apply_settings
-from workers.failures import STOPPED, TRIES_WHOLE, judge
+from workers.failures import TRIES_WHOLE, judge
 from workers.smaller import Smaller, leave_to_chunks, split
 from workers.work import Limits
 
@@ -40,7 +41,7 @@ class Ending:
         connection.add_notice_handler(self._heard)
 
     def _heard(self, notice: Diagnostic) -> None:
-        if notice.sqlstate in STOPPED:
+        if notice.sqlstate in states_of(Cause.ENDED):
             self.sqlstate = notice.sqlstate or ""
 
 

@@ -15,13 +15,15 @@ from demo.clients.model import Model
 from demo.clients.styles.session import Session
 from demo.clients.transaction import Surprise, Transaction
 from demo.clients.workload import Group
+from replank.backoff import Backoff
+from replank.sqlstates import Cause, states_of
 
 MOST_RETRIES = 5
 
 # Serialization failure, deadlock, lock not available: every application has to try these again.
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
+_TRY_AGAIN = states_of(Cause.CONCURRENT, Cause.LOCK)
 _RECONNECT_S = 0.1
-_RETRY_WAIT_S = 0.02
+_RETRY = Backoff(first_s=0.02, most_s=0.64)
 # A client that fell behind its pace catches up at most this much, in seconds.
 _MOST_BACKLOG_S = 1.0
 
@@ -108,7 +110,7 @@ class Client(Generic[A]):
                     self._note(error, name)
                     return
                 self.tally.retries += 1
-                self._stop.wait(_RETRY_WAIT_S * self._rng.random() * 2**attempt)
+                self._stop.wait(_RETRY.wait_s(attempt + 1, self._rng))
             except (psycopg.Error, Surprise) as error:
                 self._note(error, name)
                 return

@@ -22,6 +22,7 @@ FIRST = {
     "internal error": "report this bug (its traceback is in the log of the worker that it names; "
     "`replank explain{job}` says which file local workers write) and install a version without it",
     "disk full": "make room",
+    "limit of the server": "raise the limit that the message names",
     "no privilege": "grant the role what it lacks",
     "lock timeout": "see who holds the table (pg_stat_activity)",
 }
@@ -32,7 +33,7 @@ OR_ELSE = {
     "checks new rows only",
 }
 
-SMALLER_HELPS = frozenset({"timeout", "out of memory", "worker lost", "server process lost"})
+SMALLER_HELPS = frozenset({"timeout", "out of memory", "limit of the server", "worker lost", "server process lost"})
 
 WITHOUT_RETRY = {
     "table is gone": "`replank rollback`, correct the plan, and run again",

@@ -28,9 +28,9 @@ from producer.planning.resolution import read_plan_file
 from replank.activity import doing
 from replank.cli.options import AsJson, DatabaseUrl, PlanPath, SchemaName
 from replank.errors import NotAnswering, TryAgain, WrongUse
-from replank.failing import connection_is_lost
 from replank.plan.plan import parse_plan
 from replank.settings import load_settings
+from replank.sqlstates import is_connection_lost
 from replank.wording import counted, verb
 from sql.access.roles import act_as_owner
 from sql.session.connection import Connection, connect
@@ -113,7 +113,7 @@ def in_words() -> Iterator[None]:
         yield
     except (errors.LockNotAvailable, errors.UndefinedTable, errors.UndefinedColumn, errors.OperationalError) as error:
         said = error.diag.message_primary or str(error).strip()
-        kind = NotAnswering if connection_is_lost(error) else TryAgain
+        kind = NotAnswering if is_connection_lost(error) else TryAgain
         raise kind(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
 
 

@@ -12,7 +12,8 @@ from producer.coordinator.coordinator import Coordinator
 from replank.errors import CannotConnect, NeedsPerson, TryAgain
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
-from sql.session.server_message import OF_SERVER, server_words
+from sql.session.passing_errors import OF_SERVER
+from sql.session.server_message import server_words
 
 log = structlog.get_logger()
 

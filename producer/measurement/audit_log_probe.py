@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import psycopg
-from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
+from replank.backoff import SHORT_LOCK
 from replank.plan.plan_words import split_name
 from replank.plan.steps_plan import AuditLogPlan, StepsPlan
 from replank.values.measurement import AuditProbe
@@ -25,13 +25,12 @@ from sql.catalogue.relations import NamedTable, looked_up, read_relations
 from sql.measurement import measure, probe_writes
 from sql.measurement.probe_writes import Place, Row, Shape
 from sql.session.connection import Connection, apply_settings, rows, value
+from sql.session.passing_errors import LOCK_MISSED
 
 ACTOR = "replank probe"
 STATEMENT_TIMEOUT_MS = 5_000
 ATTEMPTS = 5
 WRITES = ("insert", "update", "delete")
-
-MISSED = (errors.LockNotAvailable, errors.DeadlockDetected)
 
 
 def audited_tables(
@@ -93,6 +92,7 @@ class _Probe:
     asked: AuditLogPlan
     table: NamedTable
     lock_timeout_ms: int
+    random_source: random.Random = field(default_factory=random.Random)
     _request: str = field(default_factory=lambda: f"replank-probe-{uuid.uuid4()}")
     _seen: list[str] = field(default_factory=list)
     _missing: dict[str, str] = field(default_factory=dict)
@@ -112,9 +112,9 @@ class _Probe:
                 for write in WRITES:
                     if write not in self._seen:
                         self._missing[write] = measure.said(error)
-                if not isinstance(error, MISSED) or attempt == ATTEMPTS:
+                if not isinstance(error, LOCK_MISSED) or attempt == ATTEMPTS:
                     break
-                time.sleep(0.1 * attempt * (0.5 + random.random()))
+                time.sleep(SHORT_LOCK.wait_s(attempt, self.random_source))
         missing = tuple(f"{write}: {self._missing[write]}" for write in WRITES if write in self._missing)
         return AuditProbe(table=self.table.full_name, seen=tuple(w for w in WRITES if w in self._seen), missing=missing)
 
@@ -176,7 +176,7 @@ class _Probe:
         try:
             with self.connection.transaction():
                 made = make()
-        except MISSED:
+        except LOCK_MISSED:
             raise
         except psycopg.Error as error:
             if self.connection.closed:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from tenacity import RetryCallState, Retrying, retry_if_result, sleep_using_event, wait_exponential_jitter
 
 from producer.notifications.messages import Message
 from producer.notifications.receivers import Receiver
 from producer.notifications.signing import signed_headers
 from producer.notifications.web import Answer, ask
+from replank.backoff import Backoff
 
 FIRST_WAIT_S, MOST_WAIT_S = 1.0, 300.0
 GIVE_UP_S = 24 * 3600.0
@@ -44,20 +46,18 @@ def deliver(
     first_wait_s: float = FIRST_WAIT_S,
 ) -> Delivery:
     """Send until it is taken, given up, or `stop` is set. `note` hears of each try that failed, and why."""
-    retrying = Retrying(
-        retry=retry_if_result(lambda answer: not answer.good),
-        stop=lambda state: stop.is_set() or _is_hopeless(state),
-        wait=wait_exponential_jitter(multiplier=first_wait_s, max=MOST_WAIT_S, jitter=first_wait_s),
-        sleep=sleep_using_event(stop),
-        before_sleep=lambda state: note(state.attempt_number, _problem(_answer(state))),
-        retry_error_callback=_answer,
-    )
-    answer = retrying(_send, receiver, message)
-    attempts = int(retrying.statistics["attempt_number"])
-    given_up = not answer.good and not stop.is_set()
-    return Delivery(
-        delivered=answer.good, given_up=given_up, attempts=attempts, problem="" if answer.good else _problem(answer)
-    )
+    backoff, random_source = Backoff(first_s=first_wait_s, most_s=MOST_WAIT_S), random.Random()
+    give_up_at = time.monotonic() + GIVE_UP_S
+    for attempt in itertools.count(1):
+        answer = _send(receiver, message)
+        if answer.good:
+            return Delivery(delivered=True, given_up=False, attempts=attempt)
+        hopeless = _is_refused(answer, attempt) or time.monotonic() >= give_up_at
+        if hopeless or stop.is_set():
+            break
+        note(attempt, _problem(answer))
+        stop.wait(backoff.wait_s(attempt, random_source))
+    return Delivery(delivered=False, given_up=not stop.is_set(), attempts=attempt, problem=_problem(answer))
 
 
 def _send(receiver: Receiver, message: Message) -> Answer:
@@ -66,18 +66,10 @@ def _send(receiver: Receiver, message: Message) -> Answer:
     return ask(receiver.url, body=message.body, headers={"Content-Type": "application/json", **headers})
 
 
-def _answer(state: RetryCallState) -> Answer:
-    assert state.outcome is not None
-    answer: Answer = state.outcome.result()
-    return answer
-
-
-def _is_hopeless(state: RetryCallState) -> bool:
-    answer = _answer(state)
+def _is_refused(answer: Answer, attempt: int) -> bool:
+    """Whether it would be refused for ever."""
     refused = 300 <= answer.status < 500 and answer.status not in LATER
-    if answer.status == GONE or (refused and state.attempt_number >= REFUSALS):
-        return True
-    return (state.seconds_since_start or 0.0) >= GIVE_UP_S
+    return answer.status == GONE or (refused and attempt >= REFUSALS)
 
 
 def _problem(answer: Answer) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import errors
 
 from sql.partitions import partition_proof
 from sql.partitions.partition_upkeep import Partition, RangeColumn
 from sql.session.connection import Connection
+from sql.session.passing_errors import LOCK_MISSED
 
 
 @contextmanager
@@ -45,6 +45,6 @@ def proved_outside(
         yield True
     except psycopg.DatabaseError as error:
         patiently(f"ALTER TABLE {rest.full_name} DROP CONSTRAINT {partition_proof.NAME}", withdraw)
-        if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected)):
+        if isinstance(error, LOCK_MISSED):
             raise psycopg.DatabaseError("others held the table when all was proved; run the command again") from None
         raise

@@ -16,6 +16,7 @@ from producer.partitions.attach import NewPartition, RowsCameInError
 from producer.partitions.attach_proof import proved_outside
 from producer.planning.partition_layout import Kind, edge, partition_name, period_bound, period_limits, periods
 from producer.planning.repartition import kind_of, refuse_unfit
+from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson
 from replank.plan.partition_plan import PartitionPlan
 from replank.plan.periods import before, name_of
@@ -28,8 +29,10 @@ from sql.ledger.tables import tables
 from sql.partitions import partition_upkeep
 from sql.partitions.partition_upkeep import MOVED_AT_ONCE, WAIT_FOR_READERS_MS, Partition, RangeColumn
 from sql.session.connection import Connection
+from sql.session.passing_errors import LOCK_MISSED
 
 ATTEMPTS = 20
+AGAIN: tuple[type[Exception], ...] = (*LOCK_MISSED, RowsCameInError)
 
 
 @dataclass(kw_only=True)
@@ -131,8 +134,8 @@ class Upkeep:
             try:
                 work()
                 return
-            except (errors.LockNotAvailable, errors.DeadlockDetected, RowsCameInError):
-                self.sleep(0.05 + self.random_source.random() * min(0.1 * (attempt + 1), 1.0))
+            except AGAIN:
+                self.sleep(SHORT_LOCK.wait_s(attempt + 1, self.random_source))
             except errors.QueryCanceled:
                 kept.problems.append(
                     f"{what}: it took longer than {self.options.cutover_hold_budget_ms} ms under the lock and was "

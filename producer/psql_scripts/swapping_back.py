@@ -11,6 +11,7 @@ from producer.psql_scripts import standing
 from producer.psql_scripts.draining_back import drained_shortly, logged_changes
 from producer.psql_scripts.work import SwapSet, Work
 from producer.rollback.prepare import ROUNDS, SHORT_LOG
+from replank.backoff import SHORT_LOCK
 from sql.catalogue.catalogue import ForeignKey
 from sql.next_table.extended_statistics import read_statistics
 from sql.rollback.swap_back import SetBack, swap_back_script
@@ -30,10 +31,11 @@ from sql.scripts.psql_script import (
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
 from sql.session.isolation_level import NOT_READ_COMMITTED, WORDS
+from sql.session.passing_errors import WHEN_LOCK_MISSED
 from sql.swap.moved_dependents import Hanging
 from sql.swap.views_beside import lock_script
 
-NOBODY = "  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN"
+NOBODY = f"  EXCEPTION WHEN {WHEN_LOCK_MISSED} THEN"
 
 
 def swapped_back(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
@@ -109,7 +111,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lo
                 NOBODY,
                 "    replank_attempt := replank_attempt + 1;",
                 f"    IF replank_attempt >= {options.cutover_attempts} THEN RAISE; END IF;",
-                "    PERFORM pg_sleep(0.1 + random() * least(0.1 * replank_attempt, 2));",
+                f"    PERFORM pg_sleep({SHORT_LOCK.sql('replank_attempt')});",
                 "END;",
                 "END LOOP;",
             ]

@@ -32,6 +32,7 @@ from sql.rows.capture_continuity import Standing, backward, missed, standings
 from sql.rows.reverse_capture import Captured, captured, provable, switch_on_again
 from sql.session.connection import Connection, apply_settings
 from sql.session.one_snapshot import read_at_one_snapshot
+from sql.session.passing_errors import OF_ROWS
 from sql.swap.drop_retained import put_aside
 from sql.values.enum_drift import refuse_renamed_values
 
@@ -223,7 +224,7 @@ class MakingReady:
     def _one_drain(self, pair: Pair) -> int:
         try:
             return read_at_one_snapshot(self.connection, lambda: drain_equal(self.connection, pair))
-        except (errors.DataError, errors.IntegrityError) as error:
+        except OF_ROWS as error:
             raise why_it_does_not_fit(self.connection, pair, error) from None
 
     def _verify(self, pair: Pair) -> list[str]:

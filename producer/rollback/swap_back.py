@@ -12,12 +12,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from psycopg import errors
-
 from producer.rollback.finalize import Restoring
 from producer.rollback.prepare import AUTOVACUUM_OF_NEW, Differs, MakingReady, misfit, read_set
 from producer.stages.attempt_pause import pause_s
-from producer.stages.cutover import PASSING
 from producer.stages.pooler_reconnect import reconnect_poolers
 from producer.waiting.lock_retries import Patience
 from replank.activity import doing
@@ -32,6 +29,7 @@ from sql.ledger.tables.tables import ConversionSet
 from sql.rollback.swap_back import SetBack, swap_back
 from sql.rows.capture_continuity import Standing
 from sql.session.connection import Connection
+from sql.session.passing_errors import OF_ROWS, PASSING
 from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.lock_attempt import AttemptMissed
 from sql.swap.lock_moment import Traffic
@@ -141,7 +139,7 @@ class GoingBack:
                 write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
             )
             done = True
-        except (errors.DataError, errors.IntegrityError) as error:
+        except OF_ROWS as error:
             raise misfit(self.connection, back, error) from None
         finally:
             if not done and not self.connection.closed:

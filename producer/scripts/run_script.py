@@ -11,17 +11,16 @@ import psycopg
 import structlog
 from psycopg import errors
 
+from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson
 from replank.wording import counted
 from sql.health.lock_holders import WaitWatch
 from sql.scripts.script_templates import Block, Script
 from sql.session.connection import Connection
+from sql.session.passing_errors import LOCK_MISSED
 from sql.swap.event_triggers import refused_by
 
 log = structlog.get_logger()
-
-MISSED = (errors.LockNotAvailable, errors.DeadlockDetected)
-LONGEST_WAIT_S = 5.0
 
 
 @dataclass(kw_only=True)
@@ -76,10 +75,10 @@ class ScriptRunner:
                             self._execute(blocks)
                         finally:
                             held_by = watch.words
-            except MISSED as error:
+            except LOCK_MISSED as error:
                 reason = str(error.diag.message_primary)
                 log.info("a lock was missed", script=script.name, block=number, attempt=attempt, reason=reason)
-                self.sleep(min(0.1 * attempt, LONGEST_WAIT_S) * (0.5 + self.random_source.random()))
+                self.sleep(SHORT_LOCK.wait_s(attempt, self.random_source))
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise

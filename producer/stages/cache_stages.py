@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 
 import psycopg
 import structlog
-from psycopg import errors
 from psycopg.sql import SQL
 
 from producer.planning.cache_resolution import cache_spec, measure, swapped_names
@@ -37,6 +36,7 @@ from sql.ledger.tables import caches
 from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
 from sql.session.connection import Connection, apply_settings
+from sql.session.passing_errors import LOCK_MISSED, PASSING
 from sql.session.table_names import next_table
 from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.event_triggers import refuse_dressed, refused_by
@@ -46,7 +46,6 @@ from sql.swap.views_beside import drop_beside
 
 log = structlog.get_logger()
 
-PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
 MOST_GENERATIONS = 8
 """How often the contents are built anew because somebody changes the table's definition meanwhile."""
 
@@ -253,7 +252,7 @@ class Caching(Turn):
             return
         try:
             remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms, anew=True)
-        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        except LOCK_MISSED as error:
             self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
             return
         self._tell(cache, f"its definition, or a mark of its changes, was changed ({changed}); it is built again")

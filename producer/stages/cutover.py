@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 import structlog
-from psycopg import errors
 from psycopg.sql import SQL
 
 from producer.stages.attempt_pause import pause_s
@@ -30,6 +29,7 @@ from sql.rows.capture_continuity import backward, standings
 from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import published
 from sql.session.connection import Connection, value
+from sql.session.passing_errors import OF_ROWS, PASSING
 from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.cutover import cut_over
 from sql.swap.lock_attempt import AttemptMissed
@@ -46,10 +46,6 @@ DRAIN_EVERY_S = 10.0
 not convert is found while there is time, not at the cutover."""
 
 LOOK_S = 0.5
-
-PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled, errors.SerializationFailure)
-
-OF_ROWS = (errors.DataError, errors.IntegrityError)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import cached_property
 
 import psycopg
-from psycopg import errors
 
 from producer.stages.context import Turn
 from producer.stages.verification import Verifying
@@ -25,10 +24,14 @@ from sql.ledger.tables.tables import ConversionSet, RunTable
 from sql.ledger.tables.verifications import Verification
 from sql.rows.capture_continuity import Standing, forward, refuse_fallen, standings, why_not_standing
 from sql.session.connection import apply_settings
+from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 
 NEVER = "the ledger calls it ready, and no verification of it is done"
 
 FOUND = "a verification while its cutover waited found differences"
+
+NOT_NOW: tuple[type[Exception], ...] = (NeedsPerson, *LOCK_OR_TIME_MISSED)
+"""The definition cannot be looked at, or is another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class KeepingProof(Turn):
             with self.connection.transaction():
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
                 refuse_changed_shapes(self.connection, [table.spec])
-        except (NeedsPerson, errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled):
+        except NOT_NOW:
             return False
         return True
 
@@ -169,7 +172,7 @@ class KeepingProof(Turn):
             if self._verifying.start(table):
                 proof = self._known[table.table_no]
                 self._known[table.table_no] = replace(proof, generation=table.generation + 1)
-        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled):
+        except LOCK_OR_TIME_MISSED:
             return  # The next turn tries again.
         except (NeedsPerson, psycopg.Error) as error:
             if self.connection.closed:

@@ -15,13 +15,12 @@ from replank.values.table_spec import TableSpec
 from sql.catalogue.dependents import read_dependents
 from sql.catalogue.inheritance import children_first
 from sql.session.connection import Connection, apply_settings
-from sql.session.server_message import OF_SERVER, server_words
+from sql.session.passing_errors import OF_ROWS, OF_SERVER
+from sql.session.server_message import server_words
 from sql.swap.event_triggers import refused_by
 from sql.swap.swap_parts import Site
 
 SHOWN = 10
-
-OF_ROWS = (errors.DataError, errors.IntegrityError)
 
 RETRY = "`replank retry` and run again."
 

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 import psycopg
-from psycopg import errors
 from psycopg.sql import SQL
 
 from producer.stages import chunker
 from producer.stages.backfill_stages import Backfilling
 from producer.stages.context import Turn
 from producer.stages.verification import Verifying
+from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.chunk import Axis
 from replank.values.states import JobKind, TableState
@@ -33,6 +33,7 @@ from sql.next_table import builder, foreign_keys, index_selection, on_update_tri
 from sql.next_table.indexes import IndexSpec
 from sql.rows import capture
 from sql.session.connection import apply_settings
+from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.session.server_message import server_words
 from sql.session.table_names import next_table
 from sql.swap.event_triggers import refuse_dressed, refused_by
@@ -59,7 +60,7 @@ class Stages(Turn):
             return self._steps()[table.state](table)
         except (NeedsPerson, WrongUse) as error:
             tables.block_table(self.connection, table.spec, str(error))
-        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
+        except LOCK_OR_TIME_MISSED as error:
             self._later(table, f"waiting for a lock: {error.diag.message_primary}{self._held_by(table)}")
         except psycopg.Error as error:
             if self.connection.closed:
@@ -143,7 +144,7 @@ class Stages(Turn):
         return f"; it is held by: {'; '.join(held)}" if held else ""
 
     def _later(self, table: RunTable, problem: str) -> None:
-        delay = 0.1 + self.random_source.random() * min(0.2 * (table.attempts + 1), 5.0)
+        delay = SHORT_LOCK.wait_s(table.attempts + 1, self.random_source)
         tried = tables.postpone_table(self.connection, table.spec, delay_s=delay, problem=problem)
         if tried >= self.options.capture_attempts:
             tables.block_table(

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from psycopg import errors
-
 from producer.check.definitions.caches import audit_caches
 from producer.check.findings import Audited, Finding, audited
 from producer.check.trial.cache_trial import try_caches
@@ -27,6 +25,7 @@ from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
 from sql.ledger.tables.caches import Cache
 from sql.session.connection import Connection
+from sql.session.passing_errors import LOCK_MISSED
 
 REBUILT = (CacheState.SWAPPED, CacheState.DONE)
 
@@ -59,7 +58,7 @@ def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
         raise WrongUse("A coordinator leads this database. Stop it, then run again: then its caches are corrected.")
     try:
         _take_over(connection, run, subject, file.plan, [cache for cache in present if cache not in kept], kept)
-    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+    except LOCK_MISSED as error:
         said = error.diag.message_primary
         raise TryAgain(
             f"A source of the caches is held by others ({said}). Nothing was taken over; try again."

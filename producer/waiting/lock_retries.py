@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from psycopg import errors
-
+from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson
 from sql.health.lock_holders import WaitWatch
 from sql.session.connection import Connection
+from sql.session.passing_errors import LOCK_MISSED
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """`attempts` at most on one connection; between them a tenth of a second and up to two more."""
+    """`attempts` at most on one connection, with short waits between them."""
 
     connection: Connection
     attempts: int
@@ -40,8 +40,8 @@ class Patience:
                         return step()
                     finally:
                         held_by = watch.words
-            except (errors.LockNotAvailable, errors.DeadlockDetected):
-                self.sleep(0.1 + self.random_source.random() * min(0.1 * (attempt + 1), 2.0))
+            except LOCK_MISSED:
+                self.sleep(SHORT_LOCK.wait_s(attempt + 1, self.random_source))
         raise NeedsPerson(
             f"{what} is locked by {held_by or 'others'}{left}. End the transactions that hold it, then `{command}` "
             "again: it goes on."

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from replank.backoff import SHORT_LOCK
 from replank.values.table_spec import Relation
 from sql.session.named_queries import query
+from sql.session.passing_errors import WHEN_LOCK_MISSED
 from sql.session.plpgsql import COLUMNS_FIRST
 
 LOWER, UPPER = SQL("replank_loop.replank_lower"), SQL("replank_loop.replank_upper")
@@ -68,10 +70,10 @@ def lock_patiently(lock: Composable, *, attempts: int) -> str:
     return block(
         "  LOOP\n    BEGIN\n"
         f"      {said(lock)}\n      EXIT;\n"
-        "    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN\n"
+        f"    EXCEPTION WHEN {WHEN_LOCK_MISSED} THEN\n"
         "      replank_attempt := replank_attempt + 1;\n"
         f"      IF replank_attempt >= {int(attempts)} THEN RAISE; END IF;\n"
-        "      PERFORM pg_sleep(0.1 + random() * least(0.1 * replank_attempt, 2));\n"
+        f"      PERFORM pg_sleep({SHORT_LOCK.sql('replank_attempt')});\n"
         "    END;\n  END LOOP;",
         declare="  replank_attempt int := 0;",
     )
@@ -105,7 +107,7 @@ def until_snapshots_end(*, attempts: int) -> str:
         "    IF replank_looks = 1 THEN RAISE NOTICE 'waiting for snapshots of %', replank_left; END IF;\n"
         f"    IF replank_looks >= {int(attempts)} THEN\n"
         f"      RAISE EXCEPTION USING MESSAGE = '{words}' || replank_left;\n    END IF;\n"
-        "    PERFORM pg_sleep(least(0.2 * replank_looks, 2));\n  END LOOP;"
+        f"    PERFORM pg_sleep({SHORT_LOCK.sql('replank_looks')});\n  END LOOP;"
     )
 
 

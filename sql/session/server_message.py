@@ -5,9 +5,6 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 
-OF_SERVER = (errors.OutOfMemory, errors.DiskFull, errors.ConfigurationLimitExceeded)
-"""A setting or the machine is in the way, no row."""
-
 LOCKS_SETTING = "max_locks_per_transaction"
 LOCKS_REMEDY = (
     f"ALTER SYSTEM SET {LOCKS_SETTING} to more and restart the server, or end the session that holds so many locks: "

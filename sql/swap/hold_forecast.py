@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.wording import counted
 from sql.session.connection import Connection, apply_settings, run
+from sql.session.passing_errors import LOCK_MISSED
 
 PROBES = 3
 AT_LEAST_MS = 0.1
@@ -33,7 +33,7 @@ def statement_ms(connection: Connection, tables: Sequence[Identifier], *, lock_t
                 began = time.monotonic()
                 run(connection, SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(table))
                 found.append((time.monotonic() - began) * 1000)
-    except (errors.LockNotAvailable, errors.DeadlockDetected):
+    except LOCK_MISSED:
         pass
     return max(min(found, default=AT_LEAST_MS), AT_LEAST_MS)
 

@@ -27,6 +27,7 @@ from replank.errors import TryAgain
 from sql.health.lock_holders import roots
 from sql.health.lock_traffic import Holder, Snapshot, busy, holders, queue_behind, snapshots, still_held
 from sql.session.connection import Connection, apply_settings, run
+from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.swap.hold_clock import HoldClock
 from sql.swap.lock_moment import Traffic
 from sql.swap.write_gate import Gate
@@ -208,7 +209,7 @@ class Crossing:
             reason = self._until_granted(asked)
         try:
             asked.result()
-        except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
+        except LOCK_OR_TIME_MISSED:
             if reason:
                 raise GaveWay(reason, chance=self.chance, application_wait_ms=self.application_wait_ms()) from None
             raise self.missed(self._in_the_way()) from None

@@ -16,9 +16,11 @@ from psycopg.sql import Composable
 
 from replank.errors import NotProved, OutcomeUnknown, TryAgain
 from replank.plan.plan import OptionsPlan
+from replank.sqlstates import is_connection_lost
 from replank.wording import longest_wait
 from sql.session.connection import Connection, apply_settings
 from sql.session.isolation_level import require_read_committed, say_read_committed
+from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.session.second_session import second_session
 from sql.swap.hold_forecast import statements_in, too_long
 from sql.swap.lock_attempt import AttemptMissed, Crossing, CrossingPlan, GaveWay
@@ -190,7 +192,7 @@ def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], l
         raise
     except TryAgain as error:
         raise crossing.missed(str(error)) from None
-    except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
+    except LOCK_OR_TIME_MISSED as error:
         raise crossing.missed(crossing.why(error)) from None
     except (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout) as error:
         if reached_commit:
@@ -198,7 +200,7 @@ def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], l
         raise crossing.missed(crossing.why(error)) from None
     except psycopg.OperationalError as error:
         # The server's farewell may be read before the connection is seen to be closed.
-        cut_off = connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
+        cut_off = connection.closed or is_connection_lost(error)
         if cut_off and reached_commit:
             raise OutcomeUnknown(f"the connection was lost at the cutover's COMMIT: {error}") from None
         raise

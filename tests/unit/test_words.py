@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import psycopg
 import pytest
 
@@ -19,7 +17,7 @@ from replank.wording import seconds
 from sql.catalogue.catalogue import ForeignKey
 from sql.drain.verification_sums import add_up
 from sql.rows.copy import chunks_between
-from workers.failures import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s, judge
+from workers.failures import judge
 
 pytestmark = pytest.mark.unit
 
@@ -193,16 +191,6 @@ def test_our_own_errors_say_which_family_they_are() -> None:
     ]
     # What has no family of its own needs a person; a bug is not judged, it is seen
     assert judge(WrongUse("x")).failure.error_class == "needs a person"
-
-
-def test_delays_grow_and_stay_bounded() -> None:
-    source = random.Random(1)
-    first = [delay_s(1, source) for _ in range(100)]
-    late = [delay_s(40, source) for _ in range(100)]
-    assert min(first) >= FIRST_DELAY_S / 2
-    assert max(first) <= FIRST_DELAY_S * 1.5
-    assert LONGEST_DELAY_S / 3 < max(late) <= LONGEST_DELAY_S + FIRST_DELAY_S
-    assert len(set(late)) > 90, "without jitter all workers would come back at once"
 
 
 def test_a_spec_survives_the_ledger() -> None:
