@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +19,7 @@ from replank.settings import Settings
 from replank.values.messages import TASK, celery_settings
 from sql.ledger.jobs.consumers import announce
 from sql.session.connection import connect
+from sql.session.database_wait import DatabaseWait
 from workers.bugs import fail_after, is_usable, words_of_bug
 from workers.executor import Executor
 from workers.job_request import JobRequest
@@ -37,7 +37,8 @@ CANCEL_S = 2.0
 PATIENCE_S = 120.0
 """How long a child waits for a server that crashed: only it knows whether its own job was to blame."""
 
-ASK_AGAIN_S = 0.2
+NO_LEDGER = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+"""It went with its run, by a rollback."""
 
 ANOTHER = "another session may have the job; the coordinator finds out"
 SILENT = "the ledger does not answer; the coordinator finds out"
@@ -135,20 +136,21 @@ class Child:
 
     def _ask(self, job_id: int, ask: Callable[[Executor], Report | None], *, patience_s: float) -> Report:
         """The ledger's answer, on a new session where the old one is lost."""
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                return ask(self.executor()) or Report(outcome=Outcome.LOST, words=ANOTHER)
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-                return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
-            except MayNot as error:
-                return Report(outcome=Outcome.LOST, words=f"refused: {error}")
-            except (psycopg.Error, ReplankError) as later:
-                if time.monotonic() > deadline:
-                    # The ledger was not told, so the sweeper sends the job again.
-                    log.warning("the ledger does not answer", job=job_id, reason=str(later).strip())
-                    return Report(outcome=Outcome.LOST, words=SILENT)
-            time.sleep(ASK_AGAIN_S)
+        wait = DatabaseWait(
+            limit_s=patience_s,
+            say=lambda error, _: log.debug("waiting for the ledger", job=job_id, reason=str(error).strip()),
+            may_pass=lambda error: not isinstance(error, (*NO_LEDGER, MayNot)),
+        )
+        try:
+            return wait.until_answered(lambda: ask(self.executor())) or Report(outcome=Outcome.LOST, words=ANOTHER)
+        except NO_LEDGER:
+            return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
+        except MayNot as error:
+            return Report(outcome=Outcome.LOST, words=f"refused: {error}")
+        except (psycopg.Error, ReplankError) as later:
+            # The ledger was not told, so the sweeper sends the job again.
+            log.warning("the ledger does not answer", job=job_id, reason=str(later).strip())
+            return Report(outcome=Outcome.LOST, words=SILENT)
 
     def interrupt(self) -> None:
         """End what this child does on the server, and its session."""

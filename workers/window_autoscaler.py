@@ -6,6 +6,7 @@ Celery asks an autoscaler in the worker's event loop, which must not wait: the w
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from celery.worker.autoscale import Autoscaler
 from replank.errors import ReplankError
 from sql.ledger.runs import runs
 from sql.session.connection import Connection, connect
+from sql.session.database_wait import DatabaseWait
 
 log = structlog.get_logger()
 
@@ -48,15 +50,25 @@ class WindowWatch:
         self._stopped.set()
 
     def _look_on(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                with connect(self._url, name="autoscaler") as connection:
-                    while not self._stopped.is_set():
-                        self._window = open_window(connection)
-                        self._stopped.wait(LOOK_S)
-            except (psycopg.Error, ReplankError) as error:
-                log.info("the window cannot be read, the pool stays as it is", reason=str(error).strip())
-                self._stopped.wait(LOOK_S)
+        wait = DatabaseWait(
+            limit_s=None,
+            say=lambda error, _: log.info(
+                "the window cannot be read, the pool stays as it is", reason=str(error).strip()
+            ),
+            may_pass=lambda _: True,
+            stopped=self._stopped.is_set,
+            pause=self._stopped.wait,
+        )
+
+        def look() -> None:
+            with connect(self._url, name="autoscaler") as connection:
+                wait.answered()
+                while not self._stopped.is_set():
+                    self._window = open_window(connection)
+                    self._stopped.wait(LOOK_S)
+
+        with suppress(psycopg.Error, ReplankError):
+            wait.until_answered(look)
 
 
 def open_window(connection: Connection) -> int | None:

@@ -22,7 +22,7 @@ from producer.rollback.end import forget_records
 from producer.rollback.finish import Finishing, Leftover, total_bytes
 from producer.rollback.question import Extent, ask, read_extent, refuse_other_plan
 from producer.rollback.rollback import roll_back_through
-from producer.waiting.wait_for_database import reach
+from producer.waiting.wait_for_restart import wait_for_restart
 from replank.cli.options import As, AsJson, DatabaseUrl, Yes
 from replank.errors import WrongUse
 from replank.settings import load_settings
@@ -75,7 +75,7 @@ def rollback(
     def open_connection() -> Connection:
         return connect_to_change(settings.database(), name="rollback", what="`replank rollback`")
 
-    reach(open_connection, say=say)
+    wait_for_restart(open_connection, say=say)
     extent = _extent(open_connection(), plan, run_id, last, forget=forget)
     if extent is None:
         say("The records of earlier runs are removed; nothing of Replank is left in this database.")

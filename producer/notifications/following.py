@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import psycopg
@@ -25,11 +26,11 @@ from sql.ledger.reading import deliveries
 from sql.ledger.reading.deliveries import Event
 from sql.session.connection import Connection, connect
 from sql.session.database_identity import database_identity
+from sql.session.database_wait import DatabaseWait
 
 log = structlog.get_logger()
 
 POLL_S = 1.0
-RECONNECT_S = 2.0
 FLUSH_S = 15.0
 """What a command that ends waits for receivers at the most; what is left is told by whoever comes next."""
 
@@ -79,16 +80,22 @@ class Follower(threading.Thread):
         self._given_up.set()
 
     def run(self) -> None:
-        while not self._given_up.is_set():
-            try:
-                with connect(self._database_url, name="notifier", settings=SESSION) as connection:
-                    self._follow(connection)
-                return
-            except (psycopg.Error, ReplankError) as error:
-                log.info("notifications wait for the database", reason=str(error).strip())
-                if self._ending.is_set():
-                    return
-                self._given_up.wait(RECONNECT_S)
+        wait = DatabaseWait(
+            limit_s=None,
+            say=lambda error, _: log.info("notifications wait for the database", reason=str(error).strip()),
+            may_pass=lambda _: True,
+            stopped=self._ending.is_set,
+            pause=self._given_up.wait,
+        )
+
+        def follow() -> None:
+            with connect(self._database_url, name="notifier", settings=SESSION) as connection:
+                wait.answered()
+                self._follow(connection)
+
+        # What is not told by now is in the ledger, for the next command.
+        with suppress(psycopg.Error, ReplankError):
+            wait.until_answered(follow)
 
     def _follow(self, connection: Connection) -> None:
         """Until it is told to end and nothing is left. Of several followers of a receiver only one delivers."""

@@ -31,6 +31,7 @@ from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
+from sql.session.database_wait import DatabaseWait
 from sql.swap.autovacuum import restore_autovacuum
 from sql.swap.event_triggers import refusal
 from sql.swap.views_beside import building_schemas, drop_beside, drop_empty_schemas
@@ -192,37 +193,41 @@ def roll_back_through(
 
     Raises TryAgain when the server has not come back for `PATIENCE_S`.
     """
-    lost_since: float | None = None
     begun: Run | None = None
-    while True:
-        try:
-            with open_connection() as connection:
-                if begun is not None and _is_rolled_back(connection, begun):
-                    return begun
-                if begun is not None and runs.read_run(connection, begun.run_id).paused:
-                    raise NeedsPerson(
-                        "The rollback was stopped by `replank panic`; `replank rollback` goes on with it."
-                    )
-                begun = run_to_undo(connection, run_id)
-                lost_since = None
-                return _in_words(
-                    connection,
-                    lambda: roll_back(
-                        connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record
-                    ),
-                )
-        except (psycopg.OperationalError, OutcomeUnknown, CannotConnect) as error:
-            if isinstance(error, CannotConnect) and begun is None and not isinstance(error, NotAnswering):
-                raise
-            now = time.monotonic()
-            lost_since = lost_since or now
-            if now - lost_since > PATIENCE_S:
-                raise TryAgain(
-                    f"The database has not come back for {PATIENCE_S:.0f} s ({error}). Nothing is lost: "
-                    "`replank rollback` goes on when it answers."
-                ) from None
-            say("the connection was lost; going on from what the ledger says")
-            sleep(1.0)
+
+    def may_pass(error: Exception) -> bool:
+        if isinstance(error, CannotConnect) and begun is None:
+            return isinstance(error, NotAnswering)
+        return isinstance(error, (psycopg.OperationalError, OutcomeUnknown, CannotConnect))
+
+    wait = DatabaseWait(
+        limit_s=PATIENCE_S,
+        say=lambda *_: say("the connection was lost; going on from what the ledger says"),
+        may_pass=may_pass,
+        at_limit=lambda error: TryAgain(
+            f"The database has not come back for {PATIENCE_S:.0f} s ({error}). Nothing is lost: "
+            "`replank rollback` goes on when it answers."
+        ),
+        pause=sleep,
+    )
+
+    def go_on() -> Run:
+        nonlocal begun
+        with open_connection() as connection:
+            if begun is not None and _is_rolled_back(connection, begun):
+                return begun
+            if begun is not None and runs.read_run(connection, begun.run_id).paused:
+                raise NeedsPerson("The rollback was stopped by `replank panic`; `replank rollback` goes on with it.")
+            begun = run_to_undo(connection, run_id)
+            wait.answered()
+            return _in_words(
+                connection,
+                lambda: roll_back(
+                    connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record
+                ),
+            )
+
+    return wait.until_answered(go_on)
 
 
 def _in_words(connection: Connection, go_back: Callable[[], Run]) -> Run:

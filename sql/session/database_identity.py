@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import structlog
 
 from replank.errors import NoServer
 from sql.session.connection import Connection, connect, value
+from sql.session.database_wait import DatabaseWait
 from sql.session.named_queries import query
 
 log = structlog.get_logger()
@@ -31,12 +30,9 @@ def identity_when_up(url: str) -> str:
 
     Raises CannotConnect: at once where the database refuses us, else after the minute.
     """
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            return identity_of(url)
-        except NoServer as error:
-            if time.monotonic() > deadline:
-                raise
-            log.info("waiting for the database", reason=str(error))
-            time.sleep(1.0)
+    wait = DatabaseWait(
+        limit_s=WAIT_S,
+        say=lambda error, _: log.info("waiting for the database", reason=str(error)),
+        may_pass=lambda error: isinstance(error, NoServer),
+    )
+    return wait.until_answered(lambda: identity_of(url))

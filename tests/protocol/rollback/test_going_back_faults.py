@@ -12,7 +12,7 @@ from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.finish import Finishing
 from producer.rollback.rollback import roll_back, roll_back_through
-from producer.waiting.wait_for_database import reach
+from producer.waiting.wait_for_restart import wait_for_restart
 from protocol.jobs.mortal import MortalConnection, MortalCursor
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, WrongUse
 from replank.values.states import RunState
@@ -127,15 +127,17 @@ def test_a_database_that_restarts_at_the_very_beginning_is_waited_for(
     said: list[str] = []
     # Before the first connection, and between the first look and the second connection
     opens = _answering(database, starting, starting, None, starting)
-    reach(opens, say=said.append, sleep=lambda _: None)
+    wait_for_restart(opens, say=said.append, sleep=lambda _: None)
     assert [words.startswith("FATAL: the database system is starting up. Trying again") for words in said] == [True] * 2
     roll_back_through(opens, say=said.append, sleep=lambda _: None)
     assert count(app, live("parent")) == 51
     assert everything_left(app) == []
     with pytest.raises(NotAnswering):
-        reach(_answering(database, starting, starting), say=said.append, sleep=lambda _: None, patience_s=0.0)
+        wait_for_restart(
+            _answering(database, starting, starting), say=said.append, sleep=lambda _: None, patience_s=0.0
+        )
     with pytest.raises(CannotConnect, match="password"):
-        reach(_answering(database, CannotConnect("wrong password")), say=said.append, sleep=lambda _: None)
+        wait_for_restart(_answering(database, CannotConnect("wrong password")), say=said.append, sleep=lambda _: None)
 
 
 def test_what_a_restart_says_is_told_from_a_wrong_url(database: Url) -> None:

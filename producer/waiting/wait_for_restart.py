@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from replank.errors import NotAnswering
 from sql.session.connection import Connection
+from sql.session.database_wait import DatabaseWait
 
 REACH_S = 10.0
 
 
-def reach(
+def wait_for_restart(
     open_connection: Callable[[], Connection],
     *,
     say: Callable[[str], None],
@@ -19,14 +20,10 @@ def reach(
     patience_s: float = REACH_S,
 ) -> None:
     """Look whether the database answers; one that restarts is waited for. Raises CannotConnect where it does not."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            open_connection().close()
-        except NotAnswering as error:
-            if time.monotonic() > deadline:
-                raise
-            say(f"{error} Trying again for {max(deadline - time.monotonic(), 0):.0f} s.")
-            sleep(1.0)
-        else:
-            return
+    wait = DatabaseWait(
+        limit_s=patience_s,
+        say=lambda error, left_s: say(f"{error} Trying again for {left_s:.0f} s."),
+        may_pass=lambda error: isinstance(error, NotAnswering),
+        pause=sleep,
+    )
+    wait.until_answered(lambda: open_connection().close())
