@@ -13,10 +13,10 @@ class Typed:
         self._statements = Statements(vocabulary)
 
     def open(self, url: str, *, application_name: str) -> DriverSession:
-        return DriverSession(url, application_name=application_name, statements=self._statements, send=_send)
+        return DriverSession(url, application_name=application_name, statements=self._statements, send=send_typed)
 
 
-def _send(sort: Sort, value: str | None) -> Sent:
+def send_typed(sort: Sort, value: str | None) -> Sent:
     if value is None or sort is Sort.PLAIN:
         return value
     if sort is Sort.ID:

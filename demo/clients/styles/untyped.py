@@ -12,9 +12,9 @@ class Untyped:
         self._statements = Statements(vocabulary)
 
     def open(self, url: str, *, application_name: str) -> DriverSession:
-        return DriverSession(url, application_name=application_name, statements=self._statements, send=_send)
+        return DriverSession(url, application_name=application_name, statements=self._statements, send=send_untyped)
 
 
-def _send(sort: Sort, value: str | None) -> str | None:  # noqa: ARG001
+def send_untyped(sort: Sort, value: str | None) -> str | None:  # noqa: ARG001
     """psycopg sends text as `unknown`."""
     return value
