@@ -25,8 +25,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from benchmarks.looking.painted_run import paint_run
 from demo.embedded import EmbeddedPostgres
-from demo.painted_run import paint_run
 from monitoring.flower.login_gate import Gate
 from monitoring.flower.login_guard import LoginGuard
 from monitoring.flower.logins import Logins

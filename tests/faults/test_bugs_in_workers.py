@@ -6,7 +6,7 @@ from support.runs.ledger_view import LedgerView
 from support.runs.processes import Site
 from support.runs.waiting import wait_for
 
-from demo.painted_run import paint_run
+from benchmarks.looking.painted_run import paint_run
 from faults.monitor import monitoring
 from faults.sending import dispatching
 from replank.values.states import JobKind

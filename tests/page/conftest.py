@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 from support.runs.processes import Site
 from support.servers.chromium import open_browser
 
+from benchmarks.looking.painted_run import paint_run
 from demo.embedded import EmbeddedPostgres
-from demo.painted_run import paint_run
 from page.flower import shop_with_a_bad_row
 from page.serving import Served
 

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from benchmarks.looking.painted_run import NAMES, paint_run
 from demo.embedded import EmbeddedPostgres
-from demo.painted_run import NAMES, paint_run
 from monitoring.page.cells import COUNTS, MOST
 from monitoring.page.watcher import Reader, Watcher
 from page.conftest import Serve
