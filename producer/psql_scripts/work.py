@@ -99,7 +99,7 @@ def why_not_by_hand(work: Work) -> list[str]:
 
 def _reasons(spec: TableSpec) -> Iterator[str]:
     if spec.settles:
-        yield f"{spec.full_name}: which rows quarantine keeps aside is settled anew with every drain"
+        yield f"{spec.full_name}: which rows are quarantined is resolved again by every drain"
     if spec.kin:
         yield f"{spec.full_name} inherits or is inherited: its family is linked table by table while the run looks on"
 

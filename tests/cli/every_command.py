@@ -1,13 +1,9 @@
 """Every command of the console, with the least that it has to be given."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import typer
 from support.runs.processes import Site
-
-from replank.cli.app import build_app
 
 CALLS: Mapping[str, tuple[str, ...]] = {
     "catalogue-diff": (),
@@ -60,18 +56,6 @@ WITHOUT_RUN = frozenset(
     {"config", "inspect", "check", "compile", "indexes", "gates", "partitions", "prisma", "rehearse"}
 )
 OF_A_FLEET = frozenset(name for name in CALLS if name.startswith("fleet"))
-
-
-def commands() -> Iterator[tuple[str, Any]]:
-    """Name and command of every leaf of the application."""
-    yield from _leaves(typer.main.get_command(build_app()), ())
-
-
-def _leaves(command: Any, name: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    for word, inner in getattr(command, "commands", {}).items():
-        yield from _leaves(inner, (*name, word))
-    if not hasattr(command, "commands"):
-        yield " ".join(name), command
 
 
 def call_of(name: str, site: Site, **given: str | Path) -> list[str]:

@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.runs.commands import commands
 from support.runs.ledger_view import LedgerView
 from support.runs.processes import Finished, Site
 
 from cli.conftest import MakeSite
-from cli.every_command import CALLS, OF_A_FLEET, OWN_SERVERS, SERVICES, WITHOUT_RUN, call_of, commands, make_files
+from cli.every_command import CALLS, OF_A_FLEET, OWN_SERVERS, SERVICES, WITHOUT_RUN, call_of, make_files
 
 pytestmark = pytest.mark.cli
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import typer
+from support.runs.commands import commands
 from typer.testing import CliRunner
 
-from cli.every_command import commands
 from replank.cli.app import build_app
 from replank.cli.groups import GROUPS, ORDER
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 import pytest
-
-from cli.every_command import commands
+from support.runs.commands import commands
 
 pytestmark = pytest.mark.unit
 
