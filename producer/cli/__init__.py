@@ -1,1 +1,1 @@
-"""The commands that change something, one module a command."""
+"""The commands that plan, run, correct and undo."""
