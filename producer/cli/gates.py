@@ -67,7 +67,7 @@ def gates(
 ) -> None:
     """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup.
 
-    Example: replank gates plan.toml attest monitoring --by Ada --note "dashboard looked at"
+    Example: replank gates plan.toml attest team_notified --by Ada --note "mail of Monday"
     """
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from replank.cli.app import build_app
 from replank.cli.groups import GROUPS, ORDER
+from replank.plan.gates_plan import GatesPlan
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +83,9 @@ def test_help_is_drawn_in_these_groups() -> None:
     assert headings == ["Options", *GROUPS]
     shown = [word for word in re.findall(r"^│ ([a-z-]+) ", drawn, re.MULTILINE) if not word.startswith("-")]
     assert shown == list(ORDER)
+
+
+def test_the_example_of_gates_attests_a_gate_that_people_attest() -> None:
+    """Others are looked at, and the command refuses to have them attested."""
+    words = _example(dict(commands())["gates"])
+    assert words[words.index("attest") + 1] in {each.name for each in GatesPlan().attestations}
