@@ -30,7 +30,8 @@ def test_a_worker_that_is_stopped_in_the_middle_of_a_job_gives_it_back(site: Sit
         wait_for("a job that waits for the lock", lambda: _blocked(ledger), explain=ledger.explain)
         # When it is stopped, and its patience with the job is over
         worker.terminate()
-        worker.wait(deadline_s=30)
+        stopped = worker.wait(deadline_s=30)
+        assert "Traceback" not in stopped.stderr
         # Then its job waits again at no cost, and its session is gone
         wait_for("the job to be given back", lambda: ledger.leases() == [], explain=ledger.explain)
         assert ledger.number(_COUNTED) == 0
