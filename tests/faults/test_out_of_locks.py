@@ -13,7 +13,7 @@ from support.schemas.small_shop import create_small_shop, differences, write_pla
 
 from demo.embedded import EmbeddedPostgres
 from monitoring.status.suggestions import suggestion
-from workers.failures import judge
+from workers.execution.verdict import judge
 
 pytestmark = pytest.mark.faults
 

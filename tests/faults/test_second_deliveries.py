@@ -22,7 +22,7 @@ from sql.ledger.jobs.claims import Failure
 from sql.ledger.jobs.job_queue import Sendable
 from sql.ledger.tables import tables
 from sql.session.connection import connect
-from workers.work import Limits, perform
+from workers.kinds.table_jobs import Limits, perform
 
 pytestmark = pytest.mark.faults
 

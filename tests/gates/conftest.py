@@ -22,7 +22,7 @@ from sql.ledger.jobs.consumers import announce
 from sql.ledger.jobs.job_queue import Sendable
 from sql.ledger.runs.runs import Run
 from sql.session.connection import connect
-from workers.executor import Executor
+from workers.execution.executor import Executor
 
 _numbers = itertools.count(1)
 

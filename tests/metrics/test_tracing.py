@@ -97,7 +97,7 @@ def test_off_unless_asked_for_and_refused_without_the_extra(monkeypatch: pytest.
 def test_the_product_works_where_the_extra_is_not_installed() -> None:
     script = (
         "import sys; sys.modules['opentelemetry'] = None;"
-        "import workers.commands, producer.coordinator.run, producer.cli.run, monitoring.cli.exporter;"
+        "import workers.cli.worker, producer.coordinator.run, producer.cli.run, monitoring.cli.exporter;"
         "print([name for name in sys.modules if name.startswith('opentelemetry.')])"
     )
     done = subprocess.run(

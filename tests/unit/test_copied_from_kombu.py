@@ -1,4 +1,4 @@
-"""What workers/broker.py overrides in kombu is what it was copied from: a new kombu that changes it is noticed here."""
+"""What workers/broker/transport.py overrides in kombu is what it was copied from: a kombu that changes it is seen."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def fingerprint(method: Callable[..., object]) -> str:
 @pytest.mark.parametrize("method", COPIED, ids=lambda method: method.__qualname__)
 def test_a_method_of_kombu_is_the_one_that_was_copied(method: Callable[..., object]) -> None:
     assert fingerprint(method) == COPIED[method], (
-        f"kombu has changed {method.__qualname__}: compare it with workers/broker.py, carry the change over, run "
-        "tests/faults/test_bare_workers.py, and put the new fingerprint here"
+        f"kombu has changed {method.__qualname__}: compare it with workers/broker/transport.py, carry the change "
+        "over, run tests/faults/test_bare_workers.py, and put the new fingerprint here"
     )
 
 

@@ -22,7 +22,7 @@ AWAY = {"OperationalError", "Error", "CannotConnect", "NoServer", "NotAnswering"
 
 OTHER_LOOPS = {
     "sql/session/database_wait.py": "the one",
-    "workers/deaf.py": "looks now and then whether jobs are missed; a ledger that is away says nothing of that",
+    "workers/broker/hearing.py": "looks now and then whether jobs are missed; a ledger that is away says nothing",
     "demo/clients/client.py": "somebody else's application, which knows nothing of Replank",
 }
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replank.values.states import JobState
-from workers.job_request import EVENTS, EXCEPTIONS, FAILED, RETRIED
-from workers.outcome import OF_STATE, Outcome
-from workers.report import LONGEST, LONGEST_WORDS, Report
+from workers.application.job_request import EVENTS, EXCEPTIONS, FAILED, RETRIED
+from workers.application.report import LONGEST, LONGEST_WORDS, Report
+from workers.execution.outcome import OF_STATE, Outcome
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ import redis
 
 from replank.addresses.cache_address import CacheAddress
 from replank.errors import LeaseLost, NeedsPerson, TryAgain
-from workers.redis_keys import delete_keys
+from workers.kinds.redis_keys import delete_keys
 
 pytestmark = pytest.mark.unit
 

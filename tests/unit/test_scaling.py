@@ -5,7 +5,7 @@ import pytest
 from producer.operator.pools import Pool
 from producer.operator.scaling import targets_of
 from replank.errors import WrongUse
-from workers.window_autoscaler import processes_wanted
+from workers.application.window_autoscaler import processes_wanted
 
 pytestmark = pytest.mark.unit
 

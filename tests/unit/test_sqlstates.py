@@ -11,7 +11,7 @@ from psycopg import errors
 
 from replank.sqlstates import STATES, Cause, Remedy, is_connection_lost, meaning_of
 from sql.session.passing_errors import LOCK_MISSED, OF_SERVER, PASSING, WHEN_LOCK_MISSED
-from workers.failures import judge
+from workers.execution.verdict import judge
 
 pytestmark = pytest.mark.unit
 

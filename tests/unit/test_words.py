@@ -17,7 +17,7 @@ from replank.wording import seconds
 from sql.catalogue.catalogue import ForeignKey
 from sql.drain.verification_sums import add_up
 from sql.rows.copy import chunks_between
-from workers.failures import judge
+from workers.execution.verdict import judge
 
 pytestmark = pytest.mark.unit
 

@@ -33,7 +33,7 @@ from protocol.jobs.mortal import mortal_worker
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import connect
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

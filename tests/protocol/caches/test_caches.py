@@ -24,7 +24,7 @@ from protocol.caches.cached_shop import (
 from replank.values.states import RunState
 from sql.ledger.runs import runs
 from sql.ledger.tables import caches
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

@@ -15,7 +15,7 @@ from sql.rows import capture_continuity, capture_repair
 from sql.session import one_snapshot, session_settings
 from sql.swap import lock_attempt, swap_under_lock
 from sql.values import equality_operators
-from workers import work
+from workers.kinds import table_jobs
 
 EARLY = (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
 
@@ -49,7 +49,7 @@ def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
 
 
 def blind_to_rewrites(patch: pytest.MonkeyPatch) -> None:
-    for module in (one_snapshot, work):
+    for module in (one_snapshot, table_jobs):
         patch.setattr(module, "refuse_rewritten", lambda _connection: None)
 
 

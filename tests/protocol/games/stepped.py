@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from replank.errors import ReplankError
 from replank.settings import Settings
 from sql.session.connection import SESSION, Connection, apply_settings
-from workers.executor import Executor
+from workers.execution.executor import Executor
 
 STEP_S = 0.05
 """A statement that takes longer waits for a lock: the test goes on without it."""

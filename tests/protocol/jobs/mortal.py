@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from replank.settings import Settings
 from sql.session.connection import SESSION, Connection, apply_settings
-from workers.executor import Executor
+from workers.execution.executor import Executor
 
 
 class MortalCursor(psycopg.Cursor[Any]):

@@ -14,10 +14,10 @@ from protocol.caches.cached_shop import ALL_UUID, CACHE, SUMMARY, USERS, Begin, 
 from replank.values.messages import QUEUES
 from replank.values.states import JobKind, TableState
 from sql.ledger.jobs import claims, failed
-from workers.celery_app import Child
-from workers.outcome import Outcome
-from workers.refused import Refusals
-from workers.soft_stop import worker_name
+from workers.application.celery_app import Child
+from workers.execution.outcome import Outcome
+from workers.stopping.refused_role import Refusals
+from workers.stopping.soft_stop import worker_name
 
 pytestmark = pytest.mark.protocol
 

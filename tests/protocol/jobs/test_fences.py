@@ -15,9 +15,9 @@ from sql.ledger.jobs import claims, job_queue
 from sql.ledger.jobs.claims import Job
 from sql.ledger.tables import tables
 from sql.session.connection import Connection
-from workers.executor import Executor
-from workers.outcome import Outcome
-from workers.work import Done, Limits, perform
+from workers.execution.executor import Executor
+from workers.execution.outcome import Outcome
+from workers.kinds.table_jobs import Done, Limits, perform
 
 pytestmark = pytest.mark.protocol
 

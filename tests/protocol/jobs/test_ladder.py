@@ -15,7 +15,7 @@ from support.runs.harness import AxisName, Rebuild, Table, table
 
 from replank.values.states import TableState
 from sql.ledger.jobs import claims, job_queue, job_reports
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

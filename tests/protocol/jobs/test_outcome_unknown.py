@@ -11,8 +11,8 @@ from support.runs.harness import Rebuild, table
 from protocol.jobs.swallowing import Swallowing, swallowing
 from replank.values.states import TableState
 from sql.session.connection import connect
-from workers.executor import Executor
-from workers.outcome import Outcome
+from workers.execution.executor import Executor
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

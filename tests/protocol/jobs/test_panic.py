@@ -15,7 +15,7 @@ from producer.operator.pausing import resume
 from producer.operator.scope import WHOLE_RUN
 from replank.values.states import RunState, TableState
 from sql.session.connection import connect
-from workers.executor import Executor
+from workers.execution.executor import Executor
 
 pytestmark = pytest.mark.protocol
 

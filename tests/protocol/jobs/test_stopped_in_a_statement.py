@@ -14,8 +14,8 @@ from support.runs.harness import Rebuild, eventually, table
 
 from replank.values.messages import QUEUES
 from replank.values.states import TableState
-from workers.celery_app import Child
-from workers.refused import Refusals
+from workers.application.celery_app import Child
+from workers.stopping.refused_role import Refusals
 
 pytestmark = pytest.mark.protocol
 

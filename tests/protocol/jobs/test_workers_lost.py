@@ -10,7 +10,7 @@ from support.runs.harness import Rebuild, table
 
 from protocol.jobs.mortal import mortal_worker
 from replank.values.states import TableState
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

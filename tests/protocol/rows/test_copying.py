@@ -17,7 +17,7 @@ from replank.values.states import RunState, TableState
 from sql.drain.drain import drain
 from sql.rows.copy import copy_chunk
 from sql.session.connection import connect
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 pytestmark = pytest.mark.protocol
 

@@ -33,8 +33,8 @@ from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables
 from sql.ledger.tables.tables import ConversionSet, RunTable
 from sql.session.connection import Connection, connect
-from workers.executor import Executor
-from workers.outcome import Outcome
+from workers.execution.executor import Executor
+from workers.execution.outcome import Outcome
 
 Url = str
 MOST_TURNS = 400

@@ -15,7 +15,7 @@ from sql.ledger.jobs.claims import Failure, Job
 from sql.ledger.tables import tables
 from sql.rows.split import halve
 from sql.session.connection import Connection
-from workers.work import Limits, fenced
+from workers.kinds.table_jobs import Limits, fenced
 
 log = structlog.get_logger()
 

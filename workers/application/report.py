@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from workers.outcome import Outcome
+from workers.execution.outcome import Outcome
 
 LONGEST_WORDS = 300
 LONGEST = 4_000

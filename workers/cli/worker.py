@@ -21,13 +21,13 @@ from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.values.messages import QUEUE_OF, QUEUES, broker_error
 from sql.session.database_identity import identity_when_up
-from workers import broker
-from workers.celery_app import build_app
-from workers.deaf import Hearing
-from workers.logs import use_own_log
-from workers.refused import Refusals, refuse_at_start
-from workers.soft_stop import wait_for_jobs, worker_name
-from workers.window_autoscaler import WindowAutoscaler
+from workers.application.celery_app import build_app
+from workers.application.logs import use_own_log
+from workers.application.window_autoscaler import WindowAutoscaler
+from workers.broker import transport
+from workers.broker.hearing import Hearing
+from workers.stopping.refused_role import Refusals, refuse_at_start
+from workers.stopping.soft_stop import wait_for_jobs, worker_name
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ def worker(
         children=lambda: [worker_name(pid) for pid in running.pool.info["processes"]],
         patience_s=settings.deaf_after_s,
     )
-    broker.use_in_this_process(hearing.heard)
+    transport.use_in_this_process(hearing.heard)
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
         concurrency=concurrency if bounds is None else bounds[0],
@@ -98,8 +98,8 @@ def worker(
     running.start()
     if refusals.error is not None:
         raise refusals.error
-    if broker.Transport.refusal is not None:
-        raise broker_error(settings.broker(), broker.Transport.refusal)
+    if transport.Transport.refusal is not None:
+        raise broker_error(settings.broker(), transport.Transport.refusal)
     raise typer.Exit(running.exitcode or 0)
 
 

@@ -24,14 +24,14 @@ from sql.ledger.runs import runs
 from sql.ledger.tables import caches, tables
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection
-from workers.cache_work import perform_on_cache
-from workers.culprits import find_culprits
-from workers.failures import TRIES_WHOLE, Verdict, judge
-from workers.losing import failure_of, remember_lease, stop_repeating
-from workers.outcome import OF_STATE, Outcome
-from workers.refusals import why_not_claimed
-from workers.smaller import Smaller, leave_to_chunks, split
-from workers.work import Done, Limits, perform
+from workers.execution.culprits import find_culprits
+from workers.execution.lost_session import failure_of, remember_lease, stop_repeating
+from workers.execution.not_claimed import why_not_claimed
+from workers.execution.outcome import OF_STATE, Outcome
+from workers.execution.smaller import Smaller, leave_to_chunks, split
+from workers.execution.verdict import TRIES_WHOLE, Verdict, judge
+from workers.kinds.cache_jobs import perform_on_cache
+from workers.kinds.table_jobs import Done, Limits, perform
 
 log = structlog.get_logger()
 

@@ -20,15 +20,15 @@ from replank.values.messages import TASK, celery_settings
 from sql.ledger.jobs.consumers import announce
 from sql.session.connection import connect
 from sql.session.database_wait import DatabaseWait
-from workers.bugs import fail_after, is_usable, words_of_bug
-from workers.executor import Executor
-from workers.job_request import JobRequest
-from workers.losing import Ending
-from workers.outcome import Outcome
-from workers.refused import Refusals, refuse
-from workers.report import LONGEST, Report
-from workers.soft_stop import worker_name
-from workers.stopping import stops_politely
+from workers.application.job_request import JobRequest
+from workers.application.report import LONGEST, Report
+from workers.execution.bugs import fail_after, is_usable, words_of_bug
+from workers.execution.executor import Executor
+from workers.execution.lost_session import Ending
+from workers.execution.outcome import Outcome
+from workers.stopping.refused_role import Refusals, refuse
+from workers.stopping.signals import stops_politely
+from workers.stopping.soft_stop import worker_name
 
 log = structlog.get_logger()
 

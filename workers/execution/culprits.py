@@ -22,7 +22,7 @@ from sql.ledger.tables.tables import RunTable
 from sql.rows.change_log import log_keys, log_table
 from sql.session.connection import Connection, apply_settings, row, value
 from sql.session.passing_errors import OF_ROWS
-from workers.work import Limits, drain_log, fenced
+from workers.kinds.table_jobs import Limits, drain_log, fenced
 
 log = structlog.get_logger()
 

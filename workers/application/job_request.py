@@ -23,8 +23,8 @@ from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
-from workers.outcome import Outcome
-from workers.report import Report
+from workers.application.report import Report
+from workers.execution.outcome import Outcome
 
 log = structlog.get_logger()
 

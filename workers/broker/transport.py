@@ -20,7 +20,7 @@ from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import AuthenticationError
 
 from replank.values.messages import QUEUES
-from workers.readable import Unreadable, readable
+from workers.broker.readable import Unreadable, readable
 
 log = structlog.get_logger()
 

@@ -22,8 +22,8 @@ from sql.ledger.tables.caches import Cache
 from sql.next_table.indexes import build_index
 from sql.session.connection import Connection, apply_settings
 from sql.session.table_names import next_table
-from workers.redis_keys import delete_keys
-from workers.work import Done, Limits, fenced
+from workers.kinds.redis_keys import delete_keys
+from workers.kinds.table_jobs import Done, Limits, fenced
 
 RENEWALS_PER_LEASE = 4
 

@@ -14,13 +14,13 @@ from replank.values.states import JobState
 from sql.ledger.jobs import claims
 from sql.ledger.jobs.claims import Failure
 from sql.session.connection import Connection
-from workers.outcome import OF_STATE, Outcome
+from workers.execution.outcome import OF_STATE, Outcome
 
 INTERNAL_ERROR = "internal error"
 """The class of error."""
 
 LONGEST_MESSAGE = 2_000
-HOME = Path(__file__).resolve().parent.parent
+HOME = Path(__file__).resolve().parents[2]
 """Where Replank's packages lie: frames are named from there."""
 
 

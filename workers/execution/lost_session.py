@@ -18,9 +18,9 @@ from sql.ledger.jobs.claims import Failure, Job
 from sql.ledger.jobs.losses import SERVER_PROCESS_LOST, Losses
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection, apply_settings
-from workers.failures import TRIES_WHOLE, judge
-from workers.smaller import Smaller, leave_to_chunks, split
-from workers.work import Limits
+from workers.execution.smaller import Smaller, leave_to_chunks, split
+from workers.execution.verdict import TRIES_WHOLE, judge
+from workers.kinds.table_jobs import Limits
 
 log = structlog.get_logger()
 

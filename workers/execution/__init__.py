@@ -1,0 +1,1 @@
+"""Executing one job: claimed, done or not, and what then."""
