@@ -16,7 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from benchmarks.rebuild.shop import plan_text
-from producer.planning.resolution import read_plan_file, resolve, table_spec
+from producer.planning.resolution import read_plan_file, resolve
+from producer.planning.table_specs import table_spec
 from producer.stages.chunker import chunk_blocks
 from replank.plan.plan import OptionsPlan
 from replank.values.chunk import Axis, Chunk

@@ -19,7 +19,7 @@ from producer.check.definitions.partitions import audit_partitions
 from producer.check.definitions.pattern_indexes import audit_pattern_indexes
 from producer.check.definitions.storage import audit_storage
 from producer.check.definitions.text_casts import audit_text_casts
-from producer.check.findings import Audited, Finding, Report, audited
+from producer.check.findings import Finding, Report
 from producer.check.readers import audit_readers
 from producer.check.server.broker import audit_broker
 from producer.check.server.event_triggers import audit_event_triggers
@@ -32,21 +32,20 @@ from producer.check.statements.sets_apart import audit_sets_apart
 from producer.check.trial.cache_trial import try_caches
 from producer.check.trial.families import audit_families
 from producer.check.trial.trial import Trial, audit_by_trial, audit_hold
-from producer.check.values.dangling import audit_dangling, needs_count
+from producer.check.values.dangling import audit_dangling
 from producer.check.values.new_writes import audit_new_writes
 from producer.check.values.progress import ScanWatch
 from producer.check.values.quarantine import audit_policies, count_rows_aside
-from producer.check.values.references import audit_orphans, keys_with_orphans
+from producer.check.values.references import audit_orphans
 from producer.check.values.soft_references import audit_soft_references
 from producer.check.values.values import Scan, audit_collisions, audit_values, scan
 from producer.planning.cache_resolution import refuse_unknown
-from producer.planning.pending_names import named_now
+from producer.planning.foreign_code import ForeignCodeRefused
 from producer.planning.plan_session import connect_for_plan
-from producer.planning.resolution import PlanFile, Resolved, resolve
+from producer.planning.prepared_run import PreparedRun, prepare_run
+from producer.planning.resolution import PlanFile
 from replank.activity import doing
 from replank.settings import Settings
-from sql.catalogue import catalogue
-from sql.catalogue.catalogue import ForeignKey
 from sql.session.connection import Connection
 
 REFUSED_BEFORE_TRIAL = (
@@ -74,138 +73,105 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     doing("reading the catalogue")
     with connect_for_plan(settings, file.plan, name="check", session=session) as connection:
-        now = named_now(connection, file)
-        resolved = resolve(connection, now.file)
-        foreign = audit_foreign_code(connection, now.file, resolved)
-        if any(finding.blocks for finding in foreign):
+        try:
+            prepared = prepare_run(connection, file)
+        except ForeignCodeRefused as refused:
             # Whatever else were looked at might execute it.
-            return Report.of(foreign, rows=0, tables=0, hold_ms=None, already=resolved.already)
-        subject = _subject(connection, now.file, resolved)
-        refuse_unknown(connection, now.file)
-        structure = _structure(connection, subject)
-        found = foreign + structure.findings + audit_already(resolved)
+            found = audit_foreign_code(refused.code, trusted=False)
+            return Report.of(found, rows=0, tables=0, hold_ms=None, already=refused.already)
+        refuse_unknown(connection, prepared.file)
+        structure = examine(connection, prepared)
+        found = structure.findings + audit_already(prepared.already)
         found += audit_readers(connection, file.plan.access.readers)
-        found += audit_mappings(connection, file.plan, now.waiting)
+        found += audit_mappings(connection, file.plan, prepared.waiting)
     doing("asking gates and broker")
-    found += audit_gates(subject)
+    found += audit_gates(prepared)
     found += audit_broker(settings)
     try:
         doing("reading the values of every table")
-        scanned = scan(settings, subject, workers=workers, watch=watch)
-        found += _of_rows(settings, subject, scanned)
+        scanned = scan(settings, prepared, workers=workers, watch=watch)
+        found += _of_rows(settings, prepared, scanned)
     except errors.OutOfMemory:
         if not any(finding.code == "locks_short" for finding in found):
             raise
         # Reading takes a lock on every partition too: there is a blocker for that, and no row was looked at.
-        return Report.of(found, rows=0, tables=0, hold_ms=structure.hold_ms, already=resolved.already)
+        return Report.of(found, rows=0, tables=0, hold_ms=structure.hold_ms, already=prepared.already)
     report = Report.of(
         found,
         rows=scanned.rows,
-        tables=len(subject.readable),
+        tables=len(prepared.readable),
         hold_ms=structure.hold_ms,
-        already=resolved.already,
+        already=prepared.already,
     )
-    more = resolved.tables or file.plan.caches or file.plan.steps.asked
-    return replace(report, nothing_to_do=bool(resolved.already) and not more)
+    more = prepared.subjects or file.plan.caches or file.plan.steps.asked
+    return replace(report, nothing_to_do=bool(prepared.already) and not more)
 
 
-def _of_rows(settings: Settings, subject: Audited, scanned: Scan) -> list[Finding]:
+def _of_rows(settings: Settings, prepared: PreparedRun, scanned: Scan) -> list[Finding]:
     """What the rows say."""
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
-    found = audit_values(subject, scanned)
+    found = audit_values(prepared, scanned)
     doing("counting rows that would be quarantined")
-    found += count_rows_aside(settings, subject, scanned)
+    found += count_rows_aside(settings, prepared, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
-    with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
+    with connect_for_plan(settings, prepared.file.plan, name="check", session=session) as connection:
         doing("looking for values that would collide")
-        found += audit_collisions(connection, subject, scanned)
+        found += audit_collisions(connection, prepared, scanned)
         doing("counting orphans of the foreign keys")
-        found += audit_orphans(connection, subject)
+        found += audit_orphans(connection, prepared)
         doing("looking for references without a foreign key")
-        found += audit_soft_references(connection, subject)
-        found += audit_sets_apart(connection, subject)
+        found += audit_soft_references(connection, prepared)
+        found += audit_sets_apart(connection, prepared)
         doing("reading functions and statements that name the columns")
-        found += audit_statements(connection, subject)
-        found += audit_functions(connection, subject)
+        found += audit_statements(connection, prepared)
+        found += audit_functions(connection, prepared)
     del session["default_transaction_read_only"]  # For temporary tables.
-    with connect_for_plan(settings, subject.file.plan, name="check", session=session) as connection:
+    with connect_for_plan(settings, prepared.file.plan, name="check", session=session) as connection:
         doing("looking for references that would lead nowhere")
-        found += audit_dangling(connection, subject)
+        found += audit_dangling(connection, prepared)
     return found
 
 
-def structural_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
-    """What catalogue, server and trial say: all that needs no look at the rows."""
-    foreign = audit_foreign_code(connection, file, resolved)
-    if any(finding.blocks for finding in foreign):
-        return foreign
-    return foreign + _structure(connection, _subject(connection, file, resolved)).findings
-
-
-def dangling_findings(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
-    """References that the plan would let lead nowhere without saying so. Reads rows, and only where some may."""
-    subject = _subject(connection, file, resolved)
-    if not needs_count(subject):
-        return []
-    doing("looking for references that would lead nowhere")
-    return audit_dangling(connection, subject)
-
-
-def stored_elsewhere(connection: Connection, file: PlanFile, resolved: Resolved) -> list[Finding]:
-    """Tables of the plan that are no heaps of this server."""
-    return audit_storage(connection, _subject(connection, file, resolved))
-
-
-def proved_keys(
-    connection: Connection, file: PlanFile, resolved: Resolved
-) -> tuple[list[Finding], tuple[ForeignKey, ...]]:
-    """What orphans say against the run, and its foreign keys as they are to come back. Reads every referring table."""
-    return keys_with_orphans(connection, _subject(connection, file, resolved))
-
-
-def _subject(connection: Connection, file: PlanFile, resolved: Resolved) -> Audited:
-    return audited(connection, file, catalogue.read_server(connection), resolved)
-
-
-def _structure(connection: Connection, subject: Audited) -> Trial:
-    """All of it as the trial's findings, with its forecast."""
+def examine(connection: Connection, prepared: PreparedRun) -> Trial:
+    """What catalogue, server and trial say: all that needs no look at the rows. As the trial's findings."""
+    found = audit_foreign_code(prepared.foreign_code, trusted=True)
     doing("checking the catalogue and the server")
-    found = audit_catalogue(connection, subject) + audit_server(connection, subject)
-    found += audit_health(connection, subject)
-    found += audit_storage(connection, subject)
-    found += audit_locks(connection, subject)
-    found += audit_families(connection, subject)
-    found += audit_names(connection, subject)
-    found += audit_text_casts(subject)
-    found += audit_equality(subject)
-    found += audit_enums(connection, subject)
-    found += audit_expressions(connection, subject)
-    found += audit_partitions(connection, subject)
-    found += audit_pattern_indexes(connection, subject)
-    found += audit_policies(subject)
-    found += audit_new_writes(subject)
-    found += audit_caches(connection, subject)
-    skip = _not_to_be_tried(subject, found)
-    found += audit_event_triggers(connection, subject, tried=not set(subject.oids) <= skip)
+    found += audit_catalogue(connection, prepared) + audit_server(connection, prepared)
+    found += audit_health(connection, prepared)
+    found += audit_storage(connection, prepared)
+    found += audit_locks(connection, prepared)
+    found += audit_families(connection, prepared)
+    found += audit_names(connection, prepared)
+    found += audit_text_casts(prepared)
+    found += audit_equality(prepared)
+    found += audit_enums(connection, prepared)
+    found += audit_expressions(connection, prepared)
+    found += audit_partitions(connection, prepared)
+    found += audit_pattern_indexes(connection, prepared)
+    found += audit_policies(prepared)
+    found += audit_new_writes(prepared)
+    found += audit_caches(connection, prepared)
+    skip = _not_to_be_tried(prepared, found)
+    found += audit_event_triggers(connection, prepared, tried=not set(prepared.oids) <= skip)
     torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
     doing("trying the rebuild and the swap in a transaction that is rolled back")
-    tried = audit_by_trial(connection, subject, skip=skip, torn=torn)
+    tried = audit_by_trial(connection, prepared, skip=skip, torn=torn)
     found += tried.findings
-    found += audit_hold(subject, tried.hold_ms)
+    found += audit_hold(prepared, tried.hold_ms)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
         doing("trying the queries of the caches")
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
-        found += try_caches(connection, subject)
+        found += try_caches(connection, prepared)
     return Trial(findings=found, hold_ms=tried.hold_ms)
 
 
-def _not_to_be_tried(subject: Audited, found: list[Finding]) -> frozenset[int]:
+def _not_to_be_tried(prepared: PreparedRun, found: list[Finding]) -> frozenset[int]:
     """Tables that the trial could only fail on again; all of them while a run is open or nothing may be created."""
     codes = {finding.code for finding in found}
     too_many = any(finding.code == "locks_short" and finding.table is None for finding in found)
-    if "run_open" in codes or "standby" in codes or too_many or not subject.server.may_create:
-        return frozenset(subject.oids)
+    if "run_open" in codes or "standby" in codes or too_many or not prepared.server.may_create:
+        return frozenset(prepared.oids)
     refused = {f.table for f in found if f.code in REFUSED_BEFORE_TRIAL}
     unowned = {f.table for f in found if f.code == "no_privilege"}
-    return frozenset(s.live.oid for s in subject.subjects if s.name in refused | unowned)
+    return frozenset(s.live.oid for s in prepared.subjects if s.name in refused | unowned)

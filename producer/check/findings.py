@@ -1,19 +1,13 @@
-"""What the check found, and what each of its parts works from."""
+"""What the check found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from producer.check.risks import Risk, risk_of
 from producer.planning.already_done import Already
-from producer.planning.resolution import PlanFile, Resolved, table_spec
-from replank.plan.plan import TablePlan
-from replank.values.table_spec import ColumnSpec, TableSpec
-from sql.catalogue.catalogue import ForeignKey, LiveTable, Server
-from sql.checks.sampling import readable_tables
-from sql.session.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,83 +109,3 @@ class Report:
             "nothing_to_do": self.nothing_to_do,
             "forecast": {"hold_ms": None if self.hold_ms is None else round(self.hold_ms, 1)},
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A planned table as it is and as it is to be. Without a key, `spec.key` is empty."""
-
-    planned: TablePlan
-    live: LiveTable
-    spec: TableSpec
-
-    @property
-    def name(self) -> str:
-        return self.live.full_name
-
-    @property
-    def converted(self) -> tuple[ColumnSpec, ...]:
-        return tuple(column for column in self.spec.columns if column.converted)
-
-    def becomes(self, column: str) -> str:
-        """The type that a column has when the run is done."""
-        return next(c.next_type for c in self.spec.columns if c.name == column)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audited:
-    """What is audited: the plan's tables in their database."""
-
-    file: PlanFile
-    server: Server
-    subjects: tuple[Subject, ...]
-    foreign_keys: tuple[ForeignKey, ...]
-
-    readable_oids: frozenset[int]
-
-    @property
-    def readable(self) -> tuple[Subject, ...]:
-        """The tables whose rows we may read; for the others there is a `no_privilege`."""
-        return tuple(s for s in self.subjects if s.live.oid in self.readable_oids)
-
-    @property
-    def relation_oids(self) -> list[int]:
-        """The tables and their partitions."""
-        return [relation.oid for subject in self.subjects for relation in subject.spec.relations]
-
-    @property
-    def oids(self) -> list[int]:
-        return [subject.live.oid for subject in self.subjects]
-
-    def converts(self, oid: int, column: str) -> bool:
-        """Whether the plan changes this column's type."""
-        return any(s.live.oid == oid and any(c.name == column for c in s.converted) for s in self.subjects)
-
-    def names_anew(self, oid: int, column: str) -> bool:
-        """Whether texts of this column that are no uuids become other ids."""
-        return any(
-            s.live.oid == oid and any(c.name == column and c.on_invalid == "name_based" for c in s.converted)
-            for s in self.subjects
-        )
-
-    def has(self, oid: int) -> bool:
-        return oid in self.oids
-
-
-def audited(connection: Connection, file: PlanFile, server: Server, resolved: Resolved) -> Audited:
-    """Give every table its spec; one that has no key gets one too, so that the other checks still run."""
-    subjects = []
-    for number, (planned, live) in enumerate(resolved.tables, start=1):
-        stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
-        # Whether the plan says so or not: without its consent they are named once, and the trial goes on without them.
-        spec = table_spec(
-            connection, planned, stand_in, run_id=0, table_no=number, enums=resolved.enums, plain_patterns=True
-        )
-        subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
-    return Audited(
-        file=file,
-        server=server,
-        subjects=tuple(subjects),
-        foreign_keys=resolved.foreign_keys,
-        readable_oids=frozenset(readable_tables(connection, trusting=file.plan.options.trusts_functions)),
-    )

@@ -15,7 +15,7 @@ from producer.compiling.compile_steps import write_scripts
 from producer.compiling.done_by_hand import compile_again
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import read_plan_file, refuse_other_database
-from producer.starting.begin import compile_all
+from producer.starting.compile_all import compile_all
 from producer.steps.clean_indexes import propose
 from replank.activity import doing
 from replank.cli.options import AsJson, DatabaseUrl, PlanPath

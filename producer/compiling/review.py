@@ -47,6 +47,14 @@ def differing_lines(read: str, now: str) -> list[str]:
     return [line[:200] for line in found if not line.startswith(("---", "+++"))][:SHOWN_LINES]
 
 
+def keep_scripts(connection: Connection, run_id: int, compiled: Iterable[CompiledStep]) -> None:
+    """The scripts of the steps that have something to do, in the ledger of a run that will run them."""
+    for each in compiled:
+        if each.asked:
+            scripts.add_script(connection, run_id, each.step, "forward", each.forward)
+            scripts.add_script(connection, run_id, each.step, "back", each.back)
+
+
 def keep_pass(connection: Connection, run_id: int, of_pass: Sequence[CompiledStep], *, reviewed: bool) -> None:
     """The scripts of the pass as they are compiled now, in the ledger. `reviewed` says that somebody has read them."""
     for each in of_pass:

@@ -29,7 +29,7 @@ from producer.stages.keeping_proof import KeepingProof
 from producer.stages.pooler_reconnect import reconnect_poolers
 from producer.stages.shared_snapshots import SnapshotKeeper
 from producer.stages.table_stages import Stages
-from producer.starting.begin import plan_tables
+from producer.starting.plan_tables import plan_tables
 from producer.steps.readers import let_read_steps
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings

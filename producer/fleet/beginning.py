@@ -9,9 +9,8 @@ from dataclasses import replace
 import psycopg
 
 from monitoring.fleet.fleet import LOOKING_AT_ONCE, WAITING, FleetStatus, TargetStatus
-from producer.planning.pending_names import named_now
 from producer.planning.resolution import PlanFile
-from producer.starting.begin import look
+from producer.starting.preflight import prepare_or_refuse
 from replank.errors import ReplankError
 from replank.plan.targets import Target
 from sql.session.connection import connect
@@ -38,7 +37,7 @@ def _why_refused(target: Target, file: PlanFile) -> str:
     """Empty where the run may begin. Nothing is changed: what is built on trial is rolled back."""
     try:
         with connect(target.url, name="fleet check") as connection:
-            look(connection, named_now(connection, file).file)
+            prepare_or_refuse(connection, file)
     except (ReplankError, psycopg.Error) as error:
         return str(error).strip()
     return ""

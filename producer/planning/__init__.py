@@ -1,1 +1,1 @@
-"""A plan meets a database: what it names is looked up, and becomes what a run works from."""
+"""A plan meets a database: what it names is looked up once, and becomes the prepared run that all work from."""

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-from psycopg.sql import SQL, Identifier
 
 from producer.planning.already_done import Already, without_done
 from producer.planning.done_before import still_to_do
 from producer.planning.quarantine_scope import rebuilt_where_aside
-from producer.planning.rebuild_or_backfill import OF_A_FAMILY, choose_method, needs_rebuild
-from producer.planning.repartition import with_layout
+from producer.planning.rebuild_or_backfill import OF_A_FAMILY, needs_rebuild
 from producer.planning.trailing_blanks import without_blanks
 from producer.steps.enum_types import EnumType, enum_mistakes, enum_types
 from replank.errors import WrongUse
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan, load_plan
+from replank.plan.plan import ColumnPlan, Plan, TablePlan, load_plan
 from replank.plan.plan_lines import line_of
-from replank.values.chunk import Axis
-from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue
-from sql.catalogue.catalogue import ForeignKey, LiveColumn, LiveTable
+from sql.catalogue.catalogue import ForeignKey, LiveTable
 from sql.session.connection import Connection, row
 from sql.session.named_queries import query
-from sql.values.conversion import type_name
 
 ANY_DATABASE = "*"
 """What a plan for many databases says in place of one's name."""
-
-CORRELATED_FROM = 0.5
-"""From this correlation on, a key range is also a range of the heap (prototype: 5 times slower below)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +34,11 @@ class PlanFile:
 
     def at(self, *location: int | str) -> str:
         return f"{self.source}:{line_of(self.text, location)}"
+
+    @property
+    def folder(self) -> Path:
+        """Where names of files in the plan go from."""
+        return Path(self.source).parent
 
 
 def read_plan_file(path: Path) -> PlanFile:
@@ -172,133 +168,3 @@ def refuse_other_database(connection: Connection, file: PlanFile) -> None:
             f"({wanted.system_identifier}, this is {server.system_identifier}). If that is meant (a plan tried on a "
             "copy first), remove the line."
         )
-
-
-def table_spec(
-    connection: Connection,
-    planned: TablePlan,
-    live: LiveTable,
-    *,
-    run_id: int,
-    table_no: int,
-    enums: Mapping[str, EnumType] | None = None,
-    plain_patterns: bool = False,
-) -> TableSpec:
-    """What the table becomes. Raises WrongUse if it has no key that capture could log."""
-    if not live.key and live.unusable_keys:
-        raise WrongUse(
-            f"{live.full_name}: unique index {', '.join(live.unusable_keys)} compares with other operators or in "
-            "another collation than its columns do by themselves, so a changed row could not be told from its "
-            "neighbours. Add a primary key, or take the table out of the plan."
-        )
-    if not live.key:
-        raise WrongUse(
-            f"{live.full_name} has no primary key and no unique index over NOT NULL columns: rows cannot be "
-            "named, so changes cannot be followed. Add a key, or take the table out of the plan."
-        )
-    changes: dict[str, ColumnPlan | FilledColumnPlan] = {column.name: column for column in planned.columns}
-    changes |= {filled.name: filled for filled in planned.fill}
-    joins = [
-        SQL("LEFT JOIN ({}) AS {} ON ({})").format(type_name(join.query), Identifier(join.name), type_name(join.on))
-        for join in planned.join
-    ]
-    spec = TableSpec(
-        run_id=run_id,
-        table_no=table_no,
-        oid=live.oid,
-        schema=live.schema,
-        name=live.name,
-        method=choose_method(connection, planned, live)[0],
-        columns=(
-            *(column_spec(column, changes.get(column.name), enums or {}) for column in live.columns),
-            *(_added_spec(added) for added in planned.add),
-        ),
-        join=SQL(" ").join(joins).as_string(connection),
-        key=live.key,
-        capture="row" if live.partitioned or live.kin or live.subscribed else "statement",
-        partitioned_by=catalogue.partition_key(connection, live.oid),
-        partitions=catalogue.partitions(connection, live.oid),
-        shape=catalogue.shape(connection, live.oid),
-        kin=live.kin,
-        plain_patterns=plain_patterns,
-    )
-    return with_layout(connection, planned, spec)
-
-
-def column_spec(
-    live: LiveColumn, change: ColumnPlan | FilledColumnPlan | None, enums: Mapping[str, EnumType]
-) -> ColumnSpec:
-    """What a live column becomes by this part of the plan, or stays without one."""
-    spec = ColumnSpec(
-        name=live.name,
-        live_type=live.type,
-        next_type=live.type,
-        generated=live.generated,
-        hash_as_text=live.hash_as_text,
-        hash_by_output=live.hash_by_output,
-        loose=live.hash_as_text,
-        operators=live.operators,
-        blanks_ignored=live.blanks_ignored,
-    )
-    match change:
-        case ColumnPlan():
-            enum = None if change.type is None else enums[change.type]
-            return replace(
-                spec,
-                # A domain's CHECKs may not hold for the canonical spelling: values are compared as its base type.
-                live_type=live.base_type,
-                next_type=change.to if enum is None else enum.spelled,
-                labels=() if enum is None else enum.labels,
-                words=tuple(change.map.items()),
-                drops_checks="enum_checks" in change.consent,
-                hash_as_text=change.to != "uuid",
-                hash_by_output=False,
-                not_null=live.domain_not_null,
-                on_invalid=change.on_invalid,
-                default=change.default or "",
-            )
-        case FilledColumnPlan():
-            return replace(
-                spec,
-                value=change.value,
-                only_null=change.only_null,
-                compared=change.stable,
-                default=change.default or "",
-                live_default=live.default_expr or "",
-                not_null=change.not_null,
-                on_update=change.on_update or "",
-            )
-    return spec
-
-
-def _added_spec(added: AddedColumnPlan) -> ColumnSpec:
-    return ColumnSpec(
-        name=added.name,
-        live_type="",
-        next_type=added.type,
-        generated=False,
-        hash_as_text=True,
-        value=added.value or "",
-        compared=added.stable and added.value is not None,
-        default=added.default or "",
-        not_null=added.not_null,
-        unique=added.unique,
-        on_update=added.on_update or "",
-    )
-
-
-def choose_axis(connection: Connection, planned: TablePlan, live: LiveTable) -> tuple[Axis, str]:
-    """The axis and why: the plan's word, else by how far the heap follows the key. A backfill goes by the key."""
-    method, why = choose_method(connection, planned, live)
-    if method == "backfill":
-        return Axis.PRIMARY_KEY, f"filled in place: {why}"
-    if planned.axis != "auto":
-        return Axis(planned.axis), "the plan says so"
-    if live.partitioned:
-        return Axis.HEAP, "the same blocks of every partition are read together"
-    known = catalogue.correlation(connection, live)
-    if known is None:
-        return Axis.HEAP, "the table was never analysed; blocks are read in order whatever the key"
-    if abs(known) >= CORRELATED_FROM:
-        return Axis.PRIMARY_KEY, f"the heap follows the key (correlation {known:.2f})"
-    return Axis.HEAP, f"the key is scattered over the heap (correlation {known:.2f})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from producer.planning.conversion_sets import planned_sets
-from producer.planning.resolution import Resolved
+from producer.planning.prepared_run import PreparedRun
 from replank.plan.plan import OptionsPlan, Plan
 from replank.values.table_spec import Relation, TableSpec
 from sql.catalogue.catalogue import ForeignKey
@@ -51,12 +51,13 @@ class Work:
         return tuple(spec for spec in self.specs if spec.method == "backfill")
 
 
-def work_of(connection: Connection, plan: Plan, resolved: Resolved, specs: Sequence[TableSpec]) -> Work:
-    sets = planned_sets(connection, specs, resolved.foreign_keys, plan.options.sets)
+def work_of(connection: Connection, prepared: PreparedRun) -> Work:
+    specs = prepared.specs
+    sets = planned_sets(connection, specs, prepared.foreign_keys, prepared.plan.options.sets)
     return Work(
-        plan=plan,
+        plan=prepared.plan,
         specs=tuple(specs),
-        keys=resolved.foreign_keys,
+        keys=prepared.foreign_keys,
         sets=tuple(
             SwapSet(
                 set_no=set_no,

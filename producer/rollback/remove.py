@@ -5,8 +5,8 @@ from __future__ import annotations
 from psycopg.sql import SQL
 
 from producer.stages.backfill_stages import undo
-from producer.stages.cache_stages import remove_built
 from producer.waiting.lock_retries import Patience
+from sql.caches.built_contents import remove_built
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import quarantines
 from sql.ledger.tables.caches import Cache
@@ -46,7 +46,7 @@ def remove_cache(connection: Connection, run: Run, cache: Cache, patience: Patie
     """Drop next contents and marks. Dropping the triggers locks the sources: short, retried, bounded."""
     limit = run.plan.options.lock_timeout_ms
     patience.until_granted(
-        lambda: remove_built(connection, cache, lock_timeout_ms=limit, anew=False),
+        lambda: remove_built(connection, cache, lock_timeout_ms=limit),
         what=f"a source of cache {cache.name}",
         command=COMMAND,
         left="; its triggers are still there",

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 
 import psycopg
 import structlog
-from psycopg.sql import SQL
 
 from producer.planning.cache_resolution import cache_spec, measure, swapped_names
 from producer.planning.conversion_sets import key_documents
@@ -25,6 +24,7 @@ from replank.plan.plan import Plan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState
 from replank.wording import counted
+from sql.caches.built_contents import remove_built
 from sql.caches.cache_marks import count_marks, everything_marked, install_marks, remove_marks
 from sql.caches.cache_swap import swap_cache
 from sql.caches.cache_table import ranges
@@ -35,14 +35,12 @@ from sql.ledger.runs import runs
 from sql.ledger.tables import caches
 from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
-from sql.session.connection import Connection, apply_settings
+from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_MISSED, PASSING
-from sql.session.table_names import next_table
 from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.event_triggers import refuse_dressed, refused_by
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_under_lock import CutoverLimits
-from sql.swap.views_beside import drop_beside
 
 log = structlog.get_logger()
 
@@ -251,7 +249,10 @@ class Caching(Turn):
             )
             return
         try:
-            remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms, anew=True)
+            with self.connection.transaction():
+                remove_built(self.connection, cache, lock_timeout_ms=self.options.lock_timeout_ms)
+                caches.next_generation(self.connection, cache)
+                caches.move_cache(self.connection, cache, CacheState.PLANNED)
         except LOCK_MISSED as error:
             self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
             return
@@ -282,22 +283,3 @@ class Caching(Turn):
         runs.add_event(
             self.connection, cache.run_id, actor="coordinator", kind="cache", subject=cache.name, message=message
         )
-
-
-def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int, anew: bool) -> None:
-    """Take away what has been built for a cache that has not been swapped; with `anew`, it is planned again.
-
-    Raises errors.LockNotAvailable while somebody holds one of its sources.
-    """
-    spec = cache.built
-    with connection.transaction():
-        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-        if spec is not None:
-            drop_beside(connection, spec.relations)
-            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(spec)))
-            remove_marks(connection, spec)
-            if cache.autovacuum_before is not None:
-                restore_autovacuum(connection, [spec], cache.autovacuum_before)
-        if anew:
-            caches.next_generation(connection, cache)
-            caches.move_cache(connection, cache, CacheState.PLANNED)

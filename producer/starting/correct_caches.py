@@ -7,19 +7,22 @@ taken away and planned again as the corrected plan says, or not at all if it is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from producer.check.definitions.caches import audit_caches
-from producer.check.findings import Audited, Finding, audited
+from producer.check.definitions.foreign_code import audit_foreign_code
+from producer.check.findings import Finding
 from producer.check.trial.cache_trial import try_caches
 from producer.planning.cache_resolution import measure, refuse_unknown
-from producer.planning.resolution import PlanFile, resolve
-from producer.stages.cache_stages import remove_built
+from producer.planning.foreign_code import ForeignCodeRefused
+from producer.planning.prepared_run import PreparedRun, prepare_run
+from producer.planning.resolution import PlanFile
 from producer.waiting.leader import stop_leading, try_to_lead
 from replank.errors import NeedsPerson, TryAgain, WrongUse
+from replank.plan.cache_plan import CachePlan
 from replank.plan.plan import Plan
 from replank.values.states import CacheState, RunState, TableState
-from sql.catalogue import catalogue
+from sql.caches.built_contents import remove_built
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
@@ -49,15 +52,12 @@ def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
         )
     if run.state is RunState.ROLLING_BACK:
         raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
-    present = caches.read_caches(connection, run.run_id)
-    kept = _kept(present, file.plan)
-    refuse_unknown(connection, file)
-    subject = _subject(connection, file, kept)
-    _refuse(finding for finding in audit_caches(connection, subject) if finding.code != "cache_nothing")
+    correction = _correction(connection, run, file)
+    _refuse(finding for finding in audit_caches(connection, correction.prepared) if finding.code != "cache_nothing")
     if not try_to_lead(connection):
         raise WrongUse("A coordinator leads this database. Stop it, then run again: then its caches are corrected.")
     try:
-        _take_over(connection, run, subject, file.plan, [cache for cache in present if cache not in kept], kept)
+        _take_over(connection, run, correction)
     except LOCK_MISSED as error:
         said = error.diag.message_primary
         raise TryAgain(
@@ -68,22 +68,47 @@ def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
     return runs.read_run(connection, run.run_id)
 
 
-def _kept(present: list[Cache], plan: Plan) -> list[Cache]:
-    """Caches that are rebuilt already. Raises WrongUse if the plan does not say of them what it said."""
-    kept = [cache for cache in present if cache.state in REBUILT]
-    changed = [cache.name for cache in kept if cache.spec not in plan.caches]
+@dataclass(frozen=True, kw_only=True)
+class _Correction:
+    """What becomes of the caches of a run: `kept` are rebuilt already, `dropped` and `added` are the others."""
+
+    plan: Plan
+    prepared: PreparedRun
+    """The plan with nothing but the caches that are added."""
+    kept: tuple[Cache, ...]
+    dropped: tuple[Cache, ...]
+    added: tuple[CachePlan, ...]
+
+
+def _correction(connection: Connection, run: Run, file: PlanFile) -> _Correction:
+    """Raises WrongUse if the plan does not say of a rebuilt cache what it said, or names what is not there."""
+    present = caches.read_caches(connection, run.run_id)
+    kept = tuple(cache for cache in present if cache.state in REBUILT)
+    changed = [cache.name for cache in kept if cache.spec not in file.plan.caches]
     if changed:
         raise WrongUse(f"{', '.join(changed)}: rebuilt already by this run; leave it in the plan as it was.")
-    return kept
-
-
-def _subject(connection: Connection, file: PlanFile, kept: list[Cache]) -> Audited:
-    """The tables are what they were to become: so the caches are looked at as those of a plan without tables."""
+    refuse_unknown(connection, file)
     names = {cache.name for cache in kept}
+    added = tuple(cache for cache in file.plan.caches if cache.full_name not in names)
+    return _Correction(
+        plan=file.plan,
+        prepared=_prepared(connection, file, added),
+        kept=kept,
+        dropped=tuple(cache for cache in present if cache not in kept),
+        added=added,
+    )
+
+
+def _prepared(connection: Connection, file: PlanFile, added: Iterable[CachePlan]) -> PreparedRun:
+    """The tables are what they were to become: so the caches are looked at as those of a plan without tables."""
     # Without their `after`, which may name one that is kept.
-    planned = [cache.model_copy(update={"after": ()}) for cache in file.plan.caches if cache.full_name not in names]
-    of_caches = replace(file, plan=file.plan.model_copy(update={"tables": (), "caches": tuple(planned)}))
-    return audited(connection, of_caches, catalogue.read_server(connection), resolve(connection, of_caches))
+    planned = tuple(cache.model_copy(update={"after": ()}) for cache in added)
+    of_caches = replace(file, plan=file.plan.model_copy(update={"tables": (), "caches": planned}))
+    try:
+        return prepare_run(connection, of_caches, scripts_have_run=True)
+    except ForeignCodeRefused as refused:
+        _refuse(audit_foreign_code(refused.code, trusted=False))
+        raise
 
 
 def _refuse(found: Iterable[Finding]) -> None:
@@ -92,22 +117,19 @@ def _refuse(found: Iterable[Finding]) -> None:
         raise NeedsPerson("The corrected caches were not taken over:\n" + "\n".join(lines))
 
 
-def _take_over(
-    connection: Connection, run: Run, subject: Audited, plan: Plan, dropped: list[Cache], kept: list[Cache]
-) -> None:
-    names = {cache.name for cache in kept}
-    added = [cache for cache in plan.caches if cache.full_name not in names]
-    measured = [measure(connection, plan, cache) for cache in added]
+def _take_over(connection: Connection, run: Run, correction: _Correction) -> None:
+    plan = correction.plan
+    measured = [measure(connection, plan, cache) for cache in correction.added]
     with connection.transaction():
-        for cache in dropped:
-            remove_built(connection, cache, lock_timeout_ms=plan.options.lock_timeout_ms, anew=False)
+        for cache in correction.dropped:
+            remove_built(connection, cache, lock_timeout_ms=plan.options.lock_timeout_ms)
             caches.drop_cache(connection, cache)
         # Only now, because their names were taken; what does not work takes all of this back.
-        _refuse(try_caches(connection, subject))
-        first = 1 + max((cache.cache_no for cache in (*dropped, *kept)), default=0)
-        for number, (planned, hits) in enumerate(zip(added, measured, strict=True), start=first):
+        _refuse(try_caches(connection, correction.prepared))
+        first = 1 + max((cache.cache_no for cache in (*correction.dropped, *correction.kept)), default=0)
+        for number, (planned, hits) in enumerate(zip(correction.added, measured, strict=True), start=first):
             caches.add_cache(connection, run.run_id, number, planned, hits)
         runs.set_plan(connection, run.run_id, plan)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
-        words = f"caches planned anew: {', '.join(cache.full_name for cache in added) or 'none'}"
+        words = f"caches planned anew: {', '.join(cache.full_name for cache in correction.added) or 'none'}"
         runs.add_event(connection, run.run_id, actor="operator", kind="correction", message=words)

@@ -14,14 +14,12 @@ from support.runs.attacks import Attack
 from demo.embedded import EmbeddedPostgres
 from inspect_check.conftest import Counting, Database, only
 from producer.check.check import audit
-from producer.check.findings import Audited, audited
 from producer.check.server import disk, server
 from producer.check.server.server import _version
 from producer.cli.inspect_and_check import in_words
-from producer.planning.resolution import resolve
+from producer.planning.prepared_run import PreparedRun, prepare_run
 from replank.errors import TryAgain
 from replank.settings import Settings
-from sql.catalogue import catalogue
 from sql.health.server_machine import local_data_directory
 from sql.session.connection import connect
 
@@ -30,10 +28,10 @@ pytestmark = pytest.mark.catalogue
 Role = Callable[[], tuple[str, str]]
 
 
-def _audited(database: Database) -> Audited:
+def _audited(database: Database) -> PreparedRun:
     file = database.plan({"t": ["id"]})
     with connect(database.url, name="test") as connection:
-        return audited(connection, file, catalogue.read_server(connection), resolve(connection, file))
+        return prepare_run(connection, file)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from inspect_check.conftest import Database, codes, only, reasons
 from producer.rehearsal.story import Rehearsal, Wishes
-from producer.starting.begin import begin_or_resume, compile_all
+from producer.starting.begin import begin_or_resume
+from producer.starting.compile_all import compile_all
 from replank.errors import NeedsPerson, WrongUse
 from replank.settings import Settings
 from sql.ledger.runs.runs import Run

@@ -7,9 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from inspect_check.conftest import ID, Counting, Database, codes, only
-from producer.check.findings import audited
 from producer.check.values.values import CHUNK_BLOCKS, cut, scan
-from producer.planning.resolution import resolve
+from producer.planning.prepared_run import prepare_run
 from replank.errors import NeedsPerson
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
@@ -50,7 +49,7 @@ def test_gotcha_01_spellings_are_judged_as_the_uuid_type_judges_them(database: D
         connection.cursor().executemany("INSERT INTO t VALUES (%s)", [(v,) for v in [*ACCEPTED, *REFUSED, None]])
     with connect(database.url, name="test") as connection:
         file = database.plan({"t": ["id"]})
-        subject = audited(connection, file, catalogue.read_server(connection), resolve(connection, file)).subjects[0]
+        subject = prepare_run(connection, file).subjects[0]
         for version in {catalogue.read_server(connection).version, HAS_INPUT_IS_VALID - 1}:
             rows, (count,) = scan_chunk(connection, subject.spec, subject.converted, EVERYTHING, version)
             # Then exactly the refused ones are found, and of the others all but one are spelled otherwise
@@ -162,7 +161,7 @@ def test_a_table_dropped_meanwhile_needs_a_person(database: Database) -> None:
     database.run("CREATE TABLE t (id text PRIMARY KEY)")
     file = database.plan({"t": ["id"]})
     with connect(database.url, name="test") as connection:
-        subject = audited(connection, file, catalogue.read_server(connection), resolve(connection, file))
+        subject = prepare_run(connection, file)
     database.run("DROP TABLE t")
     settings = Settings(database_url=SecretStr(database.url))
     with pytest.raises(NeedsPerson, match=r"public\.t was dropped"):
@@ -173,7 +172,7 @@ def test_chunks_cover_a_table_without_gap_and_the_last_is_open(database: Databas
     database.run("CREATE TABLE t (id text)")
     file = database.plan({"t": ["id"]})
     with connect(database.url, name="test") as connection:
-        subject = audited(connection, file, catalogue.read_server(connection), resolve(connection, file))
+        subject = prepare_run(connection, file)
     (part,) = cut(subject.subjects)
     assert part.chunk is not None
     assert (part.chunk.lower, part.chunk.upper) == (("0",), None)

@@ -10,7 +10,8 @@ from support.runs.harness import Rebuild
 from producer.planning.resolution import PlanFile
 from producer.psql_scripts.compiling import compile_pass
 from producer.psql_scripts.work import work_of
-from producer.starting.begin import begin_or_resume, look
+from producer.starting.begin import begin_or_resume
+from producer.starting.preflight import prepare_or_refuse
 from producer.steps.compiled import CompiledStep
 from replank.plan.plan import Plan
 from sql.session.connection import connect
@@ -96,7 +97,7 @@ def compile_by_hand(url: str, plan: Plan) -> list[CompiledStep]:
     """Steps 08, 09, 10."""
     with connect(url, name="test") as connection:
         file = PlanFile(plan=plan, source="plan.toml", text="")
-        return compile_pass(connection, work_of(connection, plan, *look(connection, file)))
+        return compile_pass(connection, work_of(connection, prepare_or_refuse(connection, file)))
 
 
 def written(steps: Sequence[CompiledStep], folder: Path) -> list[Path]:

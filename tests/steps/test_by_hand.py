@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 from support.runs.attacks import Attack
 
 from producer.planning.resolution import PlanFile
-from producer.starting.begin import look
+from producer.starting.preflight import prepare_or_refuse
 from replank.values.chunk import Axis, Chunk
 from sql.rows.copy import copy_statement
 from sql.session.connection import connect
@@ -194,7 +194,7 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
     plan = plan_of(name_of(hand), UUIDS, AUDIT, PARTS)
     pass_, audit, parts = compile_by_hand(hand, plan)
     with connect(hand, name="test") as connection:
-        _, specs = look(connection, PlanFile(plan=plan, source="plan.toml", text=""))
+        specs = prepare_or_refuse(connection, PlanFile(plan=plan, source="plan.toml", text="")).specs
         for spec in (spec for spec in specs if spec.method == "rebuild"):
             chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("9",))
             job = copy_statement(spec, chunk, connection.info.server_version).as_string(connection)

@@ -15,7 +15,8 @@ from producer.compiling.compile_steps import write_scripts
 from producer.planning.resolution import read_plan_file
 from producer.prisma.schema.schema_file import diff_names
 from producer.rollback.rollback import roll_back
-from producer.starting.begin import begin_or_resume, compile_all
+from producer.starting.begin import begin_or_resume
+from producer.starting.compile_all import compile_all
 from replank.errors import WrongUse
 from replank.values.states import RunState
 from replank.values.steps import BY_NAME

@@ -13,7 +13,9 @@ from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing
 from producer.scripts.run_script import ScriptRunner
 from producer.scripts.script_stage import next_script, run_script
-from producer.starting.begin import begin_or_resume, compile_all, plan_tables
+from producer.starting.begin import begin_or_resume
+from producer.starting.compile_all import compile_all
+from producer.starting.plan_tables import plan_tables
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan.plan import Plan
 from replank.values.states import RunState

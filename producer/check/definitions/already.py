@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from producer.check.findings import Finding, warning
-from producer.planning.resolution import Resolved
+from producer.planning.already_done import Already
 
 
-def audit_already(resolved: Resolved) -> list[Finding]:
+def audit_already(already: Sequence[Already]) -> list[Finding]:
     """A warning for each: the run leaves such a column as it is."""
     return [
         warning(
@@ -16,6 +18,6 @@ def audit_already(resolved: Resolved) -> list[Finding]:
             table=one.table,
             column=one.column,
         )
-        for one in resolved.already
+        for one in already
         if one.differs
     ]

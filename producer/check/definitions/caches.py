@@ -9,8 +9,9 @@ import redis
 from psycopg import errors
 from redis.exceptions import RedisError
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.planning.cache_resolution import cache_spec, live_table_named, swapped_names
+from producer.planning.prepared_run import PreparedRun
 from replank.addresses.cache_address import cache_address
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan.cache_plan import MaterializedViewPlan, PrewarmPlan, RedisPlan, TableCachePlan
@@ -31,7 +32,7 @@ CHANGED_BY_PLAN = (errors.UndefinedColumn, errors.UndefinedFunction, errors.Data
 """What a query that is meant for the new tables may fail with on the old ones."""
 
 
-def audit_caches(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_caches(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """All that can be said without building anything."""
     open_run = runs.open_run(connection)
     found: list[Finding] = []
@@ -48,7 +49,7 @@ def audit_caches(connection: Connection, audited: Audited) -> list[Finding]:
     return found
 
 
-def _table(connection: Connection, audited: Audited, plan: TableCachePlan, *, run_open: bool) -> Iterator[Finding]:
+def _table(connection: Connection, audited: PreparedRun, plan: TableCachePlan, *, run_open: bool) -> Iterator[Finding]:
     live = live_table_named(connection, plan.table_schema, plan.name)
     if live is None:
         return
@@ -83,12 +84,12 @@ def _table(connection: Connection, audited: Audited, plan: TableCachePlan, *, ru
         yield from _names(connection, spec)
 
 
-def is_rebuilt(audited: Audited, plan: TableCachePlan) -> bool:
+def is_rebuilt(audited: PreparedRun, plan: TableCachePlan) -> bool:
     """Whether the plan rebuilds the cache's table itself before: then its name is among the past tables already."""
     return any(s.spec.full_name == plan.full_name and s.spec.method == "rebuild" for s in audited.subjects)
 
 
-def _may_not(connection: Connection, audited: Audited, plan: TableCachePlan, live: LiveTable) -> Iterator[Finding]:
+def _may_not(connection: Connection, audited: PreparedRun, plan: TableCachePlan, live: LiveTable) -> Iterator[Finding]:
     sources = [live_table_named(connection, source.table_schema, source.name) for source, _ in plan.sources]
     for table in (live, *(source for source in sources if source is not None)):
         if not table.owned:
@@ -114,7 +115,7 @@ def _may_not(connection: Connection, audited: Audited, plan: TableCachePlan, liv
             )
 
 
-def _query_failed(audited: Audited, plan: TableCachePlan, error: errors.DatabaseError) -> Finding:
+def _query_failed(audited: PreparedRun, plan: TableCachePlan, error: errors.DatabaseError) -> Finding:
     said = without_rows(error)
     if audited.subjects and isinstance(error, CHANGED_BY_PLAN):
         return warning(
@@ -203,7 +204,7 @@ def _view(connection: Connection, plan: MaterializedViewPlan) -> Iterator[Findin
         )
 
 
-def _prewarm(connection: Connection, audited: Audited, plan: PrewarmPlan) -> Iterator[Finding]:
+def _prewarm(connection: Connection, audited: PreparedRun, plan: PrewarmPlan) -> Iterator[Finding]:
     if prewarm_schema(connection) is None:
         yield blocker(
             "cache_extension",

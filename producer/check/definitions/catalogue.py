@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.values.table_spec import Relation
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey
@@ -17,7 +18,7 @@ from sql.session.named_queries import query
 LONGEST_NAME_BYTES = 63
 
 
-def audit_catalogue(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_catalogue(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """All of it; cheap."""
     open_run = runs.open_run(connection)
     dependents = read_dependents(connection, [subject.spec for subject in audited.subjects])
@@ -139,7 +140,7 @@ def _names(
         )
 
 
-def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
+def _torn(audited: PreparedRun, key: ForeignKey) -> Iterator[Finding]:
     """`uuid = text` has no operator: both ends of a foreign key change, or neither."""
     child = f"{key.schema}.{key.table_name}"
     parent = f"{key.ref_schema}.{key.ref_table}"
@@ -163,7 +164,7 @@ def _torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
         )
 
 
-def _run_open(audited: Audited, run: Run) -> Finding:
+def _run_open(audited: PreparedRun, run: Run) -> Finding:
     same = run.plan_digest == audited.file.plan.digest()
     return warning(
         "run_open",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.values.table_spec import ColumnSpec
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 from sql.values.enum_checks import EnumCheck, enum_checks, index_of_values
 
 
-def audit_enums(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_enums(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """What the catalogue says against, or what an operator should know. Reads no row."""
     found: list[Finding] = []
     subjects = [s for s in audited.subjects if any(column.enum for column in s.converted)]
@@ -131,7 +132,7 @@ def _names(found: dict[str, Any], text: str) -> bool:
     return "'" + text.replace("'", "''") + "'" in found["definition"]
 
 
-def _torn(audited: Audited) -> Iterator[Finding]:
+def _torn(audited: PreparedRun) -> Iterator[Finding]:
     """Both ends of a foreign key become the same type, in the same spellings."""
     columns = {(s.live.oid, c.name): (s, c) for s in audited.subjects for c in s.converted}
     for key in audited.foreign_keys:

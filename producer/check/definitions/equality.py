@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.check.findings import Audited, Finding, Subject, blocker
+from producer.check.findings import Finding, blocker
+from producer.planning.prepared_run import PreparedRun, Subject
 from sql.catalogue.catalogue import LiveColumn
 
 
-def audit_equality(audited: Audited) -> list[Finding]:
+def audit_equality(audited: PreparedRun) -> list[Finding]:
     """Keys that compare otherwise than their types, and uuids that would be made of texts which are equal."""
     found: list[Finding] = []
     for subject in audited.subjects:
@@ -32,7 +33,7 @@ def _unusable_keys(subject: Subject) -> Finding:
     )
 
 
-def _named_of_loose_texts(audited: Audited, subject: Subject) -> Iterator[Finding]:
+def _named_of_loose_texts(audited: PreparedRun, subject: Subject) -> Iterator[Finding]:
     """A uuid is made of a text's bytes, so texts that are equal in a collation would become two uuids."""
     for column in (c for c in subject.converted if c.on_invalid == "name_based"):
         loose = next(_loose_columns(audited, subject, column.name), None)
@@ -49,7 +50,7 @@ def _named_of_loose_texts(audited: Audited, subject: Subject) -> Iterator[Findin
         )
 
 
-def _loose_columns(audited: Audited, subject: Subject, name: str) -> Iterator[str]:
+def _loose_columns(audited: PreparedRun, subject: Subject, name: str) -> Iterator[str]:
     """The column itself and those that foreign keys join with it, where their collation is nondeterministic."""
     joined = [(subject.live.oid, name)]
     for key in audited.foreign_keys:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from psycopg import errors
 from psycopg.sql import SQL, Composable
 
-from producer.check.findings import Audited, Finding, Subject, blocker
+from producer.check.findings import Finding, blocker
+from producer.planning.prepared_run import PreparedRun, Subject
 from sql.catalogue.catalogue import ForeignKey
 from sql.rows.backfill import disturbing_triggers, filled_columns, keyed_columns, may_be_quiet
 from sql.rows.copy import joined_source
@@ -20,7 +21,7 @@ TRIES = 3
 """What a join gives may have been changed by others between two moments, but hardly three times running."""
 
 
-def audit_expressions(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_expressions(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Evaluates expressions for a few rows, twice, in transactions of their own; changes nothing."""
     found: list[Finding] = []
     for subject in audited.readable:
@@ -107,7 +108,7 @@ def _unique_on_partitioned(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _policy_torn(audited: Audited, key: ForeignKey) -> Iterator[Finding]:
+def _policy_torn(audited: PreparedRun, key: ForeignKey) -> Iterator[Finding]:
     """A text must become the same uuid at both ends of a foreign key."""
     columns = {(s.live.oid, c.name): c for s in audited.subjects for c in s.converted}
     for column, ref_column in zip(key.columns, key.ref_columns, strict=True):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from producer.check.findings import Audited, Finding, blocker
+from producer.check.findings import Finding, blocker
+from producer.planning.prepared_run import PreparedRun
 from sql.next_table.on_update_trigger import function_name
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
 
-def audit_names(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_names(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """What `on_update` needs; everything else of ours has names that bear the run's number, in schemas of our own."""
     found: list[Finding] = []
     for subject in audited.subjects:

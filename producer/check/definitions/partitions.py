@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun, Subject
 from producer.planning.repartition import lost_keys, strays
 from replank.plan.partition_plan import PartitionPlan
 from replank.values.table_spec import building_schema
@@ -25,7 +26,7 @@ SHARE_OF_LOCKS = 0.7
 """Others need locks too."""
 
 
-def audit_partitions(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_partitions(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """All of it for the tables that the plan partitions anew. Reads their partition column."""
     subjects = [subject for subject in audited.subjects if subject.spec.layout is not None]
     found: list[Finding] = []
@@ -170,7 +171,7 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
         )
 
 
-def _names(connection: Connection, audited: Audited, subjects: list[Subject]) -> Iterator[Finding]:
+def _names(connection: Connection, audited: PreparedRun, subjects: list[Subject]) -> Iterator[Finding]:
     """Names of new partitions and their indexes: free in the live schema, or the run's own and moving away."""
     wanted: dict[tuple[str, str], str] = {}
     every: Counter[tuple[str, str]] = Counter()
@@ -203,7 +204,7 @@ def _taken(words: str, table: str) -> Finding:
     )
 
 
-def _lost_keys(audited: Audited) -> Iterator[Finding]:
+def _lost_keys(audited: PreparedRun) -> Iterator[Finding]:
     plans = {subject.live.oid: subject.planned.partition for subject in audited.subjects}
     for lost in lost_keys([subject.spec for subject in audited.subjects], audited.foreign_keys):
         plan, key = plans[lost.spec.oid], lost.key
@@ -230,7 +231,7 @@ def _lost_keys(audited: Audited) -> Iterator[Finding]:
             )
 
 
-def _not_valid(audited: Audited) -> Iterator[Finding]:
+def _not_valid(audited: PreparedRun) -> Iterator[Finding]:
     """A key that rows may break: a partitioned table can have one only from version 18 on."""
     names = {s.live.oid: s.name for s in audited.subjects if s.spec.layout is not None and s.spec.next_partitioned}
     if audited.server.version >= NOT_VALID_ON_PARTITIONED:

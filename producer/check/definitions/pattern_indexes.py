@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun
 from replank.wording import counted
 from sql.next_table.pattern_indexes import PatternIndex, read_pattern_indexes
 from sql.session.connection import Connection
@@ -16,7 +17,7 @@ NAMED = 5
 """How many are named in the sentence; the details have all."""
 
 
-def audit_pattern_indexes(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_pattern_indexes(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """One blocker for all of them, or one warning where the plan consents."""
     found = [index for subject in audited.subjects for index in read_pattern_indexes(connection, subject.spec)]
     if not found:
@@ -47,7 +48,7 @@ def audit_pattern_indexes(connection: Connection, audited: Audited) -> list[Find
     ]
 
 
-def _prisma(audited: Audited) -> str:
+def _prisma(audited: PreparedRun) -> str:
     """What nobody does for whoever has a schema file."""
     if audited.file.plan.prisma is None:
         return ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from producer.check.findings import Audited, Finding, blocker
+from producer.check.findings import Finding, blocker
+from producer.planning.prepared_run import PreparedRun
 from sql.catalogue.stores import Store, read_stores
 from sql.session.connection import Connection
 
@@ -16,7 +17,7 @@ HINTS = {
 }
 
 
-def audit_storage(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_storage(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Blockers for tables, or partitions of them, that are no heaps of this server."""
     names = {relation.oid: subject.name for subject in audited.subjects for relation in subject.spec.relations}
     return [_stored(found, names[found.oid]) for found in read_stores(connection, list(names))]

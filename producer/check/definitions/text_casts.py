@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun
 
 
-def audit_text_casts(audited: Audited) -> Iterator[Finding]:
+def audit_text_casts(audited: PreparedRun) -> Iterator[Finding]:
     """Only a superuser makes casts between the server's own types, and they hold for the whole database."""
     if not audited.file.plan.options.text_casts:
         return

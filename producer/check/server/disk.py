@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun
 from sql.health.server_machine import free_bytes, local_data_directory
 from sql.session.connection import Connection
 
@@ -10,7 +11,7 @@ GROWTH = 1.3
 """Next tables and indexes against the live ones: uuid is smaller than text, sorting and drains need room."""
 
 
-def audit_disk(connection: Connection, audited: Audited, *, max_wal_bytes: int) -> list[Finding]:
+def audit_disk(connection: Connection, audited: PreparedRun, *, max_wal_bytes: int) -> list[Finding]:
     """Compare the need with what is free, where the server's disk can be seen from here."""
     need = needed_bytes(audited, max_wal_bytes=max_wal_bytes)
     directory = local_data_directory(connection, audited.server.system_identifier)
@@ -37,7 +38,7 @@ def audit_disk(connection: Connection, audited: Audited, *, max_wal_bytes: int) 
     return []
 
 
-def needed_bytes(audited: Audited, *, max_wal_bytes: int) -> int:
+def needed_bytes(audited: PreparedRun, *, max_wal_bytes: int) -> int:
     """The planned tables with their indexes once more, and the WAL of writing them until a checkpoint frees it."""
     size = sum(s.live.table_bytes + s.live.index_bytes for s in audited.subjects)
     return int(size * GROWTH) + min(size, max_wal_bytes)

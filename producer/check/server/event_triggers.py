@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.planning.conversion_sets import planned_sets
+from producer.planning.prepared_run import PreparedRun
 from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
 from sql.session.server_message import without_rows
@@ -45,7 +46,7 @@ GONE = (
 """What a run's end, a rollback and `finish` do: refused there it would leave the run to the operator for ever."""
 
 
-def audit_event_triggers(connection: Connection, audited: Audited, *, tried: bool) -> list[Finding]:
+def audit_event_triggers(connection: Connection, audited: PreparedRun, *, tried: bool) -> list[Finding]:
     """Each by name; where any fires, what it does to DDL. Without `tried` nothing may be created here."""
     triggers = read_event_triggers(connection)
     found = [_named(trigger, audited) for trigger in triggers if trigger.event != "login"]
@@ -56,7 +57,7 @@ def audit_event_triggers(connection: Connection, audited: Audited, *, tried: boo
     return [*found, *refused, *_slow(connection, audited, triggers, taken_ms)]
 
 
-def _named(trigger: EventTrigger, audited: Audited) -> Finding:
+def _named(trigger: EventTrigger, audited: PreparedRun) -> Finding:
     tags = ", ".join(trigger.tags) or "every command"
     words = (
         f"event trigger {trigger.name} of {trigger.owner} ({trigger.event}, {tags}; {trigger.state}) calls "
@@ -113,7 +114,7 @@ def _refused(triggers: Sequence[EventTrigger], tags: Sequence[str], said: str) -
 
 
 def _slow(
-    connection: Connection, audited: Audited, triggers: Sequence[EventTrigger], taken_ms: float
+    connection: Connection, audited: PreparedRun, triggers: Sequence[EventTrigger], taken_ms: float
 ) -> Iterator[Finding]:
     """Each DDL statement of a swap counts while its tables are locked."""
     if taken_ms < SLOW_MS:

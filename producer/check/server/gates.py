@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from producer.check.findings import Audited, Finding, warning
+from producer.check.findings import Finding, warning
+from producer.planning.prepared_run import PreparedRun
 
 
-def audit_gates(audited: Audited) -> list[Finding]:
+def audit_gates(audited: PreparedRun) -> list[Finding]:
     plan = audited.file.plan
     if plan.gates is None and (plan.tables or plan.caches):
         return [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.dispatch.governor import look_at_machine
+from producer.planning.prepared_run import PreparedRun
 from sql.health.health_signals import read_health
 from sql.session.connection import Connection
 
 
-def audit_health(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_health(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Signals that cannot be read, and those that are over their limits now."""
     found: list[Finding] = []
     for reading in read_health(connection, audited.file.plan.governor, look_at_machine(connection)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.check.findings import Audited, Finding, blocker
+from producer.check.findings import Finding, blocker
+from producer.planning.prepared_run import PreparedRun
 from replank.wording import counted
 from sql.session.connection import Connection, row
 from sql.session.named_queries import query
@@ -16,7 +17,7 @@ SHARE_OF_LOCKS = 0.7
 """What one transaction may take of all: others need locks too."""
 
 
-def audit_locks(connection: Connection, audited: Audited) -> Iterator[Finding]:
+def audit_locks(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
     """A cutover locks all tables of its set with their partitions and indexes, and the trial those of the plan."""
     found = row(connection, query("layout.locks_needed"), {"oids": audited.relation_oids})
     assert found is not None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.check.server.disk import audit_disk
+from producer.planning.prepared_run import PreparedRun
 from replank.wording import seconds as duration
 from sql.catalogue.catalogue import Server
 from sql.session.connection import Connection, row, rows
@@ -19,7 +20,7 @@ SLOT_BYTES = 1 << 30
 """A slot that is read holds back some WAL by nature; from 1 GiB on it is said."""
 
 
-def audit_server(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_server(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """All of it; cheap."""
     state = row(connection, query("audit.server_state"))
     assert state is not None
@@ -46,7 +47,7 @@ def _version(server: Server) -> Iterator[Finding]:
         )
 
 
-def _rights(connection: Connection, audited: Audited) -> Iterator[Finding]:
+def _rights(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
     role = audited.server.role
     if not audited.server.may_create:
         yield blocker(
@@ -117,7 +118,7 @@ def _slots(connection: Connection) -> Iterator[Finding]:
         )
 
 
-def _in_the_way(connection: Connection, audited: Audited) -> Iterator[Finding]:
+def _in_the_way(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
     if not (audited.server.superuser or audited.server.reads_all_stats):
         yield warning(
             "activity_hidden",

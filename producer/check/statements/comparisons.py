@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from producer.check.findings import Finding, Subject, warning
+from producer.check.findings import Finding, warning
+from producer.planning.prepared_run import Subject
 
 _TYPES = r"(?:text|varchar|character\s+varying|char|character|bpchar)\b"
 _DECLARED = re.compile(rf"(?im)(?:^|;|\bdeclare\b)\s*(\w+)\s+(?:constant\s+)?{_TYPES}")

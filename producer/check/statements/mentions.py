@@ -10,8 +10,9 @@ from typing import Any
 from psycopg import errors
 from psycopg.sql import Identifier
 
-from producer.check.findings import Audited, Finding, Subject, warning
+from producer.check.findings import Finding, warning
 from producer.check.statements.comparisons import compares, word
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.wording import counted
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
@@ -62,7 +63,7 @@ def _read_statements(connection: Connection) -> list[dict[str, Any]]:
         return rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
 
 
-def audit_statements(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_statements(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Statements of pg_stat_statements that use text operators on a converted column."""
     try:
         seen = _read_statements(connection)
@@ -110,7 +111,7 @@ def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | No
     return None
 
 
-def audit_functions(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_functions(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Functions whose body names a planned table, and its trigger functions that name a planned column."""
     wanted = {s.live.name for s in audited.subjects} | {c.name for s in audited.subjects for c in s.converted}
     seen = rows(connection, query("audit.functions_naming"), {"names": sorted(wanted), "oids": audited.oids})

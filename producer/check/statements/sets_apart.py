@@ -9,11 +9,12 @@ from itertools import combinations
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, Subject, warning
+from producer.check.findings import Finding, warning
 from producer.check.statements.comparisons import word
 from producer.check.statements.mentions import seen_statements
 from producer.check.values.soft_references import PROBE_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, WORDS_PER_COLUMN
 from producer.planning.conversion_sets import planned_sets
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.wording import counted, verb
 from sql.checks.sampling import matching, uuid_texts
 from sql.session.connection import Connection, apply_settings, rows
@@ -31,7 +32,7 @@ class Joined:
     evidence: str
 
 
-def audit_sets_apart(connection: Connection, audited: Audited) -> Iterator[Finding]:
+def audit_sets_apart(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
     """Nothing where all wait for each other. Bounded in time and in rows."""
     if audited.file.plan.options.sets == "together":
         return
@@ -53,7 +54,7 @@ def audit_sets_apart(connection: Connection, audited: Audited) -> Iterator[Findi
         )
 
 
-def _apart(connection: Connection, audited: Audited) -> Iterator[tuple[Subject, Subject]]:
+def _apart(connection: Connection, audited: PreparedRun) -> Iterator[tuple[Subject, Subject]]:
     """Pairs of tables whose types change in different sets, by name."""
     specs = [subject.spec for subject in audited.subjects]
     sets = planned_sets(connection, specs, audited.foreign_keys, "apart")
@@ -64,7 +65,7 @@ def _apart(connection: Connection, audited: Audited) -> Iterator[tuple[Subject, 
             yield first, second
 
 
-def _joined(connection: Connection, audited: Audited, pairs: Sequence[tuple[Subject, Subject]]) -> Iterator[Joined]:
+def _joined(connection: Connection, audited: PreparedRun, pairs: Sequence[tuple[Subject, Subject]]) -> Iterator[Joined]:
     if not pairs:
         return
     texts = [

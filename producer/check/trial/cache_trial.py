@@ -8,9 +8,10 @@ from psycopg import errors
 from psycopg.sql import SQL, Identifier, Literal
 
 from producer.check.definitions.caches import CHANGED_BY_PLAN, is_rebuilt
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.check.trial.attempt import LOCK_TIMEOUT_MS
 from producer.planning.cache_resolution import cache_spec
+from producer.planning.prepared_run import PreparedRun
 from producer.steps.enum_types import make_types
 from replank.errors import NeedsPerson
 from replank.plan.cache_plan import TableCachePlan
@@ -27,7 +28,7 @@ AS_IT_IS = Identifier("pg_temp", "replank_cache_query")
 AS_IT_WILL_BE = Identifier("pg_temp", "replank_cache_query_next")
 
 
-def try_caches(connection: Connection, audited: Audited) -> list[Finding]:
+def try_caches(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Plan every cache query, read nothing, keep nothing."""
     found: list[Finding] = []
     plans = [cache for cache in audited.file.plan.caches if isinstance(cache, TableCachePlan)]
@@ -45,7 +46,9 @@ def try_caches(connection: Connection, audited: Audited) -> list[Finding]:
     return found
 
 
-def _try(connection: Connection, audited: Audited, plan: TableCachePlan, dependents: Dependents) -> Iterator[Finding]:
+def _try(
+    connection: Connection, audited: PreparedRun, plan: TableCachePlan, dependents: Dependents
+) -> Iterator[Finding]:
     rebuilt = is_rebuilt(audited, plan)
     try:
         with connection.transaction():

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from producer.check.findings import Audited, Finding, Subject, blocker
+from producer.check.findings import Finding, blocker
 from producer.check.trial.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.values.table_spec import ColumnSpec
 from sql.catalogue.inheritance import families, link_next, links
 from sql.session.connection import Connection
 
 
-def audit_families(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_families(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Members that the plan does not name, columns that would differ, members that are to be partitioned."""
     kin = {subject.live.oid: subject for subject in audited.subjects if subject.live.kin}
     if not kin:
@@ -72,7 +73,7 @@ def _torn(child: Subject, parent: Subject) -> Iterator[Finding]:
         )
 
 
-def try_links(connection: Connection, audited: Audited) -> list[Finding]:
+def try_links(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Next tables that stand, empty, inherit from each other. The caller rolls its transaction back."""
     specs = [subject.spec for subject in audited.subjects if subject.spec.kin]
     if not specs:

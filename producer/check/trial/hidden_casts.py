@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from producer.check.findings import Audited, Finding, warning
+from producer.check.findings import Finding, warning
 from producer.check.trial.attempt import attempt
+from producer.planning.prepared_run import PreparedRun
 from sql.catalogue.dependents import Dependents, looking_in
 from sql.checks.hidden_casts import (
     Definition,
@@ -41,7 +42,7 @@ class Kept:
     shortened: str
 
 
-def kept_casts(connection: Connection, audited: Audited, dependents: Dependents) -> list[Kept]:
+def kept_casts(connection: Connection, audited: PreparedRun, dependents: Dependents) -> list[Kept]:
     """Read before anything is moved out of its place."""
     names = {
         (relation.oid, column.name): subject

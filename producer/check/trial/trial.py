@@ -9,7 +9,7 @@ from functools import partial
 from psycopg import errors
 from psycopg.sql import SQL
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.check.trial.attempt import LOCK_TIMEOUT_MS, NOT_MADE, attempt
 from producer.check.trial.families import try_links
 from producer.check.trial.hidden_casts import kept_casts, try_without_casts
@@ -25,6 +25,7 @@ from producer.check.trial.trial_swap import (
     try_taken_away,
     try_text_casts,
 )
+from producer.planning.prepared_run import PreparedRun, Subject
 from producer.steps.enum_types import make_types
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import TableSpec
@@ -58,7 +59,9 @@ class Trial:
     hold_ms: float | None
 
 
-def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[int], torn: Collection[str]) -> Trial:
+def audit_by_trial(
+    connection: Connection, audited: PreparedRun, *, skip: frozenset[int], torn: Collection[str]
+) -> Trial:
     """Build everything, keep nothing. `skip` holds oids of tables that other findings refuse already, `torn` names of
     foreign keys."""
     found: list[Finding] = []
@@ -87,7 +90,7 @@ def audit_by_trial(connection: Connection, audited: Audited, *, skip: frozenset[
     return Trial(findings=found, hold_ms=clock.seconds * 1_000 if whole else None)
 
 
-def audit_hold(audited: Audited, hold_ms: float | None) -> Iterator[Finding]:
+def audit_hold(audited: PreparedRun, hold_ms: float | None) -> Iterator[Finding]:
     """Whether the swap's statements alone take longer than the plan lets the cutover hold its locks."""
     budget_ms = audited.file.plan.options.cutover_hold_budget_ms
     if hold_ms is not None and hold_ms > budget_ms:
@@ -103,7 +106,7 @@ def audit_hold(audited: Audited, hold_ms: float | None) -> Iterator[Finding]:
 
 def _together(
     connection: Connection,
-    audited: Audited,
+    audited: PreparedRun,
     site: Site,
     specs: Sequence[TableSpec],
     keys: Sequence[ForeignKey],

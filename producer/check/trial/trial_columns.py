@@ -8,8 +8,9 @@ from functools import partial
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
 
-from producer.check.findings import Finding, Subject, blocker
+from producer.check.findings import Finding, blocker
 from producer.check.trial.attempt import attempt
+from producer.planning.prepared_run import Subject
 from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
 from sql.session.table_names import live_table, server_text

@@ -8,7 +8,8 @@ from itertools import groupby
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.errors import TryAgain
 from replank.plan.cache_plan import TableCachePlan
 from replank.values.table_spec import ColumnSpec
@@ -47,7 +48,7 @@ class Changed:
         return CONSENT in planned.consent
 
 
-def audit_dangling(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_dangling(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Counted over all rows of all tables. Needs a session that may make temporary tables, in autocommit."""
     changed = _changed(connection, audited)
     if not changed:
@@ -63,12 +64,12 @@ def audit_dangling(connection: Connection, audited: Audited) -> list[Finding]:
     return found
 
 
-def needs_count(audited: Audited) -> bool:
+def needs_count(audited: PreparedRun) -> bool:
     """Whether some texts may change that the plan does not give up references to."""
     return any(not one.consented for one in _name_based(audited))
 
 
-def _name_based(audited: Audited) -> list[Changed]:
+def _name_based(audited: PreparedRun) -> list[Changed]:
     return [
         Changed(subject=subject, column=column)
         for subject in audited.readable
@@ -77,7 +78,7 @@ def _name_based(audited: Audited) -> list[Changed]:
     ]
 
 
-def _changed(connection: Connection, audited: Audited) -> list[Changed]:
+def _changed(connection: Connection, audited: PreparedRun) -> list[Changed]:
     """Without those whose texts are all another's, as a foreign key says."""
     columns = {(one.subject.live.oid, one.column.name): one for one in _name_based(audited)}
     oids = sorted({oid for oid, _ in columns})
@@ -90,7 +91,7 @@ def _changed(connection: Connection, audited: Audited) -> list[Changed]:
     return kept or list(columns.values())
 
 
-def _look(connection: Connection, audited: Audited, changed: Sequence[Changed], version: int) -> Iterator[Finding]:
+def _look(connection: Connection, audited: PreparedRun, changed: Sequence[Changed], version: int) -> Iterator[Finding]:
     totals: dict[tuple[str, str, int], Found] = {}
     becomes_null: set[tuple[str, str]] = set()
     heaps = groupby(word_columns(connection), key=lambda column: column.heap)
@@ -124,7 +125,7 @@ def _look(connection: Connection, audited: Audited, changed: Sequence[Changed], 
         yield _dangling(table, column_name, changed[source], total, becomes_null=lost)
 
 
-def _stays(audited: Audited, column: WordColumn) -> bool:
+def _stays(audited: PreparedRun, column: WordColumn) -> bool:
     """Whether its texts do not become the same uuids: they stay, or become NULL."""
     if any(
         isinstance(cache, TableCachePlan) and cache.full_name == column.full_name for cache in audited.file.plan.caches

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.check.findings import Audited, Finding, Subject, warning
+from producer.check.findings import Finding, warning
+from producer.planning.prepared_run import PreparedRun, Subject
 
 HINT = "Give it a default, or see that every client writes it before the run begins."
 FAILS = "afterwards an INSERT or UPDATE that sends such a text fails"
@@ -17,14 +18,14 @@ VALUES_HINT = "Let every client send values of the type by the time of the cutov
 NAMED_HINT = "Let every client make uuids (or leave the column to its default) by the time of the cutover."
 
 
-def audit_new_writes(audited: Audited) -> list[Finding]:
+def audit_new_writes(audited: PreparedRun) -> list[Finding]:
     """Columns that new rows cannot fill: NOT NULL without a default, or a new type where clients send other texts."""
     return [
         finding for subject in audited.subjects for finding in (*_of_table(subject), *_of_made_texts(audited, subject))
     ]
 
 
-def _of_made_texts(audited: Audited, subject: Subject) -> Iterator[Finding]:
+def _of_made_texts(audited: PreparedRun, subject: Subject) -> Iterator[Finding]:
     """Columns whose invalid texts become something else now, and whose new type will refuse them.
 
     One that refers to another table's gets what was read there. Rows that are kept aside are named as they are counted.

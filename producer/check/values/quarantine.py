@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from psycopg import errors
 from psycopg.sql import SQL
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.check.values.values import Scan
 from producer.planning.plan_session import connect_for_plan
+from producer.planning.prepared_run import PreparedRun, Subject
 from producer.planning.quarantine_scope import kept_aside, with_quarantine
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
@@ -29,7 +30,7 @@ LARGE_SHARE = 0.01
 EVERYTHING = Chunk(axis=Axis.HEAP, lower=None, upper=None)
 
 
-def audit_policies(audited: Audited) -> list[Finding]:
+def audit_policies(audited: PreparedRun) -> list[Finding]:
     """Every table that leads to one with quarantine must be in the plan, and say what becomes of its rows."""
     subjects = {subject.live.oid: subject for subject in audited.subjects}
     aside = kept_aside([(s.planned, s.live) for s in audited.subjects], audited.foreign_keys)
@@ -97,7 +98,7 @@ def _in_place(subject: Subject) -> Finding:
     )
 
 
-def count_rows_aside(settings: Settings, audited: Audited, scan: Scan) -> list[Finding]:
+def count_rows_aside(settings: Settings, audited: PreparedRun, scan: Scan) -> list[Finding]:
     """How many rows of each table will be kept aside: what a run would do, in a transaction that is rolled back.
 
     Only where the scan has found such texts. Memory and time go with the rows that are kept aside.

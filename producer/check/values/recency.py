@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from producer.check.findings import Subject
+from producer.planning.prepared_run import Subject
 from replank.values.table_spec import ColumnSpec
 from sql.catalogue.catalogue import LiveColumn
 from sql.checks.value_audit import RECENT_DAYS, Recency, Recent

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, blocker, warning
+from producer.check.findings import Finding, blocker, warning
+from producer.planning.prepared_run import PreparedRun
 from producer.planning.repartition import lost_keys
 from replank.errors import TryAgain
 from replank.values.table_spec import ColumnSpec
@@ -35,12 +36,12 @@ class Orphans:
     binding: bool
 
 
-def audit_orphans(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_orphans(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Count the rows without a parent of every foreign key from or to a planned table."""
     return [each.finding if isinstance(each, Orphans) else each for each in _look(connection, audited)]
 
 
-def keys_with_orphans(connection: Connection, audited: Audited) -> tuple[list[Finding], tuple[ForeignKey, ...]]:
+def keys_with_orphans(connection: Connection, audited: PreparedRun) -> tuple[list[Finding], tuple[ForeignKey, ...]]:
     """What is in the way of a run, and its foreign keys: those that come back NOT VALID by consent say so."""
     kept: dict[int, ForeignKey] = {}
     found: list[Finding] = []
@@ -55,7 +56,7 @@ def keys_with_orphans(connection: Connection, audited: Audited) -> tuple[list[Fi
     return found, tuple(kept.get(key.oid, key) for key in audited.foreign_keys)
 
 
-def _look(connection: Connection, audited: Audited) -> Iterator[Orphans | Finding]:
+def _look(connection: Connection, audited: PreparedRun) -> Iterator[Orphans | Finding]:
     """One pass over each referring relation, for all of its keys."""
     states = {r["oid"]: r for r in rows(connection, query("audit.key_states"), {"oids": _oids(audited.foreign_keys)})}
     by_relation: dict[tuple[str, str], list[ForeignKey]] = defaultdict(list)
@@ -69,7 +70,7 @@ def _look(connection: Connection, audited: Audited) -> Iterator[Orphans | Findin
             yield from _of_relation(connection, audited, known, states)
 
 
-def _concerned(audited: Audited) -> Iterator[ForeignKey]:
+def _concerned(audited: PreparedRun) -> Iterator[ForeignKey]:
     """Not those that go with the swap, nor those between tables that stay in their places."""
     rebuilt = {subject.live.oid for subject in audited.subjects if subject.spec.method == "rebuild"}
     lost = {each.key.oid for each in lost_keys([s.spec for s in audited.subjects], audited.foreign_keys)}
@@ -79,7 +80,7 @@ def _concerned(audited: Audited) -> Iterator[ForeignKey]:
 
 
 def _of_relation(
-    connection: Connection, audited: Audited, keys: Sequence[ForeignKey], states: Mapping[int, Mapping[str, bool]]
+    connection: Connection, audited: PreparedRun, keys: Sequence[ForeignKey], states: Mapping[int, Mapping[str, bool]]
 ) -> Iterator[Orphans | Finding]:
     suspects = [_suspect(connection, audited, key) for key in keys]
     name = _name(keys[0])
@@ -93,7 +94,7 @@ def _of_relation(
         yield from (_unknown(key, without_rows(error)) for key in keys)
 
 
-def _suspect(connection: Connection, audited: Audited, key: ForeignKey) -> Suspect:
+def _suspect(connection: Connection, audited: PreparedRun, key: ForeignKey) -> Suspect:
     dropped: dict[str, ColumnSpec] = {
         column.name: column
         for subject in audited.subjects
@@ -105,7 +106,7 @@ def _suspect(connection: Connection, audited: Audited, key: ForeignKey) -> Suspe
 
 
 def _orphans(
-    connection: Connection, audited: Audited, suspect: Suspect, state: Mapping[str, bool], count: int
+    connection: Connection, audited: PreparedRun, suspect: Suspect, state: Mapping[str, bool], count: int
 ) -> Orphans:
     key, examples = suspect.key, example_orphans(connection, suspect)
     binding = state["validated"] and not state["not_enforced"]

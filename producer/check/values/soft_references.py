@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, warning
+from producer.check.findings import Finding, warning
+from producer.planning.prepared_run import PreparedRun
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import LiveTable
 from sql.checks.sampling import matching, readable_tables, uuid_texts
@@ -59,7 +60,7 @@ class Target:
     """Whether texts of it that are no uuids become other ids."""
 
 
-def audit_soft_references(connection: Connection, audited: Audited) -> list[Finding]:
+def audit_soft_references(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Columns that hold ids of the other side of the plan's border. Bounded in time and in rows."""
     readable = readable_tables(connection)
     tables = {t.oid: t for t in catalogue.read_tables(connection) if t.oid in readable and not t.is_partition}
@@ -86,7 +87,7 @@ def _probe(connection: Connection, target: Target, referrers: Sequence[Referrer]
         return matching(connection, target.table, target.column, [w for w, _ in words], [n for _, n in words])
 
 
-def _referrers(connection: Connection, audited: Audited, tables: dict[int, LiveTable]) -> Iterator[Referrer]:
+def _referrers(connection: Connection, audited: PreparedRun, tables: dict[int, LiveTable]) -> Iterator[Referrer]:
     for column in rows(connection, query("audit.referring_columns"), {"oids": list(tables)}):
         table = tables[column["oid"]]
         converted = audited.converts(table.oid, column["name"])
@@ -102,7 +103,7 @@ def _referrers(connection: Connection, audited: Audited, tables: dict[int, LiveT
             )
 
 
-def _targets(connection: Connection, audited: Audited, tables: dict[int, LiveTable]) -> Iterator[Target]:
+def _targets(connection: Connection, audited: PreparedRun, tables: dict[int, LiveTable]) -> Iterator[Target]:
     # A key that is a reference itself would only name the same ids once more.
     keys = catalogue.read_foreign_keys(connection, list(tables))
     referring = {(key.table_oid, name) for key in keys for name in key.columns}

@@ -10,10 +10,11 @@ from typing import Any
 
 from psycopg import errors
 
-from producer.check.findings import Audited, Finding, Subject, blocker, warning
+from producer.check.findings import Finding, blocker, warning
 from producer.check.values.progress import ScanWatch
 from producer.check.values.recency import recency_of, recent_details, recent_hint, recent_words
 from producer.planning.plan_session import connect_for_plan
+from producer.planning.prepared_run import PreparedRun, Subject
 from replank.errors import NeedsPerson, TryAgain
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
@@ -62,7 +63,7 @@ def cut(subjects: Sequence[Subject]) -> Iterator[ScanPart]:
 class _Scanner:
     """Threads that take parts from one iterator and add to one set of counts."""
 
-    def __init__(self, settings: Settings, audited: Audited, watch: ScanWatch) -> None:
+    def __init__(self, settings: Settings, audited: PreparedRun, watch: ScanWatch) -> None:
         self._settings = settings
         self._plan = audited.file.plan
         self._version = audited.server.version
@@ -115,7 +116,7 @@ class _Scanner:
             )
 
 
-def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch) -> Scan:
+def scan(settings: Settings, audited: PreparedRun, *, workers: int, watch: ScanWatch) -> Scan:
     """Read everything with `workers` connections. Memory does not grow with the tables."""
     watch.begin(blocks=sum(max(s.live.longest_heap, 1) for s in audited.readable))
     scanner = _Scanner(settings, audited, watch)
@@ -128,7 +129,7 @@ def scan(settings: Settings, audited: Audited, *, workers: int, watch: ScanWatch
     return Scan(counts=scanner.counts, rows=scanner.rows)
 
 
-def audit_values(audited: Audited, scan: Scan) -> list[Finding]:
+def audit_values(audited: PreparedRun, scan: Scan) -> list[Finding]:
     """What does not convert, and what would not come back in its old spelling."""
     found: list[Finding] = []
     for subject in audited.readable:
@@ -216,7 +217,7 @@ def _quoted(examples: Sequence[str]) -> str:
     return ", ".join(f"'{example}'" for example in examples)
 
 
-def audit_collisions(connection: Connection, audited: Audited, scan: Scan) -> list[Finding]:
+def audit_collisions(connection: Connection, audited: PreparedRun, scan: Scan) -> list[Finding]:
     """Keys that become equal. Only odd spellings can collide: texts in PostgreSQL's own are unique as they are."""
     found: list[Finding] = []
     by_oid = {s.live.oid: s for s in audited.readable}

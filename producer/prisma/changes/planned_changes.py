@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from psycopg import errors
 
-from producer.planning.resolution import column_spec
+from producer.planning.table_specs import column_spec
 from producer.prisma.changes.changes import (
     AddedColumn,
     Change,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from producer.planning.resolution import column_spec
+from producer.planning.table_specs import column_spec
 from producer.prisma.changes.changes import AddedColumn, AddedIndex
 from producer.prisma.changes.step_changes import step_changes
 from producer.prisma.migration.other_schemas import alter_table, where_it_is

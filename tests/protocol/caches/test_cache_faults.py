@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -220,6 +220,41 @@ def test_a_query_that_failed_can_be_corrected(start: Begin, shop: psycopg.Connec
     _correct(rebuild, SUMMARY, CACHE, tables=ALL_UUID)
     rebuild.finish()
     assert differences(shop) == []
+
+
+MALLORY = """
+CREATE ROLE mallory;
+CREATE SCHEMA mallory AUTHORIZATION mallory;
+SET ROLE mallory;
+CREATE FUNCTION mallory.takes() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+    ALTER ROLE mallory SUPERUSER;
+  END IF;
+  RETURN 1;
+END $$;
+CREATE FUNCTION mallory.evil() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN mallory.takes(); END $$;
+RESET ROLE;
+"""
+
+
+@pytest.fixture
+def mallory(shop: psycopg.Connection) -> Iterator[None]:
+    """A role with fewer rights than the run's, and a function of it that would take them."""
+    shop.execute(MALLORY)
+    yield
+    shop.execute("DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
+
+
+@pytest.mark.usefixtures("mallory")
+def test_a_corrected_query_does_not_execute_the_code_of_others(start: Begin, shop: psycopg.Connection) -> None:
+    rebuild = start(SUMMARY, BAD)
+    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    evil = {**CACHE, "query": CACHE["query"].replace("count(*)::int", "count(*)::int * mallory.evil()")}
+    assert "mallory" in evil["query"]
+    with pytest.raises(NeedsPerson, match=r"The corrected caches were not taken over:\n  foreign_code .*mallory"):
+        _correct(rebuild, SUMMARY, evil)
+    assert not one(shop, "SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")
 
 
 def test_a_cache_can_be_given_up(start: Begin, shop: psycopg.Connection) -> None:

@@ -10,7 +10,7 @@ from psycopg import IsolationLevel, errors
 from support.oracles.oracle import count, differences, live, on, one, past, traces
 from support.runs.harness import Rebuild, table
 
-from producer.planning.resolution import table_spec
+from producer.planning.table_specs import table_spec
 from replank.plan.plan import ColumnPlan, TablePlan
 from replank.values.states import TableState
 from replank.values.table_spec import TableSpec

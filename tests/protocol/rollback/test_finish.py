@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, table
 
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing, Leftover
-from producer.starting.begin import begin_or_resume, is_finished
+from producer.starting.begin import begin_or_resume
 from protocol.dependents.hanging import PLANNED, SCHEMAS
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.states import RunState
@@ -94,7 +94,7 @@ def test_afterwards_there_is_no_way_back_and_the_plan_is_done(app: psycopg.Conne
         go_back(rebuild)
     # The same plan is done, as before; the ledger keeps its rows.
     plan = PlanFile(plan=rebuild.run.plan, source="plan.toml", text="")
-    assert is_finished(begin_or_resume(rebuild.connection, plan, hold_cutover=False))
+    assert begin_or_resume(rebuild.connection, plan, hold_cutover=False).state is RunState.FINISHED
     assert one(app, "SELECT count(*) FROM replank.run_table") == 1
     # And nothing is left to do.
     assert _finishing(rebuild.connection).leftovers(rebuild.run) == []

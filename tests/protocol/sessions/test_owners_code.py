@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -18,7 +19,8 @@ from producer.check.findings import Finding
 from producer.check.values.progress import ScanWatch
 from producer.inspect.evidence import read_evidence
 from producer.planning.resolution import PlanFile
-from producer.starting.begin import compile_all
+from producer.starting.compile_all import compile_all
+from producer.starting.preflight import refuse_stores
 from replank.errors import NeedsPerson
 from replank.plan.plan import Plan
 from replank.settings import Settings
@@ -230,3 +232,16 @@ def test_an_index_that_comes_while_jobs_run(
     rebuild.close()
     assert not _is_superuser(app)
     attack.record("the next job, or the cutover, refused; the run went on when the index was gone")
+
+
+@pytest.mark.usefixtures("mallory")
+def test_a_rehearsal_does_not_begin_over_the_owners_code(app: psycopg.Connection, database: Url) -> None:
+    # Given partitions that begin at the lowest value: it is read from the database itself, before there is a clone
+    _own(app, "predicate")
+    by_month = {"by": "range", "column": "id", "every": "month", "uuidv7": True, "timezone": "UTC"}
+    planned = table("t", "id", **PLANNED, partition=by_month).planned
+    file = _file(app)
+    file = replace(file, plan=file.plan.model_copy(update={"tables": (planned,)}))
+    with connect(database, name="rehearsal") as connection, pytest.raises(NeedsPerson, match=r"foreign_code.*mallory"):
+        refuse_stores(connection, file)
+    assert not _is_superuser(app)

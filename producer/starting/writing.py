@@ -1,0 +1,108 @@
+"""A prepared run goes into the ledger: its plan, scripts, caches, and what becomes of each table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from producer.compiling.review import keep_pass, keep_scripts
+from producer.compiling.run_scripts import RunScripts
+from producer.planning.cache_resolution import plan_caches
+from producer.planning.conversion_sets import planned_sets
+from producer.planning.prepared_run import PreparedRun
+from producer.planning.repartition import lost_keys
+from producer.planning.table_specs import choose_axis
+from producer.scripts.script_stage import DATA_PHASE
+from replank.values.measurement import Measurement
+from replank.values.steps import PHASES
+from replank.wording import counted
+from sql.access.readers import let_read
+from sql.catalogue.catalogue_snapshot import keep_objects
+from sql.ledger.runs import measurements, runs
+from sql.ledger.tables import quarantines, tables
+from sql.next_table.pattern_indexes import read_pattern_indexes
+from sql.quarantine.quarantined_rows import create_quarantine
+from sql.session.connection import Connection
+
+FILLED_IN_PLACE = 0
+"""The set of tables that do not cut over."""
+
+
+def write_run(
+    connection: Connection,
+    prepared: PreparedRun,
+    made: RunScripts,
+    measured: Measurement,
+    *,
+    hold_cutover: bool,
+    reviewed: bool,
+) -> int:
+    """A new run, its scripts, its caches and, where no script comes before them, its tables. Returns its number."""
+    plan = prepared.said.plan
+    runs.ensure_ledger(connection)
+    before = runs.latest_run(connection)
+    let_read(connection, plan.access.readers, before=() if before is None else before.plan.access.readers)
+    with connection.transaction():
+        run_id = runs.create_run(connection, plan, hold_cutover=hold_cutover)
+        runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")
+        keep_scripts(connection, run_id, made.steps)
+        keep_pass(connection, run_id, made.tables.all, reviewed=reviewed)
+        if made.tables_come_first:
+            write_tables(connection, run_id, prepared)
+        if made.tables_come_first or not plan.wanted_tables:
+            keep_scripts(connection, run_id, [made.tables.deprecated])
+        plan_caches(connection, run_id, plan, named_now=prepared.plan)
+        measurements.keep(connection, run_id, "before", measured)
+    return run_id
+
+
+def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
+    """Tables, sets and what is given up, in the caller's transaction."""
+    plan = prepared.said.plan
+    specs = [replace(spec, run_id=run_id) for spec in prepared.specs]
+    runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=plan.steps.carrier)
+    sets = planned_sets(connection, specs, prepared.foreign_keys, plan.options.sets)
+    numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
+    for set_no, (_, documents) in sorted(sets.items()):
+        tables.add_set(connection, run_id, set_no, documents)
+    for spec, subject in zip(specs, prepared.subjects, strict=True):
+        axis, reason = choose_axis(connection, subject.planned, subject.live)
+        tables.add_table(
+            connection,
+            spec,
+            set_no=numbers.get(spec.oid, FILLED_IN_PLACE),
+            axis=axis,
+            axis_reason=reason,
+            rows_estimate=max(subject.live.rows_estimate, 0),
+        )
+        if any(column.on_invalid not in ("fail", "quarantine") for column in spec.columns):
+            # Their texts are no spellings of their uuids.
+            tables.compare_values(connection, spec)
+        if spec.settles:
+            create_quarantine(connection, spec)
+            quarantines.add(connection, spec)
+    keep_objects(connection, run_id, specs)
+    _tell(connection, run_id, prepared)
+
+
+def _tell(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
+    """What the plan consents to, and what of it was there before, as events of the run."""
+    for key in (key for key in prepared.foreign_keys if key.orphans):
+        words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it comes back NOT VALID"
+        _consent(connection, run_id, f"{key.schema}.{key.table_name}", words)
+    for done in prepared.already:
+        runs.add_event(
+            connection, run_id, actor="coordinator", kind=runs.ALREADY, subject=done.place, message=done.said
+        )
+    specs = prepared.specs
+    for each in lost_keys(specs, prepared.foreign_keys):
+        words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
+        _consent(connection, run_id, each.spec.full_name, words)
+    for spec in specs:
+        patterns = read_pattern_indexes(connection, spec) if spec.plain_patterns else []
+        for what in dict.fromkeys(pattern.fate for pattern in patterns):
+            named = ", ".join(pattern.name for pattern in patterns if pattern.fate == what)
+            _consent(connection, run_id, spec.full_name, f"indexes for LIKE: {named}: {what}")
+
+
+def _consent(connection: Connection, run_id: int, subject: str, words: str) -> None:
+    runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)

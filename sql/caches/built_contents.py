@@ -1,0 +1,28 @@
+"""What has been built for a cache that has not been swapped: taken away again."""
+
+from __future__ import annotations
+
+from psycopg.sql import SQL
+
+from sql.caches.cache_marks import remove_marks
+from sql.ledger.tables.caches import Cache
+from sql.session.connection import Connection, apply_settings
+from sql.session.table_names import next_table
+from sql.swap.autovacuum import restore_autovacuum
+from sql.swap.views_beside import drop_beside
+
+
+def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int) -> None:
+    """Next contents, marks, and what was switched off meanwhile. Its state in the ledger stays as it is.
+
+    Raises errors.LockNotAvailable while somebody holds one of its sources.
+    """
+    spec = cache.built
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        if spec is not None:
+            drop_beside(connection, spec.relations)
+            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(spec)))
+            remove_marks(connection, spec)
+            if cache.autovacuum_before is not None:
+                restore_autovacuum(connection, [spec], cache.autovacuum_before)
