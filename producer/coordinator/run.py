@@ -151,6 +151,26 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
     tracing = tracing_from(os.environ)
     receivers = receivers_of(file.plan.notifications, os.environ)
     pooler_addresses(file.plan.after_cutover, os.environ)
+    begun = _begin(file, settings, options, log_file)
+    if begun.run.state is not RunState.RUNNING:
+        return begun.run, begun.run.state in (RunState.DONE, RunState.FINISHED)
+    with Notifier(settings.database(), begun.run.run_id, file.plan.notifications, receivers):
+        run = _coordinate(begun, settings, options, log_file)
+    _trace(settings, tracing, run)
+    return run, False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """A run that is in the ledger, and who sends its jobs."""
+
+    run: Run
+    identity: str
+    dispatcher: Dispatcher
+
+
+def _begin(file: PlanFile, settings: Settings, options: RunOptions, log_file: Path | None) -> _Begun:
+    """Begin the plan's run, or take up the one that is there; others are told meanwhile."""
     with ExitStack() as stack:
         if not options.quiet:
             # What follows in a log are the lines of the run itself, each with its time.
@@ -174,42 +194,34 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
         note_what_was_heard(connection, run.run_id)
         if log_file is not None and run.state is RunState.RUNNING:
             keep_worker_log(connection, run.run_id, WorkerLog(host=socket.gethostname(), file=str(log_file)))
-    if run.state is not RunState.RUNNING:
-        return run, run.state in (RunState.DONE, RunState.FINISHED)
+    return _Begun(run=run, identity=identity, dispatcher=dispatcher)
+
+
+def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file: Path | None) -> Run:
+    """Drive the run, with local workers beside it if asked, until it is settled."""
+    run_id = begun.run.run_id
     with ExitStack() as stack:
-        stack.enter_context(Notifier(settings.database(), run.run_id, file.plan.notifications, receivers))
         stack.enter_context(_on_sigterm(STOPPED))
         local = None
         if log_file is not None:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
         progress = None if options.quiet else stack.enter_context(Progress(every_s=SHOW_EVERY_S))
-        stack.callback(dispatcher.close)
-        broker = stack.enter_context(BrokerWatch(settings, database=identity))
-        run = drive_until_settled(
-            lambda: _lead(settings),
-            lambda connection: Coordinator(
+        stack.callback(begun.dispatcher.close)
+        broker = stack.enter_context(BrokerWatch(settings, database=begun.identity))
+
+        def coordinator(connection: Connection) -> Coordinator:
+            untaken = Untaken(connection=connection, workers_start=local is not None)
+            notices = Notices(connection=connection, run_id=run_id, untaken=untaken)
+            return Coordinator(
                 connection=connection,
                 settings=settings,
-                run_id=run.run_id,
-                dispatcher=dispatcher,
-                between_turns=_each_turn(
-                    connection,
-                    run.run_id,
-                    broker,
-                    local,
-                    progress,
-                    Notices(
-                        connection=connection,
-                        run_id=run.run_id,
-                        untaken=Untaken(connection=connection, workers_start=local is not None),
-                    ),
-                ),
+                run_id=run_id,
+                dispatcher=begun.dispatcher,
+                between_turns=_each_turn(connection, run_id, broker, local, progress, notices),
                 until=options.until,
-            ),
-            patience_s=PATIENCE_S,
-        )
-    _trace(settings, tracing, run)
-    return run, False
+            )
+
+        return drive_until_settled(lambda: _lead(settings), coordinator, patience_s=PATIENCE_S)
 
 
 def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
