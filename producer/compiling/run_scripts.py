@@ -8,8 +8,7 @@ from producer.compiling.compile_steps import compile_steps
 from producer.compiling.drop_deprecated import compile_deprecated
 from producer.planning.prepared_run import PreparedRun
 from producer.psql_scripts.compiling import compile_pass
-from producer.psql_scripts.work import work_of
-from producer.scripts.script_stage import DATA_PHASE
+from producer.psql_scripts.work import PASS_STEPS, work_of
 from producer.steps.compiled import CompiledStep
 from replank.activity import doing
 from sql.session.connection import Connection
@@ -67,4 +66,4 @@ def compile_tables(connection: Connection, prepared: PreparedRun, *, with_pass: 
 
 
 def _tables_come_first(steps: tuple[CompiledStep, ...]) -> bool:
-    return not any(each.asked and each.step.phase < DATA_PHASE for each in steps)
+    return not any(each.asked and each.step.number < PASS_STEPS[0] for each in steps)

@@ -35,8 +35,8 @@ from producer.notifications.following import Notifier
 from producer.notifications.receivers import receivers_of
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile
+from producer.starting.announce_preparation import told_to_others
 from producer.starting.begin import begin_or_resume
-from producer.starting.preparing import told_to_others
 from producer.waiting.leader import wait_to_lead
 from replank.activity import doing, listening
 from replank.errors import ReplankError

@@ -12,7 +12,7 @@ from producer.planning.cache_resolution import refuse_unknown
 from producer.planning.resolution import PlanFile
 from producer.starting.preflight import prepare_or_refuse, refuse_dangling
 from producer.starting.resume import resume, with_readers
-from producer.starting.writing import write_run
+from producer.starting.write_run import write_run
 from replank.activity import doing
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run

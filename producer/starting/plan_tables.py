@@ -6,7 +6,7 @@ from producer.compiling.review import keep_pass, keep_scripts, refuse_unread
 from producer.compiling.run_scripts import compile_tables
 from producer.planning.resolution import PlanFile
 from producer.starting.preflight import prepare_or_refuse
-from producer.starting.writing import write_tables
+from producer.starting.write_run import write_tables
 from replank.activity import doing
 from sql.ledger.runs import runs, scripts
 from sql.ledger.runs.runs import Run

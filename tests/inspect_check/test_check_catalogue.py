@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from inspect_check.conftest import Database, codes, only
-from producer.check.check import structural_findings
-from producer.planning.resolution import resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
 from replank.errors import WrongUse
 from sql.ledger.runs import runs
 from sql.session.connection import connect
@@ -133,7 +133,7 @@ def test_rows_that_policies_hide_from_the_role_are_not_left_behind(
     database.run("ALTER TABLE t FORCE ROW LEVEL SECURITY")
     plan = database.plan({"t": ["id"]})
     with connect(url, name="check") as connection:
-        findings = structural_findings(connection, plan, resolve(connection, plan))
+        findings = examine(connection, prepare_run(connection, plan)).findings
         found = only([f for f in findings if f.blocks], "not_carried")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT FROM public.t")

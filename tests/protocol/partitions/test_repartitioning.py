@@ -10,8 +10,9 @@ from support.oracles.journal_oracle import foreign_keys_hold
 from support.oracles.oracle import count, differences, live, on, one, past, traces
 from support.runs.harness import Rebuild, Url, table
 
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan.plan import DatabasePlan, Plan
@@ -580,7 +581,7 @@ def test_check_tells_what_the_plan_gives_up(database: Url) -> None:
     plan = Plan(database=DatabasePlan(name=database.rsplit("/", 1)[1].split("?")[0]), tables=tuple(planned))
     file = PlanFile(plan=plan, source="plan.toml", text="")
     with connect(database, name="check") as connection:
-        found = structural_findings(connection, file, resolve(connection, file))
+        found = examine(connection, prepare_run(connection, file)).findings
     assert {finding.code for finding in found if finding.table == "public.orders"} >= {
         "uniqueness_lost",
         "foreign_keys_lost",

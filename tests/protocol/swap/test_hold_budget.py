@@ -11,8 +11,9 @@ from support.oracles.oracle import column_type, live, one
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, Table, Url, table
 
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from protocol.caches.cached_shop import CACHE, present, until
 from protocol.caches.cached_shop import Begin as BeginCached
@@ -124,7 +125,7 @@ def test_check_says_that_the_locks_would_be_held_too_long(
 
     def codes() -> list[str]:
         with connect(database, name="check") as connection:
-            return [f.code for f in structural_findings(connection, file, resolve(connection, file))]
+            return [f.code for f in examine(connection, prepare_run(connection, file)).findings]
 
     assert "hold_too_long" not in codes()
     slow("replank_next%")

@@ -9,8 +9,9 @@ from psycopg import errors
 from support.oracles.oracle import one
 from support.runs.harness import Rebuild, Url, table
 
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from sql.session.connection import connect
 from sql.values.text_casts import create_text_casts, remove_text_casts
@@ -166,7 +167,7 @@ def test_gotcha_34_check_says_that_casts_need_a_superuser(
         with connect(database, name="check") as connection:
             if not superuser:
                 connection.execute("SET ROLE modest")
-            found = {f.code: f.blocks for f in structural_findings(connection, file, resolve(connection, file))}
+            found = {f.code: f.blocks for f in examine(connection, prepare_run(connection, file)).findings}
     finally:
         app.execute("DROP ROLE modest")
     assert ("text_casts" in found) is superuser

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from support.runs.harness import Rebuild, Url
 
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from protocol.dependents.hanging import PLANNED
 from replank.plan.plan import DatabasePlan, Plan
 from replank.values.table_spec import TableSpec
@@ -61,9 +62,9 @@ def test_every_statement_of_the_swap_is_tried(app: psycopg.Connection, begin: Be
     plan = Plan(database=DatabasePlan(name=app.info.dbname), tables=tuple(one.planned for one in PLANNED))
     with connect(database, name="check") as connection:
         file = PlanFile(plan=plan, source="plan.toml", text="")
-        resolved = resolve(connection, file)
+        prepared = prepare_run(connection, file)
         with recording(connection) as tried:
-            found = structural_findings(connection, file, resolved)
+            found = examine(connection, prepared).findings
         assert [finding.words for finding in found if finding.blocks] == []
     rebuild = begin(*PLANNED)
     rebuild.ready()

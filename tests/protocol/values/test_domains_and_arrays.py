@@ -8,8 +8,9 @@ from support.oracles.oracle import column_type, differences, live, one, past
 from support.runs.harness import Rebuild, Table, Url, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan.plan import DatabasePlan, Plan
 from replank.values.states import RunState, TableState
@@ -54,8 +55,7 @@ def _findings(database: Url, planned: Table) -> dict[str, str]:
     file = PlanFile(plan=Plan(database=DatabasePlan(name=name), tables=(planned.planned,)), source="plan.toml", text="")
     with connect(database, name="check") as connection:
         return {
-            finding.code: finding.message
-            for finding in structural_findings(connection, file, resolve(connection, file))
+            finding.code: finding.message for finding in examine(connection, prepare_run(connection, file)).findings
         }
 
 

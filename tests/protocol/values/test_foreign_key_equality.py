@@ -12,8 +12,9 @@ from support.oracles.returning import go_back, keep, unlike
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, Table, Url, table
 
-from producer.check.check import structural_findings
-from producer.planning.resolution import PlanFile, resolve
+from producer.check.check import examine
+from producer.planning.prepared_run import prepare_run
+from producer.planning.resolution import PlanFile
 from protocol.rows.test_told_apart import loose as loose
 from protocol.rows.test_told_apart import server as server
 from replank.errors import WrongUse
@@ -213,7 +214,7 @@ def _findings(url: Url, *tables: Table) -> dict[str, str]:
     plan = Plan(database=DatabasePlan(name=url.rsplit("/", 1)[1]), tables=tuple(each.planned for each in tables))
     file = PlanFile(plan=plan, source="plan.toml", text="")
     with connect(url, name="check") as connection:
-        found = structural_findings(connection, file, resolve(connection, file))
+        found = examine(connection, prepare_run(connection, file)).findings
     return {f.code: f.message for f in found if f.blocks}
 
 

@@ -11,9 +11,8 @@ from producer.planning.conversion_sets import planned_sets
 from producer.planning.prepared_run import PreparedRun
 from producer.planning.repartition import lost_keys
 from producer.planning.table_specs import choose_axis
-from producer.scripts.script_stage import DATA_PHASE
 from replank.values.measurement import Measurement
-from replank.values.steps import PHASES
+from replank.values.steps import BY_NAME, PHASES
 from replank.wording import counted
 from sql.access.readers import let_read
 from sql.catalogue.catalogue_snapshot import keep_objects
@@ -59,7 +58,8 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
     """Tables, sets and what is given up, in the caller's transaction."""
     plan = prepared.said.plan
     specs = [replace(spec, run_id=run_id) for spec in prepared.specs]
-    runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=plan.steps.carrier)
+    step = BY_NAME[plan.steps.carrier]
+    runs.add_step(connection, run_id, phase=step.phase, phase_name=PHASES[step.phase], step=step.name)
     sets = planned_sets(connection, specs, prepared.foreign_keys, plan.options.sets)
     numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     for set_no, (_, documents) in sorted(sets.items()):
