@@ -56,7 +56,6 @@ REFUSED_BEFORE_TRIAL = (
     "family_torn",
     "locks_short",
     "name_taken",
-    "name_too_long",
     "not_a_heap",
     "partition",
     "row_security_forced",

@@ -39,7 +39,7 @@ _RISKS: Mapping[Risk, str] = {
     Risk.RUN: """
         no_key trial_failed default_not_convertible default_unknown expression_failed foreign_key_torn enum_torn
         enum_partition family_torn family_incomplete family_partitioned partition partition_values name_taken
-        name_too_long no_privilege not_a_heap standby server_version run_open locks_short text_casts_not_allowed
+        no_privilege not_a_heap standby server_version run_open locks_short text_casts_not_allowed
         event_trigger_refuses mapping_refused cache_columns cache_environment cache_extension cache_inherited
         cache_nothing cache_partitioned cache_query cache_unique_index cache_unreachable broker_unreachable
         disk_space already_differs reader_missing

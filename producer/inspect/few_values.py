@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from replank.names import joined_name
 from replank.wording import counted
 from sql.catalogue.catalogue import LiveTable
 from sql.catalogue.prisma import HISTORY, read_enums
@@ -53,7 +54,7 @@ def few_values(
                 schema=table.schema,
                 table=table.name,
                 column=each["name"],
-                type=there or (table.schema, f"{_snake(table.name)}_{_snake(each['name'])}"[:63]),
+                type=there or (table.schema, joined_name(_snake(table.name), _snake(each["name"]))),
                 there=there is not None,
                 values=values,
             )

@@ -61,7 +61,7 @@ def _lines(proposal: Proposal) -> Iterator[str]:
     yield "# A plan proposed by `replank inspect`. Read it, change it, then `replank check` it: a sample was looked"
     yield "# at here, check reads every value."
     yield "version = 1"
-    yield f"name = {toml_string(proposal.database[:63])}"
+    yield f"name = {toml_string(proposal.database)}"
     yield ""
     yield "[database]"
     yield f"name = {toml_string(proposal.database)}"

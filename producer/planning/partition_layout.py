@@ -13,14 +13,13 @@ from psycopg.sql import SQL, Identifier
 from psycopg.sql import Literal as SQLLiteral
 
 from replank.errors import WrongUse
+from replank.names import joined_name
 from replank.plan.partition_plan import Every, PartitionPlan
 from replank.plan.periods import FIRST, LAST, beginning, floor, name_of, shifted, time_of, uuid_from
 from replank.values.table_spec import Layout, PartitionSpec, Relation
 
 Kind = Literal["date", "timestamp", "timestamptz", "uuid", "other"]
 """How values of the partition column are told from times."""
-
-LONGEST_NAME_BYTES = 63
 
 MOST_PARTITIONS = 1_000
 """Planning, the locks of a query over all of them, and the swap itself grow with their number."""
@@ -68,9 +67,8 @@ def laid_out(plan: PartitionPlan, table: Relation, kind: Kind, *, lowest: str | 
 
 
 def partition_name(table: str, suffix: str) -> str:
-    """`orders_2025_01`; the table's part is cut so that the whole is a name."""
-    ending = "_" + suffix
-    return table.encode()[: LONGEST_NAME_BYTES - len(ending.encode())].decode(errors="ignore") + ending
+    """`orders_2025_01`"""
+    return joined_name(table, ending=f"_{suffix}")
 
 
 def _parts(plan: PartitionPlan, kind: Kind, lowest: str | None, now: datetime) -> list[Part]:

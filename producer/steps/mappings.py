@@ -9,10 +9,11 @@ from typing import Any
 
 from producer.steps.mapped_names import mentions
 from replank.errors import WrongUse
+from replank.names import LONGEST_NAME_BYTES, fits
 from replank.plan.mappings_plan import MappingsPlan
 from replank.plan.plan_words import split_name
 from replank.plan.steps_plan import StepsPlan
-from sql.catalogue.relations import LONGEST_NAME_BYTES, NamedTable, read_relations
+from sql.catalogue.relations import NamedTable, read_relations
 from sql.catalogue.renaming import Renamable, read_renamable, taken, trigger_functions
 from sql.scripts import script_templates
 from sql.scripts.compatibility_views import MARK
@@ -122,7 +123,7 @@ def _clashes(connection: Connection, renamed: Sequence[Renamed]) -> Iterator[str
 
 
 def _too_long(what: str, name: str) -> Iterator[str]:
-    if len(name.encode()) > LONGEST_NAME_BYTES:
+    if not fits(name):
         yield f"{what} would be {name}, which is longer than {LONGEST_NAME_BYTES} bytes; say what it becomes"
 
 

@@ -37,9 +37,7 @@ def facts(connection: Connection, plan: IndexesPlan) -> Mapping[str, Any]:
         seen.add((full_name, frozenset(key.columns)))
         name = free_name((key.table_name, *key.columns), "idx", taken[key.schema])
         index = IndexPlan(name=name, table=full_name, columns=key.columns)
-        made.append(
-            _facts(connection, tables[full_name], index, taken[key.schema], f"foreign key {key.name} leads out")
-        )
+        made.append(_facts(connection, tables[full_name], index, taken, f"foreign key {key.name} leads out"))
     for index in plan.add:
         found, unknown = looked_up(tables, [index.table])
         mistakes += [f"index {index.name}: table {name} does not exist" for name in unknown]
@@ -47,7 +45,7 @@ def facts(connection: Connection, plan: IndexesPlan) -> Mapping[str, Any]:
             wrong = _mistakes(table, index, taken[table.schema])
             mistakes += wrong
             if not wrong:
-                made.append(_facts(connection, table, index, taken[table.schema], "the plan's own"))
+                made.append(_facts(connection, table, index, taken, "the plan's own"))
     if mistakes:
         raise WrongUse("steps.indexes: " + "; ".join(mistakes))
     return {"indexes": made}
@@ -61,18 +59,24 @@ def _mistakes(table: NamedTable, index: IndexPlan, taken: set[str]) -> list[str]
     return wrong
 
 
-def _facts(connection: Connection, table: NamedTable, index: IndexPlan, taken: set[str], why: str) -> Mapping[str, Any]:
-    taken.add(index.name)
+def _facts(
+    connection: Connection, table: NamedTable, index: IndexPlan, taken: dict[str, set[str]], why: str
+) -> Mapping[str, Any]:
+    """`taken` are the names in use by schema; those that are given here come in."""
+    taken[table.schema].add(index.name)
     if table.partitioned and levels(connection, table) > 1:
         raise WrongUse(
             f"steps.indexes: {table.full_name} has partitions of partitions: write index {index.name} by hand"
         )
     include = f" INCLUDE ({script_templates.names(index.include)})" if index.include else ""
     where = f" WHERE {index.where}" if index.where else ""
-    parts = [
-        _named(schema, name, free_name((name, *index.columns), "idx", taken))
-        for schema, name in _leaves(connection, table)
-    ]
+    parts: list[Mapping[str, Any]] = []
+    for schema, name in _leaves(connection, table):
+        if schema not in taken:
+            taken[schema] = taken_names(connection, schema)
+        of_part = free_name((name, *index.columns), "idx", taken[schema])
+        taken[schema].add(of_part)
+        parts.append(_named(schema, name, of_part))
     return {
         **_named(table.schema, table.name, index.name),
         "why": script_templates.as_written(why),

@@ -26,7 +26,8 @@ def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
             )
     if mistakes:
         raise WrongUse("steps.uuid_fields: " + "; ".join(mistakes))
-    tables = [_facts(table, plan.column, taken_names(connection, table.schema)) for table in found]
+    taken = {schema: taken_names(connection, schema) for schema in {table.schema for table in found}}
+    tables = [_facts(table, plan.column, taken[table.schema]) for table in found]
     return {
         "tables": tables,
         "column": script_templates.name(plan.column),
@@ -36,6 +37,7 @@ def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
 
 def _facts(table: NamedTable, column: str, taken: set[str]) -> Mapping[str, Any]:
     index = free_name((table.name, column), "key", taken)
+    taken.add(index)
     check = free_name((table.name, column), "not_null", ())
     full = script_templates.name(table.schema, table.name)
     return {

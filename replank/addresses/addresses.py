@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from replank.names import fits
+
 HIDDEN = "***"
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
-_USER = re.compile(r"[\w.%+~-]{1,63}")
 _HOSTS = re.compile(r"(?:[\w.%-]*|\[[0-9A-Fa-f:.%]*\])(?::\d{1,5})?(?:,(?:[\w.%-]*|\[[0-9A-Fa-f:.%]*\])(?::\d{1,5})?)*")
-_NAME = re.compile(r"[\w.%+~-]{0,63}")
+_NAME = re.compile(r"[\w.%+~-]*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*@[^\s'\",;)]*(?<![:.])")
 _EXAMPLE = re.compile(r"\w+://(?:user(?::password)?|admin:\$\{NAME\})@(?:host|\.\.\.)")
 """How our own messages write an address that stands for another."""
@@ -48,10 +49,15 @@ def well_formed(url: str) -> bool:
         # An `@` behind a `?` or `#`: it may be the one that ends the password.
         return False
     user, _, password = login.partition(":")
-    if re.search(r"[/@]", password) or (user and not _USER.fullmatch(user)):
+    if re.search(r"[/@]", password) or not _is_name(user):
         return False
     hosts, _, name = place.partition("/")
-    return bool(_HOSTS.fullmatch(hosts) and (_NAME.fullmatch(name) or not hosts))
+    return bool(_HOSTS.fullmatch(hosts) and (_is_name(name) or not hosts))
+
+
+def _is_name(text: str) -> bool:
+    """Whether it may be the name of a user or a database, or there is none."""
+    return bool(_NAME.fullmatch(text)) and fits(unquote(text))
 
 
 def _before_query(rest: str) -> str:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from replank.plan.plan_words import Name
+
 Every = Literal["day", "week", "month", "year"]
 
 LONGEST_SUFFIX_BYTES = 40
@@ -45,7 +47,7 @@ class PartitionPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["range", "hash", "list", "none"]
-    column: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    column: Name | None = None
     every: Every | None = None
     bounds: tuple[Value, ...] = ()
     timezone: str | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from replank.names import fits
 from replank.plan.plan_lines import line_of
 
 _ONE_OF = {"tables": "table", "columns": "column", "caches": "cache", "enums": "enum type", "queries": "query"}
@@ -17,7 +18,7 @@ _ONE_OF = {"tables": "table", "columns": "column", "caches": "cache", "enums": "
 _NAMES = ("name", "column", "table", "from", "query")
 """Keys that tell elements of a list apart, the best first."""
 
-_LIKE_A_NAME = re.compile(r"[\w.$ -]{1,63}")
+_LIKE_A_NAME = re.compile(r"[\w.$ -]+")
 
 _OWN_PREFIXES = ("Value error, ", "Assertion failed, ")
 
@@ -102,7 +103,7 @@ def _name_of(element: Any, position: int) -> str:
         for key in _NAMES:
             if isinstance(element.get(key), str):
                 return str(element[key])
-    elif isinstance(element, str) and _LIKE_A_NAME.fullmatch(element):
+    elif isinstance(element, str) and _LIKE_A_NAME.fullmatch(element) and fits(element):
         return element
     # A URL may hold a password.
     return f"no. {position + 1}"

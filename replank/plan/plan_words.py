@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from replank.names import LONGEST_NAME_BYTES, fits
 
 
 class Strict(BaseModel):
@@ -13,7 +15,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=63)]
+def _not_too_long(name: str) -> str:
+    if not fits(name):
+        raise ValueError(f"a name has at most {LONGEST_NAME_BYTES} bytes, this one has {len(name.encode())}")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_not_too_long)]
+"""The name of something in the database, or that could be one."""
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from replank.names import joined_name
 from replank.values.reference import Reference, quarantine_name
 
 
@@ -281,4 +282,4 @@ class TableSpec(Relation):
 
 def building_schema(prefix: str, schema: str) -> str:
     """`replank_next` for `public`, `replank_next_<schema>` for the others."""
-    return prefix if schema == "public" else f"{prefix}_{schema}"
+    return prefix if schema == "public" else joined_name(prefix, schema)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
+from replank.names import joined_name
 from replank.plan.plan_words import split_name
 from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import query
-
-LONGEST_NAME_BYTES = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +86,10 @@ def enum_labels(connection: Connection, schema: str, name: str) -> tuple[str, ..
 
 
 def free_name(parts: Iterable[str], ending: str, taken: Container[str]) -> str:
-    """`table_column_ending` as PostgreSQL would derive it, cut to 63 bytes, and numbered where it is taken."""
-    stem = "_".join(parts).encode()
+    """`table_column_ending`, numbered where it is taken."""
+    stem = tuple(parts)
     for number in range(1_000):
-        tail = f"_{ending}{number or ''}".encode()
-        name = (stem[: LONGEST_NAME_BYTES - len(tail)].decode(errors="ignore").encode() + tail).decode()
+        name = joined_name(*stem, ending=f"_{ending}{number or ''}")
         if name not in taken:
             return name
     raise AssertionError("a thousand indexes of one name")

@@ -6,17 +6,16 @@ up, constraints get the column as their last one, and other unique indexes becom
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from psycopg.sql import SQL, Identifier
 
 from replank.errors import NeedsPerson
+from replank.names import joined_name
 from replank.values.table_spec import Layout, Relation, TableSpec
 from sql.next_table.extended_statistics import create_statistics
 from sql.next_table.indexes import (
-    LONGEST_NAME_BYTES,
     IndexSpec,
     add_constraint,
     attach_constraints,
@@ -98,13 +97,8 @@ class Wanted:
 
 
 def part_name(partition: str, parent: IndexSpec) -> str:
-    """`orders_2025_01_pkey` of `orders_pkey`; where that is too long, cut, with a hash of the whole."""
-    prefix = parent.table + "_"
-    full = f"{partition}_{parent.name.removeprefix(prefix)}"
-    if len(full.encode()) <= LONGEST_NAME_BYTES:
-        return full
-    ending = "_" + hashlib.md5(full.encode()).hexdigest()[:8]
-    return full.encode()[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+    """`orders_2025_01_pkey` of `orders_pkey`"""
+    return joined_name(partition, parent.name.removeprefix(parent.table + "_"))
 
 
 def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> list[Wanted]:

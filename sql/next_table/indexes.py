@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from replank.names import joined_name
 from replank.values.table_spec import Relation, TableSpec, building_schema
 from sql.next_table.extended_statistics import create_statistics
 from sql.next_table.pattern_indexes import PatternIndex, read_pattern_indexes
@@ -19,8 +20,6 @@ from sql.session.connection import Connection, apply_settings, rows, run
 from sql.session.named_queries import query
 from sql.session.table_names import quoted, server_text
 from sql.values.enum_checks import index_of_values
-
-LONGEST_NAME_BYTES = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def planned_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
 
 
 def _unique(connection: Connection, spec: TableSpec, column: str) -> IndexSpec:
-    name = constraint_name(spec.name, column, "key")
+    name = joined_name(spec.name, column, ending="_key")
     definition = SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
         Identifier(name), Identifier(spec.name), Identifier(column)
     )
@@ -92,16 +91,6 @@ def _unique(connection: Connection, spec: TableSpec, column: str) -> IndexSpec:
         comment=None,
         constraint_comment=None,
     )
-
-
-def constraint_name(table: str, column: str, ending: str) -> str:
-    """`table_column_key`, both parts cut to leave room, as PostgreSQL names constraints."""
-    room = (LONGEST_NAME_BYTES - len(ending) - 2) // 2
-    cut = [
-        part.encode()[: max(room, 2 * room - len(other.encode()))].decode(errors="ignore")
-        for part, other in ((table, column), (column, table))
-    ]
-    return f"{cut[0]}_{cut[1]}_{ending}"
 
 
 def build_index(connection: Connection, document: Mapping[str, Any]) -> None:

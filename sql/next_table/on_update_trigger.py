@@ -9,19 +9,16 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from replank.names import joined_name
 from replank.values.table_spec import Relation, TableSpec
 from sql.session.connection import Connection, run
 from sql.session.plpgsql import COLUMNS_FIRST
 from sql.session.table_names import live_table, next_table, server_text
 
-LONGEST_NAME_BYTES = 63
-ENDING = "_on_update"
-
 
 def function_name(spec: Relation) -> str:
-    """`orders_on_update`, cut at a character so that it is a name."""
-    room = LONGEST_NAME_BYTES - len(ENDING)
-    return spec.name.encode()[:room].decode(errors="ignore") + ENDING
+    """`orders_on_update`"""
+    return joined_name(spec.name, ending="_on_update")
 
 
 def create_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:

@@ -6,14 +6,15 @@ from collections.abc import Collection
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from replank.names import joined_name
 from replank.values.table_spec import ColumnSpec, TableSpec
-from sql.next_table.indexes import constraint_name, planned_indexes
+from sql.next_table.indexes import planned_indexes
 from sql.session.connection import Connection
 from sql.session.table_names import live_table
 
 
 def check_name(spec: TableSpec, column: ColumnSpec) -> str:
-    return constraint_name(spec.name, column.name, f"replank_{spec.run_id}_check")
+    return joined_name(spec.name, column.name, ending=f"_replank_{spec.run_id}_check")
 
 
 def added_check(spec: TableSpec, column: ColumnSpec) -> Composable:

@@ -25,7 +25,6 @@ from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 from sql.session.server_message import without_rows
 
-LONGEST_NAME_BYTES = 63
 PING_S = 5.0
 
 CHANGED_BY_PLAN = (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch, errors.AmbiguousFunction)
@@ -158,13 +157,6 @@ def _carried(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
 
 def _names(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
     schemas = [spec.past_schema] if spec.swapped_before else [spec.next_schema, spec.past_schema]
-    for schema in (name for name in schemas if len(name.encode()) > LONGEST_NAME_BYTES):
-        yield blocker(
-            "name_too_long",
-            f"the schema's name leaves no room: {schema} has more than {LONGEST_NAME_BYTES} bytes",
-            hint="Rename the schema, or take the cache out of the plan.",
-            table=spec.full_name,
-        )
     taken = query("audit.taken_names")
     for found in rows(connection, taken, {"oid": spec.oid, "schemas": schemas}):
         name = f"{found['schema']}.{found['name']}"

@@ -15,8 +15,6 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
-LONGEST_NAME_BYTES = 63
-
 
 def audit_catalogue(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """All of it; cheap."""
@@ -117,14 +115,6 @@ def _names(
     connection: Connection, relations: Sequence[Relation], table: str | None, open_run: Run | None
 ) -> Iterator[Finding]:
     """Of a table and its partitions, or (`table` is None) of the views that are carried over."""
-    for schema in sorted({schema for r in relations for schema in (r.next_schema, r.past_schema)}):
-        if len(schema.encode()) > LONGEST_NAME_BYTES:
-            yield blocker(
-                "name_too_long",
-                f"the schema's name leaves no room: {schema} has more than {LONGEST_NAME_BYTES} bytes",
-                hint="Rename the schema, or take its tables out of the plan.",
-                table=table,
-            )
     if open_run is not None:
         # Its own next tables are there by right; check says `run_open` instead.
         return

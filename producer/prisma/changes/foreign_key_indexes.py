@@ -13,13 +13,14 @@ from itertools import combinations
 
 from producer.prisma.changes.changes import AddedIndex
 from producer.prisma.schema.schema_names import Table
+from replank.names import beginning_of_cut
 from replank.plan.mappings_plan import MappingsPlan
 from replank.plan.plan_words import split_name
 from replank.plan.steps_plan import IndexesPlan
 from replank.values.steps import STEPS
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable, read_foreign_keys
-from sql.catalogue.relations import LONGEST_NAME_BYTES, free_name, taken_names, unled_foreign_keys
+from sql.catalogue.relations import free_name, taken_names, unled_foreign_keys
 from sql.ledger.runs import runs, scripts
 from sql.session.connection import Connection
 
@@ -85,8 +86,11 @@ def _named_by_step(rule: MappingsPlan | None, table: Table, columns: Sequence[st
     given = free_name((table[1], *columns), "idx", ()).removesuffix("_idx")
     if name.startswith(given) or rule is None:
         return name.startswith(given)
-    parts = re.sub(r"_idx\d*$", "", name).split("_")
-    cut_off = len(name.encode()) >= LONGEST_NAME_BYTES
+    found = re.search(r"_idx\d*$", name)
+    ending = found.group() if found else ""
+    beginning = beginning_of_cut(name, ending=ending)
+    cut_off = beginning is not None
+    parts = (name.removesuffix(ending) if beginning is None else beginning).split("_")
     for cuts in combinations(range(1, len(parts)), len(columns)):
         ends = (*cuts, len(parts))
         old, *olds = ("_".join(parts[start:end]) for start, end in zip((0, *cuts), ends, strict=True))

@@ -26,12 +26,12 @@ from producer.prisma.schema.document import Block, Document
 from producer.prisma.schema.schema_names import Table, column_of, table_of
 from producer.steps.enum_types import EnumType, enum_types, make_types
 from replank.errors import WrongUse
+from replank.names import joined_name
 from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
 from replank.plan.plan_words import split_name
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveColumn, LiveTable, read_tables
 from sql.next_table.builder import column_default
-from sql.next_table.indexes import constraint_name
 from sql.session.connection import Connection
 
 UUIDS = ("uuid", "uuid[]")
@@ -73,7 +73,7 @@ def _of_table(
     for change in table_changes(connection, in_names(planned, table.name, present), table, enums):
         if isinstance(change, AddedColumn) and change.unique:
             # Named when the table has its new name.
-            change = replace(change, unique=constraint_name(planned.name, change.column, "key"))
+            change = replace(change, unique=joined_name(planned.name, change.column, ending="_key"))
         yield told(change, named, to_file)
     yield from _lost_relations(in_names(planned, named[1], names), document, default_schema)
 
@@ -136,7 +136,7 @@ def _settled(connection: Connection, name: str, column_type: str, default: str) 
 
 def _added(connection: Connection, table: LiveTable, column: AddedColumnPlan) -> AddedColumn:
     named = (table.schema, table.name)
-    unique = constraint_name(table.name, column.name, "key") if column.unique else ""
+    unique = joined_name(table.name, column.name, ending="_key") if column.unique else ""
     live = table.column(column.name)
     if live is not None:
         return AddedColumn(

@@ -26,11 +26,11 @@ from producer.prisma.schema.schema_names import Table
 from producer.steps.enum_types import EnumType, enum_types, make_types
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
+from replank.names import joined_name
 from replank.plan.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
 from replank.values.table_spec import Relation
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables
-from sql.next_table.indexes import constraint_name
 from sql.next_table.on_update_trigger import function_name, on_update
 from sql.session.connection import Connection, apply_settings
 from sql.session.table_names import quoted, server_text
@@ -207,7 +207,7 @@ def _added(table: LiveTable, column: AddedColumnPlan) -> Iterator[Composable]:
     name = Identifier(column.name)
     yield SQL("ADD COLUMN {} {}{}{}").format(name, server_text(column.type), default, not_null)
     if column.unique:
-        constraint = Identifier(constraint_name(table.name, column.name, "key"))
+        constraint = Identifier(joined_name(table.name, column.name, ending="_key"))
         yield SQL("ADD CONSTRAINT {} UNIQUE ({})").format(constraint, name)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.errors import WrongUse
+from replank.names import joined_name
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable, partition_key, partitions
 from sql.session.connection import Connection
 from sql.session.table_names import server_text
 
-LONGEST_NAME_BYTES = 63
 ENDING = "_before_replank"
 
 
@@ -38,8 +38,7 @@ def relaid(connection: Connection, table: LiveTable, named: Named) -> list[Compo
             f"{table.full_name} is not partitioned yet: run the plan first, its partitions belong into the migration."
         )
     new = named(table.schema, table.name)
-    room = LONGEST_NAME_BYTES - len(ENDING)
-    old_name = table.name.encode()[:room].decode(errors="ignore") + ENDING
+    old_name = joined_name(table.name, ending=ENDING)
     old = named(table.schema, old_name)
     return [
         SQL("ALTER TABLE {} RENAME TO {}").format(new, Identifier(old_name)),

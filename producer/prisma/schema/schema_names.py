@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from producer.prisma.schema.document import Attribute, Block, Document, Field
-
-LONGEST_NAME_BYTES = 63
+from replank.names import LONGEST_NAME_BYTES, cut
 
 SCALARS = frozenset({"String", "Boolean", "Int", "BigInt", "Float", "Decimal", "DateTime", "Json", "Bytes"})
 
@@ -113,7 +112,8 @@ def derived(table: str, kind: Kind, over: Sequence[str]) -> str:
     """`orders_customer_id_fkey`"""
     ending = _ENDINGS[kind]
     whole = table if kind == "id" else f"{table}_{'_'.join(over)}"
-    return whole.encode()[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+    # By Prisma's rule, not by ours: these names are compared with what its engine would give.
+    return cut(whole, at_most_bytes=LONGEST_NAME_BYTES - len(ending)) + ending
 
 
 @dataclass(frozen=True, kw_only=True)

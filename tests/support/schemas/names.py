@@ -13,3 +13,9 @@ OTHERS = (
     "new\nline", "semi;colon", "comment--", "é" * 31, "x" * 63, "replank_found", "replank_count", "tableoid_", "it's",
 )  # fmt: skip
 """Other columns: words of SQL, variables and aliases, and whatever a careless format would trip over."""
+
+
+def longest(letter: str, ending: str = "") -> str:
+    """A name of 63 bytes that ends with `ending`: as much of `letter` as fits, behind as many `x` as it then needs."""
+    letters, rest = divmod(63 - len(ending.encode()), len(letter.encode()))
+    return "x" * rest + letter * letters + ending
