@@ -8,14 +8,13 @@ from __future__ import annotations
 from replank.plan.plan import ColumnPlan, DatabasePlan, Plan, TablePlan
 from replank.values.chunk import Axis
 from replank.values.states import TableState
-from replank.values.steps import PHASES
+from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.ledger.runs import runs
 from sql.ledger.tables import tables
 from sql.session.connection import Connection, connect
 
 STEP = "08-migrate-uuid-types"
-PHASE = 3
 CHUNK_BLOCKS = 256
 ROWS_PER_CHUNK = 10_000
 SECONDS_SO_FAR = 3_600
@@ -114,7 +113,7 @@ def fill_ledger(url: str, *, jobs: int = 100_000) -> int:
         )
         with connection.transaction():
             run_id = runs.create_run(connection, plan, hold_cutover=False)
-            runs.add_step(connection, run_id, phase=PHASE, phase_name=PHASES[PHASE], step=STEP)
+            runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=STEP)
             each = jobs // len(names)
             for number, name in enumerate(names, start=1):
                 tables.add_set(connection, run_id, number, [])

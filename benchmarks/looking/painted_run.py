@@ -9,6 +9,7 @@ import psycopg
 from replank.plan.plan import Plan
 from replank.values.chunk import Axis
 from replank.values.states import TableState
+from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import TableSpec
 from sql.ledger.runs import runs
 from sql.ledger.tables import tables
@@ -43,7 +44,7 @@ def paint_run(url: str, *, jobs: int, names: Sequence[str] = NAMES) -> int:
         wanted = [{"name": name, "columns": [{"name": "id", "to": "uuid"}]} for name in names]
         plan = Plan.model_validate({"name": "painted", "database": {"name": "painted"}, "tables": wanted})
         run_id = runs.create_run(connection, plan, hold_cutover=True)
-        runs.add_step(connection, run_id, phase=3, phase_name="data migration", step="08-migrate-uuid-types")
+        runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step="08-migrate-uuid-types")
         runs.set_window(connection, run_id, now=4, maximum=16, cause="x", reason="the plan's limit")
         # Two of four tables have come to their jobs.
         each = 2 * jobs // len(names)

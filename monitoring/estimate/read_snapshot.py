@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from monitoring.estimate.snapshot import CacheMoment, Moment, ScriptsMoment, TableMoment, Work
 from replank.values.states import RunState, TableState
+from replank.values.steps import DATA_PHASE
 from sql.ledger.jobs import work
 from sql.ledger.jobs.work import Age, Rhythm, Tally
 from sql.ledger.runs import history, scripts
@@ -18,7 +19,6 @@ from sql.ledger.tables import caches, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
-DATA_PHASE = 3
 UNFINISHED = ("waiting", "failed")
 FEW_JOBS = 8
 LONGEST_IDLE_S = 1.0

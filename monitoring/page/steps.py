@@ -7,7 +7,7 @@ from typing import Any
 
 from monitoring.status.status import Status
 from replank.values.states import TableState
-from replank.values.steps import PHASES
+from replank.values.steps import DATA_PHASE, PHASES
 from replank.wording import counted, verb
 from sql.ledger.runs import gates, history
 from sql.ledger.runs.history import StepTimes
@@ -64,10 +64,10 @@ def _barrier(connection: Connection, status: Status, phase: int, steps: list[Ste
     waits = [step.name for step in steps if step.finished_at is None]
     said = f"{len(waits)} of {counted(len(steps), 'step')} {verb(len(waits), 'is')} not done" if waits else ""
     late = [table for table in status.tables if TableState(table.state) not in BEHIND_DATA]
-    if phase == 3 and late and waits:
+    if phase == DATA_PHASE and late and waits:
         said += f"; {len(late)} of {counted(len(status.tables), 'table')} {verb(len(late), 'is')} not done"
     behind = {"open": not waits, "waits": said}
-    if phase != 3 or not status.gates:
+    if phase != DATA_PHASE or not status.gates:
         return behind
     before = gates.read_barrier(connection, status.run.run_id)
     passed = None if before is None else before.passed_at

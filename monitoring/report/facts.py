@@ -16,6 +16,7 @@ from monitoring.status.quarantine import rows_aside
 from monitoring.status.rollback_possible import WayBack, read_way_back
 from replank.values.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.values.states import JobKind, RunState, TableState
+from replank.values.steps import DATA_PHASE
 from sql.drain.verification_sums import Sides, add_up
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements, runs
@@ -179,7 +180,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     now = connection.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
     span_s = max(1.0, ((run.finished_at or now[0]) - run.created_at).total_seconds() / SPANS)
-    began = next((s.started_at for s in steps if s.phase == 3 and s.started_at), run.created_at)
+    began = next((s.started_at for s in steps if s.phase == DATA_PHASE and s.started_at), run.created_at)
     caches = read_caches(connection, run_id)
     proofs = verifications.read(connection, run_id)
     return Facts(

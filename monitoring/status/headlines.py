@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from monitoring.status.rollback_words import rollback_words
 from replank.values.states import RunState, TableState
+from replank.values.steps import DATA_PHASE
 from replank.wording import counted, seconds, verb
 from sql.ledger.reading.signs import Queue, Signs
-from sql.ledger.runs.restraints import DATA_PHASE
 
 if TYPE_CHECKING:
     from monitoring.status.status import Status

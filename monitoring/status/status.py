@@ -18,6 +18,7 @@ from monitoring.status.rollback_possible import WayBack, read_way_back
 from monitoring.status.table_progress import PARTS, TableProgress, read_table_progress
 from replank.errors import WrongUse
 from replank.values.states import OPEN_RUNS, JobState, RunState, TableState
+from replank.values.steps import DATA_PHASE
 from sql.ledger.jobs import failed, job_reports, work
 from sql.ledger.jobs.work import Tally
 from sql.ledger.reading.signs import Signs, read_signs
@@ -258,7 +259,7 @@ def read_status(connection: Connection) -> Status:
         rate_rows_s=job_reports.rows_lately(connection, run.run_id, seconds=RATE_WINDOW_S) / RATE_WINDOW_S,
         eta_s=None,
         caches=of_caches,
-        step=(caches.STEP, caches.PHASE)
+        step=(caches.STEP, DATA_PHASE)
         if of_caches.under_way
         else scripts.present_step(connection, run.run_id) or DATA_STEP,
         steps=tuple(

@@ -15,6 +15,7 @@ from replank.plan.mappings_plan import MappingsPlan
 from replank.plan.plan import Plan
 from replank.plan.plan_words import split_name
 from replank.plan.steps_plan import AuditLogPlan, EnumPlan, IndexesPlan, PermissionCachePlan, StepsPlan, UuidFieldsPlan
+from replank.values.steps import DATA_PHASE
 from sql.catalogue.relations import NamedTable, enum_labels, read_relations, taken_names, unled_foreign_keys
 from sql.scripts.compatibility_views import compatibility_views
 from sql.session.connection import Connection, value
@@ -51,7 +52,9 @@ def compile_again(compiled: Iterable[CompiledStep]) -> list[str]:
     steps = list(compiled)
     if not any(each.asked and each.step.phase > 2 for each in steps):
         return []
-    return [each.step.name for each in steps if each.asked and each.step.phase < 3 and each.forward.change is None]
+    return [
+        each.step.name for each in steps if each.asked and each.step.phase < DATA_PHASE and each.forward.change is None
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

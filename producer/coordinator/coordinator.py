@@ -21,7 +21,7 @@ from producer.dispatch.dispatcher import Dispatcher
 from producer.dispatch.governor import Governor, Window
 from producer.dispatch.sending import Sending
 from producer.gates.barrier import why_closed
-from producer.scripts.script_stage import DATA_PHASE, ScriptTurn, next_script
+from producer.scripts.script_stage import ScriptTurn, next_script
 from producer.stages.cache_stages import Caching
 from producer.stages.cutover import CuttingOver
 from producer.stages.cutover_windows import window_now
@@ -34,7 +34,7 @@ from producer.steps.readers import let_read_steps
 from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
 from replank.settings import Settings
 from replank.values.states import RunState, TableState
-from replank.values.steps import STEPS, Step
+from replank.values.steps import DATA_PHASE, STEPS, Step
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import gates, restraints, runs

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from replank.values.steps import DATA_PHASE
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import restraints
-from sql.ledger.runs.restraints import DATA_PHASE, Restraint
+from sql.ledger.runs.restraints import Restraint
 from sql.ledger.tables.caches import Cache
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection

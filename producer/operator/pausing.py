@@ -7,6 +7,7 @@ from producer.operator.saying import note, refuse_at_rest, refuse_going_back
 from producer.operator.scope import Scope
 from replank.errors import WrongUse
 from replank.values.states import RunState
+from replank.values.steps import DATA_PHASE
 from replank.wording import counted
 from sql.ledger.jobs import failed
 from sql.ledger.runs import restraints, runs
@@ -54,10 +55,10 @@ def throttle(
     refuse_going_back(run)
     if limit is not None and not 1 <= limit <= MOST_JOBS:
         raise WrongUse(f"A limit is 1 to {MOST_JOBS} jobs at once; to start none, `replank pause{scope.options}`.")
-    if scope.place.phase not in (None, restraints.DATA_PHASE):
+    if scope.place.phase not in (None, DATA_PHASE):
         raise WrongUse(
             f"Phase {scope.place.phase} has no jobs, its steps are scripts: `replank pause --phase "
-            f"{scope.place.phase}`, or limit phase {restraints.DATA_PHASE}."
+            f"{scope.place.phase}`, or limit phase {DATA_PHASE}."
         )
     usual = "the plan's limit" if scope.name is None and scope.place.phase is None else "no limit of its own"
     words = usual if limit is None else f"at most {counted(limit, 'job')} in flight"

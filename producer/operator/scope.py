@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replank.errors import WrongUse
-from replank.values.steps import PHASES
+from replank.values.steps import DATA_PHASE, PHASES
 from sql.ledger.runs.restraints import Place
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
@@ -41,7 +41,7 @@ WHOLE_RUN = Scope()
 def scope_of(connection: Connection, run: Run, *, phase: int | None = None, table: str | None = None) -> Scope:
     """The scope that a person names; nothing named is the whole run. Raises WrongUse that says what there is."""
     if phase is not None and table is not None:
-        raise WrongUse("Say either a phase or a table: a table is always one of phase 3.")
+        raise WrongUse(f"Say either a phase or a table: a table is always one of phase {DATA_PHASE}.")
     if phase is not None:
         if phase not in PHASES:
             there = ", ".join(f"{number} ({name})" for number, name in PHASES.items())
@@ -61,7 +61,7 @@ def _named(connection: Connection, run: Run, name: str) -> Scope:
         raise WrongUse(f"{name} may be {' or '.join(fitting)}: say it with its schema.")
     if not places:
         raise WrongUse(
-            f"Run {run.run_id} has not planned its tables yet; pause phase 3, which they belong to, instead."
+            f"Run {run.run_id} has not planned its tables yet; pause phase {DATA_PHASE}, which they belong to, instead."
         )
     more = "" if len(places) <= NAMED_AT_MOST else f" and {len(places) - NAMED_AT_MOST} more"
     raise WrongUse(

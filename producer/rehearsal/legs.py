@@ -20,7 +20,7 @@ from replank.errors import NeedsPerson, ReplankError
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import RunState
-from replank.values.steps import STEPS, Step
+from replank.values.steps import DATA_PHASE, STEPS, Step
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables
@@ -30,7 +30,7 @@ Forward = Callable[[PlanFile, Settings, Step], Run]
 """Takes a plan forward to a step, with workers of the clone's own."""
 
 END = STEPS[-1]
-BEFORE_DATA = [step for step in STEPS if step.phase < 3][-1]
+BEFORE_DATA = [step for step in STEPS if step.phase < DATA_PHASE][-1]
 
 
 @contextmanager

@@ -16,14 +16,13 @@ from producer.rollback.choice import refuse_without_capture, run_to_undo
 from producer.rollback.end import end_rollback
 from producer.rollback.remove import remove_cache, remove_table
 from producer.rollback.swap_back import GoingBack
-from producer.scripts.script_stage import DATA_PHASE
 from producer.waiting.leader import try_to_lead
 from producer.waiting.lock_retries import Patience
 from producer.waiting.panic_aware_sleep import watchful
 from replank.activity import doing
 from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
 from replank.values.states import CacheState, RollbackStage, RunState, TableState
-from replank.values.steps import Step
+from replank.values.steps import DATA_PHASE, Step
 from sql.catalogue.inheritance import unlink_next
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import restraints, rollbacks, runs, stopping

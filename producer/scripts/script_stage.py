@@ -13,6 +13,7 @@ from producer.prisma.schema.schema_file import take_back, write_change
 from producer.scripts.run_script import ScriptRunner
 from replank.errors import NeedsPerson
 from replank.values.states import RunState
+from replank.values.steps import DATA_PHASE
 from sql.ledger.runs import restraints, runs, scripts
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.scripts import PlannedScript
@@ -20,7 +21,6 @@ from sql.session.connection import Connection, connect
 
 log = structlog.get_logger()
 
-DATA_PHASE = 3
 LOOK_S = 0.5
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 PHASES = {1: "additions", 2: "schema", 3: "data migration", 4: "cleanup"}
 
+DATA_PHASE = 3
+"""The phase of the passes over the tables: every job is one of it. The view `replank.job_restraint` says it in SQL."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:

@@ -219,6 +219,16 @@ CREATE TABLE replank.restraint (
     CONSTRAINT one_of_each_kind UNIQUE NULLS NOT DISTINCT (run_id, kind, phase, table_no, cache_no)
 );
 
+-- What holds back jobs: every job is one of the data migration. The one place where SQL says which phase that is.
+CREATE VIEW replank.job_restraint AS SELECT * FROM replank.restraint WHERE phase IS NULL OR phase = 3;
+
+-- What holds back the jobs of one table or cache. Nothing in it keeps PostgreSQL from inlining it: a claim pays no call.
+CREATE FUNCTION replank.restraints_on_job(of_run bigint, of_table integer, of_cache integer) RETURNS SETOF replank.job_restraint
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT p.* FROM replank.job_restraint p
+   WHERE p.run_id = of_run AND (p.table_no IS NULL OR p.table_no = of_table) AND (p.cache_no IS NULL OR p.cache_no = of_cache)
+$$;
+
 -- A run with what is in force for the whole of it.
 CREATE VIEW replank.run_in_force AS
 SELECT r.*,

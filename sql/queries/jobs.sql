@@ -48,7 +48,7 @@ WITH lane AS MATERIALIZED (
               AND CASE WHEN f.state = 'leased' THEN l.consumed
                   ELSE f.kind = ANY (l.kinds) AND f.sent_at > clock_timestamp() - %(resend_after_s)s * power(2, least(f.sends - 1, 6)) * interval '1 second' END), 0) AS jobs
     FROM jsonb_to_recordset(%(lanes)s) AS l (consumed boolean, kinds text[])),
--- Every job is one of phase 3. What holds the whole run back is in its window already.
+-- What holds the whole run back is in its window already.
 room AS MATERIALIZED (
   SELECT p.phase, p.table_no, p.cache_no, p.max_jobs - CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
            SELECT count(*) FROM replank.job f
@@ -56,15 +56,14 @@ room AS MATERIALIZED (
               AND (f.state = 'leased' OR EXISTS (SELECT FROM lane l WHERE l.consumed AND f.kind = ANY (l.kinds)))
               AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END AS jobs,
          p.max_jobs = 0 AS paused
-    FROM replank.restraint p
-   WHERE p.run_id = %(run_id)s AND (p.phase = 3 OR p.table_no IS NOT NULL OR p.cache_no IS NOT NULL)),
+    FROM replank.job_restraint p WHERE p.run_id = %(run_id)s AND num_nonnulls(p.phase, p.table_no, p.cache_no) > 0),
 due AS (
   SELECT d.job_id, d.table_no, d.cache_no, l.consumed FROM lane l CROSS JOIN LATERAL (
     SELECT j.job_id, j.table_no, j.cache_no FROM replank.job j
      WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.not_before <= clock_timestamp() AND j.kind = ANY (l.kinds)
        AND (j.sent_at IS NULL
             OR j.sent_at <= clock_timestamp() - %(resend_after_s)s * power(2, least(j.sends - 1, 6)) * interval '1 second')
-       AND NOT EXISTS (SELECT FROM room r WHERE r.jobs <= 0 AND r.phase = 3 AND (r.paused OR l.consumed))
+       AND NOT EXISTS (SELECT FROM room r WHERE r.jobs <= 0 AND r.phase IS NOT NULL AND (r.paused OR l.consumed))
        AND coalesce(j.table_no <> ALL (ARRAY(SELECT r.table_no FROM room r WHERE r.jobs <= 0 AND r.table_no IS NOT NULL AND (r.paused OR l.consumed))), true)
        AND coalesce(j.cache_no <> ALL (ARRAY(SELECT r.cache_no FROM room r WHERE r.jobs <= 0 AND r.cache_no IS NOT NULL AND (r.paused OR l.consumed))), true)
      ORDER BY j.job_id
@@ -110,10 +109,8 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
  WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s AND j.state = ANY (%(sources)s) AND j.not_before <= clock_timestamp()
    AND r.run_id = j.run_id AND r.state = 'running'
    AND NOT EXISTS (
-     SELECT FROM replank.restraint p
-      WHERE p.run_id = j.run_id AND (p.phase IS NULL OR p.phase = 3)
-        AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no)
-        AND p.max_jobs <= CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
+     SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p
+      WHERE p.max_jobs <= CASE WHEN p.max_jobs = 0 THEN 0 ELSE (
               SELECT count(*) FROM replank.job f
                WHERE f.run_id = p.run_id AND f.state = 'leased'
                  AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END)
@@ -122,9 +119,7 @@ RETURNING j.*;
 
 -- refusal: how a job stands that could not be claimed, and how its run does
 SELECT j.state, j.worker, j.attempt, r.state AS run_state, j.not_before > clock_timestamp() AS early,
-       EXISTS (SELECT FROM replank.restraint p
-                WHERE p.run_id = j.run_id AND (p.phase IS NULL OR p.phase = 3)
-                  AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no)) AS held
+       EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no)) AS held
   FROM replank.job j JOIN replank.run r USING (run_id) WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s;
 
 -- fail_after_bug: the job that this worker has leased needs a person; its state before, in any case

@@ -192,9 +192,9 @@ UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = 
 -- set_swapped: the cutover's own word, in its own transaction; none if a rollback or a pause was asked for meanwhile
 WITH still_running AS (
   SELECT run_id FROM replank.run r WHERE run_id = %(run_id)s AND state = 'running'
-     AND NOT EXISTS (SELECT FROM replank.restraint p LEFT JOIN replank.run_table t USING (run_id, table_no)
+     AND NOT EXISTS (SELECT FROM replank.job_restraint p LEFT JOIN replank.run_table t USING (run_id, table_no)
                       WHERE p.run_id = r.run_id AND p.kind = 'pause' AND p.cache_no IS NULL
-                        AND (p.phase IS NULL OR p.phase = 3) AND (p.table_no IS NULL OR t.set_no = %(set_no)s))
+                        AND (p.table_no IS NULL OR t.set_no = %(set_no)s))
      FOR SHARE)
 UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
   FROM still_running r

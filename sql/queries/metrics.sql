@@ -51,9 +51,7 @@ SELECT t.name, (SELECT sum(pg_total_relation_size(p.relid))::float8 FROM pg_part
 -- unheard: the kind of a job that was sent three times and taken by nobody, while none of its kind is or was under way
 SELECT j.kind FROM replank.job j
  WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL AND j.sends >= 3
-   AND NOT EXISTS (SELECT FROM replank.restraint p
-                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
-                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+   AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
    AND NOT EXISTS (SELECT FROM replank.job f WHERE f.run_id = j.run_id AND f.state = 'leased' AND f.kind = j.kind)
    AND NOT EXISTS (SELECT FROM replank.job d WHERE d.run_id = j.run_id AND d.state = 'done' AND d.kind = j.kind
                       AND d.finished_at > clock_timestamp() - interval '10 seconds')
@@ -73,7 +71,5 @@ SELECT pid, coalesce(usename, '') AS role, substr(application_name, length(%(pre
 SELECT j.kind, count(*) AS jobs FROM replank.job j
  WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
    AND NOT EXISTS (SELECT FROM replank.job f WHERE f.run_id = j.run_id AND f.state = 'leased' AND f.kind = j.kind)
-   AND NOT EXISTS (SELECT FROM replank.restraint p
-                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
-                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+   AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
  GROUP BY j.kind;

@@ -50,9 +50,7 @@ SELECT count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
        coalesce(extract(epoch FROM clock_timestamp() - min(sent_at)), 0)::float8 AS oldest_s
   FROM (SELECT j.sent_at FROM replank.job j
          WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
-           AND NOT EXISTS (SELECT FROM replank.restraint p
-                            WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
-                              AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+           AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
          LIMIT 1000) AS q;
 
 -- window_lately: the governor's newest decisions, oldest first

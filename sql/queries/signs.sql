@@ -19,9 +19,7 @@ SELECT j.kind, count(*)::int AS sent,
        max(j.sends) AS sends
   FROM replank.job j
  WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
-   AND NOT EXISTS (SELECT FROM replank.restraint p
-                    WHERE p.run_id = j.run_id AND p.kind = 'pause' AND (p.phase IS NULL OR p.phase = 3)
-                      AND (p.table_no IS NULL OR p.table_no = j.table_no) AND (p.cache_no IS NULL OR p.cache_no = j.cache_no))
+   AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
  GROUP BY j.kind;
 
 -- first_failure: the failure that an operator reads first: of the job that failed last

@@ -11,7 +11,6 @@ from replank.wording import counted
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
 
-DATA_PHASE = 3
 """All jobs belong to it: those of tables and of caches."""
 
 FREED_BY = "replank resume"

@@ -14,13 +14,12 @@ from replank.errors import NeedsPerson
 from replank.plan.cache_plan import CachePlan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState, JobState, sources
-from replank.values.steps import PHASES
+from replank.values.steps import DATA_PHASE, PHASES
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
 
 STEP = "10-rebuild-caches"
-PHASE = 3
 """Behind the tables, in the same phase."""
 
 _PLANS: TypeAdapter[CachePlan] = TypeAdapter(CachePlan)
@@ -185,7 +184,13 @@ def progress(connection: Connection, run_id: int) -> dict[int, dict[str, int]]:
 
 def plan_step(connection: Connection, run_id: int, measured: Mapping[str, Any]) -> None:
     """The step of the caches begins later; `measured` is how well the tables are hit now."""
-    named = {"run_id": run_id, "phase": PHASE, "name": PHASES[PHASE], "step": STEP, "measured": Jsonb(dict(measured))}
+    named = {
+        "run_id": run_id,
+        "phase": DATA_PHASE,
+        "name": PHASES[DATA_PHASE],
+        "step": STEP,
+        "measured": Jsonb(dict(measured)),
+    }
     connection.execute(query("caches.plan_step"), named)
 
 

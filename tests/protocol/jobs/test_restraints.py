@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 from support.oracles.oracle import differences, live, on, one, past
 from support.runs.harness import Rebuild, table
 
@@ -15,9 +16,12 @@ from producer.operator.pausing import pause, resume, throttle
 from producer.operator.scope import WHOLE_RUN, scope_of
 from replank.errors import WrongUse
 from replank.values.states import RunState, TableState
+from replank.values.steps import DATA_PHASE, PHASES
 from sql.ledger.jobs import claims, job_queue
 from sql.ledger.runs import restraints
+from sql.ledger.runs.restraints import Place
 from sql.ledger.tables.tables import RunTable
+from sql.session.named_queries import query
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
@@ -34,6 +38,23 @@ def rebuild(app: psycopg.Connection, begin: Begin) -> Rebuild:
     made = begin(table("a", "id", axis="heap"), table("b", "id", axis="heap"), chunk_mb=1)
     made.until(TableState.COPYING)
     return made
+
+
+def _plan_of_claim(rebuild: Rebuild) -> str:
+    named = {"run_id": rebuild.run_id, "job_id": 1, "worker": "w", "lease_s": 60, "sources": ["waiting"]}
+    explain = SQL("EXPLAIN {}").format(query("jobs.claim"))
+    return "\n".join(line for (line,) in rebuild.connection.execute(explain, named))
+
+
+def test_what_holds_jobs_back_is_one_function_that_costs_a_claim_no_call(rebuild: Rebuild) -> None:
+    """And the ledger's word for the phase that jobs are of is the program's."""
+    for phase in PHASES:
+        restraints.put(rebuild.connection, rebuild.run_id, Place(phase=phase), "pause", by="anna")
+    found = rebuild.connection.execute("SELECT phase FROM replank.job_restraint").fetchall()
+    assert found == [(DATA_PHASE,)]
+    plan = _plan_of_claim(rebuild)
+    assert "on restraint" in plan
+    assert "restraints_on_job" not in plan
 
 
 def _send(rebuild: Rebuild, window: int = 100) -> dict[int, list[int]]:
