@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.sql import SQL
 
 from monitoring.status.rollback_possible import read_way_back, rollback_outlook
-from producer.rollback.prepare import AUTOVACUUM_OF_NEW
+from producer.rollback.prepare import AUTOVACUUM_OF_NEW, autovacuum_of_new
 from producer.rollback.retained_proof import refuse_unproved
 from producer.scripts.run_script import ScriptRunner
 from producer.scripts.script_stage import late_scripts, run_script
@@ -33,7 +33,6 @@ from sql.rows.backfill import filled_table
 from sql.rows.reverse_capture import is_installed, remove_capture, waiting_changes
 from sql.session.connection import Connection, apply_settings, value
 from sql.session.named_queries import query
-from sql.swap.autovacuum import restore_autovacuum
 from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
 from sql.swap.moved_dependents import PAST, hanging_on
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
@@ -232,7 +231,7 @@ class Finishing:
             before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
             if before is not None:
                 new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
-                restore_autovacuum(self.connection, new, before)
+                autovacuum_of_new(self.connection, one, new, before).give_back()
 
     def _specs(self, run: Run) -> list[TableSpec]:
         return [table.spec for table in tables.read_tables(self.connection, run.run_id)]

@@ -33,6 +33,7 @@ from sql.rows.reverse_capture import Captured, captured, provable, switch_on_aga
 from sql.session.connection import Connection, apply_settings
 from sql.session.one_snapshot import read_at_one_snapshot
 from sql.session.passing_errors import OF_ROWS
+from sql.swap.autovacuum import LiveAutovacuum, Settings
 from sql.swap.drop_retained import put_aside
 from sql.values.enum_drift import refuse_renamed_values
 
@@ -70,6 +71,18 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
         switched=known.get("switched", []),
         autovacuum_before=one.autovacuum_before or {},
         autovacuum_of_new=known.get(AUTOVACUUM_OF_NEW),
+    )
+
+
+def autovacuum_of_new(
+    connection: Connection, one: ConversionSet, new: Sequence[TableSpec], remembered: Settings | None
+) -> LiveAutovacuum:
+    """Of the new tables, which stand where the past ones go: the ledger has it beside what else the way back needs."""
+    return LiveAutovacuum(
+        connection=connection,
+        specs=new,
+        remembered=remembered,
+        remember=lambda before: tables.set_way_back(connection, one, {AUTOVACUUM_OF_NEW: before}),
     )
 
 

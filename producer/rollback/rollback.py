@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
@@ -31,7 +32,7 @@ from sql.ledger.tables import caches, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 from sql.session.database_wait import DatabaseWait
-from sql.swap.autovacuum import restore_autovacuum
+from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.event_triggers import refusal
 from sql.swap.views_beside import building_schemas, drop_beside, drop_empty_schemas
 from sql.values.text_casts import remove_text_casts
@@ -143,8 +144,13 @@ class _Undoing:
         rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING)
         for conversion_set in tables.read_sets(connection, run_id):
             members = [t.spec for t in present if t.set_no == conversion_set.set_no]
-            if conversion_set.autovacuum_before is not None and conversion_set.swapped_at is None:
-                restore_autovacuum(connection, members, conversion_set.autovacuum_before)
+            if conversion_set.swapped_at is None:
+                LiveAutovacuum(
+                    connection=connection,
+                    specs=members,
+                    remembered=conversion_set.autovacuum_before,
+                    remember=partial(tables.set_autovacuum_before, connection, conversion_set),
+                ).give_back()
         with connection.transaction():
             drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
             unlink_next(connection, [table.spec for table in present])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from producer.rollback.finalize import Restoring
-from producer.rollback.prepare import AUTOVACUUM_OF_NEW, Differs, MakingReady, misfit, read_set
+from producer.rollback.prepare import Differs, MakingReady, autovacuum_of_new, misfit, read_set
 from producer.stages.attempt_pause import pause_s
 from producer.stages.pooler_reconnect import reconnect_poolers
 from producer.waiting.lock_retries import Patience
@@ -30,7 +30,6 @@ from sql.rollback.swap_back import SetBack, swap_back
 from sql.rows.capture_continuity import Standing
 from sql.session.connection import Connection
 from sql.session.passing_errors import OF_ROWS, PASSING
-from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.lock_attempt import AttemptMissed
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes
@@ -123,29 +122,19 @@ class GoingBack:
         options = self.run.plan.options
         past = [_as_past(pair.spec) for pair in back.pairs]
         new = [pair.new for pair in back.pairs]
-        before = back.autovacuum_of_new
-        if before is None:
-            before = autovacuum_settings(self.connection, new)
-            tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: before})
-        done = False
+        autovacuum = autovacuum_of_new(self.connection, one, new, back.autovacuum_of_new)
         try:
-            quiet_autovacuum(self.connection, [*new, *past])
-            times = swap_back(
-                self.connection,
-                back,
-                CutoverLimits.of(options),
-                traffic=self.traffic[one.set_no],
-                stood=stood,
-                write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
-            )
-            done = True
+            with autovacuum.off(stays_off=False, beside=past):
+                return swap_back(
+                    self.connection,
+                    back,
+                    CutoverLimits.of(options),
+                    traffic=self.traffic[one.set_no],
+                    stood=stood,
+                    write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
+                )
         except OF_ROWS as error:
             raise misfit(self.connection, back, error) from None
-        finally:
-            if not done and not self.connection.closed:
-                restore_autovacuum(self.connection, new, before)
-                tables.set_way_back(self.connection, one, {AUTOVACUUM_OF_NEW: None})
-        return times
 
     def _write_ledger(self, one: ConversionSet, members: int) -> None:
         """In the transaction of the swap back."""

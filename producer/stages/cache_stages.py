@@ -24,7 +24,7 @@ from replank.plan.plan import Plan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState
 from replank.wording import counted
-from sql.caches.built_contents import remove_built
+from sql.caches.built_contents import autovacuum_of, remove_built
 from sql.caches.cache_marks import count_marks, everything_marked, install_marks, remove_marks
 from sql.caches.cache_swap import swap_cache
 from sql.caches.cache_table import ranges
@@ -37,7 +37,6 @@ from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_MISSED, PASSING
-from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
 from sql.swap.event_triggers import refuse_dressed, refused_by
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_under_lock import CutoverLimits
@@ -170,21 +169,17 @@ class Caching(Turn):
         ):
             caches.add_jobs(self.connection, cache, [{"what": "drain"}])
             return True
-        before = cache.autovacuum_before
-        if before is None:
-            before = autovacuum_settings(self.connection, [spec])
-            caches.set_autovacuum_before(self.connection, cache, before)
-        quiet_autovacuum(self.connection, [spec])
-        times = swap_cache(
-            self.connection,
-            spec,
-            cache.foreign_keys,
-            CutoverLimits.of(self.options),
-            autovacuum_before=before,
-            traffic=self.traffic[f"cache {cache.cache_no}"],
-            stood=cache.stood,
-            write_ledger=lambda: self._write_ledger(cache, has_closed),
-        )
+        with autovacuum_of(self.connection, cache, spec).off(stays_off=True) as before:
+            times = swap_cache(
+                self.connection,
+                spec,
+                cache.foreign_keys,
+                CutoverLimits.of(self.options),
+                autovacuum_before=before,
+                traffic=self.traffic[f"cache {cache.cache_no}"],
+                stood=cache.stood,
+                write_ledger=lambda: self._write_ledger(cache, has_closed),
+            )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
         self._tell(cache, f"swapped; {times}")
         return True
@@ -194,9 +189,8 @@ class Caching(Turn):
         problem = f"cache {cache.name}: {reason}"
         if cache.problem == problem:
             return
-        if cache.autovacuum_before is not None and cache.built is not None:
-            restore_autovacuum(self.connection, [cache.built], cache.autovacuum_before)
-            caches.set_autovacuum_before(self.connection, cache, None)
+        if cache.built is not None:
+            autovacuum_of(self.connection, cache, cache.built).give_back()
         caches.hold_cache(self.connection, cache, problem)
         self._tell(cache, f"its swap waits: {reason}")
 
@@ -273,9 +267,8 @@ class Caching(Turn):
     def _block(self, cache: Cache, problem: str) -> None:
         """Leave the live table as it was, autovacuum included, and call a person."""
         present = caches.read_cache(self.connection, cache.run_id, cache.cache_no)
-        if present.autovacuum_before is not None and present.built is not None and present.state is CacheState.READY:
-            restore_autovacuum(self.connection, [present.built], present.autovacuum_before)
-            caches.set_autovacuum_before(self.connection, cache, None)
+        if present.built is not None and present.state is CacheState.READY:
+            autovacuum_of(self.connection, present, present.built).give_back()
         caches.block_cache(self.connection, cache, problem)
 
     def _tell(self, cache: Cache, message: str) -> None:

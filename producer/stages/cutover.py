@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import psycopg
 import structlog
@@ -30,7 +31,7 @@ from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import published
 from sql.session.connection import Connection, value
 from sql.session.passing_errors import OF_ROWS, PASSING
-from sql.swap.autovacuum import autovacuum_settings, quiet_autovacuum, restore_autovacuum
+from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.cutover import cut_over
 from sql.swap.lock_attempt import AttemptMissed
 from sql.swap.lock_moment import Traffic
@@ -86,12 +87,10 @@ class CuttingOver(Turn):
         """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
         if conversion_set.problem == reason or conversion_set.swapped_at is not None or conversion_set.blocked:
             return
-        if conversion_set.autovacuum_before is not None:
-            try:
-                restore_autovacuum(self.connection, [m.spec for m in members], conversion_set.autovacuum_before)
-            except PASSING:
-                return  # The next turn tries again.
-            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        try:
+            self._autovacuum(conversion_set, members).give_back()
+        except PASSING:
+            return  # The next turn tries again.
         tables.hold_set(self.connection, conversion_set, reason)
         self._say(conversion_set, f"the cutover waits: {reason}")
 
@@ -200,24 +199,28 @@ class CuttingOver(Turn):
         refuse_changed_shapes(self.connection, specs)
         proofs = self.keeping.proofs(members)
         self.keeping.refuse_unproved(conversion_set, members, proofs)
-        before = conversion_set.autovacuum_before
-        if before is None:
-            before = autovacuum_settings(self.connection, specs)
-            tables.set_autovacuum_before(self.connection, conversion_set, before)
-        quiet_autovacuum(self.connection, specs)
-        if self.options.reverse_capture:
-            known = {"published": published(self.connection, specs)}
-            tables.set_way_back(self.connection, conversion_set, known)
-        return cut_over(
-            self.connection,
-            specs,
-            conversion_set.foreign_keys,
-            CutoverLimits.of(self.options),
-            autovacuum_before=before,
-            traffic=self.traffic[f"set {conversion_set.set_no}"],
-            still_proved=lambda: self.keeping.refuse_unproved(conversion_set, members, proofs),
-            write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
-            reverse_capture=self.options.reverse_capture,
+        with self._autovacuum(conversion_set, members).off(stays_off=True) as before:
+            if self.options.reverse_capture:
+                known = {"published": published(self.connection, specs)}
+                tables.set_way_back(self.connection, conversion_set, known)
+            return cut_over(
+                self.connection,
+                specs,
+                conversion_set.foreign_keys,
+                CutoverLimits.of(self.options),
+                autovacuum_before=before,
+                traffic=self.traffic[f"set {conversion_set.set_no}"],
+                still_proved=lambda: self.keeping.refuse_unproved(conversion_set, members, proofs),
+                write_ledger=lambda drained: self._write_ledger(conversion_set, members, drained, has_closed),
+                reverse_capture=self.options.reverse_capture,
+            )
+
+    def _autovacuum(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> LiveAutovacuum:
+        return LiveAutovacuum(
+            connection=self.connection,
+            specs=[member.spec for member in members],
+            remembered=conversion_set.autovacuum_before,
+            remember=partial(tables.set_autovacuum_before, self.connection, conversion_set),
         )
 
     def _write_ledger(
@@ -279,10 +282,7 @@ class CuttingOver(Turn):
 
     def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         """Leave the live tables as they were, autovacuum included, and call a person."""
-        present = self._as_it_is(conversion_set)
-        if present.autovacuum_before is not None:
-            restore_autovacuum(self.connection, [m.spec for m in members], present.autovacuum_before)
-            tables.set_autovacuum_before(self.connection, conversion_set, None)
+        self._autovacuum(self._as_it_is(conversion_set), members).give_back()
         tables.block_set(self.connection, conversion_set, problem)
 
     def _as_it_is(self, conversion_set: ConversionSet) -> ConversionSet:

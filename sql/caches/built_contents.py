@@ -1,15 +1,29 @@
-"""What has been built for a cache that has not been swapped: taken away again."""
+"""What has been built for a cache that has not been swapped, and its autovacuum: taken away and given back."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from psycopg.sql import SQL
 
+from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_marks import remove_marks
+from sql.ledger.tables import caches
 from sql.ledger.tables.caches import Cache
 from sql.session.connection import Connection, apply_settings
 from sql.session.table_names import next_table
-from sql.swap.autovacuum import restore_autovacuum
+from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.views_beside import drop_beside
+
+
+def autovacuum_of(connection: Connection, cache: Cache, spec: CacheSpec) -> LiveAutovacuum:
+    """Of the table whose contents are swapped; the ledger remembers it with the cache."""
+    return LiveAutovacuum(
+        connection=connection,
+        specs=[spec],
+        remembered=cache.autovacuum_before,
+        remember=partial(caches.set_autovacuum_before, connection, cache),
+    )
 
 
 def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int) -> None:
@@ -24,5 +38,4 @@ def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int) 
             drop_beside(connection, spec.relations)
             connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(spec)))
             remove_marks(connection, spec)
-            if cache.autovacuum_before is not None:
-                restore_autovacuum(connection, [spec], cache.autovacuum_before)
+            autovacuum_of(connection, cache, spec).give_back()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
@@ -16,8 +18,53 @@ from sql.session.table_names import live_table
 
 LONGER_THAN_DEADLOCK_MS = 2_000
 
+Settings = Mapping[str, str | None]
+"""autovacuum_enabled of heaps by oid; None where it is not set."""
 
-def autovacuum_settings(connection: Connection, specs: Sequence[TableSpec]) -> dict[str, str | None]:
+
+@dataclass(frozen=True, kw_only=True)
+class LiveAutovacuum:
+    """Autovacuum of the tables that one swap moves: off during attempts, and then what it was before.
+
+    `remembered` is what the ledger has of it: None where it was not switched off, or was given back since. `remember`
+    writes there. So whoever comes after a process that was killed can give it back.
+    """
+
+    connection: Connection
+    specs: Sequence[TableSpec]
+    remembered: Settings | None
+    remember: Callable[[Settings | None], None]
+
+    @contextmanager
+    def off(self, *, stays_off: bool, beside: Sequence[TableSpec] = ()) -> Iterator[Settings]:
+        """For one attempt, which gives it back itself where it succeeds; gives what it was before.
+
+        With `stays_off` it is left off after an attempt that fails, until `give_back`: the next one comes soon, and a
+        vacuum that began meanwhile would be in its way. Tables `beside` are switched off too, and keep their setting
+        from the swap's own script. Raises TryAgain while a table cannot be switched.
+        """
+        before = self.remembered
+        if before is None:
+            # First the ledger: what is not remembered must not be switched.
+            before = autovacuum_settings(self.connection, self.specs)
+            self.remember(before)
+        try:
+            quiet_autovacuum(self.connection, [*self.specs, *beside])
+            yield before
+        except BaseException:
+            if not stays_off and not self.connection.closed:
+                restore_autovacuum(self.connection, self.specs, before)
+                self.remember(None)
+            raise
+
+    def give_back(self) -> None:
+        """As it was, for the tables that are still there; nothing where it was not switched off."""
+        if self.remembered is not None:
+            restore_autovacuum(self.connection, self.specs, self.remembered)
+            self.remember(None)
+
+
+def autovacuum_settings(connection: Connection, specs: Sequence[TableSpec]) -> Settings:
     """autovacuum_enabled of the live heaps by oid; None where it is not set."""
     return {
         str(heap.oid): value(connection, query("cutover.autovacuum_setting"), {"oid": heap.oid})
@@ -56,7 +103,7 @@ def quiet_autovacuum(connection: Connection, specs: Sequence[TableSpec]) -> None
             raise TryAgain(f"a vacuum or DDL holds {heap.full_name}; the cutover waits for it") from None
 
 
-def restore_autovacuum(connection: Connection, specs: Sequence[TableSpec], before: Mapping[str, str | None]) -> None:
+def restore_autovacuum(connection: Connection, specs: Sequence[TableSpec], before: Settings) -> None:
     """Give the live tables that are still there their own autovacuum setting back."""
     for heap in still_there(connection, [heap for spec in specs for heap in spec.heaps]):
         run(connection, autovacuum_statement(live_table(heap), before.get(str(heap.oid))))

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composed, Identifier
-from support.runs.harness import Rebuild, Url, table
 from support.oracles.journal_oracle import foreign_keys_hold
-from support.schemas.names import longest
 from support.oracles.oracle import differences, live, one
 from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
+from support.runs.harness import Rebuild, Url, table
+from support.schemas.names import longest
 
 from producer.rollback.finish import Finishing
 from replank.values.states import RunState, TableState
