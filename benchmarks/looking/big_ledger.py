@@ -11,7 +11,7 @@ from replank.values.states import TableState
 from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.ledger.runs import runs
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection, connect
 
 STEP = "08-migrate-uuid-types"
@@ -116,7 +116,7 @@ def fill_ledger(url: str, *, jobs: int = 100_000) -> int:
             runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=STEP)
             each = jobs // len(names)
             for number, name in enumerate(names, start=1):
-                tables.add_set(connection, run_id, number, [])
+                conversion_sets.add_set(connection, run_id, number, [])
                 _add_table(connection, run_id, number, name, rows=each * ROWS_PER_CHUNK)
             _fill(connection, run_id, each)
         connection.execute("VACUUM (ANALYZE)")

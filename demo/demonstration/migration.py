@@ -6,7 +6,7 @@ from demo.datasets.data_set import Migration
 from monitoring.status.durations import stage_seconds
 from monitoring.status.status import read_status
 from sql.ledger.runs import runs
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.session.connection import connect
 
 
@@ -14,7 +14,7 @@ def read_migration(url: str) -> Migration:
     with connect(url, name="demo") as connection:
         status = read_status(connection)
         run = status.run
-        sets = tables.read_sets(connection, run.run_id)
+        sets = conversion_sets.read_sets(connection, run.run_id)
         stages = stage_seconds(connection, run.run_id)
         events = runs.read_events(connection, run.run_id, limit=10_000)
     compared = {e["subject"] for e in events if e["kind"] == "verification" and e["message"].startswith("verified")}

@@ -10,7 +10,7 @@ from monitoring.catalogue_diff.reasons import explain, explain_orphans, owner_of
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue_snapshot import CatalogueObject, kept_objects, read_objects, subjects
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection
 
 NOT_ASKED = "nothing in the plan asks for it"
@@ -58,7 +58,7 @@ def catalogue_changes(connection: Connection, run: Run) -> list[CatalogueChange]
     present = list(after.values())
     orphans = {
         (key["schema"], key["table_name"], key["name"]): int(key["orphans"])
-        for one in tables.read_sets(connection, run.run_id)
+        for one in conversion_sets.read_sets(connection, run.run_id)
         for key in one.foreign_keys
         if key.get("orphans")
     }

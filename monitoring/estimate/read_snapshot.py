@@ -15,7 +15,7 @@ from sql.ledger.jobs.work import Age, Rhythm, Tally
 from sql.ledger.runs import history, scripts
 from sql.ledger.runs.history import WindowChange
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
@@ -122,7 +122,7 @@ def _tables(
 ) -> tuple[TableMoment, ...]:
     indexes = _indexes(connection, run_id, found)
     keys: dict[tuple[str, str], int] = defaultdict(int)
-    for one in tables.read_sets(connection, run_id):
+    for one in conversion_sets.read_sets(connection, run_id):
         for key in one.foreign_keys:
             keys[key["schema"], key["table_name"]] += 1
     return tuple(

@@ -10,7 +10,8 @@ from monitoring.metrics.families import counter, gauge, one
 from sql.ledger.reading import metrics
 from sql.ledger.reading.metrics import MOST_COUNTED
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
 COUNTED = f"counted up to {MOST_COUNTED}"

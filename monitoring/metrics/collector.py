@@ -24,7 +24,7 @@ from replank.errors import NoServer, ReplankError
 from sql.ledger.jobs import resends
 from sql.ledger.reading import metrics
 from sql.ledger.runs import runs
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection, connect
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ def read_metrics(connection: Connection) -> Iterator[Metric]:
     yield from of_tables(work, status, names)
     yield from of_changes(connection, present)
     yield from of_writing(connection, run, present)
-    yield from of_cutovers(tables.read_sets(connection, run.run_id))
+    yield from of_cutovers(conversion_sets.read_sets(connection, run.run_id))
 
 
 def refuse_who_may_not_read(url: str) -> None:

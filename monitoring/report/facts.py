@@ -22,8 +22,9 @@ from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements, runs
 from sql.ledger.runs.history import StepTimes, WindowChange
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables, verifications
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables import conversion_sets, tables, verifications
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.ledger.tables.verifications import Verification
 from sql.measurement import measure
 from sql.session.connection import Connection
@@ -174,7 +175,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     run_id = run.run_id
     known = measurements.read_measurements(connection, run_id)
     run_tables = tables.read_tables(connection, run_id)
-    sets = tables.read_sets(connection, run_id)
+    sets = conversion_sets.read_sets(connection, run_id)
     found = measure.read_tables(connection, schemas)
     steps = history.read_steps(connection, run_id)
     now = connection.execute("SELECT clock_timestamp()").fetchone()

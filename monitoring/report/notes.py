@@ -13,7 +13,7 @@ from monitoring.status.gates import window_at
 from sql.ledger.runs import gates
 from sql.ledger.runs.gates import Word
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.session.connection import Connection
 
 
@@ -55,7 +55,7 @@ def _outside_of_windows(connection: Connection, run: Run) -> list[str]:
     asked = run.plan.gates
     if asked is None or not asked.windows:
         return []
-    swapped = [(f"set {one.set_no}", one.swapped_at) for one in tables.read_sets(connection, run.run_id)]
+    swapped = [(f"set {one.set_no}", one.swapped_at) for one in conversion_sets.read_sets(connection, run.run_id)]
     return [f"{name} at {_moment(at)}" for name, at in swapped if at is not None and window_at(asked, at).reason]
 
 

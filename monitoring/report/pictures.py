@@ -13,7 +13,7 @@ from monitoring.report.facts import Facts
 from monitoring.report.speed import ComparedQuery
 from monitoring.report.verdict import duration, number, percent, size
 from replank.wording import counted, longest_wait
-from sql.ledger.tables.tables import ConversionSet
+from sql.ledger.tables.conversion_sets import ConversionSet
 
 MOST_TABLES = 15
 KINDS = {"copy": "copied", "backfill": "copied", "verify": "compared"}

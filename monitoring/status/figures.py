@@ -9,7 +9,7 @@ from typing import Any
 from monitoring.status.durations import stages_of
 from sql.ledger.runs import gates, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets
 from sql.session.connection import Connection
 
 
@@ -35,7 +35,7 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
     barrier = gates.read_barrier(connection, run.run_id)
     began = barrier.passed_at if barrier is not None and barrier.passed_at is not None else run.created_at
     measured = gates.measured(connection, run.run_id)
-    swaps = [(one.lock_wait_ms, one.lock_hold_ms) for one in tables.read_sets(connection, run.run_id)]
+    swaps = [(one.lock_wait_ms, one.lock_hold_ms) for one in conversion_sets.read_sets(connection, run.run_id)]
     swaps += [(one.lock_wait_ms, one.lock_hold_ms) for one in caches.read_caches(connection, run.run_id)]
     return {
         "seconds": measured.get("seconds"),

@@ -10,7 +10,7 @@ from replank.values.states import RunState
 from replank.values.table_spec import TableSpec
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables
-from sql.ledger.tables.tables import ConversionSet
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.rows.capture_continuity import missed
 from sql.rows.reverse_capture import Captured, captured, provable, waiting_changes
 from sql.session.connection import Connection

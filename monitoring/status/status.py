@@ -29,7 +29,7 @@ from sql.ledger.runs.refusals import RefusedWorker, read_refused
 from sql.ledger.runs.restraints import Restraint, in_force
 from sql.ledger.runs.rollbacks import Rollback
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets
 from sql.session.connection import Connection
 from sql.session.leader_lock import Leader, leader_json, read_leader
 
@@ -244,7 +244,7 @@ def read_status(connection: Connection) -> Status:
     tallies = work.read_tallies(connection, run.run_id)
     progress = read_table_progress(connection, run, tallies)
     of_caches = read_caches(connection, run.run_id)
-    sets = tables.read_sets(connection, run.run_id)
+    sets = conversion_sets.read_sets(connection, run.run_id)
     held_back = tuple(in_force(connection, run.run_id))
     signs = _signs(connection, run)
     waiting = waiting_by_queue(tallies, paused=paused_tables(held_back))

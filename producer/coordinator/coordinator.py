@@ -41,7 +41,7 @@ from sql.ledger.runs import gates, restraints, runs
 from sql.ledger.runs.refusals import listen, note_refused, note_what_was_heard
 from sql.ledger.runs.restraints import FREED_BY, Restraint
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 from sql.swap.event_triggers import refused_by
@@ -239,14 +239,14 @@ class Coordinator:
             window=lambda: window_now(self.connection, run),
             traffic=self._traffic,
         )
-        for conversion_set in tables.read_sets(self.connection, run.run_id):
+        for conversion_set in conversion_sets.read_sets(self.connection, run.run_id):
             members = [table for table in present if table.set_no == conversion_set.set_no]
             resting = rest.why_set(members)
             if resting:
                 cutting.wait(conversion_set, members, resting)
                 members = rest.going_on(members)
             elif FREED_BY in conversion_set.problem:
-                tables.hold_set(self.connection, conversion_set, "")
+                conversion_sets.hold_set(self.connection, conversion_set, "")
             try:
                 if cutting.advance(conversion_set, members, unfinished, held=run.hold_cutover or bool(resting)):
                     return True

@@ -14,8 +14,9 @@ from replank.values.states import CacheState, RunState, TableState
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import gates, measurements, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables import caches, conversion_sets
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection, apply_settings
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
@@ -33,7 +34,7 @@ def look_for_the_end(
     if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
         _end(connection, run, with_caches=bool(everyone))
         return
-    sets = tables.read_sets(connection, run.run_id)
+    sets = conversion_sets.read_sets(connection, run.run_id)
     free = _free_sets(connection, run, sets)
     tables_now, jobs_now = rest.tables_as_they_stand(present), rest.unfinished_as_it_stands(unfinished)
     if can_go_on(tables_now, free, jobs_now):

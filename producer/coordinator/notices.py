@@ -15,7 +15,7 @@ from replank.wording import counted
 from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.restraints import Restraint
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection
 
 log = structlog.get_logger()
@@ -109,7 +109,9 @@ class Notices:
         """Sets that only wait for their cutover."""
         present = tables.read_tables(self.connection, run.run_id)
         unready = {table.set_no for table in present if table.state is not TableState.READY}
-        waiting = {one.set_no for one in tables.read_sets(self.connection, run.run_id) if one.swapped_at is None}
+        waiting = {
+            one.set_no for one in conversion_sets.read_sets(self.connection, run.run_id) if one.swapped_at is None
+        }
         return len(waiting - unready)
 
 

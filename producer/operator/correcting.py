@@ -22,7 +22,7 @@ from replank.values.states import RunState, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted, verb
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import quarantines, tables
+from sql.ledger.tables import conversion_sets, quarantines, tables
 from sql.quarantine.correct import Change, change_with_all_that_refers, converts
 from sql.quarantine.release import Corrected, Correction, correct, kept_value, look_again
 from sql.session.connection import Connection
@@ -95,7 +95,7 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
             connection.execute("SET LOCAL search_path TO DEFAULT")
             if not converts(connection, change):
                 raise WrongUse(f"{line.where}: {line.value!r} does not convert either; nothing was changed.")
-            keys = [key for each in tables.read_sets(connection, run.run_id) for key in each.foreign_keys]
+            keys = [key for each in conversion_sets.read_sets(connection, run.run_id) for key in each.foreign_keys]
             everyone = [table.spec for table in tables.read_tables(connection, run.run_id)]
             changed = change_with_all_that_refers(connection, change, everyone, keys)
             if not changed:

@@ -23,7 +23,7 @@ from replank.values.states import RunState
 from replank.values.steps import DATA_PHASE, STEPS, Step
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.session.connection import connect
 
 Forward = Callable[[PlanFile, Settings, Step], Run]
@@ -82,7 +82,7 @@ def go_back(settings: Settings, plan: Plan) -> dict[str, Any]:
         """The ledger goes at the end, and what it knows of locks with it."""
         with connect(settings.database(), name="rehearsal") as connection:
             run = runs.latest_run(connection)
-            sets = tables.read_sets(connection, run.run_id) if run is not None else []
+            sets = conversion_sets.read_sets(connection, run.run_id) if run is not None else []
         holds.extend(one.back_hold_ms for one in sets if one.back_hold_ms is not None)
 
     with _as_findings("back on the clone"):

@@ -6,7 +6,7 @@ from replank.errors import WrongUse
 from replank.values.states import RunState
 from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection
 
 
@@ -50,7 +50,7 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
 
 
 def refuse_without_capture(connection: Connection, run: Run) -> None:
-    swapped = [s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at is not None]
+    swapped = [s.set_no for s in conversion_sets.read_sets(connection, run.run_id) if s.swapped_at is not None]
     filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
     if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
         raise WrongUse(

@@ -16,8 +16,9 @@ from replank.wording import counted, verb
 from sql.access.readers import refuse_unreadable
 from sql.drain.verification import differing_keys, sum_chunk
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.rollback.reverse_verification import compared
 from sql.rows.change_log import log_table, logged_keys
 from sql.rows.reverse_capture import back_log, is_installed
@@ -83,7 +84,7 @@ class Comparison:
 def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
     """Every table of the run; nothing is changed. Raises MayNot where this role may not read both sides."""
     refuse_unreadable(connection, [table.spec for table in tables.read_tables(connection, run.run_id)])
-    sets = {one.set_no: one for one in tables.read_sets(connection, run.run_id)}
+    sets = {one.set_no: one for one in conversion_sets.read_sets(connection, run.run_id)}
     return [
         _compare(connection, run, table, sets.get(table.set_no)) for table in tables.read_tables(connection, run.run_id)
     ]

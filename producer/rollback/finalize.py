@@ -13,8 +13,8 @@ from replank.errors import NeedsPerson
 from replank.values.states import TableState
 from replank.values.table_spec import Relation, TableSpec
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import quarantines, tables
-from sql.ledger.tables.tables import ConversionSet
+from sql.ledger.tables import conversion_sets, quarantines, tables
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import function_name
 from sql.quarantine.quarantined_rows import drop_quarantine
@@ -41,7 +41,7 @@ class Restoring:
         keys = [key for key in one.foreign_keys if key["validated"]]
         for key in keys:
             self._validate(key)
-        tables.move_set(self.connection, one, TableState.RESTORED)
+        conversion_sets.move_set(self.connection, one, TableState.RESTORED)
         self._drop_new(members)
         with self.connection.transaction():
             for spec in members:

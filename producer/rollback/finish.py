@@ -26,7 +26,7 @@ from replank.wording import counted
 from sql.catalogue import catalogue
 from sql.ledger.runs import restraints, rollbacks, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, quarantines, tables
+from sql.ledger.tables import caches, conversion_sets, quarantines, tables
 from sql.rollback.original_texts import map_table
 from sql.rollback.table_pair import as_new, was_table
 from sql.rows.backfill import filled_table
@@ -196,7 +196,7 @@ class Finishing:
 
     def outlook(self, run: Run) -> str:
         """Whether there is still a way back."""
-        sets = tables.read_sets(self.connection, run.run_id)
+        sets = conversion_sets.read_sets(self.connection, run.run_id)
         return rollback_outlook(run, read_way_back(self.connection, run, sets))
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
@@ -227,7 +227,7 @@ class Finishing:
     def _restore_autovacuum(self, run: Run) -> None:
         """A rollback that was killed in its attempt at the swap has left it switched off."""
         found = tables.read_tables(self.connection, run.run_id)
-        for one in tables.read_sets(self.connection, run.run_id):
+        for one in conversion_sets.read_sets(self.connection, run.run_id):
             before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
             if before is not None:
                 new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
@@ -256,7 +256,7 @@ class Finishing:
                 self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 
     def _forget_sets(self, run: Run) -> None:
-        for one in tables.read_sets(self.connection, run.run_id):
+        for one in conversion_sets.read_sets(self.connection, run.run_id):
             name = map_table(run.run_id, one.set_no)
             self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 

@@ -18,8 +18,8 @@ from replank.wording import counted
 from sql.catalogue import catalogue
 from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
-from sql.ledger.tables.tables import ConversionSet
+from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.rollback.disabled_triggers import switch_off
 from sql.rollback.newer_objects import refuse_newer
 from sql.rollback.original_texts import build_map, map_table, places
@@ -50,7 +50,7 @@ LOOKS = 3
 
 def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
     """The set as the ledger and the catalogue know it now."""
-    (present,) = (s for s in tables.read_sets(connection, run.run_id) if s.set_no == one.set_no)
+    (present,) = (s for s in conversion_sets.read_sets(connection, run.run_id) if s.set_no == one.set_no)
     members = [t.spec for t in tables.read_tables(connection, run.run_id) if t.set_no == one.set_no]
     # What a cutover had to give up comes back.
     keys = [{name: said for name, said in key.items() if name != "lost"} for key in one.foreign_keys]
@@ -82,7 +82,7 @@ def autovacuum_of_new(
         connection=connection,
         specs=new,
         remembered=remembered,
-        remember=lambda before: tables.set_way_back(connection, one, {AUTOVACUUM_OF_NEW: before}),
+        remember=lambda before: conversion_sets.set_way_back(connection, one, {AUTOVACUUM_OF_NEW: before}),
     )
 
 
@@ -165,7 +165,7 @@ class MakingReady:
     def _refuse_missed(self, one: ConversionSet, back: SetBack) -> None:
         """What has touched reverse capture since the cutover, even where it stands again: the comparison of all rows
         tells whether a change was missed, but for columns that the run has filled."""
-        (present,) = (s for s in tables.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
+        (present,) = (s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
         specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
         found = missed(self.connection, specs.values(), (present.way_back or {}).get("stood", {}))
         for number, why in found.items():
@@ -221,7 +221,7 @@ class MakingReady:
             switched = switch_off(self.connection, back.past_relations)
             if switched:
                 known = [*back.switched, *switched]
-                tables.set_way_back(self.connection, one, {"switched": known})
+                conversion_sets.set_way_back(self.connection, one, {"switched": known})
 
     def _drain(self, pair: Pair) -> None:
         """In rounds, while the application writes, until a round finds little."""

@@ -17,7 +17,7 @@ from replank.values.steps import BY_NAME, Step
 from replank.wording import counted
 from sql.ledger.runs import runs, scripts
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.rows.reverse_capture import waiting_changes
 from sql.session.connection import Connection
@@ -45,8 +45,10 @@ class Extent:
 
 def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     """From ledger and catalogue; nothing is changed."""
-    swapped = {s.set_no for s in tables.read_sets(connection, run.run_id) if s.swapped_at and not s.returned_at}
-    way_back = read_way_back(connection, run, tables.read_sets(connection, run.run_id))
+    swapped = {
+        s.set_no for s in conversion_sets.read_sets(connection, run.run_id) if s.swapped_at and not s.returned_at
+    }
+    way_back = read_way_back(connection, run, conversion_sets.read_sets(connection, run.run_id))
     closed = frozenset[str]() if way_back is None else way_back.closed_tables
     lines = [_table(connection, table, swapped, closed) for table in tables.read_tables(connection, run.run_id)]
     lines += [] if way_back is None else [f"! {warning}" for warning in way_back.warnings]

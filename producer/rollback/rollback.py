@@ -28,7 +28,7 @@ from sql.catalogue.inheritance import unlink_next
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import restraints, rollbacks, runs, stopping
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 from sql.session.database_wait import DatabaseWait
@@ -142,14 +142,14 @@ class _Undoing:
     def _remove_tables(self, present: Sequence[RunTable], patience: Patience) -> None:
         connection, run_id = self.connection, self.run.run_id
         rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING)
-        for conversion_set in tables.read_sets(connection, run_id):
+        for conversion_set in conversion_sets.read_sets(connection, run_id):
             members = [t.spec for t in present if t.set_no == conversion_set.set_no]
             if conversion_set.swapped_at is None:
                 LiveAutovacuum(
                     connection=connection,
                     specs=members,
                     remembered=conversion_set.autovacuum_before,
-                    remember=partial(tables.set_autovacuum_before, connection, conversion_set),
+                    remember=partial(conversion_sets.set_autovacuum_before, connection, conversion_set),
                 ).give_back()
         with connection.transaction():
             drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])

@@ -24,8 +24,8 @@ from replank.values.table_spec import TableSpec
 from replank.wording import counted
 from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
-from sql.ledger.tables.tables import ConversionSet
+from sql.ledger.tables import conversion_sets
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.rollback.swap_back import SetBack, swap_back
 from sql.rows.capture_continuity import Standing
 from sql.session.connection import Connection
@@ -56,7 +56,7 @@ class GoingBack:
 
     def go_back(self) -> None:
         """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
-        swapped = [s for s in tables.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
+        swapped = [s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
         waiting = [s for s in reversed(swapped) if s.returned_at is None]
         ready = MakingReady(
             connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
@@ -110,7 +110,9 @@ class GoingBack:
             self._note(one, f"attempt {attempt + 1} missed: {problem}")
             if isinstance(missed, AttemptMissed):
                 kept_ms = missed.application_wait_ms
-                tables.set_back_times(self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms)
+                conversion_sets.set_back_times(
+                    self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms
+                )
             self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsPerson(
             f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
@@ -138,20 +140,20 @@ class GoingBack:
 
     def _write_ledger(self, one: ConversionSet, members: int) -> None:
         """In the transaction of the swap back."""
-        if not tables.set_returned(self.connection, one):
+        if not conversion_sets.set_returned(self.connection, one):
             raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
-        if tables.move_set(self.connection, one, TableState.RETURNED) != members:
+        if conversion_sets.move_set(self.connection, one, TableState.RETURNED) != members:
             raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
 
     def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
-        tables.set_back_times(
+        conversion_sets.set_back_times(
             self.connection,
             one,
             wait_ms=times.wait_ms,
             hold_ms=times.hold_ms,
             longest_wait_ms=times.application_wait_ms,
         )
-        sets = tables.read_sets(self.connection, self.run.run_id)
+        sets = conversion_sets.read_sets(self.connection, self.run.run_id)
         longest_ms = next(each.back_longest_wait_ms for each in sets if each.set_no == one.set_no)
         in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
         self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")

@@ -11,7 +11,8 @@ from replank.wording import counted
 from sql.ledger.jobs import failed
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs.restraints import Restraint
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
 

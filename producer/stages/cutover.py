@@ -24,8 +24,9 @@ from sql.catalogue.catalogue import still_there
 from sql.catalogue.foreign_code import refuse_foreign_code
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.jobs import job_reports
-from sql.ledger.tables import quarantines, tables
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables import conversion_sets, quarantines, tables
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.rows.capture_continuity import backward, standings
 from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import published
@@ -91,7 +92,7 @@ class CuttingOver(Turn):
             self._autovacuum(conversion_set, members).give_back()
         except PASSING:
             return  # The next turn tries again.
-        tables.hold_set(self.connection, conversion_set, reason)
+        conversion_sets.hold_set(self.connection, conversion_set, reason)
         self._say(conversion_set, f"the cutover waits: {reason}")
 
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
@@ -149,7 +150,7 @@ class CuttingOver(Turn):
                 words = named_failures(self.connection, specs, conversion_set.foreign_keys, error)
                 self._give_up(conversion_set, members, words)
         else:
-            tables.set_lock_times(
+            conversion_sets.set_lock_times(
                 self.connection,
                 conversion_set,
                 wait_ms=times.wait_ms,
@@ -202,7 +203,7 @@ class CuttingOver(Turn):
         with self._autovacuum(conversion_set, members).off(stays_off=True) as before:
             if self.options.reverse_capture:
                 known = {"published": published(self.connection, specs)}
-                tables.set_way_back(self.connection, conversion_set, known)
+                conversion_sets.set_way_back(self.connection, conversion_set, known)
             return cut_over(
                 self.connection,
                 specs,
@@ -220,7 +221,7 @@ class CuttingOver(Turn):
             connection=self.connection,
             specs=[member.spec for member in members],
             remembered=conversion_set.autovacuum_before,
-            remember=partial(tables.set_autovacuum_before, self.connection, conversion_set),
+            remember=partial(conversion_sets.set_autovacuum_before, self.connection, conversion_set),
         )
 
     def _write_ledger(
@@ -233,15 +234,15 @@ class CuttingOver(Turn):
         """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
         if has_closed():
             raise TryAgain("the window closed during the attempt")
-        if not tables.set_swapped(self.connection, conversion_set, rows_drained=drained):
+        if not conversion_sets.set_swapped(self.connection, conversion_set, rows_drained=drained):
             raise OutcomeUnknown("this set was swapped before, or the run is paused or being rolled back")
-        if tables.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
+        if conversion_sets.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
         if self.options.reverse_capture:
             # From here on a rollback can tell whether every change was captured.
             stood = standings(self.connection, [backward(member.spec) for member in members])
             known = {"stood": {str(number): sorted(standing) for number, standing in stood.items()}}
-            tables.set_way_back(self.connection, conversion_set, known)
+            conversion_sets.set_way_back(self.connection, conversion_set, known)
         if self.options.text_casts:
             create_text_casts(self.connection)
 
@@ -262,7 +263,7 @@ class CuttingOver(Turn):
         missed: TryAgain | None = None,
     ) -> None:
         known = missed if isinstance(missed, AttemptMissed) else None
-        tried = tables.postpone_set(
+        tried = conversion_sets.postpone_set(
             self.connection,
             conversion_set,
             delay_s=pause_s(conversion_set.attempts, missed, self.random_source),
@@ -283,11 +284,11 @@ class CuttingOver(Turn):
     def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
         """Leave the live tables as they were, autovacuum included, and call a person."""
         self._autovacuum(self._as_it_is(conversion_set), members).give_back()
-        tables.block_set(self.connection, conversion_set, problem)
+        conversion_sets.block_set(self.connection, conversion_set, problem)
 
     def _as_it_is(self, conversion_set: ConversionSet) -> ConversionSet:
         """As the ledger has it now: an attempt has changed it."""
-        found = tables.read_sets(self.connection, conversion_set.run_id)
+        found = conversion_sets.read_sets(self.connection, conversion_set.run_id)
         return next(one for one in found if one.set_no == conversion_set.set_no)
 
     def _say(self, conversion_set: ConversionSet, message: str) -> None:

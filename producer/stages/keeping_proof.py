@@ -20,7 +20,8 @@ from replank.values.states import JobKind, TableState
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.tables import tables, verifications
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.ledger.tables.verifications import Verification
 from sql.rows.capture_continuity import Standing, forward, refuse_fallen, standings, why_not_standing
 from sql.session.connection import apply_settings

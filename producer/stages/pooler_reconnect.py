@@ -17,7 +17,7 @@ from replank.errors import WrongUse
 from replank.plan.after_cutover_plan import PoolerAddress, pooler_addresses
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.session.connection import Connection
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def reconnect_poolers(
     """Tell the plan's poolers about swaps that they have not been told of; nothing where there are none."""
     if not run.plan.after_cutover.pgbouncer:
         return
-    swapped = tables.sets_to_reconnect(connection, run.run_id)
+    swapped = conversion_sets.sets_to_reconnect(connection, run.run_id)
     if not swapped:
         return
     try:
@@ -46,7 +46,7 @@ def reconnect_poolers(
         message = f"{NOT_TAKEN}: {problem}" if problem else "RECONNECT was sent: its server connections close when free"
         runs.add_event(connection, run.run_id, actor=actor, kind=EVENT, subject=pooler, message=message)
         log.log(logging.ERROR if problem else logging.INFO, EVENT, pooler=pooler, message=message)
-    tables.set_reconnected(connection, run.run_id, swapped)
+    conversion_sets.set_reconnected(connection, run.run_id, swapped)
 
 
 def reconnect(address: PoolerAddress) -> str:

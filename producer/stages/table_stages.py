@@ -27,7 +27,7 @@ from sql.catalogue.shapes import refuse_changed_shapes
 from sql.health.lock_holders import blockers
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.jobs.job_reports import Unfinished
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.next_table import builder, foreign_keys, index_selection, on_update_trigger
 from sql.next_table.indexes import IndexSpec
@@ -255,7 +255,9 @@ class Stages(Turn):
 
     def _own_keys(self, table: RunTable) -> list[Mapping[str, Any]]:
         """The foreign keys of the set that are this table's to see to; one from outside belongs to its target."""
-        conversion_set = next(s for s in tables.read_sets(self.connection, table.run_id) if s.set_no == table.set_no)
+        conversion_set = next(
+            s for s in conversion_sets.read_sets(self.connection, table.run_id) if s.set_no == table.set_no
+        )
         members = {
             (relation.schema, relation.name): t.table_no
             for t in tables.read_tables(self.connection, table.run_id)

@@ -17,7 +17,7 @@ from replank.wording import counted
 from sql.access.readers import let_read
 from sql.catalogue.catalogue_snapshot import keep_objects
 from sql.ledger.runs import measurements, runs
-from sql.ledger.tables import quarantines, tables
+from sql.ledger.tables import conversion_sets, quarantines, tables
 from sql.next_table.pattern_indexes import read_pattern_indexes
 from sql.quarantine.quarantined_rows import create_quarantine
 from sql.session.connection import Connection
@@ -63,7 +63,7 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
     sets = planned_sets(connection, specs, prepared.foreign_keys, plan.options.sets)
     numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     for set_no, (_, documents) in sorted(sets.items()):
-        tables.add_set(connection, run_id, set_no, documents)
+        conversion_sets.add_set(connection, run_id, set_no, documents)
     for spec, subject in zip(specs, prepared.subjects, strict=True):
         axis, reason = choose_axis(connection, subject.planned, subject.live)
         tables.add_table(

@@ -24,7 +24,7 @@ from replank.errors import WrongUse
 from replank.values.states import RunState
 from replank.values.steps import STEPS
 from sql.ledger.runs import gates, runs
-from sql.ledger.tables import caches, tables
+from sql.ledger.tables import caches, conversion_sets
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
@@ -204,7 +204,7 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
 
     def until_it_waits(coordinator: Coordinator) -> None:
         nonlocal turns_at_rest
-        (present,) = tables.read_sets(coordinator.connection, coordinator.run_id) or [None]
+        (present,) = conversion_sets.read_sets(coordinator.connection, coordinator.run_id) or [None]
         if present is not None and present.problem:
             turns_at_rest += 1
             if turns_at_rest == 2:
@@ -280,7 +280,7 @@ def test_a_window_that_ends_during_the_attempt_ends_the_attempt(
     monkeypatch.setattr(coordinating, "window_now", window)
 
     def look_on(coordinator: Coordinator) -> None:
-        for present in tables.read_sets(coordinator.connection, coordinator.run_id):
+        for present in conversion_sets.read_sets(coordinator.connection, coordinator.run_id):
             if present.problem:
                 seen.append((present.problem, present.autovacuum_before is None))
 

@@ -10,7 +10,7 @@ from support.runs.harness import Rebuild, table
 
 from producer.rollback.prepare import read_set
 from sql.ledger.runs import runs
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.rollback.original_texts import build_map, places
 from sql.rollback.table_pair import logged_past
 from sql.rows.change_log import FEW_KEYS
@@ -37,7 +37,7 @@ def test_past_rows_are_found_by_their_index(app: psycopg.Connection, begin: Begi
 
     connection = rebuild.connection
     run = runs.read_run(connection, rebuild.run_id)
-    (one,) = tables.read_sets(connection, run.run_id)
+    (one,) = conversion_sets.read_sets(connection, run.run_id)
     (pair,) = read_set(connection, run, one).pairs
     with connection.transaction(force_rollback=True):
         build_map(connection, [pair.spec], places([pair.spec], one.foreign_keys), set_no=one.set_no)

@@ -20,7 +20,7 @@ from protocol.caches.cached_shop import Begin as BeginCached
 from replank.errors import NeedsPerson, TryAgain
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from replank.values.table_spec import TableSpec
-from sql.ledger.tables import tables
+from sql.ledger.tables import conversion_sets
 from sql.session.connection import connect
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.cutover import cut_over
@@ -203,7 +203,7 @@ def test_locks_are_let_go_where_this_process_stands_still(
     (one_set,) = rebuild.sets
     specs: list[TableSpec] = [each.spec for each in rebuild.tables]
     before = autovacuum_settings(rebuild.connection, specs)
-    tables.set_autovacuum_before(rebuild.connection, one_set, before)
+    conversion_sets.set_autovacuum_before(rebuild.connection, one_set, before)
     limits = CutoverLimits(lock_timeout_ms=200, wait_ms=2_000, hold_budget_ms=300, max_log_rows=100)
     let_go = threading.Event()
 

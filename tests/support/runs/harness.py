@@ -30,8 +30,9 @@ from sql.access.roles import act_as_owner
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
-from sql.ledger.tables.tables import ConversionSet, RunTable
+from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection, connect
 from workers.execution.executor import Executor
 from workers.execution.outcome import Outcome
@@ -173,7 +174,7 @@ class Rebuild:
 
     @property
     def sets(self) -> list[ConversionSet]:
-        return tables.read_sets(self.connection, self.run_id)
+        return conversion_sets.read_sets(self.connection, self.run_id)
 
     def table(self, name: str) -> RunTable:
         return next(one for one in self.tables if one.spec.name == name)
