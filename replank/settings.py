@@ -15,7 +15,7 @@ from replank.addresses.addresses import shown
 from replank.addresses.broker_address import broker_address
 from replank.addresses.database_address import by_environment, database_address, refuse_unreadable_broker
 from replank.errors import WrongUse
-from replank.plan.plan_mistakes import said
+from replank.plan.text.plan_mistakes import said
 
 NEARLY = 0.87
 """From this likeness on a name is taken for a misspelling: one or two letters in a name of twenty."""

@@ -5,7 +5,8 @@ Nothing but the ledger is filled: the tables that it speaks of do not exist. So 
 
 from __future__ import annotations
 
-from replank.plan.plan import ColumnPlan, DatabasePlan, Plan, TablePlan
+from replank.plan.plan import DatabasePlan, Plan
+from replank.plan.tables.table_plan import ColumnPlan, TablePlan
 from replank.values.chunk import Axis
 from replank.values.states import TableState
 from replank.values.steps import DATA_PHASE, PHASES

@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 
 from monitoring.metrics.families import counter, gauge, moment, one
 from monitoring.status.status import Status
-from replank.plan.governor_plan import GovernorPlan
+from replank.plan.operation.governor_plan import GovernorPlan
 from replank.values.states import RunState
 from sql.catalogue.catalogue import read_server
 from sql.health.health_signals import Machine, Reading, read_health

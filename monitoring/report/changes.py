@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from replank.plan.mappings_plan import MappingsPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
 from replank.values.measurement import MeasuredColumn, MeasuredTable, SecurityFact
 
 Change = Literal["", "new", "gone", "changed"]

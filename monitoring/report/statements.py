@@ -17,7 +17,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replank.errors import WrongUse
-from replank.plan.plan_mistakes import said
+from replank.plan.text.plan_mistakes import said
 
 _Found = Annotated[int, Field(ge=0)] | tuple[str, ...]
 

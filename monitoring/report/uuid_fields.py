@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import Criterion
 from replank.plan.plan import Plan
-from replank.plan.plan_words import split_name
+from replank.plan.text.plan_words import split_name
 from replank.values.measurement import MeasuredTable
 from replank.wording import counted
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from replank.plan.gates_plan import GatesPlan
+from replank.plan.operation.gates_plan import GatesPlan
+from replank.plan.operation.windows import next_opening
 from replank.plan.plan import Plan
-from replank.plan.windows import next_opening
 from sql.ledger.runs import gates
 from sql.ledger.runs.gates import Gate
 from sql.session.connection import Connection

@@ -14,7 +14,7 @@ from producer.steps import audit_log, clean_indexes, enums, mappings, missing_in
 from producer.steps.compiled import CompiledStep
 from replank.errors import WrongUse
 from replank.plan.plan import Plan
-from replank.plan.steps_plan import StepsPlan
+from replank.plan.steps.steps_plan import StepsPlan
 from replank.values.steps import BY_NAME, STEPS, Step
 from sql.scripts.file_change import FileChange
 from sql.scripts.script_templates import NOT_ASKED, Block, Script, render

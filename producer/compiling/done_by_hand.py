@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from producer.steps import audit_log, permission_cache
 from producer.steps.compiled import CompiledStep
 from producer.steps.mappings import renamed_tables
-from replank.plan.mappings_plan import MappingsPlan
 from replank.plan.plan import Plan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import AuditLogPlan, EnumPlan, IndexesPlan, PermissionCachePlan, StepsPlan, UuidFieldsPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import (
+    AuditLogPlan,
+    EnumPlan,
+    IndexesPlan,
+    PermissionCachePlan,
+    StepsPlan,
+    UuidFieldsPlan,
+)
+from replank.plan.text.plan_words import split_name
 from replank.values.steps import DATA_PHASE
 from sql.catalogue.relations import NamedTable, enum_labels, read_relations, taken_names, unled_foreign_keys
 from sql.scripts.compatibility_views import compatibility_views

@@ -13,7 +13,7 @@ from producer.steps.compiled import CompiledStep
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.plan.plan import Plan
-from replank.plan.steps_plan import DropPlan
+from replank.plan.steps.steps_plan import DropPlan
 from replank.values.steps import BY_NAME
 from sql.catalogue.relations import looked_up, read_relations
 from sql.rollback.original_texts import map_table

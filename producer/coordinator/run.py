@@ -40,7 +40,7 @@ from producer.starting.begin import begin_or_resume
 from producer.waiting.leader import wait_to_lead
 from replank.activity import doing, listening
 from replank.errors import ReplankError
-from replank.plan.after_cutover_plan import pooler_addresses
+from replank.plan.operation.after_cutover_plan import pooler_addresses
 from replank.settings import Settings, without_password
 from replank.values.states import RunState
 from replank.values.steps import STEPS, Step

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from replank.plan.breaker_plan import BreakerPlan
+from replank.plan.operation.breaker_plan import BreakerPlan
 from replank.wording import counted
 from sql.ledger.jobs import failed
 from sql.ledger.runs import restraints, runs

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from producer.notifications.web import ask, place_of
-from replank.plan.gates_plan import MonitoringGatePlan
+from replank.plan.operation.gates_plan import MonitoringGatePlan
 from sql.ledger.runs.gates import Gate
 
 NAME = "monitoring"

@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook
 from producer.notifications.signing import signed_headers, signer_of
 from producer.notifications.web import Answer, ask, place_of
 from replank.errors import WrongUse
-from replank.plan.gates_plan import AttestationPlan, age_of
+from replank.plan.operation.gates_plan import AttestationPlan, age_of
 from replank.plan.plan import Plan
 from replank.wording import counted
 from sql.ledger.runs import gates

@@ -15,7 +15,7 @@ from producer.gates.backups import Backup, newest_backup
 from producer.gates.rehearsed import look_at_rehearsal, look_at_rollback_scripts
 from producer.gates.verifying_backups import verify
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan.gates_plan import GatesPlan, Looked, age_of
+from replank.plan.operation.gates_plan import GatesPlan, Looked, age_of
 from replank.plan.plan import Plan
 from sql.catalogue.backup_contents import read_place
 from sql.ledger.runs import gates, runs

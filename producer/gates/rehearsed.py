@@ -9,7 +9,7 @@ from producer.compiling.compile_steps import compile_steps
 from producer.gates.ages import in_words
 from producer.measurement.measure import plan_schemas
 from replank.errors import WrongUse
-from replank.plan.gates_plan import RehearsalGatePlan, age_of
+from replank.plan.operation.gates_plan import RehearsalGatePlan, age_of
 from replank.plan.plan import Plan
 from replank.wording import counted
 from sql.catalogue.definition_hashes import changed_definitions, read_definitions

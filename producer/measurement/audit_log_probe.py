@@ -18,8 +18,8 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from replank.backoff import SHORT_LOCK
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import AuditLogPlan, StepsPlan
+from replank.plan.steps.steps_plan import AuditLogPlan, StepsPlan
+from replank.plan.text.plan_words import split_name
 from replank.values.measurement import AuditProbe
 from sql.catalogue.relations import NamedTable, looked_up, read_relations
 from sql.measurement import measure, probe_writes

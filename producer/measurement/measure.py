@@ -15,9 +15,9 @@ import psycopg
 
 from producer.measurement.audit_log_probe import probe_tables
 from replank.activity import doing
+from replank.plan.operation.success_plan import SuccessPlan
 from replank.plan.plan import Plan
-from replank.plan.plan_words import split_name
-from replank.plan.success_plan import SuccessPlan
+from replank.plan.text.plan_words import split_name
 from replank.values.measurement import AuditPart, AuditProbe, LostTexts, MeasuredQuery, Measurement
 from replank.values.table_spec import TableSpec
 from sql.catalogue.definition_hashes import read_definitions

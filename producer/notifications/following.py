@@ -21,7 +21,7 @@ from producer.notifications.delivering import FIRST_WAIT_S, deliver
 from producer.notifications.messages import kinds_of, message_of
 from producer.notifications.receivers import Receiver
 from replank.errors import ReplankError
-from replank.plan.notifications_plan import NotificationsPlan
+from replank.plan.operation.notifications_plan import NotificationsPlan
 from sql.ledger.reading import deliveries
 from sql.ledger.reading.deliveries import Event
 from sql.session.connection import Connection, connect

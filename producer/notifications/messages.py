@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replank.plan.notifications_plan import Topic
+from replank.plan.operation.notifications_plan import Topic
 from sql.ledger.reading.deliveries import Event
 
 TOPIC_OF: Mapping[str, Topic] = {

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from producer.notifications.signing import signer_of
 from producer.notifications.web import place_of
 from replank.errors import WrongUse
-from replank.plan.notifications_plan import NotificationsPlan
+from replank.plan.operation.notifications_plan import NotificationsPlan
 
 
 @dataclass(frozen=True, kw_only=True)

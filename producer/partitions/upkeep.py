@@ -18,9 +18,10 @@ from producer.planning.partition_layout import Kind, edge, partition_name, perio
 from producer.planning.repartition import kind_of, refuse_unfit
 from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson
-from replank.plan.partition_plan import PartitionPlan
-from replank.plan.periods import before, name_of
-from replank.plan.plan import OptionsPlan, Plan, TablePlan
+from replank.plan.plan import OptionsPlan, Plan
+from replank.plan.tables.partition_plan import PartitionPlan
+from replank.plan.tables.periods import before, name_of
+from replank.plan.tables.table_plan import TablePlan
 from replank.values.table_spec import Relation
 from replank.wording import counted
 from sql.catalogue import catalogue

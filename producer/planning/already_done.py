@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from producer.planning.quarantine_scope import Planned, kept_aside
 from producer.steps.enum_types import EnumType
-from replank.plan.partition_plan import PartitionPlan
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
+from replank.plan.tables.partition_plan import PartitionPlan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
 from replank.values.table_spec import Relation
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey, LiveColumn, LiveTable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from producer.planning.resolution import PlanFile
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan.cache_plan import CachePlan, MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.plan.plan import Plan
+from replank.plan.tables.cache_plan import CachePlan, MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec, SourceSpec
 from replank.values.table_spec import ColumnSpec
 from sql.caches.cache_hits import block_hits, counted_hits, find_relation

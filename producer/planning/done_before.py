@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from replank.plan.plan import Plan, TablePlan
+from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import TablePlan
 from sql.ledger.runs import runs
 from sql.session.connection import Connection
 

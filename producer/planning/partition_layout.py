@@ -14,8 +14,8 @@ from psycopg.sql import Literal as SQLLiteral
 
 from replank.errors import WrongUse
 from replank.names import joined_name
-from replank.plan.partition_plan import Every, PartitionPlan
-from replank.plan.periods import FIRST, LAST, beginning, floor, name_of, shifted, time_of, uuid_from
+from replank.plan.tables.partition_plan import Every, PartitionPlan
+from replank.plan.tables.periods import FIRST, LAST, beginning, floor, name_of, shifted, time_of, uuid_from
 from replank.values.table_spec import Layout, PartitionSpec, Relation
 
 Kind = Literal["date", "timestamp", "timestamptz", "uuid", "other"]

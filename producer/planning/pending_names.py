@@ -14,7 +14,8 @@ from producer.planning.resolution import PlanFile
 from producer.steps.mapped_names import mentions
 from producer.steps.mappings import Renamed, renamed_tables
 from replank.errors import WrongUse
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
+from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
 from sql.session.connection import Connection
 
 Place = tuple[int | str, ...]

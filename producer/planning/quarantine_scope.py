@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from replank.plan.plan import TablePlan
+from replank.plan.tables.table_plan import TablePlan
 from replank.values.reference import Reference
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue import ForeignKey, LiveTable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from replank.plan.plan import TablePlan
+from replank.plan.tables.table_plan import TablePlan
 from sql.catalogue.catalogue import LiveTable
 from sql.session.connection import Connection, row
 from sql.session.named_queries import query

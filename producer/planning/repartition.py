@@ -11,8 +11,8 @@ from psycopg import errors
 
 from producer.planning.partition_layout import Kind, laid_out, range_limits, sane_limits
 from replank.errors import WrongUse
-from replank.plan.partition_plan import PartitionPlan
-from replank.plan.plan import TablePlan
+from replank.plan.tables.partition_plan import PartitionPlan
+from replank.plan.tables.table_plan import TablePlan
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue.catalogue import ForeignKey
 from sql.partitions.partition_values import Strays, count_strays, kind_of_type, lowest

@@ -11,7 +11,8 @@ from producer.planning.rebuild_or_backfill import choose_method
 from producer.planning.repartition import with_layout
 from producer.steps.enum_types import EnumType
 from replank.errors import WrongUse
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
+from replank.plan.plan import TablePlan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan
 from replank.values.chunk import Axis
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from replank.plan.plan import TablePlan
+from replank.plan.tables.table_plan import TablePlan
 from sql.catalogue.catalogue import ForeignKey, LiveTable
 
 Planned = tuple[TablePlan, LiveTable]

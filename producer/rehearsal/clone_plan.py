@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg.sql import SQL, Identifier
 
-from replank.plan.cache_plan import MaterializedViewPlan, RedisPlan, TableCachePlan
 from replank.plan.plan import DatabasePlan, Plan
+from replank.plan.tables.cache_plan import MaterializedViewPlan, RedisPlan, TableCachePlan
 from replank.values.table_spec import building_schema
 from sql.measurement.checksums import Name
 from sql.session.connection import Connection

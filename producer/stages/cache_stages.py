@@ -19,8 +19,8 @@ from producer.stages.cache_order import may_begin
 from producer.stages.context import Turn
 from producer.stages.cutover_windows import Window, anytime, closing
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
-from replank.plan.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.plan.plan import Plan
+from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState
 from replank.wording import counted

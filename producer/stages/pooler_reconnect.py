@@ -14,7 +14,7 @@ import psycopg
 import structlog
 
 from replank.errors import WrongUse
-from replank.plan.after_cutover_plan import PoolerAddress, pooler_addresses
+from replank.plan.operation.after_cutover_plan import PoolerAddress, pooler_addresses
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets

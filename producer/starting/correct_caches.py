@@ -19,8 +19,8 @@ from producer.planning.prepared_run import PreparedRun, prepare_run
 from producer.planning.resolution import PlanFile
 from producer.waiting.leader import stop_leading, try_to_lead
 from replank.errors import NeedsPerson, TryAgain, WrongUse
-from replank.plan.cache_plan import CachePlan
 from replank.plan.plan import Plan
+from replank.plan.tables.cache_plan import CachePlan
 from replank.values.states import CacheState, RunState, TableState
 from sql.caches.built_contents import remove_built
 from sql.ledger.runs import runs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.plan.steps_plan import AuditLogPlan
+from replank.plan.steps.steps_plan import AuditLogPlan
 from sql.catalogue.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
 from sql.scripts import script_templates
 from sql.session.connection import Connection

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from replank.errors import WrongUse
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import OptimizePlan
+from replank.plan.steps.steps_plan import OptimizePlan
+from replank.plan.text.plan_words import split_name
 from replank.wording import counted
 from sql.scripts import script_templates
 from sql.session.connection import Connection, rows

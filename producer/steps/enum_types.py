@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from psycopg.sql import SQL
 
 from producer.steps import enums
-from replank.plan.plan import Plan, TablePlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import EnumPlan
+from replank.plan.plan import Plan
+from replank.plan.steps.steps_plan import EnumPlan
+from replank.plan.tables.table_plan import TablePlan
+from replank.plan.text.plan_words import split_name
 from replank.values.steps import STEPS
 from sql.catalogue.relations import enum_labels
 from sql.scripts.script_templates import render

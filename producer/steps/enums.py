@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.plan.steps_plan import EnumPlan
+from replank.plan.steps.steps_plan import EnumPlan
 from sql.catalogue.relations import enum_labels
 from sql.scripts import script_templates
 from sql.session.connection import Connection

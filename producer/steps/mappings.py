@@ -10,9 +10,9 @@ from typing import Any
 from producer.steps.mapped_names import mentions
 from replank.errors import WrongUse
 from replank.names import LONGEST_NAME_BYTES, fits
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import StepsPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import StepsPlan
+from replank.plan.text.plan_words import split_name
 from sql.catalogue.relations import NamedTable, read_relations
 from sql.catalogue.renaming import Renamable, read_renamable, taken, trigger_functions
 from sql.scripts import script_templates

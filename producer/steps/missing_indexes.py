@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import IndexesPlan, IndexPlan
+from replank.plan.steps.steps_plan import IndexesPlan, IndexPlan
+from replank.plan.text.plan_words import split_name
 from sql.catalogue.relations import (
     NamedTable,
     free_name,

@@ -9,8 +9,8 @@ from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
 from replank.errors import WrongUse
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.steps_plan import PermissionCachePlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import PermissionCachePlan
 from sql.catalogue.relations import NamedTable, looked_up, read_relations, schema_exists, taken_names
 from sql.scripts import script_templates
 from sql.session.connection import Connection, apply_settings, run

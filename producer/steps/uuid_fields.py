@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from replank.errors import WrongUse
-from replank.plan.steps_plan import UuidFieldsPlan
+from replank.plan.steps.steps_plan import UuidFieldsPlan
 from sql.catalogue.relations import NamedTable, free_name, looked_up, read_relations, taken_names
 from sql.scripts import script_templates
 from sql.session.connection import Connection

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from replank.names import joined_name
-from replank.plan.plan_words import split_name
+from replank.plan.text.plan_words import split_name
 from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import query
 

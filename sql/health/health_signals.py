@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.sql import SQL, Literal
 
-from replank.plan.governor_plan import GovernorPlan
+from replank.plan.operation.governor_plan import GovernorPlan
 from replank.wording import counted, verb
 from sql.health.server_machine import free_bytes
 from sql.session.connection import Connection, row, rows, value

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from replank.cli.app import build_app
 from replank.cli.groups import GROUPS, ORDER
-from replank.plan.gates_plan import GatesPlan
+from replank.plan.operation.gates_plan import GatesPlan
 
 pytestmark = pytest.mark.unit
 

@@ -19,7 +19,7 @@ from producer.prisma.migration.migration import migration_script
 from producer.scripts.run_script import ScriptRunner
 from replank.cli.app import build_app
 from replank.plan.plan import Plan, parse_plan
-from replank.plan.steps_plan import StepsPlan
+from replank.plan.steps.steps_plan import StepsPlan
 from sql.session.connection import connect
 
 pytestmark = [pytest.mark.protocol, pytest.mark.timeout(600)]

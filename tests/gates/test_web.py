@@ -13,7 +13,7 @@ from support.servers.receiving import SECRET
 from gates.conftest import NOTHING_LOOKED_AT, planned
 from producer.gates.alerts import look_at_monitoring
 from producer.gates.looking import look
-from replank.plan.gates_plan import MonitoringGatePlan
+from replank.plan.operation.gates_plan import MonitoringGatePlan
 from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
 from sql.session.connection import connect

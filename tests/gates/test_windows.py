@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from monitoring.status.gates import window_at
-from replank.plan.gates_plan import GatesPlan, WindowPlan, age_of
+from replank.plan.operation.gates_plan import GatesPlan, WindowPlan, age_of
+from replank.plan.operation.windows import Opening, next_opening
 from replank.plan.plan import parse_plan
-from replank.plan.windows import Opening, next_opening
 
 pytestmark = pytest.mark.unit
 

@@ -17,7 +17,7 @@ from support.runs.harness import Rebuild
 
 from metrics.scraping import Scrape, exporter, scrape
 from producer.gates.alerts import look_at_monitoring
-from replank.plan.gates_plan import MonitoringGatePlan
+from replank.plan.operation.gates_plan import MonitoringGatePlan
 from replank.values.states import TableState
 
 FOLDER = Path(__file__).parents[2] / "monitoring"

@@ -17,7 +17,7 @@ from producer.notifications.following import Follower, Notifier
 from producer.notifications.receivers import receivers_of
 from producer.notifications.telling import notifier_for, rolled_back
 from replank.errors import WrongUse
-from replank.plan.notifications_plan import NotificationsPlan
+from replank.plan.operation.notifications_plan import NotificationsPlan
 from sql.ledger.reading import deliveries
 from sql.ledger.runs import runs
 from sql.session.connection import connect

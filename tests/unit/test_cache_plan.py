@@ -6,8 +6,8 @@ import pytest
 
 from replank.addresses.cache_address import cache_address
 from replank.errors import WrongUse
-from replank.plan.cache_plan import PrewarmPlan, TableCachePlan
 from replank.plan.plan import Plan, parse_plan
+from replank.plan.tables.cache_plan import PrewarmPlan, TableCachePlan
 
 pytestmark = pytest.mark.unit
 

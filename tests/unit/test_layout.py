@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from producer.planning.partition_layout import Kind, laid_out, partition_name, range_limits
 from replank.errors import WrongUse
-from replank.plan.partition_plan import Every, PartitionPlan
-from replank.plan.periods import before, beginning, floor, name_of, shifted, time_of, uuid_from
 from replank.plan.plan import parse_plan
+from replank.plan.tables.partition_plan import Every, PartitionPlan
+from replank.plan.tables.periods import before, beginning, floor, name_of, shifted, time_of, uuid_from
 from replank.values.table_spec import Layout, Relation
 
 pytestmark = pytest.mark.unit

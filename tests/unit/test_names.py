@@ -8,7 +8,7 @@ from support.schemas.names import longest
 
 from replank.addresses.addresses import shown
 from replank.names import LONGEST_NAME_BYTES, beginning_of_cut, cut, fits, joined_name
-from replank.plan.plan import ColumnPlan
+from replank.plan.tables.table_plan import ColumnPlan
 
 pytestmark = pytest.mark.unit
 

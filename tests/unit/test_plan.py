@@ -9,7 +9,7 @@ import pytest
 
 from replank.errors import WrongUse
 from replank.plan.plan import Plan, load_plan, parse_plan
-from replank.plan.plan_lines import line_of
+from replank.plan.text.plan_lines import line_of
 
 pytestmark = pytest.mark.unit
 

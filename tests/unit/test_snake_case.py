@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.snake_case import snake_case
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.snake_case import snake_case
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from replank.addresses.cache_address import cache_address
 from replank.errors import LeaseLost, NeedsPerson, WrongUse
-from replank.plan.cache_plan import MaterializedViewPlan, RedisPlan
+from replank.plan.tables.cache_plan import MaterializedViewPlan, RedisPlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import prewarm, prewarm_schema, refresh
 from sql.caches.cache_marks import apply_marks

@@ -9,7 +9,7 @@ from demo.datasets.data_set import DataSet, WholePlan
 from demo.datasets.platform.create import create_platform, read_schema_file
 from demo.datasets.platform.judge import judge
 from demo.datasets.platform.planning import compose_plan
-from replank.plan.partition_plan import Every
+from replank.plan.tables.partition_plan import Every
 
 WORTH_MONTHS = 50_000
 """With fewer rows, a partition for each month of two years would be a table for some dozen rows."""

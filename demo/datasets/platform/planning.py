@@ -9,8 +9,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.partition_plan import Every
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.tables.partition_plan import Every
 
 _SECTION = re.compile(r"^\[\[tables\]\]\n", re.MULTILINE)
 

@@ -14,7 +14,7 @@ from producer.planning.cache_resolution import cache_spec, live_table_named, swa
 from producer.planning.prepared_run import PreparedRun
 from replank.addresses.cache_address import cache_address
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan.cache_plan import MaterializedViewPlan, PrewarmPlan, RedisPlan, TableCachePlan
+from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, RedisPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import find_relation, prewarm_schema
 from sql.catalogue import catalogue

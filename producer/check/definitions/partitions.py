@@ -10,7 +10,7 @@ from psycopg import errors
 from producer.check.findings import Finding, blocker, warning
 from producer.planning.prepared_run import PreparedRun, Subject
 from producer.planning.repartition import lost_keys, strays
-from replank.plan.partition_plan import PartitionPlan
+from replank.plan.tables.partition_plan import PartitionPlan
 from replank.values.table_spec import building_schema
 from replank.wording import counted, verb
 from sql.next_table.foreign_keys import NOT_VALID_ON_PARTITIONED

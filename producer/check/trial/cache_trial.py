@@ -14,7 +14,7 @@ from producer.planning.cache_resolution import cache_spec
 from producer.planning.prepared_run import PreparedRun
 from producer.steps.enum_types import make_types
 from replank.errors import NeedsPerson
-from replank.plan.cache_plan import TableCachePlan
+from replank.plan.tables.cache_plan import TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import hits_statement
 from sql.caches.cache_table import in_parentheses

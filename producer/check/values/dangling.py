@@ -11,7 +11,7 @@ from psycopg import errors
 from producer.check.findings import Finding, blocker, warning
 from producer.planning.prepared_run import PreparedRun, Subject
 from replank.errors import TryAgain
-from replank.plan.cache_plan import TableCachePlan
+from replank.plan.tables.cache_plan import TableCachePlan
 from replank.values.table_spec import ColumnSpec
 from replank.wording import counted, verb
 from sql.checks.dangling import (

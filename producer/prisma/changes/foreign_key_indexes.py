@@ -14,9 +14,9 @@ from itertools import combinations
 from producer.prisma.changes.changes import AddedIndex
 from producer.prisma.schema.schema_names import Table
 from replank.names import beginning_of_cut
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import IndexesPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import IndexesPlan
+from replank.plan.text.plan_words import split_name
 from replank.values.steps import STEPS
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable, read_foreign_keys

@@ -27,8 +27,9 @@ from producer.prisma.schema.schema_names import Table, column_of, table_of
 from producer.steps.enum_types import EnumType, enum_types, make_types
 from replank.errors import WrongUse
 from replank.names import joined_name
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, Plan, TablePlan
-from replank.plan.plan_words import split_name
+from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
+from replank.plan.text.plan_words import split_name
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveColumn, LiveTable, read_tables
 from sql.next_table.builder import column_default

@@ -23,10 +23,10 @@ from producer.prisma.changes.changes import (
 )
 from producer.prisma.schema.document import Document
 from producer.prisma.schema.schema_names import Table, column_of, columns, table_of
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.plan import TablePlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import StepsPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import StepsPlan
+from replank.plan.tables.table_plan import TablePlan
+from replank.plan.text.plan_words import split_name
 from sql.catalogue.catalogue import LiveTable
 from sql.scripts.compatibility_views import compatibility_views
 from sql.session.connection import Connection

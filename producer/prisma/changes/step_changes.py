@@ -13,9 +13,9 @@ from producer.prisma.changes.foreign_key_indexes import foreign_key_indexes
 from producer.prisma.schema.document import Document
 from producer.prisma.schema.schema_names import Table
 from producer.steps.enum_types import after_step
-from replank.plan.mappings_plan import MappingsPlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.steps.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
+from replank.plan.text.plan_words import split_name
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable
 from sql.catalogue.relations import enum_labels, free_name, taken_names

@@ -19,9 +19,9 @@ from producer.prisma.migration.steps import enum_specs
 from producer.prisma.schema.schema_names import Table
 from producer.steps.enum_types import EnumType
 from replank.errors import WrongUse
-from replank.plan.plan import TablePlan
-from replank.plan.plan_words import split_name
-from replank.plan.steps_plan import IndexesPlan, IndexPlan
+from replank.plan.steps.steps_plan import IndexesPlan, IndexPlan
+from replank.plan.tables.table_plan import TablePlan
+from replank.plan.text.plan_words import split_name
 from replank.values.table_spec import ColumnSpec
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable

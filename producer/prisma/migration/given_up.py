@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from replank.plan.plan import TablePlan
+from replank.plan.tables.table_plan import TablePlan
 
 CHECKS = """\
 DO $checks$

@@ -27,7 +27,8 @@ from producer.steps.enum_types import EnumType, enum_types, make_types
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
 from replank.names import joined_name
-from replank.plan.plan import AddedColumnPlan, ColumnPlan, Plan, TablePlan
+from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, TablePlan
 from replank.values.table_spec import Relation
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from producer.steps import permission_cache
 from replank.errors import WrongUse
-from replank.plan.steps_plan import PermissionCachePlan
+from replank.plan.steps.steps_plan import PermissionCachePlan
 from replank.values.steps import STEPS
 from sql.catalogue import prisma
 from sql.scripts import script_templates

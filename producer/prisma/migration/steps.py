@@ -17,8 +17,8 @@ from producer.prisma.changes.step_changes import step_changes
 from producer.prisma.migration.other_schemas import alter_table, where_it_is
 from producer.prisma.migration.partitioning import Named
 from producer.steps.enum_types import EnumType, after_step
-from replank.plan.plan import ColumnPlan, TablePlan
-from replank.plan.steps_plan import EnumPlan, StepsPlan
+from replank.plan.steps.steps_plan import EnumPlan, StepsPlan
+from replank.plan.tables.table_plan import ColumnPlan, TablePlan
 from replank.values.steps import STEPS
 from replank.values.table_spec import ColumnSpec
 from sql.catalogue import prisma

@@ -11,7 +11,7 @@ from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from replank.errors import WrongUse
-from replank.plan.gates_plan import GatesPlan
+from replank.plan.operation.gates_plan import GatesPlan
 from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import query
 

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from replank.errors import NeedsPerson
-from replank.plan.cache_plan import CachePlan
+from replank.plan.tables.cache_plan import CachePlan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState, JobState, sources
 from replank.values.steps import DATA_PHASE, PHASES

@@ -14,7 +14,7 @@ from support.runs.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres
 from producer.dispatch.governor import look_at_machine
-from replank.plan.governor_plan import GovernorPlan
+from replank.plan.operation.governor_plan import GovernorPlan
 from sql.health.health_signals import Machine, Reading, read_health
 from sql.session.connection import connect
 

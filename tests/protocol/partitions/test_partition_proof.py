@@ -9,7 +9,8 @@ from support.runs.harness import Url, eventually
 
 from producer.partitions import upkeep as partition_upkeep
 from producer.partitions.upkeep import Kept, keep_partitions
-from replank.plan.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
+from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
+from replank.plan.tables.table_plan import TablePlan
 from sql.partitions import partition_proof
 from sql.session.connection import Connection, connect
 

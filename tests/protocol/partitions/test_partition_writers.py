@@ -10,7 +10,8 @@ from support.runs.attacks import Attack
 from support.runs.harness import Url, eventually
 
 from producer.partitions.upkeep import Kept, keep_partitions
-from replank.plan.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
+from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
+from replank.plan.tables.table_plan import TablePlan
 from replank.values.table_spec import Relation
 from sql.partitions import partition_upkeep
 from sql.session.connection import Connection, connect

@@ -12,7 +12,7 @@ from support.runs.harness import AxisName, Rebuild, table
 
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson, WrongUse
-from replank.plan.plan import ColumnPlan
+from replank.plan.tables.table_plan import ColumnPlan
 from replank.values.states import TableState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]

@@ -13,7 +13,7 @@ from support.servers.pgbouncer import PgBouncer, PoolMode
 from demo.embedded import EmbeddedPostgres
 from producer.stages.pooler_reconnect import reconnect
 from replank.errors import NotAnswering, WrongUse
-from replank.plan.after_cutover_plan import PoolerAddress
+from replank.plan.operation.after_cutover_plan import PoolerAddress
 from replank.plan.plan import parse_plan
 from sql.session import pooler
 from sql.session.connection import connect

@@ -19,7 +19,7 @@ from producer.check.values.progress import ScanWatch
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson
-from replank.plan.governor_plan import GovernorPlan
+from replank.plan.operation.governor_plan import GovernorPlan
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import TableState

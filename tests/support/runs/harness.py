@@ -22,7 +22,8 @@ from producer.planning.resolution import PlanFile
 from producer.stages.shared_snapshots import SnapshotKeeper
 from producer.stages.table_stages import Stages
 from producer.starting.begin import STEP, begin_or_resume
-from replank.plan.plan import DatabasePlan, OptionsPlan, Plan, TablePlan
+from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
+from replank.plan.tables.table_plan import TablePlan
 from replank.settings import Settings
 from replank.values.states import JobKind, RunState, TableState
 from replank.values.table_spec import TableSpec

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from replank.plan.plan_words import Strict
+from replank.plan.text.plan_words import Strict
 
 SignalName = Literal[
     "replay_lag",

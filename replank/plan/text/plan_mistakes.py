@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from replank.names import fits
-from replank.plan.plan_lines import line_of
+from replank.plan.text.plan_lines import line_of
 
 _ONE_OF = {"tables": "table", "columns": "column", "caches": "cache", "enums": "enum type", "queries": "query"}
 """What an element of a list is called; elsewhere by the list's own key."""

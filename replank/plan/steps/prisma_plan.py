@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from replank.plan.plan_words import Name, Strict
+from replank.plan.text.plan_words import Name, Strict
 
 
 class PrismaPlan(Strict):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from replank.plan.plan_words import Name, Strict
+from replank.plan.text.plan_words import Name, Strict
 
 _READS = re.compile(r"^\s*(\(\s*)*(select|with|table|values)\b", re.IGNORECASE)
 

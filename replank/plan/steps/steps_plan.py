@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from replank.plan.mappings_plan import MappingsPlan, TableName
-from replank.plan.plan_words import Name, Strict
+from replank.plan.steps.mappings_plan import MappingsPlan
+from replank.plan.text.plan_words import Name, Strict, TableName
 
 Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week|month|year)s?$")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -23,6 +23,18 @@ def _not_too_long(name: str) -> str:
 
 Name = Annotated[str, Field(min_length=1), AfterValidator(_not_too_long)]
 """The name of something in the database, or that could be one."""
+
+TableName = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)?$")]
+"""`schema.table`, or the name of a table in `public`."""
+
+_T = TypeVar("_T")
+
+
+def refuse_twice(what: str, names: list[_T]) -> None:
+    """Raises ValueError that names what is there twice."""
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{what} named twice: {', '.join(sorted(map(str, twice)))}")
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -5,15 +5,10 @@ What a name becomes is a matter of names alone: the same before the renaming and
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, field_validator, model_validator
 
-from replank.plan.plan_words import Name, Strict, split_name
-from replank.plan.snake_case import snake_case
-
-TableName = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)?$")]
-"""`schema.table`, or the name of a table in `public`."""
+from replank.plan.steps.snake_case import snake_case
+from replank.plan.text.plan_words import Name, Strict, TableName, split_name
 
 
 class RenamePlan(Strict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from replank.plan.gates_plan import WindowPlan
+from replank.plan.operation.gates_plan import WindowPlan
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
-from replank.plan.plan_words import Name, Strict
+from replank.plan.text.plan_words import Name, Strict
 
 
 class AccessPlan(Strict):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from replank.plan.plan_words import Strict
+from replank.plan.text.plan_words import Strict
 
 
 class BreakerPlan(Strict):

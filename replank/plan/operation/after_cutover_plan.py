@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from replank.errors import WrongUse
-from replank.plan.plan_words import Strict
+from replank.plan.text.plan_words import Strict
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SCHEMES = ("postgresql", "postgres")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from replank.plan.plan_words import Name, Strict, split_name
+from replank.plan.text.plan_words import Name, Strict, split_name
 
 
 class SourcePlan(Strict):

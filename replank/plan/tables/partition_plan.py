@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from replank.plan.plan_words import Name
+from replank.plan.text.plan_words import Name
 
 Every = Literal["day", "week", "month", "year"]
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from replank.plan.plan_words import Strict
+from replank.plan.text.plan_words import Strict
 
 Age = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (minute|hour|day|week)s?$")]
 """How old something may be, e.g. `24 hours`."""

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from replank.plan.partition_plan import Every
+from replank.plan.tables.partition_plan import Every
 
 FIRST, LAST = date(1, 1, 3), date(9998, 12, 31)
 """Times outside are taken to lie outside of every partition: Python cannot name them, and nobody means them."""

@@ -1,0 +1,1 @@
+"""How a run of the plan goes: gates and windows, limits, who may watch, who is told, what counts as success."""

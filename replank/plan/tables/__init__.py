@@ -1,0 +1,1 @@
+"""What a plan says of tables: their columns, partitions and caches."""
