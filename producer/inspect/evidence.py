@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from producer.inspect.polymorphic import model_tables, type_sibling
 from replank.activity import doing
-from sql.catalogue import catalogue
+from sql.catalogue import catalogue, fingerprints
 from sql.catalogue.catalogue import TEXT_ARRAYS, ForeignKey, LiveColumn, LiveTable, Server
 from sql.catalogue.dependents import joined
 from sql.catalogue.foreign_code import foreign_functions
@@ -162,7 +162,7 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         return str(stored[0])
     if not table.key:
         return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
-    lost = catalogue.not_carried(connection, table.oid, replaced=None)
+    lost = fingerprints.not_carried(connection, table.oid, replaced=None)
     if lost:
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""

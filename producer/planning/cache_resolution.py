@@ -10,7 +10,7 @@ from replank.values.cache_spec import CacheSpec, SourceSpec
 from replank.values.table_spec import ColumnSpec
 from sql.caches.cache_hits import block_hits, counted_hits, find_relation
 from sql.caches.cache_table import GivenColumn, columns_against, given_columns, types_apart
-from sql.catalogue import catalogue
+from sql.catalogue import catalogue, fingerprints
 from sql.catalogue.catalogue import LiveTable
 from sql.ledger.tables import caches
 from sql.session.connection import Connection
@@ -96,7 +96,7 @@ def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cac
         capture="statement",
         partitioned_by="",
         partitions=(),
-        shape=catalogue.shape(connection, live.oid),
+        shape=fingerprints.shape(connection, live.oid),
         query=plan.query,
         given=tuple(column.name for column in given),
         cut_by="" if cut is None else cut.name,

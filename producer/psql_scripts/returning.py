@@ -17,7 +17,7 @@ from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import drop_on_update, function_name
 from sql.rollback.original_texts import build_map, map_table, places
 from sql.rollback.reverse_verification import not_in_log, summed
-from sql.rollback.swap_back import SetBack, counted_orphans
+from sql.rollback.set_back import SetBack, counted_orphans
 from sql.rollback.table_pair import Pair, create_was, was_table
 from sql.rows import capture
 from sql.rows.reverse_capture import published, remove_capture

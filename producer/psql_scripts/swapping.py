@@ -10,7 +10,7 @@ from producer.psql_scripts import standing
 from producer.psql_scripts.building import drained
 from producer.psql_scripts.work import SwapSet, Work, label
 from replank.values.table_spec import TableSpec
-from sql.catalogue import catalogue
+from sql.catalogue import fingerprints
 from sql.next_table import foreign_keys
 from sql.rows import capture
 from sql.rows.reverse_capture import prepare_capture, switched_on
@@ -127,7 +127,7 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
     """Ends the script where a definition is not the one that the script was made for."""
     checks = [
         SQL("replank.defined({}) <> {}").format(
-            SQL(regclass(live_table(relation))), catalogue.defined(connection, relation.oid)
+            SQL(regclass(live_table(relation))), fingerprints.defined(connection, relation.oid)
         )
         for relation in spec.relations
     ]

@@ -14,7 +14,8 @@ from producer.rollback.prepare import ROUNDS, SHORT_LOG
 from replank.backoff import SHORT_LOCK
 from sql.catalogue.catalogue import ForeignKey
 from sql.next_table.extended_statistics import read_statistics
-from sql.rollback.swap_back import SetBack, swap_back_script
+from sql.rollback.set_back import SetBack
+from sql.rollback.swap_back import swap_back_script
 from sql.rollback.table_pair import Pair
 from sql.scripts.psql_script import (
     COUNT,

@@ -25,7 +25,7 @@ from sql.rollback.newer_objects import refuse_newer
 from sql.rollback.original_texts import build_map, map_table, places
 from sql.rollback.reverse_drain import why_it_does_not_fit
 from sql.rollback.reverse_verification import differing_rows
-from sql.rollback.swap_back import SetBack, count_orphans, drain_equal
+from sql.rollback.set_back import SetBack, count_orphans, drain_equal
 from sql.rollback.table_pair import Pair, as_new, create_was
 from sql.rows import capture
 from sql.rows.capture_continuity import Standing, backward, missed, standings

@@ -26,7 +26,8 @@ from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets
 from sql.ledger.tables.conversion_sets import ConversionSet
-from sql.rollback.swap_back import SetBack, swap_back
+from sql.rollback.set_back import SetBack
+from sql.rollback.swap_back import swap_back
 from sql.rows.capture_continuity import Standing
 from sql.session.connection import Connection
 from sql.session.passing_errors import OF_ROWS, PASSING

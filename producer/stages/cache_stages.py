@@ -29,7 +29,7 @@ from sql.caches.cache_marks import count_marks, everything_marked, install_marks
 from sql.caches.cache_swap import swap_cache
 from sql.caches.cache_table import ranges
 from sql.caches.mark_continuity import DefinitionChanged, refuse_gaps, stood
-from sql.catalogue import catalogue
+from sql.catalogue import catalogue, fingerprints
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import runs
 from sql.ledger.tables import caches
@@ -222,9 +222,9 @@ class Caching(Turn):
     def _unchanged(self, cache: Cache) -> CacheSpec:
         """What is being built. Raises DefinitionChanged if the table is no longer what that was made from."""
         assert cache.built is not None
-        present = catalogue.shape(self.connection, cache.built.oid)
+        present = fingerprints.shape(self.connection, cache.built.oid)
         if present != cache.built.shape:
-            raise DefinitionChanged(catalogue.changed(cache.built.shape, present))
+            raise DefinitionChanged(fingerprints.changed(cache.built.shape, present))
         refuse_gaps(self.connection, cache.built, cache.stood)
         return cache.built
 

@@ -12,7 +12,7 @@ from replank.values.cache_spec import CacheSpec
 from replank.wording import counted
 from sql.caches.cache_marks import apply_marks, count_marks, everything_marked
 from sql.caches.mark_continuity import DefinitionChanged, Stood, refuse_gaps
-from sql.catalogue import catalogue
+from sql.catalogue import fingerprints
 from sql.catalogue.dependents import Dependents, read_dependents
 from sql.catalogue.relation_oids import relation_oids
 from sql.session.connection import Connection, run
@@ -100,9 +100,9 @@ def _prepare(
 
 
 def _refuse_changed(connection: Connection, spec: CacheSpec) -> None:
-    present = catalogue.shape(connection, spec.oid)
+    present = fingerprints.shape(connection, spec.oid)
     if present != spec.shape:
-        raise DefinitionChanged(catalogue.changed(spec.shape, present))
+        raise DefinitionChanged(fingerprints.changed(spec.shape, present))
 
 
 def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from sql.catalogue.catalogue import defined
+from sql.catalogue.fingerprints import defined
 from sql.catalogue.relations import read_relations
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from replank.errors import NeedsPerson
 from replank.values.table_spec import TableSpec
-from sql.catalogue import catalogue
+from sql.catalogue import fingerprints
 from sql.session.connection import Connection, apply_settings
 
 WHAT_NOW = "undo it and `replank retry`, or `replank rollback` and run again."
@@ -24,10 +24,10 @@ def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *,
         # have read indexes before, under a search_path by which the server spells names otherwise than when planned.
         wanted = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
         apply_settings(connection, wanted, local=True)
-        found = [(spec, catalogue.shape(connection, spec.oid)) for spec in specs]
+        found = [(spec, fingerprints.shape(connection, spec.oid)) for spec in specs]
     for spec, present in found:
         if present != spec.shape:
-            what = catalogue.changed(spec.shape, present)
+            what = fingerprints.changed(spec.shape, present)
             when = "during the run" if built else "since the run was planned, and before it began with this table"
             has = "The next table does not have the change" if built else "The run knows nothing of the change"
             raise NeedsPerson(f"{spec.full_name}: its definition was changed {when} ({what}). {has}: {WHAT_NOW}")

@@ -7,35 +7,31 @@ them and only move. What was taken from them at the cutover comes back: foreign 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson, TryAgain
-from replank.values.reference import equality_from_json
+from replank.errors import TryAgain
 from replank.values.table_spec import Layout, Relation, TableSpec
-from replank.wording import counted
 from sql.access.readers import make_schema
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey
 from sql.catalogue.inheritance import parents_first
 from sql.catalogue.relation_oids import relation_oids
-from sql.next_table.foreign_keys import add_keys, without_parent
+from sql.next_table.foreign_keys import add_keys
 from sql.next_table.on_update_trigger import function_name
 from sql.next_table.owned_sequences import carried_sequences
 from sql.rollback.disabled_triggers import switched_on_again
 from sql.rollback.newer_objects import refuse_newer
-from sql.rollback.reverse_drain import drain_back
+from sql.rollback.set_back import SetBack, drain_all, drain_equal, last_drain
 from sql.rollback.table_pair import Pair
 from sql.rows.capture_continuity import Standing, refuse_fallen_back
-from sql.rows.reverse_capture import back_log
 from sql.session.connection import Connection, keep_plans, rows, run, value
 from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
 from sql.session.table_names import live_table, past_table, server_text
 from sql.swap.autovacuum import autovacuum_statement
-from sql.swap.cutover import refuse_long_logs, rows_logged, stamp_of
+from sql.swap.cutover import stamp_of
 from sql.swap.event_triggers import refuse_dressed_by_rollback
 from sql.swap.hold_clock import one_statement
 from sql.swap.hold_forecast import statement_ms
@@ -47,27 +43,6 @@ from sql.swap.swap_script import moved
 from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
 from sql.swap.views_beside import lock_script, view_locks
 from sql.swap.write_gate import Gate
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetBack:
-    """A swapped set on its way back. `foreign_keys` are the documents of its beginning, none of them given up."""
-
-    pairs: tuple[Pair, ...]
-    foreign_keys: Sequence[Mapping[str, Any]]
-    published: Sequence[str]
-    switched: Sequence[Mapping[str, str]]
-    autovacuum_before: Mapping[str, str | None]
-    autovacuum_of_new: Mapping[str, str | None] | None
-    """What the new tables had before an attempt switched it off; None while none has."""
-
-    @property
-    def new_relations(self) -> list[Relation]:
-        return [relation for pair in self.pairs for relation in pair.new.relations]
-
-    @property
-    def past_relations(self) -> list[Relation]:
-        return [relation for pair in self.pairs for relation in pair.spec.relations]
 
 
 def swap_back(
@@ -96,7 +71,7 @@ def swap_back(
 
     def under_lock(crossing: Crossing) -> None:
         refuse_fallen_back(connection, specs, stood)
-        _last_drain(connection, back, limits, crossing)
+        last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("somebody changed a definition meanwhile")
         crossing.check()
@@ -106,7 +81,7 @@ def swap_back(
         write_ledger()
 
     def take(second: Connection, most: int | None) -> int:
-        return _drain_all(second, back, most)
+        return drain_all(second, back, most)
 
     return cross(
         connection,
@@ -232,74 +207,3 @@ def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
         for view in past.views:
             if view.materialized and view.populated:
                 run(connection, SQL("REFRESH MATERIALIZED VIEW {}").format(live_table(view)))
-
-
-def _drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
-    """One pass over all logs, each in a transaction of its own. Returns the log rows.
-
-    Raises TryAgain where there are more than `most`: writers wait meanwhile.
-    """
-    if most is not None:
-        refuse_long_logs(_logged(connection, back), most)
-    drained = 0
-    for pair in back.pairs:
-        with one_snapshot(connection):
-            drained += drain_equal(connection, pair)
-    return drained
-
-
-def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
-    return rows_logged(connection, {pair.spec.table_no: back_log(pair.spec) for pair in back.pairs})
-
-
-def _last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
-    waiting = _logged(connection, back)
-    refuse_long_logs(waiting, limits.max_log_rows)
-    for pair in back.pairs:
-        if pair.spec.table_no in waiting:
-            crossing.check()
-            drain_equal(connection, pair)
-
-
-def drain_equal(connection: Connection, pair: Pair) -> int:
-    """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
-    done = drain_back(connection, pair)
-    if done.mismatches:
-        raise NeedsPerson(
-            f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after they were taken back; "
-            "nothing has changed "
-            "places. Please report this with `replank status --json`."
-        )
-    return done.keys
-
-
-def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
-    """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
-    counted = counted_orphans(back, key)
-    return 0 if counted is None else int(value(connection, counted))
-
-
-def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> Composable | None:
-    """The query of `count_orphans`; None where the key leads out of the set."""
-    # A foreign key means the rows of the table itself, and of its partitions.
-    heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}
-    past = {
-        (relation.schema, relation.name): SQL("{}{}").format(
-            SQL("ONLY " if relation.oid in heaps else ""), past_table(relation)
-        )
-        for relation in back.past_relations
-    }
-    child = past.get((key["schema"], key["table_name"]))
-    parent = past.get((key["ref_schema"], key["ref_table"]))
-    if child is None or parent is None:
-        return None
-    orphans = without_parent(
-        key["columns"],
-        key["ref_columns"],
-        equality_from_json(key["equality"]),
-        child=child,
-        parent=parent,
-        period=key["period"],
-        full=key.get("full", False),
-    )
-    return SQL("SELECT count(*) {}").format(orphans)

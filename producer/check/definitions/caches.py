@@ -17,7 +17,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, RedisPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import find_relation, prewarm_schema
-from sql.catalogue import catalogue
+from sql.catalogue import fingerprints
 from sql.catalogue.catalogue import LiveTable
 from sql.catalogue.dependents import read_dependents
 from sql.ledger.runs import runs
@@ -136,7 +136,7 @@ def _query_failed(audited: PreparedRun, plan: TableCachePlan, error: errors.Data
 def _carried(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
     """What hangs on the table and would be lost; twice in one run nothing of it can go to the past."""
     dependents = read_dependents(connection, [spec])
-    for what, name in catalogue.not_carried(connection, spec.oid, replaced=frozenset(dependents.oids)):
+    for what, name in fingerprints.not_carried(connection, spec.oid, replaced=frozenset(dependents.oids)):
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version would not carry it over to the new contents",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from producer.check.findings import Finding, blocker, warning
 from producer.planning.prepared_run import PreparedRun, Subject
 from replank.values.table_spec import Relation
-from sql.catalogue import catalogue
+from sql.catalogue import fingerprints
 from sql.catalogue.catalogue import ForeignKey
 from sql.catalogue.dependents import read_dependents
 from sql.ledger.runs import runs
@@ -53,7 +53,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     if subject.spec.method == "backfill":
         return
     yield from _domains(subject)
-    for what, name in catalogue.not_carried(connection, live.oid, replaced=replaced):
+    for what, name in fingerprints.not_carried(connection, live.oid, replaced=replaced):
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version would not carry it over to the new table",
@@ -63,7 +63,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
             kind=what,
         )
     going = () if subject.spec.layout is None else subject.spec.partitions
-    for name in catalogue.carried(connection, [relation.oid for relation in going]):
+    for name in fingerprints.carried(connection, [relation.oid for relation in going]):
         yield blocker(
             "not_carried",
             f"{name}: it hangs on a partition that the plan does away with",
