@@ -38,7 +38,8 @@ def _left(app: psycopg.Connection) -> list[str]:
     found = app.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%' UNION ALL"
         " SELECT tgname FROM pg_trigger WHERE tgname LIKE 'replank%' UNION ALL"
-        " SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('replank') UNION ALL"
+        " SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('replank')"
+        " AND proname ~ '_1_[0-9]+(_[0-9]+)?$' UNION ALL"
         " SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('replank') AND relname ~ '_1_[0-9]+$'"
     )
     return [name for (name,) in found]
