@@ -9,8 +9,9 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from producer.planning.resolution import Resolved
 from replank.errors import NeedsPerson
-from replank.plan.plan import Plan, TablePlan
+from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import TableCachePlan
+from replank.plan.tables.table_plan import TablePlan
 from replank.plan.text.plan_words import split_name
 from sql.catalogue.catalogue import LiveTable
 from sql.catalogue.foreign_code import ForeignFunction, foreign_functions, of_queries

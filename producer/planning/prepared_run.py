@@ -14,7 +14,8 @@ from producer.planning.pending_names import NamedNow, Waiting, named_now
 from producer.planning.quarantine_scope import with_quarantine
 from producer.planning.resolution import PlanFile, Resolved, resolve
 from producer.planning.table_specs import table_spec
-from replank.plan.plan import Plan, TablePlan
+from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import TablePlan
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey, LiveTable, Server

@@ -13,8 +13,8 @@ from producer.planning.rebuild_or_backfill import OF_A_FAMILY, needs_rebuild
 from producer.planning.trailing_blanks import without_blanks
 from producer.steps.enum_types import EnumType, enum_mistakes, enum_types
 from replank.errors import WrongUse
-from replank.plan.plan import Plan, TablePlan, load_plan
-from replank.plan.tables.table_plan import ColumnPlan
+from replank.plan.plan import Plan, load_plan
+from replank.plan.tables.table_plan import ColumnPlan, TablePlan
 from replank.plan.text.plan_lines import line_of
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey, LiveTable

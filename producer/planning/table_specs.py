@@ -11,12 +11,12 @@ from producer.planning.rebuild_or_backfill import choose_method
 from producer.planning.repartition import with_layout
 from producer.steps.enum_types import EnumType
 from replank.errors import WrongUse
-from replank.plan.plan import TablePlan
-from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan
+from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
 from replank.values.chunk import Axis
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import LiveColumn, LiveTable
+from sql.catalogue.fingerprints import shape
 from sql.session.connection import Connection
 from sql.values.conversion import type_name
 
@@ -68,7 +68,7 @@ def table_spec(
         capture="row" if live.partitioned or live.kin or live.subscribed else "statement",
         partitioned_by=catalogue.partition_key(connection, live.oid),
         partitions=catalogue.partitions(connection, live.oid),
-        shape=catalogue.shape(connection, live.oid),
+        shape=shape(connection, live.oid),
         kin=live.kin,
         plain_patterns=plain_patterns,
     )

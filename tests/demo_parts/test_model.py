@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from demo.clients.model import Model, Row, StillReferenced
+from demo.clients.model import Model, StillReferenced
+from demo.clients.tables import Row
 from demo.datasets.shop.workload.tables import SHOP
 
 pytestmark = pytest.mark.unit

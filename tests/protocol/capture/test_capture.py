@@ -11,8 +11,7 @@ from support.oracles.oracle import count, differences, live, on, one, past, trac
 from support.runs.harness import Rebuild, table
 
 from producer.planning.table_specs import table_spec
-from replank.plan.plan import TablePlan
-from replank.plan.tables.table_plan import ColumnPlan
+from replank.plan.tables.table_plan import ColumnPlan, TablePlan
 from replank.values.states import TableState
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue import read_tables
