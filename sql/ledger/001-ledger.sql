@@ -228,6 +228,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT p.* FROM replank.job_restraint p
    WHERE p.run_id = of_run AND (p.table_no IS NULL OR p.table_no = of_table) AND (p.cache_no IS NULL OR p.cache_no = of_cache)
 $$;
+-- Whoever may read the ledger may ask, also where default privileges give nobody a new function. It has its caller's rights.
+GRANT EXECUTE ON FUNCTION replank.restraints_on_job(bigint, integer, integer) TO PUBLIC;
 
 -- A run with what is in force for the whole of it.
 CREATE VIEW replank.run_in_force AS
