@@ -26,6 +26,7 @@ from sql.next_table.builder import create_next
 from sql.next_table.indexes import attach_constraints, build_index, read_indexes
 from sql.rows.copy import copy_chunk, heap_extent
 from sql.session.connection import Connection, apply_settings, connect
+from sql.session.statements import execute
 
 Task = Callable[[Connection], None]
 
@@ -59,7 +60,7 @@ def rebuild_bare(url: str, *, workers: int) -> BareTimes:
         _in_parallel(connections, [_index_task(asdict(index)) for spec in specs for index in indexes[spec.table_no]])
         for spec in specs:
             with connections[0].transaction():
-                attach_constraints(connections[0], spec, indexes[spec.table_no])
+                execute(connections[0], attach_constraints(connections[0], spec, indexes[spec.table_no]))
         ended = time.monotonic()
     return BareTimes(seconds_copy=copied - started, seconds_index=ended - copied)
 
@@ -82,7 +83,7 @@ def _create_next_tables(connection: Connection) -> list[TableSpec]:
     specs = []
     for number, (planned, live) in enumerate(resolved.tables, start=1):
         spec = table_spec(connection, planned, live, run_id=1, table_no=number)
-        create_next(connection, spec)
+        execute(connection, create_next(connection, spec))
         specs.append(spec)
     return specs
 
@@ -105,7 +106,7 @@ def _copy_task(spec: TableSpec, chunk: Chunk) -> Task:
 def _index_task(index: dict[str, object]) -> Task:
     def build(connection: Connection) -> None:
         with connection.transaction():
-            build_index(connection, index)
+            execute(connection, [build_index(index)])
 
     return build
 

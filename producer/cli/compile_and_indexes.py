@@ -23,6 +23,7 @@ from replank.settings import load_settings
 from replank.wording import counted
 from sql.access.roles import act_as_owner
 from sql.session.connection import connect
+from sql.session.statements import READ_ONLY
 
 Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
 
@@ -53,7 +54,8 @@ def compile_plan(
     with (
         in_words(),
         ActivityScreen(people()),
-        connect_for_plan(settings, file.plan, name="compile") as connection,
+        # What is composed is printed: a statement that changed something fails here, but for scratches.
+        connect_for_plan(settings, file.plan, name="compile", session=READ_ONLY) as connection,
     ):
         refuse_other_database(connection, file)
         compiled = compile_all(connection, file)

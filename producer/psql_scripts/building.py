@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from psycopg.sql import SQL
 
@@ -15,7 +15,7 @@ from sql.drain.drain import counted_mismatches, delete_from_next, insert_into_ne
 from sql.drain.verification import not_logged, summed
 from sql.next_table.builder import create_next
 from sql.next_table.index_selection import next_indexes, stand_on_indexes
-from sql.next_table.indexes import build_index, plain_patterns
+from sql.next_table.indexes import IndexSpec, build_index, plain_patterns
 from sql.next_table.on_update_trigger import create_on_update
 from sql.rows import capture
 from sql.rows.change_log import log_table
@@ -35,9 +35,9 @@ from sql.scripts.psql_script import (
     transaction,
 )
 from sql.scripts.psql_script import block as do
-from sql.scripts.recording import recording
 from sql.scripts.script_templates import Block
-from sql.session.connection import Connection, apply_settings
+from sql.session.connection import Connection
+from sql.session.statements import Statement, printed, sketched
 from sql.session.table_names import live_table, next_table
 from sql.values.conversion import Space
 
@@ -47,21 +47,35 @@ CHUNK_BLOCKS = 4_096
 """32 MB of the longest heap in one transaction."""
 
 
-def built(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Block]:
-    """The blocks of one table up to its swap. Next tables are built on the way, in the caller's transaction."""
-    with recording(connection) as made:
-        create_next(connection, spec)
-        create_on_update(connection, spec)
-    yield label(spec, "the next table, empty and without indexes", transaction(lines(made)))
-    with recording(connection, dry=True) as made:
-        capture.install(connection, spec)
+@dataclass(frozen=True, kw_only=True)
+class NextTable:
+    """What makes a next table, its indexes, and what stands on these."""
+
+    table: list[Statement]
+    indexes: list[tuple[IndexSpec, list[Statement]]]
+    standing: list[Statement]
+
+
+def sketched_table(connection: Connection, spec: TableSpec) -> NextTable:
+    """Composed by building it, empty, in the caller's scratch: its definitions are asked of the server."""
+    table = sketched(connection, create_next(connection, spec)) + sketched(connection, create_on_update(spec))
+    found = next_indexes(connection, spec)
+    indexes = [(index, sketched(connection, [build_index(asdict(index))])) for index in found]
+    standing = sketched(connection, stand_on_indexes(connection, spec, found))
+    return NextTable(table=table, indexes=indexes, standing=standing)
+
+
+def built(connection: Connection, work: Work, spec: TableSpec, sketch: NextTable) -> Iterator[Block]:
+    """The blocks of one table up to its swap."""
+    yield label(spec, "the next table, empty and without indexes", transaction(lines(printed(sketch.table))))
     only = SQL("" if spec.partitioned else "ONLY ")
     lock = SQL("LOCK TABLE {}{} IN SHARE ROW EXCLUSIVE MODE").format(only, live_table(spec))
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
-    yield label(spec, "from here on the keys of changed rows are logged", transaction(patient, lines(made)))
+    captured = lines(printed(capture.install(connection, spec)))
+    yield label(spec, "from here on the keys of changed rows are logged", transaction(patient, captured))
     yield _copied(connection, spec)
     yield label(spec, "the first drain: next is what live is now", at_one_snapshot(*drained(connection, spec)))
-    yield from _indexed(connection, spec)
+    yield from _indexed(connection, spec, sketch)
     yield label(spec, "statistics, before anybody asks", f"VACUUM (ANALYZE) {next_table(spec).as_string(None)};")
     yield from _verified(connection, spec)
 
@@ -95,21 +109,15 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
     return [*made, said(SQL("DELETE FROM {}").format(log_table(spec)))]
 
 
-def _indexed(connection: Connection, spec: TableSpec) -> Iterator[Block]:
-    found = next_indexes(connection, spec)
+def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iterator[Block]:
     for pattern in plain_patterns(connection, spec).values():
         # Nothing to execute: whoever reads the script finds what is not in it.
         yield label(spec, f"index for LIKE {' '.join(pattern.name.split())}: {pattern.fate}", "")
-    for index in found:
-        with recording(connection) as made:
-            build_index(connection, asdict(index))
-        yield label(spec, f"index {' '.join(index.name.split())}", transaction(lines(made)))
-    with recording(connection) as made:
-        stand_on_indexes(connection, spec, found)
-    # What was looked at for one table must not hold for the next.
-    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
-    if made:
-        yield label(spec, "constraints on these indexes, and what else stands on them", transaction(lines(made)))
+    for index, made in sketch.indexes:
+        yield label(spec, f"index {' '.join(index.name.split())}", transaction(lines(printed(made))))
+    if sketch.standing:
+        standing_on = transaction(lines(printed(sketch.standing)))
+        yield label(spec, "constraints on these indexes, and what else stands on them", standing_on)
 
 
 def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from producer.psql_scripts.building import built
+from producer.psql_scripts.building import NextTable, built, sketched_table
 from producer.psql_scripts.filling import emptied, filled
 from producer.psql_scripts.proving import told
 from producer.psql_scripts.returning import returned, taken_away, tidied
 from producer.psql_scripts.standing import GONE
-from producer.psql_scripts.swapping import swapped, unchanged
+from producer.psql_scripts.swapping import Beside, sketched_beside, swapped, unchanged
 from producer.psql_scripts.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
 from producer.steps.compiled import CompiledStep
 from producer.steps.enum_types import make_types
@@ -21,10 +21,12 @@ from replank.errors import NeedsPerson
 from replank.values.steps import STEPS, Step
 from replank.values.table_spec import Relation
 from sql.catalogue.catalogue import read_tables
+from sql.rows import backfill
 from sql.scripts.psql_script import FUNCTIONS_GONE, dropped_if_empty, functions, lines, refuse_if
 from sql.scripts.script_templates import Block, Script
 from sql.session.connection import Connection
 from sql.session.named_queries import query
+from sql.session.statements import only_reading, scratch
 from sql.session.table_names import next_table, past_table
 
 PURPOSES = {
@@ -50,9 +52,10 @@ def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
     reasons = why_not_by_hand(work)
     if not reasons and work.specs:
         try:
-            with connection.transaction(force_rollback=True):
+            with scratch(connection):
                 forward, back = _both(connection, work)
-        except errors.OperationalError:
+        except (errors.OperationalError, errors.ReadOnlySqlTransaction):
+            # The latter is a mistake of ours: something was changed where it should have been said.
             raise
         except (errors.DatabaseError, NeedsPerson) as error:
             reasons = [str(error).splitlines()[0]]
@@ -112,8 +115,13 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
     connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
     # Next tables may have types that step 05 is yet to make.
     make_types(connection, work.plan)
-    back = tuple(_back(connection, work))
-    return tuple(_forward(connection, work)), back
+    with only_reading(connection):
+        back = tuple(_back(connection, work))
+    rewriting = {spec.oid: backfill.rewriting(connection, spec) for spec in work.filled}
+    tables = {spec.oid: sketched_table(connection, spec) for spec in work.rebuilt}
+    beside = {one.set_no: sketched_beside(connection, one) for one in work.sets}
+    with only_reading(connection):
+        return tuple(_forward(connection, work, rewriting, tables, beside)), back
 
 
 def _session(work: Work) -> Block:
@@ -128,7 +136,13 @@ def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
         yield Block(purpose="not before step 07", sql=refuse_if(SQL("true"), TOO_EARLY))
 
 
-def _forward(connection: Connection, work: Work) -> Iterator[Block]:
+def _forward(
+    connection: Connection,
+    work: Work,
+    rewriting: Mapping[int, Collection[str]],
+    tables: Mapping[int, NextTable],
+    beside: Mapping[int, Beside],
+) -> Iterator[Block]:
     yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
@@ -147,11 +161,11 @@ def _forward(connection: Connection, work: Work) -> Iterator[Block]:
     checks += [unchanged(connection, spec) for spec in work.specs]
     yield Block(purpose="the tables are what they were when this was compiled", sql="\n".join(checks))
     for spec in work.filled:
-        yield from filled(connection, work, spec)
+        yield from filled(connection, work, spec, rewriting[spec.oid])
     for spec in work.rebuilt:
-        yield from built(connection, work, spec)
+        yield from built(connection, work, spec, tables[spec.oid])
     for one in work.sets:
-        yield from swapped(connection, work, one)
+        yield from swapped(connection, work, one, beside[one.set_no])
 
 
 def _back(connection: Connection, work: Work) -> Iterator[Block]:
@@ -180,7 +194,7 @@ def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Bloc
     captured = work.options.reverse_capture
     whole = list(returned(connection, work, one)) if captured else [_no_way_back(first)]
     whole[0] = _after(whole[0], f"{swapped}{undone}\\if :swapped_{one.set_no}\n")
-    early = list(taken_away(connection, work, one))
+    early = list(taken_away(work, one))
     early[0] = _after(early[0], f"\\elif :undone_{one.set_no}\n\\else\n")
     early[-1] = _before(early[-1], "\n\\endif")
     last = list(tidied(connection, work, one)) if captured else []

@@ -12,15 +12,15 @@ from producer.psql_scripts.swapping import unchanged
 from producer.psql_scripts.work import Work, label
 from producer.stages.backfill_stages import is_quiet
 from replank.values.table_spec import TableSpec
-from sql.next_table.indexes import planned_indexes
+from sql.next_table.indexes import build_concurrently, planned_indexes
 from sql.next_table.on_update_trigger import create_on_update, drop_on_update
 from sql.rows import backfill
 from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.rows.fill_continuity import WORDS, fallen
-from sql.scripts.psql_script import block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
-from sql.scripts.recording import recording
+from sql.scripts.psql_script import alone, block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
+from sql.session.statements import printed
 from sql.session.table_names import live_table
 
 QUIET = "    PERFORM set_config('session_replication_role', 'replica', true);"
@@ -31,16 +31,14 @@ FILL_BLOCKS = CHUNK_BLOCKS // 32
 """An updated row costs about ten times a copied one, and stays locked until the chunk's end."""
 
 
-def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Block]:
+def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Collection[str]) -> Iterator[Block]:
     """The blocks of one table; nothing of it is executed."""
-    with recording(connection, dry=True) as updates:
-        create_on_update(connection, spec, live=True)
-    extended = lines([*backfill.extension(connection, spec), *updates])
+    extended = lines([*backfill.extension(spec, rewriting), *printed(create_on_update(spec, live=True))])
     body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
     yield label(spec, "columns, defaults, and what fills new rows", body)
     if backfill.filled_columns(spec):
         # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
-        again = lines([_without_trigger(spec), *backfill.trigger_statements(connection, spec)])
+        again = lines([_without_trigger(spec), *backfill.trigger_statements(spec)])
         rounds = "\n".join([transaction(_locked(work, spec), again), _rounds(connection, spec)])
         yield label(spec, FILLING, rounds)
     checks = [column for column in spec.columns if column.not_null]
@@ -51,9 +49,7 @@ def filled(connection: Connection, work: Work, spec: TableSpec) -> Iterator[Bloc
         names = [Identifier(check_name(spec, column)) for column in checks]
         yield label(spec, "proved", waiting(proved.format(live_table(spec), name) for name in names))
     for index in planned_indexes(connection, spec):
-        definition = asdict(index)["definition"].replace("INDEX", "INDEX CONCURRENTLY", 1)
-        path = SQL("SET search_path TO {}").format(Identifier(spec.schema)).as_string(None)
-        said_so = lines([path, waiting([definition]), "SET search_path TO pg_catalog"])
+        said_so = "\n".join(alone(statement) for statement in build_concurrently(connection, asdict(index)))
         yield label(spec, f"no two rows share a value: {' '.join(index.name.split())}", said_so)
     final = lines([*final_constraints(connection, spec), _without_trigger(spec)])
     if not work.options.reverse_capture:
@@ -94,9 +90,7 @@ def _without_trigger(spec: TableSpec) -> Composable:
 
 def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Collection[str]) -> Iterator[Block]:
     """The way back of one table. What was put into columns that were there is taken out where nobody changed it."""
-    with recording(connection, dry=True) as updates:
-        drop_on_update(connection, spec, live=True)
-    gone = lines([_without_trigger(spec), *updates, *loosened(spec, nullable)])
+    gone = lines([_without_trigger(spec), *printed(drop_on_update(spec, live=True)), *loosened(spec, nullable)])
     yield label(spec, "nothing is filled any more", transaction(_locked(work, spec), gone))
     if backfill.remembered_columns(spec):
         name = Literal(f"replank.{spec.filled_name}").as_string(None)

@@ -30,10 +30,10 @@ from sql.scripts.psql_script import (
     refuse_unequal,
     transaction,
 )
-from sql.scripts.recording import recording
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import printed
 from sql.session.table_names import next_table, past_table, server_text
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.moved_dependents import away
@@ -81,9 +81,9 @@ def _switched(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
 def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
     """From after the swap: everything that was written since comes along. Nothing of it is executed here."""
     back = set_back(connection, one)
-    yield _laid_open(connection, work, one, back)
-    with recording(connection, dry=True) as made:
-        build_map(connection, one.members, places(one.members, back.foreign_keys), set_no=one.set_no)
+    yield _laid_open(work, one, back)
+    where = places(one.members, back.foreign_keys)
+    made = printed(build_map(connection, one.members, where, set_no=one.set_no))
     name = map_table(0, one.set_no)
     gone = SQL("DROP TABLE IF EXISTS {}").format(name)
     yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
@@ -101,15 +101,12 @@ def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
     back = set_back(connection, one)
     yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
     purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
-    yield Block(purpose=purpose, sql=_gone(connection, one, back))
+    yield Block(purpose=purpose, sql=_gone(one, back))
 
 
-def _laid_open(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
+def _laid_open(work: Work, one: SwapSet, back: SetBack) -> Block:
     """Nothing of the past tables may act on what is written into them."""
-    with recording(connection, dry=True) as made:
-        for pair in back.pairs:
-            capture.remove(connection, pair.spec)
-            create_was(connection, pair)
+    made = [each for pair in back.pairs for each in printed([*capture.remove(pair.spec), create_was(pair)])]
     past = {(r.schema, r.name): past_table(r) for r in back.past_relations}
     dropped = [
         SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(table, Identifier(key["name"]))
@@ -166,7 +163,7 @@ def _validated(connection: Connection, work: Work, back: SetBack) -> str:
     )
 
 
-def _gone(connection: Connection, one: SwapSet, back: SetBack) -> str:
+def _gone(one: SwapSet, back: SetBack) -> str:
     """All of a set's new tables at once: what binds them to each other goes with them, and nothing of others'."""
     made: list[Composable | str] = [
         SQL("DROP {} IF EXISTS {}").format(
@@ -182,20 +179,16 @@ def _gone(connection: Connection, one: SwapSet, back: SetBack) -> str:
         if any(column.on_update for column in spec.columns):
             function = Identifier(spec.undone_schema, function_name(spec))
             made.append(SQL("DROP FUNCTION IF EXISTS {}()").format(function))
-        with recording(connection, dry=True) as removed:
-            remove_capture(connection, spec)
-        made += [*removed, SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
+        made += [*printed(remove_capture(spec)), SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
     made.append(SQL("DROP TABLE IF EXISTS {}").format(map_table(0, one.set_no)))
     schemas = {name for r in one.dependents.replaced for name in (r.undone_schema, r.past_schema, r.next_schema)}
     return "\n".join([lines(made), dropped_if_empty(sorted(schemas))])
 
 
-def taken_away(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+def taken_away(work: Work, one: SwapSet) -> Iterator[Block]:
     """From before the swap: the live tables were never changed, so what stands beside them goes."""
     for spec in one.members:
-        with recording(connection, dry=True) as made:
-            capture.remove(connection, spec)
-            remove_capture(connection, spec)
+        made = printed([*capture.remove(spec), *remove_capture(spec)])
         lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.schema, spec.name))
         patient = lock_patiently(lock, attempts=work.options.capture_attempts)
         yield label(spec, "its capture goes", transaction(patient, lines(made)))
@@ -205,9 +198,7 @@ def taken_away(connection: Connection, work: Work, one: SwapSet) -> Iterator[Blo
     ]
     tables = SQL(", ").join(next_table(spec) for spec in one.members)
     dropped.append(SQL("DROP TABLE IF EXISTS {}").format(tables))
-    with recording(connection, dry=True) as made:
-        for spec in one.members:
-            drop_on_update(connection, spec)
+    functions = [each for spec in one.members for each in printed(drop_on_update(spec))]
     schemas = sorted({name for r in one.dependents.replaced for name in (r.next_schema, r.past_schema)})
-    body = "\n".join([lines([*dropped, *made]), dropped_if_empty(schemas)])
+    body = "\n".join([lines([*dropped, *functions]), dropped_if_empty(schemas)])
     yield Block(purpose=f"set {one.set_no}: the next tables go", sql=body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
@@ -29,10 +30,10 @@ from sql.scripts.psql_script import (
     until_snapshots_end,
     waiting,
 )
-from sql.scripts.recording import recording
 from sql.scripts.script_templates import Block
-from sql.session.connection import Connection, apply_settings
+from sql.session.connection import Connection
 from sql.session.isolation_level import NOT_READ_COMMITTED, WORDS
+from sql.session.statements import Statement, printed, sketched
 from sql.session.table_names import live_table
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.cutover import locked_tables
@@ -41,42 +42,52 @@ from sql.swap.views_beside import build_beside, lock_script, make_schemas
 from sql.values.text_casts import create_text_casts
 
 
-def swapped(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What makes the schemas that a set's swap needs, and the views over its next tables."""
+
+    schemas: list[Statement]
+    views: list[Statement]
+
+
+def sketched_beside(connection: Connection, one: SwapSet) -> Beside:
+    """Composed by building it over next tables that stand, in the caller's scratch."""
+    return Beside(
+        schemas=sketched(connection, make_schemas(connection, one.dependents)),
+        views=sketched(connection, build_beside(connection, one.dependents)),
+    )
+
+
+def swapped(connection: Connection, work: Work, one: SwapSet, beside: Beside) -> Iterator[Block]:
     """The blocks of one set whose next tables stand, in the transaction that has built them."""
     captured = one.members if work.options.reverse_capture else ()
     for spec in captured:
-        with recording(connection, dry=True) as made:
-            prepare_capture(connection, spec, lock_timeout_ms=work.options.lock_timeout_ms)
-        yield label(spec, "triggers for the way back, which do nothing yet", transaction(lines(made)))
-    yield from _beside(connection, one)
+        made = lines(printed(prepare_capture(connection, spec)))
+        yield label(spec, "triggers for the way back, which do nothing yet", transaction(made))
+    yield from _beside(connection, one, beside)
     yield _shortly_before(connection, work, one)
     yield _swap(connection, work, one, captured)
     yield from _validated(connection, work, one)
     for spec in one.members:
-        with recording(connection, dry=True) as made:
-            capture.remove(connection, spec)
+        made = lines(printed(capture.remove(spec)))
         lock = SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.past_schema, spec.name))
         patient = lock_patiently(lock, attempts=work.options.capture_attempts)
-        yield label(spec, "its capture has done its work", transaction(patient, lines(made)))
+        yield label(spec, "its capture has done its work", transaction(patient, made))
     names = ", ".join(spec.full_name for spec in one.members)
     schemas = sorted({relation.next_schema for relation in one.dependents.replaced})
     yield Block(purpose=f"set {one.set_no} ({names}): what is empty goes", sql=dropped_if_empty(schemas))
 
 
-def _beside(connection: Connection, one: SwapSet) -> Iterator[Block]:
-    with recording(connection) as made:
-        make_schemas(connection, one.dependents)
-    yield Block(purpose=f"set {one.set_no}: schemas for what goes to the past", sql=lines(made))
+def _beside(connection: Connection, one: SwapSet, beside: Beside) -> Iterator[Block]:
+    schemas = lines(printed(beside.schemas))
+    yield Block(purpose=f"set {one.set_no}: schemas for what goes to the past", sql=schemas)
     if not one.dependents.views:
         return
-    with recording(connection) as made:
-        build_beside(connection, one.dependents)
-    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
     names = ", ".join(view.full_name for view in one.dependents.views)
     drains = [part for spec in one.members for part in drained(connection, spec, compare=True)]
     yield Block(
         purpose=f"set {one.set_no}: {names}, built over the next tables at one moment of them all",
-        sql=at_one_snapshot(*drains, lines(made)),
+        sql=at_one_snapshot(*drains, lines(printed(beside.views))),
     )
 
 
@@ -100,10 +111,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
     inner = lock if not one.dependents.views else _unpacked(lock)
     before = autovacuum_settings(connection, one.members)
     script = swap_script(connection, one.members, one.foreign_keys, before, one.dependents)
-    casts: list[str] = []
-    if work.options.text_casts:
-        with recording(connection, dry=True) as casts:
-            create_text_casts(connection)
+    casts = printed(create_text_casts(connection)) if work.options.text_casts else []
     body = transaction(
         lock_patiently(inner, attempts=work.options.cutover_attempts),
         refuse_if(NOT_READ_COMMITTED, WORDS),
@@ -111,7 +119,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
         refuse_rows(standing.fallen(connection, one.members, "forward"), standing.words(one.members)),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         said(script),
-        lines(switched_on(connection, spec) for spec in captured),
+        lines(switched_on(spec) for spec in captured),
         lines(casts),
     )
     tables = ", ".join(spec.full_name for spec in one.members)

@@ -22,6 +22,7 @@ from sql.rollback.original_texts import map_table
 from sql.rollback.table_pair import was_table
 from sql.rows.reverse_capture import remove_capture
 from sql.session.connection import Connection, apply_settings
+from sql.session.statements import execute
 from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
 from sql.swap.moved_dependents import UNDONE
 
@@ -45,7 +46,7 @@ class Restoring:
         self._drop_new(members)
         with self.connection.transaction():
             for spec in members:
-                remove_capture(self.connection, spec)
+                execute(self.connection, remove_capture(spec))
                 drop_quarantine(self.connection, spec)
                 quarantines.remove(self.connection, spec)
                 self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(was_table(spec)))

@@ -33,6 +33,7 @@ from sql.rows.backfill import filled_table
 from sql.rows.reverse_capture import is_installed, remove_capture, waiting_changes
 from sql.session.connection import Connection, apply_settings, value
 from sql.session.named_queries import query
+from sql.session.statements import execute
 from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
 from sql.swap.moved_dependents import PAST, hanging_on
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
@@ -251,7 +252,7 @@ class Finishing:
         """Dropping the triggers locks the live table for a moment."""
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-            remove_capture(self.connection, spec)
+            execute(self.connection, remove_capture(spec))
             for name in (was_table(spec), filled_table(spec)):
                 self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 

@@ -33,6 +33,7 @@ from sql.rows.reverse_capture import Captured, captured, provable, switch_on_aga
 from sql.session.connection import Connection, apply_settings
 from sql.session.one_snapshot import read_at_one_snapshot
 from sql.session.passing_errors import OF_ROWS
+from sql.session.statements import execute
 from sql.swap.autovacuum import LiveAutovacuum, Settings
 from sql.swap.drop_retained import put_aside
 from sql.values.enum_drift import refuse_renamed_values
@@ -137,7 +138,9 @@ class MakingReady:
             lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"
         )
         members = [pair.spec for pair in back.pairs]
-        build_map(self.connection, members, places(members, back.foreign_keys), set_no=one.set_no)
+        with self.connection.transaction():
+            where = places(members, back.foreign_keys)
+            execute(self.connection, build_map(self.connection, members, where, set_no=one.set_no))
         differing = {}
         for pair in back.pairs:
             self._stage(RollbackStage.COMPARING, pair.spec.full_name)
@@ -212,8 +215,7 @@ class MakingReady:
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{options.lock_timeout_ms}ms"}, local=True)
             for pair in back.pairs:
-                capture.remove(self.connection, pair.spec)
-                create_was(self.connection, pair)
+                execute(self.connection, [*capture.remove(pair.spec), create_was(pair)])
             for key in catalogue.read_foreign_keys(self.connection, [pair.spec.oid for pair in back.pairs]):
                 table = Identifier(key.schema, key.table_name)
                 statement = SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(key.name))

@@ -16,6 +16,7 @@ from sql.quarantine.quarantined_rows import drop_quarantine
 from sql.rows import capture
 from sql.rows.reverse_capture import remove_capture
 from sql.session.connection import Connection, apply_settings
+from sql.session.statements import execute
 from sql.session.table_names import next_table
 
 COMMAND = "replank rollback"
@@ -31,10 +32,10 @@ def remove_table(connection: Connection, run: Run, table: RunTable, patience: Pa
             return
         with connection.transaction():
             apply_settings(connection, {"lock_timeout": f"{limit}ms"}, local=True)
-            capture.remove(connection, table.spec)
-            remove_capture(connection, table.spec)
+            execute(connection, capture.remove(table.spec))
+            execute(connection, remove_capture(table.spec))
             connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(table.spec)))
-            drop_on_update(connection, table.spec)
+            execute(connection, drop_on_update(table.spec))
             drop_quarantine(connection, table.spec)
             quarantines.remove(connection, table.spec)
 

@@ -32,6 +32,7 @@ from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 from sql.session.database_wait import DatabaseWait
+from sql.session.statements import execute
 from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.event_triggers import refusal
 from sql.swap.views_beside import building_schemas, drop_beside, drop_empty_schemas
@@ -152,7 +153,8 @@ class _Undoing:
                     remember=partial(conversion_sets.set_autovacuum_before, connection, conversion_set),
                 ).give_back()
         with connection.transaction():
-            drop_beside(connection, [relation for table in present for relation in table.spec.next_relations])
+            relations = [relation for table in present for relation in table.spec.next_relations]
+            execute(connection, drop_beside(connection, relations))
             unlink_next(connection, [table.spec for table in present])
         for table in present:
             doing(f"removing what was built for {table.spec.full_name}")

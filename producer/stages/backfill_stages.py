@@ -24,6 +24,7 @@ from sql.rows.backfill_constraints import added_check, check_name, final_constra
 from sql.rows.copy import chunks_between, heap_extent, next_bounds
 from sql.session.connection import Connection, apply_settings, row, run, value
 from sql.session.named_queries import query
+from sql.session.statements import execute
 
 FIRST_KEYS = 1_000
 FEWEST_KEYS = 100
@@ -50,7 +51,7 @@ class Backfilling(Turn):
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             backfill.extend(self.connection, table.spec)
-            create_on_update(self.connection, table.spec, live=True)
+            execute(self.connection, create_on_update(table.spec, live=True))
             tables.move_table(self.connection, table.spec, TableState.EXTENDED)
         return True
 
@@ -207,7 +208,7 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
     with connection.transaction():
         apply_settings(connection, short, local=True)
         backfill.drop_trigger(connection, spec)
-        drop_on_update(connection, spec, live=True)
+        execute(connection, drop_on_update(spec, live=True))
         for statement in loosened(spec, nullable):
             run(connection, statement)
     with connection.transaction():

@@ -37,6 +37,7 @@ from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_MISSED, PASSING
+from sql.session.statements import execute
 from sql.swap.event_triggers import refuse_dressed, refused_by
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_under_lock import CutoverLimits
@@ -122,7 +123,7 @@ class Caching(Turn):
         keys = key_documents({spec.oid}, catalogue.read_foreign_keys(self.connection, [spec.oid]))
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            builder.create_next(self.connection, spec)
+            execute(self.connection, builder.create_next(self.connection, spec))
             install_marks(self.connection, spec)
             refuse_dressed(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
@@ -150,7 +151,7 @@ class Caching(Turn):
         spec = self._unchanged(cache)
         found = indexes.read_indexes(self.connection, spec.relations)
         with self.connection.transaction():
-            indexes.attach_constraints(self.connection, spec, found)
+            execute(self.connection, indexes.attach_constraints(self.connection, spec, found))
             caches.add_jobs(self.connection, cache, [{"what": "vacuum"}])
             caches.move_cache(self.connection, cache, CacheState.READY)
         return True

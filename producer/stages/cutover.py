@@ -32,6 +32,7 @@ from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import published
 from sql.session.connection import Connection, value
 from sql.session.passing_errors import OF_ROWS, PASSING
+from sql.session.statements import execute
 from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.cutover import cut_over
 from sql.swap.lock_attempt import AttemptMissed
@@ -244,7 +245,7 @@ class CuttingOver(Turn):
             known = {"stood": {str(number): sorted(standing) for number, standing in stood.items()}}
             conversion_sets.set_way_back(self.connection, conversion_set, known)
         if self.options.text_casts:
-            create_text_casts(self.connection)
+            execute(self.connection, create_text_casts(self.connection))
 
     def _say_old_sessions(self, conversion_set: ConversionSet) -> None:
         sessions = older_sessions(self.connection)

@@ -35,6 +35,7 @@ from sql.rows import capture
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.session.server_message import server_words
+from sql.session.statements import execute
 from sql.session.table_names import next_table
 from sql.swap.event_triggers import refuse_dressed, refused_by
 
@@ -119,9 +120,9 @@ class Stages(Turn):
         spec = table.spec
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            builder.create_next(self.connection, spec)
-            on_update_trigger.create_on_update(self.connection, spec)
-            capture.install(self.connection, spec)
+            execute(self.connection, builder.create_next(self.connection, spec))
+            execute(self.connection, on_update_trigger.create_on_update(spec))
+            execute(self.connection, capture.install(self.connection, spec))
             tables.add_change_log(self.connection, spec)
             # First: a column that the live table has got since would look like one that an event trigger has added.
             self._refuse_changed(table, built=False)
@@ -215,7 +216,7 @@ class Stages(Turn):
     def _after_indexes(self, table: RunTable) -> bool:
         found = self._indexes(table)
         with self.connection.transaction():
-            index_selection.stand_on_indexes(self.connection, table.spec, found)
+            execute(self.connection, index_selection.stand_on_indexes(self.connection, table.spec, found))
             self._refuse_changed(table)
             self.add_drain(table, compare=False)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
@@ -272,7 +273,7 @@ class Stages(Turn):
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             for key in self._own_keys(table):
                 foreign_keys.join_leaves(self.connection, key)
-            capture.remove(self.connection, table.spec)
+            execute(self.connection, capture.remove(table.spec))
             tables.move_table(self.connection, table.spec, TableState.DONE)
         return True
 

@@ -7,27 +7,26 @@ quarantine too) are opened by default privileges, so that there is no moment in 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.errors import MayNot, WrongUse
 from replank.values.table_spec import TableSpec
-from sql.scripts.recording import is_recording
 from sql.session.connection import Connection, rows, run, value
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 
 LEDGER = Identifier("replank")
 
 
-def make_schema(connection: Connection, name: str) -> None:
+def make_schema(connection: Connection, name: str) -> Iterator[Statement]:
     """A schema that is built in, or that past tables are retained in: open to look into for who reads the ledger."""
-    connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(name)))
-    if is_recording(connection):
-        # A script says the same whoever reads the ledger of the run that it was compiled beside.
-        return
+    yield Statement(sql=SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(name)))
     for found in rows(connection, query("access.readers")):
-        connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(name), Identifier(found["role"])))
+        granted = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(name), Identifier(found["role"]))
+        # A script says the same whoever reads the ledger of the run that it was compiled beside.
+        yield Statement(sql=granted, run_only=True)
 
 
 def let_read(connection: Connection, readers: Collection[str], *, before: Collection[str] = ()) -> None:

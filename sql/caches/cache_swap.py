@@ -17,6 +17,7 @@ from sql.catalogue.dependents import Dependents, read_dependents
 from sql.catalogue.relation_oids import relation_oids
 from sql.session.connection import Connection, run
 from sql.session.one_snapshot import one_snapshot
+from sql.session.statements import execute
 from sql.session.table_names import next_table
 from sql.swap.cutover import locked_tables
 from sql.swap.event_triggers import refuse_dressed_by_cutover
@@ -80,7 +81,7 @@ def _prepare(
     autovacuum_before: Mapping[str, str | None],
 ) -> Prepared:
     dependents = read_dependents(connection, [spec])
-    make_schemas(connection, dependents)
+    execute(connection, make_schemas(connection, dependents))
     _build_views(connection, spec, dependents)
     names = locked_tables([spec], foreign_keys)
     shared = _shared(spec, names)
@@ -108,11 +109,11 @@ def _refuse_changed(connection: Connection, spec: CacheSpec) -> None:
 def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents) -> None:
     """Anew at every attempt; rows of materialized views are those of the moment at which the marks were applied."""
     with connection.transaction():
-        drop_beside(connection, dependents.relations)
+        execute(connection, drop_beside(connection, dependents.relations))
     if dependents.views:
         with one_snapshot(connection):
             apply_marks(connection, spec)
-            build_beside(connection, dependents)
+            execute(connection, build_beside(connection, dependents))
 
 
 def _keep_up(connection: Connection, spec: CacheSpec) -> None:

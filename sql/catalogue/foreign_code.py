@@ -19,6 +19,7 @@ from replank.errors import NeedsPerson
 from replank.values.table_spec import TableSpec
 from sql.session.connection import Connection, rows, run, value
 from sql.session.named_queries import query
+from sql.session.statements import scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def of_queries(connection: Connection, queries: Iterable[Composable]) -> list[Fo
     """
     found: list[ForeignFunction] = []
     for text in queries:
-        with suppress(errors.ProgrammingError), connection.transaction(force_rollback=True):
+        with suppress(errors.ProgrammingError), scratch(connection):
             name = Identifier("pg_temp", "replank_expressions")
             run(connection, SQL("CREATE TEMPORARY VIEW replank_expressions AS {}").format(text))
             oid = value(connection, SQL("SELECT {}::regclass::oid::bigint").format(name.as_string(None)))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.table_spec import TableSpec
-from sql.session.connection import Connection, apply_settings, rows, run, value
+from sql.session.connection import Connection, rows, run, value
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import next_table
 
 Name = tuple[str, str]
@@ -74,27 +75,27 @@ def children_first(connection: Connection, specs: Sequence[TableSpec]) -> list[T
     return sorted(specs, key=lambda spec: -deep[spec.oid])
 
 
-def link_next(connection: Connection, specs: Sequence[TableSpec], *, lock_timeout_ms: int) -> None:
-    """Next tables inherit from each other as the live ones do, and know how many rows they have together.
+def link_next(connection: Connection, specs: Sequence[TableSpec]) -> list[Statement]:
+    """Next tables inherit from each other as the live ones do; for one transaction.
 
     Only from here on: nobody has written through a parent while they were filled. Those that do already are left.
     """
     by_oid = {spec.oid: spec for spec in specs if spec.kin}
-    new = False
-    with connection.transaction():
-        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-        next_oids = {oid: _next_oid(connection, spec) for oid, spec in by_oid.items()}
-        there = set(links(connection, next_oids.values()))
-        for child, parent in links(connection, by_oid):
-            if (next_oids[child], next_oids[parent]) not in there:
-                new = True
-                connection.execute(
-                    SQL("ALTER TABLE {} INHERIT {}").format(next_table(by_oid[child]), next_table(by_oid[parent]))
-                )
-    if new:
-        for oid in dict.fromkeys(parent for _, parent in links(connection, by_oid)):
-            # Statistics of a whole family are the parent's.
-            connection.execute(SQL("ANALYZE {}").format(next_table(by_oid[oid])))
+    next_oids = {oid: _next_oid(connection, spec) for oid, spec in by_oid.items()}
+    there = set(links(connection, next_oids.values()))
+    inherit = SQL("ALTER TABLE {} INHERIT {}")
+    return [
+        Statement(sql=inherit.format(next_table(by_oid[child]), next_table(by_oid[parent])))
+        for child, parent in links(connection, by_oid)
+        if (next_oids[child], next_oids[parent]) not in there
+    ]
+
+
+def analyze_families(connection: Connection, specs: Sequence[TableSpec]) -> list[Statement]:
+    """Behind `link_next`: next tables know how many rows they have together. These statistics are the parent's."""
+    by_oid = {spec.oid: spec for spec in specs if spec.kin}
+    parents = dict.fromkeys(parent for _, parent in links(connection, by_oid))
+    return [Statement(sql=SQL("ANALYZE {}").format(next_table(by_oid[oid]))) for oid in parents]
 
 
 def _next_oid(connection: Connection, spec: TableSpec) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg.sql import SQL, Identifier
@@ -11,6 +11,7 @@ from replank.values.table_spec import TableSpec, building_schema
 from sql.catalogue.dependents import looking_in
 from sql.session.connection import Connection, row, value
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import quoted, server_text
 
 Name = tuple[str, str]
@@ -18,24 +19,24 @@ Name = tuple[str, str]
 
 def make_stand_ins(
     connection: Connection, specs: Iterable[TableSpec], foreign_keys: Sequence[Mapping[str, Any]]
-) -> None:
+) -> Iterator[Statement]:
     """Tables beside the next ones, with the columns of those outside of the plan and what is referenced of them.
 
-    In a transaction that the caller rolls back. They are made from the catalogue: LIKE would need to read the table.
+    For a transaction that is rolled back. They are made from the catalogue: LIKE would need to read the table.
     """
     members = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
     made: set[Name] = set()
     for key in foreign_keys:
         for named in ((key["schema"], key["table_name"]), (key["ref_schema"], key["ref_table"])):
             if named not in members | made and not _is_there(connection, named):
-                _create(connection, named)
+                yield from _create(connection, named)
                 made.add(named)
     known: set[int] = set()
     for key in foreign_keys:
         unique = row(connection, query("foreign_keys.unique_key"), {"oid": key["oid"]})
         if (key["ref_schema"], key["ref_table"]) in made and unique is not None and unique["index"] not in known:
             known.add(unique["index"])
-            _make_unique(connection, key)
+            yield _make_unique(connection, key)
 
 
 def beside(named: Name) -> Identifier:
@@ -48,14 +49,14 @@ def _is_there(connection: Connection, named: Name) -> bool:
     return value(connection, query("going_back.oid_of"), wanted) is not None
 
 
-def _create(connection: Connection, named: Name) -> None:
+def _create(connection: Connection, named: Name) -> Iterator[Statement]:
     columns = value(connection, query("foreign_keys.stand_in"), {"schema": named[0], "name": named[1]})
     schema = Identifier(building_schema("replank_next", named[0]))
-    connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-    connection.execute(SQL("CREATE TABLE {} ({})").format(beside(named), server_text(columns)))
+    yield Statement(sql=SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+    yield Statement(sql=SQL("CREATE TABLE {} ({})").format(beside(named), server_text(columns)))
 
 
-def _make_unique(connection: Connection, key: Mapping[str, Any]) -> None:
+def _make_unique(connection: Connection, key: Mapping[str, Any]) -> Statement:
     named = (key["ref_schema"], key["ref_table"])
     with looking_in(connection, quoted(named[0])):
         unique = row(connection, query("foreign_keys.unique_key"), {"oid": key["oid"]})
@@ -63,7 +64,6 @@ def _make_unique(connection: Connection, key: Mapping[str, Any]) -> None:
     if unique["name"] is not None:
         added = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
         definition = server_text(unique["constraint_definition"])
-        connection.execute(added.format(beside(named), Identifier(unique["name"]), definition))
-        return
-    with looking_in(connection, quoted(building_schema("replank_next", named[0]), named[0])):
-        connection.execute(server_text(unique["index_definition"]))
+        return Statement(sql=added.format(beside(named), Identifier(unique["name"]), definition))
+    path = quoted(building_schema("replank_next", named[0]), named[0])
+    return Statement(sql=server_text(unique["index_definition"]), settings={"search_path": path})

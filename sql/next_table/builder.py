@@ -7,7 +7,7 @@ makes it mean the next table. A partitioned table is built with all its partitio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -18,6 +18,7 @@ from sql.catalogue.catalogue import LiveTable, read_tables
 from sql.next_table.inheritance_child import create_heir
 from sql.session.connection import Connection, rows, value
 from sql.session.named_queries import query
+from sql.session.statements import IN_PG_CATALOG, Statement
 from sql.session.table_names import live_table, next_table, server_text
 from sql.values.conversion import type_name
 from sql.values.enum_checks import EnumCheck, enum_checks, next_check
@@ -42,64 +43,63 @@ OF_ROOTS = (16, 30, 31, 32, 33, 40, 41, 42, 43)
 """Those for comments, grants and sequences: they stand on the partitioned table only."""
 
 
-def create_next(connection: Connection, spec: TableSpec) -> None:
-    """Create the next table, empty. Runs in the caller's transaction; only ACCESS SHARE on the live one.
+def create_next(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
+    """Create the next table, empty. For the inside of a transaction; only ACCESS SHARE on the live one.
 
     Raises NeedsPerson if the live table, one of its columns or of its partitions is gone.
     """
     if spec.layout is None:
-        _create_like_live(connection, spec)
+        yield from _create_like_live(connection, spec)
     else:
-        _create_laid_out(connection, spec, spec.layout)
+        yield from _create_laid_out(connection, spec, spec.layout)
     for heap in spec.next_heaps:
         # While it is filled, autovacuum would only get in the way of the index jobs' locks.
-        connection.execute(SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(heap)))
+        yield Statement(sql=SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(next_table(heap)))
 
 
-def _create_like_live(connection: Connection, spec: TableSpec) -> None:
+def _create_like_live(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """The next table with the live one's partitions, at any depth."""
     lives = {live.oid: live for live in read_tables(connection, [relation.oid for relation in spec.relations])}
     for schema in sorted({relation.next_schema for relation in spec.relations}):
-        make_schema(connection, schema)
+        yield from make_schema(connection, schema)
     by_oid = {relation.oid: relation for relation in spec.relations}
     for relation in spec.relations:
         if relation.oid not in lives:
             raise NeedsPerson(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
-        _create_relation(connection, spec, relation, lives[relation.oid])
+        yield from _create_relation(connection, spec, relation, lives[relation.oid])
         if isinstance(relation, PartitionSpec):
-            connection.execute(
-                SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(
+            yield Statement(
+                sql=SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(
                     next_table(by_oid[relation.parent]), next_table(relation), server_text(relation.bound)
                 )
             )
-        for statement in dressing(connection, relation):
-            connection.execute(server_text(statement))
+        yield from dressing(connection, relation)
 
 
-def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) -> None:
+def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) -> Iterator[Statement]:
     """The next table with partitions of its own, or with none: all are made like the live table."""
     found = read_tables(connection, [spec.oid])
     if not found:
         raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
-    make_schema(connection, spec.next_schema)
-    _create_relation(connection, spec, spec, found[0])
-    for statement in dressing(connection, spec, without=OF_HEAPS if layout.partitions else ()):
-        connection.execute(server_text(statement))
+    yield from make_schema(connection, spec.next_schema)
+    yield from _create_relation(connection, spec, spec, found[0])
+    yield from dressing(connection, spec, without=OF_HEAPS if layout.partitions else ())
     stored = SQL("")
     method = value(connection, query("next_table.access_method"), {"oid": spec.oid})
     if method is not None:
         stored = SQL("USING {}").format(Identifier(method))  # type: ignore[assignment]
     for partition in layout.partitions:
-        connection.execute(
-            SQL("CREATE TABLE {} PARTITION OF {} {} {}").format(
+        yield Statement(
+            sql=SQL("CREATE TABLE {} PARTITION OF {} {} {}").format(
                 next_table(partition), next_table(spec), server_text(partition.bound), stored
             )
         )
-        for statement in dressing(connection, partition, without=OF_ROOTS):
-            connection.execute(server_text(statement))
+        yield from dressing(connection, partition, without=OF_ROOTS)
 
 
-def _create_relation(connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable) -> None:
+def _create_relation(
+    connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable
+) -> Iterator[Statement]:
     """One relation with its converted columns. Partitions have no identity of their own."""
     by = relation.partitioned_by if isinstance(relation, (TableSpec, PartitionSpec)) else ""
     if spec.layout is not None:
@@ -111,55 +111,50 @@ def _create_relation(connection: Connection, spec: TableSpec, relation: Relation
         if method is not None:
             stored = SQL("USING {}").format(Identifier(method))
         if live.is_heir:
-            _create_heir(connection, spec, live, stored)
+            yield from _create_heir(connection, spec, live, stored)
             return
-        _like(connection, next_table(relation), live_table(relation), identity, stored)
-        _convert(connection, spec, relation, live, next_table(relation))
+        yield _like(next_table(relation), live_table(relation), identity, stored)
+        yield from _convert(connection, spec, relation, live, next_table(relation))
         return
     # The type of a column that the partition key uses cannot be changed: so the types come before the key.
     # Its name is the table's own: constraints that PostgreSQL names by itself are named after it.
     template = Identifier("pg_temp", relation.name)
-    _like(connection, template, live_table(relation), identity, SQL(""), temporary=True)
-    _convert(connection, spec, relation, live, template)
-    _like(connection, next_table(relation), template, identity, SQL("PARTITION BY {}").format(server_text(by)))
-    connection.execute(SQL("DROP TABLE {}").format(template))
+    yield _like(template, live_table(relation), identity, SQL(""), temporary=True)
+    yield from _convert(connection, spec, relation, live, template)
+    yield _like(next_table(relation), template, identity, SQL("PARTITION BY {}").format(server_text(by)))
+    yield Statement(sql=SQL("DROP TABLE {}").format(template))
 
 
-def _create_heir(connection: Connection, spec: TableSpec, live: LiveTable, stored: Composable) -> None:
+def _create_heir(connection: Connection, spec: TableSpec, live: LiveTable, stored: Composable) -> Iterator[Statement]:
     """A child in classic inheritance. Its parents' next tables need not be there yet."""
     # Constraints that PostgreSQL names by itself are named after the table, so the stub is made of a template.
     template, stub = Identifier("pg_temp", spec.name), Identifier(spec.next_schema, spec.stub_name)
-    _like(connection, template, live_table(spec), SQL(""), SQL(""), temporary=True)
-    _convert(connection, spec, spec, live, template)
-    _like(connection, stub, template, SQL(""), SQL(""))
-    connection.execute(SQL("DROP TABLE {}").format(template))
-    create_heir(connection, next_table(spec), stub, live_oid=spec.oid, stored=stored)
+    yield _like(template, live_table(spec), SQL(""), SQL(""), temporary=True)
+    yield from _convert(connection, spec, spec, live, template)
+    yield _like(stub, template, SQL(""), SQL(""))
+    yield Statement(sql=SQL("DROP TABLE {}").format(template))
+    yield from create_heir(connection, next_table(spec), stub, live_oid=spec.oid, stored=stored)
 
 
 def _like(
-    connection: Connection,
-    made: Identifier,
-    like: Identifier,
-    identity: Composable,
-    stored: Composable,
-    *,
-    temporary: bool = False,
-) -> None:
+    made: Identifier, like: Identifier, identity: Composable, stored: Composable, *, temporary: bool = False
+) -> Statement:
     kind = SQL("TEMPORARY TABLE" if temporary else "TABLE")
-    connection.execute(
-        query("next_table.create_next").format(kind=kind, next=made, live=like, identity=identity, stored=stored)
-    )
+    created = query("next_table.create_next")
+    return Statement(sql=created.format(kind=kind, next=made, live=like, identity=identity, stored=stored))
 
 
-def _convert(connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable, table: Identifier) -> None:
+def _convert(
+    connection: Connection, spec: TableSpec, relation: Relation, live: LiveTable, table: Identifier
+) -> Iterator[Statement]:
     """Give an empty copy of a live relation its next types; CHECKs that rows may break come after the swap."""
     for check in rows(connection, query("next_table.unvalidated_checks"), {"oid": relation.oid}):
-        connection.execute(SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(check["name"])))
+        yield Statement(sql=SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(check["name"])))
     late: list[EnumCheck] = []
     for known in enum_checks(connection, relation.oid, spec.columns):
         if known.valid:
             gone = SQL("ALTER TABLE {} DROP CONSTRAINT {}")
-            connection.execute(gone.format(table, Identifier(known.name)))
+            yield Statement(sql=gone.format(table, Identifier(known.name)))
             late.append(known)
     actions: list[Composable] = []
     for column in spec.columns:
@@ -171,23 +166,23 @@ def _convert(connection: Connection, spec: TableSpec, relation: Relation, live: 
         if column.converted and default is not None:
             # A default is never cast automatically: it goes first and comes back after the type.
             name = Identifier(column.name)
-            connection.execute(SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(table, name))
+            yield Statement(sql=SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(table, name))
         actions += _changes(column, default)
     if actions:
-        connection.execute(SQL("ALTER TABLE {} {}").format(table, SQL(", ").join(actions)))
+        yield Statement(sql=SQL("ALTER TABLE {} {}").format(table, SQL(", ").join(actions)))
     for known in late:
-        _say_of_enum(connection, spec, table, known)
+        yield from _say_of_enum(spec, table, known)
 
 
-def _say_of_enum(connection: Connection, spec: TableSpec, table: Identifier, check: EnumCheck) -> None:
+def _say_of_enum(spec: TableSpec, table: Identifier, check: EnumCheck) -> Iterator[Statement]:
     """A CHECK over texts comes back over values, or goes by consent. Raises NeedsPerson without that."""
     definition = next_check(spec, check)
     if definition is None:
         return
     name = Identifier(check.name)
-    connection.execute(SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(table, name, definition))
+    yield Statement(sql=SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(table, name, definition))
     if check.comment is not None:
-        connection.execute(SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, table, check.comment))
+        yield Statement(sql=SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, table, check.comment))
 
 
 def _changes(column: ColumnSpec, default: str | None) -> list[Composable]:
@@ -223,11 +218,12 @@ def next_default(default: str, next_type: str) -> Composable:
     return SQL("({})::pg_catalog.text::{}").format(server_text(default), type_name(next_type))
 
 
-def dressing(connection: Connection, relation: Relation, *, without: Sequence[int] = ()) -> list[str]:
-    """Statements that give the next relation what LIKE leaves out. The next relation must exist."""
+def dressing(connection: Connection, relation: Relation, *, without: Sequence[int] = ()) -> list[Statement]:
+    """What gives the next relation what LIKE leaves out. The next relation must exist."""
     targets = query("next_table.dressing_targets")
     named = {"oid": relation.oid, "schema": relation.next_schema, "name": relation.name}
     found = rows(connection, targets + query("next_table.dressing"), named)
     # A grant may stand on another's grant option, whatever either is for: they come last, in their own order.
     found += rows(connection, targets + query("next_table.granting"), named)
-    return [r["statement"] for r in found if r["n"] not in without]
+    kept = [r["statement"] for r in found if r["n"] not in without]
+    return [Statement(sql=server_text(statement), settings=IN_PG_CATALOG) for statement in kept]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.table_spec import Relation, building_schema
 from sql.access.readers import make_schema
-from sql.session.connection import Connection, rows, run
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import IN_PG_CATALOG, Statement
 from sql.session.table_names import next_table, server_text
 
 
@@ -42,13 +43,14 @@ def read_statistics(connection: Connection, relations: Iterable[Relation]) -> li
     return [Statistics(**found) for found in rows(connection, query("dependents.statistics"), {"oids": oids})]
 
 
-def create_statistics(connection: Connection, relations: Sequence[Relation]) -> None:
-    """Give the next relations what the live ones have. In the caller's transaction."""
+def create_statistics(connection: Connection, relations: Sequence[Relation]) -> Iterator[Statement]:
+    """Give the next relations what the live ones have."""
     by_oid = {relation.oid: relation for relation in relations}
     for statistics in read_statistics(connection, relations):
-        make_schema(connection, statistics.next_schema)
-        for statement in _made(statistics, by_oid[statistics.relation], owned=_is_me(connection, statistics.owner)):
-            run(connection, statement)
+        yield from make_schema(connection, statistics.next_schema)
+        owned = _is_me(connection, statistics.owner)
+        made = _made(statistics, by_oid[statistics.relation], owned=owned)
+        yield from (Statement(sql=each, settings=IN_PG_CATALOG) for each in made)
 
 
 def _is_me(connection: Connection, owner: str) -> bool:

@@ -6,7 +6,7 @@ up, constraints get the column as their last one, and other unique indexes becom
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from psycopg.sql import SQL, Identifier
@@ -14,13 +14,14 @@ from psycopg.sql import SQL, Identifier
 from replank.errors import NeedsPerson
 from replank.names import joined_name
 from replank.values.table_spec import Layout, Relation, TableSpec
+from sql.catalogue.dependents import looking_in
 from sql.next_table.extended_statistics import create_statistics
 from sql.next_table.indexes import (
     IndexSpec,
     add_constraint,
     attach_constraints,
     constraint,
-    look_at,
+    defined,
     marks,
     plain_patterns,
     planned_indexes,
@@ -28,8 +29,9 @@ from sql.next_table.indexes import (
     read_next_indexes,
     set_statistics_targets,
 )
-from sql.session.connection import Connection, apply_settings, rows, run
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import Statement, stated
 from sql.session.table_names import quoted, server_text
 from sql.values.enum_checks import index_of_values
 
@@ -45,21 +47,20 @@ def next_indexes(connection: Connection, spec: TableSpec) -> list[IndexSpec]:
     return [part for one in wanted for part in one.parts(heaps)]
 
 
-def stand_on_indexes(connection: Connection, spec: TableSpec, built: Iterable[IndexSpec]) -> None:
+def stand_on_indexes(connection: Connection, spec: TableSpec, built: Iterable[IndexSpec]) -> Iterator[Statement]:
     """Make constraints of the built indexes, join those of partitions, give them marks, comments, statistics."""
     if spec.layout is None:
-        attach_constraints(connection, spec, built)
+        yield from attach_constraints(connection, spec, built)
         return
     for index in built:
-        for statement in (*constraint(index), *marks(index)):
-            run(connection, statement)
+        yield from stated((*constraint(index), *marks(index)))
     if spec.next_partitioned:
         for wanted in wanted_indexes(connection, spec, spec.layout):
-            _join(connection, wanted, spec.next_heaps)
-        _statistics_of_parts(connection, spec)
+            yield from _join(wanted, spec.next_heaps)
+        yield from _statistics_of_parts(connection, spec)
     else:
-        set_statistics_targets(connection, spec)
-    create_statistics(connection, (spec,))
+        yield from set_statistics_targets(connection, spec)
+    yield from create_statistics(connection, (spec,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +104,7 @@ def part_name(partition: str, parent: IndexSpec) -> str:
 
 def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> list[Wanted]:
     """The live table's indexes as they will be. Raises NeedsPerson if one is not spelled as servers spell them."""
-    with connection.transaction():
-        apply_settings(connection, {"search_path": quoted(spec.schema)}, local=True)
+    with connection.transaction(), looking_in(connection, quoted(spec.schema)):
         found = rows(connection, query("layout.indexes"), {"oid": spec.oid, "column": layout.column})
     told = {one["name"]: one for one in found}
     patterns = plain_patterns(connection, spec)
@@ -135,33 +135,31 @@ def _longer_constraint(index: IndexSpec, tail: str) -> str:
     return f"{kind} {tail}{when}"
 
 
-def _join(connection: Connection, wanted: Wanted, heaps: Iterable[Relation]) -> None:
+def _join(wanted: Wanted, heaps: Iterable[Relation]) -> Iterator[Statement]:
     """The partitioned table's own index: without a file, complete with the partitions' parts."""
     parent = wanted.parent
-    look_at(connection, parent)
     if parent.constraint_definition is None:
         whole = Relation(oid=0, schema=parent.schema, name=parent.table)
-        connection.execute(server_text(wanted.on(whole, parent.name, only=True).definition))
+        yield defined(parent, wanted.on(whole, parent.name, only=True).definition)
     else:
-        add_constraint(connection, parent, parent.constraint_definition, only=True)
+        yield add_constraint(parent, parent.constraint_definition, only=True)
     for part in wanted.parts(heaps):
-        connection.execute(
-            SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
+        yield Statement(
+            sql=SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
                 Identifier(parent.next_schema, parent.name), Identifier(part.next_schema, part.name)
             )
         )
     # A partitioned table cannot be marked as clustered on an index; its parts are.
-    for statement in marks(replace(parent, clustered=False)):
-        run(connection, statement)
+    yield from stated(marks(replace(parent, clustered=False)))
 
 
-def _statistics_of_parts(connection: Connection, spec: TableSpec) -> None:
+def _statistics_of_parts(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """Statistics targets on the expressions of indexes, for each partition's part."""
     by_name = {index.name: index for index in read_indexes(connection, [spec])}
     for target in rows(connection, query("next_table.index_statistics"), {"oid": spec.oid}):
         for heap in spec.next_heaps:
-            connection.execute(
-                SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+            yield Statement(
+                sql=SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
                     Identifier(heap.next_schema, part_name(heap.name, by_name[target["name"]])),
                     target["column_no"],
                     target["target"],

@@ -6,7 +6,7 @@ table alone, and the partitions' indexes become its parts: so nothing is built t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +14,12 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from replank.names import joined_name
 from replank.values.table_spec import Relation, TableSpec, building_schema
+from sql.catalogue.dependents import looking_in
 from sql.next_table.extended_statistics import create_statistics
 from sql.next_table.pattern_indexes import PatternIndex, read_pattern_indexes
-from sql.session.connection import Connection, apply_settings, rows, run
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import Statement, stated
 from sql.session.table_names import quoted, server_text
 from sql.values.enum_checks import index_of_values
 
@@ -56,8 +58,7 @@ def read_indexes(connection: Connection, relations: Iterable[Relation]) -> list[
     """The live relations' indexes, spelled so that a search_path says where they are built."""
     found: list[IndexSpec] = []
     for relation in relations:
-        with connection.transaction():
-            apply_settings(connection, {"search_path": quoted(relation.schema)}, local=True)
+        with connection.transaction(), looking_in(connection, quoted(relation.schema)):
             indexes = rows(connection, query("next_table.indexes"), {"oid": relation.oid})
         found += [IndexSpec(schema=relation.schema, table=relation.name, **index) for index in indexes]
     return found
@@ -93,71 +94,65 @@ def _unique(connection: Connection, spec: TableSpec, column: str) -> IndexSpec:
     )
 
 
-def build_index(connection: Connection, document: Mapping[str, Any]) -> None:
-    """Build the index of an `IndexSpec`'s document on its next relation, in the caller's transaction."""
+def build_index(document: Mapping[str, Any]) -> Statement:
+    """Build the index of an `IndexSpec`'s document on its next relation."""
     index = IndexSpec(**document)
-    look_at(connection, index)
     if index.whole_constraint is None:
-        connection.execute(server_text(index.definition))
-    else:
-        add_constraint(connection, index, index.whole_constraint)
+        return defined(index, index.definition)
+    return add_constraint(index, index.whole_constraint)
 
 
-def build_concurrently(connection: Connection, document: Mapping[str, Any]) -> None:
+def build_concurrently(connection: Connection, document: Mapping[str, Any]) -> Iterator[Statement]:
     """Build an index on the live table without keeping writers out; an invalid one of its name is built anew."""
     index = IndexSpec(**document)
     found = rows(connection, query("backfilling.valid_index"), {"schema": index.schema, "name": index.name})
     if found and found[0]["valid"]:
         return
     if found:
-        name = Identifier(index.schema, index.name)
-        connection.execute(SQL("DROP INDEX CONCURRENTLY {}").format(name))
-    apply_settings(connection, {"search_path": quoted(index.schema)})
-    try:
-        connection.execute(server_text(index.definition.replace("INDEX", "INDEX CONCURRENTLY", 1)))
-    finally:
-        if not connection.closed:
-            apply_settings(connection, {"search_path": "pg_catalog"})
+        gone = SQL("DROP INDEX CONCURRENTLY {}").format(Identifier(index.schema, index.name))
+        yield Statement(sql=gone, concurrently=True)
+    definition = server_text(index.definition.replace("INDEX", "INDEX CONCURRENTLY", 1))
+    yield Statement(sql=definition, settings={"search_path": quoted(index.schema)}, concurrently=True)
 
 
-def look_at(connection: Connection, index: IndexSpec) -> None:
+def defined(index: IndexSpec, definition: str) -> Statement:
     """Names in the index's definition mean the next relation, and it lies where the live one does."""
-    settings = {
+    return Statement(sql=server_text(definition), settings=_places(index))
+
+
+def _places(index: IndexSpec) -> Mapping[str, str]:
+    return {
         "search_path": quoted(index.next_schema, index.schema),
         "default_tablespace": index.tablespace or "",
     }
-    apply_settings(connection, settings, local=True)
 
 
-def add_constraint(connection: Connection, index: IndexSpec, definition: str, *, only: bool = False) -> None:
+def add_constraint(index: IndexSpec, definition: str, *, only: bool = False) -> Statement:
     assert index.constraint_name is not None
-    run(
-        connection,
-        SQL("ALTER TABLE {}{} ADD CONSTRAINT {} {}").format(
-            SQL("ONLY " if only else ""),
-            index.next_table,
-            Identifier(index.constraint_name),
-            server_text(definition),
-        ),
+    added = SQL("ALTER TABLE {}{} ADD CONSTRAINT {} {}").format(
+        SQL("ONLY " if only else ""),
+        index.next_table,
+        Identifier(index.constraint_name),
+        server_text(definition),
     )
+    return Statement(sql=added, settings=_places(index))
 
 
-def attach_constraints(connection: Connection, spec: TableSpec, indexes: Iterable[IndexSpec]) -> None:
+def attach_constraints(connection: Connection, spec: TableSpec, indexes: Iterable[IndexSpec]) -> Iterator[Statement]:
     """Make constraints of the heaps' unique indexes, give indexes their marks and comments, join partitions'."""
     for index in indexes:
-        for statement in (*constraint(index), *marks(index)):
-            run(connection, statement)
-    _join_parts(connection, spec)
+        yield from stated((*constraint(index), *marks(index)))
+    yield from _join_parts(connection, spec)
     for relation in spec.relations:
-        set_statistics_targets(connection, relation)
-    create_statistics(connection, spec.relations)
+        yield from set_statistics_targets(connection, relation)
+    yield from create_statistics(connection, spec.relations)
 
 
-def set_statistics_targets(connection: Connection, relation: Relation) -> None:
+def set_statistics_targets(connection: Connection, relation: Relation) -> Iterator[Statement]:
     """On the expressions of the next relation's indexes, as on those of the live one's."""
     for target in rows(connection, query("next_table.index_statistics"), {"oid": relation.oid}):
-        connection.execute(
-            SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+        yield Statement(
+            sql=SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
                 Identifier(relation.next_schema, target["name"]), target["column_no"], target["target"]
             )
         )
@@ -186,30 +181,28 @@ def plain_patterns(connection: Connection, spec: TableSpec) -> dict[tuple[str, s
     return {(one.relation.schema, one.name): one for one in read_pattern_indexes(connection, spec)}
 
 
-def _join_parts(connection: Connection, spec: TableSpec) -> None:
+def _join_parts(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """The indexes of partitioned relations: created without a file, complete with the partitions' parts."""
     parents = spec.parents
     indexes = read_next_indexes(connection, spec, parents)
     names = {(index.schema, index.name) for index in indexes}
     for index in indexes:
-        look_at(connection, index)
         if index.constraint_definition is None:
-            connection.execute(server_text(index.definition))
+            yield defined(index, index.definition)
         else:
-            add_constraint(connection, index, index.constraint_definition, only=True)
+            yield add_constraint(index, index.constraint_definition, only=True)
     for parent in parents:
         for part in rows(connection, query("next_table.index_parts"), {"oid": parent.oid}):
             if (parent.schema, part["parent"]) not in names:
                 continue
-            connection.execute(
-                SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
+            yield Statement(
+                sql=SQL("ALTER INDEX {} ATTACH PARTITION {}").format(
                     Identifier(parent.next_schema, part["parent"]),
                     Identifier(building_schema("replank_next", part["schema"]), part["name"]),
                 )
             )
     for index in indexes:
-        for statement in marks(index):
-            run(connection, statement)
+        yield from stated(marks(index))
 
 
 def constraint(index: IndexSpec) -> list[Composable]:

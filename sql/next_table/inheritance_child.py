@@ -8,29 +8,31 @@ inherited becomes the child's own in between.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from psycopg.sql import SQL, Composable, Identifier
 
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 
 
 def create_heir(
     connection: Connection, heir: Identifier, stub: Identifier, *, live_oid: int, stored: Composable
-) -> None:
+) -> Iterator[Statement]:
     """Create `heir` with the stub's columns, in their order. The stub has the columns, defaults and CHECKs wanted."""
     named = {"oid": live_oid, "stub": stub.as_string(connection)}
     declared = [SQL(found["declared"]) for found in rows(connection, query("inheritance.heir_columns"), named)]
-    connection.execute(
-        SQL("CREATE TABLE {} ({}) INHERITS ({}) {}").format(heir, SQL(", ").join(declared), stub, stored)
-    )
+    born = SQL("CREATE TABLE {} ({}) INHERITS ({}) {}").format(heir, SQL(", ").join(declared), stub, stored)
+    yield Statement(sql=born)
     for own in rows(connection, query("inheritance.heir_constraints"), named):
         name = Identifier(own["name"])
         if own["definition"] is None:
             # With ONLY, what the child had from the stub becomes its own.
-            connection.execute(SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(stub, name))
+            yield Statement(sql=SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(stub, name))
         else:
             added = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
-            connection.execute(added.format(heir, name, SQL(own["definition"])))
+            yield Statement(sql=added.format(heir, name, SQL(own["definition"])))
     dressed = {"oid": live_oid, "heir": heir.as_string(connection)}
     for found in rows(connection, query("inheritance.heir_dressing"), dressed):
-        connection.execute(SQL(found["statement"]))
+        yield Statement(sql=SQL(found["statement"]))

@@ -5,14 +5,14 @@ The next table has it from the beginning: it is filled by INSERT and DELETE alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from replank.names import joined_name
 from replank.values.table_spec import Relation, TableSpec
-from sql.session.connection import Connection, run
 from sql.session.plpgsql import COLUMNS_FIRST
+from sql.session.statements import Statement, stated
 from sql.session.table_names import live_table, next_table, server_text
 
 
@@ -21,13 +21,12 @@ def function_name(spec: Relation) -> str:
     return joined_name(spec.name, ending="_on_update")
 
 
-def create_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:
+def create_on_update(spec: TableSpec, *, live: bool = False) -> Iterator[Statement]:
     """Function and trigger for the next table (or the live one), in its schema; none where no column asks for it."""
     function = Identifier(spec.schema if live else spec.next_schema, function_name(spec))
     table = live_table(spec) if live else next_table(spec)
     updates = [(column.name, column.on_update) for column in spec.columns if column.on_update]
-    for statement in on_update(function, Identifier(function_name(spec)), table, updates):
-        run(connection, statement)
+    return stated(on_update(function, Identifier(function_name(spec)), table, updates))
 
 
 def on_update(
@@ -54,12 +53,12 @@ def on_update(
     ]
 
 
-def drop_on_update(connection: Connection, spec: TableSpec, *, live: bool = False) -> None:
+def drop_on_update(spec: TableSpec, *, live: bool = False) -> list[Statement]:
     """Trigger and function, where nothing shall be left of the run; what is not there is no error."""
     if not any(column.on_update for column in spec.columns):
-        return
+        return []
     function = Identifier(spec.schema if live else spec.next_schema, function_name(spec))
-    connection.execute(SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(function))
+    return [Statement(sql=SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(function))]
 
 
 def moved_on_update(spec: TableSpec) -> list[Composable]:

@@ -15,7 +15,8 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from replank.values.table_spec import Relation, TableSpec
-from sql.session.connection import Connection, apply_settings, rows
+from sql.catalogue.dependents import looking_in
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
 
@@ -83,8 +84,7 @@ def _read(connection: Connection, relations: Iterable[Relation], columns: Sequen
     found: dict[int, list[Found]] = {}
     for schema, members in groupby(sorted(relations, key=lambda one: one.schema), key=lambda one: one.schema):
         named = {"oids": [one.oid for one in members], "columns": columns}
-        with connection.transaction():
-            apply_settings(connection, {"search_path": Identifier(schema).as_string(None)}, local=True)
+        with connection.transaction(), looking_in(connection, Identifier(schema).as_string(None)):
             for index in rows(connection, query("pattern_indexes.read"), named):
                 found.setdefault(index["relation"], []).append(index)
     return found

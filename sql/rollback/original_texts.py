@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.table_spec import TableSpec
-from sql.session.connection import Connection, run, value
+from sql.session.connection import Connection, value
+from sql.session.statements import Statement
 from sql.session.table_names import past_table
 from sql.values.conversion import converted_if_valid
 
@@ -82,25 +83,25 @@ def _components(columns: Sequence[Column], pairs: Iterable[tuple[Column, Column]
 
 def build_map(
     connection: Connection, specs: Sequence[TableSpec], where: Mapping[Column, Place], *, set_no: int
-) -> None:
-    """From the past tables, before the first row goes back: one pass over each. One that is there is complete."""
+) -> Iterator[Statement]:
+    """From the past tables, before the first row goes back: one pass over each, in one transaction.
+
+    None where it is there: then it is complete.
+    """
     run_id = specs[0].run_id
     name = map_table(run_id, set_no)
     if value(connection, SQL("SELECT to_regclass({})::text").format(f"replank.{map_name(run_id, set_no)}")):
         return
-    with connection.transaction():
-        connection.execute(
-            # No collation of its own: it would win over the past key's, whose index could not be used then.
-            SQL("CREATE TABLE {} (value uuid, place int, exact int, rank int, spelling text)").format(name)
-        )
-        for spec in specs:
-            _remember(connection, spec, where, name)
-        connection.execute(SQL("CREATE INDEX ON {} (value)").format(name))
-        connection.execute(SQL("ANALYZE {}").format(name))
+    # No collation of its own: it would win over the past key's, whose index could not be used then.
+    made = SQL("CREATE TABLE {} (value uuid, place int, exact int, rank int, spelling text)")
+    yield Statement(sql=made.format(name))
+    for spec in specs:
+        yield from _remember(spec, where, name, connection.info.server_version)
+    yield Statement(sql=SQL("CREATE INDEX ON {} (value)").format(name))
+    yield Statement(sql=SQL("ANALYZE {}").format(name))
 
 
-def _remember(connection: Connection, spec: TableSpec, where: Mapping[Column, Place], name: Identifier) -> None:
-    version = connection.info.server_version
+def _remember(spec: TableSpec, where: Mapping[Column, Place], name: Identifier, version: int) -> Iterator[Statement]:
     found = [
         SQL('({}, {}, {}, {}, {}::pg_catalog.text COLLATE "C")').format(
             converted_if_valid(column, Identifier("past", column.name), version),
@@ -114,9 +115,8 @@ def _remember(connection: Connection, spec: TableSpec, where: Mapping[Column, Pl
     ]
     if not found:
         return
-    run(
-        connection,
-        SQL(
+    yield Statement(
+        sql=SQL(
             "INSERT INTO {} SELECT DISTINCT v.value, v.place, v.exact, v.rank, v.spelling FROM {}{} AS past"
             " CROSS JOIN LATERAL (VALUES {}) AS v (value, place, exact, rank, spelling)"
             " WHERE v.value IS NOT NULL AND v.spelling <> v.value::pg_catalog.text"

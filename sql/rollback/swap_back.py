@@ -29,6 +29,7 @@ from sql.rows.capture_continuity import Standing, refuse_fallen_back
 from sql.session.connection import Connection, keep_plans, rows, run, value
 from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
+from sql.session.statements import execute
 from sql.session.table_names import live_table, past_table, server_text
 from sql.swap.autovacuum import autovacuum_statement
 from sql.swap.cutover import stamp_of
@@ -103,7 +104,7 @@ def _prepare(
     limits: CutoverLimits,
 ) -> Prepared:
     for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
-        make_schema(connection, schema)
+        execute(connection, make_schema(connection, schema))
     names = {(relation.schema, relation.name) for relation in back.new_relations}
     names |= {(key.schema, key.table_name) for key in keys} | {(key.ref_schema, key.ref_table) for key in keys}
     for document in back.foreign_keys:

@@ -17,6 +17,7 @@ from sql.rows.change_log import log_keys
 from sql.rows.reverse_capture import back_log
 from sql.session.connection import Connection, value
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import live_table, past_table
 from sql.swap.moved_dependents import PAST
 from sql.values import equality_operators
@@ -84,7 +85,7 @@ def was_table(spec: TableSpec) -> Identifier:
     return Identifier("replank", f"back_was_{spec.run_id}_{spec.table_no}")
 
 
-def create_was(connection: Connection, pair: Pair) -> None:
+def create_was(pair: Pair) -> Statement:
     """Only of use within one transaction, so it need not survive a crash."""
     keys = [
         SQL("{} AS {}").format(Identifier("new", name), key)
@@ -94,8 +95,8 @@ def create_was(connection: Connection, pair: Pair) -> None:
         SQL("{} AS {}").format(Identifier("past", column.name), was_text(number))
         for number, column in enumerate(pair.converted, start=1)
     ]
-    connection.execute(
-        SQL("CREATE UNLOGGED TABLE IF NOT EXISTS {} AS SELECT {} FROM {}, {} WITH NO DATA").format(
+    return Statement(
+        sql=SQL("CREATE UNLOGGED TABLE IF NOT EXISTS {} AS SELECT {} FROM {}, {} WITH NO DATA").format(
             was_table(pair.spec), SQL(", ").join([*keys, *texts]), new_rows(pair), past_rows(pair)
         )
     )

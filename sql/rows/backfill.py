@@ -7,7 +7,7 @@ column that was there are remembered, so that a rollback can take away exactly t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
@@ -18,6 +18,7 @@ from sql.session.connection import Connection, apply_settings, row, run, value
 from sql.session.named_queries import query
 from sql.session.plpgsql import COLUMNS_FIRST
 from sql.session.session_settings import pinned
+from sql.session.statements import scratch
 from sql.session.table_names import live_table, server_text
 from sql.values.conversion import column_list, type_name
 from sql.values.equality_operators import all_equal, as_bytes
@@ -52,21 +53,21 @@ def extend(connection: Connection, spec: TableSpec) -> None:
 
     Nothing here rewrites the table: a default that would is set after its column was added.
     """
-    for statement in extension(connection, spec):
+    for statement in extension(spec, rewriting(connection, spec)):
         run(connection, statement)
 
 
-def extension(connection: Connection, spec: TableSpec) -> list[Composable]:
-    """The statements of `extend`."""
-    actions = [action for column in spec.columns for action in _extension(connection, column)]
+def extension(spec: TableSpec, rewriting: Collection[str]) -> list[Composable]:
+    """The statements of `extend`. `rewriting` names the columns that `rewriting` has found."""
+    actions = [action for column in spec.columns for action in _extension(column, rewrites=column.name in rewriting)]
     made: list[Composable] = []
     if actions:
         made.append(SQL("ALTER TABLE {} {}").format(live_table(spec), SQL(", ").join(actions)))
     made += _remembering(spec)
-    return [*made, *trigger_statements(connection, spec)] if filled_columns(spec) else made
+    return [*made, *trigger_statements(spec)] if filled_columns(spec) else made
 
 
-def _extension(connection: Connection, column: ColumnSpec) -> list[Composable]:
+def _extension(column: ColumnSpec, *, rewrites: bool) -> list[Composable]:
     name = Identifier(column.name)
     set_default: list[Composable] = []
     if column.default:
@@ -74,15 +75,21 @@ def _extension(connection: Connection, column: ColumnSpec) -> list[Composable]:
     if not column.added:
         return set_default
     added = SQL("ADD COLUMN {} {}").format(name, type_name(column.next_type))
-    if column.default and not column.value and not rewrites(connection, column):
+    if column.default and not column.value and not rewrites:
         # Kept in the catalogue for the rows that are there: nothing is left to be filled.
         return [added + SQL(" DEFAULT {}").format(server_text(column.default))]
     return [added, *set_default]
 
 
+def rewriting(connection: Connection, spec: TableSpec) -> frozenset[str]:
+    """The new columns that cannot be added with their default. Tried, and rolled back: not while composing."""
+    tried = (column for column in spec.columns if column.added and column.default and not column.value)
+    return frozenset(column.name for column in tried if rewrites(connection, column))
+
+
 def rewrites(connection: Connection, column: ColumnSpec) -> bool:
     """Whether adding the column with its default would rewrite the table: tried on a table of one row."""
-    with connection.transaction(force_rollback=True):
+    with scratch(connection):
         connection.execute("CREATE TEMPORARY TABLE replank_probe AS SELECT 1 AS one")
         before = value(connection, query("backfilling.probe"))
         run(
@@ -109,7 +116,7 @@ def _remembering(spec: TableSpec) -> list[Composable]:
     ]
 
 
-def trigger_statements(connection: Connection, spec: TableSpec) -> list[Composable]:
+def trigger_statements(spec: TableSpec) -> list[Composable]:
     """Rows that come in are filled at once. An expression that fails there leaves NULL: no write may break."""
     branches = SQL(" ").join(
         SQL(
@@ -118,7 +125,7 @@ def trigger_statements(connection: Connection, spec: TableSpec) -> list[Composab
         ).format(name=Identifier(column.name), value=fill_value(column), join=server_text(spec.join))
         for column in filled_columns(spec)
     )
-    body = SQL("{}BEGIN {} RETURN NEW; END").format(COLUMNS_FIRST, branches).as_string(connection)
+    body = SQL("{}BEGIN {} RETURN NEW; END").format(COLUMNS_FIRST, branches).as_string(None)
     function, trigger = fill_function(spec), Identifier(TRIGGER)
     return [
         SQL(

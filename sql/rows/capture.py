@@ -6,7 +6,7 @@ runs with the rights of its owner, because the application's role may not know t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from psycopg.sql import SQL, Composed, Identifier
@@ -17,6 +17,7 @@ from sql.catalogue.catalogue import read_tables
 from sql.rows.change_log import log_keys, log_table, odd_columns, odd_table
 from sql.session.connection import Connection, rows
 from sql.session.plpgsql import COLUMNS_FIRST
+from sql.session.statements import Statement, stated
 from sql.session.table_names import live_table
 from sql.values.conversion import type_name
 
@@ -51,7 +52,7 @@ def capture_function(spec: TableSpec) -> Identifier:
     return Identifier("replank", spec.capture_name)
 
 
-def create_log(connection: Connection, spec: TableSpec) -> None:
+def create_log(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """The change log with the key columns as they are, and the table of odd spellings beside it."""
     keys = [
         SQL("{}::{}").format(Identifier("live", name), type_name(kind))
@@ -61,21 +62,18 @@ def create_log(connection: Connection, spec: TableSpec) -> None:
     source = SQL("FROM ONLY {} AS live WITH NO DATA").format(live_table(spec))
     if spec.partitioned:
         source = SQL("FROM {} AS live WITH NO DATA").format(live_table(spec))
-    connection.execute(
-        SQL("CREATE TABLE {} AS SELECT {}, false AS truncated {}").format(log_table(spec), as_keys, source)
-    )
+    log = SQL("CREATE TABLE {} AS SELECT {}, false AS truncated {}").format(log_table(spec), as_keys, source)
+    yield Statement(sql=log)
     converted_names = SQL(", ").join(
         SQL("{}::pg_catalog.text AS {}").format(key, Identifier(f"c{number}"))
         for number, key in enumerate(keys, start=1)
     )
-    connection.execute(
-        SQL("CREATE TABLE {} AS SELECT {}, {} {}").format(odd_table(spec), as_keys, converted_names, source)
-    )
-    connection.execute(
-        SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(odd_table(spec), SQL(", ").join(log_keys(spec)))
-    )
+    odd = SQL("CREATE TABLE {} AS SELECT {}, {} {}").format(odd_table(spec), as_keys, converted_names, source)
+    yield Statement(sql=odd)
+    keyed = SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(odd_table(spec), SQL(", ").join(log_keys(spec)))
+    yield Statement(sql=keyed)
     found_by = odd_columns(spec)[0] if spec.key_converted else Identifier("k1")
-    connection.execute(SQL("CREATE INDEX ON {} ({})").format(odd_table(spec), found_by))
+    yield Statement(sql=SQL("CREATE INDEX ON {} ({})").format(odd_table(spec), found_by))
 
 
 def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
@@ -85,16 +83,14 @@ def _base_types(connection: Connection, spec: TableSpec) -> dict[str, str]:
     return {name: found[name] for name in spec.key}
 
 
-def create_function(connection: Connection, spec: TableSpec, *, replace: bool = False) -> None:
+def create_function(spec: TableSpec, *, replace: bool = False) -> Iterator[Statement]:
     """The trigger function, for statements (transition tables) or for rows."""
     body = function_body(spec, log_table(spec), each=spec.capture)
-    connection.execute(
-        SQL(
-            "CREATE {}FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-            " SET search_path = pg_catalog, pg_temp AS {}"
-        ).format(_or_replace(replace), capture_function(spec), SQLLiteral(body.as_string(connection)))
-    )
-    connection.execute(SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(capture_function(spec)))
+    made = SQL(
+        "CREATE {}FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp AS {}"
+    ).format(_or_replace(replace), capture_function(spec), SQLLiteral(body.as_string(None)))
+    return stated([made, SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(capture_function(spec))])
 
 
 def _or_replace(replace: bool) -> SQL:
@@ -138,33 +134,33 @@ def _row_body(spec: TableSpec, log: Identifier) -> Composed:
     ).format(log=log, logged=SQL(", ").join(log_keys(spec)), new=new, old=old)
 
 
-def install(connection: Connection, spec: TableSpec) -> None:
-    """Log, function and triggers, in the caller's one transaction.
+def install(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
+    """Log, function and triggers, for one transaction.
 
     CREATE TRIGGER takes SHARE ROW EXCLUSIVE: it waits for writers that are under way, so that every
     change that commits after this transaction is in the log. The caller sets a short lock_timeout.
     """
-    create_log(connection, spec)
-    create_function(connection, spec)
+    yield from create_log(connection, spec)
+    yield from create_function(spec)
     if spec.capture == "statement":
-        _statement_triggers(connection, spec)
+        yield from _statement_triggers(spec)
     else:
-        _row_triggers(connection, spec)
+        yield from _row_triggers(connection, spec)
 
 
-def _statement_triggers(connection: Connection, spec: TableSpec) -> None:
+def _statement_triggers(spec: TableSpec) -> Iterator[Statement]:
     for event, enabled in EACH_STATEMENT:
-        create_trigger(connection, live_table(spec), PREFIX + event, capture_function(spec), event, enabled)
+        yield from create_trigger(live_table(spec), PREFIX + event, capture_function(spec), event, enabled)
 
 
-def _row_triggers(connection: Connection, spec: TableSpec) -> None:
+def _row_triggers(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """A row trigger on the table, which partitions take over, and TRUNCATE ones on all of them.
 
     Inheritance children are tables of their own, with triggers and logs of their own.
     """
-    create_trigger(connection, live_table(spec), PREFIX + "row", capture_function(spec), "row")
+    yield from create_trigger(live_table(spec), PREFIX + "row", capture_function(spec), "row")
     for table in _with_partitions(connection, spec):
-        create_trigger(connection, table, PREFIX + "truncate", capture_function(spec), "truncate")
+        yield from create_trigger(table, PREFIX + "truncate", capture_function(spec), "truncate")
 
 
 def _with_partitions(connection: Connection, spec: TableSpec) -> list[Identifier]:
@@ -183,7 +179,6 @@ def _with_partitions(connection: Connection, spec: TableSpec) -> list[Identifier
 
 
 def create_trigger(
-    connection: Connection,
     table: Identifier,
     name: str,
     function: Identifier,
@@ -191,19 +186,16 @@ def create_trigger(
     enabled: Enabled = "ALWAYS",
     *,
     replace: bool = False,
-) -> None:
+) -> Iterator[Statement]:
     """A trigger that no session can switch off; with `REPLICA`, one that fires for logical replication alone."""
     fires = SQL(_FIRES[event]).format(table)
-    connection.execute(
-        SQL("CREATE {}TRIGGER {} AFTER {} EXECUTE FUNCTION {}()").format(
-            _or_replace(replace), Identifier(name), fires, function
-        )
-    )
+    made = SQL("CREATE {}TRIGGER {} AFTER {} EXECUTE FUNCTION {}()")
+    yield Statement(sql=made.format(_or_replace(replace), Identifier(name), fires, function))
     # Otherwise `session_replication_role = replica` would switch capture off in silence.
-    connection.execute(SQL("ALTER TABLE {} ENABLE {} TRIGGER {}").format(table, SQL(enabled), Identifier(name)))
+    yield Statement(sql=SQL("ALTER TABLE {} ENABLE {} TRIGGER {}").format(table, SQL(enabled), Identifier(name)))
 
 
-def remove(connection: Connection, spec: TableSpec) -> None:
+def remove(spec: TableSpec) -> Iterator[Statement]:
     """Drop triggers, function, log and odd spellings; what is not there is no error."""
-    connection.execute(SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(capture_function(spec)))
-    connection.execute(SQL("DROP TABLE IF EXISTS {}, {}").format(log_table(spec), odd_table(spec)))
+    yield Statement(sql=SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(capture_function(spec)))
+    yield Statement(sql=SQL("DROP TABLE IF EXISTS {}, {}").format(log_table(spec), odd_table(spec)))

@@ -24,6 +24,7 @@ from sql.rows.capture_continuity import Standing, forward, standings
 from sql.rows.change_log import log_table
 from sql.session.connection import Connection, apply_settings, row, rows
 from sql.session.named_queries import query
+from sql.session.statements import execute
 
 _TYPES: Mapping[Event, int] = {"insert": 4, "delete": 8, "update": 16, "truncate": 32, "row": 29}
 """`pg_trigger.tgtype` of each: bits of events, and 1 for a trigger that fires for each row."""
@@ -95,7 +96,7 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
     """Function and triggers as they were made, in one transaction. It waits for writers that are under way."""
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-        create_function(connection, spec, replace=True)
+        execute(connection, create_function(spec, replace=True))
         found = rows(connection, query("standing.capturing"), {"function": spec.capture_name, "oid": spec.oid})
         named = {r["oid"]: Identifier(r["schema"], r["name"]) for r in found}
         if spec.oid not in named:
@@ -104,9 +105,9 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
             # A trigger for rows is the partitions' too; one for TRUNCATE is each one's own.
             own = list(named) if spec.partitioned and event == "truncate" else [spec.oid]
             for oid in own:
-                create_trigger(
-                    connection, named[oid], PREFIX + event, capture_function(spec), event, enabled, replace=True
-                )
+                trigger = PREFIX + event
+                made = create_trigger(named[oid], trigger, capture_function(spec), event, enabled, replace=True)
+                execute(connection, made)
             for oid in set(named) - set(own) if spec.partitioned else ():
                 connection.execute(
                     SQL("ALTER TABLE ONLY {} ENABLE {} TRIGGER {}").format(

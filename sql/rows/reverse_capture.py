@@ -6,7 +6,7 @@ function gets its body. So the filling of the next table is not logged, and ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from sql.rows.capture import EACH_STATEMENT, create_trigger, function_body
 from sql.rows.change_log import log_keys
 from sql.session.connection import Connection, apply_settings, rows, value
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import next_table
 
 PREFIX = "replank_capture_back_"
@@ -52,42 +53,40 @@ def _for_rows(spec: TableSpec) -> str:
     return "R" if _each(spec) == "statement" else "A"
 
 
-def prepare_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> None:
-    """Before the cutover's lock, perhaps at an earlier attempt: log, function and triggers, which do nothing yet."""
+def prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
+    """Before the cutover's lock, for one transaction: log, function and triggers, which do nothing yet.
+
+    None where an earlier attempt has made them.
+    """
     if is_installed(connection, spec):
         return
-    with connection.transaction():
-        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-        as_keys = SQL(", ").join(
-            SQL("{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, log_keys(spec), strict=True)
-        )
-        connection.execute(
-            SQL("CREATE TABLE {} AS SELECT {}, false AS truncated FROM {} WITH NO DATA").format(
-                back_log(spec), as_keys, next_table(spec)
-            )
-        )
-        connection.execute(_function(connection, spec, SQL("BEGIN RETURN NULL; END").format()))
-        connection.execute(SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
-        function = back_function(spec)
-        if _each(spec) == "statement":
-            for event, enabled in EACH_STATEMENT:
-                create_trigger(connection, next_table(spec), PREFIX + event, function, event, enabled)
-            return
-        create_trigger(connection, next_table(spec), PREFIX + "row", function, "row")
-        for relation in spec.next_relations:
-            create_trigger(connection, next_table(relation), PREFIX + "truncate", function, "truncate")
+    as_keys = SQL(", ").join(
+        SQL("{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, log_keys(spec), strict=True)
+    )
+    log = SQL("CREATE TABLE {} AS SELECT {}, false AS truncated FROM {} WITH NO DATA")
+    yield Statement(sql=log.format(back_log(spec), as_keys, next_table(spec)))
+    yield Statement(sql=_function(spec, SQL("BEGIN RETURN NULL; END").format()))
+    yield Statement(sql=SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
+    function = back_function(spec)
+    if _each(spec) == "statement":
+        for event, enabled in EACH_STATEMENT:
+            yield from create_trigger(next_table(spec), PREFIX + event, function, event, enabled)
+        return
+    yield from create_trigger(next_table(spec), PREFIX + "row", function, "row")
+    for relation in spec.next_relations:
+        yield from create_trigger(next_table(relation), PREFIX + "truncate", function, "truncate")
 
 
-def switched_on(connection: Connection, spec: TableSpec) -> Composable:
+def switched_on(spec: TableSpec) -> Composable:
     """In the swap's script: from this transaction's commit on, changes are logged. One row of the catalogue."""
-    return _function(connection, spec, function_body(spec, back_log(spec), each=_each(spec)))
+    return _function(spec, function_body(spec, back_log(spec), each=_each(spec)))
 
 
-def _function(connection: Connection, spec: TableSpec, body: Composed) -> Composed:
+def _function(spec: TableSpec, body: Composed) -> Composed:
     return SQL(
         "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
         " SET search_path = pg_catalog, pg_temp AS {}"
-    ).format(back_function(spec), SQLLiteral(body.as_string(connection)))
+    ).format(back_function(spec), SQLLiteral(body.as_string(None)))
 
 
 def is_installed(connection: Connection, spec: TableSpec) -> bool:
@@ -164,13 +163,13 @@ def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:
     return int(value(connection, SQL("SELECT sum(n)::bigint FROM ({}) AS logs").format(counts)))
 
 
-def remove_capture(connection: Connection, spec: TableSpec) -> None:
-    """Drop triggers, function and log, in the caller's transaction; what is not there is no error.
+def remove_capture(spec: TableSpec) -> Iterator[Statement]:
+    """Drop triggers, function and log, for the inside of a transaction; what is not there is no error.
 
     Dropping a trigger locks its table: the caller sets a short lock_timeout.
     """
-    connection.execute(SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(back_function(spec)))
-    connection.execute(SQL("DROP TABLE IF EXISTS {}").format(back_log(spec)))
+    yield Statement(sql=SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(back_function(spec)))
+    yield Statement(sql=SQL("DROP TABLE IF EXISTS {}").format(back_log(spec)))
 
 
 def published(connection: Connection, specs: Iterable[TableSpec]) -> list[str]:

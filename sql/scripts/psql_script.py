@@ -12,6 +12,7 @@ from replank.values.table_spec import Relation
 from sql.session.named_queries import query
 from sql.session.passing_errors import WHEN_LOCK_MISSED
 from sql.session.plpgsql import COLUMNS_FIRST
+from sql.session.statements import AT_REST, Statement, setting
 
 LOWER, UPPER = SQL("replank_loop.replank_lower"), SQL("replank_loop.replank_upper")
 """A chunk's bounds in a loop: from this row's place on, up to that one's. The label keeps them from being columns."""
@@ -41,6 +42,14 @@ def lines(statements: Iterable[Composable | str]) -> str:
 def waiting(statements: Iterable[Composable | str]) -> str:
     """Statements whose locks keep no reader or writer out: they wait as long as it takes."""
     return lines(["SET lock_timeout = 0", *statements, "SET lock_timeout = :'short'"])
+
+
+def alone(statement: Statement) -> str:
+    """A statement that refuses a transaction block, and waits as long as it takes; its settings end with it."""
+    said_of = SQL("SET {} TO {}")
+    first = lines(said_of.format(SQL(name), setting(name, value)) for name, value in statement.settings.items())
+    last = lines(said_of.format(SQL(name), setting(name, AT_REST[name])) for name in statement.settings)
+    return "\n".join(part for part in (first, waiting([statement.sql]), last) if part)
 
 
 def transaction(*parts: str) -> str:

@@ -15,7 +15,7 @@ from replank.errors import NeedsPerson, TryAgain
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
 from sql.catalogue.dependents import Dependents, read_dependents
-from sql.catalogue.inheritance import link_next, parents_first
+from sql.catalogue.inheritance import analyze_families, link_next, parents_first
 from sql.catalogue.relation_oids import relation_oids
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.drain.drain import drain
@@ -26,6 +26,7 @@ from sql.rows.reverse_capture import prepare_capture, switched_on
 from sql.session.connection import Connection, apply_settings, keep_plans, run
 from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
+from sql.session.statements import execute
 from sql.session.table_names import next_table
 from sql.swap.event_triggers import refuse_dressed_by_cutover
 from sql.swap.hold_clock import one_statement
@@ -114,10 +115,12 @@ def _prepare(
 ) -> Prepared:
     captured = specs if reverse_capture else ()
     for spec in captured:
-        prepare_capture(connection, spec, lock_timeout_ms=limits.lock_timeout_ms)
-    link_next(connection, specs, lock_timeout_ms=limits.lock_timeout_ms)
+        with connection.transaction():
+            apply_settings(connection, {"lock_timeout": f"{limits.lock_timeout_ms}ms"}, local=True)
+            execute(connection, prepare_capture(connection, spec))
+    _link_families(connection, specs, lock_timeout_ms=limits.lock_timeout_ms)
     dependents = read_dependents(connection, specs)
-    make_schemas(connection, dependents)
+    execute(connection, make_schemas(connection, dependents))
     _build_views(connection, specs, dependents, lock_timeout_ms=limits.lock_timeout_ms)
     names = locked_tables(specs, foreign_keys)
     swap = swap_script(connection, specs, foreign_keys, autovacuum_before, dependents)
@@ -125,11 +128,20 @@ def _prepare(
     return Prepared(
         gate=Gate(before=view_locks(dependents.views), tables=parents_first(connection, names)),
         lock=lock_script(connection, dependents.views, names),
-        swap=SQL(";\n").join([swap, *(switched_on(connection, spec) for spec in captured)]),
+        swap=SQL(";\n").join([swap, *(switched_on(spec) for spec in captured)]),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         oids=[*relation_oids(connection, names).values(), *(view.oid for view in dependents.views)],
         functions=dependents.function_oids,
     )
+
+
+def _link_families(connection: Connection, specs: Sequence[TableSpec], *, lock_timeout_ms: int) -> None:
+    with connection.transaction():
+        apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
+        made = link_next(connection, specs)
+        execute(connection, made)
+    if made:
+        execute(connection, analyze_families(connection, specs))
 
 
 def _build_views(
@@ -137,7 +149,7 @@ def _build_views(
 ) -> None:
     """Anew at every attempt. Rows of materialized views are those of one moment: all tables are drained at it."""
     with connection.transaction():
-        drop_beside(connection, [relation for spec in specs for relation in spec.next_relations])
+        execute(connection, drop_beside(connection, [each for spec in specs for each in spec.next_relations]))
     if not dependents.views:
         return
     # Before a build that may take long, or fail for nothing but the change.
@@ -148,7 +160,7 @@ def _build_views(
         if any(view.materialized for view in dependents.views):
             for spec in specs:
                 _drain_equal(connection, spec, specs)
-        build_beside(connection, dependents)
+        execute(connection, build_beside(connection, dependents))
 
 
 def stamp_of(connection: Connection, prepared: Prepared) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -15,19 +15,20 @@ from sql.catalogue.inheritance import parents_first
 from sql.next_table.builder import dressing, next_default
 from sql.next_table.extended_statistics import create_statistics, read_statistics
 from sql.next_table.indexes import build_index, marks, read_indexes, set_statistics_targets
-from sql.session.connection import Connection, apply_settings, rows, run, value
+from sql.session.connection import Connection, rows, value
 from sql.session.named_queries import query
+from sql.session.statements import IN_PG_CATALOG, Statement, stated
 from sql.session.table_names import live_table, next_table, server_text
 
 
-def make_schemas(connection: Connection, dependents: Dependents) -> None:
+def make_schemas(connection: Connection, dependents: Dependents) -> Iterator[Statement]:
     """The next and past schemas of all that is replaced, wherever it lies."""
     statistics = read_statistics(connection, dependents.succeeded)
     names = {name for r in dependents.replaced for name in (r.next_schema, r.past_schema)}
     names |= {function.past_schema for function in dependents.functions}
     names |= {name for s in statistics for name in (s.next_schema, s.past_schema)}
     for name in sorted(names):
-        make_schema(connection, name)
+        yield from make_schema(connection, name)
 
 
 def building_schemas(connection: Connection, *prefixes: str) -> set[str]:
@@ -36,31 +37,31 @@ def building_schemas(connection: Connection, *prefixes: str) -> set[str]:
     return found & {building_schema(prefix, name) for name in found for prefix in prefixes}
 
 
-def build_beside(connection: Connection, dependents: Dependents) -> None:
-    """Build every view anew over the next tables, in the caller's transaction: one snapshot for all their rows.
+def build_beside(connection: Connection, dependents: Dependents) -> Iterator[Statement]:
+    """Build every view anew over the next tables, for one transaction: one snapshot for all their rows.
 
     Raises NeedsPerson if a view would go on reading a relation that goes away.
     """
     for view in dependents.views:
-        create_view(connection, dependents, view)
+        yield from create_view(connection, dependents, view)
     for view in dependents.views:
-        give_parts(connection, dependents, view)
+        yield from give_parts(connection, dependents, view)
     for view in dependents.views:
         if view.materialized:
-            fill(connection, view)
+            yield from fill(connection, view)
 
 
-def drop_beside(connection: Connection, relations: Iterable[Relation]) -> None:
+def drop_beside(connection: Connection, relations: Iterable[Relation]) -> Iterator[Statement]:
     """Drop what an earlier attempt built over these next tables."""
     names = [(relation.next_schema, relation.name) for relation in relations]
     wanted = {"schemas": [schema for schema, _ in names], "names": [name for _, name in names]}
     views = read_views(connection, [found["oid"] for found in rows(connection, query("dependents.by_name"), wanted)])
     for view in (view for view in reversed(views) if view.schema.startswith("replank_next")):
         kind = SQL("MATERIALIZED VIEW" if view.materialized else "VIEW")
-        connection.execute(SQL("DROP {} IF EXISTS {}").format(kind, live_table(view)))
+        yield Statement(sql=SQL("DROP {} IF EXISTS {}").format(kind, live_table(view)))
 
 
-def create_view(connection: Connection, dependents: Dependents, view: View) -> None:
+def create_view(connection: Connection, dependents: Dependents, view: View) -> Iterator[Statement]:
     """The view as it is defined, over the next tables, with its options, owner, grants and comment; no rows yet."""
     with looking_in(connection, dependents.live_path(view.schema)):
         written = value(connection, query("dependents.definition"), {"oid": view.oid})
@@ -71,49 +72,45 @@ def create_view(connection: Connection, dependents: Dependents, view: View) -> N
         kind, empty = SQL("MATERIALIZED VIEW"), SQL("WITH NO DATA")
         if view.access_method is not None:
             stored = SQL("USING {}").format(Identifier(view.access_method))
-    with looking_in(connection, dependents.next_path(view.schema)):
-        run(connection, SQL("CREATE {} {} {} AS {} {}").format(kind, next_table(view), stored, definition, empty))
-    for statement in dressing(connection, view):
-        connection.execute(server_text(statement))
+    created = SQL("CREATE {} {} {} AS {} {}").format(kind, next_table(view), stored, definition, empty)
+    yield Statement(sql=created, settings={"search_path": dependents.next_path(view.schema)})
+    yield from dressing(connection, view)
     _refuse_held_back(connection, dependents, view)
 
 
-def give_parts(connection: Connection, dependents: Dependents, view: View) -> None:
+def give_parts(connection: Connection, dependents: Dependents, view: View) -> Iterator[Statement]:
     """Defaults, comments, rules and triggers. Every view has been created: a rule may write into another."""
     with looking_in(connection, dependents.live_path(view.schema)):
         defaults = rows(connection, query("dependents.defaults"), {"oid": view.oid})
         parts = rows(connection, query("dependents.view_parts"), {"oid": view.oid})
         parts += rows(connection, query("dependents.rules"), {"oid": view.oid})
     types = column_types(connection, view.next_schema, view.name)
-    with looking_in(connection, dependents.next_path(view.schema)):
-        for default in defaults:
-            expression: Composable = server_text(default["expression"])
-            if types[default["column"]] != default["type"]:
-                expression = next_default(default["expression"], types[default["column"]])
-            connection.execute(
-                SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                    next_table(view), Identifier(default["column"]), expression
-                )
-            )
-        for part in parts:
-            connection.execute(server_text(part["statement"]))
+    settings = {"search_path": dependents.next_path(view.schema)}
+    for default in defaults:
+        expression: Composable = server_text(default["expression"])
+        if types[default["column"]] != default["type"]:
+            expression = next_default(default["expression"], types[default["column"]])
+        given = SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}")
+        yield Statement(
+            sql=given.format(next_table(view), Identifier(default["column"]), expression), settings=settings
+        )
+    for part in parts:
+        yield Statement(sql=server_text(part["statement"]), settings=settings)
     _refuse_held_back(connection, dependents, view)
 
 
-def fill(connection: Connection, view: View, *, rows_too: bool = True) -> None:
+def fill(connection: Connection, view: View, *, rows_too: bool = True) -> Iterator[Statement]:
     """A materialized view's rows, as its owner sees them, its indexes and statistics. `rows_too` only if it has any."""
     filled = rows_too and view.populated
     if filled:
-        connection.execute(SQL("REFRESH MATERIALIZED VIEW {}").format(next_table(view)))
+        yield Statement(sql=SQL("REFRESH MATERIALIZED VIEW {}").format(next_table(view)), settings=IN_PG_CATALOG)
     for index in read_indexes(connection, [view]):
-        build_index(connection, asdict(index))
-        for statement in marks(index):
-            run(connection, statement)
-    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
-    set_statistics_targets(connection, view)
-    create_statistics(connection, [view])
+        yield build_index(asdict(index))
+        yield from stated(marks(index))
+    yield from set_statistics_targets(connection, view)
+    yield from create_statistics(connection, [view])
     if filled:
-        connection.execute(SQL("ANALYZE {}").format(next_table(view)))
+        yield Statement(sql=SQL("ANALYZE {}").format(next_table(view)), settings=IN_PG_CATALOG)
 
 
 def column_types(connection: Connection, schema: str, name: str) -> dict[str, str]:

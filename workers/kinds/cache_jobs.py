@@ -21,6 +21,7 @@ from sql.ledger.jobs.claims import Job
 from sql.ledger.tables.caches import Cache
 from sql.next_table.indexes import build_index
 from sql.session.connection import Connection, apply_settings
+from sql.session.statements import execute
 from sql.session.table_names import next_table
 from workers.kinds.redis_keys import delete_keys
 from workers.kinds.table_jobs import Done, Limits, fenced
@@ -61,7 +62,7 @@ def _fill(connection: Connection, job: Job, cache: Cache) -> Done:
 
 
 def _index(connection: Connection, job: Job, _cache: Cache) -> Done:
-    build_index(connection, job.detail["index"])
+    execute(connection, [build_index(job.detail["index"])])
     return Done(rows=0)
 
 

@@ -28,6 +28,7 @@ from sql.rows.change_log import log_table
 from sql.rows.copy import copy_chunk, pin_file
 from sql.session.connection import Connection, apply_settings, isolated
 from sql.session.one_snapshot import refuse_rewritten
+from sql.session.statements import execute
 from sql.session.table_names import live_table, next_table
 from sql.values.conversion import Space
 
@@ -148,7 +149,7 @@ def _index(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
     if table.spec.method == "backfill":
         return _index_concurrently(connection, job, limits)
     with fenced(connection, job, limits):
-        build_index(connection, job.detail)
+        execute(connection, [build_index(job.detail)])
         return _finish(connection, job, Done(rows=0))
 
 
@@ -157,7 +158,7 @@ def _index_concurrently(connection: Connection, job: Job, limits: Limits) -> Don
     # It waits for every transaction that is older than itself: that is no lock to give up on.
     settings = {"maintenance_work_mem": f"{limits.index_memory_mb}MB", "lock_timeout": "0", "statement_timeout": "0"}
     apply_settings(connection, settings)
-    build_concurrently(connection, job.detail)
+    execute(connection, build_concurrently(connection, job.detail))
     with fenced(connection, job, limits):
         return _finish(connection, job, Done(rows=0))
 

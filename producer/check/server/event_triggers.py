@@ -14,6 +14,7 @@ from producer.planning.prepared_run import PreparedRun
 from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
 from sql.session.server_message import without_rows
+from sql.session.statements import scratch
 from sql.swap.event_triggers import EventTrigger, read_event_triggers
 
 SLOW_MS = 10.0
@@ -52,7 +53,7 @@ def audit_event_triggers(connection: Connection, audited: PreparedRun, *, tried:
     found = [_named(trigger, audited) for trigger in triggers if trigger.event != "login"]
     if not tried or not any(trigger.fires for trigger in triggers):
         return found
-    with connection.transaction(force_rollback=True):
+    with scratch(connection):
         refused, taken_ms = _try(connection, triggers)
     return [*found, *refused, *_slow(connection, audited, triggers, taken_ms)]
 

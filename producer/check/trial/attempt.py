@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
 from psycopg import errors
 
 from producer.check.findings import Finding, blocker, warning
 from replank.errors import NeedsPerson
-from sql.scripts.recording import recording
 from sql.session.connection import Connection
 from sql.session.server_message import without_rows
+from sql.session.statements import Statement, execute
 
 LOCK_TIMEOUT_MS = 1_000
 LONGEST_STATEMENT = 200
@@ -20,11 +20,24 @@ NOT_MADE = ("trial_failed", "trial_unfinished")
 """The codes of what could not be made in a trial."""
 
 
+class Last:
+    """What was said last, for the message about it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def of(self, statements: Iterable[Statement]) -> Iterator[Statement]:
+        for statement in statements:
+            if not statement.run_only:
+                self.text = statement.sql.as_string(None)
+                yield statement
+
+
 def attempt(
     connection: Connection,
     table: str | None,
     what: str,
-    build: Callable[[], None],
+    statements: Iterable[Statement],
     hint: str = "",
     *,
     of_many: bool = False,
@@ -34,9 +47,10 @@ def attempt(
     `hint` says what to do where the server has no hint of its own. `of_many`: `what` is many things, so the statement
     names the one that failed.
     """
+    said = Last()
     try:
-        with connection.transaction(), recording(connection) as said:
-            build()
+        with connection.transaction():
+            execute(connection, said.of(statements))
     except errors.LockNotAvailable:
         return warning(
             "trial_unfinished",
@@ -58,7 +72,7 @@ def attempt(
         raise
     except errors.DatabaseError as error:
         hint = hint or _hint(error)
-        statement = said[-1] if said else ""
+        statement = said.text
         shown = f", in: {_on_one_line(statement)}" if of_many and statement else ""
         return blocker(
             "trial_failed",

@@ -22,6 +22,7 @@ from sql.catalogue.dependents import Dependents, looking_in, read_dependents
 from sql.next_table.builder import create_next
 from sql.session.connection import Connection, apply_settings, run, value
 from sql.session.server_message import without_rows
+from sql.session.statements import execute, scratch
 from sql.session.table_names import next_table, server_text
 
 AS_IT_IS = Identifier("pg_temp", "replank_cache_query")
@@ -34,13 +35,13 @@ def try_caches(connection: Connection, audited: PreparedRun) -> list[Finding]:
     plans = [cache for cache in audited.file.plan.caches if isinstance(cache, TableCachePlan)]
     if not plans:
         return found
-    with connection.transaction(force_rollback=True):
+    with scratch(connection):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
         make_types(connection, audited.file.plan)
         specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
         dependents = read_dependents(connection, specs)
         for spec in specs:
-            create_next(connection, spec)
+            execute(connection, create_next(connection, spec))
         for plan in plans:
             found += _try(connection, audited, plan, dependents)
     return found
@@ -59,7 +60,7 @@ def _try(
     try:
         with connection.transaction():
             if not rebuilt:
-                create_next(connection, spec)
+                execute(connection, create_next(connection, spec))
             _plan_query(connection, spec, dependents)
             if plan.hits is not None and plan.misses is not None:
                 counted = hits_statement(plan.table_schema, plan.name, plan.hits, plan.misses)

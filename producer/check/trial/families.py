@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 
 from producer.check.findings import Finding, blocker
-from producer.check.trial.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.check.trial.attempt import attempt
 from producer.planning.prepared_run import PreparedRun, Subject
-from replank.values.table_spec import ColumnSpec
-from sql.catalogue.inheritance import families, link_next, links
+from replank.values.table_spec import ColumnSpec, TableSpec
+from sql.catalogue.inheritance import analyze_families, families, link_next, links
 from sql.session.connection import Connection
+from sql.session.statements import Statement
 
 
 def audit_families(connection: Connection, audited: PreparedRun) -> list[Finding]:
@@ -78,6 +78,10 @@ def try_links(connection: Connection, audited: PreparedRun) -> list[Finding]:
     specs = [subject.spec for subject in audited.subjects if subject.spec.kin]
     if not specs:
         return []
-    link = partial(link_next, connection, specs, lock_timeout_ms=LOCK_TIMEOUT_MS)
-    failed = attempt(connection, None, "the inheritance between the next tables", link)
+    failed = attempt(connection, None, "the inheritance between the next tables", _links(connection, specs))
     return [] if failed is None else [failed]
+
+
+def _links(connection: Connection, specs: Sequence[TableSpec]) -> Iterator[Statement]:
+    yield from link_next(connection, specs)
+    yield from analyze_families(connection, specs)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from producer.check.findings import Finding, warning
 from producer.check.trial.attempt import attempt
 from producer.planning.prepared_run import PreparedRun
-from sql.catalogue.dependents import Dependents, looking_in
+from sql.catalogue.dependents import Dependents
 from sql.checks.hidden_casts import (
     Definition,
     called,
@@ -19,7 +18,8 @@ from sql.checks.hidden_casts import (
     shortened_statements,
     without_casts,
 )
-from sql.session.connection import Connection, run
+from sql.session.connection import Connection
+from sql.session.statements import Statement
 from sql.session.table_names import server_text
 
 NO_STATEMENT = {"materialized view", "index"}
@@ -96,18 +96,15 @@ def try_without_casts(connection: Connection, kept: Sequence[Kept]) -> Iterator[
     for one in kept:
         statement = without_casts(one.definition.statement, one.columns)
         near = without_casts(one.shortened, one.columns)
-        if (
-            one.definition.kind in NO_STATEMENT
-            or near is None
-            or attempt(connection, None, one.definition.name, partial(_replace, connection, one.path, near)) is not None
-        ):
+        if one.definition.kind in NO_STATEMENT or near is None or _fails(connection, one, near):
             statement = None
         yield _finding(one, statement)
 
 
-def _replace(connection: Connection, path: str, statement: str) -> None:
-    with looking_in(connection, path), connection.transaction(force_rollback=True):
-        run(connection, server_text(statement))
+def _fails(connection: Connection, one: Kept, statement: str) -> bool:
+    made = Statement(sql=server_text(statement), settings={"search_path": one.path})
+    with connection.transaction(force_rollback=True):
+        return attempt(connection, None, one.definition.name, [made]) is not None
 
 
 def _finding(kept: Kept, statement: str | None) -> Finding:

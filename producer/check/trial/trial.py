@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from psycopg import errors
 from psycopg.sql import SQL
@@ -40,6 +39,7 @@ from sql.next_table.on_update_trigger import create_on_update, function_name
 from sql.rows.copy import copy_statement
 from sql.session.connection import Connection, apply_settings, run
 from sql.session.server_message import without_rows
+from sql.session.statements import Statement, execute, scratch
 from sql.swap.event_triggers import refuse_dressed
 from sql.swap.swap_parts import Site
 from sql.swap.views_beside import make_schemas
@@ -67,7 +67,7 @@ def audit_by_trial(
     found: list[Finding] = []
     clock = Clock()
     whole = not skip
-    with connection.transaction(force_rollback=True):
+    with scratch(connection):
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
         make_types(connection, audited.file.plan)
         specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
@@ -122,7 +122,7 @@ def _together(
         if spec.kin
         for finding in try_own_parts(connection, site, spec, clock)
     ]
-    make_schemas(connection, site.dependents)
+    execute(connection, make_schemas(connection, site.dependents))
     casts = kept_casts(connection, audited, site.dependents)
     views = [*try_views(connection, site.dependents)]
     options = audited.file.plan.options
@@ -141,7 +141,7 @@ def _together(
 
 def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
     spec = subject.spec
-    failed = attempt(connection, subject.name, "the next table", partial(_create, connection, spec), of_many=True)
+    failed = attempt(connection, subject.name, "the next table", _create(connection, spec), of_many=True)
     if failed is not None:
         yield from why_not(connection, subject) or [failed]
         return
@@ -152,28 +152,26 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
             connection,
             subject.name,
             f"index {index.name}",
-            partial(build_index, connection, asdict(index)),
+            [build_index(asdict(index))],
             INDEX_HINT,
         )
         if failed is not None:
             all_built = False
             yield failed
     if all_built:
-        attach = partial(stand_on_indexes, connection, spec, indexes)
-        failed = attempt(connection, subject.name, "what stands on its indexes", attach, of_many=True)
+        attached = stand_on_indexes(connection, spec, indexes)
+        failed = attempt(connection, subject.name, "what stands on its indexes", attached, of_many=True)
         if failed is not None:
             yield failed
-    # The last build's search_path would otherwise hold for the next table too.
-    apply_settings(connection, {"search_path": "pg_catalog", "default_tablespace": ""}, local=True)
 
 
-def _create(connection: Connection, spec: TableSpec) -> None:
+def _create(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """The next table, and whether every value fits into it, as far as that can be said without reading rows."""
-    create_next(connection, spec)
-    create_on_update(connection, spec)
+    yield from create_next(connection, spec)
+    yield from create_on_update(spec)
     refuse_dressed(connection, spec, triggers=[function_name(spec)])
     copy = copy_statement(spec, Chunk(axis=Axis.HEAP, lower=None, upper=None), connection.info.server_version)
-    run(connection, SQL("EXPLAIN {}").format(copy))
+    yield Statement(sql=SQL("EXPLAIN {}").format(copy))
 
 
 def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
@@ -13,6 +12,7 @@ from producer.check.trial.attempt import attempt
 from producer.planning.prepared_run import Subject
 from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import live_table, server_text
 from sql.values.conversion import type_name
 from sql.values.enum_checks import enum_checks
@@ -85,10 +85,7 @@ def _generated(connection: Connection, subject: Subject) -> Iterator[Finding]:
 
 
 def _finding(connection: Connection, subject: Subject, what: str, statement: Composable) -> Iterator[Finding]:
-    failed = attempt(connection, subject.name, f"{what} of {subject.name}", partial(_run, connection, statement), HINT)
+    made = [Statement(sql=statement)]
+    failed = attempt(connection, subject.name, f"{what} of {subject.name}", made, HINT)
     if failed is not None:
         yield failed
-
-
-def _run(connection: Connection, statement: Composable) -> None:
-    run(connection, statement)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from producer.check.findings import Finding, warning
 from producer.check.trial.attempt import attempt
 from sql.catalogue.dependents import Dependents, View, read_views
 from sql.session.connection import Connection
+from sql.session.statements import Statement
 from sql.swap.views_beside import column_types, create_view, fill, give_parts
 
 
@@ -19,7 +19,7 @@ def try_views(connection: Connection, dependents: Dependents) -> Iterator[Findin
     for view in dependents.views:
         if failed and view.oid in {above.oid for above in read_views(connection, failed)}:
             continue
-        finding = attempt(connection, None, _named(view), partial(create_view, connection, dependents, view))
+        finding = attempt(connection, None, _named(view), create_view(connection, dependents, view))
         if finding is not None:
             failed.append(view.oid)
             yield finding
@@ -29,7 +29,7 @@ def try_views(connection: Connection, dependents: Dependents) -> Iterator[Findin
     if failed:
         return
     for view in built:
-        finding = attempt(connection, None, _named(view), partial(_finish, connection, dependents, view))
+        finding = attempt(connection, None, _named(view), _finish(connection, dependents, view))
         if finding is not None:
             yield finding
 
@@ -38,10 +38,10 @@ def _named(view: View) -> str:
     return f"{'materialized view' if view.materialized else 'view'} {view.full_name}"
 
 
-def _finish(connection: Connection, dependents: Dependents, view: View) -> None:
-    give_parts(connection, dependents, view)
+def _finish(connection: Connection, dependents: Dependents, view: View) -> Iterator[Statement]:
+    yield from give_parts(connection, dependents, view)
     if view.materialized:
-        fill(connection, view, rows_too=False)
+        yield from fill(connection, view, rows_too=False)
 
 
 def _changed_types(connection: Connection, view: View) -> Iterator[Finding]:

@@ -7,27 +7,27 @@ end of a foreign key have stand-ins. What fails is named, all of it at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Identifier
 
 from producer.check.findings import Finding, blocker
-from producer.check.trial.attempt import LOCK_TIMEOUT_MS, attempt
+from producer.check.trial.attempt import attempt
 from producer.planning.conversion_sets import key_documents
 from producer.planning.repartition import lost_keys
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue import ForeignKey
-from sql.catalogue.dependents import Dependents, Function, looking_in, moved_away, taken_out_beside
+from sql.catalogue.dependents import Dependents, moved_away, taken_out_beside
 from sql.catalogue.inheritance import children_first
 from sql.checks.stand_ins import make_stand_ins
 from sql.next_table.extended_statistics import read_statistics
 from sql.next_table.foreign_keys import border_keys_beside
 from sql.rows.reverse_capture import prepare_capture, switched_on
-from sql.session.connection import Connection, rows, run
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
+from sql.session.statements import Statement
 from sql.session.table_names import next_table
 from sql.swap.autovacuum import autovacuum_settings, autovacuum_statement
 from sql.swap.swap_parts import Made, Site, family_parts, from_part, joint_parts, own_parts
@@ -43,15 +43,11 @@ class Clock:
 
     seconds: float = 0.0
 
-    def timed(self, build: Callable[[], None], *, times: int = 1) -> Callable[[], None]:
-        """`build`, counted as often as the swap does the like of it."""
-
-        def measured() -> None:
-            started = time.perf_counter()
-            build()
-            self.seconds += (time.perf_counter() - started) * times
-
-        return measured
+    def timed(self, statements: Iterable[Statement], *, times: int = 1) -> Iterator[Statement]:
+        """The same, until the last is executed; counted as often as the swap does the like of it."""
+        started = time.perf_counter()
+        yield from statements
+        self.seconds += (time.perf_counter() - started) * times
 
 
 def try_own_parts(connection: Connection, site: Site, spec: TableSpec, clock: Clock) -> Iterator[Finding]:
@@ -67,13 +63,13 @@ def try_joint_parts(
     clock: Clock,
 ) -> Iterator[Finding]:
     """What joins or names several of the next tables, which all stand, with the views over them."""
-    failed = attempt(connection, None, "stand-ins", partial(make_stand_ins, connection, specs, foreign_keys))
+    failed = attempt(connection, None, "stand-ins", make_stand_ins(connection, specs, foreign_keys))
     if failed is not None:
         yield failed
         return
     parts = [*family_parts(site, children_first(connection, specs)), *joint_parts(site, specs, foreign_keys)]
     for function in site.dependents.functions:
-        away = clock.timed(partial(_move_away, connection, function))
+        away = clock.timed([Statement(sql=moved_away(function))])
         finding = attempt(connection, None, f"function {function.signature}", away)
         if finding is not None:
             yield finding
@@ -143,7 +139,7 @@ def try_moves(
         name, to = Identifier(s.next_schema, s.name), Identifier(s.past_schema)
         moves.append((f"{s.schema}.{s.name}", SQL("ALTER STATISTICS {} SET SCHEMA {}").format(name, to)))
     found = [
-        attempt(connection, None, f"the move of {name}", clock.timed(partial(_run, connection, statement), times=2))
+        attempt(connection, None, f"the move of {name}", clock.timed([Statement(sql=statement)], times=2))
         for name, statement in moves
     ]
     return [finding for finding in found if finding is not None]
@@ -153,10 +149,9 @@ def try_reverse_capture(connection: Connection, specs: Sequence[TableSpec], cloc
     """What logs the changes of the new tables for a rollback."""
     for spec in (spec for spec in specs if spec.key):
         what = "what logs its changes for a rollback"
-        prepare = partial(_prepare_capture, connection, spec)
-        failed = attempt(connection, spec.full_name, what, prepare)
+        failed = attempt(connection, spec.full_name, what, _prepare_capture(connection, spec))
         if failed is None:
-            switch = clock.timed(partial(_run, connection, switched_on(connection, spec)))
+            switch = clock.timed([Statement(sql=switched_on(spec))])
             failed = attempt(connection, spec.full_name, what, switch)
         if failed is not None:
             yield failed
@@ -164,7 +159,7 @@ def try_reverse_capture(connection: Connection, specs: Sequence[TableSpec], cloc
 
 def try_text_casts(connection: Connection) -> list[Finding]:
     """From here on texts are uuids in this transaction: nothing is tried after it."""
-    failed = attempt(connection, None, "the casts from text to uuid", partial(_make_casts, connection))
+    failed = attempt(connection, None, "the casts from text to uuid", create_text_casts(connection))
     return [] if failed is None else [failed]
 
 
@@ -176,29 +171,12 @@ def key_documents_of(specs: Sequence[TableSpec], foreign_keys: Sequence[ForeignK
 
 def _try(connection: Connection, parts: Iterable[Made], clock: Clock) -> Iterator[Finding]:
     for part in parts:
-        failed = attempt(connection, part.table, part.what, clock.timed(partial(_make, connection, part)))
+        made = [Statement(sql=each, settings={"search_path": part.path}) for each in part.statements]
+        failed = attempt(connection, part.table, part.what, clock.timed(made))
         if failed is not None:
             yield failed
 
 
-def _make(connection: Connection, part: Made) -> None:
-    with looking_in(connection, part.path):
-        for statement in part.statements:
-            run(connection, statement)
-
-
-def _move_away(connection: Connection, function: Function) -> None:
-    run(connection, moved_away(function))
-
-
-def _prepare_capture(connection: Connection, spec: TableSpec) -> None:
-    connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
-    prepare_capture(connection, spec, lock_timeout_ms=LOCK_TIMEOUT_MS)
-
-
-def _run(connection: Connection, statement: Composable) -> None:
-    run(connection, statement)
-
-
-def _make_casts(connection: Connection) -> None:
-    create_text_casts(connection)
+def _prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
+    yield Statement(sql=SQL("CREATE SCHEMA IF NOT EXISTS replank"))
+    yield from prepare_capture(connection, spec)

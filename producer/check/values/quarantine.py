@@ -23,6 +23,7 @@ from sql.rows import capture
 from sql.rows.copy import log_invalid, source
 from sql.session.connection import Connection, run, value
 from sql.session.server_message import without_rows
+from sql.session.statements import execute
 
 LARGE_SHARE = 0.01
 """Above this, what is kept aside is no exception any more, and settling it costs as the tables do."""
@@ -139,7 +140,7 @@ def _rehearse(connection: Connection, concerned: Sequence[TableSpec], bad: Seque
     """Settle a quarantine of all these tables, as if every one of them had its first drain now."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS replank")
     for spec in (spec for spec in concerned if spec.key):
-        capture.create_log(connection, spec)
+        execute(connection, capture.create_log(connection, spec))
         create_quarantine(connection, spec)
     for spec in (spec for spec in bad if spec.key):
         log_invalid(connection, spec, EVERYTHING)

@@ -34,6 +34,7 @@ from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveColumn, LiveTable, read_tables
 from sql.next_table.builder import column_default
 from sql.session.connection import Connection
+from sql.session.statements import scratch
 
 UUIDS = ("uuid", "uuid[]")
 
@@ -47,7 +48,7 @@ def planned_changes(connection: Connection, plan: Plan, document: Document, defa
         in_file(rule, document, change, default_schema)
         for change in step_changes(connection, steps_now(plan.steps, live), list(live.values()))
     ]
-    with connection.transaction(force_rollback=True):
+    with scratch(connection):
         # Columns may have types that step 05 is yet to make.
         make_types(connection, plan)
         for _, planned in plan.wanted_tables:

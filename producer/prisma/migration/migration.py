@@ -34,6 +34,7 @@ from sql.catalogue import prisma
 from sql.catalogue.catalogue import ForeignKey, LiveTable, read_foreign_keys, read_tables
 from sql.next_table.on_update_trigger import function_name, on_update
 from sql.session.connection import Connection, apply_settings
+from sql.session.statements import scratch
 from sql.session.table_names import quoted, server_text
 from sql.values.conversion import is_valid, name_based
 
@@ -71,7 +72,7 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
             indexes=conditional_indexes(connection, pairs, steps.indexes, found, types),
             cache=cache_statements(connection, steps.permission_cache),
         )
-        with connection.transaction(force_rollback=True):
+        with scratch(connection):
             make_types(connection, plan)
             statements = [r.as_string(connection) for r in _renamed(renames, named)]
             statements += [s.as_string(connection) for s in of_steps]

@@ -16,6 +16,7 @@ from replank.values.states import TableState
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue import read_tables
 from sql.rows import capture
+from sql.session.statements import execute
 
 pytestmark = pytest.mark.protocol
 
@@ -186,7 +187,7 @@ def test_gotcha_13_a_row_written_straight_into_a_partition_is_captured(app: psyc
     spec = table_spec(rebuild.connection, planned, partitioned, run_id=rebuild.run_id, table_no=9)
     assert spec.capture == "row"
     with rebuild.connection.transaction():
-        capture.install(rebuild.connection, spec)
+        execute(rebuild.connection, capture.install(rebuild.connection, spec))
     enabled = app.execute("SELECT DISTINCT tgenabled FROM pg_trigger WHERE tgname LIKE 'replank%'").fetchall()
     assert enabled == [("A",)]
     for statement, logged in (
@@ -201,7 +202,7 @@ def test_gotcha_13_a_row_written_straight_into_a_partition_is_captured(app: psyc
     ):
         assert _logged(app, spec, statement) == logged, statement
     with rebuild.connection.transaction():
-        capture.remove(rebuild.connection, spec)
+        execute(rebuild.connection, capture.remove(spec))
     assert one(app, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'replank%'") == 0
 
 

@@ -15,6 +15,7 @@ from sql.rollback.original_texts import build_map, places
 from sql.rollback.table_pair import logged_past
 from sql.rows.change_log import FEW_KEYS
 from sql.session.connection import apply_settings
+from sql.session.statements import execute
 
 pytestmark = pytest.mark.protocol
 
@@ -40,7 +41,8 @@ def test_past_rows_are_found_by_their_index(app: psycopg.Connection, begin: Begi
     (one,) = conversion_sets.read_sets(connection, run.run_id)
     (pair,) = read_set(connection, run, one).pairs
     with connection.transaction(force_rollback=True):
-        build_map(connection, [pair.spec], places([pair.spec], one.foreign_keys), set_no=one.set_no)
+        where = places([pair.spec], one.foreign_keys)
+        execute(connection, build_map(connection, [pair.spec], where, set_no=one.set_no))
         apply_settings(connection, FEW_KEYS, local=True)
         found = connection.execute(
             SQL("EXPLAIN (COSTS OFF) SELECT past.n FROM {}").format(logged_past(connection, pair))

@@ -14,7 +14,8 @@ from producer.planning.prepared_run import prepare_run
 from producer.planning.resolution import PlanFile
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from sql.session.connection import connect
-from sql.values.text_casts import create_text_casts, remove_text_casts
+from sql.session.statements import execute
+from sql.values.text_casts import create_text_casts, remove_text_casts, text_casts
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
@@ -141,8 +142,9 @@ def test_gotcha_34_casts_of_others_stay_and_without_the_plans_word_there_are_non
     assert one(app, "SELECT count(*) FROM pg_cast WHERE casttarget = 'uuid'::regtype") == 0
     app.execute("CREATE CAST (varchar AS uuid) WITH INOUT AS IMPLICIT")
     with connect(database, name="casts") as connection:
-        assert create_text_casts(connection) == ["text"]
-        assert create_text_casts(connection) == []
+        execute(connection, create_text_casts(connection))
+        assert text_casts(connection) == ["text"]
+        assert list(create_text_casts(connection)) == []
         assert remove_text_casts(connection) == ["text"]
         assert remove_text_casts(connection) == []
     assert one(app, "SELECT array_agg(castsource::regtype::text) FROM pg_cast WHERE casttarget = 'uuid'::regtype") == [
