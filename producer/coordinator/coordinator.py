@@ -21,7 +21,8 @@ from producer.dispatch.dispatcher import Dispatcher
 from producer.dispatch.governor import Governor, Window
 from producer.dispatch.sending import Sending
 from producer.gates.barrier import why_closed
-from producer.scripts.script_stage import ScriptTurn, next_script
+from producer.scripts.drive import next_script
+from producer.scripts.watched_script import WatchedScript
 from producer.stages.cache_stages import Caching
 from producer.stages.cutover import CuttingOver
 from producer.stages.cutover_windows import window_now
@@ -158,7 +159,7 @@ class Coordinator:
         try:
             if script is None:
                 return plan_tables(self.connection, run)
-            ScriptTurn(
+            WatchedScript(
                 connection=self.connection,
                 database_url=self.settings.database(),
                 run=run,

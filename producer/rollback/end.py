@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from producer.operator.operator import Operator
 from producer.planning.cache_resolution import plan_caches
-from producer.scripts.script_stage import undo_scripts
+from producer.scripts.drive import blocks_by, drive
+from producer.scripts.run_script import ScriptRunner
 from replank.errors import OutcomeUnknown
 from replank.values.states import RollbackStage, RunState
 from replank.values.steps import BY_NAME, Step
@@ -21,7 +22,7 @@ def end_rollback(
     """The scripts, and the run's own end: it is gone, or may go forward again from the step it went back to."""
     last = BY_NAME[run.back_to] if run.back_to else None
     rollbacks.set_stage(connection, run.run_id, RollbackStage.UNDOING_STEPS)
-    undo_scripts(connection, run, to=last.number if last else 0, say=say)
+    _undo_scripts(connection, run, to=last.number if last else 0, say=say)
     if last is not None:
         with connection.transaction():
             runs.forget_data(connection, run.run_id)
@@ -66,3 +67,11 @@ def forget_records(connection: Connection) -> bool:
         if alone:
             runs.drop_ledger(connection)
     return alone
+
+
+def _undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[str], None]) -> None:
+    """Run the rollbacks of every step after number `to` that has begun, the last one first."""
+    runner = ScriptRunner(connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback")
+    for planned in (p for p in scripts.back_scripts(connection, run.run_id) if p.step.number > to):
+        words = drive(connection, planned, blocks_by(runner))
+        say(f"step {planned.step.name}: {words or 'taken back'}")

@@ -12,8 +12,8 @@ from psycopg.sql import SQL
 from monitoring.status.rollback_possible import read_way_back, rollback_outlook
 from producer.rollback.prepare import AUTOVACUUM_OF_NEW, autovacuum_of_new
 from producer.rollback.retained_proof import refuse_unproved
+from producer.scripts.drive import blocks_by, drive, late_scripts
 from producer.scripts.run_script import ScriptRunner
-from producer.scripts.script_stage import late_scripts, run_script
 from producer.waiting.leader import stop_leading, try_to_lead
 from producer.waiting.lock_retries import Patience
 from producer.waiting.panic_aware_sleep import watchful
@@ -203,16 +203,16 @@ class Finishing:
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
         """The steps of the last phase up to `last`. One that fails is tried again by the same command."""
         late = late_scripts(self.connection, run.run_id)
+        runner = ScriptRunner(
+            connection=self.connection,
+            attempts=run.plan.options.capture_attempts,
+            sleep=self.sleep,
+            random_source=self.random_source,
+            command=COMMAND,
+        )
         for planned in (planned for planned in late if planned.step.number <= last.number):
-            runner = ScriptRunner(
-                connection=self.connection,
-                attempts=run.plan.options.capture_attempts,
-                sleep=self.sleep,
-                random_source=self.random_source,
-                command=COMMAND,
-            )
             doing(f"running step {planned.step.name}")
-            run_script(self.connection, runner, planned)
+            drive(self.connection, planned, blocks_by(runner))
             self.say(f"step {planned.step.name} is done")
 
     def _say_aside(self, run: Run) -> None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from sql.session.connection import Connection, apply_settings, run
+from sql.session.connection import Connection, apply_settings, present_settings, run
 
 AT_REST: Mapping[str, str] = {"search_path": "pg_catalog", "default_tablespace": ""}
-"""What `Statement.settings` may name, and what it is behind statements that have named it."""
+"""What `Statement.settings` may name, and what it is in a script that has not named it."""
 
 
 IN_PG_CATALOG: Mapping[str, str] = {"search_path": AT_REST["search_path"]}
@@ -44,26 +44,25 @@ def stated(statements: Iterable[Composable]) -> Iterator[Statement]:
 
 
 def execute(connection: Connection, statements: Iterable[Statement]) -> None:
-    """Execute each before the next one is taken, in the caller's transaction if there is one."""
-    local = not connection.autocommit or connection.info.transaction_status is not TransactionStatus.IDLE
-    present = _session()
-    try:
-        for statement in statements:
-            apply_settings(connection, _due(present, statement.settings), local=local)
+    """Execute each before the next one is taken, in the caller's transaction if there is one.
+
+    While a builder composes, settings are what they were before.
+    """
+    for statement in statements:
+        with _under(connection, statement.settings):
             run(connection, statement.sql)
-        _rest(connection, present, local=local)
-    except BaseException:
-        # Within a transaction, what takes the failed statement back takes the settings with it.
-        if not local and not connection.closed:
-            _rest(connection, present, local=local)
-        raise
 
 
 def printed(statements: Iterable[Statement]) -> list[Composable]:
-    """The same for the inside of a script's transaction, with their settings; nothing is executed."""
-    present = _session()
+    """The same for the inside of a script's transaction, with their settings; nothing is executed.
+
+    Raises ValueError for one that refuses a transaction: `sql.scripts.psql_script.alone` prints it.
+    """
+    present = {"search_path": AT_REST["search_path"]}
     made: list[Composable] = []
     for statement in statements:
+        if statement.concurrently:
+            raise ValueError(f"no transaction may hold this: {statement.sql.as_string(None)}")
         if not statement.run_only:
             made += [_set(name, value) for name, value in _due(present, statement.settings).items()]
             made.append(statement.sql)
@@ -107,9 +106,22 @@ def sketched(connection: Connection, statements: Iterable[Statement]) -> list[St
             made.append(statement)
 
 
-def _session() -> dict[str, str]:
-    """How each session of ours begins. Its default_tablespace is the server's, which may be any."""
-    return {"search_path": AT_REST["search_path"]}
+@contextmanager
+def _under(connection: Connection, settings: Mapping[str, str]) -> Iterator[None]:
+    before = present_settings(connection, settings) if settings else {}
+    if before == settings:
+        yield
+        return
+    local = not connection.autocommit or connection.info.transaction_status is not TransactionStatus.IDLE
+    apply_settings(connection, settings, local=local)
+    try:
+        yield
+    except BaseException:
+        # Within a transaction, what takes the failed statement back takes the settings with it.
+        if not local and not connection.closed:
+            apply_settings(connection, before)
+        raise
+    apply_settings(connection, before, local=local)
 
 
 def _due(present: dict[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -117,10 +129,6 @@ def _due(present: dict[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
     due = {name: value for name, value in wanted.items() if present.get(name) != value}
     present.update(due)
     return due
-
-
-def _rest(connection: Connection, present: dict[str, str], *, local: bool) -> None:
-    apply_settings(connection, _due(present, {name: AT_REST[name] for name in present}), local=local)
 
 
 def setting(name: str, value: str) -> Composable:

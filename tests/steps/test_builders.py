@@ -8,6 +8,7 @@ from psycopg import errors
 from psycopg.sql import SQL
 
 from replank.values.table_spec import TableSpec
+from sql.catalogue.dependents import looking_in
 from sql.rows import capture
 from sql.session.connection import Connection, connect
 from sql.session.statements import READ_ONLY, Statement, execute, only_reading, printed, scratch, sketched
@@ -95,6 +96,17 @@ def test_settings_end_with_the_statements_that_hang_on_them(shop: str) -> None:
         assert path() == "pg_catalog"
         kept = connection.execute("SELECT count(*) FROM public.entry WHERE row_id = '\"public\"'").fetchone()
         assert kept == (3,)
+
+        def looks_between() -> Iterator[Statement]:
+            for _ in range(2):
+                assert path() == "pg_catalog"
+                with looking_in(connection, '"hidden"'):
+                    assert path() == '"hidden"'
+                yield asks
+
+        with connection.transaction(force_rollback=True):
+            execute(connection, looks_between())
+            assert path() == "pg_catalog"
     said = [each.as_string(None) for each in printed([asks, asks])]
     assert said[0] == 'SET LOCAL "search_path" TO "public"'
     assert [said.count(each) for each in said] == [1, 2, 2]

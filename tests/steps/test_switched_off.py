@@ -11,8 +11,8 @@ from monitoring.status.status import read_status
 from producer.compiling.compile_steps import write_scripts
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing
+from producer.scripts.drive import blocks_by, drive, next_script
 from producer.scripts.run_script import ScriptRunner
-from producer.scripts.script_stage import next_script, run_script
 from producer.starting.begin import begin_or_resume
 from producer.starting.compile_all import compile_all
 from producer.starting.plan_tables import plan_tables
@@ -193,7 +193,7 @@ def test_earlier_steps_change_what_the_pass_says_so_it_is_read_again(shop: str, 
         run = begin_or_resume(connection, file, hold_cutover=False, scripts_in=tmp_path)
         script = next_script(connection, run.run_id)
         assert script is not None
-        run_script(connection, ScriptRunner(connection=connection, attempts=3), script)
+        drive(connection, script, blocks_by(ScriptRunner(connection=connection, attempts=3)))
         with pytest.raises(WrongUse, match=r"(?s)08-migrate-uuid-types is not what was read.*compile` again.*\+"):
             plan_tables(connection, run)
         write_scripts(compile_all(connection, file), tmp_path)
