@@ -24,8 +24,8 @@ from sql.ledger.runs.runs import Run
 from sql.ledger.runs.worker_logs import WorkerLog, worker_logs
 from sql.ledger.tables import tables
 from sql.next_table.indexes import IndexSpec
-from sql.rows.backfill import backfill_statement
 from sql.rows.copy import copy_statement, in_chunk
+from sql.rows.fill import backfill_statement
 from sql.session.connection import Connection, apply_settings, run
 from sql.session.table_names import live_table, next_table
 from sql.values.conversion import Space

@@ -117,7 +117,7 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
     make_types(connection, work.plan)
     with only_reading(connection):
         back = tuple(_back(connection, work))
-    rewriting = {spec.oid: backfill.rewriting(connection, spec) for spec in work.filled}
+    rewriting = {spec.oid: backfill.rewriting_columns(connection, spec) for spec in work.filled}
     tables = {spec.oid: sketched_table(connection, spec) for spec in work.rebuilt}
     beside = {one.set_no: sketched_beside(connection, one) for one in work.sets}
     with only_reading(connection):

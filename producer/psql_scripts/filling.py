@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
 
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from producer.psql_scripts.building import CHUNK_BLOCKS
 from producer.psql_scripts.swapping import unchanged
@@ -16,6 +16,7 @@ from sql.next_table.indexes import build_concurrently, planned_indexes
 from sql.next_table.on_update_trigger import create_on_update, drop_on_update
 from sql.rows import backfill
 from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
+from sql.rows.fill import backfill_where, given_back
 from sql.rows.fill_continuity import WORDS, fallen
 from sql.scripts.psql_script import alone, block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
 from sql.scripts.script_templates import Block
@@ -33,17 +34,17 @@ FILL_BLOCKS = CHUNK_BLOCKS // 32
 
 def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Collection[str]) -> Iterator[Block]:
     """The blocks of one table; nothing of it is executed."""
-    extended = lines([*backfill.extension(spec, rewriting), *printed(create_on_update(spec, live=True))])
+    extended = lines(printed([*backfill.extend(spec, rewriting), *create_on_update(spec, live=True)]))
     body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
     yield label(spec, "columns, defaults, and what fills new rows", body)
     if backfill.filled_columns(spec):
         # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
-        again = lines([_without_trigger(spec), *backfill.trigger_statements(spec)])
+        again = lines(printed([backfill.drop_trigger(spec), *backfill.create_trigger(spec)]))
         rounds = "\n".join([transaction(_locked(work, spec), again), _rounds(connection, spec)])
         yield label(spec, FILLING, rounds)
     checks = [column for column in spec.columns if column.not_null]
     if checks:
-        added = lines(added_check(spec, column) for column in checks)
+        added = lines(printed(added_check(spec, column) for column in checks))
         yield label(spec, "what is never to be NULL", transaction(_locked(work, spec), added))
         proved = SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
         names = [Identifier(check_name(spec, column)) for column in checks]
@@ -51,9 +52,10 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     for index in planned_indexes(connection, spec):
         said_so = "\n".join(alone(statement) for statement in build_concurrently(connection, asdict(index)))
         yield label(spec, f"no two rows share a value: {' '.join(index.name.split())}", said_so)
-    final = lines([*final_constraints(connection, spec), _without_trigger(spec)])
+    made = [*final_constraints(connection, spec), backfill.drop_trigger(spec)]
     if not work.options.reverse_capture:
-        final = lines([final, SQL("DROP TABLE IF EXISTS {}").format(backfill.filled_table(spec))])
+        made.append(backfill.forget_filled(spec))
+    final = lines(printed(made))
     stood = refuse_rows(fallen(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
     yield label(spec, "constraints take their final form", transaction(_locked(work, spec), stood, final))
 
@@ -65,7 +67,7 @@ def _not_stood(spec: TableSpec) -> str:
 def _rounds(connection: Connection, spec: TableSpec) -> str:
     """Each round goes over all blocks; filled rows have moved to others, where there is nothing to fill."""
     bounds = SQL("live.ctid >= $1 AND live.ctid < $2")
-    statement = backfill.backfill_where(spec, bounds).as_string(None)
+    statement = backfill_where(spec, bounds).as_string(None)
     quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
     body = (
         f"{quiet}    EXECUTE {Literal(statement).as_string(None)} USING replank_lower, replank_upper;\n"
@@ -84,19 +86,16 @@ def _locked(work: Work, spec: TableSpec) -> str:
     return lock_patiently(lock, attempts=work.options.capture_attempts)
 
 
-def _without_trigger(spec: TableSpec) -> Composable:
-    return SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(backfill.fill_function(spec))
-
-
 def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Collection[str]) -> Iterator[Block]:
     """The way back of one table. What was put into columns that were there is taken out where nobody changed it."""
-    gone = lines([_without_trigger(spec), *printed(drop_on_update(spec, live=True)), *loosened(spec, nullable)])
+    loose = [backfill.drop_trigger(spec), *drop_on_update(spec, live=True), *loosened(spec, nullable)]
+    gone = lines(printed(loose))
     yield label(spec, "nothing is filled any more", transaction(_locked(work, spec), gone))
     if backfill.remembered_columns(spec):
         name = Literal(f"replank.{spec.filled_name}").as_string(None)
         quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
-        back = lines(backfill.given_back(spec))
+        back = lines(printed(given_back(spec)))
         body = block(f"  IF to_regclass({name}) IS NOT NULL THEN\n{quiet}{back}\n  END IF;")
         yield label(spec, "the values that were filled in go, where they are still the same", body)
-    last = lines([*taken_out(spec), SQL("DROP TABLE IF EXISTS {}").format(backfill.filled_table(spec))])
+    last = lines(printed([*taken_out(spec), backfill.forget_filled(spec)]))
     yield label(spec, "columns and defaults as they were", transaction(_locked(work, spec), last))

@@ -22,7 +22,8 @@ from sql.next_table.on_update_trigger import create_on_update, drop_on_update
 from sql.rows import backfill, fill_continuity
 from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.rows.copy import chunks_between, heap_extent, next_bounds
-from sql.session.connection import Connection, apply_settings, row, run, value
+from sql.rows.fill import give_back_nulls
+from sql.session.connection import Connection, apply_settings, row, value
 from sql.session.named_queries import query
 from sql.session.statements import execute
 
@@ -50,7 +51,8 @@ class Backfilling(Turn):
         """Columns, defaults and triggers under one short lock; a busy table is asked again, with jitter."""
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            backfill.extend(self.connection, table.spec)
+            rewriting = backfill.rewriting_columns(self.connection, table.spec)
+            execute(self.connection, backfill.extend(table.spec, rewriting))
             execute(self.connection, create_on_update(table.spec, live=True))
             tables.move_table(self.connection, table.spec, TableState.EXTENDED)
         return True
@@ -146,7 +148,7 @@ class Backfilling(Turn):
             for column in proved:
                 there = {"oid": spec.oid, "name": check_name(spec, column)}
                 if not value(self.connection, query("backfilling.constraint_of"), there):
-                    run(self.connection, added_check(spec, column))
+                    execute(self.connection, [added_check(spec, column)])
             job_queue.add_jobs(
                 self.connection,
                 spec,
@@ -179,13 +181,11 @@ class Backfilling(Turn):
             if fallen:
                 self._once_more(table, fallen)
                 return True
-            for statement in final_constraints(self.connection, spec):
-                run(self.connection, statement)
-            if self.options.reverse_capture:
-                # What was put into columns that were there stays remembered until `replank finish`.
-                backfill.drop_trigger(self.connection, spec)
-            else:
-                backfill.finish_backfill(self.connection, spec)
+            execute(self.connection, final_constraints(self.connection, spec))
+            execute(self.connection, [backfill.drop_trigger(spec)])
+            if not self.options.reverse_capture:
+                # Otherwise what was put into columns that were there stays remembered until `replank finish`.
+                execute(self.connection, [backfill.forget_filled(spec)])
             tables.move_table(self.connection, spec, TableState.DONE)
         return True
 
@@ -207,17 +207,14 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
     short = {"lock_timeout": f"{lock_timeout_ms}ms"}
     with connection.transaction():
         apply_settings(connection, short, local=True)
-        backfill.drop_trigger(connection, spec)
-        execute(connection, drop_on_update(spec, live=True))
-        for statement in loosened(spec, nullable):
-            run(connection, statement)
+        execute(connection, [backfill.drop_trigger(spec), *drop_on_update(spec, live=True)])
+        execute(connection, loosened(spec, nullable))
     with connection.transaction():
-        backfill.give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
+        give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
     with connection.transaction():
         apply_settings(connection, short, local=True)
-        for statement in taken_out(spec):
-            run(connection, statement)
-        backfill.finish_backfill(connection, spec)
+        execute(connection, taken_out(spec))
+        execute(connection, [backfill.drop_trigger(spec), backfill.forget_filled(spec)])
 
 
 def nullable_before(connection: Connection, spec: TableSpec) -> set[str]:

@@ -11,10 +11,10 @@ import psycopg
 from psycopg.sql import SQL, Composable
 
 from replank.values.table_spec import TableSpec
-from sql.rows.backfill import drop_trigger, filled_columns, trigger_statements
+from sql.rows.backfill import create_trigger, drop_trigger, filled_columns
 from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
-from sql.session.statements import execute, stated
+from sql.session.statements import execute
 from sql.session.table_names import live_table
 
 WORDS = "what fills new rows was switched, dropped or replaced, or a partition came"
@@ -35,8 +35,7 @@ def lock_out_writers(connection: Connection, spec: TableSpec) -> None:
 
 def put_back(connection: Connection, spec: TableSpec) -> None:
     """Function and triggers again, in the caller's transaction."""
-    drop_trigger(connection, spec)
-    execute(connection, stated(trigger_statements(spec)))
+    execute(connection, [drop_trigger(spec), *create_trigger(spec)])
 
 
 def fallen(connection: Connection, spec: TableSpec) -> Composable:

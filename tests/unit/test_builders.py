@@ -1,6 +1,7 @@
 """Builders return what is to be said: nothing tells statements by their words, or listens to what is executed."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,3 +118,17 @@ def test_what_a_builder_returns_is_used() -> None:
                 called = ".".join(filter(None, (known.get(first, first), rest)))
                 lost += [f"{name}:{node.lineno} {called}"] if called in builders else []
     assert lost == []
+
+
+def test_one_module_drives_scripts() -> None:
+    """Coordinator, finish and rollback go through `drive`: what the ledger says of a script is said there alone."""
+    said = re.compile(r"sql\.ledger\.runs\.scripts\.(start|finish|forget)$")
+    found = {
+        name
+        for name, nodes in MODULES.items()
+        for known in [_imported(name, nodes)]
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+        if said.search(f"{known.get(node.func.value.id, '')}.{node.func.attr}")
+    }
+    assert found == {"producer/scripts/drive.py"}

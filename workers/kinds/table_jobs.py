@@ -23,9 +23,9 @@ from sql.ledger.jobs.claims import Job
 from sql.ledger.tables import quarantines, tables
 from sql.ledger.tables.tables import RunTable
 from sql.next_table.indexes import build_concurrently, build_index
-from sql.rows.backfill import backfill_chunk
 from sql.rows.change_log import log_table
 from sql.rows.copy import copy_chunk, pin_file
+from sql.rows.fill import backfill_chunk
 from sql.session.connection import Connection, apply_settings, isolated
 from sql.session.one_snapshot import refuse_rewritten
 from sql.session.statements import execute
