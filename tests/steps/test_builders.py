@@ -1,12 +1,17 @@
 """What a builder returns is printed by `compile` and executed by a run, whatever its first word is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import errors
 from psycopg.sql import SQL
 
+from producer.cli import compile_and_indexes
+from producer.planning.resolution import PlanFile
+from producer.starting.begin import compile_all
+from producer.steps.compiled import CompiledStep
 from replank.values.table_spec import TableSpec
 from sql.catalogue.dependents import looking_in
 from sql.rows import capture
@@ -110,3 +115,23 @@ def test_settings_end_with_the_statements_that_hang_on_them(shop: str) -> None:
     said = [each.as_string(None) for each in printed([asks, asks])]
     assert said[0] == 'SET LOCAL "search_path" TO "public"'
     assert [said.count(each) for each in said] == [1, 2, 2]
+
+
+def test_the_command_compiles_in_a_session_that_may_change_nothing(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def compiled(connection: Connection, file: PlanFile) -> list[CompiledStep]:
+        seen.append(connection.execute("SHOW transaction_read_only").fetchone())
+        return compile_all(connection, file)
+
+    monkeypatch.setattr(compile_and_indexes, "compile_all", compiled)
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'[database]\nname = "{name_of(shop)}"\n'
+        '[[tables]]\nname = "note"\nadd = [{ name = "code", type = "text", value = "\'n\' || live.id" }]\n'
+    )
+    compile_and_indexes.compile_plan(plan, tmp_path / "out", database_url=shop)
+    assert seen == [("on",)]
+    assert "CREATE FUNCTION" in (tmp_path / "out" / "09-populate-audit-fields.sql").read_text()
