@@ -10,7 +10,7 @@ from psycopg.sql import SQL
 
 from producer.cli import compile_and_indexes
 from producer.planning.resolution import PlanFile
-from producer.starting.begin import compile_all
+from producer.starting.compile_all import compile_all
 from producer.steps.compiled import CompiledStep
 from replank.values.table_spec import TableSpec
 from sql.catalogue.dependents import looking_in
