@@ -3,18 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Test processes: a third of their time is spent on waiting for what they have started, so three keep two cores busy.
+TESTERS ?= 3
+# A file goes to one process as a whole, so what it prepares once is prepared once; and processes go through the folders
+# one after the other.
+SHARED := -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
 
-# Everything but what is slow on the newest PostgreSQL, the core on the oldest. Each of the two processes goes through
-# folders one after the other, so it starts a folder's servers once; whoever has done its half takes from the other.
+# Everything but what is slow on the newest PostgreSQL; what branches on the server's version on the oldest as well.
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target check
-	$(BIN)/pytest -n 2 --dist worksteal -m "not unit and not slow" $(ARGS)
-	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest -n 2 --dist worksteal -m core $(ARGS)
+	$(BIN)/pytest $(SHARED) -m "not unit and not slow" $(ARGS)
+	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest $(SHARED) -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
 check: style types unit
@@ -57,14 +61,14 @@ long: $(VENV)/installed
 
 # Everything that was ever done against a run on purpose; docs/reliability.md is written from what it finds.
 attacks: $(VENV)/installed
-	$(BIN)/pytest -n 2 --dist worksteal -m attack --reliability docs/reliability.md $(ARGS)
+	$(BIN)/pytest $(SHARED) -m attack --reliability docs/reliability.md $(ARGS)
 
 # The protocol on every other PostgreSQL that is supported. The wheels of 15 and 16 have no contrib modules.
 versions: $(VENV)/installed
 	for version in 15 16 17; do \
 	  case $$version in 17) wanted="protocol or catalogue";; *) wanted="(protocol or catalogue) and not contrib";; esac; \
 	  REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels $$version) \
-	  $(BIN)/pytest -n 2 --dist worksteal -m "$$wanted" $(ARGS) || exit 1; \
+	  $(BIN)/pytest $(SHARED) -m "$$wanted" $(ARGS) || exit 1; \
 	done
 
 $(VENV)/installed: pyproject.toml

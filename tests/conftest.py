@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-pytest_plugins = ["support.runs.attacks"]
+pytest_plugins = ["pytester", "support.runs.attacks", "support.servers.shared"]
 
 MEMORY_FILES = Path("/dev/shm")
 FREE_BYTES = 6 * 2**30

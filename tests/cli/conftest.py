@@ -1,4 +1,4 @@
-"""Servers that these tests share, and a fresh small shop with its plan for each test."""
+"""A fresh small shop with its plan for each test."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import pytest
 from support.runs.ledger_view import LedgerView
 from support.runs.processes import Site
 from support.schemas.small_shop import create_small_shop, write_plan
+from support.servers.shared import template
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
@@ -19,17 +20,10 @@ MakeSite = Callable[[str | None], Site]
 
 
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        create_small_shop(server.create_database("small_shop"), orders=ORDERS)
-        yield server
-
-
-@pytest.fixture(scope="package")
-def broker() -> Iterator[EmbeddedValkey]:
-    """Shared without emptying it: queues bear the name of their database."""
-    with EmbeddedValkey() as server:
-        yield server
+def small_shop(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database with a small shop."""
+    with template(postgres, "cli_shop", lambda url: create_small_shop(url, orders=ORDERS)) as name:
+        yield name
 
 
 @pytest.fixture
@@ -37,12 +31,12 @@ def make_site(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path: Path
     """Makes sites. Whatever they started has ended afterwards."""
     made: list[tuple[str, Site]] = []
 
-    def make(template: str | None) -> Site:
+    def make(copied: str | None) -> Site:
         name = f"cli_{next(_numbers)}"
         folder = tmp_path / name
         folder.mkdir()
         site = Site(
-            database_url=postgres.create_database(name, template=template),
+            database_url=postgres.create_database(name, template=copied),
             broker_url=broker.url(),
             plan=write_plan(folder / "plan.toml", database=name),
             folder=folder,
@@ -58,8 +52,8 @@ def make_site(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path: Path
 
 
 @pytest.fixture
-def site(make_site: MakeSite) -> Site:
-    return make_site("small_shop")
+def site(make_site: MakeSite, small_shop: str) -> Site:
+    return make_site(small_shop)
 
 
 @pytest.fixture

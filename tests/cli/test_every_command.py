@@ -34,9 +34,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty(make_site: MakeSite, state: Path) -> Site:
+def empty(make_site: MakeSite, small_shop: str, state: Path) -> Site:
     """A shop without any run, and all files that commands read."""
-    site = make_site("small_shop")
+    site = make_site(small_shop)
     make_files(site, target=NOWHERE)
     site.plan.write_text(re.sub(r'^name = "cli_.*"$', 'name = "*"', site.plan.read_text(), count=1, flags=re.M))
     site.settings["XDG_STATE_HOME"] = str(state)  # type: ignore[index]

@@ -6,6 +6,7 @@ import psutil
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from support.servers.shared import new_database
 
 from demo.application import Application, ApplicationFailed, ApplicationReport, Journal, check_journal
 from demo.datasets.shop import create_shop, left_alone, uuid_columns
@@ -41,8 +42,8 @@ def let_it_write(url: str, seconds: float, rate: float = 200) -> ApplicationRepo
         return application.stop()
 
 
-def test_sample_has_tables_and_foreign_keys_of_every_sort(server: EmbeddedPostgres, counted: dict[str, int]) -> None:
-    url = server.url("shop_template")
+def test_sample_has_tables_and_foreign_keys_of_every_sort(postgres: EmbeddedPostgres, counted: dict[str, int]) -> None:
+    url = postgres.url("shop_template")
 
     foreign_keys = ask(
         url,
@@ -59,8 +60,8 @@ def test_sample_has_tables_and_foreign_keys_of_every_sort(server: EmbeddedPostgr
     assert any(child == parent for child, parent, *_ in foreign_keys)
 
 
-def test_sample_has_indexes_and_columns_of_every_sort(server: EmbeddedPostgres, counted: dict[str, int]) -> None:
-    url = server.url("shop_template")
+def test_sample_has_indexes_and_columns_of_every_sort(postgres: EmbeddedPostgres, counted: dict[str, int]) -> None:
+    url = postgres.url("shop_template")
 
     ((partial, expression, including),) = ask(
         url,
@@ -85,7 +86,7 @@ def test_sample_has_indexes_and_columns_of_every_sort(server: EmbeddedPostgres, 
     assert counted["billing.invoices"] > 0
 
 
-def test_uuid_columns_are_the_truth(server: EmbeddedPostgres, counted: dict[str, int]) -> None:
+def test_uuid_columns_are_the_truth(postgres: EmbeddedPostgres, counted: dict[str, int]) -> None:
     assert counted
     holding: dict[tuple[str, str], list[str]] = {}
     columns = (
@@ -93,7 +94,7 @@ def test_uuid_columns_are_the_truth(server: EmbeddedPostgres, counted: dict[str,
         " WHERE table_schema IN ('public', 'billing')"
         " AND data_type IN ('text', 'character varying', 'character') ORDER BY 1, 2, ordinal_position"
     )
-    with psycopg.connect(server.url("shop_template")) as connection:
+    with psycopg.connect(postgres.url("shop_template")) as connection:
         for schema, table, column in connection.execute(columns.encode()).fetchall():
             query = SQL("SELECT bool_and({}::text ~ %s) FROM {}")
             named = query.format(Identifier(column), Identifier(schema, table))
@@ -124,12 +125,12 @@ def test_application_finds_everything_again(shop: str) -> None:
     assert 0 < report.p99_latency_ms <= report.max_latency_ms
 
 
-def test_password_is_not_among_the_process_arguments(shop: str, server: EmbeddedPostgres) -> None:
+def test_password_is_not_among_the_process_arguments(shop: str, postgres: EmbeddedPostgres) -> None:
     with Application(url=shop, rate=20):
         arguments = [word for child in psutil.Process().children() for word in child.cmdline()]
 
     assert "demo.application" in arguments
-    assert not any(server.password in word for word in arguments)
+    assert not any(postgres.password in word for word in arguments)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +147,12 @@ def test_password_is_not_among_the_process_arguments(shop: str, server: Embedded
     ],
 )
 def test_check_sees_what_changed_behind_its_back(
-    server: EmbeddedPostgres, written: Journal, statement: str, complaint: str
+    postgres: EmbeddedPostgres, written: Journal, statement: str, complaint: str
 ) -> None:
-    server.drop_database("tampered")
-    url = server.create_database("tampered", template="written")
+    with new_database(postgres, template="written") as url:
+        change(url, statement)
 
-    change(url, statement)
-
-    found = check_journal(url, written)
+        found = check_journal(url, written)
     assert any(complaint in sentence for sentence in found.lost), found.lost[:5]
 
 
@@ -212,7 +211,7 @@ def test_lock_timeouts_are_tried_again(shop: str) -> None:
 
 
 def test_a_crash_of_the_server_loses_nothing_acknowledged() -> None:
-    # Given a server that has written what it acknowledged (to the operating system, for speed)
+    # Given a server of its own to crash, that has written what it acknowledged (to the operating system, for speed)
     with EmbeddedPostgres(durable=False, settings={"synchronous_commit": "on"}) as server:
         url = server.create_database("shop")
         create_shop(url, rows=1_000)
@@ -244,11 +243,9 @@ def wait_for_commits(url: str, number: int) -> None:
     raise TimeoutError(f"no {number} transactions in {DEADLINE_S} s")
 
 
-def test_application_that_cannot_start_says_why(server: EmbeddedPostgres) -> None:
-    empty = server.create_database("no_shop")
-
+def test_application_that_cannot_start_says_why(database: str) -> None:
     with pytest.raises(ApplicationFailed, match=r'relation "public\.User" does not exist'):
-        Application(url=empty).start()
+        Application(url=database).start()
 
 
 def test_offline_alter_converts_and_the_same_statements_go_on(shop: str) -> None:

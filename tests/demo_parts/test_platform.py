@@ -1,6 +1,7 @@
 """The platform's application finds everything again, and sees what is wrong."""
 
 import time
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -14,9 +15,9 @@ pytestmark = pytest.mark.protocol
 
 
 @pytest.fixture(scope="module")
-def journal(server: EmbeddedPostgres) -> Journal:
+def journal(postgres: EmbeddedPostgres) -> Iterator[Journal]:
     """The database `platform_written`, to which clients of the old style wrote for a while; and their journal."""
-    url = server.create_database("platform_written")
+    url = postgres.create_database("platform_written")
     create_platform(url, rows=3_000)
     with Application(url=url, data_set="platform", clients=3, rate=150) as application:
         time.sleep(2)
@@ -28,7 +29,8 @@ def journal(server: EmbeddedPostgres) -> Journal:
     assert set(report.by_kind) == set(OLD_KINDS)
     assert report.by_style["new"] == 0
     assert application.journal is not None
-    return application.journal
+    yield application.journal
+    postgres.drop_database("platform_written")
 
 
 def test_rows_of_all_tables_are_in_the_journal(journal: Journal) -> None:
@@ -49,18 +51,18 @@ def test_rows_of_all_tables_are_in_the_journal(journal: Journal) -> None:
     ],
 )
 def test_what_changed_behind_its_back_is_found(
-    server: EmbeddedPostgres, journal: Journal, statement: str, complaint: str
+    postgres: EmbeddedPostgres, journal: Journal, statement: str, complaint: str
 ) -> None:
-    url = server.create_database("platform_tampered", template="platform_written")
+    url = postgres.create_database("platform_tampered", template="platform_written")
     with psycopg.connect(url) as connection:
         assert connection.execute(statement.encode()).rowcount
     found = check_journal(url, journal)
-    server.drop_database("platform_tampered")
+    postgres.drop_database("platform_tampered")
     assert any(complaint in sentence for sentence in found.lost), found.lost[:5]
 
 
-def test_one_row_lost_altered_or_back_from_the_dead(server: EmbeddedPostgres, journal: Journal) -> None:
-    url = server.create_database("platform_tampered", template="platform_written")
+def test_one_row_lost_altered_or_back_from_the_dead(postgres: EmbeddedPostgres, journal: Journal) -> None:
+    url = postgres.create_database("platform_tampered", template="platform_written")
     # Given an event, a payment and an answer of the journal
     deleted, (dead,) = journal.rows["ActivityEvent"][0], journal.gone["audit_events"][0]
     with psycopg.connect(url) as connection:
@@ -72,7 +74,7 @@ def test_one_row_lost_altered_or_back_from_the_dead(server: EmbeddedPostgres, jo
             [dead],
         )
     found = check_journal(url, journal)
-    server.drop_database("platform_tampered")
+    postgres.drop_database("platform_tampered")
     events, audits = journal.totals["ActivityEvent"], journal.totals["audit_events"]
     assert set(found.lost) == {
         f"public.ActivityEvent {deleted['uuid']}: lost",

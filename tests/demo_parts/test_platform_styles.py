@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -31,11 +32,12 @@ SELECT oid::regclass::text, pg_get_viewdef(oid) FROM pg_class
 
 
 @pytest.fixture(scope="module")
-def url(server: EmbeddedPostgres) -> str:
+def url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A platform of few rows, as ten years have left it."""
-    made = server.create_database("platform_styles")
+    made = postgres.create_database("platform_styles")
     create_platform(made, rows=2_000)
-    return made
+    yield made
+    postgres.drop_database("platform_styles")
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +124,8 @@ def test_both_styles_write_side_by_side_and_lose_nothing(migrated: str) -> None:
     assert entries[1] == 4, "each client by its name"
 
 
-def test_new_clients_are_no_use_to_old_types(server: EmbeddedPostgres) -> None:
+def test_new_clients_are_no_use_to_old_types(database: str) -> None:
     """A text column refuses what they send: otherwise waiting for the swap would prove nothing."""
-    made = server.create_database("platform_texts")
-    create_tables(made)
-    with psycopg.connect(made) as connection, pytest.raises(psycopg.errors.UndefinedFunction, match="text = uuid"):
+    create_tables(database)
+    with psycopg.connect(database) as connection, pytest.raises(psycopg.errors.UndefinedFunction, match="text = uuid"):
         connection.execute('SELECT FROM "Tenant" WHERE id = %s', [uuid.uuid4()])

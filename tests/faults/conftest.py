@@ -28,7 +28,10 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="package")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL whose acknowledged commits survive its own crash, though not the machine's."""
+    """One of their own, because these tests crash it.
+
+    Acknowledged commits survive its own crash, though not the machine's.
+    """
     with EmbeddedPostgres(durable=False, settings={"synchronous_commit": "on"}) as server:
         template = server.create_database("small_shop")
         create_small_shop(template, orders=ORDERS)
@@ -37,6 +40,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="package")
 def shared_broker() -> Iterator[EmbeddedValkey]:
+    """These tests kill and empty it: one of their own."""
     with EmbeddedValkey() as server:
         yield server
 

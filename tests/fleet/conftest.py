@@ -1,4 +1,4 @@
-"""One server with many small databases, a plan for any of them, and a broker."""
+"""Many small databases, a plan for any of them, and a broker."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,34 +7,28 @@ from pathlib import Path
 import pytest
 from support.runs.processes import Site
 from support.schemas.small_shop import create_small_shop, write_plan
+from support.servers.shared import template
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from fleet.tenants import Tenants
+from fleet.tenants import TENANT, Tenants
 
 ORDERS = 60
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        create_small_shop(server.create_database("tenant"), orders=ORDERS)
-        yield server
-
-
-@pytest.fixture(scope="package")
-def broker() -> Iterator[EmbeddedValkey]:
-    """Shared without emptying it: queues bear the name of their database."""
-    with EmbeddedValkey() as server:
-        yield server
+def tenant(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of the database that all others are copies of."""
+    with template(postgres, TENANT, lambda url: create_small_shop(url, orders=ORDERS)) as name:
+        yield name
 
 
 @pytest.fixture
-def tenants(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path: Path) -> Iterator[Tenants]:
+def tenants(postgres: EmbeddedPostgres, broker: EmbeddedValkey, tenant: str, tmp_path: Path) -> Iterator[Tenants]:
     """Makes databases. Whatever was started has ended afterwards."""
     prefix = f"fleet_{next(_numbers)}"
     site = Site(
-        database_url=postgres.url("tenant"),
+        database_url=postgres.url(tenant),
         broker_url=broker.url(),
         plan=write_plan(tmp_path / "plan.toml", database="*"),
         folder=tmp_path,

@@ -12,6 +12,7 @@ from support.schemas.small_shop import differences
 from demo.embedded import EmbeddedPostgres
 
 SPOILED = "no uuid"
+TENANT = "tenant"
 
 
 @dataclass(kw_only=True)
@@ -26,7 +27,7 @@ class Tenants:
     def make(self, count: int) -> list[str]:
         for number in range(1, count + 1):
             name = f"{self.prefix}_{number:02}"
-            self.urls[name] = self.postgres.create_database(name, template="tenant")
+            self.urls[name] = self.postgres.create_database(name, template=TENANT)
         return list(self.urls)
 
     def drop(self) -> None:

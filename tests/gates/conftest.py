@@ -1,6 +1,5 @@
-"""A server of these tests' own, a small shop in a fresh database, and runs driven in this process."""
+"""A small shop in a fresh database, and runs driven in this process."""
 
-import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.servers.shared import new_database, template
 
 from demo.embedded import EmbeddedPostgres
 from producer.coordinator.coordinator import Coordinator
@@ -23,8 +23,6 @@ from sql.ledger.jobs.job_queue import Sendable
 from sql.ledger.runs.runs import Run
 from sql.session.connection import connect
 from workers.execution.executor import Executor
-
-_numbers = itertools.count(1)
 
 SHOP = """
 CREATE TABLE customer (id text PRIMARY KEY, name text);
@@ -44,27 +42,22 @@ TABLES: list[dict[str, Any]] = [
 NOTHING_LOOKED_AT = ["backup", "rehearsed", "rollback_scripts", "monitoring", "window"]
 
 
+def _fill(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SHOP)
+
+
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        server.create_database("gates_shop")
-        with psycopg.connect(server.url("gates_shop"), autocommit=True) as connection:
-            connection.execute(SHOP)
-        yield server
+def shop(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database with the shop."""
+    with template(postgres, "gates_shop", _fill) as name:
+        yield name
 
 
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
-    name = f"gates_{next(_numbers)}"
-    yield postgres.create_database(name, template="gates_shop")
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def app(database: str) -> Iterator[psycopg.Connection]:
-    """The application's session, in autocommit."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
+def database(postgres: EmbeddedPostgres, shop: str) -> Iterator[str]:
+    with new_database(postgres, template=shop) as url:
+        yield url
 
 
 def planned(url: str, *, tables: Sequence[Mapping[str, Any]] = TABLES, **more: Any) -> PlanFile:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,9 @@ max_age = "1 hour"
 """
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    with EmbeddedValkey() as server:
-        yield server.url()
-
-
 @pytest.fixture
-def environment(database: str, broker: str) -> Mapping[str, str]:
-    return {"REPLANK_DATABASE_URL": database, "REPLANK_BROKER_URL": broker, "COLUMNS": "200"}
+def environment(database: str, broker: EmbeddedValkey) -> Mapping[str, str]:
+    return {"REPLANK_DATABASE_URL": database, "REPLANK_BROKER_URL": broker.url(), "COLUMNS": "200"}
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-"""One server for all these tests, and a database of its own for each."""
+"""A database of its own for each of these tests, and what is done with it."""
 
 from __future__ import annotations
 
 import itertools
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.runs.forking import run_command
+from support.servers.shared import template
 
 from demo.datasets.shop import create_shop
 from demo.embedded import EmbeddedPostgres
@@ -31,12 +32,6 @@ Columns = Mapping[str, Sequence[str]]
 """`table` or `schema.table` → the columns that become uuid."""
 
 ID = "0123abcd-0123-4567-89ab-0123456789ab"
-SERVER = {
-    "max_prepared_transactions": "5",
-    "wal_level": "logical",
-    "autovacuum": "off",
-}
-COMMAND = [sys.executable, "-c", "from replank.cli.app import main; main()"]
 _numbers = itertools.count(1)
 
 
@@ -132,50 +127,33 @@ def only(findings: Sequence[Finding], code: str) -> Finding:
 def replank(*arguments: str, url: str | None = None, folder: Path) -> subprocess.CompletedProcess[str]:
     """The real command line."""
     named = {} if url is None else {"REPLANK_DATABASE_URL": url}
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=folder,
-        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2]), **named},
-    )
-
-
-@pytest.fixture(scope="package")
-def server() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of our own."""
-    with EmbeddedPostgres(durable=False, settings=SERVER) as running:
-        yield running
+    return run_command(*arguments, environment={"PATH": "", **named}, folder=folder)
 
 
 @pytest.fixture
-def database(server: EmbeddedPostgres) -> Iterator[Database]:
-    """An empty database, gone before anybody writes its pages to the disk."""
-    name = f"db_{next(_numbers)}"
-    yield Database(name=name, url=server.create_database(name))
-    server.drop_database(name)
+def database(database: str) -> Database:
+    """An empty database."""
+    return Database(name=database.rsplit("/", 1)[1], url=database)
 
 
 @pytest.fixture(scope="package")
-def shop(server: EmbeddedPostgres) -> Database:
+def shop(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """The sample shop; tests only look at it."""
-    url = server.create_database("shop")
-    create_shop(url, rows=5_000)
-    return Database(name="shop", url=url)
+    with template(postgres, "shop_looked_at", lambda url: create_shop(url, rows=5_000)) as name:
+        yield Database(name=name, url=postgres.url(name))
 
 
 @pytest.fixture
-def role(server: EmbeddedPostgres, database: Database) -> Iterator[Callable[[], tuple[str, str]]]:
+def role(postgres: EmbeddedPostgres, database: Database) -> Iterator[Callable[[], tuple[str, str]]]:
     """Makes an ordinary role: its name, and the URL with which it enters the database."""
     made: list[str] = []
 
     def make() -> tuple[str, str]:
         name = f"role_{next(_numbers)}"
-        with psycopg.connect(server.url(), autocommit=True) as connection:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
         made.append(name)
-        return name, database.url.replace(f"postgres:{server.password}@", f"{name}:secret@")
+        return name, database.url.replace(f"postgres:{postgres.password}@", f"{name}:secret@")
 
     yield make
     with psycopg.connect(database.url, autocommit=True) as connection:

@@ -195,9 +195,9 @@ def test_a_table_that_somebody_holds_exclusively_is_no_endless_wait(table: Datab
             audit(settings, table.plan({"t": ["id"]}), workers=2, watch=Counting())
 
 
-def test_checks_leave_no_session_and_no_object(table: Database, server: EmbeddedPostgres) -> None:
+def test_checks_leave_no_session_and_no_object(table: Database, postgres: EmbeddedPostgres) -> None:
     table.check({"t": ["id"]})
-    with psycopg.connect(server.url(), autocommit=True) as connection:
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
         left = connection.execute("SELECT application_name FROM pg_stat_activity WHERE datname = %s", [table.name])
         assert left.fetchall() == []
     assert table.rows("SELECT FROM pg_namespace WHERE nspname LIKE 'replank%'") == []

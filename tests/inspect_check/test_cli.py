@@ -67,21 +67,21 @@ def test_nothing_to_propose_is_said(database: Database, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["inspect", "check"])
 def test_wrong_urls_are_wrong_use_and_the_password_is_never_printed(
-    server: EmbeddedPostgres, shop: Database, tmp_path: Path, command: str
+    postgres: EmbeddedPostgres, shop: Database, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "given.toml").write_text(shop.plan_text({"tenants": ["id"]}))
     arguments = ["check", "given.toml"] if command == "check" else ["inspect"]
-    absent = replank(*arguments, url=server.url("no_such_database"), folder=tmp_path)
+    absent = replank(*arguments, url=postgres.url("no_such_database"), folder=tmp_path)
     assert absent.returncode == 2
     assert 'database "no_such_database" does not exist' in absent.stderr
-    refused = replank(*arguments, url=shop.url.replace(server.password, "wr0ng-secret"), folder=tmp_path)
+    refused = replank(*arguments, url=shop.url.replace(postgres.password, "wr0ng-secret"), folder=tmp_path)
     assert refused.returncode == 2
     assert "password authentication failed" in refused.stderr
     unnamed = replank(*arguments, folder=tmp_path)
     assert unnamed.returncode == 2
     assert "REPLANK_DATABASE_URL" in unnamed.stderr
     for done in (absent, refused, unnamed):
-        assert server.password not in done.stdout + done.stderr
+        assert postgres.password not in done.stdout + done.stderr
         assert "wr0ng-secret" not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
 

@@ -1,15 +1,10 @@
-"""One PostgreSQL for these tests, a fresh small database and a run for each."""
+"""A fresh small database and a run for each."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 from support.runs.harness import Rebuild, table
-
-from demo.embedded import EmbeddedPostgres
-
-_numbers = itertools.count(1)
 
 TABLES = """
 CREATE TABLE customers (id text PRIMARY KEY, name text NOT NULL);
@@ -21,28 +16,12 @@ ANALYZE;
 """
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        yield server
-
-
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+def database(database: str) -> str:
     """The URL of a database with two tables that a foreign key joins."""
-    name = f"metrics_{next(_numbers)}"
-    url = postgres.create_database(name)
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(database) as connection:
         connection.execute(TABLES)
-    yield url
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def app(database: str) -> Iterator[psycopg.Connection]:
-    """The application's session, in autocommit."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
+    return database
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One server for all tests of the page, a fresh database for each."""
+"""A fresh database for each test of the page, and the page's handlers on it."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 from support.runs.processes import Site
 from support.servers.chromium import open_browser
+from support.servers.shared import new_database, template
 
 from benchmarks.looking.painted_run import paint_run
 from demo.embedded import EmbeddedPostgres
@@ -30,26 +31,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        paint_run(server.create_database("painted"), jobs=160)
-        yield server
+def painting(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database whose ledger has jobs in every state."""
+    with template(postgres, "painted", lambda url: paint_run(url, jobs=160)) as name:
+        yield name
 
 
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The URL of an empty database."""
-    name = f"page_{next(_numbers)}"
-    yield postgres.create_database(name)
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def painted(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The URL of a database whose ledger has jobs in every state."""
-    name = f"page_{next(_numbers)}"
-    yield postgres.create_database(name, template="painted")
-    postgres.drop_database(name)
+def painted(postgres: EmbeddedPostgres, painting: str) -> Iterator[str]:
+    """The URL of a copy of it."""
+    with new_database(postgres, "page", template=painting) as url:
+        yield url
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ LOGIN = ("alice", "wonderland")
 
 @contextmanager
 def shop_with_a_bad_row(postgres: EmbeddedPostgres, name: str, folder: Path, **settings: str) -> Iterator[Site]:
-    """In a database of its own, with a broker of its own."""
+    """In a database of its own, with a broker of its own: Flower shows whoever works on it."""
     url = postgres.create_database(name)
     create_small_shop(url, orders=3000)
     with psycopg.connect(url) as connection:

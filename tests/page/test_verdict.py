@@ -26,6 +26,7 @@ WITHIN_S = 30.0
 
 @pytest.fixture
 def broker() -> Iterator[EmbeddedValkey]:
+    """One of its own: it is killed."""
     with EmbeddedValkey() as server:
         yield server
 

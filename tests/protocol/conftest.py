@@ -1,6 +1,5 @@
-"""One server for all protocol tests, a fresh database for each."""
+"""What stands in the fresh database of a protocol test, and the run on it."""
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,37 +9,12 @@ from psycopg.sql import SQL
 from support.oracles.oracle import count, live
 from support.runs.harness import Rebuild, Table, Url
 
-from demo.embedded import EmbeddedPostgres
 from protocol.caches.cached_shop import TABLES as SHOP_TABLES
 from protocol.caches.cached_shop import USERS, Begin
 from protocol.caches.cached_shop import begin as begin_cached
 from protocol.dependents.family import FAMILY, ROWS, script
 from protocol.dependents.hanging import GRANTS, OTHERS, TABLES, VIEWS, run
 from sql.session import connection
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL server of these tests' own."""
-    with EmbeddedPostgres(durable=False, settings={"max_prepared_transactions": "10"}) as server:
-        yield server
-
-
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[Url]:
-    """The URL of an empty database."""
-    name = f"protocol_{next(_numbers)}"
-    yield postgres.create_database(name)
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def app(database: Url) -> Iterator[psycopg.Connection]:
-    """The application's first session, in autocommit."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

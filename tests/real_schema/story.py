@@ -20,7 +20,7 @@ from support.runs.programs import Replank, Said
 from support.schemas.litellm import apply_migrations
 from support.writers.journal_writers import Journal, JournalWriters
 
-from demo.embedded import EmbeddedPostgres, EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 
 ROWS = int(os.environ.get("REPLANK_REAL_ROWS", "50000"))
 WORKERS = 4
@@ -61,9 +61,8 @@ class Story:
         }
 
 
-def tell(server: EmbeddedPostgres, broker: EmbeddedValkey, folder: Path) -> Story:
+def tell(url: str, broker: EmbeddedValkey, folder: Path) -> Story:
     """Migrate the platform's database; raises AssertionError where the story cannot go on."""
-    url = server.create_database("platform")
     apply_migrations(url)
     filled = fill(url, rows=ROWS, odd_spellings=True)
     replank = Replank(database_url=url, broker_url=broker.url())

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold
 from support.schemas.litellm import migration_files
+from support.servers.shared import new_database
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from real_schema.story import WORKERS, Column, Story, tell
@@ -17,10 +18,12 @@ pytestmark = pytest.mark.real_schema
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(
+    postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Story]:
     """The whole migration, once; no test changes what another one judges."""
-    with EmbeddedPostgres(durable=False) as server, EmbeddedValkey() as broker:
-        yield tell(server, broker, tmp_path_factory.mktemp("plan"))
+    with new_database(postgres, "platform") as url:
+        yield tell(url, broker, tmp_path_factory.mktemp("plan"))
 
 
 def _proposed(story: Story) -> set[Column]:

@@ -10,6 +10,7 @@ from support.filling.filler import fill, kinds
 from support.oracles.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
 from support.runs.programs import Replank, Said
 from support.schemas.octavia import create_tables
+from support.servers.shared import new_database
 from support.writers.journal_writers import JournalWriters
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
@@ -40,11 +41,12 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(
+    postgres: EmbeddedPostgres, broker: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Converted once, while clients write until its cutover is released."""
     plan = tmp_path_factory.mktemp("octavia") / "plan.toml"
-    with EmbeddedPostgres(durable=False) as server, EmbeddedValkey() as broker:
-        url = server.create_database("octavia")
+    with new_database(postgres, "octavia") as url:
         create_tables(url)
         fill(url, rows=ROWS)
         replank = Replank(database_url=url, broker_url=broker.url())

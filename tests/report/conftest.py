@@ -1,13 +1,10 @@
-"""One server, one run to its end; each test gets a copy of its database."""
+"""One run to its end; each test gets a copy of its database."""
 
-import itertools
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
+from support.servers.shared import new_database, template
 
 from demo.embedded import EmbeddedPostgres
 from monitoring.report.criteria import judge
@@ -19,52 +16,31 @@ from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection, connect
 
-_numbers = itertools.count(1)
 
-
-def _settings() -> dict[str, str]:
-    """The library that keeps statements, where the server has it: some wheels come without."""
-    named = os.environ.get("REPLANK_POSTGRES_BIN")
-    there = named is None or any((Path(named).resolve().parent / "lib").rglob("pg_stat_statements.so"))
-    return {"shared_preload_libraries": "pg_stat_statements"} if there else {}
-
-
-@pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False, settings=_settings()) as server:
-        yield server
-
-
-@pytest.fixture(scope="package")
-def done(postgres: EmbeddedPostgres) -> str:
-    """The name of a database whose run is done. Copies are made of it; nobody writes to it."""
-    url = postgres.create_database("done")
+def _run_there(url: str) -> None:
     create_world(url)
     begin_run(url, plan_for("done"))
     run_to_the_end(url)
-    return "done"
+
+
+@pytest.fixture(scope="package")
+def done(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database whose run is done. Copies are made of it; nobody writes to it."""
+    with template(postgres, "done", _run_there) as name:
+        yield name
 
 
 @pytest.fixture
 def database(postgres: EmbeddedPostgres, done: str) -> Iterator[str]:
     """The URL of a copy."""
-    name = f"report_{next(_numbers)}"
-    yield postgres.create_database(name, template=done)
-    postgres.drop_database(name)
+    with new_database(postgres, template=done) as url:
+        yield url
 
 
 @pytest.fixture
 def empty(postgres: EmbeddedPostgres) -> Iterator[str]:
-    name = f"report_{next(_numbers)}"
-    yield postgres.create_database(name)
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def app(database: str) -> Iterator[psycopg.Connection]:
-    """The application's session, in autocommit."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
+    with new_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One server with a database `shop` whose roles are those of docs/roles.md, by the page's own SQL."""
+"""A database `shop` whose roles are those of docs/roles.md, by the page's own SQL."""
 
 import itertools
 import re
@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier, Literal
 from support.runs.processes import Site
 from support.schemas.small_shop import create_small_shop, write_plan
+from support.servers.shared import drop_roles, shared
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
@@ -53,23 +54,11 @@ class Shop:
 
 
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server, psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(SQL("CREATE ROLE {}").format(Identifier(OWNER)))
-        connection.execute("CREATE ROLE provider; CREATE ROLE nobody LOGIN")
-        yield server
-
-
-@pytest.fixture(scope="package")
-def broker() -> Iterator[EmbeddedValkey]:
-    with EmbeddedValkey() as server:
-        yield server
-
-
-@pytest.fixture(scope="package")
-def template(postgres: EmbeddedPostgres) -> Shop:
+def filled(postgres: EmbeddedPostgres) -> Iterator[Shop]:
     """The database `shop`, as a managed service would give it, after every statement of the page."""
+    before = shared.objects()
     shop = Shop(admin=postgres.create_database("shop"), password=secrets.token_urlsafe(24))
+    shop.execute(f"CREATE ROLE {OWNER}", "CREATE ROLE provider", "CREATE ROLE nobody LOGIN")
     shop.execute("ALTER SCHEMA public OWNER TO provider", f"GRANT CREATE ON SCHEMA public TO {OWNER}")
     create_small_shop(f"{shop.admin}?options=-crole%3D{OWNER}", orders=ORDERS)
     for block in blocks("sql"):
@@ -78,16 +67,20 @@ def template(postgres: EmbeddedPostgres) -> Shop:
         with psycopg.connect(shop.admin, autocommit=True) as connection:
             said = SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(login), Literal(shop.password))
             connection.execute(said)
-    return shop
+    made = shared.objects() - before
+    with shared.keeping(*made):
+        yield shop
+        postgres.drop_database("shop")
+        drop_roles(postgres, *(name.removeprefix("role ") for name in made if name.startswith("role ")))
 
 
 @pytest.fixture
-def shop(postgres: EmbeddedPostgres, template: Shop) -> Iterator[Shop]:
+def shop(postgres: EmbeddedPostgres, filled: Shop) -> Iterator[Shop]:
     """A fresh copy of it, without what may be granted for the whole server: `pg_monitor`, parameters."""
     name = f"shop_{next(_numbers)}"
-    made = replace(template, admin=postgres.create_database(name, template="shop"))
+    made = replace(filled, admin=postgres.create_database(name, template="shop"))
     made.execute(f"GRANT CREATE, TEMPORARY ON DATABASE {name} TO {OWNER}")
-    made.execute(f"REVOKE pg_monitor FROM {OWNER}, replank_reader")
+    made.execute(f"REVOKE pg_monitor FROM {OWNER}, replank_reader", f"REVOKE {OWNER} FROM nobody")
     for parameter in ("session_replication_role", "event_triggers"):
         made.execute(f"REVOKE SET ON PARAMETER {parameter} FROM {OWNER}")
     yield made

@@ -15,11 +15,11 @@ from roles.conftest import Place, Shop, blocks
 pytestmark = pytest.mark.cli
 
 
-def test_the_page_has_sql_for_each_role(template: Shop) -> None:
+def test_the_page_has_sql_for_each_role(filled: Shop) -> None:
     """Every statement of it was executed when the fixture was made."""
     statements = [line for block in blocks("sql") for line in block.split(";") if line.strip()]
     assert len(statements) >= 14
-    with psycopg.connect(template.admin) as connection:
+    with psycopg.connect(filled.admin) as connection:
         found = connection.execute(
             "SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'shop_owner'::regrole ORDER BY 1"
         ).fetchall()

@@ -1,11 +1,10 @@
-"""A server of these tests' own, and a database with a small platform for each test."""
+"""A database with a small platform for each test."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
+from support.servers.shared import new_database, template
 
 from demo.embedded import EmbeddedPostgres
 from producer.compiling.compile_steps import compile_steps
@@ -14,8 +13,6 @@ from producer.steps.compiled import CompiledStep
 from replank.plan.plan import Plan
 from sql.session.connection import connect
 from steps.hand_shop import SHOP, execute
-
-_numbers = itertools.count(1)
 
 PLATFORM = """
 CREATE TABLE tenant (id text PRIMARY KEY, name text NOT NULL);
@@ -39,26 +36,15 @@ INSERT INTO role_permission VALUES ('member', 'read'), ('admin', 'read'), ('admi
 
 
 @pytest.fixture(scope="package")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as server:
-        server.create_database("platform")
-        with psycopg.connect(server.url("platform"), autocommit=True) as connection:
-            connection.execute(PLATFORM)
-        yield server
+def platform(postgres: EmbeddedPostgres) -> Iterator[str]:
+    with template(postgres, "steps_platform", lambda url: execute(url, PLATFORM)) as name:
+        yield name
 
 
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
-    name = f"steps_{next(_numbers)}"
-    yield postgres.create_database(name, template="platform")
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def app(database: str) -> Iterator[psycopg.Connection]:
-    """The application's session, in autocommit."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
+def database(postgres: EmbeddedPostgres, platform: str) -> Iterator[str]:
+    with new_database(postgres, template=platform) as url:
+        yield url
 
 
 Compile = Callable[..., CompiledStep]
@@ -85,27 +71,19 @@ def runner(database: str) -> Iterator[ScriptRunner]:
 @pytest.fixture(scope="package")
 def hand_shop(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A filled shop that databases are copied from."""
-    url = postgres.create_database("hand_shop")
-    execute(url, SHOP)
-    yield "hand_shop"
-    postgres.drop_database("hand_shop")
+    with template(postgres, "hand_shop", lambda url: execute(url, SHOP)) as name:
+        yield name
 
 
 @pytest.fixture
 def shops(postgres: EmbeddedPostgres, hand_shop: str) -> Iterator[tuple[str, str]]:
     """Two databases with the same contents."""
-    names = [f"hand_{next(_numbers)}" for _ in range(2)]
-    yield (
-        postgres.create_database(names[0], template=hand_shop),
-        postgres.create_database(names[1], template=hand_shop),
-    )
-    for name in names:
-        postgres.drop_database(name)
+    with new_database(postgres, template=hand_shop) as one, new_database(postgres, template=hand_shop) as other:
+        yield one, other
 
 
 @pytest.fixture
 def shop(postgres: EmbeddedPostgres, hand_shop: str) -> Iterator[str]:
     """One of them."""
-    name = f"hand_{next(_numbers)}"
-    yield postgres.create_database(name, template=hand_shop)
-    postgres.drop_database(name)
+    with new_database(postgres, template=hand_shop) as url:
+        yield url

@@ -1,7 +1,6 @@
 """The support itself on trial: what it fills must be whole, and what it judges it must see."""
 
 import re
-import zlib
 from collections.abc import Iterator
 
 import psycopg
@@ -13,6 +12,7 @@ from support.filling.filler import fill, kinds
 from support.filling.values import kind_of
 from support.oracles.journal_oracle import compare_tables, diff_catalogue, foreign_keys_hold, snapshot_catalogue
 from support.schemas.litellm import apply_migrations, migration_files
+from support.servers.shared import new_database, template
 from support.writers.journal_writers import JournalWriters
 
 pytestmark = pytest.mark.real_schema
@@ -23,35 +23,37 @@ _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False) as running:
-        yield running
+def migrated(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database with the platform's schema without rows."""
+
+    def migrate(url: str) -> None:
+        assert apply_migrations(url) == len(migration_files())
+
+    with template(postgres, "migrated", migrate) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
-def filled(server: EmbeddedPostgres) -> dict[str, int]:
+def filled(postgres: EmbeddedPostgres, migrated: str) -> Iterator[dict[str, int]]:
     """The rows per table of the database ``filled``, which the tests copy and never change."""
-    url = server.create_database("filled")
-    assert apply_migrations(url) == len(migration_files())
-    return fill(url, rows=_ROWS)
+    counts: dict[str, int] = {}
+    with template(postgres, "filled", lambda url: counts.update(fill(url, rows=_ROWS)), copied=migrated):
+        yield counts
 
 
 @pytest.fixture
-def url(server: EmbeddedPostgres, filled: dict[str, int], request: pytest.FixtureRequest) -> Iterator[str]:
+def url(postgres: EmbeddedPostgres, filled: dict[str, int]) -> Iterator[str]:
     """A copy of the filled database for one test alone."""
     assert filled
-    name = f"copy_{zlib.crc32(request.node.nodeid.encode()):x}"
-    yield server.create_database(name, template="filled")
-    # Gone before the server stops, so that nobody writes its pages to the disk.
-    _run(server.url("postgres"), SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    with new_database(postgres, template="filled") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def bare(server: EmbeddedPostgres) -> str:
+def bare(postgres: EmbeddedPostgres, migrated: str) -> Iterator[str]:
     """The platform's schema without rows, for changes that do not hinder each other."""
-    url = server.create_database("bare")
-    apply_migrations(url)
-    return url
+    with new_database(postgres, template=migrated) as url:
+        yield url
 
 
 def _run(url: str, statement: str | Composed) -> list[tuple[object, ...]]:
@@ -100,9 +102,9 @@ def test_mixed_columns_are_really_mixed(url: str) -> None:
     assert {row[0] for row in rows} == {True, False}
 
 
-def test_odd_spellings_are_upper_case_and_rare(server: EmbeddedPostgres) -> None:
+def test_odd_spellings_are_upper_case_and_rare(database: str) -> None:
     # Given a table with a uuid text for a key that nothing references
-    url = server.create_database("odd")
+    url = database
     _run(url, "CREATE TABLE event_logs (id text PRIMARY KEY, note text)")
     # When it is filled with odd spellings
     fill(url, rows=4000, odd_spellings=True)
@@ -111,9 +113,9 @@ def test_odd_spellings_are_upper_case_and_rare(server: EmbeddedPostgres) -> None
     assert found == [(4000, 4)]
 
 
-def test_the_filler_copes_with_keys_checks_rings_and_partitions(server: EmbeddedPostgres) -> None:
+def test_the_filler_copes_with_keys_checks_rings_and_partitions(database: str) -> None:
     # Given what the platform's schema lacks
-    url = server.create_database("awkward")
+    url = database
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_AWKWARD)
     # When it is filled
@@ -235,12 +237,11 @@ def test_the_oracle_sees_a_change_in_the_catalogue(bare: str, damage: str, subje
     assert len({name.split(" ")[0] for name, _, _ in found}) <= 3, found
 
 
-def test_copies_of_a_database_have_the_same_catalogue(server: EmbeddedPostgres, url: str) -> None:
+def test_copies_of_a_database_have_the_same_catalogue(database: str, url: str) -> None:
     # Given a second database made by the same migrations, with other oids
-    second = server.create_database("second")
-    apply_migrations(second)
+    apply_migrations(database)
     # Then nothing differs but the state of the sequence
-    found = diff_catalogue(snapshot_catalogue(second, ["public"]), snapshot_catalogue(url, ["public"]))
+    found = diff_catalogue(snapshot_catalogue(database, ["public"]), snapshot_catalogue(url, ["public"]))
     assert [name for name, _, _ in found] == ['sequence value public."LiteLLM_ModelTable_id_seq"']
 
 
@@ -251,10 +252,10 @@ def test_the_oracle_sees_orphans(url: str) -> None:
     assert len([problem for problem in foreign_keys_hold(url) if "orphans" in problem]) == 2
 
 
-def test_the_oracle_compares_as_foreign_keys_do(server: EmbeddedPostgres) -> None:
+def test_the_oracle_compares_as_foreign_keys_do(database: str) -> None:
     # Given keys whose equality is not that of bytes, NULLs in all places, and an operator of the user's that lies
     lies = "CREATE FUNCTION lies(text, text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'"
-    url = server.create_database("equalities")
+    url = database
     for statement in (
         "CREATE TABLE parent (c char(8) UNIQUE, n int UNIQUE, t text UNIQUE, a int, b text, PRIMARY KEY (a, b))",
         "CREATE TABLE child (c char(12) REFERENCES parent (c), n bigint REFERENCES parent (n),"

@@ -23,6 +23,7 @@ END_THE_RUN = "UPDATE replank.run SET state = 'needs_person', reason = 'nine job
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
+    """One of its own for each test: it crashes."""
     with EmbeddedPostgres(durable=False) as started:
         yield started
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from rich.console import Console
 from rich.live import Live
+from support.servers.shared import new_database
 
 from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
@@ -27,9 +28,8 @@ JOBS = 4_000
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Iterator[str]:
-    with EmbeddedPostgres(durable=False) as server:
-        url = server.create_database("watched")
+def ledger(postgres: EmbeddedPostgres) -> Iterator[str]:
+    with new_database(postgres) as url:
         fill_ledger(url, jobs=JOBS)
         yield url
 

@@ -1,7 +1,5 @@
 """Logical replication that applies rows to a table while it is rebuilt: captured, whether or not anybody looks."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from psycopg import conninfo
@@ -10,18 +8,13 @@ from support.oracles.oracle import differences, live, one, past
 from support.oracles.returning import go_back
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, Url, eventually, table
+from support.servers.shared import new_database
 
 from demo.embedded import EmbeddedPostgres
 from replank.errors import NeedsPerson
 from replank.values.states import RunState
 
 pytestmark = pytest.mark.protocol
-
-
-@pytest.fixture
-def logical() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(durable=False, settings={"wal_level": "logical"}) as server:
-        yield server
 
 
 class Subscription:
@@ -59,16 +52,17 @@ class Subscription:
 
 
 @pytest.mark.attack("B1", "A subscription is made, applies rows, and is dropped before the cutover")
-def test_what_a_subscription_applied_comes_along_and_goes_back(logical: EmbeddedPostgres, attack: Attack) -> None:
-    url, source_url = logical.create_database("subscriber"), logical.create_database("source")
+def test_what_a_subscription_applied_comes_along_and_goes_back(
+    database: Url, app: psycopg.Connection, postgres: EmbeddedPostgres, attack: Attack
+) -> None:
     with (
-        psycopg.connect(url, autocommit=True) as app,
+        new_database(postgres, "source") as source_url,
         psycopg.connect(source_url, autocommit=True) as source,
     ):
         app.execute("CREATE TABLE t (id text PRIMARY KEY, n int)")
         app.execute("INSERT INTO t SELECT gen_random_uuid()::text, g FROM generate_series(1, 50) AS g")
         subscription = Subscription(app, source, source_url)
-        rebuild = Rebuild.begin(url, [table("t", "id")], {})
+        rebuild = Rebuild.begin(database, [table("t", "id")], {})
         try:
             rebuild.ready()
             subscription.made(1000)

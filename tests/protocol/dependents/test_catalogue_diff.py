@@ -1,8 +1,7 @@
 """`replank catalogue-diff`: what the plan asked for is explained, anything else is not."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from rich.console import Console
+from support.runs.forking import run_command
 from support.runs.harness import Rebuild, table
 
 from monitoring.catalogue_diff.changes import CatalogueChange, catalogue_changes
@@ -151,13 +151,7 @@ def test_partitions_that_the_plan_makes_are_one_line(app: psycopg.Connection, be
 
 def test_programs_find_both_lists(partitioned: Rebuild, app: psycopg.Connection, database: str) -> None:
     def told() -> tuple[int, dict[str, Any]]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "replank", "catalogue-diff", "--json", "--database-url", database],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ended = run_command("catalogue-diff", "--json", "--database-url", database, environment=os.environ)
         return ended.returncode, json.loads(ended.stdout.splitlines()[-1])
 
     status, document = told()

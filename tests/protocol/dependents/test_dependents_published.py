@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from support.oracles.oracle import one
 from support.runs.harness import Rebuild, Url, eventually, table
+from support.servers.shared import drop_roles, new_database
 
 from demo.embedded import EmbeddedPostgres
 from protocol.dependents.hanging import run
@@ -26,13 +27,6 @@ CREATE PUBLICATION listed FOR TABLE t (id, n) WHERE (n <> 6) WITH (publish = 'in
 CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA s;
 SELECT pg_create_logical_replication_slot('subscriber', 'pgoutput')
 """
-
-
-@pytest.fixture
-def logical() -> Iterator[EmbeddedPostgres]:
-    """A server that decodes its changes."""
-    with EmbeddedPostgres(durable=False, settings={"wal_level": "logical"}) as server:
-        yield server
 
 
 @pytest.fixture
@@ -62,13 +56,12 @@ def sent(app: psycopg.Connection, mark: str) -> list[bytes]:
 
 
 def test_subscribers_get_each_change_once_and_nothing_of_the_next_table(
-    logical: EmbeddedPostgres, driven: Callable[..., Rebuild]
+    app: psycopg.Connection, database: Url, driven: Callable[..., Rebuild]
 ) -> None:
     """Neither its rows while it is filled, nor a column that is not published; afterwards by the same name."""
-    url = logical.create_database("published")
-    with psycopg.connect(url, autocommit=True) as app:
-        run(app, PUBLISHED)
-        rebuild = driven(url, table("t", "id"), table("t", "id", schema="s"))
+    run(app, PUBLISHED)
+    try:
+        rebuild = driven(database, table("t", "id"), table("t", "id", schema="s"))
         rebuild.ready()
         run(app, "INSERT INTO t SELECT gen_random_uuid()::text, 100, 'hidden'", "UPDATE s.t SET n = 8 WHERE n = 7")
         rebuild.finish()
@@ -77,6 +70,8 @@ def test_subscribers_get_each_change_once_and_nothing_of_the_next_table(
         app.execute("DELETE FROM s.t WHERE n = 9")
         app.execute("INSERT INTO s.t VALUES ('0fd00f6b-0000-4000-8000-00000000000e', 1)")
         seen = sent(app, "0fd00f6b-0000-4000-8000-00000000000e")
+    finally:
+        app.execute("SELECT pg_drop_replication_slot('subscriber')")
     assert [data[:1] for data in seen] == [b"R", b"I", b"R", b"U", b"R", b"I", b"R", b"D", b"I"]
     named = [data.split(b"\x00t\x00")[0].rpartition(b"\x00")[2][-6:] for data in seen if data[:1] == b"R"]
     assert [name.endswith(b"public") for name in named] == [True, False, True, False]
@@ -100,15 +95,22 @@ CREATE PUBLICATION pub FOR TABLE t
 """
 
 
-def test_the_owner_of_the_tables_can_do_all_of_it(logical: EmbeddedPostgres, driven: Callable[..., Rebuild]) -> None:
-    url = logical.create_database("owned")
-    with psycopg.connect(url, autocommit=True) as superuser:
-        run(superuser, "CREATE ROLE plain LOGIN PASSWORD 'secret'; ALTER DATABASE owned OWNER TO plain")
-        run(superuser, "GRANT ALL ON SCHEMA public TO plain; GRANT pg_read_all_stats TO plain")
-    url = url.replace(f"postgres:{logical.password}@", "plain:secret@")
-    with psycopg.connect(url, autocommit=True) as app:
+@pytest.fixture
+def owned(postgres: EmbeddedPostgres) -> Iterator[Url]:
+    """A database of an ordinary role's, as that role."""
+    with new_database(postgres, "owned") as url:
+        with psycopg.connect(url, autocommit=True) as superuser:
+            run(superuser, "CREATE ROLE plain LOGIN PASSWORD 'secret'")
+            run(superuser, f"ALTER DATABASE {superuser.info.dbname} OWNER TO plain")
+            run(superuser, "GRANT ALL ON SCHEMA public TO plain; GRANT pg_read_all_stats TO plain")
+        yield url.replace(f"postgres:{postgres.password}@", "plain:secret@")
+    drop_roles(postgres, "plain")
+
+
+def test_the_owner_of_the_tables_can_do_all_of_it(owned: Url, driven: Callable[..., Rebuild]) -> None:
+    with psycopg.connect(owned, autocommit=True) as app:
         run(app, OWNED)
-        driven(url, table("t", "id")).finish()
+        driven(owned, table("t", "id")).finish()
         assert app.execute("SELECT count(*), (SELECT count(*) FROM v) FROM m").fetchall() == [(50, 50)]
         assert one(app, "SELECT pg_typeof(id)::text FROM v LIMIT 1") == "uuid"
         assert one(app, "SELECT sum(f(t)) FROM t") == 1275

@@ -10,7 +10,7 @@ from support.oracles.journal_oracle import foreign_keys_hold
 from support.oracles.oracle import differences, live, one, past
 from support.runs.harness import Rebuild, Url, table
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

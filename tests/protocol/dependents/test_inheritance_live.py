@@ -15,7 +15,7 @@ from support.oracles.oracle import column_type, live
 from support.oracles.returning import everything_left, go_back
 from support.runs.harness import Rebuild, Url, eventually, table
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

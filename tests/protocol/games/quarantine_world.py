@@ -10,7 +10,6 @@ from support.oracles.quarantine_oracle import Kind, Kinds, check
 from support.runs.harness import Rebuild, Url, add_drain
 
 from protocol.games.world import DRAINED, PADDING, Action, World, Wrong
-from replank.values.states import TableState
 
 GOOD = [f"0fd00f6b-0000-4000-8000-{n:012}" for n in range(8)]
 NAMES = [*GOOD, "bad 1", "bad 2", "bad 3", ""]
@@ -60,8 +59,8 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def prepare(url: Url, start: TableState) -> None:
-    """Fill a database and bring a run in it to `start`: worlds are copies of it."""
+def begin(url: Url) -> Rebuild:
+    """Fill a database and begin a run in it: worlds are copies of what it comes to."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA.encode())
         for n, name in enumerate(NAMES):
@@ -75,9 +74,7 @@ def prepare(url: Url, start: TableState) -> None:
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
     axes = {"p": "heap", "c": "heap", "d": "primary_key"}
     planned = [Kind(**{**vars(kind), "more": {"axis": axes[name]}}).planned(name) for name, kind in KINDS.items()]
-    rebuild = Rebuild.begin(url, planned, options)
-    rebuild.until(start)
-    rebuild.close()
+    return Rebuild.begin(url, planned, options)
 
 
 class QuarantineWorld(World):

@@ -22,9 +22,13 @@ EARLY = (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """How it is broken, where games of it begin, and which moves they have; all of them where none are named."""
+    """How it is broken, where games of it begin, and which moves they have; all of them where none are named.
+
+    `found_by` is the number of the game that finds it.
+    """
 
     breaks: Callable[[pytest.MonkeyPatch], None]
+    found_by: int = 0
     starts: Sequence[TableState] = EARLY
     whats: Sequence[str] = ()
 

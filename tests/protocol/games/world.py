@@ -155,8 +155,8 @@ STARTS = (
 """Where games begin. From the very start, few of them would come far."""
 
 
-def prepare(url: Url, start: TableState) -> None:
-    """Fill a database and bring a run in it to `start`: worlds are copies of it."""
+def begin(url: Url) -> Rebuild:
+    """Fill a database and begin a run in it: worlds are copies of what it comes to."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA.encode())
         for n, key in enumerate(SPELLED[:8]):
@@ -172,9 +172,7 @@ def prepare(url: Url, start: TableState) -> None:
     ]
     options = {"lock_timeout_ms": 20, "cutover_wait_ms": 60}
     options |= {"cutover_attempts": 10_000, "capture_attempts": 10_000}
-    rebuild = Rebuild.begin(url, planned, options)
-    rebuild.until(start)
-    rebuild.close()
+    return Rebuild.begin(url, planned, options)
 
 
 class World:

@@ -23,7 +23,7 @@ from sql.ledger.runs.restraints import Place
 from sql.ledger.tables.tables import RunTable
 from sql.session.named_queries import query
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 ANNA = Operator(name="anna", via="page")

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -14,6 +13,7 @@ import pytest
 from rich.console import Console
 from support.oracles.oracle import one
 from support.oracles.quarantine_oracle import Kind, Kinds
+from support.runs.forking import run_command
 from support.runs.harness import Rebuild, Url
 
 from monitoring.status.status import read_status
@@ -26,7 +26,6 @@ KINDS: Kinds = {
     "people": Kind(key=["id"], texts=["id"]),
     "letter": Kind(key=["id", "n"], texts=["to"], leads=[(["to"], "people", ["id"])]),
 }
-COMMAND = [sys.executable, "-c", "from replank.cli.app import main; main()", "quarantine"]
 
 
 @pytest.fixture
@@ -40,11 +39,8 @@ def letters(app: psycopg.Connection) -> None:
 
 
 def _call(url: Url, *arguments: str, exit_code: int = 0, named: bool = True) -> subprocess.CompletedProcess[str]:
-    root = str(Path(__file__).parents[3])
-    environment = {"PATH": "", "PYTHONPATH": root} | ({"REPLANK_DATABASE_URL": url} if named else {})
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False
-    )
+    environment = {"PATH": ""} | ({"REPLANK_DATABASE_URL": url} if named else {})
+    done = run_command("quarantine", *arguments, environment=environment)
     assert done.returncode == exit_code, done.stderr
     return done
 

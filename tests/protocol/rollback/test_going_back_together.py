@@ -8,7 +8,7 @@ from support.oracles.oracle import count, live, one
 from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
 from support.runs.harness import Rebuild, table
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -17,7 +17,7 @@ from producer.stages.backfill_stages import FIRST_KEYS, MOST_KEYS, next_keys
 from replank.errors import NeedsPerson, WrongUse
 from replank.values.states import RunState, TableState
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

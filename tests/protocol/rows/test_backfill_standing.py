@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, table
 from replank.values.states import TableState
 from sql.ledger.runs import runs
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 EMPTY = "SELECT count(*) FROM doc WHERE created_by IS DISTINCT FROM 'by ' || n OR twice IS DISTINCT FROM n * 2"

@@ -15,7 +15,7 @@ from replank.errors import NeedsPerson, WrongUse
 from replank.plan.tables.table_plan import ColumnPlan
 from replank.values.states import TableState
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -9,7 +9,7 @@ from support.oracles.returning import go_back
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, table
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core, pytest.mark.usefixtures("event_triggers_fire")]
+pytestmark = [pytest.mark.protocol, pytest.mark.usefixtures("event_triggers_fire")]
 
 Begin = Callable[..., Rebuild]
 

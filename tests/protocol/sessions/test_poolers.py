@@ -1,12 +1,12 @@
 """Behind a pooler: a session of its own serves; a shared server connection is refused before anything is set."""
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from support.oracles.returning import go_back
+from support.runs.forking import run_command
 from support.runs.harness import Rebuild, Url, table
 from support.servers.pgbouncer import PgBouncer, PoolMode
 
@@ -53,8 +53,7 @@ def test_a_shared_server_connection_is_refused_and_stays_as_it_was(pooled: PgBou
 @pytest.mark.parametrize("pooled", [("transaction", 20)], indirect=True)
 def test_a_command_says_so_in_one_sentence(pooled: PgBouncer, database: Url) -> None:
     url = pooled.url(database.rsplit("/", 1)[1])
-    command = [sys.executable, "-m", "replank", "status", "--database-url", url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command("status", "--database-url", url, environment=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("replank: ")
     assert "pool_mode = session" in done.stderr

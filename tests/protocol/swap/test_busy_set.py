@@ -14,7 +14,7 @@ from monitoring.status.status import read_status
 from monitoring.terminal.screen import render
 from protocol.swap.busy_set import Writers, create, swap_in_real_time
 
-pytestmark = [pytest.mark.protocol]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 
@@ -28,7 +28,6 @@ LOADS = {
 }
 
 
-@pytest.mark.core
 @pytest.mark.attack("C9", "a wide set under writers whose transactions go from table to table")
 def test_a_wide_set_gets_its_locks_and_hurts_nobody(
     app: psycopg.Connection, begin: Begin, database: Url, attack: Attack

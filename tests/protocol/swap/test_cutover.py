@@ -12,7 +12,7 @@ from support.runs.harness import Rebuild, Url, table
 from producer.rollback.rollback import roll_back
 from replank.values.states import RunState, TableState
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

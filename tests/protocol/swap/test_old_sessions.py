@@ -17,7 +17,7 @@ from sql.session.connection import connect
 from sql.session.statements import execute
 from sql.values.text_casts import create_text_casts, remove_text_casts, text_casts
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

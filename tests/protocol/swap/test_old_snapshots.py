@@ -16,7 +16,7 @@ from protocol.caches.cached_shop import Begin as BeginCached
 from sql.health.lock_traffic import snapshots
 from sql.session.connection import connect
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -18,7 +18,7 @@ from replank.errors import NeedsPerson
 from replank.values.states import TableState
 from sql.quarantine.release import Corrected, Correction, correct
 
-pytestmark = [pytest.mark.protocol, pytest.mark.core]
+pytestmark = pytest.mark.protocol
 
 Begin = Callable[..., Rebuild]
 

@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,14 +72,17 @@ class Forker:
             stdout=subprocess.PIPE,
         )
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> Forked:
-        """`replank ARGUMENTS`, writing to `output` with the endings .stdout and .stderr."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], output: Path, *, folder: Path | None = None
+    ) -> Forked:
+        """`replank ARGUMENTS` in a folder, writing to `output` with the endings .stdout and .stderr."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # There at once: whoever started the process may look before it has written.
         for ending in OUTPUTS:
             output.with_suffix(ending).touch()
         order = {"arguments": list(arguments), "environment": dict(environment), "output": str(output)}
+        order["folder"] = str(folder or Path.cwd())
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         return Forked(int(self._process.stdout.readline()), output.with_suffix(".ending"))
@@ -96,6 +100,21 @@ def forker() -> Forker:
     made = Forker()
     atexit.register(made.close)
     return made
+
+
+def run_command(
+    *arguments: str, environment: Mapping[str, str], folder: Path | None = None, deadline_s: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """`replank ARGUMENTS` to its end. Raises subprocess.TimeoutExpired, and the process is gone then."""
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / "command"
+        process = forker().start(arguments, environment, output, folder=folder)
+        try:
+            code = process.wait(deadline_s)
+        finally:
+            process.kill()
+        said = [output.with_suffix(ending).read_text(encoding="utf-8") for ending in OUTPUTS]
+    return subprocess.CompletedProcess(arguments, code, *said)
 
 
 def _serve() -> None:
@@ -133,6 +152,7 @@ def _become(order: Mapping[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, ending in enumerate(OUTPUTS, start=1):
         os.dup2(os.open(output.with_suffix(ending), os.O_WRONLY), number)
+    os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["-c", *order["arguments"]]

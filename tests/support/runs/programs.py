@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import psycopg
 
+from support.runs.forking import run_command
+
 COMMAND_S = 600.0
 LOOK_S = 0.1
 
@@ -48,9 +50,7 @@ class Replank:
 
     def __call__(self, *arguments: str) -> Said:
         """Run a command to its end."""
-        done = subprocess.run(
-            _command(*arguments), env=self._environment, capture_output=True, text=True, timeout=COMMAND_S, check=False
-        )
+        done = run_command(*arguments, environment=self._environment, deadline_s=COMMAND_S)
         return _said(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
