@@ -11,6 +11,7 @@ import pytest
 from support.oracles.journal_oracle import foreign_keys_hold
 from support.runs.harness import Rebuild, Table, table
 from support.runs.programs import Replank
+from support.servers.shared import new_database, template
 
 from demo.datasets.platform import create_platform, create_tables, read_schema_file, read_script
 from demo.datasets.platform.fill import fill
@@ -110,10 +111,16 @@ class Migrated:
 
 
 @pytest.fixture(scope="module")
-def migrated(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
+def filled(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database with the platform and its rows."""
+    with template(postgres, "platform_filled", lambda url: create_platform(url, rows=ROWS)) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def migrated(postgres: EmbeddedPostgres, filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
     """The platform, filled, inspected, planned and rebuilt."""
-    url = postgres.create_database("platform")
-    create_platform(url, rows=ROWS)
+    url = postgres.create_database("platform", template=filled)
     tables = _tables(url, tmp_path_factory.mktemp("platform"))
     rebuild = Rebuild.begin(url, tables, {})
     plan = rebuild.run.plan
@@ -192,15 +199,15 @@ def test_the_migration_makes_the_same_of_an_empty_database(migrated: Migrated) -
     assert engine.difference_from_migrations(migrated.url, [first], migrated.after) != []
 
 
-def test_the_migration_keeps_the_rows_of_a_copy(migrated: Migrated, database: str) -> None:
-    create_platform(database, rows=ROWS)
+def test_the_migration_keeps_the_rows_of_a_copy(postgres: EmbeddedPostgres, filled: str, migrated: Migrated) -> None:
     with connect(migrated.url, name="test") as connection:
         script = migration_script(connection, migrated.plan, "public")
-    with psycopg.connect(database) as connection:
-        connection.execute(script.encode())
-    with psycopg.connect(database) as offline, psycopg.connect(migrated.url) as online:
-        assert _content(offline) == _content(online)
-    assert engine.difference(database, migrated.after) == []
+    with new_database(postgres, template=filled) as copy:
+        with psycopg.connect(copy) as connection:
+            connection.execute(script.encode())
+        with psycopg.connect(copy) as offline, psycopg.connect(migrated.url) as online:
+            assert _content(offline) == _content(online)
+        assert engine.difference(copy, migrated.after) == []
 
 
 def test_fields_in_one_order_are_for_people_only(migrated: Migrated) -> None:

@@ -72,15 +72,16 @@ def gaps_unseen(patch: pytest.MonkeyPatch) -> None:
 
 
 SABOTAGES: Mapping[Sabotage, Broken] = {
-    "drain beside copy": Broken(breaks=drain_beside_copy),
-    "no capture": Broken(breaks=no_capture),
-    "inherited isolation": Broken(breaks=inherited_isolation, starts=[TableState.READY]),
+    "drain beside copy": Broken(breaks=drain_beside_copy, found_by=5),
+    "no capture": Broken(breaks=no_capture, found_by=2),
+    "inherited isolation": Broken(breaks=inherited_isolation, found_by=31, starts=[TableState.READY]),
     "blind to rewrites": Broken(
         breaks=blind_to_rewrites,
+        found_by=1,
         starts=[TableState.READY],
         whats=["upsert", "update", "commit", "finish", "interrupt"],
     ),
-    "texts' equality": Broken(breaks=equality_of_texts),
-    "gaps unseen": Broken(breaks=gaps_unseen, starts=[TableState.READY]),
+    "texts' equality": Broken(breaks=equality_of_texts, found_by=1),
+    "gaps unseen": Broken(breaks=gaps_unseen, found_by=1, starts=[TableState.READY]),
     "old snapshots ignored": Broken(breaks=old_snapshots_ignored, starts=[TableState.READY]),
 }
