@@ -50,10 +50,10 @@ def gate(connection: Connection, url: str, **backup: str) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def base(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def base(postgres: EmbeddedPostgres, shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A base backup of the server, and a database that it holds."""
     folder = tmp_path_factory.mktemp("base")
-    url = postgres.create_database("gates_base", template="gates_shop")
+    url = postgres.create_database("gates_base", template=shop)
     with connect(url, name="test") as connection:
         runs.ensure_ledger(connection)
         made = make_backup(connection, url, planned(url).plan.digest(), out=folder, method="base", by="test")

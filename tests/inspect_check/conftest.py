@@ -139,7 +139,7 @@ def database(database: str) -> Database:
 @pytest.fixture(scope="package")
 def shop(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """The sample shop; tests only look at it."""
-    with template(postgres, "shop_looked_at", lambda url: create_shop(url, rows=5_000)) as name:
+    with template(postgres, "shop", lambda url: create_shop(url, rows=5_000)) as name:
         yield Database(name=name, url=postgres.url(name))
 
 
