@@ -56,7 +56,7 @@ def shop(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def database(postgres: EmbeddedPostgres, shop: str) -> Iterator[str]:
-    with new_database(postgres, template=shop) as url:
+    with new_database(postgres, "gates", template=shop) as url:
         yield url
 
 
