@@ -33,6 +33,7 @@ from replank.values.states import RunState
 from sql.ledger.jobs import work
 from sql.ledger.runs import history, runs
 from sql.ledger.runs.runs import Run
+from sql.ledger.tables import caches, conversion_sets, tables
 from sql.session.connection import Connection, connect
 
 DEADLINE_S = 300.0
@@ -184,7 +185,11 @@ def watch(
             if run is not None and run.state is not RunState.RUNNING:
                 return moments, _end_of(connection, run)
             if run is not None:
-                moments.append(read_moment(connection, run, work.read_tallies(connection, run.run_id)))
+                tallies = work.read_tallies(connection, run.run_id)
+                present = tables.read_tables(connection, run.run_id)
+                of_caches = caches.read_caches(connection, run.run_id)
+                sets = conversion_sets.read_sets(connection, run.run_id)
+                moments.append(read_moment(connection, run, tallies, found=present, sets=sets, of_caches=of_caches))
                 meddle(connection, run, work.seconds_since_begin(connection, run.run_id))
             if process.poll() not in (None, 0):
                 raise RuntimeError(f"`replank run` ended with {process.returncode}")

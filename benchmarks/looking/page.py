@@ -34,7 +34,7 @@ from monitoring.page.handlers import Seat
 from monitoring.page.routes import rules
 from monitoring.page.sections import Looks
 from monitoring.page.watcher import Reader, Watcher
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.waiting.leader import try_to_lead
 from sql.session.connection import connect
 

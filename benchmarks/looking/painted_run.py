@@ -8,7 +8,7 @@ import psycopg
 
 from replank.plan.plan import Plan
 from replank.values.chunk import Axis
-from replank.values.states import TableState
+from replank.values.states import TableState, WindowCause
 from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import TableSpec
 from sql.ledger.runs import runs
@@ -31,7 +31,7 @@ SELECT %(run)s, '08-migrate-uuid-types', %(table)s, %(kind)s, 1, 'heap', jsonb_b
        CASE WHEN s.state = 'failed' THEN 'invalid input syntax for type uuid: "legacy-' || n || '"' END
   FROM generate_series(0, %(jobs)s - 1) AS n,
        LATERAL (SELECT CASE WHEN %(share)s < 1 AND n = (%(jobs)s * 0.31)::int THEN 'failed'
-                            WHEN %(share)s < 1 AND n = (%(jobs)s * 0.47)::int THEN 'quarantined'
+                            WHEN %(share)s < 1 AND n = (%(jobs)s * 0.47)::int THEN 'skipped'
                             WHEN n < %(jobs)s * %(share)s THEN 'done'
                             WHEN n < %(jobs)s * %(share)s + 4 THEN 'leased' ELSE 'waiting' END AS state) AS s
 """
@@ -45,7 +45,9 @@ def paint_run(url: str, *, jobs: int, names: Sequence[str] = NAMES) -> int:
         plan = Plan.model_validate({"name": "painted", "database": {"name": "painted"}, "tables": wanted})
         run_id = runs.create_run(connection, plan, hold_cutover=True)
         runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step="08-migrate-uuid-types")
-        runs.set_window(connection, run_id, now=4, maximum=16, cause="x", reason="the plan's limit")
+        runs.set_window(
+            connection, run_id, now=4, maximum=16, cause=WindowCause.LIMIT, signal="", reason="the plan's limit"
+        )
         # Two of four tables have come to their jobs.
         each = 2 * jobs // len(names)
         for number, name in enumerate(names):

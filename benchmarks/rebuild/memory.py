@@ -17,9 +17,10 @@ from pathlib import Path
 import psutil
 
 from benchmarks.rebuild.shop import plan_text
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
+from monitoring.status.status import DATA_STEP
 from producer.planning.resolution import read_plan_file
-from producer.starting.begin import STEP, begin_or_resume
+from producer.starting.begin import begin_or_resume
 from replank.values.states import JobKind
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.tables import tables
@@ -62,7 +63,7 @@ def _measure(url: str, chunks: int) -> CuttingMemory:
             connection,
             large.spec,
             JobKind.COPY,
-            step=STEP,
+            step=DATA_STEP[0],
             generation=large.generation,
             heap_blocks=chunks,
             chunk_blocks=1,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from demo.datasets.data_set import Migration
 from monitoring.status.durations import stage_seconds
-from monitoring.status.status import read_status
-from sql.ledger.runs import runs
-from sql.ledger.tables import conversion_sets
+from monitoring.status.read_status import read_status
+from sql.ledger.tables import conversion_sets, verifications
 from sql.session.connection import connect
 
 
@@ -16,13 +15,12 @@ def read_migration(url: str) -> Migration:
         run = status.run
         sets = conversion_sets.read_sets(connection, run.run_id)
         stages = stage_seconds(connection, run.run_id)
-        events = runs.read_events(connection, run.run_id, limit=10_000)
-    compared = {e["subject"] for e in events if e["kind"] == "verification" and e["message"].startswith("verified")}
+        proofs = verifications.read(connection, run.run_id)
     swapped = [one.swapped_at for one in sets if one.swapped_at is not None]
     return Migration(
         state=str(run.state),
         tables=len(status.tables),
-        compared=len(compared),
+        compared=sum(proof.passed for proof in proofs.values()),
         sets=len(sets),
         seconds=round(max((at - run.created_at).total_seconds() for at in swapped), 3),
         stages=stages,

@@ -11,7 +11,7 @@ from monitoring.catalogue_diff.grouping import group_changes
 from monitoring.catalogue_diff.rendering import render_changes
 from monitoring.failures.failures import read_failures, render_failures
 from monitoring.status.preparing import Preparing, before_run
-from monitoring.status.status import NoRun, read_status
+from monitoring.status.read_status import NoRun, read_status
 from monitoring.terminal.activity_screen import ActivityScreen
 from monitoring.terminal.follow import before_run_json, follow, follow_json
 from monitoring.terminal.output import people, print_json

@@ -15,7 +15,8 @@ from sql.ledger.jobs.work import Age, Rhythm, Tally
 from sql.ledger.runs import history, scripts
 from sql.ledger.runs.history import WindowChange
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, conversion_sets, tables
+from sql.ledger.tables.caches import Cache
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
@@ -31,10 +32,17 @@ WIDE_ROW_BYTES = 4_000
 _Of = tuple[int | None, int | None, str]
 
 
-def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> Moment:
-    """The run as it stands now; `tallies` are its jobs, counted."""
+def read_moment(
+    connection: Connection,
+    run: Run,
+    tallies: Sequence[Tally],
+    *,
+    found: Sequence[RunTable],
+    sets: Sequence[ConversionSet],
+    of_caches: Sequence[Cache],
+) -> Moment:
+    """The run as it stands now; `tallies` are its jobs, counted, `found` its tables."""
     run_id = run.run_id
-    found = tables.read_tables(connection, run_id)
     windows = history.window_changes(connection, run_id)
     done = _work(tallies, work.read_ages(connection, run_id))
     blocks = work.script_blocks(connection, run_id, before_phase=DATA_PHASE)
@@ -55,10 +63,10 @@ def read_moment(connection: Connection, run: Run, tallies: Sequence[Tally]) -> M
         working_s=None if rhythm.working is None else max(rhythm.working - closed, 0.0),
         measuring_s=work.measuring_seconds(connection, run_id),
         scripts=ScriptsMoment(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
-        tables=_tables(connection, run_id, found, done),
+        tables=_tables(connection, run_id, found, sets, done),
         caches=tuple(
             CacheMoment(state=str(cache.state), work=done.get((None, cache.cache_no, "cache"), Work()))
-            for cache in caches.read_caches(connection, run_id)
+            for cache in of_caches
         ),
     )
 
@@ -118,11 +126,15 @@ def _rows(tally: Tally) -> int:
 
 
 def _tables(
-    connection: Connection, run_id: int, found: Sequence[RunTable], done: dict[_Of, Work]
+    connection: Connection,
+    run_id: int,
+    found: Sequence[RunTable],
+    sets: Sequence[ConversionSet],
+    done: dict[_Of, Work],
 ) -> tuple[TableMoment, ...]:
     indexes = _indexes(connection, run_id, found)
     keys: dict[tuple[str, str], int] = defaultdict(int)
-    for one in conversion_sets.read_sets(connection, run_id):
+    for one in sets:
         for key in one.foreign_keys:
             keys[key["schema"], key["table_name"]] += 1
     return tuple(

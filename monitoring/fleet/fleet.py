@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 
-from monitoring.status.status import Status, read_status
+from monitoring.status.read_status import read_status
+from monitoring.status.status import Status
 from replank.errors import ReplankError
 from replank.plan.targets import Target
 from replank.values.states import RunState

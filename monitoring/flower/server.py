@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import structlog
 from celery import Celery
 from flower.app import Flower
 from flower.options import default_options
@@ -28,8 +27,6 @@ from monitoring.flower.templates import templates
 from replank.errors import WrongUse
 from replank.settings import Settings
 from replank.values.messages import celery_settings
-
-log = structlog.get_logger()
 
 MOST_TASKS = 10_000
 """Messages that are remembered: some 60 MB of memory. The ledger remembers all jobs."""

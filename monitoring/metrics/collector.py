@@ -19,7 +19,7 @@ from monitoring.metrics.change_metrics import of_changes, of_cutovers, of_writin
 from monitoring.metrics.families import one
 from monitoring.metrics.run_metrics import of_drivers, of_governor, of_run, of_surroundings
 from monitoring.metrics.work_metrics import BOUNDS_S, of_jobs, of_sending, of_tables
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from replank.errors import NoServer, ReplankError
 from sql.ledger.jobs import resends
 from sql.ledger.reading import metrics

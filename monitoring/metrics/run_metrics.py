@@ -115,9 +115,9 @@ def of_governor(connection: Connection, run: Run) -> Iterator[Metric]:
     """The window, and each signal against its limit, read at this moment: also when no coordinator lives."""
     yield one("replank_window_jobs", "Jobs that may be in flight now.", run.window_now)
     yield one("replank_window_max_jobs", "The most jobs that the plan or an operator allows.", run.window_max)
-    cause = run.window_cause or "none"
+    cause = (str(run.window_cause or "none"), run.window_signal)
     words = "Why the window is what it is; the value is always 1."
-    yield gauge("replank_window_cause_info", words, ["cause"], [((cause,), 1)])
+    yield gauge("replank_window_cause_info", words, ["cause", "signal"], [(cause, 1)])
     worst = _worst(read_health(connection, _without_probe(run.plan.governor), _machine(connection)))
     yield gauge(
         "replank_signal_readable",

@@ -14,10 +14,10 @@ ALL_CELLS = 2_400
 MOST = 400
 """So many at the most in one band, even where the ids of several tables alternate."""
 
-COUNTS = ("jobs", "done", "running", "failed", "quarantined", "skipped", "again", "split", "retried")
+COUNTS = ("jobs", "done", "running", "failed", "skipped", "again", "split", "retried")
 """What a cell counts, in the order in which the page gets it, after its first and last job."""
 
-WORST_FIRST = ("failed", "quarantined", "skipped", "running", "again", "waiting", "split", "retried", "done")
+WORST_FIRST = ("failed", "skipped", "running", "again", "waiting", "split", "retried", "done")
 """A cell bears the first of these that any of its jobs is in; `waiting` is what has had no attempt."""
 
 ORDER = ("copy", "backfill", "drain", "index", "vacuum", "verify", "repair", "validate", "cache")
@@ -36,11 +36,11 @@ def width_for(jobs: int) -> int:
 
 def worst(cell: Cell) -> str:
     """The state that a cell is drawn in."""
-    _, _, jobs, done, running, failed, quarantined, skipped, again, split, retried = cell
+    _, _, jobs, done, running, failed, skipped, again, split, retried = cell
     if done == jobs:
         return "retried" if retried else "done"
-    waiting = jobs - done - running - failed - quarantined - skipped - again - split
-    counted = (failed, quarantined, skipped, running, again, waiting, split)
+    waiting = jobs - done - running - failed - skipped - again - split
+    counted = (failed, skipped, running, again, waiting, split)
     return next(state for state, count in zip(WORST_FIRST, counted, strict=False) if count)
 
 

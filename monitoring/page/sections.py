@@ -10,7 +10,9 @@ from typing import Any
 from monitoring.page.cells import bands, width_for
 from monitoring.page.speed import Speed
 from monitoring.page.steps import phases
-from monitoring.status.status import Status, read_again, read_status, seen_json
+from monitoring.status.read_status import read_again, read_status
+from monitoring.status.status import Status
+from monitoring.status.status_document import seen_json
 from monitoring.status.suggestions import suggestion
 from replank.values.states import OPEN_RUNS
 from sql.ledger.jobs import job_reports

@@ -94,14 +94,16 @@ def _column_changes(before: MeasuredTable | None, after: MeasuredTable | None) -
     new: Mapping[str, MeasuredColumn] = {c.name: c for c in after.columns} if after else {}
     for name in dict.fromkeys([*new, *old]):
         was, is_now = old.get(name), new.get(name)
-        words, now = _words(was), _words(is_now)
-        change: Change = "" if words == now or not old or not new else "changed"
+        definition, now = _definition(was), _definition(is_now)
+        change: Change = "" if definition == now or not old or not new else "changed"
         if change and (was is None or is_now is None):
             change = "new" if was is None else "gone"
-        yield ColumnChange(name=name, before=words, after=now, comment=(is_now and is_now.comment) or "", change=change)
+        yield ColumnChange(
+            name=name, before=definition, after=now, comment=(is_now and is_now.comment) or "", change=change
+        )
 
 
-def _words(column: MeasuredColumn | None) -> str:
+def _definition(column: MeasuredColumn | None) -> str:
     if column is None:
         return ""
     default = f" default {column.default}" if column.default not in (None, "identity") else ""

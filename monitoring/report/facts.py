@@ -10,7 +10,7 @@ from typing import Any
 from monitoring.report.audit_facts import AuditFacts, read_audit
 from monitoring.report.speed import Speed, compare_queries
 from monitoring.report.statements import ErrorsStatement, JournalStatement
-from monitoring.status.caches import CachesProgress, read_caches
+from monitoring.status.caches import CachesProgress, caches_progress
 from monitoring.status.durations import spans_of
 from monitoring.status.quarantine import rows_aside
 from monitoring.status.rollback_possible import WayBack, read_way_back
@@ -22,7 +22,7 @@ from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements, runs
 from sql.ledger.runs.history import StepTimes, WindowChange
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import conversion_sets, tables, verifications
+from sql.ledger.tables import caches, conversion_sets, tables, verifications
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.ledger.tables.verifications import Verification
@@ -182,7 +182,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     assert now is not None
     span_s = max(1.0, ((run.finished_at or now[0]) - run.created_at).total_seconds() / SPANS)
     began = next((s.started_at for s in steps if s.phase == DATA_PHASE and s.started_at), run.created_at)
-    caches = read_caches(connection, run_id)
+    of_caches = caches_progress(connection, run_id, caches.read_caches(connection, run_id))
     proofs = verifications.read(connection, run_id)
     return Facts(
         run=run,
@@ -193,7 +193,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         tables=tuple(found),
         security=tuple(measure.read_security(connection)),
         verified=tuple(_verified(connection, table, proofs.get(table.table_no)) for table in run_tables),
-        hits=tuple(_hits(connection, run, caches)),
+        hits=tuple(_hits(connection, run, of_caches)),
         audit=read_audit(connection, run, measured=found, known=known, audited=audited),
         activity=measure.read_activity(connection),
         steps=tuple(steps),
@@ -208,8 +208,8 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         quarantined=rows_aside(connection, run),
         unvalidated=tuple(measure.unvalidated_keys(connection, schemas)),
         invalid=tuple(measure.invalid_indexes(connection, schemas)),
-        caches=caches,
-        way_back=read_way_back(connection, run, sets),
+        caches=of_caches,
+        way_back=read_way_back(connection, run, sets, run_tables),
         given=given,
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from replank.values.states import CacheState
 from sql.ledger.tables import caches
+from sql.ledger.tables.caches import Cache
 from sql.session.connection import Connection
 
 
@@ -57,8 +58,8 @@ class CachesProgress:
         return any(cache.state != str(CacheState.DONE) for cache in self.caches)
 
 
-def read_caches(connection: Connection, run_id: int) -> CachesProgress:
-    """What the ledger says of a run's caches."""
+def caches_progress(connection: Connection, run_id: int, present: Sequence[Cache]) -> CachesProgress:
+    """How far the caches of a run are."""
     counted = caches.progress(connection, run_id)
     measured = caches.measured_step(connection, run_id)
     return CachesProgress(
@@ -74,7 +75,7 @@ def read_caches(connection: Connection, run_id: int) -> CachesProgress:
                 before=cache.measured_before,
                 after=cache.measured_after,
             )
-            for cache in caches.read_caches(connection, run_id)
+            for cache in present
         ),
         before=measured.get("before"),
         after=measured.get("after"),

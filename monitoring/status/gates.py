@@ -25,6 +25,11 @@ class CutoverWindow:
     left: timedelta | None = None
     """How long an open one stays open."""
 
+    @property
+    def name(self) -> str:
+        """Which window is waited for: its opening, or empty where no other comes."""
+        return "" if self.opens is None else self.opens.isoformat()
+
     def to_json(self) -> dict[str, Any]:
         moments = {name: at and at.isoformat() for name, at in (("opens", self.opens), ("closes", self.closes))}
         return {"open": not self.reason, "reason": self.reason, **moments}

@@ -9,8 +9,8 @@ from typing import Any
 from replank.values.states import RunState
 from replank.values.table_spec import TableSpec
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
 from sql.ledger.tables.conversion_sets import ConversionSet
+from sql.ledger.tables.tables import RunTable
 from sql.rows.capture_continuity import missed
 from sql.rows.reverse_capture import Captured, captured, provable, waiting_changes
 from sql.session.connection import Connection
@@ -23,25 +23,35 @@ GONE = "`replank finish` removes what was kept for it"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClosedTable:
+    """A table for which nobody can go back without loss, by its full name, and why. `gone` is its past table."""
+
+    table: str
+    words: str
+    gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class WayBack:
     """After a cutover. `waiting` are changes that reverse capture has logged.
 
-    `closed` says of tables why nobody can go back without loss, `doubtful` of which `replank rollback` has to compare
-    every row first. Both are empty where nothing is known against it.
+    `closed_tables` are those for which nobody can go back without loss; `doubtful` says of which `replank rollback` has
+    to compare every row first. Both are empty where nothing is known against it.
     """
 
     waiting: int
-    closed: tuple[str, ...] = ()
+    closed_tables: tuple[ClosedTable, ...] = ()
     doubtful: tuple[str, ...] = ()
-    closed_tables: frozenset[str] = frozenset()
-    """The tables that `closed` speaks of, by their full names."""
-    gone: frozenset[str] = frozenset()
-    """What `closed` says of tables whose past table is not there any more."""
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Why, table by table."""
+        return tuple(one.words for one in self.closed_tables)
 
     @property
     def warnings(self) -> list[str]:
         """A line for each."""
-        closed = [f"the way back is closed: {words}. {GONE if words in self.gone else KEPT}" for words in self.closed]
+        closed = [f"the way back is closed: {one.words}. {GONE if one.gone else KEPT}" for one in self.closed_tables]
         return [*closed, *(f"the way back has to be proved: {words}" for words in self.doubtful)]
 
     def to_json(self) -> dict[str, Any]:
@@ -59,23 +69,30 @@ def rollback_outlook(run: Run, way_back: WayBack | None) -> str:
     return "`replank rollback` goes back, without loss"
 
 
-def read_way_back(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> WayBack | None:
+def read_way_back(
+    connection: Connection, run: Run, sets: Sequence[ConversionSet], present: Sequence[RunTable]
+) -> WayBack | None:
     """Of the sets that are swapped and have not gone back. None where there are none, or the plan keeps no way back."""
     swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
     if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
         return None
-    specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.set_no in swapped]
+    specs = [table.spec for table in present if table.set_no in swapped]
     known = captured(connection, specs)
     against = [(spec, known[spec.table_no]) for spec in specs if known[spec.table_no] is not Captured.ALL]
-    closed = [(spec, _closed(spec, state)) for spec, state in against if not _comparable(spec, state)]
-    gone = {_closed(spec, state) for spec, state in against if state is Captured.NO_PAST}
+    closed = [
+        ClosedTable(table=spec.full_name, words=_closed(spec, state), gone=state is Captured.NO_PAST)
+        for spec, state in against
+        if not _comparable(spec, state)
+    ]
     touched = _touched(connection, sets, [spec for spec in specs if known[spec.table_no] is Captured.ALL])
-    closed += [(spec, f"{spec.full_name}: {why}; {UNPROVABLE}") for spec, why in touched if not provable(spec)]
+    closed += [
+        ClosedTable(table=spec.full_name, words=f"{spec.full_name}: {why}; {UNPROVABLE}", gone=False)
+        for spec, why in touched
+        if not provable(spec)
+    ]
     return WayBack(
         waiting=waiting_changes(connection, specs),
-        closed=tuple(words for _, words in closed),
-        closed_tables=frozenset(spec.full_name for spec, _ in closed),
-        gone=frozenset(gone),
+        closed_tables=tuple(closed),
         doubtful=tuple(
             f"{spec.full_name}: {why}. `replank rollback` compares every row, and goes back only where none is missing"
             for spec, why in touched

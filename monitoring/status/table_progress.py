@@ -11,7 +11,7 @@ from replank.values.chunk import Axis
 from replank.values.states import JobKind, JobState, TableState
 from sql.ledger.jobs.work import Tally
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import quarantines, tables, verifications
+from sql.ledger.tables import quarantines, verifications
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
@@ -95,8 +95,10 @@ class TableProgress:
         return {name: self.weights[name] * done for name, done in self.behind.items()}
 
 
-def read_table_progress(connection: Connection, run: Run, tallies: Sequence[Tally]) -> tuple[TableProgress, ...]:
-    """Of all tables of the run."""
+def read_table_progress(
+    connection: Connection, run: Run, tallies: Sequence[Tally], present: Sequence[RunTable]
+) -> tuple[TableProgress, ...]:
+    """Of the tables of the run; `tallies` are its jobs, counted."""
     by_table: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(dict)
     # Of a chunk that was split, its halves count.
     counted = (t for t in tallies if t.table_no is not None and t.state != JobState.SPLIT)
@@ -117,7 +119,7 @@ def read_table_progress(connection: Connection, run: Run, tallies: Sequence[Tall
             verification=_verification(proofs.get(table.table_no)),
             problem=table.problem or _held_by(proofs.get(table.table_no)),
         )
-        for table in tables.read_tables(connection, run.run_id)
+        for table in present
     )
 
 

@@ -9,7 +9,6 @@ from rich.text import Text
 MARKS: Mapping[str, tuple[str, str]] = {
     "done": ("█", "green"),
     "skipped": ("s", "magenta"),
-    "quarantined": ("q", "magenta"),
     "leased": ("▓", "yellow"),
     "failed": ("!", "red"),
     "waiting": ("·", "dim"),

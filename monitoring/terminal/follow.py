@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from monitoring.status.preparing import Preparing, before_run
-from monitoring.status.status import NoRun
+from monitoring.status.read_status import NoRun
 from monitoring.terminal.output import print_json
 from monitoring.terminal.watch import View, draw, exit_code, is_over, read_view
 from replank.errors import NoServer

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
+from monitoring.status.read_status import read_status
 from monitoring.status.rollback_words import rollback_words
-from monitoring.status.status import Status, read_status
+from monitoring.status.status import Status
 from monitoring.status.suggestions import suggestion
 from monitoring.status.table_progress import TableProgress
 from monitoring.terminal.chunk_strip import strip

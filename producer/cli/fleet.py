@@ -24,7 +24,7 @@ from producer.fleet.order import Limits
 from producer.fleet.showing import FleetDisplay, draw_fleet
 from producer.operator.operator import Operator, operator_of_shell
 from producer.operator.pausing import pause, resume
-from producer.operator.saying import open_run
+from producer.operator.saying import NoOpenRun, open_run
 from producer.operator.scope import WHOLE_RUN
 from producer.planning.resolution import ANY_DATABASE, PlanFile, read_plan_file
 from replank.cli.options import As, AsJson, BrokerUrl, LocalWorkers, PlanPath, Targets, Yes
@@ -203,7 +203,7 @@ def _each(targets: Path, by: str | None, act: Callable[[Connection, Run, Operato
                 said = act(connection, open_run(connection), who)
         except (ReplankError, psycopg.Error) as error:
             # A database without an open run has nothing to pause.
-            missed += not isinstance(error, WrongUse) or "No run is open" not in str(error)
+            missed += not isinstance(error, NoOpenRun)
             away += isinstance(error, NoServer)
             said = str(error).strip()
         console.print(f"{target.name}: {said}", markup=False, soft_wrap=True)

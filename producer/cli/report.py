@@ -25,6 +25,7 @@ from replank.settings import load_settings
 from replank.values.states import RunState
 from sql.ledger.runs import measurements, runs
 from sql.ledger.runs.runs import Run
+from sql.ledger.tables import tables
 from sql.session.connection import Connection, connect
 
 SWAPPED = (RunState.DONE, RunState.FINISHED)
@@ -92,7 +93,7 @@ def measure_again(connection: Connection, run: Run) -> None:
     """Replace the measurement after the swap by one of now. Raises WrongUse where the tables are not swapped."""
     if run.state not in SWAPPED:
         raise WrongUse(f"Run {run.run_id} is {run.state}: it can be measured again when it is done.")
-    found = measure_after(connection, run)
+    found = measure_after(connection, run, [table.spec for table in tables.read_tables(connection, run.run_id)])
     assert found is not None
     measurements.keep(connection, run.run_id, "after", found)
 

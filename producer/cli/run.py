@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from monitoring.status.quarantine import rows_aside
+from monitoring.status.read_status import read_status
 from monitoring.status.rollback_possible import rollback_outlook
-from monitoring.status.status import Status, read_status
+from monitoring.status.status import Status
 from monitoring.terminal.output import people, print_json
 from producer.compiling.compile_steps import step_named
 from producer.coordinator.run import RunOptions, run_plan

@@ -8,44 +8,32 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
-from producer.coordinator.idle import call_a_person, look_for_the_end
-from producer.coordinator.pauses import Resting
+from producer.coordinator.data_turn import DataTurn
+from producer.coordinator.facts import Facts, read_facts
+from producer.coordinator.idle import call_a_person
 from producer.dispatch import breaker
 from producer.dispatch.dispatcher import Dispatcher
 from producer.dispatch.governor import Governor, Window
 from producer.dispatch.sending import Sending
 from producer.gates.barrier import why_closed
-from producer.scripts.drive import next_script
 from producer.scripts.watched_script import WatchedScript
-from producer.stages.cache_stages import Caching
-from producer.stages.cutover import CuttingOver
-from producer.stages.cutover_windows import window_now
-from producer.stages.keeping_proof import KeepingProof
-from producer.stages.pooler_reconnect import reconnect_poolers
 from producer.stages.shared_snapshots import SnapshotKeeper
-from producer.stages.table_stages import Stages
 from producer.starting.plan_tables import plan_tables
 from producer.steps.readers import let_read_steps
-from replank.errors import NeedsPerson, OutcomeUnknown, WrongUse
+from replank.errors import NeedsPerson, WrongUse
 from replank.settings import Settings
-from replank.values.states import RunState, TableState
+from replank.values.states import RunState
 from replank.values.steps import DATA_PHASE, STEPS, Step
-from sql.ledger.jobs import job_queue, job_reports
-from sql.ledger.jobs.job_reports import Unfinished
+from sql.ledger.jobs import job_queue
 from sql.ledger.runs import gates, restraints, runs
 from sql.ledger.runs.refusals import listen, note_refused, note_what_was_heard
-from sql.ledger.runs.restraints import FREED_BY, Restraint
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, conversion_sets, tables
-from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
-from sql.swap.event_triggers import refused_by
 from sql.swap.lock_moment import Traffic
 
 log = structlog.get_logger()
@@ -70,7 +58,8 @@ class Coordinator:
     dispatcher: Dispatcher
     random_source: random.Random = field(default_factory=random.Random)
     governor: Governor = field(default_factory=Governor)
-    between_turns: Callable[[], None] = lambda: None
+    between_turns: Callable[[Facts], None] = lambda _: None
+    """Called at the end of each turn with what it has read."""
     until: Step = STEPS[-1]
     """The last step to take; what comes after it waits for another `run`."""
     _last_sweep: float = 0.0
@@ -90,13 +79,14 @@ class Coordinator:
         snapshots = SnapshotKeeper(self.settings.database())
         try:
             while True:
-                run = runs.read_run(self.connection, self.run_id)
-                if run.state is not RunState.RUNNING or (not run.paused and self._is_far_enough(run)):
+                facts = read_facts(self.connection, self.run_id)
+                run = facts.run
+                if run.state is not RunState.RUNNING or (not run.paused and self._is_far_enough(facts)):
                     return run
-                present = self._govern(run)
-                moved = False if run.paused else self._advance(run, snapshots, present)
-                self._sending.send(run, window=present.now)
-                self.between_turns()
+                present = self._govern(facts)
+                moved = False if run.paused else self._advance(facts, snapshots, present)
+                self._send(facts, present)
+                self.between_turns(facts)
                 if not moved:
                     self._rest()
                 else:
@@ -105,30 +95,37 @@ class Coordinator:
         finally:
             snapshots.close()
 
-    def _advance(self, run: Run, snapshots: SnapshotKeeper, present: Window) -> bool:
+    def _send(self, facts: Facts, present: Window) -> None:
+        self._sending.send(
+            facts.run,
+            window=present.now,
+            names=lambda: {table.table_no: table.spec.full_name for table in facts.tables},
+            processes=lambda: facts.processes,
+        )
+
+    def _advance(self, facts: Facts, snapshots: SnapshotKeeper, present: Window) -> bool:
         """The next script, the gates, or a turn of the data migration. True if anything moved.
 
         No script begins while the governor's window is closed.
         """
-        script = next_script(self.connection, run.run_id)
+        script = facts.script
         if present.now == 0 and script is not None:
             return False
-        held_back = restraints.in_force(self.connection, run.run_id)
-        if restraints.pause_of(held_back, phase=script.step.phase if script else DATA_PHASE):
+        if restraints.pause_of(facts.held_back, phase=script.step.phase if script else DATA_PHASE):
             # What was leased before may have lost its worker meanwhile.
-            self._sweep(run)
+            self._sweep(facts.run)
             return False
-        return self._take_script(run) or self._stop_at_gates(run) or self._turn(run, snapshots, held_back)
+        return self._take_script(facts) or self._stop_at_gates(facts) or self.turn(facts, snapshots)
 
-    def _stop_at_gates(self, run: Run) -> bool:
+    def _stop_at_gates(self, facts: Facts) -> bool:
         """The barrier before the data migration: nothing of it is begun while a gate is open. True if it stops."""
         if not self._past_gates:
-            reason = why_closed(self.connection, run)
+            reason = why_closed(self.connection, facts.run, lambda: facts.tables)
             if reason:
-                call_a_person(self.connection, run, reason)
+                call_a_person(facts, reason)
                 return True
             self._past_gates = True
-        self._measure(run)
+        self._measure(facts.run)
         return False
 
     def _measure(self, run: Run) -> None:
@@ -146,16 +143,16 @@ class Coordinator:
         for payload in filter(None, told):
             note_refused(self.connection, self.run_id, payload)
 
-    def _is_far_enough(self, run: Run) -> bool:
+    def _is_far_enough(self, facts: Facts) -> bool:
         """Whether what comes next lies behind the step that was asked for."""
-        script = next_script(self.connection, run.run_id)
-        if script is not None:
-            return script.step.number > self.until.number
+        run = facts.run
+        if facts.script is not None:
+            return facts.script.step.number > self.until.number
         return bool(run.plan.wanted_tables or run.plan.caches) and self.until.phase < DATA_PHASE
 
-    def _take_script(self, run: Run) -> bool:
+    def _take_script(self, facts: Facts) -> bool:
         """The next script, or the planning of the tables that comes after the last one. True if there was any."""
-        script = next_script(self.connection, run.run_id)
+        run, script = facts.run, facts.script
         try:
             if script is None:
                 return plan_tables(self.connection, run)
@@ -164,121 +161,20 @@ class Coordinator:
                 database_url=self.settings.database(),
                 run=run,
                 random_source=self.random_source,
-                between_looks=self.between_turns,
+                # It may take hours: what is looked at beside it is read again each time.
+                between_looks=lambda: self.between_turns(read_facts(self.connection, self.run_id)),
             ).take(script)
             let_read_steps(self.connection, run.plan)
         except (NeedsPerson, WrongUse) as error:
-            call_a_person(self.connection, run, str(error))
+            call_a_person(facts, str(error))
         return True
 
-    def _turn(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None = None) -> bool:
-        """Sweep, advance every table and set once. True if anything moved.
-
-        What an event trigger refuses anywhere in it stops the run, with its name; whatever else fails is raised.
-        """
-        try:
-            return self._advance_all(run, snapshots, held_back)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.DatabaseError as error:
-            refused = "" if self.connection.closed else refused_by(self.connection, error)
-            if not refused:
-                raise
-            said = (error.diag.message_primary or str(error)).rstrip(".")
-            call_a_person(self.connection, run, f"The server refused a statement: {said}.{refused}")
-            return True
-
-    def _advance_all(self, run: Run, snapshots: SnapshotKeeper, held_back: Sequence[Restraint] | None) -> bool:
-        self._sweep(run)
-        if held_back is None:
-            held_back = restraints.in_force(self.connection, run.run_id)
-        rest = Resting(connection=self.connection, run_id=run.run_id, held_back=held_back)
-        stages = Stages(
-            connection=self.connection,
-            step=run.plan.steps.carrier,
-            options=run.plan.options,
-            snapshots=snapshots,
-            random_source=self.random_source,
-        )
-        unfinished = job_reports.unfinished(self.connection, run.run_id)
-        present = tables.read_tables(self.connection, run.run_id)
-        moved = False
-        for table in rest.going_on(present):
-            moved = stages.advance(table, unfinished.get(table.table_no)) or moved
-        keeping = KeepingProof(
-            connection=self.connection,
-            step=run.plan.steps.carrier,
-            options=run.plan.options,
-            snapshots=snapshots,
-            random_source=self.random_source,
-            run_id=run.run_id,
-        )
-        present, unproved = keeping.look(present, rest.going_on(present))
-        moved = self._cut_over(run, keeping, present, unfinished, rest) or unproved or moved
-        reconnect_poolers(self.connection, run, actor="coordinator")
-        moved = self._rebuild_caches(run, snapshots, present, rest) or moved
-        if not moved:
-            look_for_the_end(self.connection, run, present, unfinished, rest)
-        return moved
-
-    def _cut_over(
-        self,
-        run: Run,
-        keeping: KeepingProof,
-        present: Sequence[RunTable],
-        unfinished: Mapping[int, Unfinished],
-        rest: Resting,
-    ) -> bool:
-        cutting = CuttingOver(
-            connection=self.connection,
-            step=run.plan.steps.carrier,
-            options=run.plan.options,
-            snapshots=keeping.snapshots,
-            random_source=self.random_source,
-            keeping=keeping,
-            present=present,
-            window=lambda: window_now(self.connection, run),
-            traffic=self._traffic,
-        )
-        for conversion_set in conversion_sets.read_sets(self.connection, run.run_id):
-            members = [table for table in present if table.set_no == conversion_set.set_no]
-            resting = rest.why_set(members)
-            if resting:
-                cutting.wait(conversion_set, members, resting)
-                members = rest.going_on(members)
-            elif FREED_BY in conversion_set.problem:
-                conversion_sets.hold_set(self.connection, conversion_set, "")
-            try:
-                if cutting.advance(conversion_set, members, unfinished, held=run.hold_cutover or bool(resting)):
-                    return True
-            except OutcomeUnknown as error:
-                # The ledger knows: the next turn reads whether the swap committed.
-                log.info("outcome unknown, asking the ledger", reason=str(error))
-                return True
-        return False
-
-    def _rebuild_caches(self, run: Run, snapshots: SnapshotKeeper, present: Sequence[RunTable], rest: Resting) -> bool:
-        """The barrier: nothing of a cache is touched before every table of the run is done."""
-        if not run.plan.caches or not all(table.state is TableState.DONE for table in present):
-            return False
-        caches.start_step(self.connection, run.run_id)
-        caching = Caching(
-            connection=self.connection,
-            step=caches.STEP,
-            options=run.plan.options,
-            snapshots=snapshots,
-            random_source=self.random_source,
-            plan=run.plan,
-            rebuilt=frozenset(table.spec.full_name for table in present if table.spec.method == "rebuild"),
-            held=run.hold_cutover,
-            window=lambda: window_now(self.connection, run),
-            traffic=self._traffic,
-        )
-        everyone = caches.read_caches(self.connection, run.run_id)
-        unfinished = caches.unfinished(self.connection, run.run_id)
-        # Each of them has its turn, whatever the others do.
-        going_on = rest.caches_going_on(everyone)
-        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in going_on])
+    def turn(self, facts: Facts, snapshots: SnapshotKeeper) -> bool:
+        """Sweep, advance every table, set and cache once. True if anything moved."""
+        self._sweep(facts.run)
+        return DataTurn(
+            facts=facts, snapshots=snapshots, random_source=self.random_source, traffic=self._traffic
+        ).advance()
 
     def _sweep(self, run: Run) -> None:
         """Jobs whose worker is gone wait again; those that only kill their workers stop."""
@@ -292,8 +188,9 @@ class Coordinator:
             log.error("jobs used up their attempts", jobs=exhausted)
         breaker.look(self.connection, run)
 
-    def _govern(self, run: Run) -> Window:
+    def _govern(self, facts: Facts) -> Window:
         """The window of this turn, written down where it is another one; what is sent beyond it is called back."""
+        run = facts.run
         present = self.governor.window(self.connection, run)
         if (present.now, present.maximum, present.reason) != (run.window_now, run.window_max, run.window_reason):
             runs.set_window(
@@ -302,8 +199,10 @@ class Coordinator:
                 now=present.now,
                 maximum=present.maximum,
                 cause=present.cause,
+                signal=present.signal,
                 reason=present.reason,
             )
+            facts.decide(present)
             if present.now < run.window_now:
-                self._sending.recall(run, window=present.now)
+                self._sending.recall(run, window=present.now, processes=lambda: facts.processes)
         return present

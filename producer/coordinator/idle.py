@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from producer.coordinator.facts import Facts
 from producer.coordinator.pauses import Resting
 from producer.measurement.measure import measure_after
 from producer.planning.cache_resolution import measure_tables
 from producer.stages.cache_order import caches_can_go_on, why_caches_stopped
 from producer.stages.can_continue import can_go_on, how_freed, why_stopped
-from producer.stages.cutover_windows import window_now
 from replank.values.states import CacheState, RunState, TableState
-from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import gates, measurements, runs
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, conversion_sets
+from sql.ledger.tables import caches
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection, apply_settings
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
 
-def look_for_the_end(
-    connection: Connection,
-    run: Run,
-    present: Sequence[RunTable],
-    unfinished: Mapping[int, Unfinished],
-    rest: Resting,
-) -> None:
-    """Say that the run is done, or who must look at what."""
+def look_for_the_end(facts: Facts, present: Sequence[RunTable], rest: Resting) -> None:
+    """Say that the run is done, or who must look at what. `present` are the tables, without what was taken back."""
+    connection, run, unfinished = facts.connection, facts.run, facts.unfinished
     tables_done = all(table.state is TableState.DONE for table in present)
-    everyone = caches.read_caches(connection, run.run_id) if run.plan.caches else []
+    everyone = facts.caches
     if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
-        _end(connection, run, with_caches=bool(everyone))
+        _end(facts, with_caches=bool(everyone))
         return
-    sets = conversion_sets.read_sets(connection, run.run_id)
-    free = _free_sets(connection, run, sets)
+    sets, free = facts.sets, _free_sets(facts)
     tables_now, jobs_now = rest.tables_as_they_stand(present), rest.unfinished_as_it_stands(unfinished)
     if can_go_on(tables_now, free, jobs_now):
-        _tell(connection, run, "")
+        _tell(facts, "")
         return
-    of_caches = caches.unfinished(connection, run.run_id) if everyone else {}
+    of_caches = facts.unfinished_of_caches
     going_on = rest.caches_going_on(everyone)
     if caches_can_go_on(going_on, rest.of_caches_as_it_stands(of_caches), tables_done=tables_done):
         return
@@ -49,37 +42,41 @@ def look_for_the_end(
     )
     waits = can_go_on(tables_now, sets, jobs_now)
     if waits and not of_people:
-        _tell(connection, run, "")
+        _tell(facts, "")
     elif waits or of_people or not rest.waits_for_operator:
         freed = how_freed(connection, run.run_id, rest.held_back)
         # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
         say = _tell if waits else call_a_person
-        say(connection, run, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
+        say(facts, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
 
 
-def call_a_person(connection: Connection, run: Run, reason: str) -> None:
+def call_a_person(facts: Facts, reason: str) -> None:
     """The run stops, and says why."""
+    connection, run = facts.connection, facts.run
     runs.set_run_state(connection, run.run_id, RunState.NEEDS_PERSON, reason)
     runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+    facts.move(RunState.NEEDS_PERSON)
 
 
-def _tell(connection: Connection, run: Run, reason: str) -> None:
+def _tell(facts: Facts, reason: str) -> None:
     """Something needs a person, while others of the run only wait for their cutover. Said once; empty takes it back."""
+    connection, run = facts.connection, facts.run
     if run.reason != reason and runs.set_reason(connection, run.run_id, reason) and reason:
         runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
 
 
-def _free_sets(connection: Connection, run: Run, sets: Sequence[ConversionSet]) -> Sequence[ConversionSet]:
+def _free_sets(facts: Facts) -> Sequence[ConversionSet]:
     """None where an operator holds them, or their window is closed."""
-    if run.hold_cutover:
+    if facts.run.hold_cutover:
         return ()
-    window = window_now(connection, run)
-    return () if window is not None and window.reason else sets
+    return () if facts.window is not None and facts.window.reason else facts.sets
 
 
-def _end(connection: Connection, run: Run, *, with_caches: bool) -> None:
+def _end(facts: Facts, *, with_caches: bool) -> None:
+    connection, run = facts.connection, facts.run
     measured = measure_tables(connection, run.plan) if with_caches else {}
-    after = measure_after(connection, run, lambda: _still_running(connection, run))
+    specs = [table.spec for table in facts.tables]
+    after = measure_after(connection, run, specs, lambda: _still_running(connection, run))
     if after is None:
         return
     with connection.transaction():
@@ -92,9 +89,10 @@ def _end(connection: Connection, run: Run, *, with_caches: bool) -> None:
         words = "every table and cache is done, every step is proved"
         runs.add_event(connection, run.run_id, actor="coordinator", kind="done", message=words)
         drop_empty_schemas(connection, building_schemas(connection, "replank_next"))
+    facts.move(RunState.DONE)
 
 
 def _still_running(connection: Connection, run: Run) -> bool:
-    """Whether nobody has paused the run or asked to go back."""
+    """Whether nobody has paused the run or asked to go back: read again, for measuring has taken its time."""
     present = runs.read_run(connection, run.run_id)
     return present.state is RunState.RUNNING and not present.paused

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 
-from monitoring.status.gates import cutover_window
-from producer.coordinator.untaken import QUEUE, WORKERS, Untaken
+from monitoring.status.untaken import untaken
+from producer.coordinator.facts import Facts
 from replank.values.states import RunState, TableState
 from replank.wording import counted
-from sql.ledger.runs import restraints, runs
+from sql.ledger.reading.signs import QueueSigns, read_queues
+from sql.ledger.runs import runs
 from sql.ledger.runs.restraints import Restraint
-from sql.ledger.runs.runs import Run
-from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection
 
 log = structlog.get_logger()
@@ -25,8 +25,19 @@ LOOK_S = 1.0
 CLOSED_S = 10.0
 """The governor closes and opens its window as it goes; this long is worth a word."""
 
-_OVER = {
-    WORKERS: "workers take jobs",
+STARTING_S = 20.0
+"""So long local workers may take to start, on a machine with much else to do."""
+
+Kind = Literal["no_worker", "no_consumer", "pause", "hold", "window", "governor", "operator"]
+
+Key = tuple[Kind, str]
+"""What is said, and of which queue, where it is said of one."""
+
+OF_WORKERS = frozenset[Kind]({"no_worker", "no_consumer"})
+
+_OVER: dict[Kind, str] = {
+    "no_worker": "workers take jobs",
+    "no_consumer": "workers take jobs of the queue {}",
     "pause": "nothing is paused any more",
     "hold": "the cutover is not held any more",
     "window": "the tables may be swapped now",
@@ -34,86 +45,125 @@ _OVER = {
     "operator": "nothing needs the operator any more",
 }
 
-_SAID_AGAIN = ("pause", "window", "operator")
-"""What is said again when its words change; those of the others hold figures that change all the time."""
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One thing to say. It is said again where its `subject` is another one; figures in the words change."""
+
+    kind: Kind
+    words: str
+    queue: str = ""
+    subject: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.queue
 
 
 @dataclass(kw_only=True)
 class Notices:
-    """Looks once a second. What waits for workers becomes an event of the ledger too; the rest is one already."""
+    """Looks once a second. What waits for workers becomes an event of the ledger too; the rest is one already.
+
+    `workers_start` says that workers were started beside the coordinator, and may need a while.
+    """
 
     connection: Connection
-    run_id: int
-    untaken: Untaken
+    workers_start: bool = False
     clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
     _looked_at: float = float("-inf")
     _closed_since: float | None = None
-    _said: dict[str, str] = field(default_factory=dict)
+    _said: dict[Key, Notice] = field(default_factory=dict)
 
-    def look(self) -> None:
-        """To be called at each turn of the coordinator."""
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def look(self, facts: Facts) -> None:
+        """To be called at the end of each turn of the coordinator, with what the turn has read."""
         now = self.clock()
-        if now - self._looked_at < LOOK_S:
+        if now - self._looked_at < LOOK_S or facts.run.state is not RunState.RUNNING:
             return
         self._looked_at = now
-        run = runs.read_run(self.connection, self.run_id)
-        if run.state is not RunState.RUNNING:
-            return
-        of_workers = self.untaken.look(run)
-        if of_workers is None:
-            # What was said of them stands until it is known better.
-            of_workers = {key: words for key, words in self._said.items() if key.startswith((WORKERS, QUEUE))}
-        self._say({**self._of_people(run), **self._of_governor(run, now), **of_workers})
+        found = [*_of_operators(facts), *self._of_governor(facts, now), *self._of_workers(facts, now)]
+        self._say(facts, {notice.key: notice for notice in found})
 
-    def _say(self, found: Mapping[str, str]) -> None:
-        for key in self._said.keys() - found.keys():
-            self._tell(key, _OVER.get(key) or f"workers take jobs of the {key}")
+    def _say(self, facts: Facts, found: dict[Key, Notice]) -> None:
+        for key in [key for key in self._said if key not in found]:
+            kind, queue = key
+            self._tell(facts, kind, _OVER[kind].format(queue))
             del self._said[key]
-        for key, words in found.items():
-            if key not in self._said or (key in _SAID_AGAIN and words != self._said[key]):
-                self._tell(key, words)
-                self._said[key] = words
+        for key, notice in found.items():
+            if key not in self._said or notice.subject != self._said[key].subject:
+                self._tell(facts, notice.kind, notice.words)
+                self._said[key] = notice
 
-    def _tell(self, key: str, words: str) -> None:
+    def _tell(self, facts: Facts, kind: Kind, words: str) -> None:
         log.info(words)
-        if key.startswith((WORKERS, QUEUE)):
-            runs.add_event(self.connection, self.run_id, actor="coordinator", kind="workers", message=words)
+        if kind in OF_WORKERS:
+            runs.add_event(self.connection, facts.run.run_id, actor="coordinator", kind="workers", message=words)
 
-    def _of_people(self, run: Run) -> dict[str, str]:
-        """What an operator or the plan holds back."""
-        found: dict[str, str] = {}
-        held_back = restraints.in_force(self.connection, run.run_id)
-        pauses = [_pause(each) for each in held_back if each.kind == "pause"]
-        if pauses:
-            found["pause"] = "; ".join(pauses)
-        if run.reason:
-            found["operator"] = f"the operator is needed: {run.reason}"
-        ready = self._ready_sets(run)
-        if ready and run.hold_cutover:
-            words = f"{counted(ready, 'set', 'is')} ready, and the cutover is held"
-            found["hold"] = f"{words}: `replank cutover` lets it begin"
-        elif ready:
-            window = cutover_window(self.connection, run.plan)
-            if window is not None and window.reason:
-                found["window"] = f"the cutover waits: {window.reason}"
-        return found
+    def _of_workers(self, facts: Facts, now: float) -> Iterator[Notice]:
+        """What nobody takes, with the command that helps. What was said stands until it is known better."""
+        said = [notice for notice in self._said.values() if notice.kind in OF_WORKERS]
+        starting = self.workers_start and now - self._began < STARTING_S
+        if facts.run.paused or not facts.run.window_now or starting:
+            yield from said
+            return
+        found = untaken(read_queues(self.connection, facts.run.run_id, facts.processes))
+        if found.unsure:
+            yield from said
+        elif found.queues and found.no_worker:
+            yield _no_worker(found.jobs)
+        else:
+            yield from (_no_consumer(queue) for queue in found.queues)
 
-    def _of_governor(self, run: Run, now: float) -> dict[str, str]:
-        if run.paused or run.window_now:
+    def _of_governor(self, facts: Facts, now: float) -> Iterator[Notice]:
+        if facts.run.paused or facts.run.window_now:
             self._closed_since = None
-            return {}
+            return
         self._closed_since = now if self._closed_since is None else self._closed_since
-        return {"governor": f"no job begins: {run.window_reason}"} if now - self._closed_since >= CLOSED_S else {}
+        if now - self._closed_since >= CLOSED_S:
+            yield Notice(kind="governor", words=f"no job begins: {facts.run.window_reason}")
 
-    def _ready_sets(self, run: Run) -> int:
-        """Sets that only wait for their cutover."""
-        present = tables.read_tables(self.connection, run.run_id)
-        unready = {table.set_no for table in present if table.state is not TableState.READY}
-        waiting = {
-            one.set_no for one in conversion_sets.read_sets(self.connection, run.run_id) if one.swapped_at is None
-        }
-        return len(waiting - unready)
+
+def _of_operators(facts: Facts) -> Iterator[Notice]:
+    """What an operator or the plan holds back."""
+    pauses = [each for each in facts.held_back if each.kind == "pause"]
+    if pauses:
+        since = ", ".join(pause.since.isoformat() for pause in pauses)
+        yield Notice(kind="pause", words="; ".join(map(_pause, pauses)), subject=since)
+    if facts.run.reason:
+        yield Notice(kind="operator", words=f"the operator is needed: {facts.run.reason}", subject=facts.run.reason)
+    ready = _ready_sets(facts)
+    if ready and facts.run.hold_cutover:
+        words = f"{counted(ready, 'set', 'is')} ready, and the cutover is held: `replank cutover` lets it begin"
+        yield Notice(kind="hold", words=words)
+    elif ready and facts.window is not None and facts.window.reason:
+        yield Notice(kind="window", words=f"the cutover waits: {facts.window.reason}", subject=facts.window.name)
+
+
+def _ready_sets(facts: Facts) -> int:
+    """Sets that only wait for their cutover."""
+    unready = {table.set_no for table in facts.tables if table.state is not TableState.READY}
+    waiting = {one.set_no for one in facts.sets if one.swapped_at is None}
+    return len(waiting - unready)
 
 
 def _pause(pause: Restraint) -> str:
     return f"{pause.words}; `{pause.freed_by}` ends it"
+
+
+def _no_worker(jobs: int) -> Notice:
+    words = (
+        f"{counted(jobs, 'job', 'waits')} and no worker is connected: start one with "
+        "`replank worker`, on any host that reaches database and broker"
+    )
+    return Notice(kind="no_worker", words=words)
+
+
+def _no_consumer(queue: QueueSigns) -> Notice:
+    words = (
+        f"{counted(queue.sent, 'job', 'waits')} and no worker takes jobs of the queue {queue.name}: start one with "
+        f"`replank worker --queues {queue.name}`"
+    )
+    return Notice(kind="no_consumer", words=words, queue=queue.name)

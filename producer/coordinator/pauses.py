@@ -35,10 +35,9 @@ class Resting:
     def caches_going_on(self, caches: Sequence[Cache]) -> list[Cache]:
         return [cache for cache in caches if self._pause_of_cache(cache) is None]
 
-    def why_set(self, members: Sequence[RunTable]) -> str:
-        """Why a set does not cut over: a member of it is paused. Empty where none is."""
-        pauses = {pause.words: pause for table in members if (pause := self.pause_of_table(table)) is not None}
-        return "; ".join(f"{pause.words} (`{pause.freed_by}`)" for pause in pauses.values())
+    def pauses_of_set(self, members: Sequence[RunTable]) -> list[Restraint]:
+        """Why a set does not cut over: members of it are paused. Empty where none is."""
+        return list(dict.fromkeys(pause for table in members if (pause := self.pause_of_table(table)) is not None))
 
     @cached_property
     def _busy_tables(self) -> set[int]:

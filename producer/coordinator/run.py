@@ -6,29 +6,25 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import psycopg
 import structlog
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
 
-from monitoring.status.status import Status, read_status
-from monitoring.terminal.activity_screen import ActivityScreen, LogLines
+from monitoring.terminal.activity_screen import ActivityScreen
 from monitoring.terminal.output import people
-from monitoring.terminal.watch import draw, read_view
 from monitoring.tracing.tracing import Tracing, traces_wanted, tracing_from
 from producer.coordinator.broker_watch import BrokerWatch
 from producer.coordinator.coordinator import Coordinator
+from producer.coordinator.facts import Facts
 from producer.coordinator.local_workers import LocalWorkers
 from producer.coordinator.notices import Notices
+from producer.coordinator.progress import Progress
 from producer.coordinator.reconnect import drive_until_settled
-from producer.coordinator.untaken import Untaken
 from producer.coordinator.worker_log import worker_log
 from producer.dispatch.dispatcher import Dispatcher
 from producer.notifications.following import Notifier
@@ -38,7 +34,7 @@ from producer.planning.resolution import PlanFile
 from producer.starting.announce_preparation import told_to_others
 from producer.starting.begin import begin_or_resume
 from producer.waiting.leader import wait_to_lead
-from replank.activity import doing, listening
+from replank.activity import doing
 from replank.errors import ReplankError
 from replank.plan.operation.after_cutover_plan import pooler_addresses
 from replank.settings import Settings, without_password
@@ -70,62 +66,6 @@ STOPPED_BEFORE = "The run was stopped while it was being prepared. No table was 
 
 class Stopped(ReplankError):
     """The coordinator was asked to stop; the ledger has everything."""
-
-
-@dataclass(kw_only=True)
-class Progress:
-    """Draws the status while the coordinator works. On no terminal it says a line now and then."""
-
-    every_s: float
-    _last: float = field(default=0.0)
-    _live: Live | None = field(default=None)
-    _lines: Sequence[Text] = ()
-    _log_lines: LogLines = field(default_factory=lambda: LogLines(say=lambda words: log.info(words), quiet_s=0.0))
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Progress:
-        console = people()
-        if console.is_terminal:
-            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
-            self._stack.enter_context(self._live)
-        self._stack.enter_context(listening(self._tell))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _tell(self, words: str) -> None:
-        """Of a turn that takes longer: the picture is as old as its beginning."""
-        if self._live is None:
-            self._log_lines.begin(words)
-        else:
-            self._live.update(Group(Text(f"{words} …", style="yellow"), *self._lines), refresh=True)
-
-    def show(self, connection: Connection) -> None:
-        wait = self.every_s if self._live is not None else max(self.every_s, 5.0)
-        if time.monotonic() - self._last < wait:
-            return
-        self._last = time.monotonic()
-        if self._live is None:
-            _say_line(read_status(connection))
-            return
-        console = self._live.console
-        self._lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
-        self._live.update(Group(*self._lines), refresh=True)
-
-
-def _say_line(status: Status) -> None:
-    left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
-    # Said again with every line: who comes later has not seen the notice, and may have forgotten the hold.
-    waits = {"held": "`replank cutover` lets the cutover begin"} if status.held else {"left": left}
-    log.info(
-        "progress",
-        run=status.run.run_id,
-        rows=sum(t.rows_done for t in status.tables),
-        of=sum(t.rows_total for t in status.tables),
-        rows_per_s=round(status.rate_rows_s),
-        **waits,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +150,7 @@ def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file
         broker = stack.enter_context(BrokerWatch(settings, database=begun.identity))
 
         def coordinator(connection: Connection) -> Coordinator:
-            untaken = Untaken(connection=connection, workers_start=local is not None)
-            notices = Notices(connection=connection, run_id=run_id, untaken=untaken)
+            notices = Notices(connection=connection, workers_start=local is not None)
             return Coordinator(
                 connection=connection,
                 settings=settings,
@@ -249,10 +188,10 @@ def _each_turn(
     local: LocalWorkers | None,
     progress: Progress | None,
     notices: Notices,
-) -> Callable[[], None]:
-    def turn() -> None:
+) -> Callable[[Facts], None]:
+    def turn(facts: Facts) -> None:
         broker.write(connection)
-        notices.look()
+        notices.look(facts)
         if local is not None:
             local.watch(lambda: wished(connection, run_id, local.name))
         if progress is not None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from producer.dispatch.window import OVER, Pace, next_pace
+from producer.dispatch.window import Pace, next_pace
+from replank.values.states import WindowCause
 from sql.catalogue.catalogue import read_server
 from sql.health.health_signals import Machine, read_health
 from sql.health.server_machine import local_data_directory
@@ -24,7 +25,8 @@ class Window:
 
     now: int
     maximum: int
-    cause: str
+    cause: WindowCause | None
+    signal: str
     reason: str
 
 
@@ -42,9 +44,10 @@ class Governor:
         maximum = run.window_limit or run.plan.options.max_jobs_in_flight
         pace = self._look(connection, run, maximum)
         if run.paused:
-            return Window(now=0, maximum=maximum, cause="paused", reason="paused by an operator")
+            return Window(now=0, maximum=maximum, cause=WindowCause.PAUSED, signal="", reason="paused by an operator")
         reason = pace.reason or ("the operator's limit" if run.window_limit else "the plan's limit")
-        return Window(now=0 if pace.closed else pace.size, maximum=maximum, cause=pace.cause, reason=reason)
+        now = 0 if pace.closed else pace.size
+        return Window(now=now, maximum=maximum, cause=pace.cause, signal=pace.signal, reason=reason)
 
     def _look(self, connection: Connection, run: Run, maximum: int) -> Pace:
         now = self.clock()
@@ -60,7 +63,7 @@ class Governor:
 
 def _inherited(run: Run) -> Pace:
     """Who follows a coordinator that was killed goes on with the window that a signal had brought it to."""
-    was_over = run.window_cause.startswith(OVER)
+    was_over = run.window_cause is WindowCause.OVER
     return Pace(size=run.window_now if was_over else max(run.window_now, 1), doubling=not was_over)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,10 +13,8 @@ from producer.dispatch.dispatcher import BrokerLook, Dispatcher
 from replank.values.messages import QUEUE_OF
 from replank.values.states import ResendCause
 from sql.ledger.jobs import job_queue, resends
-from sql.ledger.jobs.consumers import processes_by_queue
 from sql.ledger.jobs.job_queue import Sendable
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
 from sql.session.connection import Connection
 
 log = structlog.get_logger()
@@ -40,11 +38,22 @@ class Sending:
     _looked_at: float = field(default=float("-inf"))
     _others_at: float = field(default=float("-inf"))
 
-    def send(self, run: Run, *, window: int) -> None:
-        """Send what may go now. What the broker does not take waits in the ledger."""
+    def send(
+        self,
+        run: Run,
+        *,
+        window: int,
+        names: Callable[[], Mapping[int, str]],
+        processes: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Send what may go now. What the broker does not take waits in the ledger.
+
+        `names` are the tables' by their numbers, `processes` those that take jobs from each queue; both are asked for
+        only where they are needed.
+        """
         if window == 0:
             return
-        consumed = self._look(run)
+        consumed = self._look(run, processes)
         others = self.clock() - self._others_at >= OTHERS_S
         if others:
             self._others_at = self.clock()
@@ -61,22 +70,21 @@ class Sending:
         again = [job for job in sendables if job.sends > 1]
         # Before anything is sent: otherwise it would be counted among what is there.
         seen = self.dispatcher.look({QUEUE_OF[job.kind] for job in again}) if again else None
-        names = {t.table_no: t.spec.full_name for t in tables.read_tables(self.connection, run.run_id)}
-        late = self.dispatcher.send(run.run_id, sendables, names)
+        late = self.dispatcher.send(run.run_id, sendables, names())
         if late:
             job_queue.unsend(self.connection, late)
         self._keep(run, [job for job in again if job.job_id not in late], consumed, seen)
 
-    def recall(self, run: Run, *, window: int) -> None:
+    def recall(self, run: Run, *, window: int, processes: Callable[[], Mapping[str, int]]) -> None:
         """The window has shrunk: what is sent beyond it waits in the ledger again."""
-        job_queue.recall(self.connection, run.run_id, window=window, consumed=self._look(run))
+        job_queue.recall(self.connection, run.run_id, window=window, consumed=self._look(run, processes))
 
-    def _look(self, run: Run) -> frozenset[str]:
+    def _look(self, run: Run, processes: Callable[[], Mapping[str, int]]) -> frozenset[str]:
         """Queues that somebody takes jobs from. What was sent to one that has its first worker now is due at once."""
         now = self.clock()
         if self._consumed is None or now - self._looked_at >= LOOK_S:
             self._looked_at = now
-            present = frozenset(queue for queue, n in processes_by_queue(self.connection).items() if n)
+            present = frozenset(queue for queue, n in processes().items() if n)
             if self._consumed is not None and present - self._consumed:
                 job_queue.make_due(self.connection, run.run_id, queues=present - self._consumed)
             self._consumed = present

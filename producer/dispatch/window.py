@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from replank.values.states import WindowCause
 from sql.health.health_signals import Reading
 
 CALM = 0.8
@@ -18,15 +19,12 @@ RAISE_S = 1.0
 HALVE_S = 5.0
 """A halving needs time to be seen in the signals: lag falls only when the jobs under way have ended."""
 
-OVER = "over "
-"""What the cause of a halved window begins with."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
     """`size` of the window where nobody and nothing closes it. Times are seconds of one clock.
 
-    `cause` is what it is so for, in a word that does not change with the figures in `reason`.
+    `cause` is what it is so for, and of which `signal`; the figures are in `reason`.
     """
 
     size: int
@@ -34,7 +32,8 @@ class Pace:
     raised_at: float = float("-inf")
     halved_at: float = float("-inf")
     closed: bool = False
-    cause: str = ""
+    cause: WindowCause | None = None
+    signal: str = ""
     reason: str = ""
 
 
@@ -43,35 +42,33 @@ def next_pace(pace: Pace, readings: Sequence[Reading], *, maximum: int, now: flo
     unread = next((reading for reading in readings if reading.problem), None)
     if unread is not None:
         reason = f"closed: {unread.signal} cannot be read: {unread.problem}"
-        return replace(pace, closed=True, cause=f"unread {unread.signal}", reason=reason)
+        return replace(pace, closed=True, cause=WindowCause.UNREAD, signal=unread.signal, reason=reason)
     present = replace(pace, closed=False, size=min(pace.size, maximum))
     over = [reading for reading in readings if reading.strain > 1]
     if over:
         return _over(present, over, now=now)
     near = max(readings, key=lambda reading: reading.strain, default=None)
     if near is not None and near.strain > CALM and present.size < maximum:
-        return replace(present, cause=f"near {near.signal}", reason=f"not raised: {near.words}")
+        reason = f"not raised: {near.words}"
+        return replace(present, cause=WindowCause.NEAR, signal=near.signal, reason=reason)
     return _raised(present, maximum=maximum, now=now)
 
 
 def _over(pace: Pace, over: Sequence[Reading], *, now: float) -> Pace:
     """Halved, but not again before the last halving shows. What piles up may need that nothing is written at all."""
     worst = max(over, key=lambda reading: (reading.backlog, reading.strain))
-    cause = f"{OVER}{worst.signal}"
-    if now - pace.halved_at < HALVE_S:
-        verb = "closed" if pace.size == 0 else "halved"
-        return replace(pace, doubling=False, cause=cause, reason=f"{verb}: {worst.words}")
-    size = max(pace.size // 2, 0 if worst.backlog else 1)
+    again = now - pace.halved_at >= HALVE_S
+    size = max(pace.size // 2, 0 if worst.backlog else 1) if again else pace.size
     verb = "closed" if size == 0 else "halved"
-    return replace(
-        pace, size=size, doubling=False, halved_at=now, raised_at=now, cause=cause, reason=f"{verb}: {worst.words}"
-    )
+    halved = replace(pace, doubling=False, cause=WindowCause.OVER, signal=worst.signal, reason=f"{verb}: {worst.words}")
+    return replace(halved, size=size, halved_at=now, raised_at=now) if again else halved
 
 
 def _raised(pace: Pace, *, maximum: int, now: float) -> Pace:
     if pace.size >= maximum:
-        return replace(pace, cause="limit", reason="")
-    calm = replace(pace, cause="raised", reason="raised step by step: no signal is near its limit")
+        return replace(pace, cause=WindowCause.LIMIT, signal="", reason="")
+    words = "raised step by step: no signal is near its limit"
+    calm = replace(pace, cause=WindowCause.RAISED, signal="", reason=words)
     if now - pace.raised_at < RAISE_S:
         return calm
     size = pace.size * 2 if pace.doubling and pace.size else pace.size + 1

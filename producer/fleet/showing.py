@@ -31,7 +31,7 @@ class FleetDisplay:
         self._console = console
         self._page = page
         self._live: Live | None = None
-        self._missed = ""
+        self._missed = False
 
     def __enter__(self) -> FleetDisplay:
         if self._console.is_terminal:
@@ -57,11 +57,11 @@ class FleetDisplay:
             return
         try:
             write_page(self._page, fleet_page(status))
-            self._missed = ""
+            self._missed = False
         except WrongUse as error:
-            if str(error) != self._missed:
+            if not self._missed:
                 log.warning("the page is not written", reason=str(error))
-            self._missed = str(error)
+            self._missed = True
 
 
 def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:

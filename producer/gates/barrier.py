@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from producer.gates.looking import look
 from replank.errors import NeedsPerson
@@ -12,20 +12,23 @@ from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.runs import gates, runs
 from sql.ledger.runs.gates import Gate
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
+from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
 
-def why_closed(connection: Connection, run: Run) -> str:
-    """Why the data migration may not begin; empty where it may. Once it was let begin, nothing is asked any more."""
+def why_closed(connection: Connection, run: Run, present: Callable[[], Sequence[RunTable]]) -> str:
+    """Why the data migration may not begin; empty where it may. Once it was let begin, nothing is asked any more.
+
+    `present` are the tables of the run, which are read only where that is asked.
+    """
     if not (run.plan.wanted_tables or run.plan.caches):
         return ""
-    present = gates.read_barrier(connection, run.run_id)
-    if present is not None and present.passed_at is not None:
+    barrier = gates.read_barrier(connection, run.run_id)
+    if barrier is not None and barrier.passed_at is not None:
         return ""
     found = look(connection, run.plan)
     still_open = [gate for gate in found if gate.is_open]
-    changed = _changed_since_planned(connection, run)
+    changed = _changed_since_planned(connection, present())
     passes = not still_open and not changed
     with connection.transaction():
         gates.set_barrier(connection, run.run_id, passed=passes, gates=found)
@@ -37,13 +40,9 @@ def why_closed(connection: Connection, run: Run) -> str:
     return _words(still_open) if still_open else changed
 
 
-def _changed_since_planned(connection: Connection, run: Run) -> str:
+def _changed_since_planned(connection: Connection, present: Sequence[RunTable]) -> str:
     """Which tables somebody has changed while the run waited here; empty for none. Nothing is built of any by now."""
-    specs = [
-        table.spec
-        for table in tables.read_tables(connection, run.run_id)
-        if table.state is TableState.PLANNED and table.spec.method == "rebuild"
-    ]
+    specs = [table.spec for table in present if table.state is TableState.PLANNED and table.spec.method == "rebuild"]
     try:
         refuse_changed_shapes(connection, specs, built=False)
     except NeedsPerson as error:

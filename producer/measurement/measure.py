@@ -23,7 +23,6 @@ from replank.values.table_spec import TableSpec
 from sql.catalogue.definition_hashes import read_definitions
 from sql.ledger.runs import measurements
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import tables
 from sql.measurement import measure as measures
 from sql.measurement.measure import Once, read_only
 from sql.session.connection import Connection, apply_settings
@@ -52,8 +51,13 @@ def measure_before(connection: Connection, plan: Plan) -> Measurement:
     return measuring_now.measure([*_named(plan.success), *measuring_now.frequent()])
 
 
-def measure_after(connection: Connection, run: Run, go_on: Callable[[], bool] = lambda: True) -> Measurement | None:
-    """The same queries again, with the audit log's proof; None where `go_on` said no meanwhile."""
+def measure_after(
+    connection: Connection, run: Run, specs: Sequence[TableSpec], go_on: Callable[[], bool] = lambda: True
+) -> Measurement | None:
+    """The same queries again, with the audit log's proof; None where `go_on` said no meanwhile.
+
+    `specs` are the run's tables.
+    """
     doing("measuring queries, sizes and rights after the swap")
     known = measurements.read_measurements(connection, run.run_id)
     before, last = known.get("before"), known.get("after")
@@ -62,7 +66,6 @@ def measure_after(connection: Connection, run: Run, go_on: Callable[[], bool] = 
         queries += [
             MeasuredQuery(name=q.name, statement=q.statement, timed=False) for q in before.queries if not q.timed
         ]
-    specs = [table.spec for table in tables.read_tables(connection, run.run_id)]
     try:
         return _Measuring(connection, run.plan, go_on).measure(queries, specs, () if last is None else last.lost_texts)
     except Interrupted:

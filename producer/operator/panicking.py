@@ -44,9 +44,7 @@ def panic(
     refuse_at_rest(connection, run)
     began = clock()
     with connection.transaction():
-        since = restraints.put(
-            connection, run.run_id, Place(), "pause", cause="panic", by=by.name, reason=reason or "panic"
-        )
+        since = restraints.put(connection, run.run_id, Place(), "pause", cause="panic", by=by.name, reason=reason)
     ended, taken = 0, 0
     while True:
         hard = clock() - began > HARD_AFTER_S

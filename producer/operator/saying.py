@@ -12,11 +12,15 @@ from sql.session.connection import Connection
 from sql.session.leader_lock import read_leader
 
 
+class NoOpenRun(WrongUse):
+    """No run is under way on this database: there is nothing to act on."""
+
+
 def open_run(connection: Connection) -> Run:
-    """The run that is under way. Raises WrongUse where there is none."""
+    """The run that is under way. Raises NoOpenRun where there is none."""
     present = runs.open_run(connection)
     if present is None:
-        raise WrongUse("No run is open on this database.")
+        raise NoOpenRun("No run is open on this database.")
     return present
 
 

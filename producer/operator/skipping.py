@@ -8,7 +8,7 @@ from producer.operator.operator import Operator
 from producer.operator.retrying import Selection, chosen
 from producer.operator.saying import note, refuse_going_back
 from replank.errors import WrongUse
-from replank.values.states import JobKind, JobState, RunState
+from replank.values.states import JobKind, RunState
 from replank.wording import counted
 from sql.ledger.jobs import failed
 from sql.ledger.jobs.failed import JobStory
@@ -60,7 +60,7 @@ def skip(connection: Connection, run: Run, job_ids: Sequence[int], reason: str, 
     with connection.transaction():
         for job in found:
             words = f"{reason} ({by.name}); {consequence(job)}"
-            failed.leave_out(connection, run.run_id, [job.job_id], JobState.SKIPPED, words)
+            failed.leave_out(connection, run.run_id, [job.job_id], words)
             note(connection, run, by, "skip", subject=f"job {job.job_id}: {job.kind} of {job.name}", message=words)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
     told = "; ".join(f"job {job.job_id}: {consequence(job)}" for job in found)

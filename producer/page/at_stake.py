@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitoring.status.status import Status, read_status
+from monitoring.status.read_status import read_status
+from monitoring.status.status import Status
 from monitoring.status.table_progress import TableProgress
 from producer.operator.doubts import SHOWN_TABLES, doubts
 from producer.rollback.choice import run_to_undo

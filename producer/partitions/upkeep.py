@@ -211,7 +211,7 @@ class Upkeep:
                 "`replank run`, or move them by hand."
             )
         noticing = partition_upkeep.notices_moves(self.connection, self.root, rest)
-        if noticing and all(trigger.startswith("trigger replank_capture_back") for trigger in noticing):
+        if noticing and all(one.reverse_capture for one in noticing):
             return (
                 f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and the way back of a run that "
                 "is not finished "
@@ -221,7 +221,7 @@ class Upkeep:
             return (
                 f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and moving them would look like "
                 "deleting them to "
-                f"{', '.join(noticing)}. Partition the table anew with `replank run`."
+                f"{', '.join(one.what for one in noticing)}. Partition the table anew with `replank run`."
             )
         return ""
 

@@ -43,15 +43,10 @@ COMMAND = "replank finish"
 
 DROP_DEPRECATED = BY_NAME["11-drop-deprecated"]
 
-SAID_ABOVE = (
-    ": changes are captured for the past table no more",
-    ": the past tables, with what joins them to each other; what others have built on them stops this",
-    "implicit casts that Replank made",
-    "schemas in which nothing is left",
-)
-"""Ends of the purposes of step 11's blocks: what they drop is looked for, and named, one by one."""
+NAMED_ONE_BY_ONE = frozenset({"reverse_capture", "past_tables", "casts", "schemas"})
+"""Kinds of step 11's blocks: what they drop is looked for."""
 
-KEPT_BY_PSQL = "what a pass by psql has kept for its way back"
+KEPT_BY_PSQL = "kept_by_psql"
 """The block is in every script of the step, for those who run it by psql: it is said where there was such a pass."""
 
 
@@ -116,7 +111,7 @@ class Finishing:
         for late in late_scripts(self.connection, run.run_id):
             # A line for each: among them are views under old names, with which old clients end.
             for block in late.script.blocks[late.blocks_done :]:
-                if block.purpose.endswith(SAID_ABOVE) or (block.purpose == KEPT_BY_PSQL and not by_psql):
+                if block.kind in NAMED_ONE_BY_ONE or (block.kind == KEPT_BY_PSQL and not by_psql):
                     continue
                 found.append(Leftover(what="step", name=f"{late.step.name}: {block.purpose}", bytes=None))
         return found
@@ -198,7 +193,9 @@ class Finishing:
     def outlook(self, run: Run) -> str:
         """Whether there is still a way back."""
         sets = conversion_sets.read_sets(self.connection, run.run_id)
-        return rollback_outlook(run, read_way_back(self.connection, run, sets))
+        return rollback_outlook(
+            run, read_way_back(self.connection, run, sets, tables.read_tables(self.connection, run.run_id))
+        )
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
         """The steps of the last phase up to `last`. One that fails is tried again by the same command."""

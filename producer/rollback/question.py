@@ -45,12 +45,11 @@ class Extent:
 
 def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     """From ledger and catalogue; nothing is changed."""
-    swapped = {
-        s.set_no for s in conversion_sets.read_sets(connection, run.run_id) if s.swapped_at and not s.returned_at
-    }
-    way_back = read_way_back(connection, run, conversion_sets.read_sets(connection, run.run_id))
-    closed = frozenset[str]() if way_back is None else way_back.closed_tables
-    lines = [_table(connection, table, swapped, closed) for table in tables.read_tables(connection, run.run_id)]
+    sets, present = conversion_sets.read_sets(connection, run.run_id), tables.read_tables(connection, run.run_id)
+    swapped = {s.set_no for s in sets if s.swapped_at and not s.returned_at}
+    way_back = read_way_back(connection, run, sets, present)
+    closed = frozenset(one.table for one in way_back.closed_tables) if way_back is not None else frozenset[str]()
+    lines = [_table(connection, table, swapped, closed) for table in present]
     lines += [] if way_back is None else [f"! {warning}" for warning in way_back.warnings]
     for cache in caches.read_caches(connection, run.run_id):
         lines.append(f"cache {cache.name}: what was built for it is removed; one that is rebuilt already stays")

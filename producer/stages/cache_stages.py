@@ -12,17 +12,18 @@ from dataclasses import asdict, dataclass, field
 import psycopg
 import structlog
 
+from monitoring.status.gates import CutoverWindow
 from producer.planning.cache_resolution import cache_spec, measure, swapped_names
 from producer.planning.conversion_sets import key_documents
 from producer.stages.attempt_pause import pause_s
 from producer.stages.cache_order import may_begin
 from producer.stages.context import Turn
-from producer.stages.cutover_windows import Window, anytime, closing
+from producer.stages.cutover_windows import Window, anytime
 from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
 from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
-from replank.values.states import CacheState
+from replank.values.states import CacheState, SwapWait
 from replank.wording import counted
 from sql.caches.built_contents import autovacuum_of, remove_built
 from sql.caches.cache_marks import count_marks, everything_marked, install_marks, remove_marks
@@ -60,6 +61,8 @@ class Caching(Turn):
     held: bool
     """The swap of cache tables waits for `replank cutover`."""
     window: Window = anytime
+    has_closed: Callable[[], bool] = lambda: False
+    """Whether the window has closed since it was asked for."""
     traffic: Mapping[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
     """By cache: what has been seen of the transactions that are in the way."""
 
@@ -161,9 +164,8 @@ class Caching(Turn):
             return False
         window = self.window()
         if window is not None and window.reason:
-            self._wait_for_window(cache, window.reason)
+            self._wait_for_window(cache, window)
             return False
-        has_closed = closing(window)
         spec = self._unchanged(cache)
         if count_marks(self.connection, spec) > self.options.cutover_log_rows or everything_marked(
             self.connection, spec
@@ -179,25 +181,25 @@ class Caching(Turn):
                 autovacuum_before=before,
                 traffic=self.traffic[f"cache {cache.cache_no}"],
                 stood=cache.stood,
-                write_ledger=lambda: self._write_ledger(cache, has_closed),
+                write_ledger=lambda: self._write_ledger(cache),
             )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
         self._tell(cache, f"swapped; {times}")
         return True
 
-    def _wait_for_window(self, cache: Cache, reason: str) -> None:
+    def _wait_for_window(self, cache: Cache, window: CutoverWindow) -> None:
         """Said once. It may take days, so autovacuum comes back if an attempt has switched it off."""
-        problem = f"cache {cache.name}: {reason}"
-        if cache.problem == problem:
+        if (cache.waits_for, cache.waits_subject) == (SwapWait.WINDOW, window.name):
             return
         if cache.built is not None:
             autovacuum_of(self.connection, cache, cache.built).give_back()
-        caches.hold_cache(self.connection, cache, problem)
-        self._tell(cache, f"its swap waits: {reason}")
+        problem = f"cache {cache.name}: {window.reason}"
+        caches.hold_cache(self.connection, cache, SwapWait.WINDOW, subject=window.name, problem=problem)
+        self._tell(cache, f"its swap waits: {window.reason}")
 
-    def _write_ledger(self, cache: Cache, has_closed: Callable[[], bool]) -> None:
+    def _write_ledger(self, cache: Cache) -> None:
         """In the swap's own transaction: its word, and the jobs that come after it."""
-        if has_closed():
+        if self.has_closed():
             raise TryAgain("the window closed during the attempt")
         if not caches.set_swapped(self.connection, cache):
             raise OutcomeUnknown("this cache was swapped before, or the run is being rolled back")

@@ -107,6 +107,7 @@ class KeepingProof(Turn):
         """Nothing of its log is drained before: a row that capture missed may collide with one that it has seen."""
         job_queue.cancel(self.connection, table.spec)
         self.snapshots.release(table.table_no)
+        # Again in this turn: its jobs have just been cancelled.
         unfinished = job_reports.unfinished(self.connection, self.run_id).get(table.table_no)
         if unfinished is not None and unfinished.running:
             return False

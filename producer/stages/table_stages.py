@@ -6,8 +6,8 @@ look. A coordinator that is killed anywhere here is followed by one that does th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
@@ -16,6 +16,7 @@ from psycopg.sql import SQL
 from producer.stages import chunker
 from producer.stages.backfill_stages import Backfilling
 from producer.stages.context import Turn
+from producer.stages.validation import Validating
 from producer.stages.verification import Verifying
 from replank.backoff import SHORT_LOCK
 from replank.errors import NeedsPerson, WrongUse
@@ -27,9 +28,10 @@ from sql.catalogue.shapes import refuse_changed_shapes
 from sql.health.lock_holders import blockers
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.jobs.job_reports import Unfinished
-from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.tables import tables
+from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
-from sql.next_table import builder, foreign_keys, index_selection, on_update_trigger
+from sql.next_table import builder, index_selection, on_update_trigger
 from sql.next_table.indexes import IndexSpec
 from sql.rows import capture
 from sql.session.connection import apply_settings
@@ -42,8 +44,13 @@ from sql.swap.event_triggers import refuse_dressed, refused_by
 CUT_AHEAD_JOBS = 256
 
 
+@dataclass(frozen=True, kw_only=True)
 class Stages(Turn):
     """Advances tables of one run."""
+
+    present: Sequence[RunTable]
+    """All of them."""
+    sets: Sequence[ConversionSet]
 
     def advance(self, table: RunTable, unfinished: Unfinished | None) -> bool:
         """Do the table's next step if its barrier is open. True if anything was done."""
@@ -89,8 +96,8 @@ class Stages(Turn):
             TableState.VERIFYING: verifying.judge,
             TableState.REPAIRING: self._after_repair,
             TableState.READY: lambda _: False,  # its conversion set goes on, not the table
-            TableState.SWAPPED: self._start_validation,
-            TableState.VALIDATING: self._after_validation,
+            TableState.SWAPPED: self._validating().start,
+            TableState.VALIDATING: self._validating().finish,
             TableState.EXTENDED: self._backfilling().start_round,
             TableState.BACKFILLING: self._backfilling().after_round,
             TableState.CONSTRAINING: self._backfilling().finish,
@@ -106,6 +113,17 @@ class Stages(Turn):
             options=self.options,
             snapshots=self.snapshots,
             random_source=self.random_source,
+        )
+
+    def _validating(self) -> Validating:
+        return Validating(
+            connection=self.connection,
+            step=self.step,
+            options=self.options,
+            snapshots=self.snapshots,
+            random_source=self.random_source,
+            present=self.present,
+            sets=self.sets,
         )
 
     def _begin(self, table: RunTable) -> bool:
@@ -235,48 +253,6 @@ class Stages(Turn):
                 self.say(table.run_id, "verification", table.spec.full_name, _differed(found))
         return True
 
-    def _start_validation(self, table: RunTable) -> bool:
-        """One job for each foreign key of this table, or for each leaf that had to get it first."""
-        with self.connection.transaction():
-            job_queue.add_jobs(
-                self.connection,
-                table.spec,
-                JobKind.VALIDATE,
-                step=self.step,
-                generation=table.generation,
-                details=[
-                    detail
-                    for key in self._own_keys(table)
-                    if key["validated"]
-                    for detail in foreign_keys.to_validate(self.connection, key)
-                ],
-            )
-            tables.move_table(self.connection, table.spec, TableState.VALIDATING)
-        return True
-
-    def _own_keys(self, table: RunTable) -> list[Mapping[str, Any]]:
-        """The foreign keys of the set that are this table's to see to; one from outside belongs to its target."""
-        conversion_set = next(
-            s for s in conversion_sets.read_sets(self.connection, table.run_id) if s.set_no == table.set_no
-        )
-        members = {
-            (relation.schema, relation.name): t.table_no
-            for t in tables.read_tables(self.connection, table.run_id)
-            if t.set_no == table.set_no
-            for relation in t.spec.relations
-        }
-        keys = (key for key in conversion_set.foreign_keys if not key.get("lost"))
-        return [key for key in keys if table.table_no == _owner(key, members)]
-
-    def _after_validation(self, table: RunTable) -> bool:
-        with self.connection.transaction():
-            apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-            for key in self._own_keys(table):
-                foreign_keys.join_leaves(self.connection, key)
-            execute(self.connection, capture.remove(table.spec))
-            tables.move_table(self.connection, table.spec, TableState.DONE)
-        return True
-
 
 def _differed(found: Mapping[str, Any]) -> str:
     """What a repair has found, in words."""
@@ -286,9 +262,3 @@ def _differed(found: Mapping[str, Any]) -> str:
         return rows
     more = ", …" if count > len(examples) else ""
     return f"{rows} and went through the log: {', '.join(examples)}{more}"
-
-
-def _owner(key: Mapping[str, Any], members: Mapping[tuple[str, str], int]) -> int:
-    """The number of the set's table whose validation a foreign key belongs to. `members` holds partitions too."""
-    source = members.get((key["schema"], key["table_name"]))
-    return members[key["ref_schema"], key["ref_table"]] if source is None else source

@@ -18,8 +18,6 @@ from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
-STEP = "08-migrate-uuid-types"
-
 
 def begin_or_resume(
     connection: Connection,

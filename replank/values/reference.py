@@ -33,10 +33,6 @@ class Reference:
     """The schema of each key column's operators."""
     parent_partitioned: bool = False
 
-    @property
-    def parent_full_name(self) -> str:
-        return f"{self.parent_schema}.{self.parent_name}"
-
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Reference:
         made: dict[str, Any] = {

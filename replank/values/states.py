@@ -70,12 +70,37 @@ class CacheState(StrEnum):
     DONE = "done"
 
 
+class SwapWait(StrEnum):
+    """What the swap of a conversion set or a cache waits for."""
+
+    PAUSE = "pause"
+    """A table of it is paused."""
+    WINDOW = "window"
+    """The plan's windows are closed."""
+    PROOF = "proof"
+    """What was compared does not count any more."""
+    ATTEMPT = "attempt"
+    """An attempt was missed: the next one comes by itself."""
+    ROWS = "rows"
+    """A row in a change log does not come through: drain jobs look for it."""
+
+
+class WindowCause(StrEnum):
+    """Why the governor's window is what it is; the first three are said of a signal."""
+
+    OVER = "over"
+    NEAR = "near"
+    UNREAD = "unread"
+    RAISED = "raised"
+    LIMIT = "limit"
+    PAUSED = "paused"
+
+
 class JobState(StrEnum):
     WAITING = "waiting"
     LEASED = "leased"
     DONE = "done"
     FAILED = "failed"
-    QUARANTINED = "quarantined"
     CANCELLED = "cancelled"
     SPLIT = "split"
     SKIPPED = "skipped"
@@ -167,11 +192,7 @@ JOB_TRANSITIONS: Transitions = {
     (JobState.LEASED, JobState.SPLIT): "the chunk failed: two halves of its range go on in its place",
     (JobState.FAILED, JobState.SPLIT): "an operator asked for smaller chunks: its halves go on in its place",
     (JobState.FAILED, JobState.SKIPPED): "an operator left it out, with a reason; it stays out for good",
-    (JobState.FAILED, JobState.QUARANTINED): "an operator had its single row kept aside, with the reason",
 }
-
-FINISHED_JOBS = (JobState.DONE, JobState.QUARANTINED, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED)
-"""A barrier opens only when every job is in one of these."""
 
 OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)
 

@@ -12,7 +12,8 @@ CREATE TABLE replank.run (
     hold_cutover  boolean NOT NULL DEFAULT false,
     window_now    integer NOT NULL,
     window_max    integer NOT NULL,
-    window_cause  text NOT NULL DEFAULT '',
+    window_cause  text CHECK (window_cause IN ('over', 'near', 'unread', 'raised', 'limit', 'paused')),
+    window_signal text NOT NULL DEFAULT '',
     window_reason text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at   timestamptz
@@ -155,6 +156,8 @@ CREATE TABLE replank.conversion_set (
     foreign_keys   jsonb NOT NULL,
     attempts       integer NOT NULL DEFAULT 0,
     not_before     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    waits_for      text CHECK (waits_for IN ('pause', 'window', 'proof', 'attempt', 'rows')),
+    waits_subject  text NOT NULL DEFAULT '', -- which pause, window, proof or error that is; the words are in problem
     problem        text NOT NULL DEFAULT '',
     blocked        boolean NOT NULL DEFAULT false,
     swapped_at     timestamptz,
@@ -187,6 +190,8 @@ CREATE TABLE replank.cache (
     stood             jsonb NOT NULL DEFAULT '{}',  -- what the marks of its sources stood on when its filling began
     foreign_keys      jsonb NOT NULL DEFAULT '[]',
     autovacuum_before jsonb,
+    waits_for         text CHECK (waits_for IN ('window', 'attempt')),
+    waits_subject     text NOT NULL DEFAULT '', -- which window that is; the words are in problem
     problem           text NOT NULL DEFAULT '',
     blocked           boolean NOT NULL DEFAULT false,
     attempts          integer NOT NULL DEFAULT 0,
@@ -255,7 +260,7 @@ CREATE TABLE replank.job (
     upper         jsonb,
     detail        jsonb NOT NULL DEFAULT '{}',
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN (
-        'waiting', 'leased', 'done', 'failed', 'quarantined', 'cancelled', 'split', 'skipped')),
+        'waiting', 'leased', 'done', 'failed', 'cancelled', 'split', 'skipped')),
     attempt       integer NOT NULL DEFAULT 0,  -- the fence: it only ever grows
     forgiven      integer NOT NULL DEFAULT 0,  -- attempts that do not count against the limit
     not_before    timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -280,7 +285,7 @@ CREATE TABLE replank.job (
 -- The barriers ask only for what is unfinished, and for what failed.
 CREATE INDEX job_unfinished ON replank.job (run_id, table_no, kind) WHERE state IN ('waiting', 'leased');
 CREATE INDEX job_failed ON replank.job (run_id, table_no) WHERE state = 'failed';
-CREATE INDEX job_left_out ON replank.job (run_id) WHERE state IN ('skipped', 'quarantined');
+CREATE INDEX job_left_out ON replank.job (run_id) WHERE state = 'skipped';
 -- The halves of a job that was split.
 CREATE INDEX job_halves ON replank.job (parent) WHERE parent IS NOT NULL;
 -- The rate looks at the last seconds only.
@@ -301,7 +306,7 @@ CREATE TABLE replank.job_attempt (
     worker      text,
     started     timestamptz,
     ended       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    outcome     text NOT NULL CHECK (outcome IN ('again', 'split', 'quarantined', 'failed', 'lost', 'stopped')),
+    outcome     text NOT NULL CHECK (outcome IN ('again', 'split', 'failed', 'lost', 'stopped')),
     counts      boolean NOT NULL,  -- against the limit of attempts
     error_class text NOT NULL,
     sqlstate    text NOT NULL,

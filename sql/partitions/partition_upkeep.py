@@ -79,10 +79,20 @@ def _in_range(column: RangeColumn, limits: tuple[str, str]) -> Composable:
     return SQL("{0} >= {1}::{3} AND {0} < {2}::{3}").format(Identifier(column.name), *limits, type_name(column.type))
 
 
-def notices_moves(connection: Connection, table: Relation, partition: Relation) -> list[str]:
-    """What would take a row's move into another partition for its end."""
+@dataclass(frozen=True, kw_only=True)
+class Noticing:
+    """A foreign key or trigger that would take a row's move into another partition for its end.
+
+    `what` says it in words; `reverse_capture` is one of Replank's own.
+    """
+
+    what: str
+    reverse_capture: bool
+
+
+def notices_moves(connection: Connection, table: Relation, partition: Relation) -> list[Noticing]:
     asked = {"oids": [table.oid, partition.oid], "partition": partition.oid}
-    return [str(one["what"]) for one in rows(connection, query("layout.notices_moves"), asked)]
+    return [Noticing(**found) for found in rows(connection, query("layout.notices_moves"), asked)]
 
 
 def create_partition(connection: Connection, table: Relation, made: Relation, *, like: Relation | None) -> None:

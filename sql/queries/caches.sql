@@ -12,13 +12,13 @@ SELECT * FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)
 DELETE FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- set_cache_state: a transition that replank/values/states.py allows, or no row
-UPDATE replank.cache SET state = %(state)s, problem = '', attempts = 0
+UPDATE replank.cache SET state = %(state)s, waits_for = NULL, waits_subject = '', problem = '', attempts = 0
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING cache_no;
 
 -- set_cache_swapped: the swap's own word, in its own transaction; none if a rollback was asked for meanwhile
 WITH still_running AS (
   SELECT run_id FROM replank.run WHERE run_id = %(run_id)s AND state = 'running' FOR SHARE)
-UPDATE replank.cache c SET state = %(state)s, problem = '', attempts = 0
+UPDATE replank.cache c SET state = %(state)s, waits_for = NULL, waits_subject = '', problem = '', attempts = 0
   FROM still_running r
  WHERE c.run_id = r.run_id AND c.cache_no = %(cache_no)s AND c.state = ANY (%(sources)s) RETURNING c.cache_no;
 
@@ -38,18 +38,20 @@ UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- postpone_cache: try it again later, and say why
-UPDATE replank.cache SET attempts = attempts + 1, problem = %(problem)s,
+UPDATE replank.cache SET attempts = attempts + 1, waits_for = 'attempt', waits_subject = '', problem = %(problem)s,
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING attempts;
 
 -- hold_cache: why its swap does not come yet; nobody has to do anything
-UPDATE replank.cache SET problem = %(problem)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+UPDATE replank.cache SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- block_cache: only a person can let this cache go on
-UPDATE replank.cache SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
+ WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- clear_cache_problems: an operator wants everything tried again
-UPDATE replank.cache SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
+UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
 
 -- set_cache_autovacuum: what autovacuum_enabled was on the cache table before its swap
 UPDATE replank.cache SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
@@ -139,10 +141,6 @@ SELECT coalesce((
     JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
    WHERE o.opcdefault AND o.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree')
      AND o.opcintype = (SELECT oid FROM made_of ORDER BY n DESC LIMIT 1)), 'pg_catalog') AS operators;
-
--- taken: whether names are taken in schemas
-SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relname = %(name)s AND n.nspname = ANY (%(schemas)s);
 
 -- type_name_of: a type as the catalogue calls it
 SELECT typname AS name FROM pg_type WHERE oid = %(oid)s::oid;

@@ -4,7 +4,7 @@ SELECT 'index' AS kind, ic.relname AS name
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = %(column)s AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
  WHERE i.indrelid = %(oid)s::oid
 UNION ALL
-SELECT 'partition key', p.partrelid::regclass::text
+SELECT 'partition_key', p.partrelid::regclass::text
   FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attname = %(column)s AND a.attnum = ANY (p.partattrs::int2[])
  WHERE p.partrelid = %(oid)s::oid
  ORDER BY 1, 2;

@@ -18,13 +18,13 @@ UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, se
  WHERE run_id = %(run_id)s AND job_id = ANY (%(job_ids)s) AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- leave_out: failed jobs that are not done any more, and why
-UPDATE replank.job SET state = %(state)s, finished_at = clock_timestamp(), result = coalesce(result, '{}') || jsonb_build_object('left_out', %(words)s::text)
+UPDATE replank.job SET state = 'skipped', finished_at = clock_timestamp(), result = coalesce(result, '{}') || jsonb_build_object('left_out', %(words)s::text)
  WHERE run_id = %(run_id)s AND job_id = ANY (%(job_ids)s) AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
 
 -- left_out: jobs that were left out of the run for good
 SELECT j.job_id AS job, j.kind, j.state, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.result ->> 'left_out' AS reason
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
- WHERE j.run_id = %(run_id)s AND j.state IN ('skipped', 'quarantined') ORDER BY j.job_id;
+ WHERE j.run_id = %(run_id)s AND j.state = 'skipped' ORDER BY j.job_id;
 
 -- attempts: what came of a job's attempts that did not end well, and of its forebears'
 WITH RECURSIVE line AS (
@@ -48,9 +48,9 @@ UPDATE replank.run_table SET problem = '', blocked = false, attempts = 0, rounds
  WHERE run_id = %(run_id)s AND table_no = ANY (%(table_nos)s);
 
 -- clear_sets_of: likewise the cutovers of their sets
-UPDATE replank.conversion_set s SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp()
+UPDATE replank.conversion_set s SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp()
  WHERE s.run_id = %(run_id)s AND s.set_no IN (SELECT set_no FROM replank.run_table WHERE run_id = %(run_id)s AND table_no = ANY (%(table_nos)s));
 
 -- clear_caches: likewise these caches
-UPDATE replank.cache SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp()
+UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp()
  WHERE run_id = %(run_id)s AND cache_no = ANY (%(cache_nos)s);

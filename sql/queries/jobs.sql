@@ -257,10 +257,6 @@ SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'do
 UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;
 
--- retry_failed: an operator wants the failed jobs tried again
-UPDATE replank.job SET state = 'waiting', forgiven = attempt, sent_at = NULL, sends = 0, not_before = clock_timestamp()
- WHERE run_id = %(run_id)s AND state = 'failed' AND state = ANY (%(sources)s) RETURNING job_id;
-
 -- failures: jobs that need a person
 SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
        j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message, j.result -> 'row' AS "row"
@@ -269,12 +265,6 @@ SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c
 
 -- counts: jobs of a run by state
 SELECT state, count(*) AS n FROM replank.job WHERE run_id = %(run_id)s GROUP BY state;
-
--- progress: rows copied and jobs finished, per table
-SELECT table_no, kind, generation, count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done,
-       coalesce(sum(rows) FILTER (WHERE state = 'done'), 0)::bigint AS rows,
-       coalesce(sum((detail ->> 'keys')::int) FILTER (WHERE state = 'done'), 0)::bigint AS keys
-  FROM replank.job WHERE run_id = %(run_id)s AND state <> 'split' GROUP BY table_no, kind, generation;
 
 -- leases: what every worker does now
 SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds

@@ -92,10 +92,10 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, i.inhdetach
  ORDER BY m.found[1]::{type} NULLS FIRST, c.relname;
 
 -- notices_moves: what would notice that rows are moved out of a partition: foreign keys to the table, triggers on DELETE
-SELECT 'foreign key ' || conname || ' of ' || conrelid::regclass AS what FROM pg_constraint
+SELECT 'foreign key ' || conname || ' of ' || conrelid::regclass AS what, false AS reverse_capture FROM pg_constraint
  WHERE contype = 'f' AND confrelid = ANY (%(oids)s::oid[])
 UNION ALL
-SELECT 'trigger ' || tgname FROM pg_trigger
+SELECT 'trigger ' || tgname, starts_with(tgname, 'replank_capture_back') FROM pg_trigger
  WHERE tgrelid = %(partition)s::oid AND NOT tgisinternal AND tgtype & 8 <> 0 AND tgenabled <> 'D'
  ORDER BY 1;
 

@@ -86,16 +86,13 @@ UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_
 UPDATE replank.run SET hold_cutover = %(hold_cutover)s WHERE run_id = %(run_id)s RETURNING run_id;
 
 -- set_window: how many jobs may be in flight now, and why; kept with its time when it is another window, or for another cause
-WITH before AS (SELECT window_now, window_max, window_cause FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE),
+WITH before AS (SELECT window_now, window_max, window_cause, window_signal FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE),
      changed AS (
-  UPDATE replank.run SET window_now = %(now)s, window_max = %(max)s, window_cause = %(cause)s, window_reason = %(reason)s
+  UPDATE replank.run SET window_now = %(now)s, window_max = %(max)s, window_cause = %(cause)s, window_signal = %(signal)s, window_reason = %(reason)s
    WHERE run_id = %(run_id)s)
 INSERT INTO replank.window_change (run_id, now, maximum, reason)
 SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
- WHERE (window_now, window_max, window_cause) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s);
-
--- window_changes: what the governor decided, in time order
-SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at;
+ WHERE (window_now, window_max, window_cause, window_signal) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s, %(signal)s);
 
 -- add_event: what happened, who did it
 INSERT INTO replank.event (run_id, actor, kind, subject, message)
@@ -142,7 +139,7 @@ UPDATE replank.run_table SET problem = %(problem)s, blocked = true WHERE run_id 
 UPDATE replank.run_table SET problem = '', blocked = false, attempts = 0, rounds = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
 
 -- clear_set_problems: likewise for the cutovers
-UPDATE replank.conversion_set SET problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
+UPDATE replank.conversion_set SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
 
 -- mark_rewritten: a worker found another file than the one the blocks were cut from
 UPDATE replank.run_table SET rewritten = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
@@ -174,17 +171,22 @@ INSERT INTO replank.change_log (run_id, table_no, log_table, mode) VALUES (%(run
 -- sets: every conversion set of a run
 SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
 
+-- set_by_no: one conversion set of a run
+SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+
 -- postpone_set: try the cutover again later, and say why
-UPDATE replank.conversion_set SET attempts = attempts + 1, problem = %(problem)s, chance = %(chance)s,
+UPDATE replank.conversion_set SET attempts = attempts + 1, waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s, chance = %(chance)s,
        longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s),
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s RETURNING attempts;
 
--- hold_set: why its cutover does not come yet; nobody has to do anything
-UPDATE replank.conversion_set SET problem = %(problem)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+-- hold_set: why its cutover does not come yet, or that nothing keeps it back any more
+UPDATE replank.conversion_set SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- block_set: only a person can let this cutover go on
-UPDATE replank.conversion_set SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+UPDATE replank.conversion_set SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- set_autovacuum_before: what autovacuum_enabled was on the live tables before the cutover
 UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
@@ -196,7 +198,7 @@ WITH still_running AS (
                       WHERE p.run_id = r.run_id AND p.kind = 'pause' AND p.cache_no IS NULL
                         AND (p.table_no IS NULL OR t.set_no = %(set_no)s))
      FOR SHARE)
-UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), problem = '', rows_last_drain = %(rows)s
+UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = '', rows_last_drain = %(rows)s
   FROM still_running r
  WHERE s.run_id = r.run_id AND s.set_no = %(set_no)s AND s.swapped_at IS NULL RETURNING s.set_no;
 
@@ -212,7 +214,7 @@ SELECT table_no, state, at FROM replank.table_history WHERE run_id = %(run_id)s 
 UPDATE replank.conversion_set SET way_back = coalesce(way_back, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- set_returned: the word of the swap back, in its own transaction; none if it was said before
-UPDATE replank.conversion_set SET returned_at = clock_timestamp(), problem = ''
+UPDATE replank.conversion_set SET returned_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = ''
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND returned_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
 
 -- set_back_times: how long the swap back waited for and held its locks

@@ -66,10 +66,3 @@ SELECT avg(seconds)::float8 AS seconds FROM (
 SELECT pid, coalesce(usename, '') AS role, substr(application_name, length(%(prefix)s) + 1) AS doing, backend_start AS since
   FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, %(prefix)s)
  ORDER BY backend_start NULLS LAST, pid LIMIT 1;
-
--- untaken: jobs that were sent and that nobody has taken, by kind, where no job of the kind is under way and none is paused
-SELECT j.kind, count(*) AS jobs FROM replank.job j
- WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
-   AND NOT EXISTS (SELECT FROM replank.job f WHERE f.run_id = j.run_id AND f.state = 'leased' AND f.kind = j.kind)
-   AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
- GROUP BY j.kind;

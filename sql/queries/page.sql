@@ -3,8 +3,7 @@ SELECT coalesce(table_no, -1 - cache_no) AS object, kind, generation, coalesce(p
        -- Where each job has a cell of its own, halves stand behind the job that they come from.
        CASE WHEN %(width)s = 1 THEN job_id ELSE 0 END AS own, min(coalesce(parent, job_id)) AS first, max(coalesce(parent, job_id)) AS last,
        count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'leased') AS running,
-       count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
-       count(*) FILTER (WHERE state = 'skipped') AS skipped, count(*) FILTER (WHERE state = 'waiting' AND attempt > 0) AS again,
+       count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'skipped') AS skipped, count(*) FILTER (WHERE state = 'waiting' AND attempt > 0) AS again,
        count(*) FILTER (WHERE state = 'split') AS split, count(*) FILTER (WHERE state = 'done' AND attempt > 1) AS retried
   FROM replank.job WHERE run_id = %(run_id)s AND state <> 'cancelled' GROUP BY 1, 2, 3, 4, 5;
 
@@ -19,7 +18,7 @@ SELECT j.job_id, j.kind, j.state, j.axis, j.lower, j.upper, j.attempt, j.rows, j
    AND coalesce(j.parent, j.job_id) BETWEEN %(first)s AND %(last)s
    AND j.generation = (SELECT max(n.generation) FROM replank.job n WHERE n.run_id = %(run_id)s AND n.kind = %(kind)s AND n.state <> 'cancelled'
                           AND (%(table_no)s::int IS NULL OR n.table_no = %(table_no)s) AND (%(cache_no)s::int IS NULL OR n.cache_no = %(cache_no)s))
- ORDER BY array_position(ARRAY['failed', 'quarantined', 'skipped', 'leased', 'waiting', 'split'], j.state) NULLS LAST, j.job_id LIMIT %(limit)s;
+ ORDER BY array_position(ARRAY['failed', 'skipped', 'leased', 'waiting', 'split'], j.state) NULLS LAST, j.job_id LIMIT %(limit)s;
 
 -- causes: what failed, by class of error, with the first job of each as its example and the tables it befell
 WITH places AS (
@@ -44,14 +43,6 @@ SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name
        j.attempt, extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker, j.job_id LIMIT %(limit)s;
-
--- queue: messages that a worker might take and none has taken yet, how long the oldest of them has been waiting, and what waits for its turn
-SELECT count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
-       coalesce(extract(epoch FROM clock_timestamp() - min(sent_at)), 0)::float8 AS oldest_s
-  FROM (SELECT j.sent_at FROM replank.job j
-         WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL
-           AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
-         LIMIT 1000) AS q;
 
 -- window_lately: the governor's newest decisions, oldest first
 SELECT * FROM (SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT %(limit)s) AS newest

@@ -20,7 +20,7 @@ from psycopg.sql import Identifier, Literal
 from sql.scripts.file_change import FileChange
 from sql.session.session_settings import script_settings
 
-_BLOCK = re.compile(r"^-- \[\] (.+)$", re.MULTILINE)
+_BLOCK = re.compile(r"^-- \[(\w*)\] (.+)$", re.MULTILINE)
 
 HEAD = """\
 -- Replank: {name}. {purpose}
@@ -51,6 +51,8 @@ class Block:
 
     purpose: str
     sql: str
+    kind: str = ""
+    """Its name in the template, for those who have to tell it from the others; not in the script."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +146,11 @@ def _environment() -> Environment:
 
 
 def render(template: str, facts: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The blocks of `steps/TEMPLATE.sql` for these facts; a template marks each by a line `-- [] purpose`."""
+    """The blocks of `steps/TEMPLATE.sql` for these facts; a template marks each by `-- [] purpose` or `-- [kind] …`."""
     rendered = _environment().get_template(f"{template}.sql").render(**facts)
     heads = list(_BLOCK.finditer(rendered))
     ends = [*(head.start() for head in heads[1:]), len(rendered)][: len(heads)]
     return tuple(
-        Block(purpose=head.group(1), sql=rendered[head.end() : end].strip())
+        Block(purpose=head.group(2), sql=rendered[head.end() : end].strip(), kind=head.group(1))
         for head, end in zip(heads, ends, strict=True)
     )

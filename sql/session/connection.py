@@ -204,8 +204,3 @@ def value(connection: Connection, statement: Composable, params: Mapping[str, An
     if found is None:
         raise NeedsPerson("A query that always answers gave no row; the ledger may have been edited by hand.")
     return found[0]
-
-
-def script(connection: Connection, statements: Composable) -> None:
-    """Execute several statements in one round trip (the simple protocol: no parameters)."""
-    run(connection, statements)

@@ -1,5 +1,5 @@
 {% for table in captured %}
--- [] {{ table.said }}: changes are captured for the past table no more
+-- [reverse_capture] {{ table.said }}: changes are captured for the past table no more
 DO $capture$
 DECLARE
   function text;
@@ -38,7 +38,7 @@ DROP {{ view.kind }} IF EXISTS {{ view.name }};
 {% endfor %}
 
 {% endif %}
--- [] {{ set.said }}: the past tables, with what joins them to each other; what others have built on them stops this
+-- [past_tables] {{ set.said }}: the past tables, with what joins them to each other; what others have built on them stops this
 DROP TABLE IF EXISTS {{ set.tables }};
 
 {% endfor %}
@@ -53,7 +53,7 @@ ALTER TABLE IF EXISTS {{ column.table }} DROP COLUMN IF EXISTS {{ column.name }}
 
 {% endfor %}
 {% if casts %}
--- [] clients send ids as uuids now: implicit casts that Replank made
+-- [casts] clients send ids as uuids now: implicit casts that Replank made
 DO $casts$
 DECLARE
   made text;
@@ -67,12 +67,12 @@ $casts$;
 
 {% endif %}
 {% if by_hand %}
--- [] what a pass by psql has kept for its way back
+-- [kept_by_psql] what a pass by psql has kept for its way back
 DROP TABLE IF EXISTS {{ by_hand }}, replank.stood;
 DROP FUNCTION IF EXISTS replank.defined(regclass), replank.rewritten();
 {% endif %}
 {% if schemas %}
--- [] schemas in which nothing is left
+-- [schemas] schemas in which nothing is left
 DO $schemas$
 DECLARE
   schema text;

@@ -113,7 +113,7 @@ def _kill_blocked(ledger: LedgerView) -> int:
 
 
 def _drive_without_sweeper(site: Site, stop: threading.Event) -> None:
-    def between_turns() -> None:
+    def between_turns(_: object) -> None:
         if stop.is_set():
             raise _Enough
 

@@ -100,7 +100,7 @@ def drive(
             random_source=random.Random(1),
             until=until,
         )
-        coordinator.between_turns = lambda: between_turns(coordinator)
+        coordinator.between_turns = lambda _: between_turns(coordinator)
         return coordinator.drive()
 
 

@@ -11,10 +11,10 @@ from gates.conftest import NOTHING_LOOKED_AT, drive, planned, settings_of
 from monitoring.report.notes import gates_note
 from monitoring.status.figures import read_figures
 from monitoring.status.gates import CutoverWindow
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from monitoring.terminal.watch import draw, read_view
 from producer.cli import run as commands
-from producer.coordinator import coordinator as coordinating
+from producer.coordinator import facts as coordinating
 from producer.coordinator.coordinator import Coordinator
 from producer.gates.looking import attest, look, override
 from producer.planning.resolution import PlanFile

@@ -11,7 +11,7 @@ import pytest
 from support.runs.harness import Rebuild
 
 from metrics.scraping import Scrape, exporter, scrape
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.waiting.leader import try_to_lead
 from replank.values.states import TableState
 from sql.session.connection import connect

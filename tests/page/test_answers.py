@@ -46,7 +46,7 @@ def test_cells_count_every_job_once_in_its_worst_state(serve: Serve, painted: st
         painted,
         "SELECT 'cells:table:' || table_no, kind, count(*), count(*) FILTER (WHERE state = 'done'),"
         " count(*) FILTER (WHERE state = 'leased'), count(*) FILTER (WHERE state = 'failed'),"
-        " count(*) FILTER (WHERE state = 'quarantined'), count(*) FILTER (WHERE state = 'split')"
+        " count(*) FILTER (WHERE state = 'skipped'), count(*) FILTER (WHERE state = 'split')"
         " FROM replank.job GROUP BY 1, 2",
     )
     found = {
@@ -55,14 +55,14 @@ def test_cells_count_every_job_once_in_its_worst_state(serve: Serve, painted: st
     assert found.keys() == {(name, kind) for name, kind, *_ in wanted}
     for name, kind, *counts in wanted:
         band = found[name, kind]
-        assert [band[c] for c in ("jobs", "done", "running", "failed", "quarantined", "split")] == counts
+        assert [band[c] for c in ("jobs", "done", "running", "failed", "skipped", "split")] == counts
         for place, count in enumerate(COUNTS):
             assert sum(cell[2 + place] for cell in band["cells"]) == band[count]
         assert len(band["cells"]) <= MOST
     # The halves stand behind their parent
     states = [cell[-1] for cell in found["cells:table:0", "copy"]["cells"]]
     assert states[states.index("split") :][:3] == ["split", "done", "failed"]
-    assert {"done", "running", "quarantined", "waiting"} <= set(states)
+    assert {"done", "running", "skipped", "waiting"} <= set(states)
 
 
 def test_only_what_changed_is_sent_again(serve: Serve, painted: str) -> None:

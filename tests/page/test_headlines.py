@@ -8,8 +8,10 @@ import psycopg
 import pytest
 
 from monitoring.page.sections import Looks
-from monitoring.status.headlines import BROKER_KNOWN_S, QUIET_S
-from monitoring.status.status import Status, read_again, read_status
+from monitoring.status.headlines.deliveries import BROKER_KNOWN_S
+from monitoring.status.headlines.unknown import QUIET_S
+from monitoring.status.read_status import read_again, read_status
+from monitoring.status.status import Status
 from producer.coordinator.run import Progress
 from producer.waiting.leader import try_to_lead
 from sql.ledger.jobs.consumers import announce
@@ -20,7 +22,7 @@ from sql.session.connection import Connection, connect
 
 CALM = (
     # Nothing failed, nobody has said anything, the cutover is not held
-    "UPDATE replank.job SET state = 'done' WHERE state IN ('failed', 'quarantined')",
+    "UPDATE replank.job SET state = 'done' WHERE state IN ('failed', 'skipped')",
     "UPDATE replank.run SET hold_cutover = false",
     "UPDATE replank.job SET sent_at = NULL",
 )

@@ -19,7 +19,7 @@ from monitoring.flower.login_guard import (
 )
 from monitoring.flower.logins import Logins
 from monitoring.metrics.collector import read_metrics
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from page.conftest import Serve
 from page.looking import Looking
 from page.serving import ALICE, basic

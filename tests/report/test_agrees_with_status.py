@@ -8,7 +8,8 @@ from support.runs.harness import Rebuild, table
 
 from monitoring.report.criteria import judge
 from monitoring.report.facts import Facts, Given
-from monitoring.status.status import Status, read_status
+from monitoring.status.read_status import read_status
+from monitoring.status.status import Status
 from producer.cli.report import gather
 from sql.ledger.runs import runs
 

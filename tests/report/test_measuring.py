@@ -180,7 +180,7 @@ def test_the_frequent_statements_have_plans(fresh: Connection) -> None:
 
 def test_an_interrupted_measurement_is_not_kept_and_going_back_forgets_the_last_one(connection: Connection) -> None:
     run = the_run(connection)
-    assert measure_after(connection, run, lambda: False) is None
+    assert measure_after(connection, run, [], lambda: False) is None
     runs.forget_data(connection, run.run_id)
     assert list(measurements.read_measurements(connection, run.run_id)) == ["before"]
 

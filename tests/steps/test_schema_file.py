@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from support.runs.harness import Rebuild
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.compiling.compile_steps import write_scripts
 from producer.planning.resolution import read_plan_file
 from producer.prisma.schema.schema_file import diff_names

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.compiling.compile_steps import write_scripts
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing

@@ -8,7 +8,6 @@ import pytest
 
 from replank.values.states import (
     CACHE_TRANSITIONS,
-    FINISHED_JOBS,
     JOB_TRANSITIONS,
     RUN_TRANSITIONS,
     TABLE_TRANSITIONS,
@@ -52,8 +51,7 @@ def test_sources_are_what_an_update_may_start_from() -> None:
 
 
 def test_what_is_final_stays_final() -> None:
-    for final in (JobState.DONE, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED, JobState.QUARANTINED):
-        assert final in FINISHED_JOBS
+    for final in (JobState.DONE, JobState.CANCELLED, JobState.SPLIT, JobState.SKIPPED):
         assert not [after for before, after in JOB_TRANSITIONS if before is final]
     for done in (RunState.FINISHED, RunState.ROLLED_BACK):
         assert not [after for before, after in RUN_TRANSITIONS if before is done]

@@ -15,13 +15,14 @@ from demo.embedded import EmbeddedPostgres
 from monitoring.estimate.eta import estimate
 from monitoring.estimate.read_snapshot import read_moment
 from monitoring.status.queues import Resent
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from monitoring.terminal.follow import Follower, Look, follow
 from monitoring.terminal.screen import render
 from monitoring.terminal.watch import View, draw, read_view
-from producer.coordinator.run import Progress
+from producer.coordinator.progress import Progress
 from replank.values.states import ResendCause
 from sql.ledger.jobs import work
+from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection, connect
 
 JOBS = 4_000
@@ -97,7 +98,10 @@ def test_counts_are_those_of_plain_sql(ledger: str, connection: Connection) -> N
     assert {t.name.removeprefix("public."): t.rows_done for t in status.tables if t.rows_done} == rows
     # Nobody drives it, so no time that is left is told, though there is one
     assert status.eta_s is None
-    left = estimate(read_moment(connection, status.run, work.read_tallies(connection, status.run.run_id)))
+    run_id = status.run.run_id
+    tallies, present = work.read_tallies(connection, run_id), tables.read_tables(connection, run_id)
+    sets = conversion_sets.read_sets(connection, run_id)
+    left = estimate(read_moment(connection, status.run, tallies, found=present, sets=sets, of_caches=[]))
     assert left is not None
     assert 0 < left.low < left.high
 

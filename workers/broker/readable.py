@@ -15,7 +15,6 @@ from replank.values.messages import TASK
 
 LARGEST_ID = 2**63 - 1
 LONGEST_WORD = 2_000
-SHOWN = ("shadow", "kwargsrepr", "origin")
 """What monitors show of a message."""
 
 NO_CALLBACKS: Mapping[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
@@ -30,15 +29,15 @@ def readable(found: object, queue: str, *, ours: bool) -> Any:
 
     Raises Unreadable with what is wrong with it.
     """
-    message = _mapping(found, "the message")
-    properties = _mapping(message.get("properties"), "its properties")
+    message = _mapping(found, "the message is no JSON object")
+    properties = _mapping(message.get("properties"), "its properties are missing")
     tag = _word(properties.get("delivery_tag"), "its delivery tag")
     body = _decoded(message.get("body"), properties)
     if not ours:
-        _mapping(message.get("headers", {}), "its headers")
-        _mapping(properties.get("delivery_info"), "its delivery info")
+        _mapping(message.get("headers", {}), "its headers are missing")
+        _mapping(properties.get("delivery_info"), "its delivery info are missing")
         return found
-    headers = _mapping(message.get("headers"), "its headers")
+    headers = _mapping(message.get("headers"), "its headers are missing")
     if headers.get("task") != TASK:
         raise Unreadable("it names another task")
     task_id = _word(headers.get("id"), "its id")
@@ -70,9 +69,9 @@ def readable(found: object, queue: str, *, ours: bool) -> Any:
     }
 
 
-def _mapping(found: object, what: str) -> Mapping[str, Any]:
+def _mapping(found: object, otherwise: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
-        raise Unreadable(f"{what} is no JSON object" if what == "the message" else f"{what} are missing")
+        raise Unreadable(otherwise)
     return found
 
 

@@ -27,7 +27,6 @@ OF_STATE: Mapping[JobState, Outcome] = {
     JobState.LEASED: Outcome.AGAIN,
     JobState.CANCELLED: Outcome.NOTHING,
     JobState.SKIPPED: Outcome.NOTHING,
-    JobState.QUARANTINED: Outcome.NOTHING,
 }
 """What a delivery came to, by the state in which its worker finds the job after a lost session.
 

@@ -148,7 +148,7 @@ export function drawRestraints(restraints) {
       : button('Lift', 'throttle', { fields: { ...where, limit: null }, quiet: true }));
   }, (line, one) => {
     const what = one.kind === 'pause' ? (one.cause === 'panic' ? 'is stopped by a panic' : 'is paused') : `is limited to ${plural(one.max_jobs, 'job')} at once`;
-    const why = one.reason && one.reason !== one.cause ? `: ${one.reason}` : ', without a reason';
+    const why = one.reason ? `: ${one.reason}` : ', without a reason';
     say(line.querySelector('span'), `${one.scope} ${what}, by ${one.by} since ${moment(one.since)}${why}`);
   });
 }

@@ -4,9 +4,9 @@ import { byId, h, keyed, number, plural, say, show, tell } from './dom.js';
 import { chunksOfRun, openCell, point, pointAway } from './chunks.js';
 
 // After the first and last job of a cell.
-const COUNTS = ['jobs', 'done', 'running', 'failed', 'quarantined', 'skipped', 'again', 'split', 'retried'];
+const COUNTS = ['jobs', 'done', 'running', 'failed', 'skipped', 'again', 'split', 'retried'];
 const LEGEND = { waiting: 'waiting', running: 'running', done: 'done', retried: 'done after another try', again: 'waits for another try',
-  split: 'split into smaller ones', failed: 'failed', quarantined: 'rows kept aside', skipped: 'skipped' };
+  split: 'split into smaller ones', failed: 'failed', skipped: 'skipped' };
 const DONE = new Set(['done', 'restored']);
 const OPEN_AT_MOST = 12;
 
@@ -91,7 +91,7 @@ function bands(box, one) {
   });
 }
 
-const sums = (band) => [`${number(band.done)} of ${plural(band.jobs, 'job')} done`, ...['running', 'again', 'failed', 'quarantined', 'skipped', 'split', 'retried']
+const sums = (band) => [`${number(band.done)} of ${plural(band.jobs, 'job')} done`, ...['running', 'again', 'failed', 'skipped', 'split', 'retried']
   .filter((state) => band[state]).map((state) => `${number(band[state])} ${state === 'again' ? 'to try again' : state}`)].join(', ');
 
 function draw(parent, cells) {

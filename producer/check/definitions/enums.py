@@ -86,7 +86,7 @@ def _orders(connection: Connection, subject: Subject) -> Iterator[Finding]:
         asked = {"oid": subject.live.oid, "column": column.name}
         partitioned = subject.spec.layout is None and "RANGE" in subject.spec.partitioned_by.split("(")[0]
         by = rows(connection, query("enums.ordered"), asked)
-        if partitioned and any(found["kind"] == "partition key" for found in by):
+        if partitioned and any(found["kind"] == "partition_key" for found in by):
             yield blocker(
                 "enum_partition",
                 "the table is partitioned by ranges of it, which would mean other values in the order of the enum",

@@ -171,9 +171,3 @@ def cancel(connection: Connection, table: TableSpec) -> None:
         query("jobs.cancel"),
         {"run_id": table.run_id, "table_no": table.table_no, "sources": sources(JobState.CANCELLED)},
     )
-
-
-def retry_failed(connection: Connection, run_id: int) -> int:
-    """Have every failed job tried again. Returns how many."""
-    found = rows(connection, query("jobs.retry_failed"), {"run_id": run_id, "sources": sources(JobState.WAITING)})
-    return len(found)

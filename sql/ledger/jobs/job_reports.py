@@ -107,11 +107,6 @@ def count_by_state(connection: Connection, run_id: int) -> dict[str, int]:
     return {str(state): 0 for state in JobState} | {r["state"]: r["n"] for r in found}
 
 
-def progress(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Per table, kind and generation: `jobs`, `done`, `rows`, and `keys` that backfill jobs have looked at."""
-    return rows(connection, query("jobs.progress"), {"run_id": run_id})
-
-
 def leases(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """What every worker does now."""
     return rows(connection, query("jobs.leases"), {"run_id": run_id})

@@ -68,11 +68,6 @@ def worker_sessions(connection: Connection) -> int:
     return int(value(connection, query("metrics.worker_sessions")))
 
 
-def untaken(connection: Connection, run_id: int) -> dict[str, int]:
-    """Jobs by kind that lie in a queue, of kinds that nobody is at work on."""
-    return {r["kind"]: r["jobs"] for r in rows(connection, query("metrics.untaken"), {"run_id": run_id})}
-
-
 def written(connection: Connection, run_id: int) -> Mapping[str, Any]:
     """`wal_bytes` of the whole server and `added_bytes` of the database; empty before the data migration."""
     return row(connection, query("metrics.wal"), {"run_id": run_id}) or {}

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from sql.ledger.jobs.claims import chunk_of
-from sql.session.connection import Connection, row, rows, run
+from sql.session.connection import Connection, rows, run
 from sql.session.named_queries import query
 
 Found = dict[str, Any]
@@ -27,7 +27,7 @@ def read_cells(connection: Connection, run_id: int, *, width: int) -> dict[CellK
     """Jobs in cells of `width` ids each, in the order of cutting.
 
     Each is first and last job (halves count as the job that they come from), then `jobs, done, running, failed,
-    quarantined, skipped, again, split, retried`: `again` waits after an attempt, `retried` is done and took more than
+    skipped, again, split, retried`: `again` waits after an attempt, `retried` is done and took more than
     one, `jobs` counts the split ones too. Plain tuples: there are thousands.
     """
     found: dict[CellKey, list[tuple[int, ...]]] = {}
@@ -75,12 +75,6 @@ def read_present_jobs(connection: Connection, run_id: int, *, limit: int) -> lis
     return [
         _with_range(found) for found in rows(connection, query("page.present_jobs"), {"run_id": run_id, "limit": limit})
     ]
-
-
-def read_queue(connection: Connection, run_id: int) -> tuple[int, float]:
-    """Messages that no worker has taken (counted up to 1000), and how many seconds the oldest has been waiting."""
-    found = row(connection, query("page.queue"), {"run_id": run_id}) or {"sent": 0, "oldest_s": 0.0}
-    return found["sent"], found["oldest_s"]
 
 
 def read_window_lately(connection: Connection, run_id: int, *, limit: int) -> list[Found]:

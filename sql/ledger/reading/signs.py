@@ -21,7 +21,7 @@ LATE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
+class QueueSigns:
     """One queue: `processes` that take jobs from it, jobs that are `sent` and not begun, how many of these are `late`,
     and how often the one was sent that was sent most often."""
 
@@ -81,7 +81,7 @@ class Signs:
     workers_s: float | None
     """For how long the worker process has been connected that came first."""
     failure: Failure | None
-    queues: tuple[Queue, ...]
+    queues: tuple[QueueSigns, ...]
     broker: BrokerSeen | None
     logins: WrongLogins | None
     held_by: str = ""
@@ -109,14 +109,15 @@ def read_signs(connection: Connection, run_id: int, *, held: bool = False) -> Si
     return Signs(
         **{**found, "oldest_s": found["oldest_s"] or 0.0},
         failure=_failure(connection, run_id) if found["failed"] else None,
-        queues=_queues(connection, run_id),
+        queues=read_queues(connection, run_id, processes_by_queue(connection)),
         broker=read_broker(connection),
         logins=read_logins(connection),
         held_by=_held_by(connection, run_id) if held else "",
     )
 
 
-def _queues(connection: Connection, run_id: int) -> tuple[Queue, ...]:
+def read_queues(connection: Connection, run_id: int, processes: Mapping[str, int]) -> tuple[QueueSigns, ...]:
+    """Every queue with its `processes`, which may have been asked for already."""
     counted: dict[str, dict[str, int]] = {}
     for found in rows(connection, query("signs.unclaimed"), {"run_id": run_id, "late_s": LATE_S}):
         queue = counted.setdefault(QUEUE_OF[JobKind(found["kind"])], {"sent": 0, "late": 0, "sends": 0})
@@ -124,8 +125,7 @@ def _queues(connection: Connection, run_id: int) -> tuple[Queue, ...]:
         queue["late"] += found["late"]
         queue["sends"] = max(queue["sends"], found["sends"])
     return tuple(
-        Queue(name=name, processes=processes, **counted.get(name, {}))
-        for name, processes in sorted(processes_by_queue(connection).items())
+        QueueSigns(name=name, processes=taking, **counted.get(name, {})) for name, taking in sorted(processes.items())
     )
 
 

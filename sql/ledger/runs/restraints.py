@@ -61,7 +61,8 @@ class Restraint:
     def words(self) -> str:
         """E.g. `public.orders is paused by anna since 2026-01-02 03:04:05 UTC: too slow`."""
         what = "paused" if self.kind == "pause" else f"throttled to {counted(self.max_jobs, 'job')} at once"
-        why = f": {self.reason}" if self.reason else ""
+        told = self.reason or ("panic" if self.cause == "panic" else "")
+        why = f": {told}" if told else ""
         return f"{self.scope} is {what} by {self.by} since {self.since:%Y-%m-%d %H:%M:%S} UTC{why}"
 
     def to_json(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from replank.errors import NeedsPerson, WrongUse
 from replank.plan.plan import Plan
-from replank.values.states import OPEN_RUNS, RunState, sources
+from replank.values.states import OPEN_RUNS, RunState, WindowCause, sources
 from sql.access.roles import refuse_who_cannot_read
 from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import ledger_upgrades, query
@@ -43,7 +43,9 @@ class Run:
     window_now: int
     window_max: int
     window_limit: int | None
-    window_cause: str
+    window_cause: WindowCause | None
+    window_signal: str
+    """The signal that `window_cause` speaks of; empty where it speaks of none."""
     window_reason: str
     created_at: datetime
     finished_at: datetime | None
@@ -53,7 +55,8 @@ def _run(found: dict[str, Any] | None) -> Run | None:
     if found is None:
         return None
     plan = Plan.model_validate(found["plan"])
-    return Run(**{**found, "plan": plan, "state": RunState(found["state"])})
+    cause = None if found["window_cause"] is None else WindowCause(found["window_cause"])
+    return Run(**{**found, "plan": plan, "state": RunState(found["state"]), "window_cause": cause})
 
 
 def ledger_exists(connection: Connection) -> bool:
@@ -209,15 +212,12 @@ def set_hold(connection: Connection, run_id: int, *, hold_cutover: bool) -> None
     connection.execute(query("ledger.set_hold"), {"run_id": run_id, "hold_cutover": hold_cutover})
 
 
-def set_window(connection: Connection, run_id: int, *, now: int, maximum: int, cause: str, reason: str) -> None:
-    """What the governor decided. It is kept with its time where now, maximum or cause are others than before."""
-    words = {"run_id": run_id, "now": now, "max": maximum, "cause": cause, "reason": reason}
-    connection.execute(query("ledger.set_window"), words)
-
-
-def window_changes(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Every window the run had: `at`, `now`, `maximum`, `reason`, in time order."""
-    return rows(connection, query("ledger.window_changes"), {"run_id": run_id})
+def set_window(
+    connection: Connection, run_id: int, *, now: int, maximum: int, cause: WindowCause | None, signal: str, reason: str
+) -> None:
+    """What the governor decided. It is kept with its time where anything but the words is other than before."""
+    decided = {"now": now, "max": maximum, "cause": cause, "signal": signal, "reason": reason}
+    connection.execute(query("ledger.set_window"), {"run_id": run_id, **decided})
 
 
 ALREADY = "already"

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from replank.errors import NeedsPerson
 from replank.plan.tables.cache_plan import CachePlan
 from replank.values.cache_spec import CacheSpec
-from replank.values.states import CacheState, JobState, sources
+from replank.values.states import CacheState, JobState, SwapWait, sources
 from replank.values.steps import DATA_PHASE, PHASES
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.session.connection import Connection, row, rows
@@ -40,6 +40,10 @@ class Cache:
     stood: Mapping[str, Sequence[str]]
     foreign_keys: Sequence[Mapping[str, Any]]
     autovacuum_before: Mapping[str, str | None] | None
+    waits_for: SwapWait | None
+    """Why its swap does not come yet, though nobody has to do anything."""
+    waits_subject: str
+    """Which window that is."""
     problem: str
     blocked: bool
     attempts: int
@@ -60,6 +64,7 @@ def _cache(found: dict[str, Any]) -> Cache:
             **found,
             "spec": _PLANS.validate_python(found["spec"]),
             "state": CacheState(found["state"]),
+            "waits_for": found["waits_for"] and SwapWait(found["waits_for"]),
             "built": None if found["built"] is None else CacheSpec.from_json(found["built"]),
         }
     )
@@ -136,9 +141,10 @@ def postpone_cache(connection: Connection, cache: Cache, *, delay_s: float, prob
     return 0 if found is None else int(found["attempts"])
 
 
-def hold_cache(connection: Connection, cache: Cache, reason: str) -> None:
-    """Why its swap does not come yet."""
-    connection.execute(query("caches.hold_cache"), {**_id(cache), "problem": reason})
+def hold_cache(connection: Connection, cache: Cache, waits_for: SwapWait, *, subject: str, problem: str) -> None:
+    """What its swap waits for, in words too."""
+    waits = {"waits_for": str(waits_for), "subject": subject, "problem": problem}
+    connection.execute(query("caches.hold_cache"), {**_id(cache), **waits})
 
 
 def block_cache(connection: Connection, cache: Cache, problem: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from replank.values.states import TableState, sources
+from replank.errors import NeedsPerson
+from replank.values.states import SwapWait, TableState, sources
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
 
@@ -23,7 +24,12 @@ class ConversionSet:
     foreign_keys: Sequence[Mapping[str, Any]]
     attempts: int
     not_before: datetime
+    waits_for: SwapWait | None
+    """Why its cutover does not come yet, though nobody has to do anything."""
+    waits_subject: str
+    """Which pause, window, proof or error that is."""
     problem: str
+    """The same in words; or what a person has to look at, where it is blocked."""
     blocked: bool
     swapped_at: datetime | None
     lock_wait_ms: float | None
@@ -68,7 +74,19 @@ def move_set(connection: Connection, conversion_set: ConversionSet, state: Table
 
 
 def read_sets(connection: Connection, run_id: int) -> list[ConversionSet]:
-    return [ConversionSet(**r) for r in rows(connection, query("ledger.sets"), {"run_id": run_id})]
+    return [_set(found) for found in rows(connection, query("ledger.sets"), {"run_id": run_id})]
+
+
+def read_set(connection: Connection, run_id: int, set_no: int) -> ConversionSet:
+    found = row(connection, query("ledger.set_by_no"), {"run_id": run_id, "set_no": set_no})
+    if found is None:
+        raise NeedsPerson(f"Conversion set {set_no} of run {run_id} is not in the ledger.")
+    return _set(found)
+
+
+def _set(found: dict[str, Any]) -> ConversionSet:
+    waits_for = None if found["waits_for"] is None else SwapWait(found["waits_for"])
+    return ConversionSet(**{**found, "waits_for": waits_for})
 
 
 def postpone_set(
@@ -76,6 +94,8 @@ def postpone_set(
     conversion_set: ConversionSet,
     *,
     delay_s: float,
+    waits_for: SwapWait,
+    subject: str = "",
     problem: str,
     chance: float | None = None,
     longest_wait_ms: float = 0.0,
@@ -88,6 +108,8 @@ def postpone_set(
             "run_id": conversion_set.run_id,
             "set_no": conversion_set.set_no,
             "delay_s": delay_s,
+            "waits_for": str(waits_for),
+            "subject": subject,
             "problem": problem,
             "chance": chance,
             "longest_wait_ms": longest_wait_ms,
@@ -96,11 +118,13 @@ def postpone_set(
     return 0 if found is None else int(found["attempts"])
 
 
-def hold_set(connection: Connection, conversion_set: ConversionSet, reason: str) -> None:
-    """Why its cutover does not come yet."""
+def hold_set(
+    connection: Connection, conversion_set: ConversionSet, waits_for: SwapWait | None, *, subject: str, problem: str
+) -> None:
+    """What its cutover waits for, in words too; None and no words take it back."""
+    waits = {"waits_for": waits_for, "subject": subject, "problem": problem}
     connection.execute(
-        query("ledger.hold_set"),
-        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": reason},
+        query("ledger.hold_set"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **waits}
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.oracles.oracle import column_type, count, live, one, past, traces
 from support.runs.harness import Rebuild
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from protocol.caches.cached_shop import (
     ALL_UUID,
     CACHE,

@@ -9,7 +9,7 @@ from support.oracles.returning import go_back
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, table
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsPerson
 from replank.values.states import RunState

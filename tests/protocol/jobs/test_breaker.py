@@ -13,8 +13,8 @@ from producer.operator.pausing import pause, resume
 from producer.operator.retrying import Selection, retry
 from producer.operator.scope import scope_of
 from protocol.jobs.test_ladder import RATIO, work_off
-from replank.values.states import RunState, TableState
-from sql.ledger.runs import restraints
+from replank.values.states import RunState, SwapWait, TableState
+from sql.ledger.runs import restraints, runs
 
 pytestmark = pytest.mark.protocol
 
@@ -104,6 +104,14 @@ def test_an_operators_pause_is_waited_for_and_keeps_the_set_together(app: psycop
     (problem,) = {s.problem for s in rebuild.sets}
     assert "public.b is paused by anna" in problem
     assert "why" in problem
+    # It was said once, and what is decided does not hang on the words
+    said = "SELECT count(*) FROM replank.event WHERE kind = 'cutover' AND message LIKE 'the cutover waits%'"
+    assert app.execute(said).fetchone() == (1,)
+    assert {s.waits_for for s in rebuild.sets} == {SwapWait.PAUSE}
+    app.execute("UPDATE replank.conversion_set SET problem = 'in other words'")
+    runs.set_hold(rebuild.connection, rebuild.run_id, hold_cutover=True)
     resume(rebuild.connection, rebuild.run, scope_of(rebuild.connection, rebuild.run, table="b"), by=ANNA)
+    rebuild.turn()
+    assert [(s.waits_for, s.problem) for s in rebuild.sets] == [(None, "")]
     rebuild.finish()
     assert differences(app, past("b"), live("b"), {"id", "a_id"}) == []

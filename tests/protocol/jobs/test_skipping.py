@@ -7,7 +7,7 @@ import pytest
 from support.oracles.oracle import differences, live, one, past
 from support.runs.harness import Rebuild, table
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from producer.operator.operator import Operator
 from producer.operator.skipping import skip
 from replank.errors import WrongUse

@@ -16,7 +16,7 @@ from support.oracles.quarantine_oracle import Kind, Kinds
 from support.runs.forking import run_command
 from support.runs.harness import Rebuild, Url
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from monitoring.terminal.screen import render
 from protocol.quarantine.test_quarantine import Begin, plan
 

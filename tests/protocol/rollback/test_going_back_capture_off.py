@@ -8,8 +8,8 @@ from support.oracles.oracle import one
 from support.oracles.returning import everything_left, go_back
 from support.runs.harness import Rebuild, table
 
+from monitoring.status.read_status import read_status
 from monitoring.status.rollback_possible import WayBack, rollback_outlook
-from monitoring.status.status import read_status
 from producer.rollback.question import read_extent
 from replank.errors import NeedsPerson
 from replank.values.states import RunState

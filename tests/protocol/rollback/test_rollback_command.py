@@ -17,7 +17,8 @@ from support.runs.harness import Rebuild, Url, table
 from typer.testing import CliRunner, Result
 
 from monitoring.cli import status_and_failures as monitoring_commands
-from monitoring.status.status import Status, read_status
+from monitoring.status.read_status import read_status
+from monitoring.status.status import Status
 from monitoring.terminal.screen import render
 from monitoring.terminal.watch import View, is_over, read_view
 from producer.cli import rollback_and_finish, run

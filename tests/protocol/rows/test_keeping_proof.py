@@ -12,8 +12,8 @@ from support.runs.harness import Rebuild, Url, table
 from typer.testing import CliRunner
 
 from monitoring.status.gates import CutoverWindow
-from monitoring.status.status import read_status
-from producer.coordinator import coordinator
+from monitoring.status.read_status import read_status
+from producer.coordinator import facts
 from producer.rollback.finish import Finishing
 from producer.stages import chunker
 from replank.cli.app import build_app
@@ -104,7 +104,7 @@ def test_it_is_compared_while_a_window_is_waited_for(
     rebuild = begin(table("t", "id"), verify_again_minutes=0)
     rebuild.ready()
     with monkeypatch.context() as patch:
-        patch.setattr(coordinator, "window_now", lambda *_: CutoverWindow(reason="outside of the plan's windows"))
+        patch.setattr(facts, "window_now", lambda *_: CutoverWindow(reason="outside of the plan's windows"))
         runs.set_hold(rebuild.connection, rebuild.run_id, hold_cutover=False)
         _turns(rebuild, lambda: one(app, "SELECT rounds FROM replank.verification") == 2)
         app.execute(TAMPERED["ghost"].encode())

@@ -10,7 +10,7 @@ from rich.console import Console
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, Url, eventually
 
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from monitoring.terminal.screen import render
 from protocol.swap.busy_set import Writers, create, swap_in_real_time
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from support.runs.harness import Rebuild, table
 
 from monitoring.report.pictures import attempts_words
-from monitoring.status.status import read_status
+from monitoring.status.read_status import read_status
 from monitoring.terminal.screen import render
 from producer.stages.cutover import CuttingOver
 from sql.ledger.runs import runs

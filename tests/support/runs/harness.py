@@ -16,12 +16,16 @@ from typing import Any, Literal
 import psycopg
 from pydantic import SecretStr
 
+from monitoring.status.status import DATA_STEP
 from producer.coordinator.coordinator import Coordinator
+from producer.coordinator.facts import read_facts
 from producer.dispatch.dispatcher import Dispatcher
+from producer.operator.operator import Operator
+from producer.operator.retrying import Selection, retry
 from producer.planning.resolution import PlanFile
 from producer.stages.shared_snapshots import SnapshotKeeper
 from producer.stages.table_stages import Stages
-from producer.starting.begin import STEP, begin_or_resume
+from producer.starting.begin import begin_or_resume
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from replank.plan.tables.table_plan import TablePlan
 from replank.settings import Settings
@@ -37,6 +41,8 @@ from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection, connect
 from workers.execution.executor import Executor
 from workers.execution.outcome import Outcome
+
+STEP, _ = DATA_STEP
 
 Url = str
 MOST_TURNS = 400
@@ -208,11 +214,11 @@ class Rebuild:
 
     def turn(self) -> bool:
         """One turn of the coordinator, sweep included. True if anything moved."""
-        run = self.run
-        if run.state is not RunState.RUNNING:
+        facts = read_facts(self.connection, self.run_id)
+        if facts.run.state is not RunState.RUNNING:
             return False
         self.coordinator._last_sweep = 0.0
-        return self.coordinator._turn(run, self.snapshots)
+        return self.coordinator.turn(facts, self.snapshots)
 
     def execute(self, job_id: int, worker: Executor | None = None) -> Outcome:
         return (worker or self.worker).execute(run_id=self.run_id, job_id=job_id)
@@ -245,6 +251,8 @@ class Rebuild:
             options=self.run.plan.options,
             snapshots=self.snapshots,
             random_source=random.Random(1),
+            present=self.tables,
+            sets=self.sets,
         )
         return stages.advance(present, job_reports.unfinished(self.connection, self.run_id).get(present.table_no))
 
@@ -361,9 +369,7 @@ class Rebuild:
 
     def retry(self) -> None:
         """What `replank retry` does."""
-        job_queue.retry_failed(self.connection, self.run_id)
-        tables.clear_problems(self.connection, self.run_id)
-        runs.set_run_state(self.connection, self.run_id, RunState.RUNNING)
+        retry(self.connection, self.run, Selection(), by=Operator(name="tester", via="command line"))
 
 
 def add_drain(rebuild: Rebuild, name: str) -> list[int]:

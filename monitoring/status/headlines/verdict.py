@@ -1,0 +1,50 @@
+"""All that is to be said of a run, the most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from monitoring.status.headlines.deliveries import of_broker, of_workers
+from monitoring.status.headlines.headline import Headline
+from monitoring.status.headlines.resting import at_rest
+from monitoring.status.headlines.stopped import of_problem, of_stopped
+from monitoring.status.headlines.unknown import of_unknown
+from monitoring.status.headlines.waits import of_waits
+from replank.values.states import RunState
+
+if TYPE_CHECKING:
+    from monitoring.status.status import Status
+
+NOBODY_WORKS = frozenset({"no_coordinator", "broker", "no_worker", "stuck"})
+"""Nothing goes on until somebody has done something: no time that is left can be told."""
+
+
+def headlines(status: Status) -> list[Headline]:
+    """The most urgent first; the first one is the verdict. Never empty.
+
+    It is earned: "running" follows from what has ended lately, from living workers on the queues that have jobs, from
+    the broker and the coordinator, and never from the run's state alone.
+    """
+    bad = list(_bad(status))
+    return [*bad, *_look(status, kept_in_step=not nobody_works(bad))] or [at_rest(status)]
+
+
+def nobody_works(found: list[Headline]) -> bool:
+    """Whether nothing goes on until somebody has done something."""
+    return any(one.kind in NOBODY_WORKS for one in found)
+
+
+def _bad(status: Status) -> Iterator[Headline]:
+    yield from of_stopped(status)
+    if status.run.state is RunState.RUNNING:
+        yield from of_broker(status)
+        yield from of_problem(status)
+        if not status.run.paused:
+            yield from of_workers(status)
+
+
+def _look(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
+    if status.run.state is RunState.RUNNING:
+        yield from of_waits(status, kept_in_step=kept_in_step)
+        yield from of_unknown(status)
