@@ -70,7 +70,6 @@ IDENTIFIERS = {
         "key.replace('\"', '') != f'{planned.by.upper()} ({planned.column})'",
     ): "SQL by pg_get_partkeydef",
     ("producer/steps/mapped_names.py", "name in words"): "names in a statement",
-    ("sql/scripts/recording.py", "text.startswith('SELECT pg_catalog.set_config(')"): "a statement",
     ("sql/values/text_casts.py", "found['comment'] == MARK"): "a comment in the catalogue that marks what is ours",
     ("workers/cli/worker.py", "words.partition(',')"): "an option's value",
     ("workers/execution/executor.py", "failure.error_class == SERVER_PROCESS_LOST"): "a class of errors",
