@@ -58,7 +58,7 @@ class NotProved(TryAgain):
     """What was compared need not be so any more: it is compared again before anything changes places."""
 
 
-class NeedsPerson(ReplankError):
+class NeedsOperator(ReplankError):
     """Replank stops here until somebody decides; everything done so far is kept."""
 
 

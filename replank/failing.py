@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from replank import __version__
 from replank.addresses.addresses import hide
-from replank.errors import NeedsPerson, NotAnswering, ReplankError, WrongUse
+from replank.errors import NeedsOperator, NotAnswering, ReplankError, WrongUse
 from replank.sqlstates import is_connection_lost
 from replank.state_folder import state_folder
 
@@ -55,7 +55,7 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
     except ReplankError as error:
         return _tell(error, arguments)
     except typer.Abort:
-        return _tell(NeedsPerson("Stopped: no answer was given.", hint="`--yes` does not ask."), arguments)
+        return _tell(NeedsOperator("Stopped: no answer was given.", hint="`--yes` does not ask."), arguments)
     except click_error as error:
         from typer import rich_utils
 
@@ -68,7 +68,7 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
         return _tell(_named(error, arguments), arguments)
     if code == _INTERRUPTED:
         words = "stopped; the ledger has what was done."
-        return _tell(NeedsPerson(words, hint="The same command continues."), arguments)
+        return _tell(NeedsOperator(words, hint="The same command continues."), arguments)
     return code if isinstance(code, int) else DONE
 
 
@@ -98,7 +98,7 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
             return NotAnswering(f"The database does not answer any more: {words}.")
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
             hint = RIGHTS if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
-            return NeedsPerson(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).", hint=hint)
+            return NeedsOperator(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).", hint=hint)
     if isinstance(error, (BrokerError, RedisError)):
         return NotAnswering(f"The broker does not answer: {str(error).rstrip('.')}.")
     if isinstance(error, OSError):
@@ -132,7 +132,7 @@ def _of_full_disk(error: OSError) -> ReplankError | None:
         # Nothing more goes there, not even when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     words = f"What the command has to say cannot be written: {error.strerror}."
-    return NeedsPerson(words, hint="Make room, then the same command again.")
+    return NeedsOperator(words, hint="Make room, then the same command again.")
 
 
 def _keep(error: Exception, arguments: Sequence[str]) -> Path | None:

@@ -22,7 +22,7 @@ import redis
 from benchmarks.estimate.recordings import Recording, write_recording
 from benchmarks.estimate.worlds import Platform, World, mixed
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from monitoring.estimate.read_snapshot import closed_seconds, read_moment
+from monitoring.estimate.read_snapshot import closed_seconds, read_snapshot
 from monitoring.estimate.snapshot import Moment
 from producer.coordinator.local_workers import LocalWorkers
 from producer.operator.operator import Operator
@@ -189,7 +189,7 @@ def watch(
                 present = tables.read_tables(connection, run.run_id)
                 of_caches = caches.read_caches(connection, run.run_id)
                 sets = conversion_sets.read_sets(connection, run.run_id)
-                moments.append(read_moment(connection, run, tallies, found=present, sets=sets, of_caches=of_caches))
+                moments.append(read_snapshot(connection, run, tallies, found=present, sets=sets, of_caches=of_caches))
                 meddle(connection, run, work.seconds_since_begin(connection, run.run_id))
             if process.poll() not in (None, 0):
                 raise RuntimeError(f"`replank run` ended with {process.returncode}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.estimate.eta import estimate
-from monitoring.estimate.read_snapshot import read_moment
+from monitoring.estimate.read_snapshot import read_snapshot
 from monitoring.estimate.snapshot import Moment
 from monitoring.status.read_status import read_again, read_status
 from producer.waiting.leader import try_to_lead
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             present, sets = tables.read_tables(connection, run_id), conversion_sets.read_sets(connection, run_id)
 
             def one_moment() -> Moment:
-                return read_moment(connection, run, tallies, found=present, sets=sets, of_caches=[])
+                return read_snapshot(connection, run, tallies, found=present, sets=sets, of_caches=[])
 
             moment = one_moment()
             status = read_status(connection)

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from demo.application.journal import Journal
 from demo.clients.names import Names
-from demo.clients.tables import Key, Row, Table, Tables, plain_spelling
+from demo.clients.tables import Key, Row, Table, Tables, canonical_text
 from demo.datasets import find_workload
 
 _PRESENT = Identifier("must be present")
@@ -108,7 +108,7 @@ def _check_counters(connection: psycopg.Connection, tables: Tables, names: Names
     wrong: list[str] = []
     for name, column in sorted({(name, column) for name, column, _, _ in journal.counters}):
         table = tables[name]
-        wanted = {plain_spelling(i): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
+        wanted = {canonical_text(i): value for t, c, i, value in journal.counters if (t, c) == (name, column)}
         key = SQL("lower(replace({}::text, '-', ''))").format(names.column(table, table.key[0]))
         query = SQL("SELECT {0}, {1} FROM {2} WHERE {0} = ANY(%s)").format(
             key, names.column(table, column), names.relation(table)

@@ -51,10 +51,10 @@ class Table:
         """Whether two values mean the same: a uuid column prints what a text column was given in its own way."""
         if one is None or other is None or column not in self.ids | self.id_lists:
             return one == other
-        return plain_spelling(one) == plain_spelling(other)
+        return canonical_text(one) == canonical_text(other)
 
 
-def plain_spelling(text: str) -> str:
+def canonical_text(text: str) -> str:
     """One spelling for all of a uuid's, also inside of an array's text."""
     return text.lower().replace("-", "")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.isolation import python_command
 
 _LAST_CHARACTERS = 4_000
@@ -24,15 +24,15 @@ class Product:
     folder: Path | None = None
 
     def call(self, *arguments: str) -> None:
-        """One command, which says its words for people on standard error. Raises NeedsPerson if it fails."""
+        """One command, which says its words for people on standard error. Raises NeedsOperator if it fails."""
         self._run(arguments, subprocess.DEVNULL, None)
 
     def call_quietly(self, *arguments: str) -> None:
-        """One command whose words nobody needs, unless it fails: then they are in the NeedsPerson."""
+        """One command whose words nobody needs, unless it fails: then they are in the NeedsOperator."""
         self._run(arguments, subprocess.DEVNULL, subprocess.PIPE)
 
     def ask(self, *arguments: str) -> Any:
-        """One command with --json: the document on the last line of its standard output. Raises NeedsPerson."""
+        """One command with --json: the document on the last line of its standard output. Raises NeedsOperator."""
         said = self._run((*arguments, "--json"), subprocess.PIPE, subprocess.PIPE)
         return json.loads(said.strip().splitlines()[-1])
 
@@ -49,5 +49,5 @@ class Product:
         )
         if done.returncode:
             words = "its words are above." if done.stderr is None else f"it said:\n{done.stderr[-_LAST_CHARACTERS:]}"
-            raise NeedsPerson(f"`replank {arguments[0]}` ended with {done.returncode}; {words}")
+            raise NeedsOperator(f"`replank {arguments[0]}` ended with {done.returncode}; {words}")
         return done.stdout or ""

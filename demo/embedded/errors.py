@@ -1,9 +1,9 @@
 """What goes wrong around an embedded server."""
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 
-class EmbeddedServerError(NeedsPerson):
+class EmbeddedServerError(NeedsOperator):
     """An embedded server could not be found, started or stopped; the message says why and what to do."""
 
 

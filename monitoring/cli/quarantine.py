@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitoring.status.quarantine import export_csv, read_quarantine, rows_aside, to_json
+from monitoring.status.quarantine import export_csv, quarantined_rows, read_quarantine, to_json
 from monitoring.terminal.output import people, print_json
 from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import WrongUse
@@ -56,7 +56,7 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
     Example: replank quarantine list --json
     """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
-        aside = rows_aside(connection, run)
+        aside = quarantined_rows(connection, run)
         found = read_quarantine(connection, run)
         if as_json:
             rows = [to_json(each) for each in found]

@@ -18,7 +18,7 @@ from monitoring.terminal.output import people, print_json
 from monitoring.terminal.screen import render
 from replank.activity import doing
 from replank.cli.options import AsJson, DatabaseUrl
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.settings import load_settings
 from sql.ledger.runs import runs
 from sql.ledger.runs.preparation import preparing_session
@@ -68,9 +68,9 @@ def status(
 
 
 def _say_prepared(prepared: Preparing, *, as_json: bool) -> None:
-    """There is no run yet. Raises NeedsPerson where the process that prepared one has died."""
+    """There is no run yet. Raises NeedsOperator where the process that prepared one has died."""
     if not prepared.alive:
-        raise NeedsPerson(prepared.words)
+        raise NeedsOperator(prepared.words)
     if as_json:
         print_json(before_run_json(prepared))
     else:

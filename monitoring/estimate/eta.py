@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from monitoring.estimate.pace import Pace
-from monitoring.estimate.snapshot import CacheMoment, Moment, TableMoment
+from monitoring.estimate.snapshot import CacheSnapshot, Moment, TableSnapshot
 from monitoring.estimate.work_left import SPREAD_OF_TURNS, WorkLeft, rest_of
 
 TURN_S = {
@@ -143,10 +143,10 @@ def _of_tables(moment: Moment, seconds: float) -> float:
     return max(seconds - moment.quiet_s, 0.3 * seconds, min(moment.quiet_s, seconds * 3) / 3)
 
 
-def _unplanned(moment: Moment) -> Iterator[TableMoment]:
+def _unplanned(moment: Moment) -> Iterator[TableSnapshot]:
     """Tables of the plan that the ledger does not know yet: what is known of all, spread evenly."""
     for _ in range(moment.unplanned):
-        yield TableMoment(
+        yield TableSnapshot(
             set_no=-1,
             state="planned",
             method="rebuild",
@@ -169,6 +169,6 @@ def _of_caches(moment: Moment, workers: int, slower: float) -> float:
     return (max(left - under_way, 0.0) / min(workers, max(len(unfinished), 1)) + 0.2 * len(unfinished)) * slower**2
 
 
-def _cache_jobs(cache: CacheMoment) -> int:
+def _cache_jobs(cache: CacheSnapshot) -> int:
     """At least one where none is known yet: filling, or an index."""
     return cache.work.left or (1 if cache.state in ("planned", "building") else 0)

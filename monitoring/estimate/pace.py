@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitoring.estimate.snapshot import TableMoment, Work
+from monitoring.estimate.snapshot import TableSnapshot, Work
 
 FIXED_S = 0.012
 """What a job takes beside its rows: claiming, planning, committing."""
@@ -46,12 +46,12 @@ class _Measured:
     """Beside what its jobs take whatever their size."""
 
 
-def _rows(kind: str, table: TableMoment, work: Work) -> int:
+def _rows(kind: str, table: TableSnapshot, work: Work) -> int:
     """Of what was done on a table. Index jobs and the like report no rows: they go over all of the table's."""
     return work.rows if kind in ("copy", "verify", "backfill") else work.done * table.rows_of_one(kind)
 
 
-def _fixed(tables: Sequence[TableMoment]) -> float:
+def _fixed(tables: Sequence[TableSnapshot]) -> float:
     """What jobs of few rows took; all of it is what any job takes beside its rows."""
     small = [
         work
@@ -66,7 +66,7 @@ def _fixed(tables: Sequence[TableMoment]) -> float:
 class Pace:
     """Seconds per row of each kind of job, with its spread: of all tables, and of each."""
 
-    def __init__(self, tables: Sequence[TableMoment]) -> None:
+    def __init__(self, tables: Sequence[TableSnapshot]) -> None:
         # Asked thousands of times for each estimate. A table in another state shares its work, which lives on here.
         self._tables = tables
         self._found: dict[tuple[int, str, float], float] = {}
@@ -79,7 +79,7 @@ class Pace:
             for kind, found in self._sums.items()
         }
 
-    def _measured(self, kind: str, table: TableMoment) -> _Measured:
+    def _measured(self, kind: str, table: TableSnapshot) -> _Measured:
         work = table.of(kind)
         rows = _rows(kind, table, work)
         if kind == "backfill":
@@ -100,7 +100,7 @@ class Pace:
                 weight += share
         return min(max(math.exp(total / weight), 0.2), 20.0)
 
-    def per_row_s(self, kind: str, table: TableMoment, z: float) -> float:
+    def per_row_s(self, kind: str, table: TableSnapshot, z: float) -> float:
         """Seconds per row, `z` spreads above the middle."""
         key = (id(table.work), kind, z)
         if key in self._found:

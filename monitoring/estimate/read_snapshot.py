@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitoring.estimate.snapshot import CacheMoment, Moment, ScriptsMoment, TableMoment, Work
+from monitoring.estimate.snapshot import CacheSnapshot, Moment, ScriptsSnapshot, TableSnapshot, Work
 from replank.values.states import RunState, TableState
 from replank.values.steps import DATA_PHASE
 from sql.ledger.jobs import work
@@ -32,7 +32,7 @@ WIDE_ROW_BYTES = 4_000
 _Of = tuple[int | None, int | None, str]
 
 
-def read_moment(
+def read_snapshot(
     connection: Connection,
     run: Run,
     tallies: Sequence[Tally],
@@ -62,10 +62,10 @@ def read_moment(
         quiet_s=rhythm.quiet,
         working_s=None if rhythm.working is None else max(rhythm.working - closed, 0.0),
         measuring_s=work.measuring_seconds(connection, run_id),
-        scripts=ScriptsMoment(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
+        scripts=ScriptsSnapshot(done=blocks.done, seconds=blocks.seconds, left=blocks.left),
         tables=_tables(connection, run_id, found, sets, done),
         caches=tuple(
-            CacheMoment(state=str(cache.state), work=done.get((None, cache.cache_no, "cache"), Work()))
+            CacheSnapshot(state=str(cache.state), work=done.get((None, cache.cache_no, "cache"), Work()))
             for cache in of_caches
         ),
     )
@@ -131,7 +131,7 @@ def _tables(
     found: Sequence[RunTable],
     sets: Sequence[ConversionSet],
     done: dict[_Of, Work],
-) -> tuple[TableMoment, ...]:
+) -> tuple[TableSnapshot, ...]:
     indexes = _indexes(connection, run_id, found)
     keys: dict[tuple[str, str], int] = defaultdict(int)
     for one in sets:
@@ -143,7 +143,7 @@ def _tables(
     )
 
 
-def _table(table: RunTable, done: dict[_Of, Work], *, indexes: int, keys: int) -> TableMoment:
+def _table(table: RunTable, done: dict[_Of, Work], *, indexes: int, keys: int) -> TableSnapshot:
     mine = {kind: found for (table_no, _, kind), found in done.items() if table_no == table.table_no}
     copied = mine.get("copy", Work())
     rows = max(table.rows_estimate, copied.rows_now, 1)
@@ -152,7 +152,7 @@ def _table(table: RunTable, done: dict[_Of, Work], *, indexes: int, keys: int) -
         rows = max(copied.rows_now, 1)
     weight = weight_of(table.all_blocks, rows)
     mine = {kind: _weighted(work, weight) if kind in OF_ROWS else work for kind, work in mine.items()}
-    return TableMoment(
+    return TableSnapshot(
         set_no=table.set_no,
         state=str(table.state),
         method=table.spec.method,

@@ -54,7 +54,7 @@ NOTHING = Work()
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableMoment:
+class TableSnapshot:
     """One table. `rows` is the best that is known of their number; `indexes` are those that its next table gets."""
 
     set_no: int
@@ -87,7 +87,7 @@ class TableMoment:
         return [self.set_no, self.state, self.method, *counts, work, round(self.weight, 2)]
 
     @classmethod
-    def from_json(cls, document: list[Any]) -> TableMoment:
+    def from_json(cls, document: list[Any]) -> TableSnapshot:
         set_no, state, method, rows, heaps, indexes, keys, cut, rounds, work, *weight = document
         return cls(
             set_no=set_no,
@@ -105,7 +105,7 @@ class TableMoment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheMoment:
+class CacheSnapshot:
     """One cache that is built again when all tables are done."""
 
     state: str
@@ -115,12 +115,12 @@ class CacheMoment:
         return [self.state, self.work.to_json()]
 
     @classmethod
-    def from_json(cls, document: list[Any]) -> CacheMoment:
+    def from_json(cls, document: list[Any]) -> CacheSnapshot:
         return cls(state=document[0], work=Work.from_json(document[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptsMoment:
+class ScriptsSnapshot:
     """Steps that are scripts: blocks done, the seconds these took, and blocks that are still to do."""
 
     done: int = 0
@@ -131,7 +131,7 @@ class ScriptsMoment:
         return [self.done, round(self.seconds, 3), self.left]
 
     @classmethod
-    def from_json(cls, document: list[Any]) -> ScriptsMoment:
+    def from_json(cls, document: list[Any]) -> ScriptsSnapshot:
         return cls(done=document[0], seconds=document[1], left=document[2])
 
 
@@ -158,9 +158,9 @@ class Moment:
     idle_s: float | None = None
     quiet_s: float = 0.0
     working_s: float | None = None
-    scripts: ScriptsMoment = field(default_factory=ScriptsMoment)
-    tables: tuple[TableMoment, ...] = ()
-    caches: tuple[CacheMoment, ...] = ()
+    scripts: ScriptsSnapshot = field(default_factory=ScriptsSnapshot)
+    tables: tuple[TableSnapshot, ...] = ()
+    caches: tuple[CacheSnapshot, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Short, for recordings: what changes at every moment comes first."""
@@ -190,7 +190,7 @@ class Moment:
             idle_s=idle_s,
             quiet_s=quiet_s,
             working_s=working_s,
-            scripts=ScriptsMoment.from_json(scripts),
-            tables=tuple(TableMoment.from_json(table) for table in document["tables"]),
-            caches=tuple(CacheMoment.from_json(cache) for cache in document["caches"]),
+            scripts=ScriptsSnapshot.from_json(scripts),
+            tables=tuple(TableSnapshot.from_json(table) for table in document["tables"]),
+            caches=tuple(CacheSnapshot.from_json(cache) for cache in document["caches"]),
         )

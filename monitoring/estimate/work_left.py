@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from monitoring.estimate.pace import Pace
 from monitoring.estimate.schedule import Chain, Stage, makespan
-from monitoring.estimate.snapshot import TableMoment, Work
+from monitoring.estimate.snapshot import TableSnapshot, Work
 
 HANDOVER_S = 0.06
 """From a barrier that opens to the first job behind it."""
@@ -36,16 +36,16 @@ class WorkLeft:
         """What a job takes beside its rows."""
         return self.pace.fixed_s + self.idle_s
 
-    def seconds(self, tables: Sequence[TableMoment]) -> float:
+    def seconds(self, tables: Sequence[TableSnapshot]) -> float:
         """Until all of them are done."""
         chains = [self.chain(number, table) for number, table in enumerate(tables) if table.state != "done"]
         return makespan(chains, workers=self.workers, handover_s=HANDOVER_S * math.exp(self.z * SPREAD_OF_TURNS))
 
-    def chain(self, number: int, table: TableMoment) -> Chain:
+    def chain(self, number: int, table: TableSnapshot) -> Chain:
         if table.method == "backfill":
             # It swaps nothing, so it waits for nobody.
             return Chain(set_no=-2 - number, before=tuple(self._backfill(table)), done_s=self.turns["done"])
-        stages: dict[str, Callable[[TableMoment, bool], Stage]] = {
+        stages: dict[str, Callable[[TableSnapshot, bool], Stage]] = {
             "copying": self._copy,
             "first_drain": lambda t, now: self._jobs(t, "drain", 1, now),
             "indexing": lambda t, now: self._jobs(t, "index", t.indexes, now),
@@ -72,7 +72,7 @@ class WorkLeft:
             done_s=self.turns["done"],
         )
 
-    def _jobs(self, table: TableMoment, kind: str, count: int, begun: bool) -> Stage:
+    def _jobs(self, table: TableSnapshot, kind: str, count: int, begun: bool) -> Stage:
         """Jobs that each go over the whole table. Where their stage has begun, the ledger knows how many are left."""
         each = self.fixed_s + table.rows_of_one(kind) * self.pace.per_row_s(kind, table, self.z)
         work = table.of(kind)
@@ -81,13 +81,13 @@ class WorkLeft:
         longest = [rest_of(each, age) for age in work.running] + [each] * work.waiting
         return self._stage(sum(longest), len(longest), max(longest, default=0.0))
 
-    def _copy(self, table: TableMoment, begun: bool) -> Stage:
+    def _copy(self, table: TableSnapshot, begun: bool) -> Stage:
         rows = table.rows
         if begun:
             rows = _rows_left(table, table.of("copy"))
         return self._chunks(table, "copy", rows, begun=begun)
 
-    def _verify(self, table: TableMoment, begun: bool) -> Stage:
+    def _verify(self, table: TableSnapshot, begun: bool) -> Stage:
         """Both sides, with VACUUM and ANALYZE beside it."""
         work = table.of("verify")
         rows = 2 * table.rows
@@ -101,7 +101,7 @@ class WorkLeft:
             least=max(chunks.least, vacuum.least),
         )
 
-    def _chunks(self, table: TableMoment, kind: str, rows: int, *, begun: bool) -> Stage:
+    def _chunks(self, table: TableSnapshot, kind: str, rows: int, *, begun: bool) -> Stage:
         work = table.of(kind)
         count = max(work.left, 1) if begun else max(1, min(16, rows // 20_000))
         if begun and not table.cut:
@@ -114,7 +114,7 @@ class WorkLeft:
         under_way = sum(min(age, 0.7 * each) for age in work.running) if begun else 0.0
         return self._stage(max(count * each - under_way, 0.0), count, 0.3 * each)
 
-    def _backfill(self, table: TableMoment) -> Iterator[Stage]:
+    def _backfill(self, table: TableSnapshot) -> Iterator[Stage]:
         """A round that fills, one that finds nothing more, then what proves NOT NULL and uniqueness."""
         if table.state in ("planned", "extended", "backfilling"):
             looked_at = table.of("backfill").rows_now if table.state == "backfilling" else 0
@@ -131,7 +131,7 @@ class WorkLeft:
         return Stage(seconds=seconds, width=max(width, 1), least=least)
 
 
-def _rows_left(table: TableMoment, work: Work) -> int:
+def _rows_left(table: TableSnapshot, work: Work) -> int:
     """Of a copy that has begun: by its jobs where all are cut, else by the rows that are expected."""
     if not table.cut:
         return max(table.rows - work.rows_now, table.rows // 20)

@@ -53,8 +53,8 @@ class TargetStatus:
     problem: str = ""
 
     @property
-    def needs_person(self) -> bool:
-        return self.state in (RunState.NEEDS_PERSON, UNREACHABLE, UNDRIVEN, REFUSED)
+    def needs_operator(self) -> bool:
+        return self.state in (RunState.NEEDS_OPERATOR, UNREACHABLE, UNDRIVEN, REFUSED)
 
     def refused(self, words: str) -> TargetStatus:
         """Of a database whose run could not begin; one that has an open run is in that one's state."""

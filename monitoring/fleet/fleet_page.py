@@ -18,10 +18,10 @@ _STYLE = """
 body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1b1f23;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4}
 td.n{text-align:right;font-variant-numeric:tabular-nums}meter{width:8rem}
-.done,.finished{color:#116329}.needs_person,.unreachable,.undriven,.refused{color:#a40e26;font-weight:600}.running{color:#7d4e00}
+.done,.finished{color:#116329}.needs_operator,.unreachable,.undriven,.refused{color:#a40e26;font-weight:600}.running{color:#7d4e00}
 @media (max-width:40rem){td:nth-child(2),th:nth-child(2){display:none}meter{width:4rem}}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}
-.done,.finished{color:#56d364}.needs_person,.unreachable,.undriven,.refused{color:#ff7b72}.running{color:#e3b341}}
+.done,.finished{color:#56d364}.needs_operator,.unreachable,.undriven,.refused{color:#ff7b72}.running{color:#e3b341}}
 """
 
 
@@ -47,7 +47,7 @@ def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: da
     databases = counted(len(status.targets), "database")
     states = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))
     again = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
-    why = f'<p class="needs_person">{escape(status.stopped)}</p>' if status.stopped else ""
+    why = f'<p class="needs_operator">{escape(status.stopped)}</p>' if status.stopped else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

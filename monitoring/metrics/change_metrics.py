@@ -20,10 +20,10 @@ COUNTED = f"counted up to {MOST_COUNTED}"
 def of_changes(connection: Connection, tables: Sequence[RunTable]) -> Iterator[Metric]:
     """Logs of both directions; one that is not there has no sample."""
     forward = metrics.read_logs(connection, {t.spec.full_name: t.spec.log_name for t in tables})
-    back = metrics.read_logs(connection, {t.spec.full_name: f"back_log_{t.run_id}_{t.table_no}" for t in tables})
+    back = metrics.read_logs(connection, {t.spec.full_name: f"reverse_log_{t.run_id}_{t.table_no}" for t in tables})
     for direction, words, logs in (
         ("change_log", "the log of changes that wait to be drained", forward),
-        ("back_log", "the log of changes since the cutover, which a rollback would take along", back),
+        ("reverse_log", "the log of changes since the cutover, which a rollback would take along", back),
     ):
         yield gauge(
             f"replank_{direction}_rows",

@@ -14,7 +14,7 @@ from tornado.web import HTTPError
 
 from monitoring.failures.explain import newest_run
 from monitoring.page.handlers import Handler
-from monitoring.status.quarantine import read_quarantine, rows_aside, to_json, write_csv
+from monitoring.status.quarantine import quarantined_rows, read_quarantine, to_json, write_csv
 from replank.errors import ReplankError
 from sql.session.connection import Connection, connect
 
@@ -32,7 +32,7 @@ class Aside(Handler):
         def read(connection: Connection) -> dict[str, Any]:
             run = newest_run(connection)
             shown = [to_json(found) for found in islice(read_quarantine(connection, run, only=table), SHOWN_ROWS)]
-            return {"rows": shown, "total": rows_aside(connection, run).get(table, 0)}
+            return {"rows": shown, "total": quarantined_rows(connection, run).get(table, 0)}
 
         try:
             found = await self.seat.reader.read(read)

@@ -13,7 +13,7 @@ from sql.ledger.runs import gates, history
 from sql.ledger.runs.history import StepTimes
 from sql.session.connection import Connection
 
-BEHIND_DATA = (TableState.DONE, TableState.RETURNED, TableState.RESTORED)
+BEHIND_DATA = (TableState.DONE, TableState.SWAPPED_BACK, TableState.RESTORED)
 
 
 def phases(connection: Connection, status: Status) -> list[dict[str, Any]]:

@@ -171,17 +171,17 @@ def application_errors(facts: Facts) -> Criterion:
     )
 
 
-def way_back_words(facts: Facts) -> str:
+def rollback_sentence(facts: Facts) -> str:
     """Whether a run that is done can go back; what is said is what `replank rollback` would do."""
     if facts.run.plan.wanted_tables and not facts.run.plan.options.reverse_capture:
         return "there is no way back, as the plan says (reverse_capture = false)"
     if not facts.run.plan.wanted_tables:
         return "its caches stay as they are"
-    if facts.way_back is not None and facts.way_back.closed:
+    if facts.rollback_facts is not None and facts.rollback_facts.closed:
         return "there is no way back without loss any more"
     if any(one.mismatches for one in facts.compared):
         return "going back is refused while past and new tables differ"
-    if facts.way_back is not None and facts.way_back.doubtful:
+    if facts.rollback_facts is not None and facts.rollback_facts.doubtful:
         return "whether going back would lose anything is not known until `replank rollback` has compared every row"
     return "going back without loss is still possible"
 
@@ -191,8 +191,8 @@ def headline(facts: Facts, verdict: Verdict) -> str:
     run = facts.run
     states = {
         RunState.RUNNING: "is under way",
-        RunState.NEEDS_PERSON: "has stopped and needs a person",
-        RunState.DONE: f"is done; {way_back_words(facts)}",
+        RunState.NEEDS_OPERATOR: "has stopped and needs a person",
+        RunState.DONE: f"is done; {rollback_sentence(facts)}",
         RunState.FINISHED: "is finished",
         RunState.ROLLING_BACK: "is being rolled back",
         RunState.ROLLED_BACK: "was rolled back",

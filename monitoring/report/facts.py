@@ -12,12 +12,12 @@ from monitoring.report.speed import Speed, compare_queries
 from monitoring.report.statements import ErrorsStatement, JournalStatement
 from monitoring.status.caches import CachesProgress, caches_progress
 from monitoring.status.durations import spans_of
-from monitoring.status.quarantine import rows_aside
-from monitoring.status.rollback_possible import WayBack, read_way_back
+from monitoring.status.quarantine import quarantined_rows
+from monitoring.status.rollback_possible import RollbackFacts, read_rollback_facts
 from replank.values.measurement import MeasuredTable, Measurement, SecurityFact
 from replank.values.states import JobKind, RunState, TableState
 from replank.values.steps import DATA_PHASE
-from sql.drain.verification_sums import Sides, add_up
+from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements, runs
 from sql.ledger.runs.history import StepTimes, WindowChange
@@ -62,7 +62,7 @@ class VerifiedTable:
     rebuilt: bool
     done: bool
     state: str
-    sides: Sides | None
+    sides: VerificationSums | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class Facts:
     unvalidated: tuple[str, ...]
     invalid: tuple[str, ...]
     caches: CachesProgress
-    way_back: WayBack | None = None
+    rollback_facts: RollbackFacts | None = None
     given: Given = field(default_factory=Given)
 
     @property
@@ -205,11 +205,11 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         work=tuple(history.work_done(connection, run_id)),
         window=tuple(history.window_changes(connection, run_id)),
         events=tuple(runs.read_events(connection, run_id, limit=MOST_EVENTS)),
-        quarantined=rows_aside(connection, run),
+        quarantined=quarantined_rows(connection, run),
         unvalidated=tuple(measure.unvalidated_keys(connection, schemas)),
         invalid=tuple(measure.invalid_indexes(connection, schemas)),
         caches=of_caches,
-        way_back=read_way_back(connection, run, sets, run_tables),
+        rollback_facts=read_rollback_facts(connection, run, sets, run_tables),
         given=given,
     )
 

@@ -46,7 +46,7 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
 
 def _gone_past_later(connection: Connection, run: Run, known: Sequence[str]) -> list[Word]:
     """Overrides that were not there yet when the gates were looked at, as those of the window are, mostly."""
-    said = gates.words_of_people(connection, run.plan_digest)
+    said = gates.attestations(connection, run.plan_digest)
     return [word for (gate, kind), word in sorted(said.items()) if kind == "overridden" and gate not in known]
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitoring.report import pictures
 from monitoring.report.changes import TableChange, right_changes, table_changes, to_look_at
-from monitoring.report.criteria import MET_WORDS, Verdict, headline, way_back_words
+from monitoring.report.criteria import MET_WORDS, Verdict, headline, rollback_sentence
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import duration, number, percent, size
 from replank.errors import WrongUse
@@ -36,7 +36,7 @@ def render_page(facts: Facts, verdict: Verdict) -> str:
             run=facts.run,
             verdict=verdict,
             headline=headline(facts, verdict),
-            way_back=way_back_words(facts),
+            rollback_facts=rollback_sentence(facts),
             tables=tables,
             totals=_totals(tables),
             rights=rights,

@@ -49,7 +49,7 @@ def of_time(facts: Facts) -> Markup | str:
     return timeline(spans, marks, seconds=_total(facts), label="When each step and stage began and ended")
 
 
-STILL_WAITING = ("needs_person", "gate")
+STILL_WAITING = ("needs_operator", "gate")
 """Events that come while a run waits: nobody has made it go on yet."""
 
 
@@ -58,7 +58,7 @@ def _waits(facts: Facts) -> list[tuple[datetime, datetime | None]]:
     found: list[tuple[datetime, datetime | None]] = []
     since: datetime | None = None
     for event in facts.events:
-        if event["kind"] == "needs_person":
+        if event["kind"] == "needs_operator":
             since = since or event["at"]
         elif since is not None and event["kind"] not in STILL_WAITING:
             found.append((since, event["at"]))

@@ -49,7 +49,7 @@ def cutover_window(
     """
     if plan.gates is None or not plan.gates.windows:
         return None
-    if ("window", "overridden") in gates.words_of_people(connection, plan.digest()):
+    if ("window", "overridden") in gates.attestations(connection, plan.digest()):
         return None
     return window_at(plan.gates, gates.server_now(connection) if now is None else now, at_least=at_least)
 

@@ -12,15 +12,15 @@ from typing import Any, TextIO
 from replank.errors import WrongUse
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import quarantines, tables
-from sql.quarantine.quarantined_rows import read_aside
+from sql.quarantine.quarantined_rows import read_quarantined
 from sql.session.connection import Connection
 
 FIELDS = ("table", "key", "column", "value", "reason", "since", "row")
 
 
-def rows_aside(connection: Connection, run: Run) -> dict[str, int]:
+def quarantined_rows(connection: Connection, run: Run) -> dict[str, int]:
     """Table → rows kept aside, as they were settled last; tables without any are left out."""
-    counted = quarantines.rows_aside(connection, run.run_id)
+    counted = quarantines.quarantined_rows(connection, run.run_id)
     if not any(counted.values()):
         return {}
     return {
@@ -35,10 +35,10 @@ def read_quarantine(connection: Connection, run: Run, *, only: str | None = None
 
     `only` names the one table that is asked for.
     """
-    present = quarantines.rows_aside(connection, run.run_id)
+    present = quarantines.quarantined_rows(connection, run.run_id)
     for table in tables.read_tables(connection, run.run_id):
         if table.table_no in present and only in (None, table.spec.full_name):
-            for found in read_aside(connection, table.spec):
+            for found in read_quarantined(connection, table.spec):
                 yield {"table": table.spec.full_name, **found}
 
 

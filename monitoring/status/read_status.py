@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from monitoring.estimate.eta import estimate
-from monitoring.estimate.read_snapshot import read_moment
+from monitoring.estimate.read_snapshot import read_snapshot
 from monitoring.status.advice import read_advice
 from monitoring.status.caches import caches_progress
 from monitoring.status.gates import cutover_window, read_gates
-from monitoring.status.headlines.verdict import nobody_works
+from monitoring.status.headlines.verdict import no_worker_works
 from monitoring.status.preparing import before_run
 from monitoring.status.queues import Queue, Resent, paused_tables, read_resent, waiting_by_queue
-from monitoring.status.rollback_possible import read_way_back
+from monitoring.status.rollback_possible import read_rollback_facts
 from monitoring.status.status import DATA_STEP, Status, StepProgress
 from monitoring.status.table_progress import read_table_progress
 from replank.errors import WrongUse
@@ -61,9 +61,9 @@ def read_status(connection: Connection) -> Status:
     # Where the run does not go on by itself, nobody knows how long it takes.
     if run.reason or found.leader is None or any(s.problem for s in sets if s.swapped_at is None):
         return found
-    if nobody_works(found.headlines) or found.held:
+    if no_worker_works(found.headlines) or found.held:
         return found
-    left = estimate(read_moment(connection, run, tallies, found=present, sets=sets, of_caches=of_caches))
+    left = estimate(read_snapshot(connection, run, tallies, found=present, sets=sets, of_caches=of_caches))
     return found if left is None else replace(found, eta_s=(left.low, left.high))
 
 
@@ -88,10 +88,10 @@ def _of_work(
         caches=progress,
         step=under_way or DATA_STEP,
         steps=tuple(map(_step_progress, scripts.forward_scripts(connection, run.run_id))),
-        way_back=read_way_back(connection, run, sets, present),
+        rollback_facts=read_rollback_facts(connection, run, sets, present),
         rollback=rollbacks.read(connection, run.run_id),
         gates=tuple(read_gates(connection, run.plan)),
-        at_barrier=run.state is RunState.NEEDS_PERSON and waits_at_barrier(connection, run.run_id),
+        at_barrier=run.state is RunState.NEEDS_OPERATOR and waits_at_barrier(connection, run.run_id),
         restraints=tuple(in_force(connection, run.run_id)),
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
@@ -140,10 +140,10 @@ def _set_json(found: ConversionSet) -> dict[str, Any]:
         "lock_hold_ms": found.lock_hold_ms,
         "chance": found.chance,
         "longest_wait_ms": found.longest_wait_ms,
-        "returned": found.returned_at is not None,
-        "back_wait_ms": found.back_wait_ms,
-        "back_hold_ms": found.back_hold_ms,
-        "back_longest_wait_ms": found.back_longest_wait_ms,
+        "swapped_back": found.swapped_back_at is not None,
+        "swap_back_wait_ms": found.swap_back_wait_ms,
+        "swap_back_hold_ms": found.swap_back_hold_ms,
+        "swap_back_longest_wait_ms": found.swap_back_longest_wait_ms,
     }
 
 
@@ -170,7 +170,7 @@ def read_again(connection: Connection, before: Status) -> Status | None:
         leader=read_leader(connection),
         rollback=rollbacks.read(connection, run.run_id),
     )
-    if present.leader is None or run.reason or present.held or nobody_works(present.headlines):
+    if present.leader is None or run.reason or present.held or no_worker_works(present.headlines):
         return replace(present, eta_s=None)
     return present
 

@@ -32,7 +32,7 @@ class ClosedTable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WayBack:
+class RollbackFacts:
     """After a cutover. `waiting` are changes that reverse capture has logged.
 
     `closed_tables` are those for which nobody can go back without loss; `doubtful` says of which `replank rollback` has
@@ -58,22 +58,22 @@ class WayBack:
         return {"waiting": self.waiting, "closed": list(self.closed), "doubtful": list(self.doubtful)}
 
 
-def rollback_outlook(run: Run, way_back: WayBack | None) -> str:
+def describe_rollback(run: Run, rollback_facts: RollbackFacts | None) -> str:
     """What `replank rollback` would do with a run that is done: one sentence, the same wherever it is said."""
     if not run.plan.options.reverse_capture:
         return "there is no way back: by the plan (`reverse_capture = false`) no changes are kept for the past tables"
-    if way_back is not None and way_back.closed:
-        return f"there is no way back without loss any more: {'; '.join(way_back.closed)}"
-    if way_back is not None and way_back.doubtful:
+    if rollback_facts is not None and rollback_facts.closed:
+        return f"there is no way back without loss any more: {'; '.join(rollback_facts.closed)}"
+    if rollback_facts is not None and rollback_facts.doubtful:
         return "`replank rollback` compares every row first, and goes back only where nothing is missing"
     return "`replank rollback` goes back, without loss"
 
 
-def read_way_back(
+def read_rollback_facts(
     connection: Connection, run: Run, sets: Sequence[ConversionSet], present: Sequence[RunTable]
-) -> WayBack | None:
+) -> RollbackFacts | None:
     """Of the sets that are swapped and have not gone back. None where there are none, or the plan keeps no way back."""
-    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.returned_at is None}
+    swapped = {s.set_no for s in sets if s.swapped_at is not None and s.swapped_back_at is None}
     if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
         return None
     specs = [table.spec for table in present if table.set_no in swapped]
@@ -90,7 +90,7 @@ def read_way_back(
         for spec, why in touched
         if not provable(spec)
     ]
-    return WayBack(
+    return RollbackFacts(
         waiting=waiting_changes(connection, specs),
         closed_tables=tuple(closed),
         doubtful=tuple(
@@ -111,7 +111,7 @@ def _touched(
     connection: Connection, sets: Sequence[ConversionSet], specs: Sequence[TableSpec]
 ) -> list[tuple[TableSpec, str]]:
     """Tables whose capture stands, and did not all the time since the cutover."""
-    stood = {number: lines for s in sets for number, lines in (s.way_back or {}).get("stood", {}).items()}
+    stood = {number: lines for s in sets for number, lines in (s.rollback_facts or {}).get("stood", {}).items()}
     found = missed(connection, specs, stood)
     return [(spec, found[spec.table_no]) for spec in specs if spec.table_no in found]
 

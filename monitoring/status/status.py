@@ -13,7 +13,7 @@ from monitoring.status.headlines.headline import Headline
 from monitoring.status.headlines.verdict import headlines
 from monitoring.status.preparing import Preparing
 from monitoring.status.queues import Queue, Resent
-from monitoring.status.rollback_possible import WayBack
+from monitoring.status.rollback_possible import RollbackFacts
 from monitoring.status.status_document import status_json
 from monitoring.status.table_progress import PARTS, TableProgress
 from replank.values.states import JobState, RunState, TableState
@@ -58,7 +58,7 @@ class Status:
     step: tuple[str, int] = DATA_STEP
     """Name and phase of the step that is under way, or was the last one."""
     steps: tuple[StepProgress, ...] = ()
-    way_back: WayBack | None = None
+    rollback_facts: RollbackFacts | None = None
     """What reverse capture has logged since the cutover, and what is known against going back; None without one."""
     rollback: Rollback | None = None
     """The newest one of the run: under way, refused, or done. None where there was none."""
@@ -148,7 +148,7 @@ class Status:
         """What a person has to look at, in words; empty where nobody is needed."""
         if self.run.state is RunState.ROLLING_BACK and self.rollback is not None:
             return self.rollback.problem
-        return self.run.reason if self.run.state in (RunState.NEEDS_PERSON, RunState.RUNNING) else ""
+        return self.run.reason if self.run.state in (RunState.NEEDS_OPERATOR, RunState.RUNNING) else ""
 
     @classmethod
     def of_removed(cls, run: Run) -> Status:

@@ -42,7 +42,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "sets": list(status.sets),
         "caches": [cache.to_json() for cache in status.caches.caches],
         "hits": {"before": status.caches.before, "after": status.caches.after},
-        "reverse_capture": None if status.way_back is None else status.way_back.to_json(),
+        "reverse_capture": None if status.rollback_facts is None else status.rollback_facts.to_json(),
         "rollback": None if status.rollback is None else status.rollback.to_json(),
         "coordinator": leader_json(status.leader),
         "workers": None if status.workers is None else status.workers.to_json(),

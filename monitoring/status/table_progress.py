@@ -37,7 +37,7 @@ _ORDER = (
     TableState.SWAPPED,
     TableState.VALIDATING,
     TableState.DONE,
-    TableState.RETURNED,
+    TableState.SWAPPED_BACK,
     TableState.RESTORED,
 )
 """Of a rebuilt table: behind which states each part lies as a whole."""
@@ -56,7 +56,7 @@ CHUNKS_OF = {
 """What a table's chunks are while it is in a state; from its verification on, those that were compared."""
 
 COMPARED = frozenset(
-    {TableState.READY, TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.RETURNED}
+    {TableState.READY, TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.SWAPPED_BACK}
 )
 """Every row was compared, and counted."""
 
@@ -108,7 +108,7 @@ def read_table_progress(
         entry["jobs"] += found.jobs
         if found.state == "done":
             entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
-    aside = quarantines.rows_aside(connection, run.run_id)
+    aside = quarantines.quarantined_rows(connection, run.run_id)
     proofs = verifications.shown(connection, run.run_id)
     return tuple(
         replace(

@@ -26,7 +26,7 @@ COLOUR = {
     "swapped": "green",
     "validating": "green",
     "ready": "cyan",
-    "needs_person": "red",
+    "needs_operator": "red",
     "running": "yellow",
 }
 SIGNS = {"bad": "!", "look": "i", "good": "✓"}
@@ -116,9 +116,9 @@ def _head(status: Status) -> RenderableType:
     words.append(f"\njobs: {numbers or 'none yet'}")
     if status.cutover_window is not None and status.cutover_window.reason:
         words.append(f"\ncutover held: {status.cutover_window.reason}", style="magenta")
-    if status.way_back is not None:
-        words.append(f"\nreverse capture: {counted(status.way_back.waiting, 'change')} waiting")
-        for warning in status.way_back.warnings:
+    if status.rollback_facts is not None:
+        words.append(f"\nreverse capture: {counted(status.rollback_facts.waiting, 'change')} waiting")
+        for warning in status.rollback_facts.warnings:
             words.append(f"\n! {warning}", style="red")
     return words
 

@@ -102,8 +102,8 @@ def _head(view: View) -> list[Text]:
     lines += [Text(f"! {refused.words}", style="red") for refused in status.refused]
     lines += [Text(f"{held.words}; `{held.freed_by}`", style="magenta") for held in status.restraints]
     lines += [_steps(view.steps), Text(f"jobs: {numbers or 'none yet'}")]
-    if status.way_back is not None:
-        lines.append(Text(f"reverse capture: {counted(status.way_back.waiting, 'change')} waiting"))
+    if status.rollback_facts is not None:
+        lines.append(Text(f"reverse capture: {counted(status.rollback_facts.waiting, 'change')} waiting"))
     return lines
 
 
@@ -136,7 +136,7 @@ def _problems(view: View) -> list[Text]:
     said += [table.problem for table in status.tables if table.problem]
     said += [one["problem"] for one in status.sets if one["problem"]]
     said += [cache.problem for cache in status.caches.caches if cache.problem]
-    said += status.way_back.warnings if status.way_back is not None else []
+    said += status.rollback_facts.warnings if status.rollback_facts is not None else []
     return [Text(f"! {words}", style="red") for words in dict.fromkeys(said)]
 
 

@@ -89,7 +89,7 @@ class OpenTelemetryTracing:
         finally:
             span.end()
 
-    def run_settled(self, connection: Connection, run_id: int) -> None:
+    def run_ended(self, connection: Connection, run_id: int) -> None:
         run = runs.read_run(connection, run_id)
         origin = self._origin(connection, run_id)
         now = gates.server_now(connection)
@@ -112,7 +112,7 @@ class OpenTelemetryTracing:
             span.set_attributes(
                 {"replank.run": run.run_id, "replank.plan": run.plan_name, "replank.state": str(run.state)}
             )
-            if run.state is RunState.NEEDS_PERSON:
+            if run.state is RunState.NEEDS_OPERATOR:
                 # Its reason may quote values of the application's.
                 span.set_status(Status(StatusCode.ERROR, str(run.state)))
         span.end(end_time=_ns(ended))

@@ -28,7 +28,7 @@ class Tracing(Protocol):
     def job(self, connection: Connection, job: Job) -> AbstractContextManager[Note]:
         """Around one attempt at a job."""
 
-    def run_settled(self, connection: Connection, run_id: int) -> None:
+    def run_ended(self, connection: Connection, run_id: int) -> None:
         """The run and its steps, with their times from the ledger."""
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ class NoTracing:
     def job(self, _connection: Connection, _job: Job) -> AbstractContextManager[Note]:
         return nullcontext(_nothing)
 
-    def run_settled(self, _connection: Connection, _run_id: int) -> None:
+    def run_ended(self, _connection: Connection, _run_id: int) -> None:
         return
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ from producer.check.trial.trial import Trial, audit_by_trial, audit_hold
 from producer.check.values.dangling import audit_dangling
 from producer.check.values.new_writes import audit_new_writes
 from producer.check.values.progress import ScanWatch
-from producer.check.values.quarantine import audit_policies, count_rows_aside
+from producer.check.values.quarantine import audit_policies, count_quarantined_rows
 from producer.check.values.references import audit_orphans
 from producer.check.values.soft_references import audit_soft_references
 from producer.check.values.values import Scan, audit_collisions, audit_values, scan
@@ -67,7 +67,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     """Look at catalogue, server, every value, references and program text.
 
     Nothing is changed: what the trial builds is rolled back. Raises WrongUse if the plan does not fit the
-    database at all, NeedsPerson if a table vanishes meanwhile.
+    database at all, NeedsOperator if a table vanishes meanwhile.
     """
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     doing("reading the catalogue")
@@ -111,7 +111,7 @@ def _of_rows(settings: Settings, prepared: PreparedRun, scanned: Scan) -> list[F
     session = {"lock_timeout": f"{settings.lock_timeout_ms}ms"}
     found = audit_values(prepared, scanned)
     doing("counting rows that would be quarantined")
-    found += count_rows_aside(settings, prepared, scanned)
+    found += count_quarantined_rows(settings, prepared, scanned)
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
     with connect_for_plan(settings, prepared.file.plan, name="check", session=session) as connection:

@@ -173,7 +173,7 @@ def fleet_status(
         _print(status)
     if all(target.state == UNREACHABLE for target in status.targets):
         raise typer.Exit(NoServer.exit_code)
-    if any(target.needs_person for target in status.targets):
+    if any(target.needs_operator for target in status.targets):
         raise typer.Exit(1)
 
 

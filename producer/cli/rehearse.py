@@ -21,7 +21,7 @@ from producer.rehearsal.legs import Forward
 from producer.rehearsal.story import Rehearsal, Wishes
 from replank.activity import doing
 from replank.cli.options import AsJson, BrokerUrl, By, DatabaseUrl, LocalWorkers, PlanPath
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.isolation import with_extra
 from replank.settings import Settings, load_settings
 from replank.values.steps import Step
@@ -80,7 +80,7 @@ def rehearse(
     if as_json:
         print_json({"passed": word.evidence["passed"], "words": word.words, **word.evidence})
     if not word.evidence["passed"]:
-        raise NeedsPerson(f"The rehearsal failed: {word.words}")
+        raise NeedsOperator(f"The rehearsal failed: {word.words}")
     console.print(f"Rehearsed: {word.words}. It is written down for gate `rehearsed`.", markup=False, soft_wrap=True)
 
 

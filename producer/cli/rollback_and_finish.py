@@ -86,7 +86,7 @@ def rollback(
         done = roll_back_through(
             open_connection, say=say, run_id=extent.run.run_id, to=last, by=operator, keep_record=not forget
         )
-        whole = last is None and done.back_to is None
+        whole = last is None and done.rollback_to is None
         gone = whole and _ledger_is_gone(open_connection())
         if gone:
             notifier.tell_last(rolled_back(done, by=operator.name))

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from monitoring.status.quarantine import rows_aside
+from monitoring.status.quarantine import quarantined_rows
 from monitoring.status.read_status import read_status
-from monitoring.status.rollback_possible import rollback_outlook
+from monitoring.status.rollback_possible import describe_rollback
 from monitoring.status.status import Status
 from monitoring.terminal.output import people, print_json
 from producer.compiling.compile_steps import step_named
@@ -83,7 +83,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         if as_json:
             print_json(status.to_json())
         failed = job_reports.read_failures(connection, finished.run_id)
-        aside = rows_aside(connection, finished)
+        aside = quarantined_rows(connection, finished)
     for place, words in status.already:
         console.print(f"done already  {place}: {words}", markup=False, soft_wrap=True)
     if already:
@@ -92,7 +92,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         console.print("Nothing to do: this database has all that the plan asks for. No table was touched.")
     elif finished.state is RunState.DONE:
         console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
-        words = f"`replank finish` drops them; before that {rollback_outlook(finished, status.way_back)}."
+        words = f"`replank finish` drops them; before that {describe_rollback(finished, status.rollback_facts)}."
         console.print(words, markup=False, soft_wrap=True)
         for table, count in aside.items():
             console.print(

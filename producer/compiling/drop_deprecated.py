@@ -19,7 +19,7 @@ from sql.catalogue.relations import looked_up, read_relations
 from sql.rollback.original_texts import map_table
 from sql.rollback.table_pair import was_table
 from sql.rows.backfill import filled_table
-from sql.rows.reverse_capture import back_log
+from sql.rows.reverse_capture import reverse_log
 from sql.scripts import script_templates
 from sql.scripts.compatibility_views import compatibility_views
 from sql.session.connection import Connection, rows
@@ -48,7 +48,7 @@ def _views(connection: Connection, plan: Plan) -> Sequence[tuple[str, str]]:
 def _facts(
     connection: Connection, work: Work, dropped: DropPlan | None, views: Sequence[tuple[str, str]]
 ) -> Mapping[str, Any]:
-    kept = [name for spec in work.specs for name in (back_log(spec), was_table(spec), filled_table(spec))]
+    kept = [name for spec in work.specs for name in (reverse_log(spec), was_table(spec), filled_table(spec))]
     kept += [map_table(0, one.set_no) for one in work.sets]
     schemas = {r.past_schema for one in work.sets for r in one.dependents.replaced}
     return {

@@ -15,7 +15,7 @@ import structlog
 
 from producer.coordinator.data_turn import DataTurn
 from producer.coordinator.facts import Facts, read_facts
-from producer.coordinator.idle import call_a_person
+from producer.coordinator.idle import call_operator
 from producer.dispatch import breaker
 from producer.dispatch.dispatcher import Dispatcher
 from producer.dispatch.governor import Governor, Window
@@ -25,7 +25,7 @@ from producer.scripts.watched_script import WatchedScript
 from producer.stages.shared_snapshots import SnapshotKeeper
 from producer.starting.plan_tables import plan_tables
 from producer.steps.readers import let_read_steps
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.settings import Settings
 from replank.values.states import RunState
 from replank.values.steps import DATA_PHASE, STEPS, Step
@@ -122,7 +122,7 @@ class Coordinator:
         if not self._past_gates:
             reason = why_closed(self.connection, facts.run, lambda: facts.tables)
             if reason:
-                call_a_person(facts, reason)
+                call_operator(facts, reason)
                 return True
             self._past_gates = True
         self._measure(facts.run)
@@ -165,8 +165,8 @@ class Coordinator:
                 between_looks=lambda: self.between_turns(read_facts(self.connection, self.run_id)),
             ).take(script)
             let_read_steps(self.connection, run.plan)
-        except (NeedsPerson, WrongUse) as error:
-            call_a_person(facts, str(error))
+        except (NeedsOperator, WrongUse) as error:
+            call_operator(facts, str(error))
         return True
 
     def turn(self, facts: Facts, snapshots: SnapshotKeeper) -> bool:

@@ -12,8 +12,8 @@ import psycopg
 import structlog
 
 from producer.coordinator.facts import Facts
-from producer.coordinator.idle import call_a_person, look_for_the_end
-from producer.coordinator.pauses import Resting
+from producer.coordinator.idle import call_operator, end_if_done
+from producer.coordinator.pauses import Pauses
 from producer.stages.cache_stages import Caching
 from producer.stages.cutover import CuttingOver
 from producer.stages.keeping_proof import KeepingProof
@@ -50,8 +50,8 @@ class DataTurn:
         return self.facts.run
 
     @cached_property
-    def _rest(self) -> Resting:
-        return Resting(connection=self._connection, run_id=self._run.run_id, held_back=self.facts.held_back)
+    def _rest(self) -> Pauses:
+        return Pauses(connection=self._connection, run_id=self._run.run_id, held_back=self.facts.held_back)
 
     def _shared(self, step: str) -> dict[str, Any]:
         """What all stages work with."""
@@ -77,7 +77,7 @@ class DataTurn:
             if not refused:
                 raise
             said = (error.diag.message_primary or str(error)).rstrip(".")
-            call_a_person(self.facts, f"The server refused a statement: {said}.{refused}")
+            call_operator(self.facts, f"The server refused a statement: {said}.{refused}")
             return True
 
     def _advance_all(self) -> bool:
@@ -92,7 +92,7 @@ class DataTurn:
         reconnect_poolers(self._connection, self._run, actor="coordinator")
         moved = self._rebuild_caches(present) or moved
         if not moved:
-            look_for_the_end(facts, present, self._rest)
+            end_if_done(facts, present, self._rest)
         return moved
 
     def _cut_over(self, keeping: KeepingProof, present: Sequence[RunTable]) -> bool:

@@ -112,5 +112,5 @@ class Facts:
 
 
 def read_facts(connection: Connection, run_id: int) -> Facts:
-    """The run as it is now. Raises NeedsPerson where it is gone."""
+    """The run as it is now. Raises NeedsOperator where it is gone."""
     return Facts(connection=connection, run=runs.read_run(connection, run_id))

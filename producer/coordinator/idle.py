@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from producer.coordinator.facts import Facts
-from producer.coordinator.pauses import Resting
+from producer.coordinator.pauses import Pauses
 from producer.measurement.measure import measure_after
 from producer.planning.cache_resolution import measure_tables
 from producer.stages.cache_order import caches_can_go_on, why_caches_stopped
@@ -20,7 +20,7 @@ from sql.session.connection import Connection, apply_settings
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
 
-def look_for_the_end(facts: Facts, present: Sequence[RunTable], rest: Resting) -> None:
+def end_if_done(facts: Facts, present: Sequence[RunTable], rest: Pauses) -> None:
     """Say that the run is done, or who must look at what. `present` are the tables, without what was taken back."""
     connection, run, unfinished = facts.connection, facts.run, facts.unfinished
     tables_done = all(table.state is TableState.DONE for table in present)
@@ -46,23 +46,23 @@ def look_for_the_end(facts: Facts, present: Sequence[RunTable], rest: Resting) -
     elif waits or of_people or not rest.waits_for_operator:
         freed = how_freed(connection, run.run_id, rest.held_back)
         # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
-        say = _tell if waits else call_a_person
+        say = _tell if waits else call_operator
         say(facts, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
 
 
-def call_a_person(facts: Facts, reason: str) -> None:
+def call_operator(facts: Facts, reason: str) -> None:
     """The run stops, and says why."""
     connection, run = facts.connection, facts.run
-    runs.set_run_state(connection, run.run_id, RunState.NEEDS_PERSON, reason)
-    runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
-    facts.move(RunState.NEEDS_PERSON)
+    runs.set_run_state(connection, run.run_id, RunState.NEEDS_OPERATOR, reason)
+    runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
+    facts.move(RunState.NEEDS_OPERATOR)
 
 
 def _tell(facts: Facts, reason: str) -> None:
     """Something needs a person, while others of the run only wait for their cutover. Said once; empty takes it back."""
     connection, run = facts.connection, facts.run
     if run.reason != reason and runs.set_reason(connection, run.run_id, reason) and reason:
-        runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_person", message=reason)
+        runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
 
 
 def _free_sets(facts: Facts) -> Sequence[ConversionSet]:

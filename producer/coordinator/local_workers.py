@@ -57,13 +57,13 @@ class LocalWorkers:
                 start_new_session=True,
             )
 
-    def watch(self, wished: Callable[[], int | None] = lambda: None) -> None:
-        """Start the worker again if it died, with as many children as an operator wished for meanwhile."""
+    def watch(self, wanted_sizes: Callable[[], int | None] = lambda: None) -> None:
+        """Start the worker again if it died, with as many children as an operator wanted_sizes for meanwhile."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at >= AT_LEAST_APART_S:
             log.info("the local worker died and is started again", exit_code=self._process.returncode)
-            self._count = wished() or self._count
+            self._count = wanted_sizes() or self._count
             self.start()
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from sql.session.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resting:
+class Pauses:
     """The restraints of one turn. Throttles are the dispatcher's and the claim's business; here only pauses count."""
 
     connection: Connection

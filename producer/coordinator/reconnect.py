@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 from producer.coordinator.coordinator import Coordinator
-from replank.errors import CannotConnect, NeedsPerson, TryAgain
+from replank.errors import CannotConnect, NeedsOperator, TryAgain
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 from sql.session.database_wait import DatabaseWait
@@ -19,7 +19,7 @@ from sql.session.server_message import server_words
 log = structlog.get_logger()
 
 
-def drive_until_settled(
+def coordinate_until_done(
     open_connection: Callable[[], Connection],
     make: Callable[[Connection], Coordinator],
     *,
@@ -28,7 +28,7 @@ def drive_until_settled(
 ) -> Run:
     """Drive the run; after a lost connection open a new one and go on where the ledger stands.
 
-    Raises TryAgain when the server has not come back for `patience_s`, NeedsPerson where a limit of it is in the way.
+    Raises TryAgain when the server has not come back for `patience_s`, NeedsOperator where a limit of it is in the way.
     """
     wait = DatabaseWait(
         limit_s=patience_s,
@@ -51,7 +51,7 @@ def drive_until_settled(
     try:
         return wait.until_answered(drive)
     except OF_SERVER as error:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"The server refused: {server_words(error)}. What was done is kept: correct that, then run the same "
             "command again."
         ) from None

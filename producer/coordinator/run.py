@@ -24,7 +24,7 @@ from producer.coordinator.facts import Facts
 from producer.coordinator.local_workers import LocalWorkers
 from producer.coordinator.notices import Notices
 from producer.coordinator.progress import Progress
-from producer.coordinator.reconnect import drive_until_settled
+from producer.coordinator.reconnect import coordinate_until_done
 from producer.coordinator.worker_log import worker_log
 from producer.dispatch.dispatcher import Dispatcher
 from producer.notifications.following import Notifier
@@ -41,7 +41,7 @@ from replank.settings import Settings, without_password
 from replank.values.states import RunState
 from replank.values.steps import STEPS, Step
 from sql.access.roles import refuse_who_cannot_work
-from sql.ledger.runs.pool_sizes import wished
+from sql.ledger.runs.pool_sizes import wanted_sizes
 from sql.ledger.runs.refusals import listen, note_what_was_heard
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.worker_logs import WorkerLog
@@ -160,7 +160,7 @@ def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file
                 until=options.until,
             )
 
-        return drive_until_settled(lambda: _lead(settings), coordinator, patience_s=PATIENCE_S)
+        return coordinate_until_done(lambda: _lead(settings), coordinator, patience_s=PATIENCE_S)
 
 
 def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
@@ -169,7 +169,7 @@ def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
         return
     try:
         with connect(settings.database(), name="tracing") as connection:
-            tracing.run_settled(connection, run.run_id)
+            tracing.run_ended(connection, run.run_id)
     except (psycopg.Error, ReplankError) as error:
         log.info("the run is not traced", reason=str(error).strip())
     tracing.close()
@@ -193,7 +193,7 @@ def _each_turn(
         broker.write(connection)
         notices.look(facts)
         if local is not None:
-            local.watch(lambda: wished(connection, run_id, local.name))
+            local.watch(lambda: wanted_sizes(connection, run_id, local.name))
         if progress is not None:
             progress.show(connection)
 

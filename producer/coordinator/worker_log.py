@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.state_folder import state_folder
 
 LONGEST_PLAN = 60
 
 
 def new_worker_log(plan: str) -> Path:
-    """A new file that this user alone can read: messages of errors may quote rows. Raises NeedsPerson."""
+    """A new file that this user alone can read: messages of errors may quote rows. Raises NeedsOperator."""
     words = re.sub(r"[^A-Za-z0-9_.-]+", "-", plan)[:LONGEST_PLAN] or "plan"
     name = f"workers-{words}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     for folder in (state_folder(), Path(tempfile.gettempdir())):
@@ -26,7 +26,7 @@ def new_worker_log(plan: str) -> Path:
             file = folder / name
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             return file
-    raise NeedsPerson(
+    raise NeedsOperator(
         f"No log file for the local workers can be written in {state_folder()} or {tempfile.gettempdir()}.",
         hint="Set XDG_STATE_HOME to a folder that can be written to, or start `replank worker` yourself.",
     )

@@ -70,7 +70,7 @@ def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:
     head = [Text(f"{counted(len(status.targets), 'database')}, {100 * status.share:.0f} %: {states}", style="bold")]
     if status.stopped:
         head.append(Text(status.stopped, style="red"))
-    shown = sorted(status.targets, key=lambda target: 0 if target.needs_person else _FIRST.get(target.state, 3))
+    shown = sorted(status.targets, key=lambda target: 0 if target.needs_operator else _FIRST.get(target.state, 3))
     return fit(
         [Part(lines=head, least=2), Part(lines=_lines(shown, width), more="… and {} more databases")],
         width=width,
@@ -86,7 +86,7 @@ def _lines(targets: Sequence[TargetStatus], width: int) -> list[Text]:
 def _line(target: TargetStatus, cells: int) -> Text:
     name = target.name if len(target.name) <= cells else target.name[: cells - 1] + "…"
     line = Text(f"{name:<{cells}} ")
-    line.append(f"{target.state:<12} ", style="red" if target.needs_person else COLOUR.get(target.state, "white"))
+    line.append(f"{target.state:<12} ", style="red" if target.needs_operator else COLOUR.get(target.state, "white"))
     full = round(target.share * BAR_CELLS)
     line.append("━" * full, style="cyan")
     line.append("─" * (BAR_CELLS - full), style="dim")

@@ -39,7 +39,7 @@ def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPl
         reason = f"{place_of(asked.webhook)} answers {answer.status or 'nothing'}: {answer.text[:120]}{old}"
         return Gate(name=asked.name, state="open", reason=reason, remedy=remedy, evidence=evidence)
     by = f"webhook {place_of(asked.webhook)}"
-    word = gates.add_word(
+    word = gates.add_record(
         connection, plan.digest(), asked.name, "attested", by=by, words=answer.text[:200].strip(), evidence=evidence
     )
     return _passed(asked, word)

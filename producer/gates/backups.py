@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from producer.gates.programs import program_for, run_program
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.catalogue.backup_contents import Place
 
 Kind = Literal["base", "dump"]
@@ -52,13 +52,13 @@ class Backup:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """None where this is no backup. Raises NeedsPerson for one in tar format."""
+    """None where this is no backup. Raises NeedsOperator for one in tar format."""
     if path.is_file():
         with path.open("rb") as file:
             return "dump" if file.read(5) == b"PGDMP" else None
     if (path / MANIFEST).is_file():
         if not (path / "PG_VERSION").is_file():
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{path}: a base backup in tar format cannot be verified whole, its WAL is not in the manifest. Unpack "
                 "it, or take one with `pg_basebackup --format=plain`"
             )
@@ -67,17 +67,17 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def newest_backup(path: Path, place: Place) -> Backup:
-    """The backup at `path`, or the newest of those that lie in it. Raises NeedsPerson, saying what is wrong."""
+    """The backup at `path`, or the newest of those that lie in it. Raises NeedsOperator, saying what is wrong."""
     try:
         if not path.exists():
-            raise NeedsPerson(f"{path} is not there, or cannot be seen from this machine")
+            raise NeedsOperator(f"{path} is not there, or cannot be seen from this machine")
         if kind_of(path) is not None:
             return read_backup(path, place)
         found, wrong = _read_all(path, place) if path.is_dir() else ([], [])
     except OSError as error:
-        raise NeedsPerson(f"{error.filename}: {error.strerror}") from None
+        raise NeedsOperator(f"{error.filename}: {error.strerror}") from None
     if not found:
-        raise NeedsPerson(wrong[0] if wrong else f"{path} is neither a base backup nor a dump that pg_restore reads")
+        raise NeedsOperator(wrong[0] if wrong else f"{path} is neither a base backup nor a dump that pg_restore reads")
     return max(found, key=lambda each: each.taken_at)
 
 
@@ -89,13 +89,13 @@ def _read_all(folder: Path, place: Place) -> tuple[list[Backup], list[str]]:
         try:
             if kind_of(child) is not None:
                 found.append(read_backup(child, place))
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             wrong.append(str(error))
     return found, wrong
 
 
 def read_backup(path: Path, place: Place) -> Backup:
-    """What a backup says of itself. Raises NeedsPerson where it is damaged, or of another database."""
+    """What a backup says of itself. Raises NeedsOperator where it is damaged, or of another database."""
     return _read_base(path, place) if kind_of(path) == "base" else _read_dump(path, place)
 
 
@@ -108,18 +108,18 @@ def _read_base(path: Path, place: Place) -> Backup:
         major = int((path / "PG_VERSION").read_text().strip())
         control = (path / "global" / "pg_control").read_bytes()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NeedsPerson(f"{path}: this base backup is damaged: {error!r}") from None
+        raise NeedsOperator(f"{path}: this base backup is damaged: {error!r}") from None
     # The first field of the file in every version of PostgreSQL; pg_verifybackup knows the file's checksum.
     identifier = str(int.from_bytes(control[:8], sys.byteorder))
     if identifier != place.system_identifier:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{path} is a backup of another server: its system identifier is {identifier}, this one's is "
             f"{place.system_identifier}"
         )
     if any(name.rpartition("/")[2].startswith("INCREMENTAL.") for name in files):
-        raise NeedsPerson(f"{path} is an incremental backup, which is none by itself: use pg_combinebackup")
+        raise NeedsOperator(f"{path} is an incremental backup, which is none by itself: use pg_combinebackup")
     if not any(f"/{place.database_oid}/" in name for name in files):
-        raise NeedsPerson(f"{path} was taken before database {place.database} was made")
+        raise NeedsOperator(f"{path} was taken before database {place.database} was made")
     return Backup(path=path, kind="base", taken_at=taken_at, major=major)
 
 
@@ -128,9 +128,9 @@ def _read_dump(path: Path, place: Place) -> Backup:
     listed = run_program(tool, "--list", path)
     created, database = _CREATED.search(listed.output), _DATABASE.search(listed.output)
     if not listed.good or created is None or database is None:
-        raise NeedsPerson(f"{path}: {tool.words} cannot read this dump: {listed.last_words}")
+        raise NeedsOperator(f"{path}: {tool.words} cannot read this dump: {listed.last_words}")
     if database.group(1) != place.database:
-        raise NeedsPerson(f"{path} is a dump of database {database.group(1)}, not of {place.database}")
+        raise NeedsOperator(f"{path} is a dump of database {database.group(1)}, not of {place.database}")
     _refuse_missing(path, place, {int(oid) for oid in _ROWS.findall(listed.output)})
     # An archive keeps its time without a zone: that of the machine that made it, which is taken to be this one's.
     taken_at = datetime.strptime(created.group(1), "%Y-%m-%d %H:%M:%S").astimezone()
@@ -141,10 +141,10 @@ def _refuse_missing(path: Path, place: Place, oids: set[int]) -> None:
     """A dump does not name its server, but each of its tables by its oid."""
     missing = sorted(name for oid, name in place.tables.items() if oid not in oids)
     if missing and len(missing) == len(place.tables):
-        raise NeedsPerson(f"{path} has the rows of no table that is here: it is of another database, or has no rows")
+        raise NeedsOperator(f"{path} has the rows of no table that is here: it is of another database, or has no rows")
     if missing:
         more = f" and {len(missing) - TABLES_SHOWN} more" if len(missing) > TABLES_SHOWN else ""
-        raise NeedsPerson(f"{path} lacks the rows of {', '.join(missing[:TABLES_SHOWN])}{more}")
+        raise NeedsOperator(f"{path} lacks the rows of {', '.join(missing[:TABLES_SHOWN])}{more}")
 
 
 def unreadable_files(backup: Backup) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from producer.gates.looking import look
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.values.states import RunState, TableState
 from sql.catalogue.shapes import refuse_changed_shapes
@@ -45,7 +45,7 @@ def _changed_since_planned(connection: Connection, present: Sequence[RunTable]) 
     specs = [table.spec for table in present if table.state is TableState.PLANNED and table.spec.method == "rebuild"]
     try:
         refuse_changed_shapes(connection, specs, built=False)
-    except NeedsPerson as error:
+    except NeedsOperator as error:
         return f"the data migration does not begin. {error}"
     return ""
 
@@ -65,6 +65,6 @@ def go_on_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
             gates.set_gates(connection, run.run_id, plan.gates)
             words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were taken out"
             runs.add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
-    if run.state is RunState.NEEDS_PERSON and gates.waits_at_barrier(connection, run.run_id):
+    if run.state is RunState.NEEDS_OPERATOR and gates.waits_at_barrier(connection, run.run_id):
         runs.set_run_state(connection, run.run_id, RunState.RUNNING)
     return runs.read_run(connection, run.run_id)

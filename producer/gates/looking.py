@@ -14,7 +14,7 @@ from producer.gates.attesting import look_at_attestation
 from producer.gates.backups import Backup, newest_backup
 from producer.gates.rehearsed import look_at_rehearsal, look_at_rollback_scripts
 from producer.gates.verifying_backups import verify
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.operation.gates_plan import GatesPlan, Looked, age_of
 from replank.plan.plan import Plan
 from sql.catalogue.backup_contents import read_place
@@ -39,7 +39,7 @@ def look(connection: Connection, plan: Plan) -> list[Gate]:
         connection=connection,
         plan=plan,
         asked=plan.gates,
-        said=gates.words_of_people(connection, plan.digest()),
+        said=gates.attestations(connection, plan.digest()),
     )
     found = [looking.at(name) for name in plan.gates.names]
     gates.keep_gates(connection, plan.digest(), found)
@@ -86,23 +86,23 @@ class _Looking:
     def _backup(self) -> Gate:
         try:
             return self._good_backup()
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             return Gate(name="backup", state="open", reason=str(error).rstrip("."), remedy=MAKE_ONE)
 
     def _good_backup(self) -> Gate:
-        """Raises NeedsPerson, saying what is wrong."""
+        """Raises NeedsOperator, saying what is wrong."""
         place = read_place(self.connection)
-        made = gates.newest_word(self.connection, "backup", plan_digest=None)
+        made = gates.newest_record(self.connection, "backup", plan_digest=None)
         path = self.asked.backup.path
         if path is None and made is None:
-            raise NeedsPerson("no backup is named in the plan, and none was made by replank")
+            raise NeedsOperator("no backup is named in the plan, and none was made by replank")
         # A path of the plan's is where backups lie; without one, that of the tool's own last.
         backup = newest_backup(path if path is not None else _path_of(made), place)
         age = gates.server_now(self.connection) - backup.taken_at
         if age > age_of(self.asked.backup.max_age):
-            raise NeedsPerson(f"{backup.path} is {in_words(age)} old; the plan allows {self.asked.backup.max_age}")
+            raise NeedsOperator(f"{backup.path} is {in_words(age)} old; the plan allows {self.asked.backup.max_age}")
         if age < -AHEAD:
-            raise NeedsPerson(f"{backup.path} says it is of {backup.taken_at.isoformat()}, which is still to come")
+            raise NeedsOperator(f"{backup.path} says it is of {backup.taken_at.isoformat()}, which is still to come")
         how = self._remembered(backup) or self._verified(backup, verify(backup, place))
         return Gate(
             name="backup",
@@ -115,7 +115,7 @@ class _Looking:
 
     def _remembered(self, backup: Backup) -> str:
         """How these same files were verified lately; empty where they were not."""
-        word = gates.newest_word(self.connection, "verified", plan_digest=None)
+        word = gates.newest_record(self.connection, "verified", plan_digest=None)
         if word is None or word.age > age_of(self.asked.backup.verified_for):
             return ""
         known = (word.evidence.get("path"), word.evidence.get("fingerprint"))
@@ -123,7 +123,7 @@ class _Looking:
 
     def _verified(self, backup: Backup, how: str) -> str:
         evidence = {"path": str(backup.path), "fingerprint": backup.fingerprint, "how": how}
-        gates.add_word(self.connection, self.plan.digest(), "backup", "verified", by="replank", evidence=evidence)
+        gates.add_record(self.connection, self.plan.digest(), "backup", "verified", by="replank", evidence=evidence)
         return how
 
 
@@ -160,7 +160,7 @@ def _say(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: str, 
     if not by.strip():
         raise WrongUse("Somebody has to stand for it: --by WHO.")
     with connection.transaction():
-        gates.add_word(connection, plan.digest(), name, kind, by=by.strip(), words=words.strip())
+        gates.add_record(connection, plan.digest(), name, kind, by=by.strip(), words=words.strip())
         run = runs.open_run(connection)
         if run is not None and run.plan_digest == plan.digest():
             message = f"{kind} by {by.strip()}: {words.strip()}"

@@ -9,7 +9,7 @@ from typing import Literal
 from producer.gates.backups import Backup, read_backup
 from producer.gates.programs import program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from sql.access.roles import acting_role
 from sql.catalogue.backup_contents import Place, read_place
 from sql.ledger.runs import gates
@@ -21,7 +21,7 @@ Method = Literal["base", "dump"]
 
 
 def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path, method: Method, by: str) -> Backup:
-    """Take a backup into a new folder in `out`, verify it and write it down. Raises NeedsPerson, WrongUse."""
+    """Take a backup into a new folder in `out`, verify it and write it down. Raises NeedsOperator, WrongUse."""
     place = read_place(connection)
     target = out.absolute() / f"{place.database}-{method}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if target.exists():
@@ -36,9 +36,9 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
         write_sums(backup)
     how = verify(backup, read_place(connection))
     evidence = {"path": str(target), "kind": method, "verified": how, "taken_at": backup.taken_at.isoformat()}
-    gates.add_word(connection, plan_digest, "backup", "backup", by=by, evidence=evidence)
+    gates.add_record(connection, plan_digest, "backup", "backup", by=by, evidence=evidence)
     known = {"path": str(target), "fingerprint": backup.fingerprint, "how": how}
-    gates.add_word(connection, plan_digest, "backup", "verified", by=by, evidence=known)
+    gates.add_record(connection, plan_digest, "backup", "verified", by=by, evidence=known)
     return backup
 
 
@@ -54,4 +54,4 @@ def _take(url: str, target: Path, method: Method, place: Place, *, role: str | N
     done = run_program(tool, *arguments, "--no-password", url=url)
     if not done.good:
         hint = " `--kind dump` needs no right to replicate." if method == "base" else ""
-        raise NeedsPerson(f"No backup was made; {tool.words} says: {done.last_words}.{hint}")
+        raise NeedsOperator(f"No backup was made; {tool.words} says: {done.last_words}.{hint}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psycopg import conninfo, pq
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 FOLDER_VARIABLE = "REPLANK_POSTGRES_BIN"
 """Names the folder of the programs; then no other is looked at."""
@@ -56,14 +56,14 @@ def program(name: str, *, fits: Callable[[int], bool], wanted: str) -> Program:
     """The first program of that name whose major version fits.
 
     Looked for in `REPLANK_POSTGRES_BIN`, or else in the embedded server's wheel, on PATH, and where Debian installs
-    servers. Raises NeedsPerson, saying that version `wanted` is needed and what is there.
+    servers. Raises NeedsOperator, saying that version `wanted` is needed and what is there.
     """
     found = list(_programs(name))
     for each in found:
         if fits(each.major):
             return each
     there = ", ".join(f"{each.major} in {each.path.parent}" for each in found) or "none at all"
-    raise NeedsPerson(
+    raise NeedsOperator(
         f"{name} of PostgreSQL {wanted} is needed, and found was {there}. Install the client programs of that version, "
         f"or name their folder in {FOLDER_VARIABLE}."
     )

@@ -26,9 +26,9 @@ NOT_REHEARSED = (6, 11)
 
 def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
     """The newest rehearsal of exactly this plan has to be a good one, and not too old."""
-    word = gates.newest_word(connection, "rehearsed", plan_digest=plan.digest())
+    word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None:
-        other = gates.newest_word(connection, "rehearsed", plan_digest=None)
+        other = gates.newest_record(connection, "rehearsed", plan_digest=None)
         also = "" if other is None else "; the last rehearsal was of a plan that says something else"
         return _open("rehearsed", f"this plan was not rehearsed{also}")
     if not word.evidence["passed"]:
@@ -60,7 +60,7 @@ def _begun_with(connection: Connection, plan: Plan) -> Mapping[str, str]:
 
 def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     """The rollbacks that would run are those that ran in the rehearsal, and came back to the beginning there."""
-    word = gates.newest_word(connection, "rehearsed", plan_digest=plan.digest())
+    word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None or not word.evidence["passed"]:
         return _open("rollback_scripts", "the way back was not rehearsed with this plan")
     if "same" not in word.evidence:

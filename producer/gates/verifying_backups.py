@@ -11,7 +11,7 @@ from pathlib import Path
 
 from producer.gates.backups import Backup, unreadable_files
 from producer.gates.programs import program, program_for, run_program
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.catalogue.backup_contents import Place
 
 WAL_FILE = re.compile(r"[0-9A-F]{24}")
@@ -22,11 +22,11 @@ BLOCK_BYTES = 1 << 20
 
 
 def verify(backup: Backup, place: Place) -> str:
-    """Read all of it. Returns how that was done; raises NeedsPerson where anything is missing or changed."""
+    """Read all of it. Returns how that was done; raises NeedsOperator where anything is missing or changed."""
     try:
         return _verify_base(backup) if backup.kind == "base" else _verify_dump(backup, place)
     except OSError as error:
-        raise NeedsPerson(f"{error.filename}: {error.strerror}") from None
+        raise NeedsOperator(f"{error.filename}: {error.strerror}") from None
 
 
 def _verify_base(backup: Backup) -> str:
@@ -35,9 +35,9 @@ def _verify_base(backup: Backup) -> str:
     tool = program("pg_verifybackup", fits=lambda major: major == backup.major, wanted=str(backup.major))
     done = run_program(tool, "--exit-on-error", backup.path)
     if not done.good:
-        raise NeedsPerson(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
     for file in _short_wal(backup):
-        raise NeedsPerson(f"{file} is damaged: it is cut short")
+        raise NeedsOperator(f"{file} is damaged: it is cut short")
     return f"{tool.words}: every file agrees with the manifest, and its WAL can be read"
 
 
@@ -56,16 +56,16 @@ def _verify_dump(backup: Backup, place: Place) -> str:
     tool = program_for("pg_restore", place.major)
     sums = sums_file(backup.path)
     if not sums.is_file():
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{backup.path} has no checksums beside it, and a dump has none for all of itself, so a damaged byte "
             f"might not be seen. Write them when a dump is made, with `sha256sum`, into {sums.name}"
         )
     _compare_sums(backup, sums)
     for empty in unreadable_files(backup):
-        raise NeedsPerson(f"{empty} is damaged: it is empty")
+        raise NeedsOperator(f"{empty} is damaged: it is empty")
     done = run_program(tool, "--file", os.devnull, backup.path)
     if not done.good:
-        raise NeedsPerson(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
     return f"{tool.words}: read to the end, and every file has its SHA-256"
 
 
@@ -88,12 +88,12 @@ def _compare_sums(backup: Backup, sums: Path) -> None:
     present = {str(file.relative_to(backup.path.parent)): file for file in backup.files}
     missing = sorted(known.keys() - present.keys())
     if missing:
-        raise NeedsPerson(f"{backup.path} is damaged: {missing[0]} is not there, and {sums.name} names it")
+        raise NeedsOperator(f"{backup.path} is damaged: {missing[0]} is not there, and {sums.name} names it")
     for name, file in present.items():
         if name not in known:
-            raise NeedsPerson(f"{backup.path}: {sums.name} has no checksum of {name}")
+            raise NeedsOperator(f"{backup.path}: {sums.name} has no checksum of {name}")
         if known[name] != _sha256(file):
-            raise NeedsPerson(f"{backup.path} is damaged: {name} does not have the checksum in {sums.name}")
+            raise NeedsOperator(f"{backup.path} is damaged: {name} does not have the checksum in {sums.name}")
 
 
 def _sha256(file: Path) -> str:

@@ -15,7 +15,7 @@ TOPIC_OF: Mapping[str, Topic] = {
     "run": "start",
     "step": "barrier",
     "gates": "barrier",
-    "needs_person": "failure",
+    "needs_operator": "failure",
     "breaker": "failure",
     "failure": "failure",
     "panic": "failure",

@@ -15,9 +15,9 @@ from pathlib import Path
 import psycopg
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_going_back
+from producer.operator.saying import note, refuse_rolling_back
 from producer.operator.scope import Scope
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted, verb
@@ -51,7 +51,7 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
 
     Lines whose value is the one that was kept are left alone. Raises WrongUse with the line that is not usable.
     """
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     specs = _open_tables(connection, run)
     lines = list(given)
     try:
@@ -82,7 +82,7 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
 
     Raises WrongUse where the value does not convert either, or the row is another one by now.
     """
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     specs = _open_tables(connection, run)
     spec, before = _kept(connection, specs, line)
     if line.value == (before or ""):
@@ -182,7 +182,7 @@ def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
 
 def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
     """Have the next drain look again at what is kept aside: who belongs there no more comes back."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     specs = _open_tables(connection, run)
     chosen = [spec for name, spec in specs.items() if scope.name in (None, name)]
     if not chosen:
@@ -205,18 +205,18 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
 
 
 def _open_tables(connection: Connection, run: Run) -> dict[str, TableSpec]:
-    """Tables with rows aside whose way back is still the change log. Raises NeedsPerson after the cutover."""
-    if run.state not in (RunState.RUNNING, RunState.NEEDS_PERSON):
+    """Tables with rows aside whose way back is still the change log. Raises NeedsOperator after the cutover."""
+    if run.state not in (RunState.RUNNING, RunState.NEEDS_OPERATOR):
         raise _too_late(run)
-    aside = quarantines.rows_aside(connection, run.run_id)
+    aside = quarantines.quarantined_rows(connection, run.run_id)
     found = [t for t in tables.read_tables(connection, run.run_id) if aside.get(t.table_no)]
     if any(t.state in (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE) for t in found):
         raise _too_late(run)
     return {t.spec.full_name: t.spec for t in found}
 
 
-def _too_late(run: Run) -> NeedsPerson:
-    return NeedsPerson(
+def _too_late(run: Run) -> NeedsOperator:
+    return NeedsOperator(
         f"Run {run.run_id} has swapped its tables: the change log, which is the way back, is gone. Nothing was "
         "changed. The rows are in the past tables (schema replank_past) and in `replank quarantine export`: insert "
         "them, corrected, into the new tables by hand."

@@ -12,7 +12,7 @@ SHOWN_TABLES = 12
 
 def doubts(connection: Connection, run: Run) -> tuple[str, ...]:
     """A line each; said also where there is nothing of the kind."""
-    aside = {number: rows for number, rows in quarantines.rows_aside(connection, run.run_id).items() if rows}
+    aside = {number: rows for number, rows in quarantines.quarantined_rows(connection, run.run_id).items() if rows}
     lines = ["Quarantined: no row."]
     if aside:
         names = {table.table_no: table.spec.full_name for table in tables.read_tables(connection, run.run_id)}

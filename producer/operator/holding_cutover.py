@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_going_back
+from producer.operator.saying import note, refuse_rolling_back
 from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
@@ -11,7 +11,7 @@ from sql.session.connection import Connection
 
 def hold_cutover(connection: Connection, run: Run, *, by: Operator, reason: str = "") -> str:
     """No set, and no cache table, changes places from now on. One that is under way ends."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     with connection.transaction():
         runs.set_hold(connection, run.run_id, hold_cutover=True)
         note(connection, run, by, "hold_cutover", message=reason)
@@ -20,7 +20,7 @@ def hold_cutover(connection: Connection, run: Run, *, by: Operator, reason: str 
 
 def release_cutover(connection: Connection, run: Run, *, by: Operator) -> str:
     """Sets change places as soon as they are ready, where no pause and no window of the plan says otherwise."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     with connection.transaction():
         runs.set_hold(connection, run.run_id, hold_cutover=False)
         note(connection, run, by, "release_cutover")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from producer.operator.operator import Operator
 from producer.operator.saying import note, refuse_at_rest
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.wording import counted, verb
 from sql.ledger.jobs import job_queue
 from sql.ledger.runs import restraints, stopping
@@ -39,7 +39,7 @@ def panic(
        a script, a finish or a rollback does is cancelled. Until nothing of it is left.
     3. The jobs wait again, at no cost of an attempt.
 
-    Raises NeedsPerson if something is still there after `PATIENCE_S`; the run stays paused.
+    Raises NeedsOperator if something is still there after `PATIENCE_S`; the run stays paused.
     """
     refuse_at_rest(connection, run)
     began = clock()
@@ -54,7 +54,7 @@ def panic(
         if _is_quiet(connection, run, since, others):
             break
         if clock() - began > PATIENCE_S:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"Run {run.run_id} is paused, but something of it still runs after {PATIENCE_S:.0f} s; look at "
                 "pg_stat_activity for application names that begin with `replank`."
             )

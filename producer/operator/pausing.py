@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_at_rest, refuse_going_back
+from producer.operator.saying import note, refuse_at_rest, refuse_rolling_back
 from producer.operator.scope import Scope
 from replank.errors import WrongUse
 from replank.values.states import RunState
@@ -19,7 +19,7 @@ MOST_JOBS = 1_000
 
 def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reason: str = "") -> str:
     """Start nothing further in the scope. Jobs under way end; capture goes on, so nothing is lost meanwhile."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     refuse_at_rest(connection, run)
     with connection.transaction():
         restraints.put(connection, run.run_id, scope.place, "pause", by=by.name, reason=reason)
@@ -32,19 +32,19 @@ def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reaso
 
 def resume(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
     """Take the scope's own pause away. Others, of a wider or narrower scope, stay, and are named."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     with connection.transaction():
         lifted = restraints.lift(connection, run.run_id, scope.place, "pause")
         if scope.place.table_no is not None:
             failed.forgive_errors(connection, run.run_id, [scope.place.table_no])
-        if run.state is RunState.NEEDS_PERSON and lifted:
+        if run.state is RunState.NEEDS_OPERATOR and lifted:
             # If nothing can go on, the coordinator says so again.
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
         note(connection, run, by, "resume", subject=scope.words)
     said = f"{scope.words} goes on" if lifted else f"{scope.words} was not paused"
     left = [r for r in restraints.in_force(connection, run.run_id) if r.kind == "pause"]
     rest = "".join(f" {r.words}: `{r.freed_by}`." for r in left)
-    again = " Go on with `replank run PLAN`." if run.state is RunState.NEEDS_PERSON and lifted else ""
+    again = " Go on with `replank run PLAN`." if run.state is RunState.NEEDS_OPERATOR and lifted else ""
     return f"Run {run.run_id}: {said}.{again}{rest}"
 
 
@@ -52,7 +52,7 @@ def throttle(
     connection: Connection, run: Run, scope: Scope, limit: int | None, *, by: Operator, reason: str = ""
 ) -> str:
     """At most `limit` jobs of the scope at once; None takes the limit away. The governor may still allow fewer."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     if limit is not None and not 1 <= limit <= MOST_JOBS:
         raise WrongUse(f"A limit is 1 to {MOST_JOBS} jobs at once; to start none, `replank pause{scope.options}`.")
     if scope.place.phase not in (None, DATA_PHASE):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg.errors import UniqueViolation
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_going_back
+from producer.operator.saying import note, refuse_rolling_back
 from producer.operator.scope import scope_of
 from replank.errors import WrongUse
 from replank.values.states import JobKind, JobState, RunState, TableState
@@ -85,7 +85,7 @@ def retry(connection: Connection, run: Run, which: Selection, *, by: Operator, s
 
     What a breaker has stopped among their tables goes on too. `smaller` halves each chunk first.
     """
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     found = chosen(connection, run, which)
     with connection.transaction():
         if not smaller:

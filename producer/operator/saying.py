@@ -33,7 +33,7 @@ def present_run(connection: Connection) -> Run:
     return latest
 
 
-def refuse_going_back(run: Run) -> None:
+def refuse_rolling_back(run: Run) -> None:
     if run.state is RunState.ROLLING_BACK:
         raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from producer.operator.operator import Operator
 from producer.operator.retrying import Selection, chosen
-from producer.operator.saying import note, refuse_going_back
+from producer.operator.saying import note, refuse_rolling_back
 from replank.errors import WrongUse
 from replank.values.states import JobKind, RunState
 from replank.wording import counted
@@ -46,7 +46,7 @@ WHY_NOT: Mapping[JobKind, str] = {
 
 def skip(connection: Connection, run: Run, job_ids: Sequence[int], reason: str, *, by: Operator) -> str:
     """Leave failed jobs out. All of them, or none where one may not be. The reason stays in the ledger and report."""
-    refuse_going_back(run)
+    refuse_rolling_back(run)
     if not reason.strip():
         raise WrongUse("Say why with --reason: it is kept for good.")
     if not job_ids:

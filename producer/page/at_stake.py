@@ -19,7 +19,7 @@ from sql.session.connection import Connection
 
 SHOWN_LINES = 40
 
-BEHIND_SWAP = (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.RETURNED, TableState.RESTORED)
+BEHIND_SWAP = (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, TableState.SWAPPED_BACK, TableState.RESTORED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from producer.partitions.attach_proof import proved_outside
 from producer.planning.partition_layout import Kind, edge, partition_name, period_bound, period_limits, periods
 from producer.planning.repartition import kind_of, refuse_unfit
 from replank.backoff import SHORT_LOCK
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import OptionsPlan, Plan
 from replank.plan.tables.partition_plan import PartitionPlan
 from replank.plan.tables.periods import before, name_of
@@ -58,7 +58,7 @@ def keep_partitions(
 
     `with_checks` proves first that the DEFAULT partition holds no row of a new range: nobody waits while it is looked
     through, but rows of that range are refused meanwhile.
-    Raises NeedsPerson if a run is open on one of them, WrongUse if plan and column do not go together.
+    Raises NeedsOperator if a run is open on one of them, WrongUse if plan and column do not go together.
     """
     live = {(table.schema, table.name): table for table in catalogue.read_tables(connection)}
     busy = _in_open_run(connection)
@@ -73,7 +73,7 @@ def keep_partitions(
             say(f"{planned.full_name}: not partitioned by range of {partition.column} here; nothing was done")
             continue
         if found.oid in busy:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{planned.full_name} is part of a run that is open: its partitions cannot change now. Let the run "
                 "end, or `replank rollback` first."
             )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from producer.planning.quarantine_scope import Planned, kept_aside
+from producer.planning.quarantine_scope import Planned, quarantining_tables
 from producer.steps.enum_types import EnumType
 from replank.plan.tables.partition_plan import PartitionPlan
 from replank.plan.tables.table_plan import AddedColumnPlan, ColumnPlan, FilledColumnPlan, TablePlan
@@ -229,7 +229,7 @@ def without_done(
 def _taken_along(connection: Connection, tables: Sequence[Planned], idle: Collection[int]) -> frozenset[int]:
     """Those of the idle tables that are rebuilt for the sake of others."""
     keys: Sequence[ForeignKey] = catalogue.read_foreign_keys(connection, [live.oid for _, live in tables])
-    along = set(kept_aside(tables, keys))
+    along = set(quarantining_tables(tables, keys))
     busy = {live.oid for _, live in tables if live.oid not in idle} | along
     relatives = links(connection, [live.oid for _, live in tables if live.kin])
     while True:

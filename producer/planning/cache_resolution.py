@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.planning.resolution import PlanFile
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import CachePlan, MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec, SourceSpec
@@ -58,11 +58,11 @@ def live_table_named(connection: Connection, schema: str, name: str) -> LiveTabl
 def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cache_no: int, rebuilt: bool) -> CacheSpec:
     """What is to be built, from the database as it is now. `rebuilt`: the plan rebuilds the table itself, too.
 
-    Raises NeedsPerson where plan and database do not fit, psycopg.Error where the server refuses the query.
+    Raises NeedsOperator where plan and database do not fit, psycopg.Error where the server refuses the query.
     """
     live = live_table_named(connection, plan.table_schema, plan.name)
     if live is None:
-        raise NeedsPerson(f"cache {plan.full_name} is gone; create it again, then `replank retry` and run again")
+        raise NeedsOperator(f"cache {plan.full_name} is gone; create it again, then `replank retry` and run again")
     given = given_columns(connection, plan.query)
     problems = columns_against(given, live)
     cut = next((column for column in given if column.name == plan.chunk_by), None)
@@ -71,7 +71,7 @@ def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cac
     if cut is not None and plan.keep_in_step:
         problems += _keys_apart(connection, plan, cut, live)
     if problems:
-        raise NeedsPerson(f"cache {plan.full_name}: its query and its table do not fit: {'; '.join(problems)}")
+        raise NeedsOperator(f"cache {plan.full_name}: its query and its table do not fit: {'; '.join(problems)}")
     return CacheSpec(
         run_id=run_id,
         table_no=0,
@@ -127,7 +127,7 @@ def _keys_apart(connection: Connection, plan: TableCachePlan, cut: GivenColumn, 
 def _source(connection: Connection, schema: str, name: str, key: str) -> SourceSpec:
     live = live_table_named(connection, schema, name)
     if live is None or live.column(key) is None:
-        raise NeedsPerson(f"{schema}.{name} has no column {key}, by which its changes are kept in step")
+        raise NeedsOperator(f"{schema}.{name} has no column {key}, by which its changes are kept in step")
     parts = catalogue.partitions(connection, live.oid)
     return SourceSpec(
         schema=schema,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from producer.planning.resolution import Resolved
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import TableCachePlan
 from replank.plan.tables.table_plan import TablePlan
@@ -36,7 +36,7 @@ class ForeignCode:
         return f"the run would execute {said}{more} with this role's rights, which {owners} does not have{by}"
 
 
-class ForeignCodeRefused(NeedsPerson):
+class ForeignCodeRefused(NeedsOperator):
     """Nothing of the tables was read: even the plan of a query may evaluate parts of an index's predicate."""
 
     def __init__(self, code: ForeignCode, resolved: Resolved) -> None:

@@ -13,7 +13,7 @@ from sql.catalogue.catalogue import ForeignKey, LiveTable
 Planned = tuple[TablePlan, LiveTable]
 
 
-def kept_aside(tables: Iterable[Planned], keys: Sequence[ForeignKey]) -> frozenset[int]:
+def quarantining_tables(tables: Iterable[Planned], keys: Sequence[ForeignKey]) -> frozenset[int]:
     """The oids of the tables whose rows may be kept aside.
 
     A row goes with the row that it refers to, unless the plan makes one of the reference's columns NULL.
@@ -36,9 +36,9 @@ def nulled(planned: TablePlan, key: ForeignKey) -> tuple[str, ...]:
     return tuple(c.name for c in planned.columns if c.name in key.columns and c.on_invalid == "null")
 
 
-def rebuilt_where_aside(tables: Sequence[Planned], keys: Sequence[ForeignKey]) -> tuple[Planned, ...]:
+def rebuilt_where_quarantined(tables: Sequence[Planned], keys: Sequence[ForeignKey]) -> tuple[Planned, ...]:
     """A table whose rows may be kept aside is rebuilt, whatever would be cheaper; the plan's own word is kept."""
-    aside = kept_aside(tables, keys)
+    aside = quarantining_tables(tables, keys)
     return tuple(
         (planned.model_copy(update={"method": "rebuild"}), live)
         if live.oid in aside and planned.method == "auto"
@@ -51,7 +51,7 @@ def with_quarantine(
     specs: Sequence[TableSpec], tables: Sequence[Planned], keys: Sequence[ForeignKey]
 ) -> list[TableSpec]:
     """The specs with what quarantine needs to know of them; `specs` and `tables` are in one order."""
-    aside = kept_aside(tables, keys)
+    aside = quarantining_tables(tables, keys)
     plans: Mapping[int, TablePlan] = {live.oid: planned for planned, live in tables}
     by_oid = {spec.oid: spec for spec in specs}
     return [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from producer.planning.already_done import Already, without_done
 from producer.planning.done_before import still_to_do
-from producer.planning.quarantine_scope import rebuilt_where_aside
+from producer.planning.quarantine_scope import rebuilt_where_quarantined
 from producer.planning.rebuild_or_backfill import OF_A_FAMILY, needs_rebuild
 from producer.planning.trailing_blanks import without_blanks
 from producer.steps.enum_types import EnumType, enum_mistakes, enum_types
@@ -86,7 +86,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
         raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
     return Resolved(
-        tables=without_blanks(rebuilt_where_aside(found, keys), keys),
+        tables=without_blanks(rebuilt_where_quarantined(found, keys), keys),
         foreign_keys=tuple(keys),
         enums=enums,
         already=tuple(already),

@@ -19,7 +19,7 @@ from sql.next_table.indexes import IndexSpec, build_index, plain_patterns
 from sql.next_table.on_update_trigger import create_on_update
 from sql.rows import capture
 from sql.rows.change_log import log_table
-from sql.rows.collisions import logged_rows, logged_spellings, remembered_odd, twins_in_log, twins_in_next
+from sql.rows.collisions import logged_rows, logged_texts, remembered_odd, twins_in_log, twins_in_next
 from sql.rows.copy import copy_where, source
 from sql.scripts.psql_script import (
     at_one_snapshot,
@@ -98,7 +98,7 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
         everything = delete_from_next(connection, spec, everything=True)
     made = [do(f"  IF {truncated} THEN\n    {said(everything)}\n  END IF;")]
     if spec.key_converted:
-        made.append(said(logged_spellings(spec, version)))
+        made.append(said(logged_texts(spec, version)))
         made.append(said(remembered_odd(spec, logged_rows(spec), SQL("true"), version)))
         words = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
         made.append(refuse_rows(twins_in_log(spec, version), words))

@@ -17,7 +17,7 @@ from producer.psql_scripts.work import PASS_STEPS, SwapSet, Work, steps_asked, w
 from producer.steps.compiled import CompiledStep
 from producer.steps.enum_types import make_types
 from producer.steps.mappings import renamed_tables
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.steps import STEPS, Step
 from replank.values.table_spec import Relation
 from sql.catalogue.catalogue import read_tables
@@ -57,7 +57,7 @@ def compile_pass(connection: Connection, work: Work) -> list[CompiledStep]:
         except (errors.OperationalError, errors.ReadOnlySqlTransaction):
             # The latter is a mistake of ours: something was changed where it should have been said.
             raise
-        except (errors.DatabaseError, NeedsPerson) as error:
+        except (errors.DatabaseError, NeedsOperator) as error:
             reasons = [str(error).splitlines()[0]]
     if reasons:
         forward = back = (_refusal(reasons),)
@@ -190,9 +190,9 @@ def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Bloc
     """How far the pass has come is asked when the script runs, and again behind the swap back."""
     first = one.members[0]
     swapped = _asked(f"swapped_{one.set_no}", past_table(first))
-    undone = _asked(f"undone_{one.set_no}", Identifier(first.undone_schema, first.name))
+    undone = _asked(f"undone_{one.set_no}", Identifier(first.rolled_back_schema, first.name))
     captured = work.options.reverse_capture
-    whole = list(returned(connection, work, one)) if captured else [_no_way_back(first)]
+    whole = list(returned(connection, work, one)) if captured else [_no_rollback(first)]
     whole[0] = _after(whole[0], f"{swapped}{undone}\\if :swapped_{one.set_no}\n")
     early = list(taken_away(work, one))
     early[0] = _after(early[0], f"\\elif :undone_{one.set_no}\n\\else\n")
@@ -218,7 +218,7 @@ def _after(first: Block, words: str) -> Block:
     return Block(purpose=first.purpose, sql=words + first.sql)
 
 
-def _no_way_back(spec: Relation) -> Block:
+def _no_rollback(spec: Relation) -> Block:
     words = (
         f"{spec.full_name} is swapped, and the plan says reverse_capture = false: there is no way back without loss."
     )

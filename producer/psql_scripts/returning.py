@@ -8,7 +8,7 @@ from dataclasses import replace
 from psycopg.sql import SQL, Composable, Identifier
 
 from producer.psql_scripts import standing
-from producer.psql_scripts.draining_back import drained_at_once
+from producer.psql_scripts.reverse_draining import drained_at_once
 from producer.psql_scripts.swapping import proved_key
 from producer.psql_scripts.swapping_back import swapped_back
 from producer.psql_scripts.work import SwapSet, Work, label
@@ -72,7 +72,7 @@ def _as_new(spec: TableSpec) -> TableSpec:
 def _switched(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
     """What fires on the tables, by the places it will have in the past."""
     found = rows(
-        connection, query("going_back.switched"), {"oids": [r.oid for spec in one.members for r in spec.relations]}
+        connection, query("swap_back.switched"), {"oids": [r.oid for spec in one.members for r in spec.relations]}
     )
     past = {relation.schema: relation.past_schema for spec in one.members for relation in spec.relations}
     return [{**each, "schema": past[each["schema"]]} for each in found]
@@ -172,16 +172,16 @@ def _gone(one: SwapSet, back: SetBack) -> str:
         )
         for view in reversed(one.dependents.views)
     ]
-    undone = SQL(", ").join(Identifier(spec.undone_schema, spec.name) for spec in one.members)
+    undone = SQL(", ").join(Identifier(spec.rolled_back_schema, spec.name) for spec in one.members)
     made.append(SQL("DROP TABLE IF EXISTS {}").format(undone))
     for pair in back.pairs:
         spec = pair.spec
         if any(column.on_update for column in spec.columns):
-            function = Identifier(spec.undone_schema, function_name(spec))
+            function = Identifier(spec.rolled_back_schema, function_name(spec))
             made.append(SQL("DROP FUNCTION IF EXISTS {}()").format(function))
         made += [*printed(remove_capture(spec)), SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
     made.append(SQL("DROP TABLE IF EXISTS {}").format(map_table(0, one.set_no)))
-    schemas = {name for r in one.dependents.replaced for name in (r.undone_schema, r.past_schema, r.next_schema)}
+    schemas = {name for r in one.dependents.replaced for name in (r.rolled_back_schema, r.past_schema, r.next_schema)}
     return "\n".join([lines(made), dropped_if_empty(sorted(schemas))])
 
 

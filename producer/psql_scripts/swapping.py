@@ -38,7 +38,7 @@ from sql.session.table_names import live_table
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.cutover import locked_tables
 from sql.swap.swap_script import swap_script
-from sql.swap.views_beside import build_beside, lock_script, make_schemas
+from sql.swap.views_beside import build_views_beside, lock_script, make_schemas
 from sql.values.text_casts import create_text_casts
 
 
@@ -54,7 +54,7 @@ def sketched_beside(connection: Connection, one: SwapSet) -> Beside:
     """Composed by building it over next tables that stand, in the caller's scratch."""
     return Beside(
         schemas=sketched(connection, make_schemas(connection, one.dependents)),
-        views=sketched(connection, build_beside(connection, one.dependents)),
+        views=sketched(connection, build_views_beside(connection, one.dependents)),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from psycopg.sql import SQL, Identifier, Literal
 
 from producer.psql_scripts import standing
-from producer.psql_scripts.draining_back import drained_shortly, logged_changes
+from producer.psql_scripts.reverse_draining import drained_shortly, logged_changes
 from producer.psql_scripts.work import SwapSet, Work
 from producer.rollback.prepare import ROUNDS, SHORT_LOG
 from replank.backoff import SHORT_LOCK
@@ -49,7 +49,7 @@ def swapped_back(connection: Connection, work: Work, one: SwapSet, back: SetBack
         statistics=tuple(replace(each, schema=each.past_schema) for each in statistics),
     )
     keys = _standing(work, one)
-    schemas = sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations})
+    schemas = sorted(new.past_schemas | {r.rolled_back_schema for r in back.new_relations})
     made = [SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)) for schema in schemas]
     script = swap_back_script(connection, back, past, new, keys, before_swap=True)
     names = {(r.schema, r.name) for r in back.new_relations} | {(r.past_schema, r.name) for r in back.past_relations}

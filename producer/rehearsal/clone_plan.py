@@ -9,7 +9,7 @@ from replank.plan.tables.cache_plan import MaterializedViewPlan, RedisPlan, Tabl
 from replank.values.table_spec import building_schema
 from sql.measurement.checksums import Name
 from sql.session.connection import Connection
-from sql.swap.drop_retained import put_aside
+from sql.swap.drop_retained import read_retained
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
 PASTS = ("replank_past", "replank_past_cache")
@@ -33,7 +33,7 @@ def clone_plan(plan: Plan, database: str) -> tuple[Plan, list[str]]:
     return plan.model_copy(update=changes), left_out
 
 
-def has_way_back(plan: Plan) -> bool:
+def can_roll_back(plan: Plan) -> bool:
     """Whether there is anything that a rollback takes back, after the cutover too."""
     return plan.options.reverse_capture if plan.tables else plan.steps.asked
 
@@ -48,6 +48,6 @@ def drop_past_caches(connection: Connection, plan: Plan) -> None:
     """Past contents of caches stay after a rollback, as they should; in the comparison they would be in the way."""
     of_tables = [cache for cache in plan.caches if isinstance(cache, TableCachePlan)]
     names = [(building_schema(past, cache.table_schema), cache.name) for cache in of_tables for past in PASTS]
-    for name in put_aside(connection, names):
+    for name in read_retained(connection, names):
         connection.execute(SQL("DROP TABLE {}").format(Identifier(name.schema, name.name)))
     drop_empty_schemas(connection, building_schemas(connection, *PASTS))

@@ -16,7 +16,7 @@ from psycopg import conninfo
 from psycopg.sql import SQL, Identifier
 
 from producer.gates.programs import program_for, run_program
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from sql.session.connection import Connection, connect, row, rows
 from sql.session.database_identity import identity_of
 from sql.session.named_queries import query
@@ -42,7 +42,7 @@ class Clone:
 def cloned(source: str, server: str, *, keep: bool) -> Iterator[Clone]:
     """A clone of the database at `source` on `server` (any database of it); dropped afterwards unless it is kept.
 
-    Raises WrongUse where the server does not fit, NeedsPerson where dump or restore fails.
+    Raises WrongUse where the server does not fit, NeedsOperator where dump or restore fails.
     """
     started = time.monotonic()
     with connect(source, name="rehearsal") as connection:
@@ -124,13 +124,13 @@ def _copy(source: str, url: str, major: int) -> None:
         arguments = ("--format", "directory", "--compress", "1", "--no-sync", "--exclude-schema", "replank")
         done = run_program(dump, *arguments, *parallel, "--file", dumped, url=source)
         if not done.good:
-            raise NeedsPerson(f"The database was not cloned; {dump.words} says: {done.last_words}")
+            raise NeedsOperator(f"The database was not cloned; {dump.words} says: {done.last_words}")
         restore = program_for("pg_restore", major)
         # Names its database itself: pg_restore connects nowhere otherwise.
         name = str(conninfo.conninfo_to_dict(url)["dbname"])
         done = run_program(restore, "--exit-on-error", *parallel, "--dbname", name, dumped, url=url)
         if not done.good:
-            raise NeedsPerson(f"The clone was not restored; {restore.words} says: {done.last_words}")
+            raise NeedsOperator(f"The clone was not restored; {restore.words} says: {done.last_words}")
     with connect(url, name="rehearsal") as connection:
         connection.execute("ANALYZE")
 

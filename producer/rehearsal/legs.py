@@ -1,4 +1,4 @@
-"""The parts of a rehearsal: forward on the clone, back on the clone, and to the end. Each raises NeedsPerson only."""
+"""The parts of a rehearsal: forward on the clone, back on the clone, and to the end. Each raises NeedsOperator only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from producer.rehearsal.clone_plan import drop_past_caches
 from producer.rollback.compare import compare_tables
 from producer.rollback.finish import Finishing
 from producer.rollback.rollback import roll_back_through
-from replank.errors import NeedsPerson, ReplankError
+from replank.errors import NeedsOperator, ReplankError
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import RunState
@@ -39,7 +39,7 @@ def _as_findings(what: str) -> Iterator[None]:
     try:
         yield
     except ReplankError as error:
-        raise NeedsPerson(f"{what}: {error}") from None
+        raise NeedsOperator(f"{what}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +60,12 @@ def go_forward(forward: Forward, file: PlanFile, settings: Settings, until: Step
     with _as_findings("forward on the clone"):
         run = forward(file, settings, until)
         if run.state is not RunState.DONE and not (until is BEFORE_DATA and run.state is RunState.RUNNING):
-            raise NeedsPerson(f"the run stopped, {run.state}: {run.reason}")
+            raise NeedsOperator(f"the run stopped, {run.state}: {run.reason}")
         with connect(settings.database(), name="rehearsal") as connection:
             compared = compare_tables(connection, run)
             differ = [one.name for one in compared if one.mismatches]
             if differ:
-                raise NeedsPerson(f"past and new rows differ in {', '.join(differ)}")
+                raise NeedsOperator(f"past and new rows differ in {', '.join(differ)}")
             return Forwarded(
                 figures=read_figures(connection, runs.read_run(connection, run.run_id)),
                 compared=[one.to_json() for one in compared],
@@ -83,7 +83,7 @@ def go_back(settings: Settings, plan: Plan) -> dict[str, Any]:
         with connect(settings.database(), name="rehearsal") as connection:
             run = runs.latest_run(connection)
             sets = conversion_sets.read_sets(connection, run.run_id) if run is not None else []
-        holds.extend(one.back_hold_ms for one in sets if one.back_hold_ms is not None)
+        holds.extend(one.swap_back_hold_ms for one in sets if one.swap_back_hold_ms is not None)
 
     with _as_findings("back on the clone"):
         roll_back_through(lambda: connect(settings.database(), name="rollback"), say=note_locks)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from producer.gates.programs import program_for, run_program
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.measurement.checksums import Contents, Name, read_contents
 from sql.session.connection import connect
 
@@ -23,11 +23,11 @@ class Picture:
 
 
 def take_picture(url: str, major: int) -> Picture:
-    """Nobody else may write to the database. Raises NeedsPerson where pg_dump fails."""
+    """Nobody else may write to the database. Raises NeedsOperator where pg_dump fails."""
     tool = program_for("pg_dump", major)
     done = run_program(tool, "--schema-only", "--no-password", url=url)
     if not done.good:
-        raise NeedsPerson(f"the clone's catalogue could not be read; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"the clone's catalogue could not be read; {tool.words} says: {done.last_words}")
     # Newer versions guard a dump by a random word.
     lines = [line for line in done.output.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with connect(url, name="rehearsal") as connection:

@@ -10,13 +10,13 @@ from typing import Any
 from producer.gates.rehearsed import present_scripts
 from producer.measurement.measure import plan_schemas
 from producer.planning.resolution import PlanFile, refuse_other_database
-from producer.rehearsal.clone_plan import clone_plan, has_way_back, rebuilt_caches
+from producer.rehearsal.clone_plan import can_roll_back, clone_plan, rebuilt_caches
 from producer.rehearsal.cloning import Clone, cloned
 from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
 from producer.rehearsal.sameness import Picture, differences, take_picture
 from producer.starting.preflight import refuse_stores
 from replank.activity import doing
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import Plan
 from replank.settings import Settings, load_settings
 from replank.values.states import TableState
@@ -66,7 +66,7 @@ class Rehearsal:
             doing("making the clone")
             with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
                 self._on(clone)
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             problem = str(error)
         self.evidence.update({"passed": not problem, "seconds": round(time.monotonic() - started, 1)})
         return self._write_down(problem or self._summary())
@@ -89,7 +89,7 @@ class Rehearsal:
         self.say(f"the clone {clone.database} is made, in {clone.seconds:.0f} s")
         plan, left_out = clone_plan(self.file.plan, clone.database)
         if not (plan.tables or plan.caches or plan.steps.asked):
-            raise NeedsPerson("nothing of this plan can be rehearsed: keys of a Redis are the application's own")
+            raise NeedsOperator("nothing of this plan can be rehearsed: keys of a Redis are the application's own")
         of_clone = {"bytes": clone.bytes, "seconds": round(clone.seconds, 1), "same_server": clone.same_server}
         self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
@@ -101,7 +101,7 @@ class Rehearsal:
         elif plan.steps.asked:
             # Without tables a run that is done has nothing to go back from.
             self._go_forward(file, settings, BEFORE_DATA)
-        if has_way_back(plan):
+        if can_roll_back(plan):
             self._go_back(plan, settings, clone, before)
         if self.wishes.again or not plan.tables:
             self._go_forward(file, settings, END)
@@ -117,7 +117,7 @@ class Rehearsal:
             name for name, checksum in done.scripts.items() if self.evidence["scripts"].get(name) != checksum
         )
         if differ:
-            raise NeedsPerson(f"the clone gives other scripts than the database does: {', '.join(differ)}")
+            raise NeedsOperator(f"the clone gives other scripts than the database does: {', '.join(differ)}")
         if until is END:
             # The first of two is the one that is predicted from: nothing was in memory yet.
             self.evidence.setdefault("figures", done.figures)
@@ -131,7 +131,7 @@ class Rehearsal:
         told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
             self.evidence["differences"] = told
-            raise NeedsPerson(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
+            raise NeedsOperator(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
         self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
         self.say(f"back; the catalogue and {counted(before.contents.rows, 'row')} are what they were")
 
@@ -151,7 +151,7 @@ class Rehearsal:
     def _write_down(self, words: str) -> Word:
         with connect(self.settings.database(), name="rehearsal") as connection:
             runs.ensure_ledger(connection)
-            return gates.add_word(
+            return gates.add_record(
                 connection,
                 self.file.plan.digest(),
                 "rehearsed",

@@ -8,7 +8,7 @@ from typing import Any
 
 from producer.rollback.prepare import read_set
 from replank.activity import doing
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.chunk import Axis, Chunk
 from replank.values.states import TableState
 from replank.values.table_spec import TableSpec
@@ -21,10 +21,10 @@ from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.rollback.reverse_verification import compared
 from sql.rows.change_log import log_table, logged_keys
-from sql.rows.reverse_capture import back_log, is_installed
+from sql.rows.reverse_capture import is_installed, reverse_log
 from sql.session.connection import Connection
 from sql.session.one_snapshot import read_at_one_snapshot
-from sql.swap.drop_retained import put_aside
+from sql.swap.drop_retained import read_retained
 from sql.values.conversion import Space
 
 COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
@@ -96,18 +96,23 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     if table.state in COMPLETE:
         live, built, mismatches, some, left_out = _before_the_swap(connection, spec)
         return _said(spec, live, built, mismatches, some, left_out)
-    if one is not None and one.swapped_at is not None and one.returned_at is None and is_installed(connection, spec):
-        if not put_aside(connection, [(spec.past_schema, spec.name)]):
+    if (
+        one is not None
+        and one.swapped_at is not None
+        and one.swapped_back_at is None
+        and is_installed(connection, spec)
+    ):
+        if not read_retained(connection, [(spec.past_schema, spec.name)]):
             why = "its past table is gone"
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
         try:
             pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             # A table of its set is gone.
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=str(error))
         (past, new, keys), left_out = read_at_one_snapshot(
             connection,
-            lambda: (compared(connection, pair), logged_keys(connection, back_log(spec), spec)),
+            lambda: (compared(connection, pair), logged_keys(connection, reverse_log(spec), spec)),
             force_rollback=True,
         )
         return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS], left_out, since_cutover=True)

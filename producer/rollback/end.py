@@ -20,7 +20,7 @@ def end_rollback(
     connection: Connection, run: Run, say: Callable[[str], None], *, by: Operator, keep_record: bool
 ) -> None:
     """The scripts, and the run's own end: it is gone, or may go forward again from the step it went back to."""
-    last = BY_NAME[run.back_to] if run.back_to else None
+    last = BY_NAME[run.rollback_to] if run.rollback_to else None
     rollbacks.set_stage(connection, run.run_id, RollbackStage.UNDOING_STEPS)
     _undo_scripts(connection, run, to=last.number if last else 0, say=say)
     if last is not None:
@@ -28,7 +28,7 @@ def end_rollback(
             runs.forget_data(connection, run.run_id)
             plan_caches(connection, run.run_id, run.plan)
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
-            runs.set_back_to(connection, run.run_id, None)
+            runs.set_rollback_to(connection, run.run_id, None)
             rollbacks.end(connection, run.run_id)
         say(_where(connection, run, last))
         return
@@ -72,6 +72,6 @@ def forget_records(connection: Connection) -> bool:
 def _undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[str], None]) -> None:
     """Run the rollbacks of every step after number `to` that has begun, the last one first."""
     runner = ScriptRunner(connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback")
-    for planned in (p for p in scripts.back_scripts(connection, run.run_id) if p.step.number > to):
+    for planned in (p for p in scripts.rollback_scripts(connection, run.run_id) if p.step.number > to):
         words = drive(connection, planned, blocks_by(runner))
         say(f"step {planned.step.name}: {words or 'taken back'}")

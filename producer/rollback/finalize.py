@@ -9,7 +9,7 @@ from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
 from producer.waiting.lock_retries import Patience
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import TableState
 from replank.values.table_spec import Relation, TableSpec
 from sql.ledger.runs.runs import Run
@@ -23,7 +23,7 @@ from sql.rollback.table_pair import was_table
 from sql.rows.reverse_capture import remove_capture
 from sql.session.connection import Connection, apply_settings
 from sql.session.statements import execute
-from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
+from sql.swap.drop_retained import drop_hanging, drop_table, read_retained
 from sql.swap.moved_dependents import UNDONE
 
 
@@ -72,14 +72,14 @@ class Restoring:
                 validate, what=f"{key['schema']}.{key['table_name']}", command="replank rollback"
             )
         except errors.ForeignKeyViolation as error:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"The past tables are live, but foreign key {key['name']} of {key['schema']}.{key['table_name']} "
                 f"does not hold: {error.diag.message_detail}. Correct it, then `replank rollback` again: it goes on."
             ) from None
 
     def _drop_new(self, members: Sequence[TableSpec]) -> None:
         limit = self.run.plan.options.lock_timeout_ms
-        aside = put_aside(self.connection, [(spec.undone_schema, spec.name) for spec in members])
+        aside = read_retained(self.connection, [(spec.rolled_back_schema, spec.name) for spec in members])
 
         def drop(relation: Relation) -> None:
             drop_table(self.connection, relation, lock_timeout_ms=limit)
@@ -97,5 +97,5 @@ class Restoring:
                 command="replank rollback",
             )
         for spec in (s for s in members if any(c.on_update for c in s.columns)):
-            function = Identifier(spec.undone_schema, function_name(spec))
+            function = Identifier(spec.rolled_back_schema, function_name(spec))
             self.connection.execute(SQL("DROP FUNCTION IF EXISTS {}()").format(function))

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.sql import SQL
 
-from monitoring.status.rollback_possible import read_way_back, rollback_outlook
+from monitoring.status.rollback_possible import describe_rollback, read_rollback_facts
 from producer.rollback.prepare import AUTOVACUUM_OF_NEW, autovacuum_of_new
 from producer.rollback.retained_proof import refuse_unproved
 from producer.scripts.drive import blocks_by, drive, late_scripts
@@ -18,7 +18,7 @@ from producer.waiting.leader import stop_leading, try_to_lead
 from producer.waiting.lock_retries import Patience
 from producer.waiting.panic_aware_sleep import watchful
 from replank.activity import doing
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState
 from replank.values.steps import BY_NAME, STEPS, Step
 from replank.values.table_spec import Relation, TableSpec
@@ -34,7 +34,7 @@ from sql.rows.reverse_capture import is_installed, remove_capture, waiting_chang
 from sql.session.connection import Connection, apply_settings, value
 from sql.session.named_queries import query
 from sql.session.statements import execute
-from sql.swap.drop_retained import drop_hanging, drop_table, put_aside
+from sql.swap.drop_retained import drop_hanging, drop_table, read_retained
 from sql.swap.moved_dependents import PAST, hanging_on
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 from sql.values.text_casts import remove_text_casts, text_casts
@@ -91,7 +91,7 @@ class Finishing:
             raise WrongUse("No run on this database is done: there is nothing to finish.")
         paused = restraints.pause_of(restraints.in_force(self.connection, latest.run_id), phase=STEPS[-1].phase)
         if paused is not None:
-            raise NeedsPerson(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then this command again.")
+            raise NeedsOperator(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then this command again.")
         return latest
 
     def leftovers(self, run: Run) -> list[Leftover]:
@@ -107,7 +107,7 @@ class Finishing:
                 found.append(Leftover(what="reverse capture", name=words, bytes=None))
         for name in text_casts(self.connection):
             found.append(Leftover(what="cast", name=f"from {name} to uuid", bytes=None))
-        by_psql = value(self.connection, query("going_back.kept_by_psql"))
+        by_psql = value(self.connection, query("swap_back.kept_by_psql"))
         for late in late_scripts(self.connection, run.run_id):
             # A line for each: among them are views under old names, with which old clients end.
             for block in late.script.blocks[late.blocks_done :]:
@@ -124,10 +124,12 @@ class Finishing:
     def finish(self, run: Run, *, proof: bool = True) -> Run:
         """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on.
 
-        With `proof`, both sides are compared before. Raises NeedsPerson where they differ; nothing is given up then.
+        With `proof`, both sides are compared before. Raises NeedsOperator where they differ; nothing is given up then.
         """
         if not try_to_lead(self.connection):
-            raise NeedsPerson(f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again.")
+            raise NeedsOperator(
+                f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again."
+            )
         if run.state is RunState.DONE:
             self._refuse_strangers(run)
             if proof:
@@ -150,10 +152,10 @@ class Finishing:
                 command=COMMAND,
             )
         doing("dropping the past tables")
-        put_aside_names = [relation.full_name for relation in self._past(run)]
+        retained_names = [relation.full_name for relation in self._past(run)]
         self._run_late_scripts(run, DROP_DEPRECATED)
         past = self._past(run)
-        for name in (name for name in put_aside_names if name not in {relation.full_name for relation in past}):
+        for name in (name for name in retained_names if name not in {relation.full_name for relation in past}):
             self.say(f"{name} is dropped")
         if past:
             patience.until_granted(
@@ -171,7 +173,7 @@ class Finishing:
         self._forget_sets(run)
         remove_text_casts(self.connection)
         self._run_late_scripts(run)
-        self._say_aside(run)
+        self._report_quarantined(run)
         made = building_schemas(self.connection, PAST, "replank_past_cache", "replank_next")
         drop_empty_schemas(self.connection, made)
         runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
@@ -185,7 +187,7 @@ class Finishing:
         strangers = [f"view {view.full_name}" for view in hanging.views if not view.schema.startswith(PAST)]
         strangers += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
         if strangers:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
                 f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
             )
@@ -193,8 +195,8 @@ class Finishing:
     def outlook(self, run: Run) -> str:
         """Whether there is still a way back."""
         sets = conversion_sets.read_sets(self.connection, run.run_id)
-        return rollback_outlook(
-            run, read_way_back(self.connection, run, sets, tables.read_tables(self.connection, run.run_id))
+        return describe_rollback(
+            run, read_rollback_facts(self.connection, run, sets, tables.read_tables(self.connection, run.run_id))
         )
 
     def _run_late_scripts(self, run: Run, last: Step = STEPS[-1]) -> None:
@@ -212,9 +214,9 @@ class Finishing:
             drive(self.connection, planned, blocks_by(runner))
             self.say(f"step {planned.step.name} is done")
 
-    def _say_aside(self, run: Run) -> None:
+    def _report_quarantined(self, run: Run) -> None:
         """Rows in quarantine are nowhere else now, so they stay."""
-        for table_no, rows in quarantines.rows_aside(self.connection, run.run_id).items():
+        for table_no, rows in quarantines.quarantined_rows(self.connection, run.run_id).items():
             if rows:
                 spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
                 self.say(
@@ -226,7 +228,7 @@ class Finishing:
         """A rollback that was killed in its attempt at the swap has left it switched off."""
         found = tables.read_tables(self.connection, run.run_id)
         for one in conversion_sets.read_sets(self.connection, run.run_id):
-            before = (one.way_back or {}).get(AUTOVACUUM_OF_NEW)
+            before = (one.rollback_facts or {}).get(AUTOVACUUM_OF_NEW)
             if before is not None:
                 new = [as_new(self.connection, table.spec) for table in found if table.set_no == one.set_no]
                 autovacuum_of_new(self.connection, one, new, before).give_back()
@@ -240,10 +242,10 @@ class Finishing:
         names = [(spec.past_schema, spec.name) for spec in specs]
         built = [cache.built for cache in caches.read_caches(self.connection, run.run_id)]
         names += [(spec.past_schema, spec.name) for spec in built if spec is not None]
-        return put_aside(self.connection, names)
+        return read_retained(self.connection, names)
 
     def _bytes(self, relation: Relation) -> int:
-        return int(value(self.connection, query("going_back.size"), {"oid": relation.oid}))
+        return int(value(self.connection, query("swap_back.size"), {"oid": relation.oid}))
 
     def _forget(self, spec: TableSpec, lock_timeout_ms: int) -> None:
         """Dropping the triggers locks the live table for a moment."""

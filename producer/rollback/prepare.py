@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from producer.waiting.lock_retries import Patience
 from replank.activity import doing
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RollbackStage
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
@@ -35,7 +35,7 @@ from sql.session.one_snapshot import read_at_one_snapshot
 from sql.session.passing_errors import OF_ROWS
 from sql.session.statements import execute
 from sql.swap.autovacuum import LiveAutovacuum, Settings
-from sql.swap.drop_retained import put_aside
+from sql.swap.drop_retained import read_retained
 from sql.values.enum_drift import refuse_renamed_values
 
 SHORT_LOG = 200
@@ -56,7 +56,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
     # What a cutover had to give up comes back.
     keys = [{name: said for name, said in key.items() if name != "lost"} for key in one.foreign_keys]
     where = places(members, keys)
-    known = present.way_back or {}
+    known = present.rollback_facts or {}
     return SetBack(
         pairs=tuple(
             Pair(
@@ -83,18 +83,18 @@ def autovacuum_of_new(
         connection=connection,
         specs=new,
         remembered=remembered,
-        remember=lambda before: conversion_sets.set_way_back(connection, one, {AUTOVACUUM_OF_NEW: before}),
+        remember=lambda before: conversion_sets.set_rollback_facts(connection, one, {AUTOVACUUM_OF_NEW: before}),
     )
 
 
-def misfit(connection: Connection, back: SetBack, error: errors.DataError | errors.IntegrityError) -> NeedsPerson:
+def misfit(connection: Connection, back: SetBack, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
     """Of which table it was, the server says for most errors."""
     named = error.diag.table_name
     pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])
     return why_it_does_not_fit(connection, pair, error)
 
 
-class Differs(NeedsPerson):
+class Differs(NeedsOperator):
     """Past and new tables differ. `tables` gives some of each table's keys by its name."""
 
     def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
@@ -158,9 +158,9 @@ class MakingReady:
         rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
     def _refuse_gone(self, spec: TableSpec) -> None:
-        there = put_aside(self.connection, [(spec.past_schema, spec.name)])
+        there = read_retained(self.connection, [(spec.past_schema, spec.name)])
         if [relation.oid for relation in there] != [spec.oid]:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
                 "way back. `replank finish` removes what was kept for it."
             )
@@ -170,10 +170,10 @@ class MakingReady:
         tells whether a change was missed, but for columns that the run has filled."""
         (present,) = (s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
         specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
-        found = missed(self.connection, specs.values(), (present.way_back or {}).get("stood", {}))
+        found = missed(self.connection, specs.values(), (present.rollback_facts or {}).get("stood", {}))
         for number, why in found.items():
             if not provable(specs[number]):
-                raise NeedsPerson(
+                raise NeedsOperator(
                     f"{specs[number].full_name}: since the cutover {why}. What changed then is not known, and a "
                     "comparison cannot find it in columns that the run has filled: there is no way back without loss."
                 )
@@ -223,7 +223,7 @@ class MakingReady:
             switched = switch_off(self.connection, back.past_relations)
             if switched:
                 known = [*back.switched, *switched]
-                conversion_sets.set_way_back(self.connection, one, {"switched": known})
+                conversion_sets.set_rollback_facts(self.connection, one, {"switched": known})
 
     def _drain(self, pair: Pair) -> None:
         """In rounds, while the application writes, until a round finds little."""
@@ -265,7 +265,7 @@ class MakingReady:
         for key in (key for key in back.foreign_keys if key["validated"]):
             orphans = count_orphans(self.connection, back, key)
             if orphans:
-                raise NeedsPerson(
+                raise NeedsOperator(
                     f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
                     f"{key['name']} of "
                     "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from monitoring.status.rollback_possible import read_way_back
+from monitoring.status.rollback_possible import read_rollback_facts
 from producer.operator.doubts import doubts
 from producer.planning.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
@@ -46,14 +46,16 @@ class Extent:
 def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     """From ledger and catalogue; nothing is changed."""
     sets, present = conversion_sets.read_sets(connection, run.run_id), tables.read_tables(connection, run.run_id)
-    swapped = {s.set_no for s in sets if s.swapped_at and not s.returned_at}
-    way_back = read_way_back(connection, run, sets, present)
-    closed = frozenset(one.table for one in way_back.closed_tables) if way_back is not None else frozenset[str]()
+    swapped = {s.set_no for s in sets if s.swapped_at and not s.swapped_back_at}
+    rollback_facts = read_rollback_facts(connection, run, sets, present)
+    closed = (
+        frozenset(one.table for one in rollback_facts.closed_tables) if rollback_facts is not None else frozenset[str]()
+    )
     lines = [_table(connection, table, swapped, closed) for table in present]
-    lines += [] if way_back is None else [f"! {warning}" for warning in way_back.warnings]
+    lines += [] if rollback_facts is None else [f"! {warning}" for warning in rollback_facts.warnings]
     for cache in caches.read_caches(connection, run.run_id):
         lines.append(f"cache {cache.name}: what was built for it is removed; one that is rebuilt already stays")
-    last = to or (BY_NAME[run.back_to] if run.back_to else None)
+    last = to or (BY_NAME[run.rollback_to] if run.rollback_to else None)
     for script in scripts.forward_scripts(connection, run.run_id):
         if script.blocks_done and (last is None or script.step.number > last.number):
             lines.append(f"step {script.step.name}: its script is undone")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from producer.rollback.compare import compare_tables
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.wording import counted
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables
 from sql.session.connection import Connection
-from sql.swap.drop_retained import put_aside
+from sql.swap.drop_retained import read_retained
 
 ANYWAY = "`replank finish --without-proof` drops the past tables all the same, and with them the only other copy."
 
 
 def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
-    """Raises NeedsPerson where a past table and the one in its place differ, or cannot be compared.
+    """Raises NeedsOperator where a past table and the one in its place differ, or cannot be compared.
 
     It reads both sides of every table once, at one snapshot for each table; keys that are logged for a rollback are
     left out. Nothing is compared where the plan keeps no way back: then the past tables are not kept equal.
@@ -25,7 +25,7 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
         say("the past tables are not compared: by the plan (`reverse_capture = false`) no changes were kept for them")
         return
     specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.spec.method == "rebuild"]
-    kept = {spec.full_name for spec in specs if put_aside(connection, [(spec.past_schema, spec.name)])}
+    kept = {spec.full_name for spec in specs if read_retained(connection, [(spec.past_schema, spec.name)])}
     against: list[str] = []
     for one in compare_tables(connection, run):
         if one.name not in kept:
@@ -41,7 +41,7 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
         else:
             say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}; {one.left_out}")
     if against:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, the past table written "
             f"to, or capture switched off since the cutover? `replank verify` compares again. {ANYWAY}"
         )

@@ -16,12 +16,12 @@ from producer.operator.operator import Operator, operator_of_shell
 from producer.rollback.choice import refuse_without_capture, run_to_undo
 from producer.rollback.end import end_rollback
 from producer.rollback.remove import remove_cache, remove_table
-from producer.rollback.swap_back import GoingBack
+from producer.rollback.swap_back import SwappingBack
 from producer.waiting.leader import try_to_lead
 from producer.waiting.lock_retries import Patience
 from producer.waiting.panic_aware_sleep import watchful
 from replank.activity import doing
-from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
+from replank.errors import CannotConnect, NeedsOperator, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
 from replank.values.states import CacheState, RollbackStage, RunState, TableState
 from replank.values.steps import DATA_PHASE, Step
 from sql.catalogue.inheritance import unlink_next
@@ -35,7 +35,7 @@ from sql.session.database_wait import DatabaseWait
 from sql.session.statements import execute
 from sql.swap.autovacuum import LiveAutovacuum
 from sql.swap.event_triggers import refusal
-from sql.swap.views_beside import building_schemas, drop_beside, drop_empty_schemas
+from sql.swap.views_beside import building_schemas, drop_empty_schemas, drop_views_beside
 from sql.values.text_casts import remove_text_casts
 
 LEADER_WAIT_S = 30.0
@@ -58,7 +58,7 @@ def roll_back(
 
     `run_id` names an older run, `to` a step that stays, with all before it. `keep_record` leaves in the ledger how it
     ended, and who did it; without it the ledger goes with its last run. Raises WrongUse if there is nothing to
-    undo, or if what was written after a cutover was not captured; NeedsPerson where only the operator can go on.
+    undo, or if what was written after a cutover was not captured; NeedsOperator where only the operator can go on.
     """
     by = by or operator_of_shell()
     run = _aim(connection, run_to_undo(connection, run_id), to)
@@ -123,7 +123,7 @@ class _Undoing:
         """Past tables come back, then everything that was built goes. Each part may be done twice."""
         connection, run = self.connection, self.run
         _end_jobs(connection, run, self.say, self.sleep)
-        going_back = GoingBack(
+        swap_back = SwappingBack(
             connection=connection,
             run=run,
             say=self.say,
@@ -131,12 +131,12 @@ class _Undoing:
             random_source=self.random_source,
             actor=self.by.name,
         )
-        going_back.go_back()
+        swap_back.go_back()
         present = [t for t in tables.read_tables(connection, run.run_id) if t.state is not TableState.RESTORED]
-        self._remove_tables(present, going_back.patience)
-        self._remove_caches(going_back.patience)
+        self._remove_tables(present, swap_back.patience)
+        self._remove_caches(swap_back.patience)
         # Attempts at a cutover make the past schemas; before a swap they are empty.
-        made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_undone")
+        made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_rolled_back")
         drop_empty_schemas(connection, made)
         remove_text_casts(connection)
 
@@ -154,7 +154,7 @@ class _Undoing:
                 ).give_back()
         with connection.transaction():
             relations = [relation for table in present for relation in table.spec.next_relations]
-            execute(connection, drop_beside(connection, relations))
+            execute(connection, drop_views_beside(connection, relations))
             unlink_next(connection, [table.spec for table in present])
         for table in present:
             doing(f"removing what was built for {table.spec.full_name}")
@@ -175,14 +175,14 @@ def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
     """Note how far to go back, so that the same command goes on after a kill. Raises WrongUse where nothing is left."""
     if to is None:
         if run.state is not RunState.ROLLING_BACK:
-            runs.set_back_to(connection, run.run_id, None)
+            runs.set_rollback_to(connection, run.run_id, None)
         return runs.read_run(connection, run.run_id)
     if to.phase >= DATA_PHASE:
         raise WrongUse(
             f"After step {to.name} there is nothing that a rollback could take back: the steps of phase {DATA_PHASE} "
             "go back together. Name a step of an earlier phase, or none."
         )
-    runs.set_back_to(connection, run.run_id, to.name)
+    runs.set_rollback_to(connection, run.run_id, to.name)
     return runs.read_run(connection, run.run_id)
 
 
@@ -224,7 +224,7 @@ def roll_back_through(
             if begun is not None and _is_rolled_back(connection, begun):
                 return begun
             if begun is not None and runs.read_run(connection, begun.run_id).paused:
-                raise NeedsPerson("The rollback was stopped by `replank panic`; `replank rollback` goes on with it.")
+                raise NeedsOperator("The rollback was stopped by `replank panic`; `replank rollback` goes on with it.")
             begun = run_to_undo(connection, run_id)
             wait.answered()
             return _in_words(
@@ -262,7 +262,7 @@ def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None])
     deadline = time.monotonic() + LEADER_WAIT_S
     while not try_to_lead(connection):
         if time.monotonic() > deadline:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 "A coordinator still leads this database. Stop it, then `replank rollback` again: it goes on."
             )
         sleep(0.2)

@@ -18,7 +18,7 @@ from producer.stages.attempt_pause import pause_s
 from producer.stages.pooler_reconnect import reconnect_poolers
 from producer.waiting.lock_retries import Patience
 from replank.activity import doing
-from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
+from replank.errors import NeedsOperator, NotProved, OutcomeUnknown, TryAgain
 from replank.values.states import RollbackStage, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
@@ -37,7 +37,7 @@ from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoingBack:
+class SwappingBack:
     """One rollback of swapped sets, on the connection of the one who leads."""
 
     connection: Connection
@@ -56,9 +56,9 @@ class GoingBack:
         )
 
     def go_back(self) -> None:
-        """All sets that are swapped, the last one first. Raises NeedsPerson; then nothing is lost on either side."""
+        """All sets that are swapped, the last one first. Raises NeedsOperator; then nothing is lost on either side."""
         swapped = [s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
-        waiting = [s for s in reversed(swapped) if s.returned_at is None]
+        waiting = [s for s in reversed(swapped) if s.swapped_back_at is None]
         ready = MakingReady(
             connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
         )
@@ -111,11 +111,11 @@ class GoingBack:
             self._note(one, f"attempt {attempt + 1} missed: {problem}")
             if isinstance(missed, AttemptMissed):
                 kept_ms = missed.application_wait_ms
-                conversion_sets.set_back_times(
+                conversion_sets.set_swap_back_times(
                     self.connection, one, wait_ms=None, hold_ms=None, longest_wait_ms=kept_ms
                 )
             self.sleep(pause_s(attempt, missed, self.random_source))
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
             "changed places. "
             "End or wait for these sessions, then `replank rollback` again: it goes on."
@@ -141,13 +141,13 @@ class GoingBack:
 
     def _write_ledger(self, one: ConversionSet, members: int) -> None:
         """In the transaction of the swap back."""
-        if not conversion_sets.set_returned(self.connection, one):
+        if not conversion_sets.set_swapped_back(self.connection, one):
             raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
-        if conversion_sets.move_set(self.connection, one, TableState.RETURNED) != members:
+        if conversion_sets.move_set(self.connection, one, TableState.SWAPPED_BACK) != members:
             raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
 
     def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
-        conversion_sets.set_back_times(
+        conversion_sets.set_swap_back_times(
             self.connection,
             one,
             wait_ms=times.wait_ms,
@@ -155,7 +155,7 @@ class GoingBack:
             longest_wait_ms=times.application_wait_ms,
         )
         sets = conversion_sets.read_sets(self.connection, self.run.run_id)
-        longest_ms = next(each.back_longest_wait_ms for each in sets if each.set_no == one.set_no)
+        longest_ms = next(each.swap_back_longest_wait_ms for each in sets if each.set_no == one.set_no)
         in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
         self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
 

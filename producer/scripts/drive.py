@@ -38,7 +38,7 @@ def drive(
     """Take a script to its end, in the ledger too. Returns what there is to say of it, None if it was stopped before.
 
     `run_blocks` runs those that are left and notes each; False says that it was told to stop. `at_end` commits with the
-    ledger's word. Raises NeedsPerson. Killed halfway, the same call goes on.
+    ledger's word. Raises NeedsOperator. Killed halfway, the same call goes on.
     """
     forward, change = planned.direction == "forward", planned.script.change
     if forward:

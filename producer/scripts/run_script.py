@@ -12,7 +12,7 @@ import structlog
 from psycopg import errors
 
 from replank.backoff import SHORT_LOCK
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.wording import counted
 from sql.health.lock_holders import WaitWatch
 from sql.scripts.script_templates import Block, Script
@@ -44,7 +44,7 @@ class ScriptRunner:
     ) -> bool:
         """Run the blocks from number `done` on; `note(n)` keeps that n are done. A block may run twice.
 
-        False if `go_on` said no before the last block. Raises NeedsPerson with the block's purpose and the
+        False if `go_on` said no before the last block. Raises NeedsOperator with the block's purpose and the
         server's words.
         """
         self.connection.execute(f"SET lock_timeout = {script.lock_timeout_ms}")
@@ -82,10 +82,10 @@ class ScriptRunner:
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise
-                raise NeedsPerson(self._said(script, number, block, error)) from None
+                raise NeedsOperator(self._said(script, number, block, error)) from None
             else:
                 return True
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{script.name}, block {number} ({block.purpose}): the lock was missed {counted(self.attempts, 'time')}"
             f"{f'; it is held by {held_by}' if held_by else ''}. End the transactions that hold the table, then "
             f"`{self.command}`."

@@ -12,7 +12,7 @@ import structlog
 
 from producer.scripts.drive import blocks_by, drive
 from producer.scripts.run_script import ScriptRunner
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.runs import Run
@@ -35,7 +35,7 @@ class WatchedScript:
     between_looks: Callable[[], None]
 
     def take(self, planned: PlannedScript) -> None:
-        """Run the script to its end, or until the run is paused or rolled back. Raises NeedsPerson."""
+        """Run the script to its end, or until the run is paused or rolled back. Raises NeedsOperator."""
         log.info("step", step=planned.step.name, blocks=len(planned.script.blocks), done=planned.blocks_done)
         drive(self.connection, planned, self._run_blocks, at_end=partial(self._say, planned))
 
@@ -71,7 +71,7 @@ class WatchedScript:
                 cancelled = True
         try:
             return future.result()
-        except NeedsPerson:
+        except NeedsOperator:
             # A panic cancels the block: it may be run again.
             if cancelled or runs.read_run(self.connection, self.run.run_id).paused:
                 return False

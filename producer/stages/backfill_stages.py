@@ -8,7 +8,7 @@ from psycopg.sql import SQL
 
 from producer.stages.chunker import LARGEST_CHUNK_BLOCKS, rows_per_chunk
 from producer.stages.context import Turn
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.chunk import Axis
 from replank.values.states import JobKind, TableState
 from replank.values.table_spec import TableSpec
@@ -132,7 +132,7 @@ class Backfilling(Turn):
     def _once_more(self, table: RunTable, why: str) -> None:
         """Another round over all rows."""
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{table.spec.full_name}: after {MOST_ROUNDS} rounds rows may still be empty ({why}). Find what keeps "
                 "emptying these columns or switching the trigger, then `replank retry` and run again."
             )

@@ -19,7 +19,7 @@ from producer.stages.attempt_pause import pause_s
 from producer.stages.cache_order import may_begin
 from producer.stages.context import Turn
 from producer.stages.cutover_windows import Window, anytime
-from replank.errors import NeedsPerson, OutcomeUnknown, TryAgain, WrongUse
+from replank.errors import NeedsOperator, OutcomeUnknown, TryAgain, WrongUse
 from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
@@ -80,7 +80,7 @@ class Caching(Turn):
             self._later(cache, str(error), error)
         except OutcomeUnknown as error:
             log.info("outcome unknown, asking the ledger", reason=str(error))
-        except (NeedsPerson, WrongUse) as error:
+        except (NeedsOperator, WrongUse) as error:
             self._block(cache, str(error))
         except psycopg.Error as error:
             if self.connection.closed:

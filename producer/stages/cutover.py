@@ -67,7 +67,7 @@ class CuttingOver(Swapping):
 
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
         """Tables that wait for their set are drained now and then; at once where a person may be correcting rows."""
-        drained, some_aside = False, self._some_aside(members)
+        drained, any_quarantined = False, self._any_quarantined(members)
         if all(member.state is TableState.READY and not member.blocked for member in members):
             self.keeping.go_on([member for member in members if member.table_no not in busy], self.present)
         for member in members:
@@ -76,21 +76,21 @@ class CuttingOver(Swapping):
             if member.table_no in busy and not self.keeping.is_only_compared(member):
                 continue
             count = value(self.connection, SQL("SELECT count(*) FROM {}").format(log_table(member.spec)))
-            if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, some_aside)):
+            if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, any_quarantined)):
                 self.add_drain(member, compare=True)
                 drained = True
             tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
         return drained
 
-    def _is_time(self, member: RunTable, some_aside: Container[int]) -> bool:
+    def _is_time(self, member: RunTable, any_quarantined: Container[int]) -> bool:
         """For a short log."""
-        return member.table_no in some_aside or not job_reports.drained_lately(
+        return member.table_no in any_quarantined or not job_reports.drained_lately(
             self.connection, member.spec, seconds=DRAIN_EVERY_S
         )
 
-    def _some_aside(self, members: Sequence[RunTable]) -> Container[int]:
+    def _any_quarantined(self, members: Sequence[RunTable]) -> Container[int]:
         """Tables with rows in quarantine."""
         if not any(member.spec.quarantines for member in members):
             return ()
-        found = quarantines.rows_aside(self.connection, members[0].run_id)
+        found = quarantines.quarantined_rows(self.connection, members[0].run_id)
         return {table_no for table_no, count in found.items() if count}

@@ -15,7 +15,7 @@ import psycopg
 
 from producer.stages.context import Turn
 from producer.stages.verification import Verifying
-from replank.errors import NeedsPerson, NotProved
+from replank.errors import NeedsOperator, NotProved
 from replank.values.states import JobKind, TableState
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.jobs import job_queue, job_reports
@@ -31,7 +31,7 @@ NEVER = "the ledger calls it ready, and no verification of it is done"
 
 FOUND = "a verification while its cutover waited found differences"
 
-NOT_NOW: tuple[type[Exception], ...] = (NeedsPerson, *LOCK_OR_TIME_MISSED)
+NOT_NOW: tuple[type[Exception], ...] = (NeedsOperator, *LOCK_OR_TIME_MISSED)
 """The definition cannot be looked at, or is another one."""
 
 
@@ -176,7 +176,7 @@ class KeepingProof(Turn):
                 self._known[table.table_no] = replace(proof, generation=table.generation + 1)
         except LOCK_OR_TIME_MISSED:
             return  # The next turn tries again.
-        except (NeedsPerson, psycopg.Error) as error:
+        except (NeedsOperator, psycopg.Error) as error:
             if self.connection.closed:
                 raise
             tables.block_table(self.connection, table.spec, f"{table.spec.full_name}: {error}")

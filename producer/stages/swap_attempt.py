@@ -15,7 +15,7 @@ from producer.stages.attempt_pause import pause_s
 from producer.stages.context import Turn
 from producer.stages.keeping_proof import KeepingProof
 from producer.stages.swap_failures import named_failures
-from replank.errors import NeedsPerson, NotProved, OutcomeUnknown, TryAgain
+from replank.errors import NeedsOperator, NotProved, OutcomeUnknown, TryAgain
 from replank.values.states import SwapWait, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted, longest_wait
@@ -87,7 +87,7 @@ class Swapping(Turn):
                 raise
             # Before the lock was asked for, e.g. a drain that met somebody's TRUNCATE.
             self._later(conversion_set, members, f"waiting for others: {error.diag.message_primary}")
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             self._give_up(conversion_set, members, str(error))
         except psycopg.Error as error:
             if self.connection.closed:
@@ -109,7 +109,7 @@ class Swapping(Turn):
             longest_ms = self._as_it_is(conversion_set).longest_wait_ms or times.application_wait_ms
             in_all = replace(times, application_wait_ms=longest_ms)
             self._say(conversion_set, f"swapped {counted(len(members), 'table')}; {in_all}")
-            self._say_aside(members)
+            self._report_quarantined(members)
             self._say_old_sessions(conversion_set)
 
     def _find_rows(self, conversion_set: ConversionSet, members: Sequence[RunTable], error: psycopg.Error) -> bool:
@@ -131,11 +131,11 @@ class Swapping(Turn):
             self._later(conversion_set, members, problem, waits_for=SwapWait.ROWS, subject=subject)
         return bool(some)
 
-    def _say_aside(self, members: Sequence[RunTable]) -> None:
+    def _report_quarantined(self, members: Sequence[RunTable]) -> None:
         """How many rows did not come along, table by table."""
         if not any(member.spec.quarantines for member in members):
             return
-        aside = quarantines.rows_aside(self.connection, members[0].run_id)
+        aside = quarantines.quarantined_rows(self.connection, members[0].run_id)
         for member in (member for member in members if aside.get(member.table_no)):
             words = f"{counted(aside[member.table_no], 'row')} kept aside in replank.{member.spec.quarantine_name}"
             self.say(member.run_id, "quarantine", member.spec.full_name, words)
@@ -151,7 +151,7 @@ class Swapping(Turn):
         with self._autovacuum(conversion_set, members).off(stays_off=True) as before:
             if self.options.reverse_capture:
                 known = {"published": published(self.connection, specs)}
-                conversion_sets.set_way_back(self.connection, conversion_set, known)
+                conversion_sets.set_rollback_facts(self.connection, conversion_set, known)
             return cut_over(
                 self.connection,
                 specs,
@@ -184,7 +184,7 @@ class Swapping(Turn):
             # From here on a rollback can tell whether every change was captured.
             stood = standings(self.connection, [backward(member.spec) for member in members])
             known = {"stood": {str(number): sorted(standing) for number, standing in stood.items()}}
-            conversion_sets.set_way_back(self.connection, conversion_set, known)
+            conversion_sets.set_rollback_facts(self.connection, conversion_set, known)
         if self.options.text_casts:
             execute(self.connection, create_text_casts(self.connection))
 
@@ -246,7 +246,7 @@ def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
     there = still_there(connection, specs)
     gone = [spec.full_name for spec in specs if spec not in there]
     if gone:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{', '.join(gone)}: dropped or renamed during the run; nothing was swapped. Undo it and `replank retry`, "
             "or `replank rollback`, correct the plan, and run again."
         )

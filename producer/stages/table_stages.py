@@ -19,7 +19,7 @@ from producer.stages.context import Turn
 from producer.stages.validation import Validating
 from producer.stages.verification import Verifying
 from replank.backoff import SHORT_LOCK
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.chunk import Axis
 from replank.values.states import JobKind, TableState
 from replank.wording import counted
@@ -66,7 +66,7 @@ class Stages(Turn):
             return table.state is TableState.COPYING and few and self._cut_on(table)
         try:
             return self._steps()[table.state](table)
-        except (NeedsPerson, WrongUse) as error:
+        except (NeedsOperator, WrongUse) as error:
             tables.block_table(self.connection, table.spec, str(error))
         except LOCK_OR_TIME_MISSED as error:
             self._later(table, f"waiting for a lock: {error.diag.message_primary}{self._held_by(table)}")
@@ -102,7 +102,7 @@ class Stages(Turn):
             TableState.BACKFILLING: self._backfilling().after_round,
             TableState.CONSTRAINING: self._backfilling().finish,
             TableState.DONE: lambda _: False,
-            TableState.RETURNED: lambda _: False,  # a rollback's own
+            TableState.SWAPPED_BACK: lambda _: False,  # a rollback's own
             TableState.RESTORED: lambda _: False,
         }
 
@@ -152,7 +152,7 @@ class Stages(Turn):
         """In the transaction that makes something of the next table as the live one's definition is now.
 
         At the cutover both are compared, but a change that was undone by then would have stayed in the next table.
-        Raises NeedsPerson where the definition is not the planned one: nothing of what was made stays.
+        Raises NeedsOperator where the definition is not the planned one: nothing of what was made stays.
         """
         refuse_changed_shapes(self.connection, [table.spec], built=built)
 

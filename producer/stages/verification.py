@@ -6,10 +6,10 @@ from psycopg.sql import SQL
 
 from producer.stages import chunker
 from producer.stages.context import Turn
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import JobKind, TableState
 from replank.wording import counted
-from sql.drain.verification_sums import Sides, add_up
+from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.tables import tables, verifications
 from sql.ledger.tables.tables import RunTable
@@ -151,7 +151,7 @@ class Verifying(Turn):
                 self._repair(table, sides)
         return True
 
-    def sides(self, table: RunTable, generation: int) -> Sides:
+    def sides(self, table: RunTable, generation: int) -> VerificationSums:
         """What the verify jobs of a generation saw."""
         return add_up(job_reports.results(self.connection, table.spec, JobKind.VERIFY, generation))
 
@@ -187,9 +187,9 @@ class Verifying(Turn):
             "some texts are not spelled as PostgreSQL would spell their uuid: comparing values",
         )
 
-    def _repair(self, table: RunTable, sides: Sides) -> None:
+    def _repair(self, table: RunTable, sides: VerificationSums) -> None:
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{table.spec.full_name}: live has {counted(sides.rows_live, 'row')}, next {sides.rows_next}, "
                 "and they differ "
                 f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
@@ -211,7 +211,7 @@ class Verifying(Turn):
         tables.move_table(self.connection, table.spec, TableState.REPAIRING)
 
 
-def _aside(sides: Sides) -> str:
-    if not sides.rows_aside:
+def _aside(sides: VerificationSums) -> str:
+    if not sides.quarantined_rows:
         return ""
-    return f"; {sides.rows_next} of them in the next table, {sides.rows_aside} kept aside in quarantine"
+    return f"; {sides.rows_next} of them in the next table, {sides.quarantined_rows} kept aside in quarantine"

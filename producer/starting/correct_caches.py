@@ -18,7 +18,7 @@ from producer.planning.foreign_code import ForeignCodeRefused
 from producer.planning.prepared_run import PreparedRun, prepare_run
 from producer.planning.resolution import PlanFile
 from producer.waiting.leader import stop_leading, try_to_lead
-from replank.errors import NeedsPerson, TryAgain, WrongUse
+from replank.errors import NeedsOperator, TryAgain, WrongUse
 from replank.plan.plan import Plan
 from replank.plan.tables.cache_plan import CachePlan
 from replank.values.states import CacheState, RunState, TableState
@@ -42,7 +42,7 @@ def differs_in_caches(run: Run, plan: Plan) -> bool:
 def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
     """Take over the caches of a corrected plan.
 
-    Raises WrongUse where it is too early or would undo what is rebuilt, NeedsPerson where they cannot be rebuilt so,
+    Raises WrongUse where it is too early or would undo what is rebuilt, NeedsOperator where they cannot be rebuilt so,
     TryAgain where somebody holds what has to be removed. Then nothing is taken over.
     """
     if not all(table.state is TableState.DONE for table in tables.read_tables(connection, run.run_id)):
@@ -114,7 +114,7 @@ def _prepared(connection: Connection, file: PlanFile, added: Iterable[CachePlan]
 def _refuse(found: Iterable[Finding]) -> None:
     lines = [f"  {finding.code} {finding.words}" for finding in found if finding.blocks]
     if lines:
-        raise NeedsPerson("The corrected caches were not taken over:\n" + "\n".join(lines))
+        raise NeedsOperator("The corrected caches were not taken over:\n" + "\n".join(lines))
 
 
 def _take_over(connection: Connection, run: Run, correction: _Correction) -> None:

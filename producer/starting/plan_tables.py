@@ -16,7 +16,7 @@ from sql.session.connection import Connection
 def plan_tables(connection: Connection, run: Run) -> bool:
     """Plan the tables of a run whose scripts have run; False where they are planned already.
 
-    Raises NeedsPerson or WrongUse where the plan does not fit the database as it is now.
+    Raises NeedsOperator or WrongUse where the plan does not fit the database as it is now.
     """
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False

@@ -15,14 +15,14 @@ from producer.planning.foreign_code import ForeignCodeRefused
 from producer.planning.prepared_run import PreparedRun, prepare_run
 from producer.planning.resolution import PlanFile
 from replank.activity import doing
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.session.connection import Connection
 
 
 def prepare_or_refuse(connection: Connection, file: PlanFile, *, scripts_have_run: bool = False) -> PreparedRun:
     """A plan that a run may begin with, or go on with when its scripts have run. Nothing is written.
 
-    Raises NeedsPerson with every blocker. The values need no look here: a bad one stops its own job. But a valid
+    Raises NeedsOperator with every blocker. The values need no look here: a bad one stops its own job. But a valid
     foreign key that has rows without a parent would fail only after the swap, so these are counted: one pass over
     every relation that refers to a table of the plan, or is one of them and refers to another. By the plan's consent
     such a key comes back NOT VALID: it is so in what is returned.
@@ -35,7 +35,7 @@ def prepare_or_refuse(connection: Connection, file: PlanFile, *, scripts_have_ru
 
 
 def refuse_dangling(connection: Connection, prepared: PreparedRun) -> None:
-    """Raises NeedsPerson where ids change and references to them stay: no job of the run would ever notice.
+    """Raises NeedsOperator where ids change and references to them stay: no job of the run would ever notice.
 
     Reads rows, and only where some may lead nowhere.
     """
@@ -61,4 +61,4 @@ def _refuse(found: Iterable[Finding]) -> None:
     blockers = [finding for finding in by_risk(found) if finding.blocks]
     if blockers:
         lines = [f"  {finding.code} {finding.words}" for finding in blockers]
-        raise NeedsPerson("The run did not begin and nothing was changed:\n" + "\n".join(lines))
+        raise NeedsOperator("The run did not begin and nothing was changed:\n" + "\n".join(lines))

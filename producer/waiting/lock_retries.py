@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from replank.backoff import SHORT_LOCK
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.health.lock_holders import WaitWatch
 from sql.session.connection import Connection
 from sql.session.passing_errors import LOCK_MISSED
@@ -28,7 +28,7 @@ class Patience:
     def until_granted(self, step: Callable[[], T], *, what: str, command: str, left: str = "") -> T:
         """Do `step` until its locks are granted.
 
-        Raises NeedsPerson after the last try: it names what is locked, by whom, and what is `left` there.
+        Raises NeedsOperator after the last try: it names what is locked, by whom, and what is `left` there.
         """
         held_by = ""
         for attempt in range(self.attempts):
@@ -42,7 +42,7 @@ class Patience:
                         held_by = watch.words
             except LOCK_MISSED:
                 self.sleep(SHORT_LOCK.wait_s(attempt + 1, self.random_source))
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{what} is locked by {held_by or 'others'}{left}. End the transactions that hold it, then `{command}` "
             "again: it goes on."
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.ledger.runs.gates import server_now
 from sql.ledger.runs.restraints import in_force
 from sql.ledger.runs.runs import Run
@@ -17,13 +17,13 @@ from sql.session.connection import Connection
 def watchful(
     connection: Connection, run: Run, sleep: Callable[[float], None], *, command: str
 ) -> Callable[[float], None]:
-    """`sleep`, and then NeedsPerson where a panic has been called since now; one of before is known to who calls."""
+    """`sleep`, and then NeedsOperator where a panic has been called since now; one of before is known to who calls."""
     began = server_now(connection)
 
     def rest(seconds: float) -> None:
         sleep(seconds)
         if any(held.cause == "panic" and held.since >= began for held in in_force(connection, run.run_id)):
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"Run {run.run_id}: stopped by `replank panic`. What was done before it stays done. `replank resume`, "
                 f"then `{command}` again."
             )

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 class RunState(StrEnum):
     RUNNING = "running"
-    NEEDS_PERSON = "needs_person"
+    NEEDS_OPERATOR = "needs_operator"
     DONE = "done"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
@@ -47,7 +47,7 @@ class TableState(StrEnum):
     BACKFILLING = "backfilling"
     CONSTRAINING = "constraining"
     DONE = "done"
-    RETURNED = "returned"
+    SWAPPED_BACK = "swapped_back"
     RESTORED = "restored"
 
 
@@ -124,11 +124,11 @@ SPLITTING_KINDS = frozenset({JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY})
 Transitions = Mapping[tuple[StrEnum, StrEnum], str]
 
 RUN_TRANSITIONS: Transitions = {
-    (RunState.RUNNING, RunState.NEEDS_PERSON): "a job or a barrier failed and no other work is left",
-    (RunState.NEEDS_PERSON, RunState.RUNNING): "an operator had the failed jobs tried again",
+    (RunState.RUNNING, RunState.NEEDS_OPERATOR): "a job or a barrier failed and no other work is left",
+    (RunState.NEEDS_OPERATOR, RunState.RUNNING): "an operator had the failed jobs tried again",
     (RunState.RUNNING, RunState.DONE): "every table is swapped, every foreign key validated, every cache rebuilt",
     (RunState.RUNNING, RunState.ROLLING_BACK): "an operator asked for a rollback",
-    (RunState.NEEDS_PERSON, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
+    (RunState.NEEDS_OPERATOR, RunState.ROLLING_BACK): "an operator rolls back instead of repairing",
     (RunState.DONE, RunState.ROLLING_BACK): "an operator goes back after the cutover",
     (RunState.ROLLING_BACK, RunState.ROLLED_BACK): "every trace of the run is removed",
     (RunState.ROLLING_BACK, RunState.RUNNING): "back at the step that was asked for: forward again from there",
@@ -162,10 +162,10 @@ TABLE_TRANSITIONS: Transitions = {
     (TableState.CONSTRAINING, TableState.EXTENDED): "what fills new rows has not stood: one more round",
     (TableState.BACKFILLING, TableState.CONSTRAINING): "a whole round found no row to fill",
     (TableState.CONSTRAINING, TableState.DONE): "unique indexes and NOT NULL hold, the trigger is removed",
-    (TableState.SWAPPED, TableState.RETURNED): "rollback: the past tables of its set are live again",
-    (TableState.VALIDATING, TableState.RETURNED): "rollback: the past tables of its set are live again",
-    (TableState.DONE, TableState.RETURNED): "rollback: the past tables of its set are live again",
-    (TableState.RETURNED, TableState.RESTORED): "its foreign keys are validated: the new table may be dropped",
+    (TableState.SWAPPED, TableState.SWAPPED_BACK): "rollback: the past tables of its set are live again",
+    (TableState.VALIDATING, TableState.SWAPPED_BACK): "rollback: the past tables of its set are live again",
+    (TableState.DONE, TableState.SWAPPED_BACK): "rollback: the past tables of its set are live again",
+    (TableState.SWAPPED_BACK, TableState.RESTORED): "its foreign keys are validated: the new table may be dropped",
 }
 
 CACHE_TRANSITIONS: Transitions = {
@@ -194,7 +194,7 @@ JOB_TRANSITIONS: Transitions = {
     (JobState.FAILED, JobState.SKIPPED): "an operator left it out, with a reason; it stays out for good",
 }
 
-OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_PERSON, RunState.ROLLING_BACK)
+OPEN_RUNS = (RunState.RUNNING, RunState.NEEDS_OPERATOR, RunState.ROLLING_BACK)
 
 BEFORE_GOING_BACK = (
     RollbackStage.ENDING_JOBS,

@@ -99,9 +99,9 @@ class Relation:
         return building_schema("replank_past", self.schema)
 
     @property
-    def undone_schema(self) -> str:
+    def rolled_back_schema(self) -> str:
         """Where a new table goes when the past one takes its place again."""
-        return building_schema("replank_undone", self.schema)
+        return building_schema("replank_rolled_back", self.schema)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from sql.session.connection import Connection, apply_settings
 from sql.session.statements import execute
 from sql.session.table_names import next_table
 from sql.swap.autovacuum import LiveAutovacuum
-from sql.swap.views_beside import drop_beside
+from sql.swap.views_beside import drop_views_beside
 
 
 def autovacuum_of(connection: Connection, cache: Cache, spec: CacheSpec) -> LiveAutovacuum:
@@ -36,7 +36,7 @@ def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int) 
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         if spec is not None:
-            execute(connection, drop_beside(connection, spec.relations))
+            execute(connection, drop_views_beside(connection, spec.relations))
             connection.execute(SQL("DROP TABLE IF EXISTS {}").format(next_table(spec)))
             remove_marks(connection, spec)
             autovacuum_of(connection, cache, spec).give_back()

@@ -27,7 +27,7 @@ from sql.swap.lock_attempt import Crossing
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_script import swap_script
 from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes, Prepared, cross
-from sql.swap.views_beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
+from sql.swap.views_beside import build_views_beside, drop_views_beside, lock_script, make_schemas, view_locks
 from sql.swap.write_gate import Gate
 
 PASSES = 4
@@ -109,11 +109,11 @@ def _refuse_changed(connection: Connection, spec: CacheSpec) -> None:
 def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents) -> None:
     """Anew at every attempt; rows of materialized views are those of the moment at which the marks were applied."""
     with connection.transaction():
-        execute(connection, drop_beside(connection, dependents.relations))
+        execute(connection, drop_views_beside(connection, dependents.relations))
     if dependents.views:
         with one_snapshot(connection):
             apply_marks(connection, spec)
-            execute(connection, build_beside(connection, dependents))
+            execute(connection, build_views_beside(connection, dependents))
 
 
 def _keep_up(connection: Connection, spec: CacheSpec) -> None:

@@ -103,10 +103,10 @@ class LiveTable:
     @property
     def kin(self) -> bool:
         """Whether classic inheritance joins it to other tables."""
-        return self.is_heir or (self.has_children and not self.partitioned)
+        return self.is_inheritance_child or (self.has_children and not self.partitioned)
 
     @property
-    def is_heir(self) -> bool:
+    def is_inheritance_child(self) -> bool:
         """Whether it inherits from others in the classic way."""
         return self.has_parent and not self.is_partition
 

@@ -184,7 +184,7 @@ def taken_out(connection: Connection, dependents: Dependents) -> list[Composable
     return made + [moved_away(function) for function in dependents.functions]
 
 
-def taken_out_beside(connection: Connection, dependents: Dependents) -> list[Part]:
+def views_taken_out(connection: Connection, dependents: Dependents) -> list[Part]:
     """The same of publications, for next relations that are in them: in names that `next_path` makes mean these."""
     made: list[Part] = []
     for relation in dependents.kept:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.session.connection import Connection, rows, run, value
 from sql.session.named_queries import query
@@ -47,13 +47,13 @@ def foreign_functions(
 def refuse_foreign_code(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """For tables of a run that has begun: something may have come since, or this role be another one.
 
-    Raises NeedsPerson.
+    Raises NeedsOperator.
     """
     of = {relation.oid: spec for spec in specs for relation in spec.relations}
     written = [oid for oid, spec in of.items() if spec.method == "backfill" or spec.quarantining_columns]
     for each in foreign_functions(connection, read=of, written=written, ddl=True):
         table = of.get(each.oid, specs[0]).full_name
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{table}: the run would execute {each.function} of {each.owner} with this role's rights, which "
             f"{each.owner} does not have. It came since the run began, or this process connects as another role. Drop "
             "what uses it, or connect as the tables' owner; then `replank retry`, or `replank rollback`."

@@ -60,9 +60,7 @@ def depths(connection: Connection, oids: Iterable[int]) -> dict[int, int]:
 
 def parents_first(connection: Connection, names: Sequence[Name]) -> list[Name]:
     """In the order in which every query through a parent locks them: LOCK takes a parent's children along."""
-    found = {
-        name: value(connection, query("going_back.oid_of"), {"schema": name[0], "name": name[1]}) for name in names
-    }
+    found = {name: value(connection, query("swap_back.oid_of"), {"schema": name[0], "name": name[1]}) for name in names}
     deep = depths(connection, [oid for oid in found.values() if oid is not None])
     return sorted(names, key=lambda name: (deep.get(found[name], 0), name))
 
@@ -99,7 +97,7 @@ def analyze_families(connection: Connection, specs: Sequence[TableSpec]) -> list
 
 
 def _next_oid(connection: Connection, spec: TableSpec) -> int:
-    return int(value(connection, query("going_back.oid_of"), {"schema": spec.next_schema, "name": spec.name}))
+    return int(value(connection, query("swap_back.oid_of"), {"schema": spec.next_schema, "name": spec.name}))
 
 
 def stub(spec: TableSpec) -> Identifier:
@@ -109,7 +107,7 @@ def stub(spec: TableSpec) -> Identifier:
 
 def _has_stub(connection: Connection, spec: TableSpec) -> bool:
     named = {"schema": spec.next_schema, "name": spec.stub_name}
-    return spec.kin and value(connection, query("going_back.oid_of"), named) is not None
+    return spec.kin and value(connection, query("swap_back.oid_of"), named) is not None
 
 
 def stub_removed(connection: Connection, spec: TableSpec, table: Identifier) -> list[Composable]:
@@ -126,7 +124,7 @@ def unlink_next(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Before next tables are dropped one by one: no one of them holds another. What is not there is no error."""
     kin = [spec for spec in specs if spec.kin]
     names = [(spec.next_schema, name) for spec in kin for name in (spec.name, spec.stub_name)]
-    found = [value(connection, query("going_back.oid_of"), {"schema": s, "name": n}) for s, n in names]
+    found = [value(connection, query("swap_back.oid_of"), {"schema": s, "name": n}) for s, n in names]
     unlink(connection, [oid for oid in found if oid is not None])
     for spec in kin:
         connection.execute(SQL("DROP TABLE IF EXISTS {}").format(stub(spec)))

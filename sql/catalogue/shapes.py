@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.catalogue import fingerprints
 from sql.session.connection import Connection, apply_settings
@@ -18,7 +18,7 @@ WHAT_NOW = "undo it and `replank retry`, or `replank rollback` and run again."
 
 
 def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *, built: bool = True) -> None:
-    """Raises NeedsPerson where a live table's definition is not what was planned. `built`: a next table is there."""
+    """Raises NeedsOperator where a live table's definition is not what was planned. `built`: a next table is there."""
     with connection.transaction():
         # Planning these queries costs ten times what they cost; their plans do not depend on the table. The caller may
         # have read indexes before, under a search_path by which the server spells names otherwise than when planned.
@@ -30,4 +30,4 @@ def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *,
             what = fingerprints.changed(spec.shape, present)
             when = "during the run" if built else "since the run was planned, and before it began with this table"
             has = "The next table does not have the change" if built else "The run knows nothing of the change"
-            raise NeedsPerson(f"{spec.full_name}: its definition was changed {when} ({what}). {has}: {WHAT_NOW}")
+            raise NeedsOperator(f"{spec.full_name}: its definition was changed {when} ({what}). {has}: {WHAT_NOW}")

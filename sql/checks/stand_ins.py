@@ -46,7 +46,7 @@ def beside(named: Name) -> Identifier:
 def _is_there(connection: Connection, named: Name) -> bool:
     """A table that the plan fills in place has a next one in the trial too."""
     wanted = {"schema": building_schema("replank_next", named[0]), "name": named[1]}
-    return value(connection, query("going_back.oid_of"), wanted) is not None
+    return value(connection, query("swap_back.oid_of"), wanted) is not None
 
 
 def _create(connection: Connection, named: Name) -> Iterator[Statement]:

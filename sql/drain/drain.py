@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.table_spec import TableSpec
-from sql.quarantine.quarantined_rows import not_aside
+from sql.quarantine.quarantined_rows import not_quarantined
 from sql.quarantine.resolve import settle
 from sql.rows.change_log import (
     ANALYZE_FROM_ROWS,
@@ -27,7 +27,7 @@ from sql.rows.change_log import (
     logged_converted,
     same_key,
 )
-from sql.rows.collisions import log_spellings, refuse_collisions
+from sql.rows.collisions import log_texts, refuse_collisions
 from sql.rows.copy import source
 from sql.session.connection import Connection, locally, run
 from sql.session.table_names import next_rows, next_table
@@ -60,7 +60,7 @@ def drain(
 
     The caller's transaction is REPEATABLE READ, or holds a lock that keeps all writers out.
     With `compare`, every drained key is compared on both sides before the transaction may commit.
-    Raises NeedsPerson when two live rows have become the same uuid.
+    Raises NeedsOperator when two live rows have become the same uuid.
     """
     if together:
         settle(connection, together, draining=spec)
@@ -75,7 +75,7 @@ def drain(
         connection.execute(SQL("ANALYZE {}").format(log_table(spec)))
     with locally(connection, MANY_KEYS if many else FEW_KEYS if by_index else {}):
         if spec.key_converted:
-            log_spellings(connection, spec)
+            log_texts(connection, spec)
             refuse_collisions(connection, spec)
         run(connection, delete_from_next(connection, spec, everything=truncated and not spec.partitioned), prepare=True)
         inserted = run(connection, insert_into_next(connection, spec), prepare=True).rowcount
@@ -130,7 +130,7 @@ def _logged_live(spec: TableSpec) -> Composable:
     The log stays inside: an expression of the plan may say `k1` or `log`, and mean what the plan knows by that name.
     """
     rows = SQL("(SELECT live.* FROM {} JOIN {} ON {} WHERE {}) AS live").format(
-        source(spec), logged(spec), same_key(spec, "live"), not_aside(spec, "live")
+        source(spec), logged(spec), same_key(spec, "live"), not_quarantined(spec, "live")
     )
     return SQL("{} {}").format(rows, type_name(spec.join)) if spec.join else rows
 

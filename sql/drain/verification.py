@@ -18,9 +18,9 @@ from sql.quarantine.quarantined_rows import (
     Kept,
     count_kept_differences,
     kept_rows,
-    live_rows_aside,
+    live_quarantined_rows,
     log_kept_differences,
-    not_aside,
+    not_quarantined,
 )
 from sql.rows.change_log import keys_of, log_keys, log_table, logged_converted, same_key
 from sql.rows.collisions import remember_odd
@@ -81,7 +81,7 @@ def summed(spec: TableSpec, side: Side, where: Composable, space: Space, version
         row_hash(spec, side, version, live=side == "live", space=space),
         joined_source(spec) if side == "live" else next_rows(spec),
         where,
-        not_aside(spec, "live") if side == "live" else SQL("true"),
+        not_quarantined(spec, "live") if side == "live" else SQL("true"),
     )
 
 
@@ -89,7 +89,7 @@ def _aside(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) ->
     if not spec.quarantines:
         return None
     if side == "live":
-        return live_rows_aside(connection, spec, in_chunk(spec, chunk))
+        return live_quarantined_rows(connection, spec, in_chunk(spec, chunk))
     return kept_rows(connection, spec) if chunk.lower in (None, ("0",)) else None
 
 
@@ -160,7 +160,7 @@ def _differing(connection: Connection, spec: TableSpec) -> Composable:
         live_hash=row_hash(spec, "live", version, live=True),
         live=joined_source(spec),
         live_left=not_logged(connection, spec, "live"),
-        kept=not_aside(spec, "live"),
+        kept=not_quarantined(spec, "live"),
         nexts=nexts,
         same=all_equal(spec.key_columns, keys_of(spec, "l"), keys_of(spec, "n")),
         next_hash=row_hash(spec, "next", version, live=False),

@@ -11,14 +11,14 @@ TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
+class VerificationSums:
     """What all verify jobs of one round saw together. The hashes are sums over the rows."""
 
     rows_live: int
     rows_next: int
     equal: bool
     stale: bool
-    rows_aside: int = 0
+    quarantined_rows: int = 0
     """Live rows that are not in next, because they are in quarantine; `rows_live` counts them too."""
     hash_live: int = 0
     hash_next: int = 0
@@ -26,7 +26,7 @@ class Sides:
     """The table was one job, and that was too much: it is compared in chunks."""
 
 
-def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
+def add_up(results: Sequence[Mapping[str, Any]]) -> VerificationSums:
     """Add the jobs' sums for each side. Stale: a snapshot was lost, a job too large, or a TRUNCATE waits in the log."""
     rows = {"live": 0, "next": 0}
     totals = {"live": 0, "next": 0}
@@ -46,12 +46,12 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> Sides:
                 more = document[side]
                 aside[side] = (count + more.get("aside", 0), total + int(more.get("aside_total", 0)))
     same = rows["live"] == rows["next"] and totals["live"] == totals["next"]
-    return Sides(
+    return VerificationSums(
         rows_live=rows["live"] + aside["live"][0],
         rows_next=rows["next"],
         equal=same and aside["live"] == aside["next"],
         stale=stale,
-        rows_aside=aside["live"][0],
+        quarantined_rows=aside["live"][0],
         hash_live=totals["live"],
         hash_next=totals["next"],
         too_large=any(TOO_LARGE in result["result"] for result in results),

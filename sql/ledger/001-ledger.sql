@@ -6,9 +6,9 @@ CREATE TABLE replank.run (
     plan_digest   text NOT NULL,
     plan          jsonb NOT NULL,
     state         text NOT NULL DEFAULT 'running'
-                  CHECK (state IN ('running', 'needs_person', 'done', 'rolling_back', 'rolled_back', 'finished')),
+                  CHECK (state IN ('running', 'needs_operator', 'done', 'rolling_back', 'rolled_back', 'finished')),
     reason        text NOT NULL DEFAULT '',
-    back_to       text,
+    rollback_to       text,
     hold_cutover  boolean NOT NULL DEFAULT false,
     window_now    integer NOT NULL,
     window_max    integer NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE replank.run (
 );
 
 -- Two runs at once on one database would capture and swap each other's tables.
-CREATE UNIQUE INDEX one_open_run ON replank.run ((true)) WHERE state IN ('running', 'needs_person', 'rolling_back');
+CREATE UNIQUE INDEX one_open_run ON replank.run ((true)) WHERE state IN ('running', 'needs_operator', 'rolling_back');
 
 CREATE TABLE replank.phase (
     run_id      bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
@@ -75,7 +75,7 @@ CREATE TABLE replank.run_table (
     state            text NOT NULL DEFAULT 'planned' CHECK (state IN (
         'planned', 'captured', 'copying', 'first_drain', 'indexing', 'catching_up',
         'verifying', 'repairing', 'ready', 'swapped', 'validating', 'extended', 'backfilling', 'constraining',
-        'done', 'returned', 'restored')),
+        'done', 'swapped_back', 'restored')),
     spec             jsonb NOT NULL,
     axis             text,
     axis_reason      text NOT NULL DEFAULT '',
@@ -167,12 +167,12 @@ CREATE TABLE replank.conversion_set (
     longest_wait_ms double precision, -- that any attempt has kept another session waiting, at most
     rows_last_drain bigint,
     autovacuum_before jsonb,
-    way_back       jsonb,        -- what a rollback after the swap cannot read from the catalogue any more
-    returned_at    timestamptz,
-    back_wait_ms   double precision,
-    back_hold_ms   double precision,
+    rollback_facts       jsonb,        -- what a rollback after the swap cannot read from the catalogue any more
+    swapped_back_at    timestamptz,
+    swap_back_wait_ms   double precision,
+    swap_back_hold_ms   double precision,
     reconnected_at timestamptz,  -- when poolers were told of its last swap
-    back_longest_wait_ms double precision,
+    swap_back_longest_wait_ms double precision,
     PRIMARY KEY (run_id, set_no)
 );
 
@@ -215,7 +215,7 @@ CREATE TABLE replank.restraint (
     cache_no     integer,
     max_jobs     integer NOT NULL CHECK ((kind = 'pause') = (max_jobs = 0) AND max_jobs >= 0),
     cause        text NOT NULL CHECK (cause IN ('operator', 'panic', 'breaker')),
-    by_whom      text NOT NULL,
+    actor      text NOT NULL,
     reason       text NOT NULL DEFAULT '',
     since        timestamptz NOT NULL DEFAULT clock_timestamp(),
     FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE,
@@ -339,7 +339,7 @@ CREATE TABLE replank.delivery (
 );
 
 -- How many processes an operator wants a worker to have. A local worker that is started again begins with so many.
-CREATE TABLE replank.pool_wish (
+CREATE TABLE replank.pool_size (
     run_id    bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     worker    text NOT NULL,
     processes integer NOT NULL CHECK (processes > 0),
@@ -357,7 +357,7 @@ CREATE TABLE replank.worker_log (
 );
 
 -- What the coordinator saw of the broker last, and since when it has been so: one row for the database.
-CREATE TABLE replank.broker_seen (
+CREATE TABLE replank.broker_status (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     seen_at  timestamptz NOT NULL,
     answers  boolean NOT NULL,
@@ -414,12 +414,12 @@ CREATE TABLE replank.measurement (
 );
 
 -- What people, webhooks and the tool itself have said of a plan's gates. Rows are added, never changed.
-CREATE TABLE replank.gate_word (
+CREATE TABLE replank.gate_record (
     word_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     plan_digest text NOT NULL,
     gate        text NOT NULL,
     kind        text NOT NULL CHECK (kind IN ('attested', 'overridden', 'backup', 'verified', 'rehearsed')),
-    by_whom     text NOT NULL,
+    actor     text NOT NULL,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     words       text NOT NULL DEFAULT '',
     evidence    jsonb NOT NULL DEFAULT '{}'
@@ -431,7 +431,7 @@ CREATE TABLE replank.gate (
     gate        text NOT NULL,
     position    integer NOT NULL,
     state       text NOT NULL CHECK (state IN ('open', 'passed', 'overridden')),
-    by_whom     text NOT NULL DEFAULT '',
+    actor     text NOT NULL DEFAULT '',
     at          timestamptz,
     reason      text NOT NULL DEFAULT '',
     remedy      text NOT NULL DEFAULT '',
@@ -461,7 +461,7 @@ CREATE TABLE replank.run_measure (
 -- A run's newest rollback: who, how far it is, how it ended. With the run's row and its events it outlives the run.
 CREATE TABLE replank.rollback (
     run_id          bigint PRIMARY KEY REFERENCES replank.run ON DELETE CASCADE,
-    by_whom         text NOT NULL,
+    actor         text NOT NULL,
     via             text NOT NULL,
     began_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_before timestamptz,  -- when the run was done, if it was: a rollback that cannot begin leaves it so

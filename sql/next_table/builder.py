@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import ColumnSpec, Layout, PartitionSpec, Relation, TableSpec
 from sql.access.readers import make_schema
 from sql.catalogue.catalogue import LiveTable, read_tables
-from sql.next_table.inheritance_child import create_heir
+from sql.next_table.inheritance_child import create_inheritance_child
 from sql.session.connection import Connection, rows, value
 from sql.session.named_queries import query
 from sql.session.statements import IN_PG_CATALOG, Statement
@@ -46,7 +46,7 @@ OF_ROOTS = (16, 30, 31, 32, 33, 40, 41, 42, 43)
 def create_next(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """Create the next table, empty. For the inside of a transaction; only ACCESS SHARE on the live one.
 
-    Raises NeedsPerson if the live table, one of its columns or of its partitions is gone.
+    Raises NeedsOperator if the live table, one of its columns or of its partitions is gone.
     """
     if spec.layout is None:
         yield from _create_like_live(connection, spec)
@@ -65,7 +65,7 @@ def _create_like_live(connection: Connection, spec: TableSpec) -> Iterator[State
     by_oid = {relation.oid: relation for relation in spec.relations}
     for relation in spec.relations:
         if relation.oid not in lives:
-            raise NeedsPerson(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+            raise NeedsOperator(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
         yield from _create_relation(connection, spec, relation, lives[relation.oid])
         if isinstance(relation, PartitionSpec):
             yield Statement(
@@ -80,7 +80,7 @@ def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) ->
     """The next table with partitions of its own, or with none: all are made like the live table."""
     found = read_tables(connection, [spec.oid])
     if not found:
-        raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        raise NeedsOperator(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
     yield from make_schema(connection, spec.next_schema)
     yield from _create_relation(connection, spec, spec, found[0])
     yield from dressing(connection, spec, without=OF_HEAPS if layout.partitions else ())
@@ -110,8 +110,8 @@ def _create_relation(
         method = value(connection, query("next_table.access_method"), {"oid": relation.oid})
         if method is not None:
             stored = SQL("USING {}").format(Identifier(method))
-        if live.is_heir:
-            yield from _create_heir(connection, spec, live, stored)
+        if live.is_inheritance_child:
+            yield from _create_inheritance_child(connection, spec, live, stored)
             return
         yield _like(next_table(relation), live_table(relation), identity, stored)
         yield from _convert(connection, spec, relation, live, next_table(relation))
@@ -125,7 +125,9 @@ def _create_relation(
     yield Statement(sql=SQL("DROP TABLE {}").format(template))
 
 
-def _create_heir(connection: Connection, spec: TableSpec, live: LiveTable, stored: Composable) -> Iterator[Statement]:
+def _create_inheritance_child(
+    connection: Connection, spec: TableSpec, live: LiveTable, stored: Composable
+) -> Iterator[Statement]:
     """A child in classic inheritance. Its parents' next tables need not be there yet."""
     # Constraints that PostgreSQL names by itself are named after the table, so the stub is made of a template.
     template, stub = Identifier("pg_temp", spec.name), Identifier(spec.next_schema, spec.stub_name)
@@ -133,7 +135,7 @@ def _create_heir(connection: Connection, spec: TableSpec, live: LiveTable, store
     yield from _convert(connection, spec, spec, live, template)
     yield _like(stub, template, SQL(""), SQL(""))
     yield Statement(sql=SQL("DROP TABLE {}").format(template))
-    yield from create_heir(connection, next_table(spec), stub, live_oid=spec.oid, stored=stored)
+    yield from create_inheritance_child(connection, next_table(spec), stub, live_oid=spec.oid, stored=stored)
 
 
 def _like(
@@ -160,7 +162,7 @@ def _convert(
     for column in spec.columns:
         found = live.column(column.name)
         if found is None and not column.added:
-            raise NeedsPerson(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
+            raise NeedsOperator(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
         # A converted column leaves its domain, and takes the domain's default along.
         default = None if found is None else found.present_default if column.converted else found.default_expr
         if column.converted and default is not None:
@@ -175,7 +177,7 @@ def _convert(
 
 
 def _say_of_enum(spec: TableSpec, table: Identifier, check: EnumCheck) -> Iterator[Statement]:
-    """A CHECK over texts comes back over values, or goes by consent. Raises NeedsPerson without that."""
+    """A CHECK over texts comes back over values, or goes by consent. Raises NeedsOperator without that."""
     definition = next_check(spec, check)
     if definition is None:
         return

@@ -36,7 +36,7 @@ def drop_border_keys(foreign_keys: Iterable[ForeignKeyDocument], members: set[Na
     ]
 
 
-def border_keys_beside(
+def border_keys_of_siblings(
     connection: Connection, foreign_keys: Iterable[ForeignKeyDocument], specs: Sequence[TableSpec], members: set[Name]
 ) -> list[tuple[ForeignKeyDocument, list[Composable]]]:
     """The same in a trial, where such keys stand between next tables and stand-ins: each with how it goes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.names import joined_name
 from replank.values.table_spec import Layout, Relation, TableSpec
 from sql.catalogue.dependents import looking_in
@@ -103,7 +103,7 @@ def part_name(partition: str, parent: IndexSpec) -> str:
 
 
 def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> list[Wanted]:
-    """The live table's indexes as they will be. Raises NeedsPerson if one is not spelled as servers spell them."""
+    """The live table's indexes as they will be. Raises NeedsOperator if one is not spelled as servers spell them."""
     with connection.transaction(), looking_in(connection, quoted(spec.schema)):
         found = rows(connection, query("layout.indexes"), {"oid": spec.oid, "column": layout.column})
     told = {one["name"]: one for one in found}
@@ -112,7 +112,7 @@ def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> l
     for index in read_indexes(connection, [spec]):
         about = told[index.name]
         if about["tail"] is None:
-            raise NeedsPerson(f"{spec.full_name}: the definition of index {index.name} is not understood. Drop it.")
+            raise NeedsOperator(f"{spec.full_name}: the definition of index {index.name} is not understood. Drop it.")
         pattern = patterns.get((index.schema, index.name))
         if pattern is not None and pattern.goes:
             continue

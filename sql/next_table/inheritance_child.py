@@ -17,7 +17,7 @@ from sql.session.named_queries import query
 from sql.session.statements import Statement
 
 
-def create_heir(
+def create_inheritance_child(
     connection: Connection, heir: Identifier, stub: Identifier, *, live_oid: int, stored: Composable
 ) -> Iterator[Statement]:
     """Create `heir` with the stub's columns, in their order. The stub has the columns, defaults and CHECKs wanted."""

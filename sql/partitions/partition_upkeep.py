@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import Relation
 from sql.next_table.builder import OF_ROOTS
 from sql.session.connection import Connection, apply_settings, row, rows, run, value
@@ -53,14 +53,14 @@ def partitions(
 ) -> list[Partition]:
     """Direct partitions, the oldest first, looked at with a half-open range and a time (exclusive end of what is old).
 
-    Raises NeedsPerson if a bound is not what a single column's bound looks like.
+    Raises NeedsOperator if a bound is not what a single column's bound looks like.
     """
     statement = query("layout.ranges").format(type=type_name(column.type))
     asked = {"oid": oid, "lower": limits[0], "upper": limits[1], "cut": cut}
     found = [Partition(**one) for one in rows(connection, statement, asked)]
     unclear = [one.full_name for one in found if one.unclear]
     if unclear:
-        raise NeedsPerson(f"The bounds of {', '.join(unclear)} are not understood; nothing was changed.")
+        raise NeedsOperator(f"The bounds of {', '.join(unclear)} are not understood; nothing was changed.")
     return found
 
 

@@ -28,7 +28,7 @@ class Parents(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entering:
+class Admission:
     """Statements for one table in one round. Each counts the rows it has taken in or has freed of doubt."""
 
     spec: TableSpec

@@ -55,7 +55,7 @@ def drop_quarantine(connection: Connection, spec: TableSpec) -> None:
     connection.execute(SQL("DROP TABLE IF EXISTS {}").format(quarantine_table(spec)))
 
 
-def not_aside(spec: TableSpec, alias: str) -> Composable:
+def not_quarantined(spec: TableSpec, alias: str) -> Composable:
     """The condition that a live row is not in quarantine; true where no row of the table can be."""
     if not spec.quarantines:
         return SQL("true")
@@ -71,7 +71,7 @@ def key_texts(spec: TableSpec, alias: str) -> Composable:
     )
 
 
-def count_aside(connection: Connection, spec: TableSpec) -> int:
+def count_quarantined(connection: Connection, spec: TableSpec) -> int:
     found = run(connection, SQL("SELECT count(*) FROM {}").format(quarantine_table(spec)), prepare=True).fetchone()
     return int(found[0]) if found else 0
 
@@ -84,7 +84,7 @@ class Kept:
     total: int
 
 
-def live_rows_aside(connection: Connection, spec: TableSpec, where: Composable) -> Kept:
+def live_quarantined_rows(connection: Connection, spec: TableSpec, where: Composable) -> Kept:
     """The live rows that quarantine names, as they are in the live table now; those in the log are left out."""
     return _sum(
         connection,
@@ -145,7 +145,7 @@ def _kept_differences(spec: TableSpec) -> Composable:
     )
 
 
-def read_aside(connection: Connection, spec: TableSpec) -> Iterator[dict[str, Any]]:
+def read_quarantined(connection: Connection, spec: TableSpec) -> Iterator[dict[str, Any]]:
     """What is kept aside of one table, oldest first: key, column, value, reason, since, row.
 
     It needs the caller's transaction. Rows come in portions, so that memory stays the same however many there are.

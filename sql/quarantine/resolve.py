@@ -24,8 +24,8 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from replank.values.reference import Reference
 from replank.values.table_spec import TableSpec
 from sql.ledger.tables import quarantines
-from sql.quarantine.admit import Entering, Parents, values_lead_to
-from sql.quarantine.quarantined_rows import count_aside, quarantine_table
+from sql.quarantine.admit import Admission, Parents, values_lead_to
+from sql.quarantine.quarantined_rows import count_quarantined, quarantine_table
 from sql.rows.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, keys_of, log_keys, log_table, logged
 from sql.rows.copy import source
 from sql.session.connection import Connection, apply_settings, present_settings, run
@@ -54,11 +54,13 @@ def settle(connection: Connection, specs: Sequence[TableSpec], *, draining: Tabl
     joined = quarantines.joined(connection, concerned[0].run_id)
     members = [spec for spec in concerned if spec.table_no in joined]
     newcomers = frozenset({draining.table_no} if newcomer and draining is not None else ())
-    for spec in settle_members(connection, members, newcomers):
-        quarantines.set_rows(connection, spec, count_aside(connection, spec))
+    for spec in resolve_conversion_set(connection, members, newcomers):
+        quarantines.set_rows(connection, spec, count_quarantined(connection, spec))
 
 
-def settle_members(connection: Connection, members: Sequence[TableSpec], newcomers: frozenset[int]) -> list[TableSpec]:
+def resolve_conversion_set(
+    connection: Connection, members: Sequence[TableSpec], newcomers: frozenset[int]
+) -> list[TableSpec]:
     """Settle these tables; `newcomers` (table numbers) join now. Returns those whose quarantine has changed."""
     settlement = _Settlement(connection=connection, members=members, newcomers=newcomers)
     settlement.count_logs()
@@ -174,8 +176,8 @@ class _Settlement:
     def _followed(self) -> list[Edge]:
         return [edge for edge in self.edges if not edge.reference.nulled]
 
-    def _entering(self, spec: TableSpec, turn: int) -> Entering:
-        return Entering(spec=spec, turn=turn, version=self.connection.info.server_version)
+    def _entering(self, spec: TableSpec, turn: int) -> Admission:
+        return Admission(spec=spec, turn=turn, version=self.connection.info.server_version)
 
     def _note(self, came: set[int], spec: TableSpec, statement: Composable) -> None:
         if run(self.connection, statement, prepare=True).rowcount:

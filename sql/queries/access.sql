@@ -10,7 +10,7 @@ SELECT rolname AS role FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1;
 
 -- schemas: the ledger's, and those that a run has made beside it, which the acting role owns
 SELECT n.nspname AS schema FROM pg_namespace n
- WHERE (n.nspname = 'replank' OR n.nspname ~ '^replank_(next|past|past_cache|undone)(_|$)') AND pg_has_role(current_user, n.nspowner, 'USAGE')
+ WHERE (n.nspname = 'replank' OR n.nspname ~ '^replank_(next|past|past_cache|rolled_back)(_|$)') AND pg_has_role(current_user, n.nspowner, 'USAGE')
  ORDER BY 1;
 
 -- unreadable: of the given relations, those that this role may not read, or of which policies hide rows from it

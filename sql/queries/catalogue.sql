@@ -34,7 +34,7 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN size s ON s.root = c.oid
  WHERE c.relkind IN ('r', 'p')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replank')
-   AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%' AND n.nspname NOT LIKE 'replank\_undone%%'
+   AND n.nspname NOT LIKE 'pg\_%%' AND n.nspname NOT LIKE 'replank\_next%%' AND n.nspname NOT LIKE 'replank\_past%%' AND n.nspname NOT LIKE 'replank\_rolled\_back%%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
    AND (%(oids)s::oid[] IS NULL OR c.oid = ANY (%(oids)s::oid[]))
  ORDER BY n.nspname, c.relname;

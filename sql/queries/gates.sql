@@ -1,23 +1,23 @@
--- add_word: what somebody, or the tool, says of a gate
-INSERT INTO replank.gate_word (plan_digest, gate, kind, by_whom, words, evidence)
-VALUES (%(plan_digest)s, %(gate)s, %(kind)s, %(by_whom)s, %(words)s, %(evidence)s) RETURNING *;
+-- add_record: what somebody, or the tool, says of a gate
+INSERT INTO replank.gate_record (plan_digest, gate, kind, actor, words, evidence)
+VALUES (%(plan_digest)s, %(gate)s, %(kind)s, %(actor)s, %(words)s, %(evidence)s) RETURNING *;
 
--- words_of_people: the newest attestation and override of each gate of a plan; a rollback of its run ends them
-SELECT DISTINCT ON (w.gate, w.kind) w.*, clock_timestamp() - w.at AS age FROM replank.gate_word w
+-- attestations: the newest attestation and override of each gate of a plan; a rollback of its run ends them
+SELECT DISTINCT ON (w.gate, w.kind) w.*, clock_timestamp() - w.at AS age FROM replank.gate_record w
  WHERE w.plan_digest = %(plan_digest)s AND w.kind IN ('attested', 'overridden')
    AND NOT EXISTS (SELECT FROM replank.run r
                     WHERE r.plan_digest = w.plan_digest AND r.state = 'rolled_back' AND r.finished_at > w.at)
  ORDER BY w.gate, w.kind, w.word_id DESC;
 
--- newest_word: the newest of a kind, of one plan or (NULL) of any
-SELECT *, clock_timestamp() - at AS age FROM replank.gate_word
+-- newest_record: the newest of a kind, of one plan or (NULL) of any
+SELECT *, clock_timestamp() - at AS age FROM replank.gate_record
  WHERE kind = %(kind)s AND plan_digest = coalesce(%(plan_digest)s, plan_digest) ORDER BY word_id DESC LIMIT 1;
 
 -- keep_gate: how a gate stands now
-INSERT INTO replank.gate (plan_digest, gate, position, state, by_whom, at, reason, remedy, evidence)
-VALUES (%(plan_digest)s, %(gate)s, %(position)s, %(state)s, %(by_whom)s, %(at)s, %(reason)s, %(remedy)s, %(evidence)s)
+INSERT INTO replank.gate (plan_digest, gate, position, state, actor, at, reason, remedy, evidence)
+VALUES (%(plan_digest)s, %(gate)s, %(position)s, %(state)s, %(actor)s, %(at)s, %(reason)s, %(remedy)s, %(evidence)s)
 ON CONFLICT (plan_digest, gate) DO UPDATE SET position = excluded.position, state = excluded.state,
-   by_whom = excluded.by_whom, at = excluded.at, reason = excluded.reason, remedy = excluded.remedy,
+   actor = excluded.actor, at = excluded.at, reason = excluded.reason, remedy = excluded.remedy,
    evidence = excluded.evidence, looked_at = clock_timestamp();
 
 -- forget_gates: gates that the plan does not ask for any more
@@ -73,7 +73,7 @@ SELECT s.system_identifier::text AS system_identifier, current_setting('server_v
   FROM pg_control_system() AS s, pg_database d WHERE d.datname = current_database();
 
 -- rehearsal_before: the newest good rehearsal of a plan that a run could know of
-SELECT *, clock_timestamp() - at AS age FROM replank.gate_word
+SELECT *, clock_timestamp() - at AS age FROM replank.gate_record
  WHERE kind = 'rehearsed' AND plan_digest = %(plan_digest)s AND (evidence ->> 'passed')::boolean
    AND at < coalesce((SELECT max(b.passed_at) FROM replank.gate_barrier b JOIN replank.run r USING (run_id)
                        WHERE r.run_id = %(run_id)s), clock_timestamp())

@@ -184,12 +184,12 @@ SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nul
 RETURNING job_id;
 
 -- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt. Just after a crash of the server their workers speak first: they know which job it was
-WITH panic AS (SELECT since, by_whom FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
+WITH panic AS (SELECT since, actor FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
 server AS MATERIALIZED (
   SELECT pg_stat_get_bgwriter_stat_reset_time() AS crashed_at, pg_postmaster_start_time() AS began_at,
          greatest(pg_stat_get_bgwriter_stat_reset_time(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())) AS quiet_from),
 orphan AS (
-  SELECT o.job_id, (SELECT by_whom FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
+  SELECT o.job_id, (SELECT actor FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
     -- Of sessions of another login the server tells a role without pg_read_all_stats no more than number and name, and of locks all.
     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND coalesce(a.backend_start = o.backend_start, a.application_name = left('replank worker ' || o.worker, 63))
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
@@ -209,7 +209,7 @@ history AS (
          error_class <> 'stopped', error_class, '', message FROM taken)
 SELECT job_id, worker, attempt FROM taken;
 
--- settle_lost: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
+-- resolve_unknown_outcome: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
 WITH mine AS (
   SELECT j.job_id, j.state, a.pid IS NOT NULL AS alive FROM replank.job j
     LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))

@@ -61,8 +61,8 @@ UPDATE replank.run SET reason = %(reason)s WHERE run_id = %(run_id)s AND state =
 -- set_rows: what was estimated is counted
 UPDATE replank.run_table SET rows_estimate = %(rows)s WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
--- set_back_to: the step that a rollback leaves as the last one; NULL where it leaves none
-UPDATE replank.run SET back_to = %(step)s WHERE run_id = %(run_id)s;
+-- set_rollback_to: the step that a rollback leaves as the last one; NULL where it leaves none
+UPDATE replank.run SET rollback_to = %(step)s WHERE run_id = %(run_id)s;
 
 -- forget_data: what the ledger knows of a data migration that was taken back. Jobs, logs and histories go along
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
@@ -210,20 +210,20 @@ UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(h
 -- table_seconds: when each table entered each state
 SELECT table_no, state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at, table_no;
 
--- set_way_back: what a rollback after the swap will need and could not read any more
-UPDATE replank.conversion_set SET way_back = coalesce(way_back, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+-- set_rollback_facts: what a rollback after the swap will need and could not read any more
+UPDATE replank.conversion_set SET rollback_facts = coalesce(rollback_facts, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- set_returned: the word of the swap back, in its own transaction; none if it was said before
-UPDATE replank.conversion_set SET returned_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = ''
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND returned_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
+-- set_swapped_back: the word of the swap back, in its own transaction; none if it was said before
+UPDATE replank.conversion_set SET swapped_back_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = ''
+ WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND swapped_back_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
 
--- set_back_times: how long the swap back waited for and held its locks
-UPDATE replank.conversion_set SET back_wait_ms = %(wait_ms)s, back_hold_ms = %(hold_ms)s,
-       back_longest_wait_ms = greatest(back_longest_wait_ms, %(longest_wait_ms)s) WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
+-- set_swap_back_times: how long the swap back waited for and held its locks
+UPDATE replank.conversion_set SET swap_back_wait_ms = %(wait_ms)s, swap_back_hold_ms = %(hold_ms)s,
+       swap_back_longest_wait_ms = greatest(swap_back_longest_wait_ms, %(longest_wait_ms)s) WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
 -- sets_to_reconnect: sets whose last swap, forward or back, no pooler has been told of
 SELECT set_no FROM replank.conversion_set
- WHERE run_id = %(run_id)s AND coalesce(returned_at, swapped_at) > coalesce(reconnected_at, '-infinity') ORDER BY set_no;
+ WHERE run_id = %(run_id)s AND coalesce(swapped_back_at, swapped_at) > coalesce(reconnected_at, '-infinity') ORDER BY set_no;
 
 -- set_reconnected: poolers have been told of these sets' last swap
 UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);

@@ -28,7 +28,7 @@ SELECT greatest((SELECT max(finished_at) FROM replank.job WHERE run_id = %(run_i
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, 'replank worker ');
 
 -- wal: what the server has written since the run's data migration began; no row before that
-SELECT greatest(pg_wal_lsn_diff(CASE WHEN r.state IN ('running', 'needs_person', 'rolling_back') AND NOT pg_is_in_recovery()
+SELECT greatest(pg_wal_lsn_diff(CASE WHEN r.state IN ('running', 'needs_operator', 'rolling_back') AND NOT pg_is_in_recovery()
                                      THEN pg_current_wal_insert_lsn() ELSE m.wal_now END, m.wal_start), 0)::float8 AS wal_bytes,
        (m.bytes_peak - m.bytes_start)::float8 AS added_bytes
   FROM replank.run_measure m JOIN replank.run r USING (run_id) WHERE m.run_id = %(run_id)s;

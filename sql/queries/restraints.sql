@@ -1,8 +1,8 @@
 -- put: a pause or a throttle of a scope; the latest word holds
-INSERT INTO replank.restraint (run_id, kind, phase, table_no, cache_no, max_jobs, cause, by_whom, reason)
-VALUES (%(run_id)s, %(kind)s, %(phase)s, %(table_no)s, %(cache_no)s, %(max_jobs)s, %(cause)s, %(by_whom)s, %(reason)s)
+INSERT INTO replank.restraint (run_id, kind, phase, table_no, cache_no, max_jobs, cause, actor, reason)
+VALUES (%(run_id)s, %(kind)s, %(phase)s, %(table_no)s, %(cache_no)s, %(max_jobs)s, %(cause)s, %(actor)s, %(reason)s)
 ON CONFLICT ON CONSTRAINT one_of_each_kind DO UPDATE
-   SET max_jobs = excluded.max_jobs, cause = excluded.cause, by_whom = excluded.by_whom, reason = excluded.reason,
+   SET max_jobs = excluded.max_jobs, cause = excluded.cause, actor = excluded.actor, reason = excluded.reason,
        since = clock_timestamp()
 RETURNING since;
 
@@ -19,7 +19,7 @@ DELETE FROM replank.restraint WHERE run_id = %(run_id)s RETURNING restraint_id;
 DELETE FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'breaker' AND table_no = ANY (%(table_nos)s) RETURNING table_no;
 
 -- in_force: everything that holds a run back, the widest first
-SELECT p.kind, p.phase, p.table_no, p.cache_no, p.max_jobs, p.cause, p.by_whom, p.reason, p.since,
+SELECT p.kind, p.phase, p.table_no, p.cache_no, p.max_jobs, p.cause, p.actor, p.reason, p.since,
        coalesce(t.schema_name || '.' || t.table_name, c.name) AS name
   FROM replank.restraint p LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE p.run_id = %(run_id)s ORDER BY num_nonnulls(p.phase, p.table_no, p.cache_no), p.phase, p.table_no, p.cache_no, p.kind;

@@ -20,7 +20,7 @@ SELECT session_user::text AS login, current_user::text AS role, quote_ident(sess
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
        pg_get_userbyid(n.nspowner)::text AS owner,
        (SELECT string_agg(quote_ident(s.nspname), ', ' ORDER BY s.nspname) FROM pg_namespace s
-         WHERE s.nspname = 'replank' OR (s.nspname ~ '^replank_(next|past|past_cache|undone)(_|$)' AND s.nspowner = n.nspowner)) AS schemas,
+         WHERE s.nspname = 'replank' OR (s.nspname ~ '^replank_(next|past|past_cache|rolled_back)(_|$)' AND s.nspowner = n.nspowner)) AS schemas,
        pg_has_role(current_user, n.nspowner, 'USAGE') AS owns,
        pg_has_role(session_user, n.nspowner, 'MEMBER') AS member,
        has_schema_privilege(n.oid, 'USAGE') AND NOT EXISTS (

@@ -2,14 +2,14 @@
 SELECT state, finished_at FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- begin: a rollback from the beginning
-INSERT INTO replank.rollback (run_id, by_whom, via, finished_before)
+INSERT INTO replank.rollback (run_id, actor, via, finished_before)
 VALUES (%(run_id)s, %(by)s, %(via)s, %(finished_before)s)
 ON CONFLICT (run_id) DO UPDATE
-   SET by_whom = excluded.by_whom, via = excluded.via, began_at = excluded.began_at, ended_at = NULL,
+   SET actor = excluded.actor, via = excluded.via, began_at = excluded.began_at, ended_at = NULL,
        finished_before = excluded.finished_before, stage = excluded.stage, subject = '', problem = '';
 
 -- continue: one that was stopped goes on, perhaps by another operator
-UPDATE replank.rollback SET by_whom = %(by)s, via = %(via)s, problem = '' WHERE run_id = %(run_id)s;
+UPDATE replank.rollback SET actor = %(by)s, via = %(via)s, problem = '' WHERE run_id = %(run_id)s;
 
 -- set_stage: how far it is
 UPDATE replank.rollback SET stage = %(stage)s, subject = %(subject)s WHERE run_id = %(run_id)s;
@@ -25,11 +25,11 @@ UPDATE replank.run r SET state = %(after)s, reason = '', finished_at = b.finishe
   FROM replank.rollback b
  WHERE r.run_id = %(run_id)s AND b.run_id = r.run_id AND r.state = %(before)s AND b.finished_before IS NOT NULL
    AND b.stage = ANY (%(stages)s)
-   AND NOT EXISTS (SELECT FROM replank.conversion_set s WHERE s.run_id = r.run_id AND s.returned_at IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM replank.conversion_set s WHERE s.run_id = r.run_id AND s.swapped_back_at IS NOT NULL)
 RETURNING r.run_id;
 
 -- read: a run's newest rollback
-SELECT by_whom AS by, via, began_at, stage, subject, problem, ended_at FROM replank.rollback WHERE run_id = %(run_id)s;
+SELECT actor AS by, via, began_at, stage, subject, problem, ended_at FROM replank.rollback WHERE run_id = %(run_id)s;
 
 -- only_records: whether no run of the ledger has left anything but its record
 SELECT NOT EXISTS (SELECT FROM replank.run WHERE state <> 'rolled_back') AS so;

@@ -33,13 +33,13 @@ SELECT count(DISTINCT (error_class, sqlstate))::int AS n FROM replank.job WHERE 
 SELECT actor, at, message FROM replank.event WHERE run_id = %(run_id)s AND kind = 'hold_cutover' ORDER BY event_id DESC LIMIT 1;
 
 -- note_broker: what the coordinator saw of the broker, so many seconds ago
-INSERT INTO replank.broker_seen (seen_at, answers, since, problem)
+INSERT INTO replank.broker_status (seen_at, answers, since, problem)
 SELECT at, %(answers)s, at, %(problem)s FROM (SELECT clock_timestamp() - %(age_s)s * interval '1 second' AS at) AS seen
 ON CONFLICT (only_one) DO UPDATE SET seen_at = excluded.seen_at, answers = excluded.answers, problem = excluded.problem,
-       since = CASE WHEN broker_seen.answers = excluded.answers THEN broker_seen.since ELSE excluded.seen_at END;
+       since = CASE WHEN broker_status.answers = excluded.answers THEN broker_status.since ELSE excluded.seen_at END;
 
 -- broker: what was seen of the broker last; no row before the first look
-SELECT seen_at, answers, since, problem FROM replank.broker_seen;
+SELECT seen_at, answers, since, problem FROM replank.broker_status;
 
 -- note_logins: how many wrong logins the page's server has seen since it began, how many it did not even compare, and the last one
 INSERT INTO replank.wrong_login (since, count, refused, last_at, name, address)

@@ -17,7 +17,7 @@ HOW = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 def switch_off(connection: Connection, relations: Iterable[Relation]) -> list[dict[str, str]]:
     """Switch off what fires on these past relations, each partition for itself. Returns what that was, and how."""
-    found = rows(connection, query("going_back.switched"), {"oids": [relation.oid for relation in relations]})
+    found = rows(connection, query("swap_back.switched"), {"oids": [relation.oid for relation in relations]})
     for each in found:
         run(
             connection,

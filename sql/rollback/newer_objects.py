@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.catalogue import catalogue
 from sql.next_table.on_update_trigger import function_name
@@ -17,17 +17,17 @@ from sql.swap.moved_dependents import hanging_on, home
 
 
 def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: Iterable[Mapping[str, Any]]) -> None:
-    """Raises NeedsPerson where going back would lose an object, or where changes were not captured."""
+    """Raises NeedsOperator where going back would lose an object, or where changes were not captured."""
     known = captured(connection, [pair.spec for pair in pairs])
     for pair in pairs:
         if known[pair.spec.table_no] is Captured.NOT_ALWAYS:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{pair.spec.full_name}: its triggers replank_capture_back_… were disabled for a time, or still are. "
                 "What changed then is not known, and a comparison cannot find it in columns that the run has filled, "
                 "so there is no way back without loss."
             )
         if known[pair.spec.table_no] is not Captured.ALL:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{pair.spec.full_name}: its triggers replank_capture_back_… were dropped, or it is another table than "
                 "the cutover's. Its changes are not known, so there is no way back without loss."
             )
@@ -42,7 +42,7 @@ def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: It
         if not names & known_keys:
             found.append(f"foreign key {key.name} of {key.schema}.{key.table_name}")
     if found:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{', '.join(found)}: not in the past tables, so going back would lose it. Drop it, or undo the change, "
             "then `replank rollback` again. Nothing has changed places."
         )
@@ -60,7 +60,7 @@ def _newer(connection: Connection, pair: Pair) -> list[tuple[str, str]]:
 
 def _parts(connection: Connection, spec: TableSpec) -> set[tuple[str, str]]:
     named = {"root": spec.oid, "oids": [relation.oid for relation in spec.relations]}
-    return {(part["what"], part["name"]) for part in rows(connection, query("going_back.parts"), named)}
+    return {(part["what"], part["name"]) for part in rows(connection, query("swap_back.parts"), named)}
 
 
 def _newer_dependents(connection: Connection, pairs: Sequence[Pair]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.reference import quarantine_name
 from replank.values.table_spec import ColumnSpec
 from sql.drain.drain import Drained
@@ -31,7 +31,7 @@ from sql.rollback.table_pair import (
     was_text,
 )
 from sql.rows.change_log import ANALYZE_FROM_ROWS, FEW_KEYS, MANY_KEYS, keys_of, log_keys
-from sql.rows.reverse_capture import back_log
+from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, locally, rows, run
 from sql.session.table_names import past_table
 from sql.values.conversion import column_list, converted_if_valid, row_hash, same_parent_key, type_name
@@ -39,13 +39,13 @@ from sql.values.enum_texts import enum_text
 from sql.values.equality_operators import leads_to
 
 
-def drain_back(connection: Connection, pair: Pair) -> Drained:
+def reverse_drain(connection: Connection, pair: Pair) -> Drained:
     """Drain the log in the caller's transaction; every drained key is compared before it may commit.
 
     The transaction is REPEATABLE READ, or holds a lock that keeps all writers out. Raises psycopg's DataError or
     IntegrityError where a new row does not fit into the past table.
     """
-    count = SQL("SELECT count(*), coalesce(bool_or(truncated), false) FROM {}").format(back_log(pair.spec))
+    count = SQL("SELECT count(*), coalesce(bool_or(truncated), false) FROM {}").format(reverse_log(pair.spec))
     keys, truncated = run(connection, count, prepare=True).fetchall()[0]
     if keys == 0:
         return Drained(keys=0, inserted=0, truncated=False, mismatches=0)
@@ -53,14 +53,14 @@ def drain_back(connection: Connection, pair: Pair) -> Drained:
         keys += _log_vanished(connection, pair)
     few = keys < ANALYZE_FROM_ROWS
     if not few:
-        connection.execute(SQL("ANALYZE {}").format(back_log(pair.spec)))
+        connection.execute(SQL("ANALYZE {}").format(reverse_log(pair.spec)))
     # The plan for many keys must not be the one that is kept for the lock.
     with locally(connection, FEW_KEYS if few else MANY_KEYS):
         inserted = [run(connection, statement, prepare=few).rowcount for statement in taken_back(connection, pair)][-1]
         found = run(connection, counted_mismatches(connection, pair), prepare=few).fetchone()
         mismatches = int(found[0]) if found else 0
         run(connection, SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
-        run(connection, SQL("DELETE FROM {}").format(back_log(pair.spec)), prepare=few)
+        run(connection, SQL("DELETE FROM {}").format(reverse_log(pair.spec)), prepare=few)
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
 
 
@@ -76,7 +76,7 @@ def logged_vanished(connection: Connection, pair: Pair) -> Composable:
         "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT EXISTS (SELECT FROM {} WHERE {})"
         " AND ROW({}) IS NOT NULL"
     ).format(
-        back_log(pair.spec),
+        reverse_log(pair.spec),
         SQL(", ").join(log_keys(pair.spec)),
         SQL(", ").join(keys),
         past_rows(pair),
@@ -205,13 +205,13 @@ def counted_mismatches(connection: Connection, pair: Pair) -> Composable:
 Misfit = errors.DataError | errors.IntegrityError
 
 
-def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> NeedsPerson:
+def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> NeedsOperator:
     """A drain failed and was rolled back: what a person has to change, with examples where texts are too long."""
     said = error.diag.message_primary or str(error)
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     long = _too_long(connection, pair) if isinstance(error, errors.StringDataRightTruncation) else []
     examples = f"; e.g. {'; '.join(long)}" if long else ""
-    return NeedsPerson(
+    return NeedsOperator(
         f"{pair.spec.full_name}: a row of the new table does not fit into the past one: {said}{detail}{examples}. "
         "Nothing has changed places. Change or delete these rows in the live table, then `replank rollback` again."
     )

@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Composable
 
 from sql.rollback.table_pair import Pair, equal, new_rows, of_log, of_new, past_keys, past_rows, taken_over
 from sql.rows.change_log import keys_of, log_keys
-from sql.rows.reverse_capture import back_log
+from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, run, value
 from sql.values.conversion import Space, row_hash
 
@@ -19,7 +19,7 @@ def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> lis
 
     In the caller's REPEATABLE READ transaction. Spellings are compared first: that is ten times cheaper.
     """
-    logged = int(value(connection, SQL("SELECT count(*) FROM {}").format(back_log(pair.spec))))
+    logged = int(value(connection, SQL("SELECT count(*) FROM {}").format(reverse_log(pair.spec))))
     past_left, new_left = not_in_log(connection, pair) if logged else (taken_over(pair), SQL("true"))
     for space in (Space.SPELLINGS, Space.VALUES):
         if _sums(connection, pair, space, past_left, new_left):
@@ -37,7 +37,7 @@ def compared(connection: Connection, pair: Pair) -> tuple[int, int, list[str]]:
 
 def not_in_log(connection: Connection, pair: Pair) -> tuple[Composable, Composable]:
     """Conditions on `past` and `new`: the row's key is not in the log."""
-    log = SQL("{} AS log").format(back_log(pair.spec))
+    log = SQL("{} AS log").format(reverse_log(pair.spec))
     conditions = [
         SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(log, equal(pair, keys, of_log(pair)))
         for keys in (past_keys(connection, pair), of_new(pair))

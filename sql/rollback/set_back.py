@@ -8,14 +8,14 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.reference import equality_from_json
 from replank.values.table_spec import Relation
 from replank.wording import counted
 from sql.next_table.foreign_keys import without_parent
-from sql.rollback.reverse_drain import drain_back
+from sql.rollback.reverse_drain import reverse_drain
 from sql.rollback.table_pair import Pair
-from sql.rows.reverse_capture import back_log
+from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, value
 from sql.session.one_snapshot import one_snapshot
 from sql.session.table_names import past_table
@@ -60,7 +60,7 @@ def drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
 
 
 def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
-    return rows_logged(connection, {pair.spec.table_no: back_log(pair.spec) for pair in back.pairs})
+    return rows_logged(connection, {pair.spec.table_no: reverse_log(pair.spec) for pair in back.pairs})
 
 
 def last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
@@ -74,9 +74,9 @@ def last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, cro
 
 def drain_equal(connection: Connection, pair: Pair) -> int:
     """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
-    done = drain_back(connection, pair)
+    done = reverse_drain(connection, pair)
     if done.mismatches:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after they were taken back; "
             "nothing has changed "
             "places. Please report this with `replank status --json`."

@@ -103,7 +103,7 @@ def _prepare(
     keys: Sequence[ForeignKey],
     limits: CutoverLimits,
 ) -> Prepared:
-    for schema in sorted(new.aside_schemas | {r.undone_schema for r in back.new_relations}):
+    for schema in sorted(new.past_schemas | {r.rolled_back_schema for r in back.new_relations}):
         execute(connection, make_schema(connection, schema))
     names = {(relation.schema, relation.name) for relation in back.new_relations}
     names |= {(key.schema, key.table_name) for key in keys} | {(key.ref_schema, key.ref_table) for key in keys}
@@ -151,7 +151,7 @@ def swap_back_script(
             connection,
             root,
             built_in=pair.spec.past_schema,
-            gone_to=pair.spec.undone_schema,
+            gone_to=pair.spec.rolled_back_schema,
             named_alike=before_swap,
         )
         made += [*detached, *_on_update_away(pair)]
@@ -162,7 +162,7 @@ def swap_back_script(
         ]
     made += [move(each, away(each.schema)) for each in new.functions]
     made += [move(each, home(each.schema)) for each in past.functions]
-    made += [moved(live_table(relation), relation.undone_schema) for relation in back.new_relations]
+    made += [moved(live_table(relation), relation.rolled_back_schema) for relation in back.new_relations]
     made += [moved(past_table(relation), relation.schema) for relation in back.past_relations]
     made += [move(each, away(each.schema)) for each in new.views]
     made += [move(each, home(each.schema)) for each in past.views]
@@ -182,7 +182,7 @@ def _on_update_away(pair: Pair) -> list[Composable]:
     if not any(column.on_update for column in pair.spec.columns):
         return []
     function = Identifier(pair.spec.schema, function_name(pair.spec))
-    return [SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, Identifier(pair.spec.undone_schema))]
+    return [SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, Identifier(pair.spec.rolled_back_schema))]
 
 
 def _on_update_oids(connection: Connection, back: SetBack) -> set[int]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.reference import Reference
 from replank.values.table_spec import ColumnSpec, TableSpec, building_schema
 from sql.catalogue import catalogue
-from sql.quarantine.quarantined_rows import not_aside
+from sql.quarantine.quarantined_rows import not_quarantined
 from sql.rollback.original_texts import Place
 from sql.rows.change_log import log_keys
-from sql.rows.reverse_capture import back_log
+from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, value
 from sql.session.named_queries import query
 from sql.session.statements import Statement
@@ -71,9 +71,9 @@ class Pair:
 
 def as_new(connection: Connection, spec: TableSpec) -> TableSpec:
     """The table that stands in the place of `spec` now, with the partitions it has now."""
-    oid = value(connection, query("going_back.oid_of"), {"schema": spec.schema, "name": spec.name})
+    oid = value(connection, query("swap_back.oid_of"), {"schema": spec.schema, "name": spec.name})
     if oid is None:
-        raise NeedsPerson(f"{spec.full_name} is gone: dropped or renamed since the cutover. Undo that, then again.")
+        raise NeedsOperator(f"{spec.full_name} is gone: dropped or renamed since the cutover. Undo that, then again.")
     by = catalogue.partition_key(connection, oid)
     return replace(
         spec, oid=oid, partitioned_by=by, partitions=catalogue.partitions(connection, oid) if by else (), layout=None
@@ -121,14 +121,14 @@ def new_rows(pair: Pair) -> Composable:
 
 def taken_over(pair: Pair) -> Composable:
     """Which rows of `past` the run had taken over. Those in quarantine are never looked at, so they stay."""
-    return not_aside(pair.spec, "past")
+    return not_quarantined(pair.spec, "past")
 
 
 def logged(pair: Pair) -> Composable:
     """The distinct keys in the log, called `log`."""
     keys = SQL(", ").join(log_keys(pair.spec))
     return SQL("(SELECT DISTINCT {} FROM {} WHERE NOT coalesce(truncated, false)) AS log").format(
-        keys, back_log(pair.spec)
+        keys, reverse_log(pair.spec)
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from replank.errors import NotProved
 from replank.values.table_spec import TableSpec
-from sql.rows.reverse_capture import back_log_name, function_name
+from sql.rows.reverse_capture import function_name, reverse_log_name
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
@@ -68,7 +68,7 @@ def backward(spec: TableSpec) -> Subject:
         name=spec.name,
         beside=(spec.past_schema, spec.name),
         function=function_name(spec),
-        log=back_log_name(spec),
+        log=reverse_log_name(spec),
     )
 
 

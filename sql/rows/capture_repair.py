@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.rows.capture import (
     EACH_ROW,
@@ -38,7 +38,7 @@ TIMES = 3
 def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> tuple[Standing, bool]:
     """What capture stands on, from a moment at which all of it stood; and whether it had to be restored for that.
 
-    Read before it is looked at whether it stands: whatever happens after the reading is seen later. Raises NeedsPerson
+    Read before it is checked whether it stands: whatever happens after the reading is seen later. Raises NeedsOperator
     where it is switched off again and again, psycopg's LockNotAvailable where the table is busy.
     """
     restored = False
@@ -48,7 +48,7 @@ def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -
             return found, restored
         restore(connection, spec, lock_timeout_ms=lock_timeout_ms)
         restored = True
-    raise NeedsPerson(
+    raise NeedsOperator(
         f"{spec.full_name}: another session drops or switches off the triggers {PREFIX}… as soon as they are restored. "
         "Nothing is swapped. Find what does it (an event trigger?), then `replank retry` and run again."
     )
@@ -100,7 +100,7 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
         found = rows(connection, query("standing.capturing"), {"function": spec.capture_name, "oid": spec.oid})
         named = {r["oid"]: Identifier(r["schema"], r["name"]) for r in found}
         if spec.oid not in named:
-            raise NeedsPerson(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+            raise NeedsOperator(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
         for event, enabled in _wanted(spec):
             # A trigger for rows is the partitions' too; one for TRUNCATE is each one's own.
             own = list(named) if spec.partitioned and event == "truncate" else [spec.oid]

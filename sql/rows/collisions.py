@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.rows.change_log import keys_of, log_keys, log_table, logged, odd_table, same_key
 from sql.rows.copy import source
@@ -48,17 +48,17 @@ def _texts(spec: TableSpec, alias: str, version: int) -> Composable:
     )
 
 
-def log_spellings(connection: Connection, spec: TableSpec) -> None:
+def log_texts(connection: Connection, spec: TableSpec) -> None:
     """Log every other spelling of a logged key too, canonical or known as odd.
 
     A drain deletes by uuid: without this a twin that came and went would take with it a row that stays. Spellings
     that no verification has seen yet may be missed; that verification finds the row missing.
     """
-    run(connection, logged_spellings(spec, connection.info.server_version), prepare=True)
+    run(connection, logged_texts(spec, connection.info.server_version), prepare=True)
 
 
-def logged_spellings(spec: TableSpec, version: int) -> Composable:
-    """The statement of `log_spellings`."""
+def logged_texts(spec: TableSpec, version: int) -> Composable:
+    """The statement of `log_texts`."""
     keys = [(column, SQL("log.{}").format(key)) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)]
     nexts = [converted_if_valid(column, key, version) for column, key in keys]
     others = [canonical(column, value) for (column, _), value in zip(keys, nexts, strict=True)]
@@ -99,7 +99,7 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
     remember_odd(connection, spec, logged_rows(spec), SQL("true"))
     twins = run(connection, twins_in_log(spec, connection.info.server_version), prepare=True).fetchall()
     if twins:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{spec.full_name}: rows that differ in spelling become the same uuid: "
             + "; ".join(str(twin[0]) for twin in twins)
             + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."

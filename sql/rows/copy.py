@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson, TableRewritten
+from replank.errors import NeedsOperator, TableRewritten
 from replank.values.chunk import Axis, Bound, Chunk
 from replank.values.table_spec import Relation, TableSpec
 from sql.rows.change_log import log_keys, log_table
@@ -185,7 +185,7 @@ def heap_extent(connection: Connection, relation: Relation) -> HeapExtent:
     """The extent of a live table, now. Call it after capture has committed."""
     found = extent_of(connection, relation.oid)
     if found is None:
-        raise NeedsPerson(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        raise NeedsOperator(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
     return found
 
 

@@ -25,16 +25,16 @@ PREFIX = "replank_capture_back_"
 """Trigger names; whoever looks at definitions knows these for ours."""
 
 
-def back_log(spec: TableSpec) -> Identifier:
+def reverse_log(spec: TableSpec) -> Identifier:
     """Keys of changed rows of the new table, in its own types: `k1` …, or `truncated`."""
-    return Identifier("replank", back_log_name(spec))
+    return Identifier("replank", reverse_log_name(spec))
 
 
-def back_log_name(spec: TableSpec) -> str:
-    return f"back_log_{spec.run_id}_{spec.table_no}"
+def reverse_log_name(spec: TableSpec) -> str:
+    return f"reverse_log_{spec.run_id}_{spec.table_no}"
 
 
-def back_function(spec: TableSpec) -> Identifier:
+def reverse_function(spec: TableSpec) -> Identifier:
     return Identifier("replank", function_name(spec))
 
 
@@ -64,10 +64,10 @@ def prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Stateme
         SQL("{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, log_keys(spec), strict=True)
     )
     log = SQL("CREATE TABLE {} AS SELECT {}, false AS truncated FROM {} WITH NO DATA")
-    yield Statement(sql=log.format(back_log(spec), as_keys, next_table(spec)))
+    yield Statement(sql=log.format(reverse_log(spec), as_keys, next_table(spec)))
     yield Statement(sql=_function(spec, SQL("BEGIN RETURN NULL; END").format()))
-    yield Statement(sql=SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(back_function(spec)))
-    function = back_function(spec)
+    yield Statement(sql=SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(reverse_function(spec)))
+    function = reverse_function(spec)
     if _each(spec) == "statement":
         for event, enabled in EACH_STATEMENT:
             yield from create_trigger(next_table(spec), PREFIX + event, function, event, enabled)
@@ -79,19 +79,19 @@ def prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Stateme
 
 def switched_on(spec: TableSpec) -> Composable:
     """In the swap's script: from this transaction's commit on, changes are logged. One row of the catalogue."""
-    return _function(spec, function_body(spec, back_log(spec), each=_each(spec)))
+    return _function(spec, function_body(spec, reverse_log(spec), each=_each(spec)))
 
 
 def _function(spec: TableSpec, body: Composed) -> Composed:
     return SQL(
         "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
         " SET search_path = pg_catalog, pg_temp AS {}"
-    ).format(back_function(spec), SQLLiteral(body.as_string(None)))
+    ).format(reverse_function(spec), SQLLiteral(body.as_string(None)))
 
 
 def is_installed(connection: Connection, spec: TableSpec) -> bool:
     """Whether log and function are there."""
-    return bool(value(connection, query("going_back.is_installed"), {"function": function_name(spec)}))
+    return bool(value(connection, query("swap_back.is_installed"), {"function": function_name(spec)}))
 
 
 class Captured(StrEnum):
@@ -117,7 +117,7 @@ def captured(connection: Connection, specs: Iterable[TableSpec]) -> dict[int, Ca
         "functions": [function_name(spec) for spec in by_number.values()],
         "for_rows": [_for_rows(spec) for spec in by_number.values()],
     }
-    found = rows(connection, query("going_back.captures"), named)
+    found = rows(connection, query("swap_back.captures"), named)
     return {r["table_no"]: _captured(by_number[r["table_no"]], r) for r in found}
 
 
@@ -147,7 +147,7 @@ def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, 
     named = {"function": function_name(spec), "oids": oids, "for_rows": _for_rows(spec)}
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
-        for found in rows(connection, query("going_back.not_always"), named):
+        for found in rows(connection, query("swap_back.not_always"), named):
             table, trigger = Identifier(found["schema"], found["name"]), Identifier(found["trigger"])
             connection.execute(
                 SQL("ALTER TABLE ONLY {} ENABLE {} TRIGGER {}").format(table, SQL(found["wanted"]), trigger)
@@ -159,7 +159,7 @@ def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:
     there = [spec for spec in specs if is_installed(connection, spec)]
     if not there:
         return 0
-    counts = SQL(" UNION ALL ").join(SQL("SELECT count(*) AS n FROM {}").format(back_log(s)) for s in there)
+    counts = SQL(" UNION ALL ").join(SQL("SELECT count(*) AS n FROM {}").format(reverse_log(s)) for s in there)
     return int(value(connection, SQL("SELECT sum(n)::bigint FROM ({}) AS logs").format(counts)))
 
 
@@ -168,8 +168,8 @@ def remove_capture(spec: TableSpec) -> Iterator[Statement]:
 
     Dropping a trigger locks its table: the caller sets a short lock_timeout.
     """
-    yield Statement(sql=SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(back_function(spec)))
-    yield Statement(sql=SQL("DROP TABLE IF EXISTS {}").format(back_log(spec)))
+    yield Statement(sql=SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(reverse_function(spec)))
+    yield Statement(sql=SQL("DROP TABLE IF EXISTS {}").format(reverse_log(spec)))
 
 
 def published(connection: Connection, specs: Iterable[TableSpec]) -> list[str]:

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow, dict_row
 from psycopg.sql import SQL, Composable, Composed
 
 from replank.addresses.addresses import hide
-from replank.errors import CannotConnect, NeedsPerson, NoServer, NotAnswering, ReplankError, WrongUse
+from replank.errors import CannotConnect, NeedsOperator, NoServer, NotAnswering, ReplankError, WrongUse
 from replank.settings import without_password
 from sql.session.named_queries import query
 from sql.session.pooler import refuse_shared_connection
@@ -199,8 +199,8 @@ def row(
 
 
 def value(connection: Connection, statement: Composable, params: Mapping[str, Any] | None = None) -> Any:
-    """The first column of the only row. Raises NeedsPerson if there is none."""
+    """The first column of the only row. Raises NeedsOperator if there is none."""
     found = run(connection, statement, params).fetchone()
     if found is None:
-        raise NeedsPerson("A query that always answers gave no row; the ledger may have been edited by hand.")
+        raise NeedsOperator("A query that always answers gave no row; the ledger may have been edited by hand.")
     return found[0]

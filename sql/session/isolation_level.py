@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg.sql import SQL
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.session.connection import Connection, value
 
 NOT_READ_COMMITTED = SQL("current_setting('transaction_isolation') <> 'read committed'")
@@ -21,6 +21,6 @@ def say_read_committed(connection: Connection) -> None:
 
 
 def require_read_committed(connection: Connection) -> None:
-    """Under the locks of a swap, before its last drain. Raises NeedsPerson where the level is another one."""
+    """Under the locks of a swap, before its last drain. Raises NeedsOperator where the level is another one."""
     if value(connection, SQL("SELECT {}").format(NOT_READ_COMMITTED)):
-        raise NeedsPerson(f"{WORDS} Please report this with `replank status --json`.")
+        raise NeedsOperator(f"{WORDS} Please report this with `replank status --json`.")

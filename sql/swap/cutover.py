@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import NeedsPerson, TryAgain
+from replank.errors import NeedsOperator, TryAgain
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
 from sql.catalogue.dependents import Dependents, read_dependents
@@ -35,7 +35,7 @@ from sql.swap.lock_attempt import Crossing
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_script import swap_script
 from sql.swap.swap_under_lock import CutoverLimits, CutoverTimes, Prepared, cross, drain_until_short
-from sql.swap.views_beside import build_beside, drop_beside, lock_script, make_schemas, view_locks
+from sql.swap.views_beside import build_views_beside, drop_views_beside, lock_script, make_schemas, view_locks
 from sql.swap.write_gate import Gate
 from sql.values.enum_drift import refuse_renamed_values
 
@@ -68,7 +68,7 @@ def cut_over(
     `traffic` is what earlier attempts have seen of the transactions that are in the way. `still_proved` raises
     NotProved where both sides may differ in what no log names: it is asked before anything is drained, which could
     collide with such rows, and once more under the lock. With `reverse_capture`, what changes in the new tables is
-    logged from the commit on. Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsPerson if the
+    logged from the commit on. Raises TryAgain if a lock or a budget was missed (nothing changed), NeedsOperator if the
     live tables are not what they were, OutcomeUnknown if the connection was lost at COMMIT.
     """
     keep_plans(connection)
@@ -149,7 +149,7 @@ def _build_views(
 ) -> None:
     """Anew at every attempt. Rows of materialized views are those of one moment: all tables are drained at it."""
     with connection.transaction():
-        execute(connection, drop_beside(connection, [each for spec in specs for each in spec.next_relations]))
+        execute(connection, drop_views_beside(connection, [each for spec in specs for each in spec.next_relations]))
     if not dependents.views:
         return
     # Before a build that may take long, or fail for nothing but the change.
@@ -160,7 +160,7 @@ def _build_views(
         if any(view.materialized for view in dependents.views):
             for spec in specs:
                 _drain_equal(connection, spec, specs)
-        execute(connection, build_beside(connection, dependents))
+        execute(connection, build_views_beside(connection, dependents))
 
 
 def stamp_of(connection: Connection, prepared: Prepared) -> str:
@@ -183,19 +183,19 @@ def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | N
             with one_snapshot(connection):
                 quarantines.hold(connection, [spec], patient=False)
                 drained += _drain_equal(connection, spec, specs)
-        except NeedsPerson as error:
+        except NeedsOperator as error:
             if most is not None:
                 raise
             problems.append(str(error))
     if problems:
-        raise NeedsPerson(" ".join(problems))
+        raise NeedsOperator(" ".join(problems))
     return drained
 
 
 def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[TableSpec]) -> int:
     done = drain(connection, spec, compare=True, together=together if spec.settles else ())
     if done.mismatches:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after the last drain; nothing was "
             "swapped. "
             "Please report this with `replank status --json`."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import Relation
 from sql.catalogue import catalogue
 from sql.catalogue.inheritance import unlink
@@ -17,10 +17,10 @@ from sql.session.table_names import live_table, server_text
 from sql.swap.moved_dependents import hanging_on
 
 
-def put_aside(connection: Connection, names: Sequence[tuple[str, str]]) -> list[Relation]:
+def read_retained(connection: Connection, names: Sequence[tuple[str, str]]) -> list[Relation]:
     """Those of the names that are there."""
     found = [
-        (schema, name, value(connection, query("going_back.oid_of"), {"schema": schema, "name": name}))
+        (schema, name, value(connection, query("swap_back.oid_of"), {"schema": schema, "name": name}))
         for schema, name in names
     ]
     return [Relation(oid=oid, schema=schema, name=name) for schema, name, oid in found if oid is not None]
@@ -39,7 +39,7 @@ def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefi
             run(connection, SQL("DROP {} {}").format(kind, live_table(view)))
         oids = [relation.oid for relation in (*relations, *parts)]
         unlink(connection, oids)
-        for acting in rows(connection, query("going_back.policies_and_rules"), {"oids": oids}):
+        for acting in rows(connection, query("swap_back.policies_and_rules"), {"oids": oids}):
             connection.execute(server_text(acting["dropped"]))
         for key in catalogue.read_foreign_keys(connection, [relation.oid for relation in relations]):
             table = Identifier(key.schema, key.table_name)
@@ -48,13 +48,13 @@ def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefi
 
 
 def drop_table(connection: Connection, relation: Relation, *, lock_timeout_ms: int) -> None:
-    """Drop one table with its partitions. Raises NeedsPerson where something of somebody's depends on it."""
+    """Drop one table with its partitions. Raises NeedsOperator where something of somebody's depends on it."""
     try:
         with connection.transaction():
             apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
             connection.execute(SQL("DROP TABLE IF EXISTS {}").format(live_table(relation)))
     except errors.DependentObjectsStillExist as error:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{relation.full_name} cannot be dropped, others depend on it: {error.diag.message_detail}. Drop these, "
             "then the same command again: it goes on."
         ) from None

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import ColumnSpec, Relation, TableSpec
 from sql.next_table.on_update_trigger import function_name
 from sql.session.connection import Connection, rows
@@ -71,7 +71,7 @@ def let_fire(connection: Connection) -> None:
 def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[str] = ()) -> None:
     """In the transaction that has made a next table: it has what we made, and nothing else; nor has the ledger.
 
-    `triggers` are those that we made. Raises NeedsPerson with what another has added: it would act on every row that
+    `triggers` are those that we made. Raises NeedsOperator with what another has added: it would act on every row that
     is filled in, or hide rows from us.
     """
     named = {
@@ -88,7 +88,7 @@ def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[st
 
 def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Under the lock, when the tables have changed places: none has more than the one it replaces, but for what the
-    plan adds. Raises NeedsPerson. Partitions are looked at where they are the same ones as before.
+    plan adds. Raises NeedsOperator. Partitions are looked at where they are the same ones as before.
     """
     relations = [r for spec in specs for r in (spec.relations if spec.layout is None else (spec,))]
     _refuse_more(connection, [(r, r.past_schema) for r in relations], [function_name(spec) for spec in specs])
@@ -96,7 +96,7 @@ def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]
 
 def refuse_dressed_by_rollback(connection: Connection, relations: Sequence[Relation]) -> None:
     """The same when the past tables are back in their places."""
-    _refuse_more(connection, [(relation, relation.undone_schema) for relation in relations], [])
+    _refuse_more(connection, [(relation, relation.rolled_back_schema) for relation in relations], [])
 
 
 def _refuse_more(connection: Connection, relations: Sequence[tuple[Relation, str]], ours: Sequence[str]) -> None:
@@ -112,14 +112,14 @@ def _refuse_more(connection: Connection, relations: Sequence[tuple[Relation, str
         raise _dressed(connection, found, "The tables did not change places, because one would have more than before")
 
 
-def _dressed(connection: Connection, found: Sequence[Mapping[str, Any]], problem: str) -> NeedsPerson:
+def _dressed(connection: Connection, found: Sequence[Mapping[str, Any]], problem: str) -> NeedsOperator:
     what = ", ".join(f"{each['what']} of {each['relation']}" for each in found[:5])
     who = [
         trigger.name
         for trigger in read_event_triggers(connection)
         if trigger.event == "ddl_command_end" and trigger.fires
     ]
-    return NeedsPerson(
+    return NeedsOperator(
         f"{problem}: {what}. {_by(who)} adds that. {_disable(who)}, or let it leave alone what Replank makes; then "
         "the same command again (`replank retry` first where a run waits)."
     )
@@ -160,7 +160,7 @@ def refused_by(connection: Connection, error: psycopg.Error) -> str:
     )
 
 
-def refusal(connection: Connection, error: psycopg.DatabaseError, *, command: str) -> NeedsPerson:
+def refusal(connection: Connection, error: psycopg.DatabaseError, *, command: str) -> NeedsOperator:
     """Words for DDL of ours that the server refused, with the event triggers that may have done so.
 
     `command` is what continues when the cause is gone.
@@ -169,4 +169,6 @@ def refusal(connection: Connection, error: psycopg.DatabaseError, *, command: st
     who = [trigger.name for trigger in blamed(connection, error)]
     who = who or [trigger.name for trigger in read_event_triggers(connection) if trigger.fires]
     cause = f" {_by(who)} fires for what Replank does here. {_disable(who)}." if who else " Correct that."
-    return NeedsPerson(f"The server refused a statement: {said} ({error.sqlstate}).{cause} Then `{command}` continues.")
+    return NeedsOperator(
+        f"The server refused a statement: {said} ({error.sqlstate}).{cause} Then `{command}` continues."
+    )

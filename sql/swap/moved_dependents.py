@@ -15,7 +15,7 @@ from sql.session.named_queries import query
 from sql.session.table_names import live_table, server_text
 
 PAST = "replank_past"
-UNDONE = "replank_undone"
+UNDONE = "replank_rolled_back"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Hanging:
     statistics: tuple[Statistics, ...]
 
     @property
-    def aside_schemas(self) -> set[str]:
+    def past_schemas(self) -> set[str]:
         schemas = [each.schema for each in self.views] + [each.schema for each in self.functions]
         return {away(schema) for schema in schemas + [each.schema for each in self.statistics]}
 

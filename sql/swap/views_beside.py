@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import Relation, building_schema
 from sql.access.readers import make_schema
 from sql.catalogue.dependents import Dependents, View, looking_in, read_views
@@ -37,10 +37,10 @@ def building_schemas(connection: Connection, *prefixes: str) -> set[str]:
     return found & {building_schema(prefix, name) for name in found for prefix in prefixes}
 
 
-def build_beside(connection: Connection, dependents: Dependents) -> Iterator[Statement]:
+def build_views_beside(connection: Connection, dependents: Dependents) -> Iterator[Statement]:
     """Build every view anew over the next tables, for one transaction: one snapshot for all their rows.
 
-    Raises NeedsPerson if a view would go on reading a relation that goes away.
+    Raises NeedsOperator if a view would go on reading a relation that goes away.
     """
     for view in dependents.views:
         yield from create_view(connection, dependents, view)
@@ -51,7 +51,7 @@ def build_beside(connection: Connection, dependents: Dependents) -> Iterator[Sta
             yield from fill(connection, view)
 
 
-def drop_beside(connection: Connection, relations: Iterable[Relation]) -> Iterator[Statement]:
+def drop_views_beside(connection: Connection, relations: Iterable[Relation]) -> Iterator[Statement]:
     """Drop what an earlier attempt built over these next tables."""
     names = [(relation.next_schema, relation.name) for relation in relations]
     wanted = {"schemas": [schema for schema, _ in names], "names": [name for _, name in names]}
@@ -124,7 +124,7 @@ def _refuse_held_back(connection: Connection, dependents: Dependents, view: View
     named = {"oids": dependents.oids, "schema": view.next_schema, "name": view.name}
     old = [found["name"] for found in rows(connection, query("dependents.held_back"), named)]
     if old:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{view.full_name} reads {', '.join(old)} by a name that another relation hides, so it cannot be built for "
             "the new tables. Rename one of them, or drop the view and create it again after the run."
         )

@@ -153,18 +153,18 @@ def differs_from_spelling(column: ColumnSpec, reference: Composable) -> Composab
 def live_values(spec: TableSpec, version: int) -> Composable:
     """The next values of a live row, for the columns an INSERT names."""
     values = [(column, next_value(column, "live", version)) for column in spec.written_columns]
-    return SQL(", ").join(null_if_parent_aside(spec, column, "live", value) for column, value in values)
+    return SQL(", ").join(null_if_parent_quarantined(spec, column, "live", value) for column, value in values)
 
 
-def null_if_parent_aside(spec: TableSpec, column: ColumnSpec, alias: str, value: Composable) -> Composable:
+def null_if_parent_quarantined(spec: TableSpec, column: ColumnSpec, alias: str, value: Composable) -> Composable:
     """`value`, or NULL where the column leads to a row in quarantine and the plan says so."""
-    aside = [_parent_aside(spec, each, alias) for each in spec.references if column.name in each.nulled]
+    aside = [_parent_quarantined(spec, each, alias) for each in spec.references if column.name in each.nulled]
     if not aside:
         return value
     return SQL("CASE WHEN NOT ({}) THEN {} END").format(SQL(" OR ").join(aside), value)
 
 
-def _parent_aside(spec: TableSpec, reference: Reference, alias: str) -> Composable:
+def _parent_quarantined(spec: TableSpec, reference: Reference, alias: str) -> Composable:
     """Whether a row leads to one in quarantine. For many rows the server makes the list of those once."""
     return SQL("EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})").format(
         leads=leads_to(
@@ -230,7 +230,7 @@ def _hashed(spec: TableSpec, column: ColumnSpec, alias: str, version: int, *, li
         if column.on_invalid == "quarantine":
             # The planner may evaluate it before it has left out the rows in quarantine.
             reference = converted_if_valid(column, Identifier(alias, column.name), version)
-        reference = null_if_parent_aside(spec, column, alias, reference)
+        reference = null_if_parent_quarantined(spec, column, alias, reference)
     if not live and column.enum and space is Space.SPELLINGS:
         return SQL('{} COLLATE "C"').format(spelling(column, reference))
     as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
@@ -59,12 +59,12 @@ def _check(check: Mapping[str, Any], enums: Mapping[str, ColumnSpec]) -> EnumChe
 
 
 def next_check(spec: TableSpec, check: EnumCheck) -> Composable | None:
-    """How it stands on the next table; None where the plan gives it up. Raises NeedsPerson where it does not."""
+    """How it stands on the next table; None where the plan gives it up. Raises NeedsOperator where it does not."""
     if check.becomes is not None:
         return check.becomes
     if all(column.drops_checks for column in spec.columns if column.name in check.columns):
         return None
-    raise NeedsPerson(
+    raise NeedsOperator(
         f"{spec.full_name}: {check.name} {check.definition} is about texts of {', '.join(check.columns)}, and no list "
         'of them. Drop it, or say consent = ["enum_checks"] at the column: then it goes with the swap.'
     )

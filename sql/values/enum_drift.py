@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
 
 def refuse_renamed_values(connection: Connection, specs: Iterable[TableSpec]) -> None:
-    """Raises NeedsPerson if a value that columns became, or were to become, has another name now, or its type has."""
+    """Raises NeedsOperator if a value that columns became, or were to become, has another name now, or its type has."""
     wanted = {column.next_type: column.labels for spec in specs for column in spec.columns if column.enum}
     for spelled, labels in wanted.items():
         present = {found["label"] for found in rows(connection, query("enums.labels"), {"spelled": spelled})}
         gone = [label for label in labels if label not in present]
         if gone:
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{spelled}: {', '.join(gone)} is no value of it any more: they could not be compared. Give "
                 "type and values their names back (ALTER TYPE … RENAME), then the same command again; rename them when "
                 "the run is finished."

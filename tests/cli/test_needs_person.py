@@ -37,7 +37,7 @@ def test_a_value_that_does_not_convert_is_named_corrected_and_tried_again(site: 
     assert "replank retry" in stopped.stderr
     told = document_of(stopped)
     assert isinstance(told, dict)
-    assert (told["state"], told["jobs"]["failed"]) == ("needs_person", 1)
+    assert (told["state"], told["jobs"]["failed"]) == ("needs_operator", 1)
     assert set(id_types(site.database_url).values()) == {"text"}
 
     # Then `failures` says where, what and what next, to programs and to people

@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.estimate.eta import estimate
 from monitoring.estimate.read_snapshot import closed_seconds
-from monitoring.estimate.snapshot import Moment, ScriptsMoment, TableMoment, Work
+from monitoring.estimate.snapshot import Moment, ScriptsSnapshot, TableSnapshot, Work
 from sql.ledger.runs.history import WindowChange
 
 pytestmark = pytest.mark.unit
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 ROWS = 10_000_000
 COPIED = Work(done=50, rows=ROWS // 2, seconds=20.0, done_now=50, rows_now=ROWS // 2, waiting=48, running=(0.1, 0.2))
 
-LARGE = TableMoment(
+LARGE = TableSnapshot(
     set_no=1, state="copying", method="rebuild", rows=ROWS, heaps=1, indexes=3, keys=1, cut=True, work={"copy": COPIED}
 )
 MOMENT = Moment(at_s=12.0, open=True, workers=2, tables=(LARGE,), idle_s=0.01, working_s=10.0)
@@ -33,7 +33,8 @@ def test_there_is_none_where_nothing_can_be_told() -> None:
     assert estimate(Moment(at_s=1.0, open=True, workers=0, unplanned=3)) is None
     assert estimate(replace(MOMENT, workers=0)) is None
     assert (
-        estimate(Moment(at_s=1.0, open=True, workers=0, scripts=ScriptsMoment(done=3, seconds=1.0, left=5))) is not None
+        estimate(Moment(at_s=1.0, open=True, workers=0, scripts=ScriptsSnapshot(done=3, seconds=1.0, left=5)))
+        is not None
     )
 
 
@@ -54,7 +55,7 @@ def test_more_workers_are_quicker_but_not_through_the_last_index() -> None:
 
 
 def test_what_is_measured_narrows_it() -> None:
-    def width(table: TableMoment) -> float:
+    def width(table: TableSnapshot) -> float:
         found = estimate(replace(MOMENT, tables=(table,), working_s=None))
         assert found is not None
         return (found.high - found.low) / found.middle

@@ -170,7 +170,7 @@ def test_a_worker_without_the_variable_says_so_and_the_run_goes_on_later(
     stopped = run.wait()
     assert stopped.exit_code == 1
     assert f"in this worker: the environment variable {VARIABLE} is not set" in stopped.stderr
-    assert ledger.run_state() == "needs_person"
+    assert ledger.run_state() == "needs_operator"
     # When a worker that knows it takes its place, and an operator retries
     worker.end()
     assert cached_site.call("retry").exit_code == 0

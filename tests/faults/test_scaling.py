@@ -42,7 +42,7 @@ def test_pools_grow_and_shrink_and_a_wish_outlives_its_worker(site: Site, ledger
     # When: six processes are wanted in all
     grown = site.call("scale", "6", "--as", "anna")
 
-    # Then: they are there, in proportion, and it is known who wished for them
+    # Then: they are there, in proportion, and it is known who wanted_sizes for them
     assert grown.exit_code == 0, grown.stderr
     assert f"{OTHER} 1 → 2" in grown.stderr
     assert (children(local), children(other)) == (4, 2)

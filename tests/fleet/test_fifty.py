@@ -28,7 +28,7 @@ def test_fifty_databases(tenants: Tenants) -> None:
     finished = fleet.wait()
     assert finished.exit_code == 1, finished.stderr
     states = {target["name"]: target["state"] for target in finished.document["targets"]}
-    assert states == {name: "needs_person" if name in bad else "done" for name in names}
+    assert states == {name: "needs_operator" if name in bad else "done" for name in names}
     assert [name for name in names if not tenants.is_converted(name)] == sorted(bad)
     # However many databases there are, sessions are as many as may run at once need
     assert 0 < most <= AT_ONCE * MOST_SESSIONS_OF_ONE + LOOKING

@@ -21,10 +21,10 @@ def test_one_failure_does_not_stop_the_others_and_the_same_command_goes_on(tenan
     # Then four are done, one says what it needs, and it is as it was
     assert first.exit_code == 1, first.stderr
     states = {target["name"]: target["state"] for target in first.document["targets"]}
-    assert states == {name: "needs_person" if name == bad else "done" for name in names}
+    assert states == {name: "needs_operator" if name == bad else "done" for name in names}
     assert all(tenants.is_converted(name) for name in names if name != bad)
     assert tenants.id_type(bad) == "text"
-    assert first.document["counts"] == {"done": 4, "needs_person": 1}
+    assert first.document["counts"] == {"done": 4, "needs_operator": 1}
     assert bad in page.read_text(encoding="utf-8")
     status = tenants.site.call("fleet", "status", "--targets", str(tenants.file), "--json")
     assert status.exit_code == 1
@@ -58,7 +58,7 @@ def test_when_the_canary_fails_nothing_else_begins(tenants: Tenants) -> None:
     tenants.spoil(names[0])
     finished = tenants.run("--canary", "1")
     assert finished.exit_code == 1
-    assert [target["state"] for target in finished.document["targets"]] == ["needs_person", "waiting", "waiting"]
+    assert [target["state"] for target in finished.document["targets"]] == ["needs_operator", "waiting", "waiting"]
     assert not any(tenants.has_ledger(name) for name in names[1:])
 
 

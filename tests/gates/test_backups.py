@@ -19,7 +19,7 @@ from producer.gates.backups import newest_backup, read_backup
 from producer.gates.making_backups import make_backup
 from producer.gates.programs import FOLDER_VARIABLE, program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.catalogue.backup_contents import Place, read_place
 from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
@@ -75,9 +75,9 @@ def test_a_base_backup_is_verified_and_counts(base: tuple[str, Path]) -> None:
         assert (found.state, found.evidence["path"], found.evidence["kind"]) == ("passed", str(path), "base")
         # A folder in which backups lie will do as well.
         assert gate(connection, url, path=str(path.parent)).state == "passed"
-        connection.execute("UPDATE replank.gate_word SET at = at - interval '7 hours' WHERE kind = 'verified'")
+        connection.execute("UPDATE replank.gate_record SET at = at - interval '7 hours' WHERE kind = 'verified'")
         assert gate(connection, url).state == "passed"
-        assert len(connection.execute("SELECT FROM replank.gate_word WHERE kind = 'verified'").fetchall()) == 2
+        assert len(connection.execute("SELECT FROM replank.gate_record WHERE kind = 'verified'").fetchall()) == 2
 
 
 def flip(file: Path, random_source: random.Random) -> None:
@@ -141,9 +141,9 @@ def test_a_copy_of_an_old_backup_is_old(base: tuple[str, Path], tmp_path: Path) 
 
 def test_backups_of_others_do_not_count(base: tuple[str, Path], place: Place) -> None:
     _, path = base
-    with pytest.raises(NeedsPerson, match="another server: its system identifier is"):
+    with pytest.raises(NeedsOperator, match="another server: its system identifier is"):
         read_backup(path, replace(place, system_identifier="7"))
-    with pytest.raises(NeedsPerson, match="before database gates_"):
+    with pytest.raises(NeedsOperator, match="before database gates_"):
         read_backup(path, replace(place, database_oid=999_999))
 
 
@@ -151,7 +151,7 @@ def test_backups_of_others_do_not_count(base: tuple[str, Path], place: Place) ->
 def test_damage_to_a_dump_is_found(kind: str, database: str, place: Place, tmp_path: Path) -> None:
     path = dumped(database, place, tmp_path / "shop.dump", "--format", kind)
     backup = read_backup(path, place)
-    with pytest.raises(NeedsPerson, match=r"has no checksums beside it.*into shop\.dump\.sha256"):
+    with pytest.raises(NeedsOperator, match=r"has no checksums beside it.*into shop\.dump\.sha256"):
         verify(backup, place)
     write_sums(backup)
     assert "SHA-256" in verify(backup, place)
@@ -160,7 +160,7 @@ def test_damage_to_a_dump_is_found(kind: str, database: str, place: Place, tmp_p
     whole = data.read_bytes()
     for damage in (flip, flip, flip, cut, empty, remove):
         damage(data, random_source)
-        with pytest.raises(NeedsPerson, match=r"damaged|cannot read|is not there|neither"):
+        with pytest.raises(NeedsOperator, match=r"damaged|cannot read|is not there|neither"):
             verify(newest_backup(path, place), place)
         data.write_bytes(whole)
 
@@ -172,7 +172,7 @@ def test_checksums_of_a_dump_that_was_damaged_before_prove_nothing(
     backup = read_backup(dumped(database, place, tmp_path / "shop.dump", "--format", "directory"), place)
     damage(max(backup.files, key=lambda each: each.stat().st_size), random.Random(1))
     write_sums(backup)
-    with pytest.raises(NeedsPerson, match="is damaged"):
+    with pytest.raises(NeedsOperator, match="is damaged"):
         verify(backup, place)
 
 
@@ -191,18 +191,18 @@ def test_the_tools_own_dump_has_checksums(connection: Connection, database: str,
 def test_dumps_of_other_databases_and_parts_do_not_count(
     postgres: EmbeddedPostgres, connection: Connection, database: str, place: Place, tmp_path: Path
 ) -> None:
-    with pytest.raises(NeedsPerson, match="of database gates_shop, not of"):
+    with pytest.raises(NeedsOperator, match="of database gates_shop, not of"):
         read_backup(dumped(postgres.url("gates_shop"), place, tmp_path / "a", "-Fc"), place)
-    with pytest.raises(NeedsPerson, match="of another database, or has no rows"):
+    with pytest.raises(NeedsOperator, match="of another database, or has no rows"):
         read_backup(dumped(database, place, tmp_path / "b", "-Fc", "--schema-only"), place)
-    with pytest.raises(NeedsPerson, match=r"lacks the rows of public\.orders"):
+    with pytest.raises(NeedsOperator, match=r"lacks the rows of public\.orders"):
         read_backup(dumped(database, place, tmp_path / "c", "-Fc", "--table", "customer"), place)
     # The same names and rows, and the same name of the database; still it is another one.
     dump = dumped(database, place, tmp_path / "d", "-Fc")
     with psycopg.connect(database, autocommit=True) as app:
         app.execute("DROP VIEW open_orders; DROP TABLE orders, customer")
         app.execute(SHOP)
-    with pytest.raises(NeedsPerson, match="of another database"):
+    with pytest.raises(NeedsOperator, match="of another database"):
         read_backup(dump, read_place(connection))
 
 

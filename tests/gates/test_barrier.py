@@ -70,7 +70,7 @@ def test_a_run_with_an_open_gate_is_not_told_to_retry(database: str, capsys: pyt
     with connect(database, name="test") as connection:
         status = read_status(connection)
         first = status.headlines[0]
-        assert (first.kind, first.button, first.command) == ("needs_person", "", "replank run PLAN")
+        assert (first.kind, first.button, first.command) == ("needs_operator", "", "replank run PLAN")
         assert "retry" not in "".join(line.plain for line in draw(read_view(connection), width=200, height=50))
 
 
@@ -85,7 +85,7 @@ def test_a_run_stops_before_the_data_migration_and_goes_on_when_the_gates_pass(
     run = drive(file, settings)
 
     # Then the script has run, and of the data migration nothing
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "attest deployment_ready --by WHO" in run.reason
     assert "attest team_notified --by WHO" in run.reason
     assert len(app.execute("SELECT FROM pg_indexes WHERE indexdef LIKE '%customer_id%'").fetchall()) == 1
@@ -143,7 +143,7 @@ def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
         runs.ensure_ledger(connection)
         attest(connection, file.plan, "team_notified", by="Ann", note="")
         assert look(connection, file.plan)[-1].state == "passed"
-        connection.execute("UPDATE replank.gate_word SET at = at - interval '8 days'")
+        connection.execute("UPDATE replank.gate_record SET at = at - interval '8 days'")
         old = look(connection, file.plan)[-1]
     assert (old.state, "Ann attested it 8 days ago" in old.reason) == ("open", True)
 
@@ -181,7 +181,7 @@ def test_an_empty_section_asks_for_all_of_it(database: str) -> None:
 @pytest.mark.slow
 def test_gates_may_change_while_a_run_waits_and_that_is_told(database: str) -> None:
     settings = settings_of(database)
-    assert drive(planned(database, gates=ATTESTED), settings).state is RunState.NEEDS_PERSON
+    assert drive(planned(database, gates=ATTESTED), settings).state is RunState.NEEDS_OPERATOR
     run = drive(planned(database, gates={**ATTESTED, "attestations": []}), settings)
     assert run.state is RunState.DONE
     with connect(database, name="test") as connection:
@@ -315,7 +315,7 @@ def test_scripts_before_the_data_migration_need_no_gate(database: str) -> None:
 
 
 @pytest.mark.slow
-def test_going_back_to_a_step_asks_the_gates_again(database: str) -> None:
+def test_swap_back_to_a_step_asks_the_gates_again(database: str) -> None:
     file = planned(database, steps={"indexes": {}}, gates=ATTESTED)
     settings = settings_of(database)
     with connect(database, name="test") as connection:
@@ -324,27 +324,27 @@ def test_going_back_to_a_step_asks_the_gates_again(database: str) -> None:
             attest(connection, file.plan, name, by="Ann", note="")
         assert drive(file, settings).state is RunState.DONE
         roll_back(connection, say=lambda _: None, sleep=lambda _: None, to=STEPS[1])
-        connection.execute("DELETE FROM replank.gate_word")
-    assert drive(file, settings).state is RunState.NEEDS_PERSON
+        connection.execute("DELETE FROM replank.gate_record")
+    assert drive(file, settings).state is RunState.NEEDS_OPERATOR
 
 
 def test_a_definition_that_changes_while_the_run_waits_at_its_gates(database: str, app: psycopg.Connection) -> None:
     file = planned(database, gates=ATTESTED | {"attestations": [{"name": "ready"}]})
     settings = settings_of(database)
-    assert drive(file, settings).state is RunState.NEEDS_PERSON
+    assert drive(file, settings).state is RunState.NEEDS_OPERATOR
     with connect(database, name="test") as connection:
         attest(connection, file.plan, "ready", by="Ann", note="")
     app.execute("ALTER TABLE orders ALTER note SET DEFAULT 'x'")
     # When every gate would let it pass, nothing is begun: the tables were planned as they were
     run = drive(file, settings)
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "public.orders: its definition was changed since the run was planned" in run.reason
     assert captured(app) == 0
     app.execute("ALTER TABLE orders ALTER note DROP DEFAULT")
     assert drive(file, settings).state is RunState.DONE
 
 
-def test_going_back_to_a_step_that_was_never_come_to_says_where_the_run_is(database: str) -> None:
+def test_swap_back_to_a_step_that_was_never_come_to_says_where_the_run_is(database: str) -> None:
     file = planned(database, steps={"indexes": {}, "enums": [{"name": "color", "values": ["red"]}]}, gates={})
     drive(file, settings_of(database), STEPS[1])
     said: list[str] = []

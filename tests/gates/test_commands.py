@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from producer.rehearsal.cloning import PREFIX
 from replank.cli.app import build_app
-from replank.errors import NeedsPerson, ReplankError
+from replank.errors import NeedsOperator, ReplankError
 from sql.session.database_identity import identity_of
 
 pytestmark = pytest.mark.cli
@@ -70,7 +70,10 @@ def test_from_a_stop_at_the_gates_to_the_end(environment: Mapping[str, str], pla
     # Given a run that stops at its gates
     stopped = call(environment, "run", plan, "--quiet", "--json")
     assert stopped.exit_code == 1
-    assert (document(stopped)["state"], {g["state"] for g in document(stopped)["gates"]}) == ("needs_person", {"open"})
+    assert (document(stopped)["state"], {g["state"] for g in document(stopped)["gates"]}) == (
+        "needs_operator",
+        {"open"},
+    )
     for told in ("replank gates PLAN backup --out DIR", "attest team_notified --by WHO", "override NAME"):
         assert told in " ".join(stopped.stderr.split())
 
@@ -155,5 +158,5 @@ def test_a_rehearsal_that_fails_is_an_error(
 ) -> None:
     with psycopg.connect(database, autocommit=True) as app:
         app.execute("INSERT INTO orders (id, customer_id) SELECT 'no uuid', id FROM customer LIMIT 1")
-    with pytest.raises(NeedsPerson, match="The rehearsal failed: forward on the clone"):
+    with pytest.raises(NeedsOperator, match="The rehearsal failed: forward on the clone"):
         call(environment, "rehearse", written(tmp_path, database, ""), "--clone-url", postgres.url())

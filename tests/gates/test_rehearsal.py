@@ -15,7 +15,7 @@ from producer.rehearsal.cloning import PREFIX, cloned
 from producer.rehearsal.sameness import differences, take_picture
 from producer.rehearsal.story import Rehearsal, Wishes
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.settings import Settings
 from replank.values.states import RunState
 from replank.values.steps import Step
@@ -57,7 +57,7 @@ def test_a_rehearsal_opens_its_gates_for_this_plan_alone(postgres: EmbeddedPostg
     # Given a plan with scripts, a data migration, and something to finish
     file = planned(database, steps=STEPS_ASKED, gates=REHEARSED)
     settings = settings_of(database)
-    assert drive(file, settings).state is RunState.NEEDS_PERSON
+    assert drive(file, settings).state is RunState.NEEDS_OPERATOR
     with connect(database, name="test") as connection:
         assert "was not rehearsed" in look(connection, file.plan)[0].reason
         # The scripts before the data migration have run already: a clone would not show what they do.
@@ -121,7 +121,7 @@ def test_scripts_that_are_not_those_of_the_rehearsal(postgres: EmbeddedPostgres,
 
     # And what was rehearsed long ago
     with connect(database, name="test") as connection:
-        connection.execute("UPDATE replank.gate_word SET at = at - interval '15 days'")
+        connection.execute("UPDATE replank.gate_record SET at = at - interval '15 days'")
     assert "rehearsed 15 days ago; the plan allows 14 days" in gates_of(file, database)["rehearsed"].reason
 
 
@@ -216,7 +216,7 @@ def test_what_cannot_be_restored_leaves_nothing(
     app.execute("ALTER TABLE checked ADD CONSTRAINT late CHECK (id < 10) NOT VALID")
     app.execute("UPDATE pg_constraint SET convalidated = true WHERE conname = 'late'")
     with (
-        pytest.raises(NeedsPerson, match="The clone was not restored"),
+        pytest.raises(NeedsOperator, match="The clone was not restored"),
         cloned(database, postgres.url(), keep=False),
     ):
         pass

@@ -32,7 +32,7 @@ groups:
   - name: replank
     rules:
       - alert: ReplankNeedsPerson
-        expr: max(replank_run_state{state="needs_person )"}) > 0
+        expr: max(replank_run_state{state="needs_operator )"}) > 0
         for: 1m
       - record: replank:rows:rate1m
         expr: rate(replank_rows_total[1m])

@@ -8,7 +8,7 @@ from support.runs.attacks import Attack
 from inspect_check.conftest import Database, codes, only
 from producer.planning.resolution import PlanFile
 from producer.starting.begin import begin_or_resume
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import parse_plan
 from sql.session.connection import connect
 
@@ -107,7 +107,7 @@ def test_a_run_refuses_what_its_check_was_not_asked_about(database: Database, at
     text = _plan(database)
     with connect(database.url, name="run") as connection:
         file = PlanFile(plan=parse_plan(text, source="plan.toml"), source="plan.toml", text=text)
-        with pytest.raises(NeedsPerson, match=r"dangling_references public\.tagging\.taggable_id: 6 values"):
+        with pytest.raises(NeedsOperator, match=r"dangling_references public\.tagging\.taggable_id: 6 values"):
             begin_or_resume(connection, file, hold_cutover=True)
         assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
         text = _plan(database, more=', consent = ["dangling_references"]')

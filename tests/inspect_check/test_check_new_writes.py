@@ -25,7 +25,7 @@ name = "written"
 value = "live.b"
 not_null = true
 [[tables.add]]
-name = "by_whom"
+name = "actor"
 type = "text"
 value = "'nobody'"
 not_null = true
@@ -45,7 +45,7 @@ def test_new_rows_would_fail_in_them(database: Database) -> None:
     report = audit(Settings(database_url=SecretStr(database.url)), file, workers=1, watch=Counting())
     assert report.blockers == ()
     warned = [f.column for f in report.warnings if f.code == "not_null_without_default"]
-    assert warned == ["by_whom", "a"]
+    assert warned == ["actor", "a"]
 
 
 NAMED = """

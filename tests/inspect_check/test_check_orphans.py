@@ -10,7 +10,7 @@ from inspect_check.conftest import ID, Database, codes, only
 from producer.check.findings import Finding
 from producer.planning.resolution import PlanFile
 from producer.starting.begin import begin_or_resume
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import parse_plan
 from sql.session.connection import connect
 
@@ -167,7 +167,7 @@ def test_a_run_refuses_them_before_its_first_write(database: Database, attack: A
     database.run(*USERS, "CREATE TABLE post (id int PRIMARY KEY, author text REFERENCES users)")
     _load(database, "INSERT INTO post VALUES (1, gen_random_uuid())")
     plan = database.plan_text({"users": ["id"], "post": ["author"]})
-    with pytest.raises(NeedsPerson, match=r"orphans public\.post\.author: 1 row .* post_author_fkey"):
+    with pytest.raises(NeedsOperator, match=r"orphans public\.post\.author: 1 row .* post_author_fkey"):
         _begin(database, plan)
     assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
     # With the plan's consent it is a warning, and the run begins

@@ -17,7 +17,7 @@ from inspect_check.conftest import Database, codes, only, reasons
 from producer.rehearsal.story import Rehearsal, Wishes
 from producer.starting.begin import begin_or_resume
 from producer.starting.compile_all import compile_all
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.settings import Settings
 from sql.ledger.runs.runs import Run
 from sql.session.connection import connect
@@ -147,15 +147,15 @@ def test_every_command_refuses_them_by_name(database: Database, store: Callable[
     # And `run`, `compile` and `rehearse` refuse it before they change anything
     file = database.plan({"t": ["id"]})
     with connect(database.url, name="test") as connection:
-        with pytest.raises(NeedsPerson, match=said):
+        with pytest.raises(NeedsOperator, match=said):
             begin_or_resume(connection, file, hold_cutover=True)
-        with pytest.raises(NeedsPerson, match=said):
+        with pytest.raises(NeedsOperator, match=said):
             compile_all(connection, file)
     settings = Settings(database_url=SecretStr(database.url), broker_url=SecretStr("redis://127.0.0.1:1"))
     rehearsal = Rehearsal(
         file=file, settings=settings, wishes=Wishes(server=database.url, by="me"), forward=_never, say=lambda _: None
     )
-    with pytest.raises(NeedsPerson, match=said):
+    with pytest.raises(NeedsOperator, match=said):
         rehearsal.rehearse()
     assert database.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'") == []
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from inspect_check.conftest import ID, Counting, Database, codes, only
 from producer.check.values.values import CHUNK_BLOCKS, cut, scan
 from producer.planning.prepared_run import prepare_run
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
 from sql.catalogue import catalogue
@@ -164,7 +164,7 @@ def test_a_table_dropped_meanwhile_needs_a_person(database: Database) -> None:
         subject = prepare_run(connection, file)
     database.run("DROP TABLE t")
     settings = Settings(database_url=SecretStr(database.url))
-    with pytest.raises(NeedsPerson, match=r"public\.t was dropped"):
+    with pytest.raises(NeedsOperator, match=r"public\.t was dropped"):
         scan(settings, subject, workers=2, watch=Counting())
 
 

@@ -84,7 +84,7 @@ def test_errors_are_tried_again_with_the_same_id_and_a_new_time(
 
 def test_what_a_receiver_refuses_for_good_is_given_up(begin: Begin, database: str, app: psycopg.Connection) -> None:
     rebuild = begin()
-    say(database, rebuild, "needs_person", "look")
+    say(database, rebuild, "needs_operator", "look")
     with receiver(410, 400, 400, 400, 400, 400) as site:
         one = follower(database, rebuild, site)
         one.start()
@@ -112,12 +112,12 @@ def test_one_who_is_killed_before_the_delivery_is_followed_by_one_who_delivers(
         killed.stop()
         shut.set()
         killed.join(20)
-        say(database, rebuild, "needs_person", "look at it")
+        say(database, rebuild, "needs_operator", "look at it")
         after = follower(database, rebuild, site)
         after.start()
         ended(after)
         told = site.told()
-        assert site.kinds() == ["run", "run", "needs_person"]
+        assert site.kinds() == ["run", "run", "needs_operator"]
         assert told[0][0] == told[1][0] != told[2][0]
 
 
@@ -129,13 +129,13 @@ def test_an_event_that_commits_late_is_not_passed_over(begin: Begin, database: s
             "INSERT INTO replank.event (run_id, actor, kind, message) VALUES (%s, 'x', 'step', 'slow')",
             [rebuild.run_id],
         )
-        say(database, rebuild, "needs_person")
+        say(database, rebuild, "needs_operator")
         one = follower(database, rebuild, site)
         one.start()
-        eventually(lambda: "needs_person" in site.kinds())
+        eventually(lambda: "needs_operator" in site.kinds())
         slow.commit()
         ended(one)
-        assert site.kinds() == ["run", "needs_person", "step"]
+        assert site.kinds() == ["run", "needs_operator", "step"]
 
 
 def test_of_two_followers_one_delivers_and_the_other_takes_over(begin: Begin, database: str) -> None:

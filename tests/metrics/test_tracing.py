@@ -32,7 +32,7 @@ def finished(rebuild: Rebuild, exporter: InMemorySpanExporter) -> None:
     of_worker = OpenTelemetryTracing(SimpleSpanProcessor(exporter))
     rebuild.worker = replace(rebuild.worker, tracing=of_worker)
     rebuild.settle()
-    OpenTelemetryTracing(SimpleSpanProcessor(exporter)).run_settled(rebuild.connection, rebuild.run_id)
+    OpenTelemetryTracing(SimpleSpanProcessor(exporter)).run_ended(rebuild.connection, rebuild.run_id)
 
 
 def named(spans: tuple[ReadableSpan, ...], name: str) -> list[ReadableSpan]:
@@ -75,9 +75,9 @@ def test_two_runs_are_two_traces(begin: Begin) -> None:
     exporter = InMemorySpanExporter()
     rebuild = begin()
     of_coordinator = OpenTelemetryTracing(SimpleSpanProcessor(exporter))
-    of_coordinator.run_settled(rebuild.connection, rebuild.run_id)
+    of_coordinator.run_ended(rebuild.connection, rebuild.run_id)
     rebuild.connection.execute("UPDATE replank.run SET created_at = created_at - interval '1 day'")
-    OpenTelemetryTracing(SimpleSpanProcessor(exporter)).run_settled(rebuild.connection, rebuild.run_id)
+    OpenTelemetryTracing(SimpleSpanProcessor(exporter)).run_ended(rebuild.connection, rebuild.run_id)
     assert len({span.context.trace_id for span in named(exporter.get_finished_spans(), "run") if span.context}) == 2
 
 

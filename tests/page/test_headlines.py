@@ -151,7 +151,7 @@ def test_a_quick_look_sees_what_is_urgent_and_a_new_run_is_looked_at_whole(ledge
     assert found["run"]["jobs"]["failed"] == 1
     assert found["figures"]["age_s"] >= 0
     status = read_status(ledger)
-    change(ledger, "UPDATE replank.run SET state = 'needs_person', reason = 'one job has failed'")
+    change(ledger, "UPDATE replank.run SET state = 'needs_operator', reason = 'one job has failed'")
     assert read_again(ledger, status) is None
     assert "tables" in looks.quick(ledger)
 

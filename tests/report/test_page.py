@@ -132,7 +132,7 @@ def test_a_run_that_is_under_way_decides_nothing_too_early(
         # A person is called, and the page says why
         run = runs.latest_run(connection)
         assert run is not None
-        runs.set_run_state(connection, run.run_id, RunState.NEEDS_PERSON, "a disk <is> full")
+        runs.set_run_state(connection, run.run_id, RunState.NEEDS_OPERATOR, "a disk <is> full")
     report(out=tmp_path / "report.html", database_url=empty)
     assert "a disk <is> full" in Document((tmp_path / "report.html").read_text()).words
 
@@ -191,7 +191,7 @@ def test_the_time_in_which_the_run_waited_for_people_is_drawn(
         "UPDATE replank.run SET created_at = created_at - interval '10 minutes';"
         "INSERT INTO replank.event (run_id, at, actor, kind, subject, message)"
         " SELECT run_id, created_at + n * interval '1 minute', 'x', kind, '', '' FROM replank.run,"
-        " (VALUES (1, 'needs_person'), (3, 'needs_person'), (4, 'gate'), (5, 'gates'), (6, 'done')) AS e (n, kind)"
+        " (VALUES (1, 'needs_operator'), (3, 'needs_operator'), (4, 'gate'), (5, 'gates'), (6, 'done')) AS e (n, kind)"
     )
     page = tmp_path / "report.html"
     report(out=page, compare=False, database_url=database)

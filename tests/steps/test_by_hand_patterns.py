@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from steps.dumps import dump, psql
 from steps.hand_shop import PARTS, UUIDS, compile_by_hand, execute, name_of, plan_of, run_to_its_end, written
 from steps.test_by_hand import _numberless
@@ -42,5 +42,5 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, object]], shops: tuple[str, 
 
 def test_without_consent_nothing_is_compiled(shop: str) -> None:
     execute(shop, PATTERNS)
-    with pytest.raises(NeedsPerson, match=r'(?s)3 indexes for LIKE .*consent = \["pattern_indexes"\]'):
+    with pytest.raises(NeedsOperator, match=r'(?s)3 indexes for LIKE .*consent = \["pattern_indexes"\]'):
         compile_by_hand(shop, plan_of(name_of(shop), UUIDS))

@@ -195,7 +195,7 @@ def test_a_file_that_somebody_changed_is_neither_overwritten_nor_restored(
     here.schema.write_text(SCHEMA + "// mine\n")
     while rebuild.coordinator._take_script(rebuild.run) and rebuild.run.state is RunState.RUNNING:
         pass
-    assert rebuild.run.state is RunState.NEEDS_PERSON
+    assert rebuild.run.state is RunState.NEEDS_OPERATOR
     assert "was changed since the step was compiled" in rebuild.run.reason
     here.schema.write_text(SCHEMA)
     rebuild.retry()

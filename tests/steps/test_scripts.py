@@ -10,7 +10,7 @@ from producer.compiling.review import refuse_other_scripts
 from producer.scripts.run_script import ScriptRunner
 from producer.steps.clean_indexes import propose
 from producer.steps.compiled import CompiledStep
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from sql.scripts.script_templates import Quoted, name, render, text
 from steps.conftest import Compile
 
@@ -69,7 +69,7 @@ def test_a_lock_that_is_missed_is_tried_again_and_in_the_end_a_person_is_told(
     runner.attempts = 2
     with psycopg.connect(database) as reader:
         reader.execute("LOCK TABLE account IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(NeedsPerson, match=r"rollback-03-remove-audit-tables, block 1 .*missed 2 times"):
+        with pytest.raises(NeedsOperator, match=r"rollback-03-remove-audit-tables, block 1 .*missed 2 times"):
             runner.run(step.back)
 
 
@@ -80,7 +80,7 @@ def test_gotcha_29_an_index_that_failed_is_built_again(
     asked = {"add": [{"name": "account_names", "table": "account", "columns": ["Name"], "unique": True}]}
     step = compiled(2, indexes={"foreign_keys": False, **asked})
     done: list[int] = []
-    with pytest.raises(NeedsPerson, match=r"02-add-missing-indexes, block 2 .*same"):
+    with pytest.raises(NeedsOperator, match=r"02-add-missing-indexes, block 2 .*same"):
         runner.run(step.forward, note=done.append)
     assert done == [1]
     app.execute("UPDATE account SET \"Name\" = id WHERE id IN ('a1', 'a2')")

@@ -16,7 +16,7 @@ from producer.scripts.run_script import ScriptRunner
 from producer.starting.begin import begin_or_resume
 from producer.starting.compile_all import compile_all
 from producer.starting.plan_tables import plan_tables
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import Plan
 from replank.values.states import RunState
 from sql.ledger.runs import runs, scripts
@@ -125,7 +125,7 @@ def test_finish_drops_what_step_11_says_and_psql_does_the_same(shops: tuple[str,
     assert "nothing comes back" in try_psql(hand, files[1]).stderr
 
     rebuild = run_to_its_end(other, plans[other])
-    with pytest.raises(NeedsPerson, match=r"view public\.mine reads past tables"):
+    with pytest.raises(NeedsOperator, match=r"view public\.mine reads past tables"):
         execute(other, "CREATE VIEW mine AS SELECT id FROM replank_past.orders")
         _finish(rebuild.connection)
     execute(other, "DROP VIEW mine")

@@ -16,7 +16,7 @@ EVIL = '<script>alert("x")</script>'
 STATUS = FleetStatus(
     targets=(
         TargetStatus(name="done one", host="db1:5432", state="done", share=1.0, verified=True),
-        TargetStatus(name=EVIL, host=EVIL, state="needs_person", problem=EVIL, share=0.5),
+        TargetStatus(name=EVIL, host=EVIL, state="needs_operator", problem=EVIL, share=0.5),
         TargetStatus(name="running one", host="db1:5432", state="running", share=0.25, eta_s=(30.0, 90.0)),
         TargetStatus(name="late one", host="db1:5432", state="waiting"),
     )
@@ -47,7 +47,7 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     lines = [line.plain for line in draw_fleet(STATUS, width=60, height=5)]
     assert len(lines) <= 5
     assert all(len(line) <= 60 for line in lines)
-    assert "needs_person" in lines[1]
+    assert "needs_operator" in lines[1]
     assert "running" in lines[2]
     few = [line.plain for line in draw_fleet(replace(STATUS, stopped="nothing else begins"), width=60, height=4)]
     assert few[1] == "nothing else begins"
@@ -57,5 +57,5 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
 def test_shares_and_counts() -> None:
     document = STATUS.to_json()
     assert document["share"] == round((1 + 0.5 + 0.25) / 4, 4)
-    assert document["counts"] == {"done": 1, "needs_person": 1, "running": 1, "waiting": 1}
+    assert document["counts"] == {"done": 1, "needs_operator": 1, "running": 1, "waiting": 1}
     assert document["done"] is False

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from replank.addresses.cache_address import CacheAddress
-from replank.errors import LeaseLost, NeedsPerson, TryAgain
+from replank.errors import LeaseLost, NeedsOperator, TryAgain
 from workers.kinds.redis_keys import delete_keys
 
 pytestmark = pytest.mark.unit
@@ -95,9 +95,9 @@ def test_a_job_that_was_overtaken_stops(server: Any) -> None:
         (redis.exceptions.ConnectionError("Error 111 connecting to host:6379. Connection refused."), TryAgain),
         (redis.exceptions.TimeoutError("Timeout reading from socket"), TryAgain),
         (redis.exceptions.BusyLoadingError("loading"), TryAgain),
-        (redis.exceptions.AuthenticationError("invalid password"), NeedsPerson),
-        (redis.exceptions.NoPermissionError("no permission for unlink"), NeedsPerson),
-        (redis.exceptions.ReadOnlyError("a replica"), NeedsPerson),
+        (redis.exceptions.AuthenticationError("invalid password"), NeedsOperator),
+        (redis.exceptions.NoPermissionError("no permission for unlink"), NeedsOperator),
+        (redis.exceptions.ReadOnlyError("a replica"), NeedsOperator),
     ],
 )
 def test_errors_are_told_with_the_address_and_without_its_password(

@@ -9,7 +9,7 @@ from monitoring.status.durations import STAGES
 from monitoring.status.suggestions import suggestion
 from producer.planning.conversion_sets import conversion_sets
 from producer.stages.chunker import LARGEST_CHUNK_BLOCKS, SMALLEST_CHUNK_BLOCKS, chunk_blocks
-from replank.errors import NeedsPerson, TableRewritten, TryAgain, WrongUse
+from replank.errors import NeedsOperator, TableRewritten, TryAgain, WrongUse
 from replank.settings import load_settings, without_password
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import ColumnSpec, TableSpec, building_schema
@@ -183,7 +183,7 @@ def test_a_suggestion_names_the_job_and_the_row() -> None:
 
 def test_our_own_errors_say_which_family_they_are() -> None:
     assert [
-        (v.again, v.rewritten) for v in map(judge, (TryAgain("x"), NeedsPerson("x"), TableRewritten("x"))) if v
+        (v.again, v.rewritten) for v in map(judge, (TryAgain("x"), NeedsOperator("x"), TableRewritten("x"))) if v
     ] == [
         (True, False),
         (False, False),

@@ -18,7 +18,7 @@ from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 
 COMMAND = (sys.executable, "-c", "from replank.cli.app import main; main()", "status", "--watch")
-END_THE_RUN = "UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'"
+END_THE_RUN = "UPDATE replank.run SET state = 'needs_operator', reason = 'nine jobs have failed'"
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_programs_are_told_once_that_it_is_away(server: EmbeddedPostgres, tmp_pa
     # The reason may change while a server stops: each is told once
     away = [document["reason"] for document in documents() if document["state"] == "away"]
     assert len(away) == len(set(away)) <= 4
-    assert states[-1] == "needs_person"
+    assert states[-1] == "needs_operator"
 
 
 def test_a_server_that_was_never_there_is_not_waited_for(server: EmbeddedPostgres, tmp_path: Path) -> None:

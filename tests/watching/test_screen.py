@@ -13,7 +13,7 @@ from support.servers.shared import new_database
 from benchmarks.looking.big_ledger import fill_ledger
 from demo.embedded import EmbeddedPostgres
 from monitoring.estimate.eta import estimate
-from monitoring.estimate.read_snapshot import read_moment
+from monitoring.estimate.read_snapshot import read_snapshot
 from monitoring.status.queues import Resent
 from monitoring.status.read_status import read_status
 from monitoring.terminal.follow import Follower, Look, follow
@@ -101,7 +101,7 @@ def test_counts_are_those_of_plain_sql(ledger: str, connection: Connection) -> N
     run_id = status.run.run_id
     tallies, present = work.read_tallies(connection, run_id), tables.read_tables(connection, run_id)
     sets = conversion_sets.read_sets(connection, run_id)
-    left = estimate(read_moment(connection, status.run, tallies, found=present, sets=sets, of_caches=[]))
+    left = estimate(read_snapshot(connection, status.run, tallies, found=present, sets=sets, of_caches=[]))
     assert left is not None
     assert 0 < left.low < left.high
 
@@ -121,9 +121,9 @@ def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str) -> N
         for look in Follower(lambda: connect(ledger, name="test")).looks():
             seen.append(look)
             with psycopg.connect(ledger) as other:
-                other.execute("UPDATE replank.run SET state = 'needs_person', reason = 'nine jobs have failed'")
+                other.execute("UPDATE replank.run SET state = 'needs_operator', reason = 'nine jobs have failed'")
         states = [str(look.view.status.run.state) for look in seen if look.view is not None]
-        assert (states[0], states[-1], len(states)) == ("running", "needs_person", len(seen))
+        assert (states[0], states[-1], len(states)) == ("running", "needs_operator", len(seen))
         assert seen[-1].code == 1
         console = Console(width=80, record=True, force_terminal=False)
         assert follow(lambda: connect(ledger, name="test"), console) == 1

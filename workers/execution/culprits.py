@@ -14,7 +14,7 @@ import structlog
 from psycopg import IsolationLevel
 from psycopg.sql import SQL, Literal
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.ledger.jobs.claims import Job
 from sql.ledger.tables import tables
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 MOST = 20
 BUDGET_S = 15.0
-OF_A_ROW = (*OF_ROWS, psycopg.errors.RaiseException, NeedsPerson)
+OF_A_ROW = (*OF_ROWS, psycopg.errors.RaiseException, NeedsOperator)
 
 Key = dict[str, str]
 

@@ -128,7 +128,7 @@ class Executor:
         if job is not None and failure.error_class == SERVER_PROCESS_LOST:
             remember_lease(self.connection, job, worker=self.worker)
         for _ in range(LOOKS):
-            found = claims.settle_lost(
+            found = claims.resolve_unknown_outcome(
                 self.connection,
                 job_id=job_id,
                 worker=self.worker,

@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.sql import SQL, Identifier
 
 from replank.addresses.cache_address import cache_address
-from replank.errors import LeaseLost, NeedsPerson, WrongUse
+from replank.errors import LeaseLost, NeedsOperator, WrongUse
 from replank.plan.tables.cache_plan import MaterializedViewPlan, RedisPlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import prewarm, prewarm_schema, refresh
@@ -49,7 +49,7 @@ def perform_on_cache(connection: Connection, job: Job, cache: Cache, limits: Lim
 
 def _built(cache: Cache) -> CacheSpec:
     if cache.built is None:
-        raise NeedsPerson(f"cache {cache.name}: nothing is being built; read `replank status`")
+        raise NeedsOperator(f"cache {cache.name}: nothing is being built; read `replank status`")
     return cache.built
 
 
@@ -89,7 +89,7 @@ def _refresh(connection: Connection, _job: Job, cache: Cache) -> Done:
 def _prewarm(connection: Connection, job: Job, cache: Cache) -> Done:
     extension = prewarm_schema(connection)
     if extension is None:
-        raise NeedsPerson(f"cache {cache.name}: the extension pg_prewarm is gone; CREATE EXTENSION pg_prewarm")
+        raise NeedsOperator(f"cache {cache.name}: the extension pg_prewarm is gone; CREATE EXTENSION pg_prewarm")
     blocks = prewarm(connection, extension, job.detail["schema"], job.detail["name"])
     return Done(rows=0, result={"blocks": blocks})
 
@@ -111,7 +111,7 @@ def _invalidate(connection: Connection, job: Job, cache: Cache, lease_s: float) 
     try:
         address = cache_address(cache.spec.url_env, os.environ)
     except WrongUse as error:
-        raise NeedsPerson(f"cache {cache.name}, in this worker: {error}. Start the workers with it.") from None
+        raise NeedsOperator(f"cache {cache.name}, in this worker: {error}. Start the workers with it.") from None
     renewed = time.monotonic()
 
     def still_ours() -> None:

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
 
 from replank.addresses.cache_address import CacheAddress
-from replank.errors import NeedsPerson, TryAgain
+from replank.errors import NeedsOperator, TryAgain
 
 SCANNED_AT_ONCE = 1_000
 SLICES_PER_S = 10
@@ -30,7 +30,7 @@ def delete_keys(
     """Delete every key that matches, at most `rate` keys a second. Returns how many were there.
 
     A key that stays all the while is found; doing it twice does no harm. `still_ours` is called between
-    portions and raises where another attempt has taken over. Raises TryAgain or NeedsPerson.
+    portions and raises where another attempt has taken over. Raises TryAgain or NeedsOperator.
     """
     deleted, next_at = 0, now()
     try:
@@ -46,7 +46,7 @@ def delete_keys(
                 deleted += int(client.unlink(*keys))
                 next_at = max(now(), next_at) + len(keys) / rate
     except (AuthenticationError, NoPermissionError, ReadOnlyError) as error:
-        raise NeedsPerson(f"the cache {address.shown} refuses: {error}") from None
+        raise NeedsOperator(f"the cache {address.shown} refuses: {error}") from None
     except RedisError as error:
         raise TryAgain(f"the cache {address.shown} does not answer: {error}") from None
     return deleted

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.sql import SQL, Identifier
 
-from replank.errors import LeaseLost, NeedsPerson, RewrittenMeanwhile, TableRewritten, TryAgain
+from replank.errors import LeaseLost, NeedsOperator, RewrittenMeanwhile, TableRewritten, TryAgain
 from replank.values.chunk import Axis
 from replank.values.states import JobKind
 from replank.values.table_spec import TableSpec
@@ -105,7 +105,7 @@ def _finish(connection: Connection, job: Job, done: Done) -> Done:
 
 def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     if job.chunk is None:
-        raise NeedsPerson(f"job {job.job_id} has no chunk")
+        raise NeedsOperator(f"job {job.job_id} has no chunk")
     with fenced(connection, job, limits):
         if job.chunk.axis is Axis.HEAP:
             pin_file(connection, table.spec, table.filenode)
@@ -122,7 +122,7 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
 
 
 def drain_log(connection: Connection, job: Job, table: RunTable, together: Sequence[TableSpec]) -> Drained:
-    """As the job says, in the caller's transaction. Raises NeedsPerson where drained rows differ afterwards."""
+    """As the job says, in the caller's transaction. Raises NeedsOperator where drained rows differ afterwards."""
     drained = drain(
         connection,
         table.spec,
@@ -131,7 +131,7 @@ def drain_log(connection: Connection, job: Job, table: RunTable, together: Seque
         together=together,
     )
     if drained.mismatches:
-        raise NeedsPerson(
+        raise NeedsOperator(
             f"{table.spec.full_name}: {counted(drained.mismatches, 'row', 'differs')} after a drain; nothing is swapped"
         )
     return drained
@@ -139,7 +139,7 @@ def drain_log(connection: Connection, job: Job, table: RunTable, together: Seque
 
 def _backfill(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     if job.chunk is None:
-        raise NeedsPerson(f"job {job.job_id} has no chunk")
+        raise NeedsOperator(f"job {job.job_id} has no chunk")
     with fenced(connection, job, limits):
         rows = backfill_chunk(connection, table.spec, job.chunk, quiet=bool(job.detail["quiet"]))
         return _finish(connection, job, Done(rows=rows))
@@ -178,7 +178,7 @@ def _vacuum(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
     """Sums at the barrier's snapshot. The lease is looked at afterwards: the old snapshot cannot see it."""
     if job.chunk is None:
-        raise NeedsPerson(f"job {job.job_id} has no chunk")
+        raise NeedsOperator(f"job {job.job_id} has no chunk")
     try:
         with isolated(connection, IsolationLevel.REPEATABLE_READ), connection.transaction():
             if job.detail["snapshot"] is not None:

@@ -4,7 +4,7 @@ import { button, can } from './act.js';
 import { byId, h, keyed, number, plural, say, show } from './dom.js';
 
 // From the swap on the change log, which is the way back, is gone.
-const TOO_LATE = ['swapped', 'validating', 'done', 'returned', 'restored'];
+const TOO_LATE = ['swapped', 'validating', 'done', 'swapped_back', 'restored'];
 
 export function drawAside(tables) {
   const some = tables.filter((table) => table.quarantined);

@@ -72,7 +72,7 @@ function left(run, headlines) {
   const held = headlines.some((one) => one.kind === 'cutover_held');
   if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : held ? 'of work, once you have given your word' : `began ${duration(run.seconds)} ago`];
   if (!run.open) return ['–', `it took ${duration(run.seconds)}`];
-  if (run.state === 'needs_person') return ['–', 'it has stopped'];
+  if (run.state === 'needs_operator') return ['–', 'it has stopped'];
   if (!run.led) return ['–', 'no coordinator, so nobody knows'];
   const stopped = headlines.some((one) => one.weight === 'bad');
   return stopped ? ['–', 'it does not go on by itself'] : ['not known yet', `began ${duration(run.seconds)} ago`];
@@ -155,7 +155,7 @@ export function drawRestraints(restraints) {
 
 export function drawSteering(run) {
   if (!run) return;
-  const going = run.state === 'running' || run.state === 'needs_person';
+  const going = run.state === 'running' || run.state === 'needs_operator';
   const wanted = going ? [
     run.paused ? ['resume', () => button('Go on', 'resume')] : ['pause', () => button('Pause', 'pause', { ask: PAUSE, quiet: true })],
     run.hold_cutover ? ['release', () => button('Let the cutover go', 'release', { ask: RELEASE, quiet: true })]

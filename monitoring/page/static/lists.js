@@ -26,7 +26,7 @@ export function drawSets(sets, run) {
   show(byId('sets-section'), sets.length > 0);
   const held = run && run.hold_cutover ? 'held by an operator' : '';
   keyed(byId('sets'), sets, (one) => one.set, () => h('article', { class: 'set' }, h('h3', {}), h('p', {})), (card, one) => {
-    const state = one.returned ? 'gone back' : one.swapped ? 'swapped' : one.attempts ? `not yet, after ${plural(one.attempts, 'attempt')}` : 'not yet';
+    const state = one.swapped_back ? 'swapped back' : one.swapped ? 'swapped' : one.attempts ? `not yet, after ${plural(one.attempts, 'attempt')}` : 'not yet';
     say(card.querySelector('h3'), `Set ${one.set}: ${state}`);
     card.className = `set ${one.swapped ? 'good' : one.problem ? 'look' : ''}`;
     const locks = one.lock_hold_ms !== null ? `locks waited for ${ms(one.lock_wait_ms)}, held ${ms(one.lock_hold_ms)}` : '';

@@ -9,7 +9,7 @@ Weight = Literal["bad", "look", "good"]
 
 Kind = Literal[
     "rollback_stopped",
-    "needs_person",
+    "needs_operator",
     "failed",
     "no_coordinator",
     "broker",

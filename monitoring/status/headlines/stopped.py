@@ -24,24 +24,24 @@ def of_stopped(status: Status) -> Iterator[Headline]:
             why=status.asks,
             command="replank rollback",
         )
-    if run.state is RunState.NEEDS_PERSON and status.at_barrier:
+    if run.state is RunState.NEEDS_OPERATOR and status.at_barrier:
         yield Headline(
             weight="bad",
-            kind="needs_person",
+            kind="needs_operator",
             words="The run has stopped before its data migration",
             why=run.reason,
             command="replank run PLAN",
         )
-    elif run.state is RunState.NEEDS_PERSON:
+    elif run.state is RunState.NEEDS_OPERATOR:
         yield Headline(
             weight="bad",
-            kind="needs_person",
+            kind="needs_operator",
             words="The run has stopped and needs a person",
             why=run.reason,
             button="retry",
             command="replank retry, then replank run PLAN",
         )
-    if failed and run.state in (RunState.RUNNING, RunState.NEEDS_PERSON):
+    if failed and run.state in (RunState.RUNNING, RunState.NEEDS_OPERATOR):
         yield _failed(status, failed)
     if run.state in (RunState.RUNNING, RunState.ROLLING_BACK) and status.leader is None:
         yield Headline(

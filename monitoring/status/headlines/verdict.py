@@ -27,10 +27,10 @@ def headlines(status: Status) -> list[Headline]:
     the broker and the coordinator, and never from the run's state alone.
     """
     bad = list(_bad(status))
-    return [*bad, *_look(status, kept_in_step=not nobody_works(bad))] or [at_rest(status)]
+    return [*bad, *_look(status, kept_in_step=not no_worker_works(bad))] or [at_rest(status)]
 
 
-def nobody_works(found: list[Headline]) -> bool:
+def no_worker_works(found: list[Headline]) -> bool:
     """Whether nothing goes on until somebody has done something."""
     return any(one.kind in NOBODY_WORKS for one in found)
 

@@ -13,7 +13,7 @@ from producer.check.findings import Finding, blocker, warning
 from producer.planning.cache_resolution import cache_spec, live_table_named, swapped_names
 from producer.planning.prepared_run import PreparedRun
 from replank.addresses.cache_address import cache_address
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.tables.cache_plan import MaterializedViewPlan, PrewarmPlan, RedisPlan, TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import find_relation, prewarm_schema
@@ -65,7 +65,7 @@ def _table(connection: Connection, audited: PreparedRun, plan: TableCachePlan, *
     try:
         with connection.transaction():
             spec = cache_spec(connection, plan, run_id=0, cache_no=0, rebuilt=rebuilt)
-    except NeedsPerson as error:
+    except NeedsOperator as error:
         yield blocker(
             "cache_columns",
             str(error),
@@ -105,7 +105,7 @@ def _may_not(connection: Connection, audited: PreparedRun, plan: TableCachePlan,
                 hint="Take it out of keep_in_step, or out of the caches.",
                 table=plan.full_name,
             )
-        elif table is live and table.is_heir:
+        elif table is live and table.is_inheritance_child:
             yield blocker(
                 "cache_inherited",
                 f"{table.full_name} inherits from another table, which would not have the rebuilt rows",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from psycopg import errors
 
 from producer.check.findings import Finding, blocker, warning
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.session.connection import Connection
 from sql.session.server_message import without_rows
 from sql.session.statements import Statement, execute
@@ -85,7 +85,7 @@ def attempt(
             column=error.diag.column_name,
             statement=statement,
         )
-    except NeedsPerson as error:
+    except NeedsOperator as error:
         return blocker(
             "trial_failed",
             f"{what} cannot be built: {error}",

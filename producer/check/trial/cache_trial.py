@@ -13,7 +13,7 @@ from producer.check.trial.attempt import LOCK_TIMEOUT_MS
 from producer.planning.cache_resolution import cache_spec
 from producer.planning.prepared_run import PreparedRun
 from producer.steps.enum_types import make_types
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.tables.cache_plan import TableCachePlan
 from replank.values.cache_spec import CacheSpec
 from sql.caches.cache_hits import hits_statement
@@ -54,7 +54,7 @@ def _try(
     try:
         with connection.transaction():
             spec = cache_spec(connection, plan, run_id=0, cache_no=0, rebuilt=rebuilt)
-    except (NeedsPerson, *CHANGED_BY_PLAN):
+    except (NeedsOperator, *CHANGED_BY_PLAN):
         # Said already, without the trial.
         return
     try:

@@ -19,11 +19,11 @@ from producer.planning.conversion_sets import key_documents
 from producer.planning.repartition import lost_keys
 from replank.values.table_spec import TableSpec
 from sql.catalogue.catalogue import ForeignKey
-from sql.catalogue.dependents import Dependents, moved_away, taken_out_beside
+from sql.catalogue.dependents import Dependents, moved_away, views_taken_out
 from sql.catalogue.inheritance import children_first
 from sql.checks.stand_ins import make_stand_ins
 from sql.next_table.extended_statistics import read_statistics
-from sql.next_table.foreign_keys import border_keys_beside
+from sql.next_table.foreign_keys import border_keys_of_siblings
 from sql.rows.reverse_capture import prepare_capture, switched_on
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
@@ -111,11 +111,11 @@ def try_taken_away(
     From what was made beside: live tables are not touched.
     """
     members = {(relation.schema, relation.name) for spec in specs for relation in spec.relations}
-    for key, statements in border_keys_beside(connection, foreign_keys, specs, members):
+    for key, statements in border_keys_of_siblings(connection, foreign_keys, specs, members):
         table = f"{key['schema']}.{key['table_name']}"
         what = f"foreign key {key['name']} of {table}"
         yield from _try(connection, [Made(what=what, table=table, statements=tuple(statements))], clock)
-    for part in taken_out_beside(connection, site.dependents):
+    for part in views_taken_out(connection, site.dependents):
         yield from _try(connection, [from_part(site, part)], clock)
     before = autovacuum_settings(connection, specs)
     for spec in specs:

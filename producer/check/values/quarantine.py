@@ -11,14 +11,14 @@ from producer.check.findings import Finding, blocker, warning
 from producer.check.values.values import Scan
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.prepared_run import PreparedRun, Subject
-from producer.planning.quarantine_scope import kept_aside, with_quarantine
+from producer.planning.quarantine_scope import quarantining_tables, with_quarantine
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
 from sql.catalogue.catalogue import ForeignKey
-from sql.quarantine.quarantined_rows import count_aside, create_quarantine, quarantine_table
-from sql.quarantine.resolve import settle_members
+from sql.quarantine.quarantined_rows import count_quarantined, create_quarantine, quarantine_table
+from sql.quarantine.resolve import resolve_conversion_set
 from sql.rows import capture
 from sql.rows.copy import log_invalid, source
 from sql.session.connection import Connection, run, value
@@ -34,7 +34,7 @@ EVERYTHING = Chunk(axis=Axis.HEAP, lower=None, upper=None)
 def audit_policies(audited: PreparedRun) -> list[Finding]:
     """Every table that leads to one with quarantine must be in the plan, and say what becomes of its rows."""
     subjects = {subject.live.oid: subject for subject in audited.subjects}
-    aside = kept_aside([(s.planned, s.live) for s in audited.subjects], audited.foreign_keys)
+    aside = quarantining_tables([(s.planned, s.live) for s in audited.subjects], audited.foreign_keys)
     found: list[Finding] = []
     for key in audited.foreign_keys:
         if key.ref_oid not in aside:
@@ -99,7 +99,7 @@ def _in_place(subject: Subject) -> Finding:
     )
 
 
-def count_rows_aside(settings: Settings, audited: PreparedRun, scan: Scan) -> list[Finding]:
+def count_quarantined_rows(settings: Settings, audited: PreparedRun, scan: Scan) -> list[Finding]:
     """How many rows of each table will be kept aside: what a run would do, in a transaction that is rolled back.
 
     Only where the scan has found such texts. Memory and time go with the rows that are kept aside.
@@ -145,11 +145,11 @@ def _rehearse(connection: Connection, concerned: Sequence[TableSpec], bad: Seque
     for spec in (spec for spec in bad if spec.key):
         log_invalid(connection, spec, EVERYTHING)
     members = [spec for spec in concerned if spec.key]
-    settle_members(connection, members, frozenset(spec.table_no for spec in members))
+    resolve_conversion_set(connection, members, frozenset(spec.table_no for spec in members))
 
 
 def _counted(connection: Connection, spec: TableSpec) -> Iterator[Finding]:
-    aside = count_aside(connection, spec) if spec.key else 0
+    aside = count_quarantined(connection, spec) if spec.key else 0
     if not aside:
         return
     own_ones = SQL("SELECT count(*) FROM {} WHERE parent_no IS NULL").format(quarantine_table(spec))

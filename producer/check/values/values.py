@@ -15,7 +15,7 @@ from producer.check.values.progress import ScanWatch
 from producer.check.values.recency import recency_of, recent_details, recent_hint, recent_words
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.prepared_run import PreparedRun, Subject
-from replank.errors import NeedsPerson, TryAgain
+from replank.errors import NeedsOperator, TryAgain
 from replank.settings import Settings
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import ColumnSpec
@@ -99,7 +99,7 @@ class _Scanner:
         try:
             count, found = scan_chunk(connection, subject.spec, subject.converted, part.chunk, self._version, recency)
         except (errors.UndefinedTable, errors.UndefinedColumn):
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{subject.name} was dropped or changed while it was read. Make a new plan with `replank inspect`."
             ) from None
         except errors.LockNotAvailable:

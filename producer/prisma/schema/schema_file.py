@@ -7,7 +7,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from sql.scripts.file_change import FileChange, sha256
 
 
@@ -41,7 +41,7 @@ def diff_names(path: Path, folder: Path) -> tuple[str, str]:
 
 
 def write_change(change: FileChange) -> str:
-    """Write the new file; one that is written already stays. Returns what was done. Raises NeedsPerson."""
+    """Write the new file; one that is written already stays. Returns what was done. Raises NeedsOperator."""
     path = Path(change.path)
     if change.origin and change.origin != change.path:
         _refuse_changed(change, _present(Path(change.origin)))
@@ -50,7 +50,7 @@ def write_change(change: FileChange) -> str:
         if present != change.before:
             if change.origin == change.path:
                 _refuse_changed(change, present)
-            raise NeedsPerson(
+            raise NeedsOperator(
                 f"{path} is there and not what this step writes. Move it away, then `replank retry` and `replank run "
                 "PLAN`."
             )
@@ -72,7 +72,7 @@ def take_back(change: FileChange) -> str:
             return f"{path} (of {change.host}) {there} and is left as it is"
         if present != change.after:
             _put(path, change.after)
-    except NeedsPerson as error:
+    except NeedsOperator as error:
         return f"left as it is: {error}"
     return f"{path} is {'removed' if change.after is None else 'restored'}"
 
@@ -82,7 +82,7 @@ def _refuse_changed(change: FileChange, present: str | None) -> None:
         return
     here = socket.gethostname()
     why = "was changed since the step was compiled" if present is not None else f"is not there on {here}"
-    raise NeedsPerson(
+    raise NeedsOperator(
         f"{change.origin} {why}; it was read on {change.host}. Bring back the file as it was, then `replank retry` and "
         "`replank run PLAN` there; or `replank rollback`, and compile the plan again."
     )
@@ -92,7 +92,7 @@ def _present(path: Path) -> str | None:
     try:
         return read_text(path) if path.exists() else None
     except WrongUse as error:
-        raise NeedsPerson(str(error)) from None
+        raise NeedsOperator(str(error)) from None
 
 
 def _put(path: Path, text: str | None) -> None:
@@ -109,4 +109,4 @@ def _put(path: Path, text: str | None) -> None:
         Path(new.name).chmod(0o644 if mode is None else mode & 0o7777)
         Path(new.name).replace(path)
     except OSError as error:
-        raise NeedsPerson(f"{path} cannot be written: {error.strerror}") from None
+        raise NeedsOperator(f"{path} cannot be written: {error.strerror}") from None

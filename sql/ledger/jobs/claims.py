@@ -239,7 +239,7 @@ def wake_up(connection: Connection) -> None:
     connection.execute(SQL("SELECT pg_notify({}, '')").format(WAKE_UP))
 
 
-def settle_lost(
+def resolve_unknown_outcome(
     connection: Connection, *, job_id: int, worker: str, failure: Failure, delay_s: float, costs_attempt: bool
 ) -> JobState | None:
     """What became of a job whose worker lost its session: the state that was found, leased ones wait again.
@@ -248,7 +248,7 @@ def settle_lost(
     """
     found = row(
         connection,
-        query("jobs.settle_lost"),
+        query("jobs.resolve_unknown_outcome"),
         {
             "job_id": job_id,
             "worker": worker,

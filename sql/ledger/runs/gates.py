@@ -60,7 +60,7 @@ class Barrier:
     gates: Sequence[Mapping[str, Any]]
 
 
-def add_word(
+def add_record(
     connection: Connection,
     plan_digest: str,
     gate: str,
@@ -71,26 +71,26 @@ def add_word(
     evidence: Mapping[str, Any] | None = None,
 ) -> Word:
     """Write down what was said. The ledger must be there."""
-    said = {"plan_digest": plan_digest, "gate": gate, "kind": kind, "by_whom": by, "words": words}
-    found = row(connection, query("gates.add_word"), {**said, "evidence": Jsonb(dict(evidence or {}))})
+    said = {"plan_digest": plan_digest, "gate": gate, "kind": kind, "actor": by, "words": words}
+    found = row(connection, query("gates.add_record"), {**said, "evidence": Jsonb(dict(evidence or {}))})
     assert found is not None
     return _word(found)
 
 
 def _word(found: Mapping[str, Any]) -> Word:
     names = ("gate", "kind", "at", "words", "evidence")
-    return Word(by=found["by_whom"], age=found.get("age", timedelta()), **{name: found[name] for name in names})
+    return Word(by=found["actor"], age=found.get("age", timedelta()), **{name: found[name] for name in names})
 
 
-def words_of_people(connection: Connection, plan_digest: str) -> dict[tuple[str, Kind], Word]:
+def attestations(connection: Connection, plan_digest: str) -> dict[tuple[str, Kind], Word]:
     """The newest attestation and the newest override of each gate that still count."""
-    found = rows(connection, query("gates.words_of_people"), {"plan_digest": plan_digest})
+    found = rows(connection, query("gates.attestations"), {"plan_digest": plan_digest})
     return {(each["gate"], each["kind"]): _word(each) for each in found}
 
 
-def newest_word(connection: Connection, kind: Kind, *, plan_digest: str | None) -> Word | None:
+def newest_record(connection: Connection, kind: Kind, *, plan_digest: str | None) -> Word | None:
     """The newest of a kind; of any plan where the digest is None."""
-    found = row(connection, query("gates.newest_word"), {"kind": kind, "plan_digest": plan_digest})
+    found = row(connection, query("gates.newest_record"), {"kind": kind, "plan_digest": plan_digest})
     return None if found is None else _word(found)
 
 
@@ -107,7 +107,7 @@ def keep_gates(connection: Connection, plan_digest: str, gates: Sequence[Gate]) 
         connection.execute(query("gates.forget_gates"), names)
         for position, gate in enumerate(gates):
             values = {"plan_digest": plan_digest, "gate": gate.name, "position": position, "state": gate.state}
-            values |= {"by_whom": gate.by, "at": gate.at, "reason": gate.reason, "remedy": gate.remedy}
+            values |= {"actor": gate.by, "at": gate.at, "reason": gate.reason, "remedy": gate.remedy}
             connection.execute(query("gates.keep_gate"), {**values, "evidence": Jsonb(dict(gate.evidence))})
 
 
@@ -115,7 +115,7 @@ def read_gates(connection: Connection, plan_digest: str) -> list[Gate]:
     """How they stood when they were looked at last."""
     names = ("state", "at", "reason", "remedy", "evidence")
     return [
-        Gate(name=found["gate"], by=found["by_whom"], **{name: found[name] for name in names})
+        Gate(name=found["gate"], by=found["actor"], **{name: found[name] for name in names})
         for found in rows(connection, query("gates.gates"), {"plan_digest": plan_digest})
     ]
 

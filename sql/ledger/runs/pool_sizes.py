@@ -8,10 +8,10 @@ from sql.session.named_queries import query
 
 def keep(connection: Connection, run_id: int, *, worker: str, processes: int) -> None:
     named = {"run_id": run_id, "worker": worker, "processes": processes}
-    connection.execute(query("wishes.keep"), named)
+    connection.execute(query("pool_sizes.keep"), named)
 
 
-def wished(connection: Connection, run_id: int, worker: str) -> int | None:
+def wanted_sizes(connection: Connection, run_id: int, worker: str) -> int | None:
     """None where nobody has said anything of this worker."""
-    found = row(connection, query("wishes.wished"), {"run_id": run_id, "worker": worker})
+    found = row(connection, query("pool_sizes.wanted_sizes"), {"run_id": run_id, "worker": worker})
     return None if found is None else int(found["processes"])

@@ -96,7 +96,7 @@ def put(
     reason: str = "",
 ) -> datetime:
     """Put it in force, in the place of one of its kind that is there. Returns since when it holds."""
-    words = {"kind": kind, "max_jobs": max_jobs, "cause": cause, "by_whom": by, "reason": reason}
+    words = {"kind": kind, "max_jobs": max_jobs, "cause": cause, "actor": by, "reason": reason}
     found = row(connection, query("restraints.put"), {**_named(run_id, place), **words})
     assert found is not None
     since: datetime = found["since"]
@@ -127,7 +127,7 @@ def in_force(connection: Connection, run_id: int) -> list[Restraint]:
             name=r["name"],
             max_jobs=r["max_jobs"],
             cause=r["cause"],
-            by=r["by_whom"],
+            by=r["actor"],
             reason=r["reason"],
             since=r["since"],
         )

@@ -10,7 +10,7 @@ from psycopg import errors
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import Plan
 from replank.values.states import OPEN_RUNS, RunState, WindowCause, sources
 from sql.access.roles import refuse_who_cannot_read
@@ -37,7 +37,7 @@ class Run:
     plan: Plan
     state: RunState
     reason: str
-    back_to: str | None
+    rollback_to: str | None
     paused: bool
     hold_cutover: bool
     window_now: int
@@ -166,7 +166,7 @@ def find_run(connection: Connection, run_id: int) -> Run | None:
 def read_run(connection: Connection, run_id: int) -> Run:
     found = find_run(connection, run_id)
     if found is None:
-        raise NeedsPerson(f"Run {run_id} is not in the ledger; was it rolled back meanwhile?")
+        raise NeedsOperator(f"Run {run_id} is not in the ledger; was it rolled back meanwhile?")
     return found
 
 
@@ -191,9 +191,9 @@ def set_reason(connection: Connection, run_id: int, reason: str) -> bool:
     return row(connection, query("ledger.set_reason"), {"run_id": run_id, "reason": reason}) is not None
 
 
-def set_back_to(connection: Connection, run_id: int, step: str | None) -> None:
+def set_rollback_to(connection: Connection, run_id: int, step: str | None) -> None:
     """How far a rollback goes: `step` stays as the last one."""
-    connection.execute(query("ledger.set_back_to"), {"run_id": run_id, "step": step})
+    connection.execute(query("ledger.set_rollback_to"), {"run_id": run_id, "step": step})
 
 
 def forget_data(connection: Connection, run_id: int) -> None:

@@ -55,7 +55,7 @@ def all_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     return _planned(rows(connection, query("scripts.both"), {"run_id": run_id}))
 
 
-def back_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
+def rollback_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     """The rollbacks of what has begun, the last step first."""
     return _planned(rows(connection, query("scripts.back"), {"run_id": run_id}))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import errors
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.session.connection import Connection, rows, value
 from sql.session.named_queries import query
 
@@ -23,7 +23,7 @@ OWN_NAMES = ("replank coordinator", "replank step", "replank finish", "replank r
 def end_workers(connection: Connection, run_id: int) -> int:
     """End the sessions that work on leased jobs; their transactions leave nothing. Returns how many there were.
 
-    Raises NeedsPerson where this role may not end them.
+    Raises NeedsOperator where this role may not end them.
     """
     return _signal(connection, "terminate", rows(connection, query("restraints.at_jobs"), {"run_id": run_id}))
 
@@ -31,8 +31,8 @@ def end_workers(connection: Connection, run_id: int) -> int:
 def stop_others(connection: Connection, since: datetime, *, hard: bool) -> int:
     """Cancel what our other sessions began before `since`; `hard` ends the sessions. Returns how many there were.
 
-    A COMMIT that is under way is left to come to its end: it is all or nothing by itself. Raises NeedsPerson where this
-    role may not end them.
+    A COMMIT that is under way is left to end by itself: it is all or nothing. Raises NeedsOperator where this role may
+    not end them.
     """
     named = {"names": list(OWN_NAMES), "since": since, "hard": hard}
     return _signal(connection, "terminate" if hard else "cancel", rows(connection, query("restraints.others"), named))
@@ -59,10 +59,10 @@ def _signal_one(connection: Connection, how: str, named: dict[str, Any], *, as_l
         rows(connection, query(f"restraints.{how}"), named)
 
 
-def _may_not_signal(connection: Connection, session: dict[str, Any]) -> NeedsPerson:
+def _may_not_signal(connection: Connection, session: dict[str, Any]) -> NeedsOperator:
     who = connection.execute("SELECT session_user::text, current_user::text").fetchone()
     assert who is not None
-    return NeedsPerson(
+    return NeedsOperator(
         f"No further job begins, but role {who[0]} may not end sessions of role {session['login']}: what "
         f"{session['name']} (pid {session['pid']}) does now goes on to its end.",
         hint=f"Then the same command again. GRANT {session['login']} TO {who[0]}; lets it end them, and so does "

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.tables.cache_plan import CachePlan
 from replank.values.cache_spec import CacheSpec
 from replank.values.states import CacheState, JobState, SwapWait, sources
@@ -93,7 +93,7 @@ def read_caches(connection: Connection, run_id: int) -> list[Cache]:
 def read_cache(connection: Connection, run_id: int, cache_no: int) -> Cache:
     found = row(connection, query("caches.cache_by_no"), {"run_id": run_id, "cache_no": cache_no})
     if found is None:
-        raise NeedsPerson(f"Cache {cache_no} of run {run_id} is not in the ledger.")
+        raise NeedsOperator(f"Cache {cache_no} of run {run_id} is not in the ledger.")
     return _cache(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import SwapWait, TableState, sources
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
@@ -38,13 +38,13 @@ class ConversionSet:
     longest_wait_ms: float | None
     rows_last_drain: int | None
     autovacuum_before: Mapping[str, str | None] | None
-    way_back: Mapping[str, Any] | None
+    rollback_facts: Mapping[str, Any] | None
     """What a rollback after the swap needs; None where nothing is captured for one."""
-    returned_at: datetime | None
-    back_wait_ms: float | None
-    back_hold_ms: float | None
+    swapped_back_at: datetime | None
+    swap_back_wait_ms: float | None
+    swap_back_hold_ms: float | None
     reconnected_at: datetime | None
-    back_longest_wait_ms: float | None
+    swap_back_longest_wait_ms: float | None
 
     @property
     def due(self) -> bool:
@@ -80,7 +80,7 @@ def read_sets(connection: Connection, run_id: int) -> list[ConversionSet]:
 def read_set(connection: Connection, run_id: int, set_no: int) -> ConversionSet:
     found = row(connection, query("ledger.set_by_no"), {"run_id": run_id, "set_no": set_no})
     if found is None:
-        raise NeedsPerson(f"Conversion set {set_no} of run {run_id} is not in the ledger.")
+        raise NeedsOperator(f"Conversion set {set_no} of run {run_id} is not in the ledger.")
     return _set(found)
 
 
@@ -181,19 +181,19 @@ def set_lock_times(
     )
 
 
-def set_way_back(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
+def set_rollback_facts(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
     """Add to what is known for the way back."""
     named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "known": Jsonb(dict(known))}
-    connection.execute(query("ledger.set_way_back"), named)
+    connection.execute(query("ledger.set_rollback_facts"), named)
 
 
-def set_returned(connection: Connection, conversion_set: ConversionSet) -> bool:
+def set_swapped_back(connection: Connection, conversion_set: ConversionSet) -> bool:
     """The word of the swap back. False if it was said before: then the caller must not commit a second one."""
     named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no}
-    return row(connection, query("ledger.set_returned"), named) is not None
+    return row(connection, query("ledger.set_swapped_back"), named) is not None
 
 
-def set_back_times(
+def set_swap_back_times(
     connection: Connection,
     conversion_set: ConversionSet,
     *,
@@ -204,7 +204,7 @@ def set_back_times(
     """Of an attempt that missed, `wait_ms` and `hold_ms` are None."""
     times = {"wait_ms": wait_ms, "hold_ms": hold_ms, "longest_wait_ms": longest_wait_ms}
     connection.execute(
-        query("ledger.set_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
+        query("ledger.set_swap_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
     )
 
 

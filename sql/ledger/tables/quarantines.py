@@ -45,7 +45,7 @@ def set_rows(connection: Connection, spec: TableSpec, count: int) -> None:
     connection.execute(query("quarantine.set_rows"), {**_id(spec), "rows": count})
 
 
-def rows_aside(connection: Connection, run_id: int) -> dict[int, int]:
+def quarantined_rows(connection: Connection, run_id: int) -> dict[int, int]:
     """Table number → rows kept aside, for the tables that may have some."""
     return {
         found["table_no"]: found["rows"] for found in rows(connection, query("quarantine.rows"), {"run_id": run_id})

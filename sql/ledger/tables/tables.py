@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.chunk import Axis, Bound
 from replank.values.states import TableState, sources
 from replank.values.table_spec import TableSpec
@@ -95,7 +95,7 @@ def read_tables(connection: Connection, run_id: int) -> list[RunTable]:
 def read_table(connection: Connection, run_id: int, table_no: int) -> RunTable:
     found = row(connection, query("ledger.table_by_no"), {"run_id": run_id, "table_no": table_no})
     if found is None:
-        raise NeedsPerson(f"Table {table_no} of run {run_id} is not in the ledger.")
+        raise NeedsOperator(f"Table {table_no} of run {run_id} is not in the ledger.")
     return _run_table(found)
 
 

@@ -30,7 +30,7 @@ from protocol.caches.cached_shop import (
     until,
 )
 from protocol.jobs.mortal import mortal_worker
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import connect
 from workers.execution.outcome import Outcome
@@ -143,7 +143,7 @@ def test_a_dropped_column_is_noticed_by_the_failing_job(start: Begin, shop: psyc
     shop.execute("ALTER TABLE user_permission_cache DROP COLUMN granted")
     run = rebuild.settle()
     # It cannot be filled by this query any more: a person is told so, and how the run goes on
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "the table has no column granted" in run.reason
     shop.execute("ALTER TABLE user_permission_cache ADD COLUMN granted int NOT NULL DEFAULT 0")
     rebuild.retry()
@@ -185,7 +185,7 @@ def test_who_holds_the_cache_is_waited_for_and_named(
 def test_values_that_collide_need_a_person(start: Begin, shop: psycopg.Connection) -> None:
     rebuild = start({**CACHE, "query": QUERY.replace("count(*)::int", "1").replace("GROUP BY m.user_id, p.name", "")})
     run = rebuild.settle()
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "cache public.user_permission_cache: 1 job failed" in run.reason
     (failure,) = rebuild.failures()
     assert failure["table"] == "public.user_permission_cache"
@@ -206,14 +206,14 @@ def _correct(rebuild: Rebuild, *cached: Mapping[str, Any], tables: tuple[Mapping
 def test_a_query_that_failed_can_be_corrected(start: Begin, shop: psycopg.Connection) -> None:
     # Given tables that are swapped and cannot be planned anew, and a cache whose query gives rows twice
     rebuild = start(SUMMARY, BAD, tables=ALL_UUID)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     # When the plan is corrected to something that does not work either, then nothing is taken over
-    with pytest.raises(NeedsPerson, match="the table has no column other"):
+    with pytest.raises(NeedsOperator, match="the table has no column other"):
         _correct(rebuild, SUMMARY, {**CACHE, "query": "SELECT 1 AS other"}, tables=ALL_UUID)
-    with pytest.raises(NeedsPerson, match="cannot fill it"):
+    with pytest.raises(NeedsOperator, match="cannot fill it"):
         wrong = QUERY.replace("m.user_id,", "m.group_id AS user_id,", 1).replace("m.user_id", "m.group_id")
         _correct(rebuild, SUMMARY, {**CACHE, "query": wrong}, tables=ALL_UUID)
-    assert rebuild.run.state is RunState.NEEDS_PERSON
+    assert rebuild.run.state is RunState.NEEDS_OPERATOR
     with pytest.raises(WrongUse, match="its plan says something else"):
         _correct(rebuild, SUMMARY, CACHE, tables=ALL_UUID[:1])
     # When it is corrected well, then the run goes on with it
@@ -249,17 +249,17 @@ def mallory(shop: psycopg.Connection) -> Iterator[None]:
 @pytest.mark.usefixtures("mallory")
 def test_a_corrected_query_does_not_execute_the_code_of_others(start: Begin, shop: psycopg.Connection) -> None:
     rebuild = start(SUMMARY, BAD)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     evil = {**CACHE, "query": CACHE["query"].replace("count(*)::int", "count(*)::int * mallory.evil()")}
     assert "mallory" in evil["query"]
-    with pytest.raises(NeedsPerson, match=r"The corrected caches were not taken over:\n  foreign_code .*mallory"):
+    with pytest.raises(NeedsOperator, match=r"The corrected caches were not taken over:\n  foreign_code .*mallory"):
         _correct(rebuild, SUMMARY, evil)
     assert not one(shop, "SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")
 
 
 def test_a_cache_can_be_given_up(start: Begin, shop: psycopg.Connection) -> None:
     rebuild = start(SUMMARY, BAD, tables=ALL_UUID)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     _correct(rebuild, SUMMARY, tables=ALL_UUID)
     rebuild.finish()
     assert one(shop, "SELECT count(*) FROM user_permission_cache WHERE permission = 'stale'") == USERS
@@ -268,7 +268,7 @@ def test_a_cache_can_be_given_up(start: Begin, shop: psycopg.Connection) -> None
 
 def test_what_is_rebuilt_is_not_corrected(start: Begin) -> None:
     rebuild = start(SUMMARY, BAD)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     _correct(rebuild, CACHE)
     until(rebuild, "done", number=3)
     with pytest.raises(WrongUse, match=r"public\.user_permission_cache: rebuilt already"):

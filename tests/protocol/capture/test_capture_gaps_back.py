@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, table
 
 from monitoring.status.read_status import read_status
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 
 pytestmark = pytest.mark.protocol
@@ -34,7 +34,7 @@ TRIGGERS = ("insert", "update", "delete", "truncate")
 
 def _act(app: psycopg.Connection, rebuild: Rebuild, name: str, act: str) -> None:
     number = rebuild.table(name).table_no
-    function, log = f"capture_back_{rebuild.run_id}_{number}", f"back_log_{rebuild.run_id}_{number}"
+    function, log = f"capture_back_{rebuild.run_id}_{number}", f"reverse_log_{rebuild.run_id}_{number}"
     for statement in act.split("; "):
         if statement.endswith("ENABLE ALWAYS TRIGGER USER"):
             for event in TRIGGERS:
@@ -58,14 +58,14 @@ def test_a_gap_closes_the_way_back_of_columns_that_the_run_has_filled(
     _create(app, "t")
     rebuild = begin(table("t", "id", fill=[{"name": "note", "value": "'filled'", "only_null": False}]))
     rebuild.finish()
-    found = read_status(rebuild.connection).way_back
+    found = read_status(rebuild.connection).rollback_facts
     assert found is not None
     assert (found.closed, found.doubtful) == ((), ())
     _act(app, rebuild, "t", GAPS[gap])
-    found = read_status(rebuild.connection).way_back
+    found = read_status(rebuild.connection).rollback_facts
     assert found is not None
     assert "public.t" in found.closed[0]
-    with pytest.raises(NeedsPerson, match="no way back without loss"):
+    with pytest.raises(NeedsOperator, match="no way back without loss"):
         go_back(rebuild)
     assert rebuild.run.state is RunState.DONE
     attack.record("the way back is closed, and says so", lost=0)
@@ -99,7 +99,7 @@ def test_a_gap_after_the_comparison_has_both_sides_compared_again(
         if "say the same" in words and len([w for w in said if "say the same" in w]) == 1:
             _act(app, rebuild, "t", GAPS[gap])
 
-    with pytest.raises(NeedsPerson, match="differ in rows"):
+    with pytest.raises(NeedsOperator, match="differ in rows"):
         roll_back(rebuild.connection, say=say, sleep=lambda _: None)
     # Nothing has changed places: the row is where it was written.
     assert one(app, "SELECT pg_typeof(id)::text FROM t LIMIT 1") == "uuid"

@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, Url, eventually, table
 from support.servers.shared import new_database
 
 from demo.embedded import EmbeddedPostgres
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 
 pytestmark = pytest.mark.protocol
@@ -67,7 +67,7 @@ def test_what_a_subscription_applied_comes_along_and_goes_back(
             rebuild.ready()
             subscription.made(1000)
             # It would apply nothing to another table of that name: so it has to go first, as the run says.
-            assert rebuild.settle().state is RunState.NEEDS_PERSON
+            assert rebuild.settle().state is RunState.NEEDS_OPERATOR
             assert "subscription" in rebuild.why()
             subscription.dropped()
             rebuild.retry()
@@ -76,7 +76,7 @@ def test_what_a_subscription_applied_comes_along_and_goes_back(
             assert one(app, "SELECT count(*) FROM t") == 70
             # And the same on the way back.
             subscription.made(2000)
-            with pytest.raises(NeedsPerson, match=r"subscription s of public\.t"):
+            with pytest.raises(NeedsOperator, match=r"subscription s of public\.t"):
                 go_back(rebuild)
             subscription.dropped()
             kept = app.execute("SELECT id::text, n FROM t ORDER BY 1").fetchall()

@@ -53,7 +53,7 @@ def test_a_change_that_is_undone_is_not_in_the_next_table(
     # Given a change right before the next table gets something that the live one has
     app.execute(CHANGE)
     # When the run goes on, it stops at once, and says what it is about
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert rebuild.table("child").state is moment
     assert "public.child: its definition was changed" in rebuild.table("child").problem
     # Then the change is undone, as it was told, and the table that is swapped in has everything

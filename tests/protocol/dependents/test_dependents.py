@@ -11,7 +11,7 @@ from support.oracles.oracle import column_type, live, on, one, traces
 from support.runs.harness import Rebuild, Url, table
 
 from protocol.dependents.hanging import CONVERTED, PLANNED, SCHEMAS, TABLES, run
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
 
@@ -268,7 +268,7 @@ def test_it_follows_a_table_that_is_partitioned_anew(app: psycopg.Connection, be
     app.execute("DROP SCHEMA replank_past CASCADE")
     on(app, str(leaf), "CREATE VIEW of_leaf AS SELECT id FROM {t}")
     with pytest.raises(
-        NeedsPerson, match=r"view public\.of_leaf: it hangs on a partition that the plan does away with"
+        NeedsOperator, match=r"view public\.of_leaf: it hangs on a partition that the plan does away with"
     ):
         begin(table("t", partition={"by": "none"}))
     app.execute("DROP VIEW of_leaf")

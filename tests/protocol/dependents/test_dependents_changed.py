@@ -75,7 +75,7 @@ def test_a_change_during_the_run_stops_the_cutover(app: psycopg.Connection, begi
     rebuild.ready()
     for what, schema in schemas.items():
         run(app, f"SET search_path = {schema}", CHANGES[what].replace("{p}", f"pub_{schema}"))
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     problems = {member.spec.schema: rebuild.sets[member.set_no - 1].problem for member in rebuild.tables}
     silent = [what for what, schema in schemas.items() if "changed during the run" not in problems[schema]]
     assert silent == []

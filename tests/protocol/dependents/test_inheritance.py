@@ -13,7 +13,7 @@ from support.runs.harness import Rebuild
 from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.rollback.finish import Finishing
 from protocol.dependents.family import MEMBERS, PLANNED, script
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState, TableState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
@@ -117,7 +117,7 @@ def test_a_family_goes_back_before_the_cutover(family: psycopg.Connection, begin
     rebuild = begin(*PLANNED)
     rebuild.ready()
     app.execute("CREATE TABLE cousin () INHERITS (animal)")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "inheritance by public.cousin" in rebuild.why()
     app.execute("DROP TABLE cousin")
     _write(app, 1)
@@ -170,7 +170,7 @@ def test_a_family_goes_back_after_the_cutover(family: psycopg.Connection, begin:
     _write(app, 3)
     script(app, "UPDATE being SET n = n + 10000 WHERE n BETWEEN 6 AND 8;\nTRUNCATE ONLY stray")
     app.execute("CREATE TABLE cousin () INHERITS (animal)")
-    with pytest.raises(NeedsPerson, match="inheritance child cousin of public"):
+    with pytest.raises(NeedsOperator, match="inheritance child cousin of public"):
         go_back(rebuild)
     app.execute("DROP TABLE cousin")
     expected = {name: _rows(app, live(name), converted, only=True) for name, converted in MEMBERS.items()}

@@ -9,7 +9,7 @@ from support.oracles.returning import go_back
 from support.runs.harness import Rebuild, table
 
 from protocol.dependents.family import PLANNED
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 
 pytestmark = pytest.mark.protocol
 
@@ -21,7 +21,7 @@ def test_a_plan_with_a_part_of_a_family_is_refused(family: psycopg.Connection, b
     app = family
     app.execute("ALTER TABLE plant DROP CONSTRAINT plant_eaten_by_fkey")
     app.execute("ALTER TABLE owned DROP CONSTRAINT owned_owner_id_fkey")
-    with pytest.raises(NeedsPerson, match=rf"family_incomplete .*public\.{missing}, which the plan does not name"):
+    with pytest.raises(NeedsOperator, match=rf"family_incomplete .*public\.{missing}, which the plan does not name"):
         begin(*[one_table for one_table in PLANNED if one_table.name != missing])
 
 
@@ -30,7 +30,7 @@ def test_a_family_with_a_foreign_table_is_refused(app: psycopg.Connection, begin
     app.execute("CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing")
     app.execute("CREATE TABLE t (id text PRIMARY KEY)")
     app.execute("CREATE FOREIGN TABLE far () INHERITS (t) SERVER elsewhere")
-    with pytest.raises(NeedsPerson, match=r"public\.far \(a foreign table\).*\n.*NO INHERIT"):
+    with pytest.raises(NeedsOperator, match=r"public\.far \(a foreign table\).*\n.*NO INHERIT"):
         begin(table("t", "id"))
 
 
@@ -38,17 +38,19 @@ def test_what_a_family_would_have_in_two_ways_is_refused(app: psycopg.Connection
     app.execute("CREATE TABLE t (id text PRIMARY KEY, n int)")
     app.execute("CREATE TABLE c (PRIMARY KEY (id)) INHERITS (t)")
     alone = {"method": "rebuild"}
-    with pytest.raises(NeedsPerson, match=r"family_torn .*t\.id becomes uuid, and public\.c.* have it as text"):
+    with pytest.raises(NeedsOperator, match=r"family_torn .*t\.id becomes uuid, and public\.c.* have it as text"):
         begin(table("t", "id"), table("c", **alone))
-    with pytest.raises(NeedsPerson, match=r"family_torn .*t\.id is text, and public\.c.* have it as uuid"):
+    with pytest.raises(NeedsOperator, match=r"family_torn .*t\.id is text, and public\.c.* have it as uuid"):
         begin(table("t", **alone), table("c", "id"))
     added = {"add": [{"name": "extra", "type": "int"}]}
-    with pytest.raises(NeedsPerson, match=r"family_torn .*t\.extra .*public\.c, which inherits it, would not have it"):
+    with pytest.raises(
+        NeedsOperator, match=r"family_torn .*t\.extra .*public\.c, which inherits it, would not have it"
+    ):
         begin(table("t", "id", **added), table("c", "id"))
     with pytest.raises(WrongUse, match="c cannot be filled in place: inheritance joins it"):
         begin(table("t", "id"), table("c", method="backfill", **added))
     by_n = {"partition": {"by": "hash", "column": "id", "count": 4}}
-    with pytest.raises(NeedsPerson, match=r"family_partitioned public\.t"):
+    with pytest.raises(NeedsOperator, match=r"family_partitioned public\.t"):
         begin(table("t", "id", **by_n), table("c", "id"))
 
 

@@ -77,7 +77,7 @@ def test_those_made_during_a_run_wait_for_the_operator(
     rebuild = begin(table("users", "id"), table("post", "id", "author"))
     rebuild.ready()
     _orphans(app)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     # Then the tables have changed places, nothing is missing, and the jobs that prove the keys wait
     assert differences(app, past("post"), live("post"), ("id", "author")) == []
     failed = rebuild.failures()

@@ -43,7 +43,7 @@ def test_a_table_without_a_good_row_stops_long_before_each_was_tried(app: psycop
     tried = int(str(one(app, "SELECT count(*) FROM replank.job_attempt")))
     assert 20 <= tried < 80
     # And the other table came to its cutover, and the run says exactly what frees it
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert shop.table("good").state is TableState.DONE
     (stopped,) = restraints.in_force(shop.connection, shop.run_id)
     assert (stopped.cause, stopped.by, stopped.name) == ("breaker", "breaker", "public.bad")

@@ -9,7 +9,7 @@ from psycopg.sql import SQL
 from support.oracles.oracle import differences, live, on, one, past
 from support.runs.harness import Rebuild, table
 
-from producer.coordinator.pauses import Resting
+from producer.coordinator.pauses import Pauses
 from producer.operator.holding_cutover import hold_cutover, release_cutover
 from producer.operator.operator import Operator, operator_of_shell
 from producer.operator.pausing import pause, resume, throttle
@@ -94,7 +94,7 @@ def test_a_paused_table_is_neither_sent_nor_begun(rebuild: Rebuild) -> None:
 
 def _going_on(rebuild: Rebuild) -> list[RunTable]:
     held_back = restraints.in_force(rebuild.connection, rebuild.run_id)
-    return Resting(connection=rebuild.connection, run_id=rebuild.run_id, held_back=held_back).going_on(rebuild.tables)
+    return Pauses(connection=rebuild.connection, run_id=rebuild.run_id, held_back=held_back).going_on(rebuild.tables)
 
 
 def test_a_throttled_table_has_so_many_in_flight_and_the_other_its_window(rebuild: Rebuild) -> None:

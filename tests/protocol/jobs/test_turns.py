@@ -105,4 +105,4 @@ def test_a_status_reads_each_fact_once(app: psycopg.Connection, begin: Begin) ->
         with listening_to(rebuild.connection) as said:
             status = read_status(rebuild.connection)
         assert asked_twice(said.statements) == set()
-        assert (status.way_back is not None) == swapped
+        assert (status.rollback_facts is not None) == swapped

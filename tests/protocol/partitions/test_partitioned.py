@@ -9,7 +9,7 @@ from support.oracles.journal_oracle import diff_catalogue, foreign_keys_hold, sn
 from support.oracles.oracle import count, differences, live, on, one, past
 from support.runs.harness import AxisName, Rebuild, Url, table
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState, TableState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
@@ -221,7 +221,7 @@ def test_ddl_on_a_partition_stops_the_cutover(app: psycopg.Connection, begin: Be
     app.execute("DELETE FROM note")
     app.execute(change.encode())
     run = rebuild.settle()
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "changed during the run" in run.reason
     assert one(app, "SELECT pg_typeof(id)::text FROM event LIMIT 1") == "text"
 
@@ -239,7 +239,7 @@ def test_what_a_partition_cannot_carry_is_refused(app: psycopg.Connection, begin
     app.execute("CREATE TABLE t (id text, n int, PRIMARY KEY (id, n)) PARTITION BY RANGE (n)")
     app.execute("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (100)")
     app.execute("CREATE TYPE uses AS (n int, t t_low)")
-    with pytest.raises(NeedsPerson, match=r"type public\.uses \(of partition public\.t_low\)"):
+    with pytest.raises(NeedsOperator, match=r"type public\.uses \(of partition public\.t_low\)"):
         begin(table("t", "id"))
-    with pytest.raises(NeedsPerson, match="rebuilt as a whole"):
+    with pytest.raises(NeedsOperator, match="rebuilt as a whole"):
         begin(table("t_low", "id"))

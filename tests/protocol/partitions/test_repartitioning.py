@@ -14,7 +14,7 @@ from producer.check.check import examine
 from producer.planning.prepared_run import prepare_run
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import DatabasePlan, Plan
 from replank.values.states import RunState, TableState
 from sql.session.connection import connect
@@ -314,26 +314,26 @@ def test_rollback_leaves_no_trace(app: psycopg.Connection, begin: Begin, state: 
 REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "uniqueness": (
         MONTHS | {"consent": ["foreign_keys"]},
-        NeedsPerson,
+        NeedsOperator,
         "uniqueness_lost.*orders_pkey, number_once, orders_email",
     ),
-    "foreign keys": (MONTHS | {"consent": ["uniqueness"]}, NeedsPerson, "foreign_keys_lost.*of_order"),
+    "foreign keys": (MONTHS | {"consent": ["uniqueness"]}, NeedsOperator, "foreign_keys_lost.*of_order"),
     "no column": (MONTHS | {"column": "nix"}, WrongUse, "no column nix"),
     "no time": (MONTHS | {"column": "amount"}, WrongUse, "`every` is for date"),
     "no zone": ({k: v for k, v in MONTHS.items() if k != "timezone"}, WrongUse, "say `timezone`"),
     "not version 7": (MONTHS | {"column": "id"}, WrongUse, "say `uuidv7 = true`"),
     "no uuid": (MONTHS | {"uuidv7": True}, WrongUse, "that are, or become, uuid"),
     "too many": (MONTHS | {"every": "day", "ahead": 1000}, WrongUse, "more than 1000 partitions"),
-    "rows outside": (KINDS["list"] | {"outside": "refuse"}, NeedsPerson, "outside_rows.*96 rows lie outside"),
-    "bounds of another type": (KINDS["range of ids"] | {"bounds": ["a", "b"]}, NeedsPerson, "invalid input syntax"),
+    "rows outside": (KINDS["list"] | {"outside": "refuse"}, NeedsOperator, "outside_rows.*96 rows lie outside"),
+    "bounds of another type": (KINDS["range of ids"] | {"bounds": ["a", "b"]}, NeedsOperator, "invalid input syntax"),
     "bounds that descend": (
         KINDS["range of ids"] | {"bounds": KINDS["range of ids"]["bounds"][::-1]},
-        NeedsPerson,
+        NeedsOperator,
         "empty range bound",
     ),
     "generated": (
         {"by": "hash", "column": "twice", "count": 2, "consent": ["uniqueness", "foreign_keys"]},
-        NeedsPerson,
+        NeedsOperator,
         "generated column",
     ),
 }
@@ -352,7 +352,7 @@ def test_what_cannot_be_is_refused_before_the_first_write(app: psycopg.Connectio
 @pytest.mark.parametrize("name", ["orders_2025_01", "orders_2025_01_pkey"])
 def test_names_that_are_taken_are_refused(app: psycopg.Connection, begin: Begin, name: str) -> None:
     app.execute(f"CREATE TABLE {name} (x int)".encode())
-    with pytest.raises(NeedsPerson, match=f"name_taken.*public.{name}"):
+    with pytest.raises(NeedsOperator, match=f"name_taken.*public.{name}"):
         begin(*_planned(MONTHS))
 
 
@@ -360,7 +360,7 @@ def test_what_belongs_to_single_partitions_is_refused(app: psycopg.Connection, b
     app.execute("CREATE TABLE p (id text, n int, PRIMARY KEY (id, n)) PARTITION BY RANGE (n)")
     app.execute("CREATE TABLE p_low PARTITION OF p (CONSTRAINT own CHECK (n > -5)) FOR VALUES FROM (0) TO (100)")
     app.execute("CREATE INDEX only_here ON p_low (n)")
-    with pytest.raises(NeedsPerson, match=r"(?s)constraint own on public\.p_low.*index public\.only_here"):
+    with pytest.raises(NeedsOperator, match=r"(?s)constraint own on public\.p_low.*index public\.only_here"):
         begin(table("p", partition={"by": "none"}))
     app.execute("DROP INDEX only_here")
     app.execute("ALTER TABLE p_low DROP CONSTRAINT own")
@@ -373,7 +373,7 @@ def test_triggers_that_a_partitioned_table_cannot_have_are_refused(app: psycopg.
     app.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
     app.execute("CREATE TABLE t (id text PRIMARY KEY, n int)")
     app.execute("CREATE TRIGGER told AFTER UPDATE ON t REFERENCING NEW TABLE AS x FOR EACH ROW EXECUTE FUNCTION f()")
-    with pytest.raises(NeedsPerson, match=r"trigger told of public\.t cannot be built"):
+    with pytest.raises(NeedsOperator, match=r"trigger told of public\.t cannot be built"):
         begin(table("t", partition={"by": "hash", "column": "id", "count": 2}))
 
 
@@ -386,9 +386,9 @@ def test_gotcha_43_rows_without_a_value_go_to_the_default_partition_if_the_plan_
         " FROM generate_series(1, 40) AS g"
     )
     said = {"by": "range", "column": "at", "every": "week", "consent": ["uniqueness"]}
-    with pytest.raises(NeedsPerson, match=r"null_partition_key.*10 rows have NULL"):
+    with pytest.raises(NeedsOperator, match=r"null_partition_key.*10 rows have NULL"):
         begin(table("t", partition=said))
-    with pytest.raises(NeedsPerson, match=r"outside_rows.*0 rows lie outside of all partitions, and 10"):
+    with pytest.raises(NeedsOperator, match=r"outside_rows.*0 rows lie outside of all partitions, and 10"):
         begin(table("t", partition=said | {"outside": "refuse"}))
     rebuild = begin(table("t", partition=said | {"consent": ["uniqueness", "nulls"]}))
     rebuild.ready()
@@ -411,7 +411,7 @@ def test_gotcha_43_a_row_that_no_partition_is_for_stops_the_run_and_is_named(
     rebuild = begin(*_planned(MONTHS | {"outside": "refuse"}))
     rebuild.until(state)
     app.execute("INSERT INTO orders (at, region) VALUES ('2060-01-01 00:00Z', 'us')")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "no partition of relation" in rebuild.why()
     assert "2060-01-01 00:00:00+00" in rebuild.why()
     app.execute("DELETE FROM orders WHERE at > '2059-01-01'")
@@ -553,7 +553,7 @@ def test_texts_that_become_one_uuid_are_found_where_no_index_can_see_them(
     if when == "after":
         rebuild.ready()
         app.execute(twin)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "become the same uuid" in rebuild.why()
     app.execute("DELETE FROM t WHERE id LIKE 'A0EE%'")
     rebuild.retry()
@@ -596,7 +596,7 @@ def test_gotcha_37_an_index_that_names_rows_for_replication_stays_unique_or_the_
     app.execute("CREATE UNIQUE INDEX identity ON orders (n, id)")
     app.execute("ALTER TABLE orders ALTER n SET NOT NULL")
     app.execute("ALTER TABLE orders REPLICA IDENTITY USING INDEX identity")
-    with pytest.raises(NeedsPerson, match="non-unique index"):
+    with pytest.raises(NeedsOperator, match="non-unique index"):
         begin(*_planned(MONTHS))
     begin(*_planned(KINDS["hash"])).finish()
     named = "SELECT count(*) FROM pg_index WHERE indisreplident AND indrelid::regclass::text LIKE 'orders%'"
@@ -646,7 +646,7 @@ def test_a_foreign_key_that_rows_may_break_stays_so_or_the_run_is_refused(
     app.execute("ALTER TABLE orders ADD CONSTRAINT to_customer FOREIGN KEY (customer_id) REFERENCES customer NOT VALID")
     said = table("orders", partition=MONTHS)
     if app.info.server_version < 180_000:
-        with pytest.raises(NeedsPerson, match="foreign_key_not_valid"):
+        with pytest.raises(NeedsOperator, match="foreign_key_not_valid"):
             begin(said)
         return
     begin(said).finish()

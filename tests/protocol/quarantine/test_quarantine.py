@@ -9,7 +9,7 @@ from support.oracles.oracle import count, live, one, past
 from support.oracles.quarantine_oracle import Kind, Kinds, check, kept
 from support.runs.harness import Rebuild, Url, table
 
-from monitoring.status.quarantine import rows_aside
+from monitoring.status.quarantine import quarantined_rows
 from producer.check.check import audit
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
@@ -126,7 +126,7 @@ def test_the_check_counts_what_the_run_keeps_aside(app: psycopg.Connection, data
     told = {f.table: f.details["count"] for f in report.warnings if f.code == "quarantined"}
     rebuild = plan(BOOKING, begin)
     rebuild.ready()
-    assert told == rows_aside(rebuild.connection, rebuild.run)
+    assert told == quarantined_rows(rebuild.connection, rebuild.run)
     assert sum(told.values()) == len(kept(app, rebuild)) > 20
 
 

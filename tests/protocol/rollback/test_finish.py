@@ -13,7 +13,7 @@ from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing, Leftover
 from producer.starting.begin import begin_or_resume
 from protocol.dependents.hanging import PLANNED, SCHEMAS
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import Connection
 
@@ -106,7 +106,7 @@ def test_it_waits_for_locks_only_so_long_and_goes_on(
 ) -> None:
     rebuild = _one_table(app, begin)
     other.execute("SELECT FROM t")
-    with pytest.raises(NeedsPerson, match=r"public\.t is locked by pid.*`replank finish` again"):
+    with pytest.raises(NeedsOperator, match=r"public\.t is locked by pid.*`replank finish` again"):
         _finish(rebuild.connection)
     app.execute("INSERT INTO t VALUES (gen_random_uuid())")
     other.rollback()
@@ -121,7 +121,7 @@ def test_what_others_built_on_a_past_table_stops_it_before_anything_is_given_up(
     rebuild = _one_table(app, begin)
     app.execute("CREATE VIEW mine AS SELECT id FROM replank_past.t")
     with pytest.raises(
-        NeedsPerson, match=r"view public\.mine reads past tables.*`replank rollback` goes back, without loss"
+        NeedsOperator, match=r"view public\.mine reads past tables.*`replank rollback` goes back, without loss"
     ):
         _finish(rebuild.connection)
     assert rebuild.run.state is RunState.DONE
@@ -160,7 +160,7 @@ def test_a_second_plan_may_follow(app: psycopg.Connection, begin: Begin) -> None
 def test_past_tables_that_somebody_dropped(app: psycopg.Connection, begin: Begin) -> None:
     rebuild = _one_table(app, begin)
     app.execute("DROP SCHEMA replank_past CASCADE")
-    with pytest.raises(NeedsPerson, match=r"replank_past\.t is gone.*`replank finish` removes"):
+    with pytest.raises(NeedsOperator, match=r"replank_past\.t is gone.*`replank finish` removes"):
         go_back(rebuild)
     _finish(rebuild.connection)
     assert _left(app) == ["replank"]

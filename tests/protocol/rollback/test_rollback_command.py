@@ -24,7 +24,7 @@ from monitoring.terminal.watch import View, is_over, read_view
 from producer.cli import rollback_and_finish, run
 from producer.operator.operator import Operator
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson, ReplankError
+from replank.errors import NeedsOperator, ReplankError
 from replank.values.states import RollbackStage, RunState
 from sql.ledger.runs import rollbacks
 from sql.session.connection import Connection, connect
@@ -264,7 +264,7 @@ def test_a_rollback_that_did_not_begin_leaves_the_run_done(
     finished_at = one(app, "SELECT finished_at FROM replank.run")
     if how == "refused":
         app.execute("ALTER TABLE parent ADD COLUMN newer int")
-        with connect(database, name="rollback") as connection, pytest.raises(NeedsPerson, match="newer"):
+        with connect(database, name="rollback") as connection, pytest.raises(NeedsOperator, match="newer"):
             roll_back(connection, say=lambda _: None, by=ANA, keep_record=True)
         status = _status(database)
         assert status.run.state is RunState.DONE

@@ -14,7 +14,7 @@ from support.runs.harness import Rebuild, Url, table
 
 from producer.rollback.rollback import roll_back
 from producer.stages.backfill_stages import FIRST_KEYS, MOST_KEYS, next_keys
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState, TableState
 
 pytestmark = pytest.mark.protocol
@@ -159,7 +159,7 @@ def test_an_expression_that_fails_for_new_rows_breaks_no_write(app: psycopg.Conn
     app.execute("INSERT INTO doc (id, part, n, title) VALUES ('bad', 1, 1, 'no number')")
     run = rebuild.settle()
     # The row cannot be filled: a person has to say what it shall be; nothing is called done
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert "no number" in rebuild.why()
     app.execute("DELETE FROM doc WHERE id = 'bad'")
     rebuild.retry()
@@ -242,7 +242,7 @@ def test_a_role_that_cannot_keep_triggers_quiet_is_refused(app: psycopg.Connecti
         app.execute("GRANT CREATE ON SCHEMA public TO plain_owner")
         for name in ("doc", "entry"):
             app.execute(SQL("ALTER TABLE {} OWNER TO plain_owner").format(Identifier(name)))
-        with pytest.raises(NeedsPerson, match="GRANT SET ON PARAMETER"):
+        with pytest.raises(NeedsOperator, match="GRANT SET ON PARAMETER"):
             Rebuild.begin(make_conninfo(database, user="plain_owner", password="secret"), [table("doc", **DOC)], {})
     finally:
         app.execute("DROP OWNED BY plain_owner CASCADE; DROP ROLE plain_owner")

@@ -11,7 +11,7 @@ from support.oracles.oracle import count, differences, live, one, past
 from support.runs.harness import AxisName, Rebuild, table
 
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.tables.table_plan import ColumnPlan
 from replank.values.states import TableState
 
@@ -229,10 +229,18 @@ def test_two_texts_that_become_one_uuid_are_still_found(app: psycopg.Connection,
 
 
 REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "unstable": ({"add": [{"name": "x", "type": "float8", "value": "random()"}]}, NeedsPerson, "gives something else"),
-    "no such name": ({"add": [{"name": "x", "type": "int", "value": "live.nix"}]}, NeedsPerson, "live.nix"),
-    "no such type": ({"add": [{"name": "x", "type": "nix"}]}, NeedsPerson, 'type "nix" does not exist'),
-    "wrong type": ({"add": [{"name": "x", "type": "int", "value": "live.title"}]}, NeedsPerson, "invalid input syntax"),
+    "unstable": (
+        {"add": [{"name": "x", "type": "float8", "value": "random()"}]},
+        NeedsOperator,
+        "gives something else",
+    ),
+    "no such name": ({"add": [{"name": "x", "type": "int", "value": "live.nix"}]}, NeedsOperator, "live.nix"),
+    "no such type": ({"add": [{"name": "x", "type": "nix"}]}, NeedsOperator, 'type "nix" does not exist'),
+    "wrong type": (
+        {"add": [{"name": "x", "type": "int", "value": "live.title"}]},
+        NeedsOperator,
+        "invalid input syntax",
+    ),
     "there already": ({"add": [{"name": "title", "type": "int"}]}, WrongUse, "has a column title already"),
     "not there": ({"fill": [{"name": "nix", "value": "1"}]}, WrongUse, "has no column nix"),
     "the key": ({"fill": [{"name": "id", "value": "'x'"}]}, WrongUse, "part of the key"),
@@ -251,7 +259,7 @@ def test_what_cannot_be_is_refused_before_the_first_write(app: psycopg.Connectio
 
 def test_both_ends_of_a_key_follow_one_policy(app: psycopg.Connection, begin: Begin) -> None:
     app.execute(NAMES)
-    with pytest.raises(NeedsPerson, match="name_based at both ends or at neither"):
+    with pytest.raises(NeedsOperator, match="name_based at both ends or at neither"):
         begin(table("parent", "id"), table("child", columns=[_name_based("parent_id").model_dump()]))
 
 

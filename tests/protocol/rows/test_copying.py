@@ -293,6 +293,6 @@ def test_a_table_dropped_meanwhile_stops_the_run_and_says_so(
     else:
         rebuild.until(state)
     app.execute("DROP TABLE t")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "public.t" in rebuild.why()
     assert one(app, "SELECT to_regclass('replank_past.stays') IS NOT NULL")

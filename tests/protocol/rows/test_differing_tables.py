@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, table
 from producer.cli.verify import table_words
 from producer.rollback.compare import compare_tables
 from producer.rollback.retained_proof import refuse_unproved
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import TableState
 
 pytestmark = pytest.mark.protocol
@@ -65,12 +65,12 @@ def test_finish_and_rollback_name_every_table_with_keys(app: psycopg.Connection,
     t, u = compare_tables(rebuild.connection, rebuild.run)
     assert changed in t.keys[0]
     assert len(u.keys) == 5
-    with pytest.raises(NeedsPerson) as raised:
+    with pytest.raises(NeedsOperator) as raised:
         refuse_unproved(rebuild.connection, rebuild.run, lambda _: None)
     _names_both(str(raised.value), changed, gone)
     assert "public.t: 1 key differs between" in str(raised.value)
     assert "public.u: 8 keys differ between" in str(raised.value)
-    with pytest.raises(NeedsPerson) as raised:
+    with pytest.raises(NeedsOperator) as raised:
         go_back(rebuild)
     _names_both(str(raised.value), changed, gone)
     assert "Nothing has changed places" in str(raised.value)

@@ -17,7 +17,7 @@ from producer.coordinator import facts
 from producer.rollback.finish import Finishing
 from producer.stages import chunker
 from replank.cli.app import build_app
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState, TableState
 from sql.ledger.runs import runs
 
@@ -230,7 +230,7 @@ def test_finish_compares_once_more(app: psycopg.Connection, begin: Begin, act: s
     finishing = Finishing(
         connection=rebuild.connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
     )
-    with pytest.raises(NeedsPerson, match=r"public\.t: 1 key differs.*Nothing was dropped.*--without-proof"):
+    with pytest.raises(NeedsOperator, match=r"public\.t: 1 key differs.*Nothing was dropped.*--without-proof"):
         finishing.finish(rebuild.run)
     assert rebuild.run.state is RunState.DONE
     assert one(app, "SELECT to_regclass('replank_past.t') IS NOT NULL") is True
@@ -273,6 +273,6 @@ def test_ready_that_was_never_verified_is_left_to_the_operator(app: psycopg.Conn
     app.execute("UPDATE replank.run_table SET state = 'ready'")
     app.execute("DELETE FROM replank.job")
     runs.set_hold(rebuild.connection, rebuild.run_id, hold_cutover=False)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "no verification of it is done" in rebuild.why()
     assert one(app, "SELECT pg_typeof(id)::text FROM t LIMIT 1") == "text"

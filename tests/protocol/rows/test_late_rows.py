@@ -65,7 +65,7 @@ def test_they_are_found_while_the_cutover_is_held(
     assert "correct or delete the row in the live table, then `replank retry --cause 22P02`" in ready.run.reason
     for _ in range(3):
         told()
-    assert one(app, "SELECT count(*) FROM replank.event WHERE kind = 'needs_person'") == 1
+    assert one(app, "SELECT count(*) FROM replank.event WHERE kind = 'needs_operator'") == 1
 
     # When they are gone and it is tried again, then nobody is needed any more
     app.execute("DELETE FROM t WHERE id LIKE 'late%'")
@@ -79,7 +79,7 @@ def test_they_are_found_while_the_cutover_is_held(
 def test_those_that_only_the_cutover_meets_are_named_too(app: psycopg.Connection, ready: Rebuild) -> None:
     _write_late(app, good=3)
     run = ready.settle()
-    assert run.state is RunState.NEEDS_PERSON
+    assert run.state is RunState.NEEDS_OPERATOR
     assert _named(ready.failures()) == [True] * 3
     # The other set has swapped; of this one nothing has
     assert [one_set.swapped_at is not None for one_set in ready.sets] == [False, True]

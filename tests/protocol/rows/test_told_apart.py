@@ -14,7 +14,7 @@ from support.runs.harness import Rebuild, Url, table
 from demo.embedded import EmbeddedPostgres
 from demo.embedded.binaries import DEBIAN_SERVERS
 from producer.rollback.compare import compare_tables
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import TableState
 from sql.drain.drain import drain
 from sql.session.connection import isolated
@@ -156,7 +156,7 @@ def test_equal_values_are_told_apart_wherever_tables_are_compared(loose: Url, at
 
         _run(app, _tampered("replank_past.t", 2))
         assert _mismatches(rebuild) == rows
-        with pytest.raises(NeedsPerson, match="past and new table differ"):
+        with pytest.raises(NeedsOperator, match="past and new table differ"):
             go_back(rebuild)
         _run(app, _tampered("replank_past.t", 1))
         go_back(rebuild)

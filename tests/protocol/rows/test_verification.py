@@ -70,7 +70,7 @@ def test_a_difference_that_comes_back_calls_a_person_after_three_rounds(app: psy
     )
     app.execute("CREATE TRIGGER spoil AFTER DELETE ON replank_next.t FOR EACH ROW EXECUTE FUNCTION spoil()")
     app.execute("UPDATE replank_next.t SET note = 'planted' WHERE n = 7")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "differ" in rebuild.why()
     assert one(app, "SELECT to_regclass('replank_past.t')") is None
 

@@ -19,7 +19,7 @@ from protocol.caches.cached_shop import IN_STEP, differences
 from protocol.caches.cached_shop import Begin as BeginCached
 from protocol.caches.cached_shop import until as cache_until
 from protocol.sessions.between import LateWriter
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from sql.session.connection import connect, isolated
 from sql.session.isolation_level import require_read_committed
 
@@ -109,7 +109,7 @@ def test_another_level_is_seen_under_the_locks(database: Url) -> None:
         with (
             isolated(connection, psycopg.IsolationLevel.REPEATABLE_READ),
             connection.transaction(),
-            pytest.raises(NeedsPerson, match="not READ COMMITTED"),
+            pytest.raises(NeedsOperator, match="not READ COMMITTED"),
         ):
             require_read_committed(connection)
         with connection.transaction():

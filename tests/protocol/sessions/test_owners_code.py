@@ -21,7 +21,7 @@ from producer.inspect.evidence import read_evidence
 from producer.planning.resolution import PlanFile
 from producer.starting.compile_all import compile_all
 from producer.starting.preflight import refuse_stores
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import TableState
@@ -127,7 +127,7 @@ def test_the_owners_code_never_gets_the_runs_rights(app: psycopg.Connection, dat
             app.execute("DROP SCHEMA replank CASCADE; DROP SCHEMA replank_past_mallory CASCADE")
         else:
             assert found == ([] if place == "trigger" else ["foreign_code"]), place
-            with pytest.raises(NeedsPerson, match=r"foreign_code.*mallory"):
+            with pytest.raises(NeedsOperator, match=r"foreign_code.*mallory"):
                 Rebuild.begin(database, [planned], {})
         assert not _is_superuser(app), place
         attack.record("run as it was planned" if place in HARMLESS else "refused by name before anything was executed")
@@ -136,7 +136,7 @@ def test_the_owners_code_never_gets_the_runs_rights(app: psycopg.Connection, dat
 @pytest.mark.usefixtures("mallory")
 def test_scripts_are_not_compiled_over_the_owners_code(app: psycopg.Connection, database: Url) -> None:
     _own(app, "predicate")
-    with connect(database, name="compile") as connection, pytest.raises(NeedsPerson, match="foreign_code"):
+    with connect(database, name="compile") as connection, pytest.raises(NeedsOperator, match="foreign_code"):
         compile_all(connection, _file(app))
     assert not _is_superuser(app)
 
@@ -185,7 +185,7 @@ def test_expressions_of_the_plan(app: psycopg.Connection, database: Url) -> None
             "join": [{"name": "j", "query": "SELECT id, mallory.evil(n) AS e FROM mallory.t", "on": "j.id = live.id"}],
         },
     ):
-        with pytest.raises(NeedsPerson, match=r"foreign_code.*mallory\.(evil|takes)"):
+        with pytest.raises(NeedsOperator, match=r"foreign_code.*mallory\.(evil|takes)"):
             Rebuild.begin(database, [table("t", "id", **PLANNED, **more)], {})
         assert not _is_superuser(app)
 
@@ -242,6 +242,9 @@ def test_a_rehearsal_does_not_begin_over_the_owners_code(app: psycopg.Connection
     planned = table("t", "id", **PLANNED, partition=by_month).planned
     file = _file(app)
     file = replace(file, plan=file.plan.model_copy(update={"tables": (planned,)}))
-    with connect(database, name="rehearsal") as connection, pytest.raises(NeedsPerson, match=r"foreign_code.*mallory"):
+    with (
+        connect(database, name="rehearsal") as connection,
+        pytest.raises(NeedsOperator, match=r"foreign_code.*mallory"),
+    ):
         refuse_stores(connection, file)
     assert not _is_superuser(app)

@@ -18,7 +18,7 @@ from producer.check.trial.attempt import attempt
 from producer.check.values.progress import ScanWatch
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.operation.governor_plan import GovernorPlan
 from replank.plan.plan import Plan
 from replank.settings import Settings
@@ -171,7 +171,7 @@ def test_ending_sessions_of_another_login(app: psycopg.Connection, database: Url
     """As `panic` and a rollback do: refused in words, or done, as the login is a member of the other or not."""
     worker, job = _busy_worker(app, database)
     with connect(_as(database, "m_run"), name="panic") as connection:
-        with pytest.raises(NeedsPerson, match="may not end sessions of role m_worker") as refused:
+        with pytest.raises(NeedsOperator, match="may not end sessions of role m_worker") as refused:
             stopping.end_workers(connection, job.run_id)
         assert "GRANT m_worker TO m_run;" in refused.value.hint
         app.execute("GRANT m_worker TO m_run")

@@ -161,7 +161,7 @@ def test_gotcha_35_after_too_many_attempts_a_person_is_told_who_is_in_the_way(
     rebuild = begin(*_planned(), lock_timeout_ms=20, cutover_wait_ms=60, cutover_attempts=3)
     rebuild.ready()
     other.execute("SELECT count(*) FROM p").fetchall()
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "tried 3 times" in rebuild.why()
     assert f"pid {other.info.backend_pid}" in rebuild.why()
     assert _settings(app) == before
@@ -286,7 +286,7 @@ def test_ddl_during_the_run_stops_the_cutover_with_a_clear_message(app: psycopg.
     for what, schema in schemas.items():
         app.execute(f"SET search_path = {schema}".encode())
         app.execute(CHANGES[what].encode())
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     problems = {member.spec.schema: rebuild.sets[member.set_no - 1].problem for member in rebuild.tables}
     silent = [what for what, schema in schemas.items() if "changed during the run" not in problems[schema]]
     assert silent == []
@@ -300,7 +300,7 @@ def test_ddl_that_was_undone_stops_nothing(app: psycopg.Connection, begin: Begin
     rebuild.ready()
     app.execute("CREATE INDEX extra ON p (n)")
     app.execute("CREATE VIEW seen AS SELECT * FROM p")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     app.execute("DROP INDEX extra")
     app.execute("DROP VIEW seen")
     rebuild.retry()
@@ -316,7 +316,7 @@ def test_a_past_table_of_the_same_name_stops_the_cutover_and_harms_nothing(
     rebuild = begin(*_planned())
     rebuild.ready()
     app.execute("CREATE SCHEMA replank_past CREATE TABLE p (precious text)")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "already exists" in rebuild.why()
     assert column_type(app, live("p"), "id") == "text"
     assert column_type(app, live("c"), "p_id") == "text"

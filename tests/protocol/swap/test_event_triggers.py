@@ -19,7 +19,7 @@ from producer.check.findings import Finding
 from producer.check.values.progress import ScanWatch
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back_through
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import RunState, TableState
@@ -108,7 +108,7 @@ def test_a_superuser_switches_them_off(app: psycopg.Connection, begin: Begin, do
     before = app.execute("SELECT relrowsecurity, relhastriggers FROM pg_class WHERE oid = 't'::regclass").fetchone()
     app.execute(EVERY_TABLE.replace("{does}", does).encode())
     if not can_be_switched_off(app):
-        with pytest.raises(NeedsPerson, match="dresser"):
+        with pytest.raises(NeedsOperator, match="dresser"):
             begin(table("t", "id"))
         attack.record("nobody can before version 17: refused by name before the first row")
         return
@@ -139,7 +139,7 @@ def test_where_they_fire_a_dressed_table_is_refused(app: psycopg.Connection, own
         found = _check(owner, app.info.dbname)
         said = [f.words for f in found if f.blocks]
         assert any(what in words and "dresser" in words for words in said), said
-        with pytest.raises(NeedsPerson, match="dresser"):
+        with pytest.raises(NeedsOperator, match="dresser"):
             Rebuild.begin(owner, [table("t", "id")], {})
         app.execute("DROP EVENT TRIGGER dresser; DROP FUNCTION dresses()")
         # One that comes when the run has begun
@@ -186,7 +186,7 @@ def test_what_a_swap_would_bring_about_is_looked_at(app: psycopg.Connection, own
     rebuild.finish()
     app.execute(MOVED.replace("{type}", "text").encode())
     app.execute("ALTER EVENT TRIGGER dresser ENABLE")
-    with pytest.raises(NeedsPerson, match=r"row security of public.t.*dresser"):
+    with pytest.raises(NeedsOperator, match=r"row security of public.t.*dresser"):
         roll_back_through(lambda: connect(owner, name="rollback"), say=lambda _: None)
     app.execute("DROP EVENT TRIGGER dresser")
     roll_back_through(lambda: connect(owner, name="rollback"), say=lambda _: None)
@@ -231,14 +231,14 @@ def test_one_that_refuses_every_drop(app: psycopg.Connection, owner: Url, attack
     assert refused.blocks
     assert "by event trigger keeper: nothing is dropped here" in refused.message
     assert {"DROP TABLE", "DROP TRIGGER", "DROP FUNCTION", "DROP SCHEMA"} <= set(refused.details["commands"])
-    with pytest.raises(NeedsPerson, match="event_trigger_refuses"):
+    with pytest.raises(NeedsOperator, match="event_trigger_refuses"):
         Rebuild.begin(owner, [table("t", "id")], {})
     app.execute("ALTER EVENT TRIGGER keeper DISABLE")
     rebuild = Rebuild.begin(owner, [table("t", "id")], {})
     rebuild.ready()
     app.execute("ALTER EVENT TRIGGER keeper ENABLE")
     # Words where the rollback meets it, and the same command goes on when it has gone
-    with pytest.raises(NeedsPerson, match=r"keeper.*replank rollback"):
+    with pytest.raises(NeedsOperator, match=r"keeper.*replank rollback"):
         roll_back_through(lambda: connect(owner, name="rollback"), say=lambda _: None)
     app.execute("DROP EVENT TRIGGER keeper")
     roll_back_through(lambda: connect(owner, name="rollback"), say=lambda _: None)
@@ -255,7 +255,7 @@ def test_the_run_names_one_that_came_after_its_start(app: psycopg.Connection, ow
     rebuild = Rebuild.begin(owner, [table("t", "id")], {})
     rebuild.ready()
     app.execute("ALTER EVENT TRIGGER keeper ENABLE")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "nothing is dropped here" in rebuild.why()
     assert "event trigger keeper" in rebuild.why()
     assert '`ALTER EVENT TRIGGER "keeper" DISABLE`' in rebuild.why()
@@ -264,7 +264,7 @@ def test_the_run_names_one_that_came_after_its_start(app: psycopg.Connection, ow
     rebuild.retry()
     rebuild.until(TableState.DONE)
     app.execute("ALTER EVENT TRIGGER keeper ENABLE")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "event trigger keeper" in rebuild.why()
     app.execute("DROP EVENT TRIGGER keeper")
     rebuild.retry()

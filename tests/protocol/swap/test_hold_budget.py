@@ -17,7 +17,7 @@ from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from protocol.caches.cached_shop import CACHE, present, until
 from protocol.caches.cached_shop import Begin as BeginCached
-from replank.errors import NeedsPerson, TryAgain
+from replank.errors import NeedsOperator, TryAgain
 from replank.plan.plan import DatabasePlan, OptionsPlan, Plan
 from replank.values.table_spec import TableSpec
 from sql.ledger.tables import conversion_sets
@@ -159,9 +159,9 @@ def test_the_way_back_has_the_same_budget(
 ) -> None:
     rebuild = begin(*_create(app), cutover_hold_budget_ms=200, cutover_attempts=2)
     rebuild.finish()
-    slow("replank_undone%")
+    slow("replank_rolled_back%")
     _restart(rebuild)
-    with Asker(database, "t0") as asker, pytest.raises(NeedsPerson, match="cutover_hold_budget_ms is 200"):
+    with Asker(database, "t0") as asker, pytest.raises(NeedsOperator, match="cutover_hold_budget_ms is 200"):
         roll_back(rebuild.connection, say=lambda _: None, sleep=lambda _: None)
     assert asker.longest_s < TABLES * EACH_S
     assert column_type(app, live("t0"), "id") == "uuid"

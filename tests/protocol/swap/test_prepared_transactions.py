@@ -11,7 +11,7 @@ from support.oracles.returning import everything_left, go_back
 from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, Url, table
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 pytestmark = pytest.mark.protocol
 
@@ -62,7 +62,7 @@ def test_it_is_named_with_what_ends_it(
     assert differences(app, past("t"), live("t"), {"id"}) == []
     # And at the rollback's lock
     prepared(keys[2])
-    with pytest.raises(NeedsPerson, match="prepared transaction order 12's of role postgres"):
+    with pytest.raises(NeedsOperator, match="prepared transaction order 12's of role postgres"):
         go_back(rebuild)
     app.execute(ENDED)
     go_back(rebuild)

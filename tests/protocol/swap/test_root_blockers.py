@@ -13,7 +13,7 @@ from support.runs.waiting import wait_for
 
 from producer.scripts.run_script import ScriptRunner
 from producer.waiting.lock_retries import Patience
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 from sql.scripts.script_templates import Block, Script
 from sql.session.connection import Connection, connect
@@ -65,7 +65,7 @@ def test_the_cutover_names_the_root(app: psycopg.Connection, database: Url, begi
     rebuild = begin(table("p", "id"), lock_timeout_ms=20, cutover_wait_ms=60, cutover_attempts=2)
     rebuild.ready()
     with chain(database) as (victim, root):
-        assert rebuild.settle().state is RunState.NEEDS_PERSON
+        assert rebuild.settle().state is RunState.NEEDS_OPERATOR
         _names_the_root(rebuild.why(), victim, root)
     rebuild.retry()
     rebuild.finish()
@@ -79,7 +79,7 @@ def test_capture_names_the_root(app: psycopg.Connection, database: Url, begin: C
         # A reader is not in the way of a trigger; who waits behind a writer is.
         writer.execute("UPDATE p SET n = n WHERE n = 1")
         del victim
-        assert rebuild.settle().state is RunState.NEEDS_PERSON
+        assert rebuild.settle().state is RunState.NEEDS_OPERATOR
         assert f"pid {writer.info.backend_pid} (no name, role postgres" in rebuild.why()
         assert f"pid {root}" in rebuild.why()
 
@@ -93,7 +93,7 @@ def ours(database: Url) -> Iterator[Connection]:
 def test_finish_and_rollback_name_the_root(app: psycopg.Connection, database: Url, ours: Connection) -> None:
     _create(app)
     patience = Patience(connection=ours, attempts=2, sleep=lambda _: None, random_source=random.Random(1))
-    with chain(database) as (victim, root), pytest.raises(NeedsPerson) as raised:
+    with chain(database) as (victim, root), pytest.raises(NeedsOperator) as raised:
         patience.until_granted(lambda: ours.execute("DROP TABLE public.p"), what="public.p", command="replank finish")
     _names_the_root(str(raised.value), victim, root)
     assert "public.p is locked" in str(raised.value)
@@ -111,6 +111,6 @@ def test_a_step_names_the_root(app: psycopg.Connection, database: Url, ours: Con
         lock_timeout_ms=100,
         blocks=(Block(purpose="", sql="DROP TABLE public.p"),),
     )
-    with chain(database) as (victim, root), pytest.raises(NeedsPerson) as raised:
+    with chain(database) as (victim, root), pytest.raises(NeedsOperator) as raised:
         runner.run(script, done=0)
     _names_the_root(str(raised.value), victim, root)

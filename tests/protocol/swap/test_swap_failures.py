@@ -37,7 +37,7 @@ def refused(app: psycopg.Connection, begin: Begin) -> Rebuild:
     rebuild.ready()
     app.execute(FORBID)
     app.execute("CREATE FUNCTION t_on_update() RETURNS int LANGUAGE sql RETURN 1")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     return rebuild
 
 

@@ -11,7 +11,7 @@ from monitoring.catalogue_diff.changes import catalogue_changes
 from producer.check.check import examine
 from producer.planning.prepared_run import prepare_run
 from producer.planning.resolution import PlanFile
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import DatabasePlan, Plan
 from replank.values.states import RunState, TableState
 from sql.session.connection import connect
@@ -88,7 +88,7 @@ def test_a_column_leaves_its_domain_and_takes_not_null_and_default_along(
 
 def test_the_rules_of_a_domain_are_lost_only_by_consent(app: psycopg.Connection, begin: Begin, database: Url) -> None:
     _script(app, DOMAINS)
-    with pytest.raises(NeedsPerson, match=r"domain_checks_lost.*in_capitals CHECK.*long_enough CHECK"):
+    with pytest.raises(NeedsOperator, match=r"domain_checks_lost.*in_capitals CHECK.*long_enough CHECK"):
         begin(table("person", columns=[_column("id"), _column("friend_id")]))
     told = _findings(database, PEOPLE)
     assert "which it leaves as a plain uuid" in told["domain_left"]
@@ -143,7 +143,7 @@ def test_one_bad_element_stops_the_run_and_is_named(app: psycopg.Connection, beg
     _script(app, ARRAYS)
     app.execute("UPDATE basket SET ids = ARRAY['nonsense', NULL] WHERE n = 5")
     rebuild = begin(BASKET)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "nonsense" in rebuild.why()
     app.execute("UPDATE basket SET ids = ARRAY[gen_random_uuid()::text, NULL] WHERE n = 5")
     rebuild.retry()
@@ -177,9 +177,9 @@ def test_types_and_columns_that_hold_rows_of_a_planned_table_are_refused(app: ps
     """Their own definition, or the rows in them, would have to be converted."""
     _script(app, COMPOSED)
     app.execute("CREATE TYPE pair AS (one house, n int)")
-    with pytest.raises(NeedsPerson, match=r"column one of composite type public\.pair"):
+    with pytest.raises(NeedsOperator, match=r"column one of composite type public\.pair"):
         begin(table("house", "id"))
     app.execute("DROP TYPE pair")
     app.execute("CREATE TABLE history (at date, was house)")
-    with pytest.raises(NeedsPerson, match=r"column was of table public\.history"):
+    with pytest.raises(NeedsOperator, match=r"column was of table public\.history"):
         begin(table("house", "id"))

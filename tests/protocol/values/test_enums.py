@@ -12,7 +12,7 @@ from support.oracles.returning import catalogue, changed, everything_left, go_ba
 from support.runs.harness import Rebuild, Table, Url, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
-from replank.errors import NeedsPerson, WrongUse
+from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState, TableState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
@@ -178,7 +178,7 @@ def test_a_value_that_the_past_column_has_no_room_for_stops_the_rollback(app: ps
     rebuild.finish()
     app.execute("ALTER TYPE size ADD VALUE 'longer than ten'")
     app.execute("UPDATE guest SET size = 'longer than ten'")
-    with pytest.raises(NeedsPerson, match=r"guest: a row.*does not fit.*too long.*size.*longer than ten"):
+    with pytest.raises(NeedsOperator, match=r"guest: a row.*does not fit.*too long.*size.*longer than ten"):
         go_back(rebuild)
 
 
@@ -190,7 +190,7 @@ def test_texts_that_are_no_values(app: psycopg.Connection, begin: Begin, policy:
     keep(app, live("booking"), "booking")
     rebuild = begin(table("booking", columns=[*UUIDS, STATUS, SIZE, {**CODE, "on_invalid": policy}]), GUEST)
     if policy == "fail":
-        assert rebuild.settle().state is RunState.NEEDS_PERSON
+        assert rebuild.settle().state is RunState.NEEDS_OPERATOR
         assert 'invalid input value for enum public.size: "Small"' in rebuild.why()
         app.execute("UPDATE booking SET code = 'small' WHERE n IN (5, 6)")
         rebuild.retry()
@@ -255,7 +255,7 @@ def test_two_keys_that_become_one_stop_the_run(app: psycopg.Connection, begin: B
     rebuild = begin(*PARTS)
     rebuild.until(state)
     app.execute("INSERT INTO kinds VALUES ('A', 'the same')")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert ("is duplicated" if state is TableState.PLANNED else "become the same") in rebuild.why()
 
 
@@ -282,7 +282,7 @@ def test_what_cannot_be_right_is_refused(
     if words == "^$":
         begin(planned)
         return
-    with pytest.raises((NeedsPerson, WrongUse), match=words):
+    with pytest.raises((NeedsOperator, WrongUse), match=words):
         begin(planned, GUEST)
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
 

@@ -9,7 +9,7 @@ from support.oracles.returning import catalogue, changed, go_back, keep, unlike
 from support.runs.harness import Rebuild, table
 
 from monitoring.catalogue_diff.changes import catalogue_changes
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState, TableState
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
@@ -65,7 +65,7 @@ def test_a_partition_key_that_becomes_an_enum(app: psycopg.Connection, begin: Be
 def test_ranges_of_texts_are_refused(app: psycopg.Connection, begin: Begin) -> None:
     _script(app, PARTED.replace("BY LIST", "BY RANGE").split("CREATE TABLE event_new")[0].rstrip().rstrip(";"))
     app.execute("CREATE TABLE event_all PARTITION OF event FOR VALUES FROM ('a') TO ('z')")
-    with pytest.raises(NeedsPerson, match="enum_partition"):
+    with pytest.raises(NeedsOperator, match="enum_partition"):
         begin(EVENT)
 
 
@@ -124,13 +124,13 @@ def test_a_value_that_is_renamed_stops_cutover_and_rollback(app: psycopg.Connect
     rebuild = begin(table("event", columns=[STATE]))
     rebuild.until(TableState.READY)
     app.execute("ALTER TYPE state RENAME VALUE 'new' TO 'newer'; UPDATE event SET state = 'old' WHERE id < 3")
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "public.state: new is no value of it any more" in rebuild.why()
     app.execute("ALTER TYPE state RENAME VALUE 'newer' TO 'new'")
     rebuild.retry()
     rebuild.finish()
     app.execute("ALTER TYPE state RENAME TO states; UPDATE event SET state = 'old' WHERE id < 5")
-    with pytest.raises(NeedsPerson, match="is no value of it any more"):
+    with pytest.raises(NeedsOperator, match="is no value of it any more"):
         go_back(rebuild)
     app.execute("ALTER TYPE states RENAME TO state")
     go_back(rebuild)

@@ -61,7 +61,7 @@ def test_gotcha_01_what_postgres_rejects_stops_the_run_and_harms_nothing(app: ps
         on(app, name, "CREATE TABLE {t} (id text PRIMARY KEY, n int)")
         on(app, name, "INSERT INTO {t} VALUES (%s, 1), (%s, 2)", U2, text)
     rebuild = begin(*[table(name, "id") for name in rejected])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     failed = {failure["table"]: failure for failure in rebuild.failures()}
     for name, text in rejected.items():
         assert failed[f"public.{name}"]["class"] == "value does not convert"
@@ -78,7 +78,7 @@ def test_gotcha_02_texts_that_are_one_uuid_from_the_start_never_swap(app: psycop
     _twins_at_start(app)
     app.execute("INSERT INTO t VALUES (%s, 1), (%s, 2)", [U1, U1.upper()])
     rebuild = begin(table("t", "id"))
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert count(app, live("t")) == 92
     assert column_type(app, live("t"), "id") == "text"
 
@@ -94,7 +94,7 @@ def test_gotcha_02_twins_whose_keys_are_logged_before_the_first_drain(
     rebuild.until(TableState.COPYING)
     rebuild.work("copy")
     app.execute("INSERT INTO t VALUES (%s, %s)", [U1, 1 if same_row else 2])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert count(app, live("t")) == 92
 
 
@@ -117,7 +117,7 @@ def test_gotcha_02_a_twin_that_arrives_after_verification_stops_the_cutover(
     rebuild.ready()
     for name, (_, second) in pairs.items():
         on(app, name, "INSERT INTO {t} VALUES (%s, 2)", second)
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     for name, (first, second) in pairs.items():
         assert f"({first}) and ({second})" in rebuild.why() or f"({second}) and ({first})" in rebuild.why()
         assert count(app, live(name)) == 92
@@ -138,7 +138,7 @@ def test_gotcha_02_two_odd_spellings_that_arrive_one_after_the_other(app: psycop
     add_drain(rebuild, "t")
     rebuild.work("drain")
     app.execute("INSERT INTO t VALUES (%s, 2)", ["{" + U1 + "}"])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert count(app, live("t")) == 92
 
 
@@ -148,7 +148,7 @@ def test_gotcha_02_a_twin_in_one_column_of_a_composite_key(app: psycopg.Connecti
     rebuild = begin(table("t", "a"))
     rebuild.ready()
     app.execute("INSERT INTO t VALUES (%s, 1, 3)", [U1.upper()])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert "become the same uuid" in rebuild.why()
     assert count(app, live("t")) == 3
 
@@ -172,7 +172,7 @@ def test_gotcha_02_twins_in_a_unique_column_that_is_no_key(app: psycopg.Connecti
     rebuild = begin(table("t", "token"))
     rebuild.ready()
     app.execute("INSERT INTO t VALUES (2, %s)", [U1.upper()])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert U1 in rebuild.why()
     assert column_type(app, live("t"), "token") == "text"
     app.execute("DELETE FROM t WHERE id = 1")
@@ -211,7 +211,7 @@ def test_gotcha_04_07_bad_text_never_breaks_the_applications_write(
     rebuild = begin(table("t", "id"))
     _bring_to(rebuild, state)
     app.execute("INSERT INTO t SELECT 'cuid_' || g, -g FROM generate_series(1, %s) AS g", [many])
-    assert rebuild.settle().state is RunState.NEEDS_PERSON
+    assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     assert '"cuid_' in rebuild.why()
     assert count(app, live("t")) == 50 + many
     app.execute("UPDATE t SET id = gen_random_uuid()::text WHERE id LIKE 'cuid%'")

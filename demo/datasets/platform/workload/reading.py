@@ -2,7 +2,7 @@
 
 import uuid
 
-from demo.clients.tables import Key, plain_spelling
+from demo.clients.tables import Key, canonical_text
 from demo.clients.transaction import Surprise, Transaction
 from demo.datasets.platform.workload.actor import PlatformActor
 
@@ -25,9 +25,9 @@ def _of_content(tx: Transaction, content: Key) -> None:
     if tx.fetch("content with author", content) != [(row["title"], author["email"])]:
         raise Surprise(f"content {content[0]} has another title or author")
     comments = tx.model.children_in("ContentComment", "Content", content)
-    found = {plain_spelling(str(one)) for (one,) in tx.fetch("comments of content", content)}
+    found = {canonical_text(str(one)) for (one,) in tx.fetch("comments of content", content)}
     # The list is cut off at 50.
-    if found - {plain_spelling(one) for (one,) in comments} or len(found) < min(len(comments), 50):
+    if found - {canonical_text(one) for (one,) in comments} or len(found) < min(len(comments), 50):
         raise Surprise(f"content {content[0]} has other comments than were written")
     tags = tx.model.children_in("_ContentToTag", "Content", content)
     if len(tx.fetch("tags of content", content)) != len(tags):
@@ -37,9 +37,9 @@ def _of_content(tx: Transaction, content: Key) -> None:
     # ids these are. Whoever looks for another spelling in texts then finds nothing.
     if media and media == _canonical(media) and len(tx.fetch("content with media", [*content, media])) != 1:
         raise Surprise(f"content {content[0]} is not found by a medium of its array")
-    history = {plain_spelling(str(one)) for (one,) in tx.fetch("history of content", content)}
+    history = {canonical_text(str(one)) for (one,) in tx.fetch("history of content", content)}
     known = {
-        plain_spelling(key[0])
+        canonical_text(key[0])
         for key, event in tx.model.rows["audit_events"].items()
         if event["entity_id"] == content[0]
     }

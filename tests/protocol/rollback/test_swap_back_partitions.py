@@ -9,7 +9,7 @@ from support.oracles.oracle import live, one
 from support.oracles.returning import catalogue, changed, everything_left, go_back, keep, unlike
 from support.runs.harness import Rebuild, table
 
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
@@ -123,7 +123,7 @@ def test_a_row_that_fits_into_no_past_partition_is_named(app: psycopg.Connection
     rebuild = begin(table("orders", "id", partition={"by": "none"}))
     rebuild.finish()
     app.execute("INSERT INTO orders VALUES (gen_random_uuid(), '2031-01-01', 1, 'too late')")
-    with pytest.raises(NeedsPerson, match=r"public.orders: a row of the new table does not fit.*no partition"):
+    with pytest.raises(NeedsOperator, match=r"public.orders: a row of the new table does not fit.*no partition"):
         go_back(rebuild)
     app.execute("DELETE FROM orders WHERE note = 'too late'")
     go_back(rebuild)
@@ -139,7 +139,7 @@ def test_rows_that_a_lost_foreign_key_let_in_are_named(app: psycopg.Connection, 
     rebuild = begin(table("orders", "id", partition=MONTHS), table("item", "id", "order_id"))
     rebuild.finish()
     app.execute("DELETE FROM orders WHERE n = 20")
-    with pytest.raises(NeedsPerson, match=r"public\.item: 1 row .* item_order_id_fkey .* Nothing has changed places"):
+    with pytest.raises(NeedsOperator, match=r"public\.item: 1 row .* item_order_id_fkey .* Nothing has changed places"):
         go_back(rebuild)
     assert one(app, "SELECT pg_typeof(id)::text FROM item LIMIT 1") == "uuid"
     app.execute("DELETE FROM item WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = order_id)")

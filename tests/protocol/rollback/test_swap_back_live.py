@@ -13,7 +13,7 @@ from support.schemas.small_shop import COLUMNS, create_small_shop
 from support.writers.journal_writers import JournalWriters
 
 from producer.rollback.rollback import roll_back
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 
 pytestmark = pytest.mark.protocol
@@ -64,7 +64,7 @@ def test_the_control_loses_what_was_not_captured(app: psycopg.Connection, begin:
     with JournalWriters(url=database, tables=TABLES, clients=2, rate=300) as writers:
         writers.wait_for_writes(60)
         journal = writers.stop()
-    with pytest.raises(NeedsPerson, match="past and new table differ"):
+    with pytest.raises(NeedsOperator, match="past and new table differ"):
         go_back(rebuild)
     assert journal.find_lost(database) == []
     assert rebuild.run.state is RunState.DONE
@@ -164,6 +164,6 @@ def go_back_with(rebuild: Rebuild, meanwhile: Callable[[], None]) -> None:
         meanwhile()
         if words.startswith("set ") and "are live again" in words:
             for name in ("p", "k"):
-                keep(rebuild.connection, ("replank_undone", name), name)
+                keep(rebuild.connection, ("replank_rolled_back", name), name)
 
     roll_back(rebuild.connection, say=say, sleep=lambda _: None)

@@ -9,9 +9,9 @@ from support.oracles.returning import everything_left, go_back
 from support.runs.harness import Rebuild, table
 
 from monitoring.status.read_status import read_status
-from monitoring.status.rollback_possible import WayBack, rollback_outlook
+from monitoring.status.rollback_possible import RollbackFacts, describe_rollback
 from producer.rollback.question import read_extent
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 from replank.values.states import RunState
 
 pytestmark = pytest.mark.protocol
@@ -38,8 +38,8 @@ def _done(app: psycopg.Connection, begin: Begin, **more: object) -> Rebuild:
     return rebuild
 
 
-def _way_back(rebuild: Rebuild) -> WayBack:
-    found = read_status(rebuild.connection).way_back
+def _way_back(rebuild: Rebuild) -> RollbackFacts:
+    found = read_status(rebuild.connection).rollback_facts
     assert found is not None
     return found
 
@@ -56,7 +56,7 @@ def test_nothing_was_missed_and_the_comparison_proves_it(app: psycopg.Connection
     app.execute("SET session_replication_role = replica; UPDATE single SET n = 100 WHERE n = 10")
     app.execute("RESET session_replication_role")
     # A write that plain triggers do not see was missed: it is named, and nothing has changed places
-    with pytest.raises(NeedsPerson, match=r"differ in rows that nobody is known to have changed.*switched off"):
+    with pytest.raises(NeedsOperator, match=r"differ in rows that nobody is known to have changed.*switched off"):
         go_back(rebuild)
     assert rebuild.run.state is RunState.DONE
     # From then on everything is captured, whatever the session: so the row can be sent along. It is missing until then
@@ -74,7 +74,7 @@ def test_nothing_was_missed_and_the_comparison_proves_it(app: psycopg.Connection
 def test_what_was_missed_is_found(app: psycopg.Connection, begin: Begin, missed: str) -> None:
     rebuild = _done(app, begin)
     app.execute(OFF_AND_ON.format("single", missed))
-    with pytest.raises(NeedsPerson, match=r"public\.single: past and new table differ in rows"):
+    with pytest.raises(NeedsOperator, match=r"public\.single: past and new table differ in rows"):
         go_back(rebuild)
     assert one(app, "SELECT pg_typeof(id)::text FROM replank_past.single LIMIT 1") == "text"
 
@@ -86,7 +86,7 @@ def test_a_column_that_the_run_has_filled_cannot_be_compared(app: psycopg.Connec
     found = _way_back(rebuild)
     assert "columns that the run has filled" in found.closed[0]
     assert any("the way back is closed" in warning for warning in found.warnings)
-    with pytest.raises(NeedsPerson, match="there is no way back without loss"):
+    with pytest.raises(NeedsOperator, match="there is no way back without loss"):
         go_back(rebuild)
 
 
@@ -94,7 +94,7 @@ def test_triggers_that_are_gone_close_the_way_back(app: psycopg.Connection, begi
     rebuild = _done(app, begin)
     app.execute("DROP TRIGGER replank_capture_back_update ON single")
     assert "are gone" in _way_back(rebuild).closed[0]
-    with pytest.raises(NeedsPerson, match="were dropped"):
+    with pytest.raises(NeedsOperator, match="were dropped"):
         go_back(rebuild)
     app.execute("DROP TABLE replank_past.single")
     assert "its past table is gone" in _way_back(rebuild).closed[0]
@@ -112,7 +112,7 @@ def test_a_partition_that_is_switched_off_is_seen(app: psycopg.Connection, begin
     app.execute(f"ALTER TABLE {part} DISABLE TRIGGER ALL")
     assert "public.event" in _way_back(rebuild).doubtful[0]
     app.execute(f"DELETE FROM {part} WHERE at = '2026-01-08'")  # noqa: S608
-    with pytest.raises(NeedsPerson, match="differ in rows"):
+    with pytest.raises(NeedsOperator, match="differ in rows"):
         go_back(rebuild)
     # It is switched on again, so what is written from now on comes along
     app.execute(f"UPDATE {part} SET at = '2026-01-09 12:00' WHERE at = '2026-01-09'")  # noqa: S608
@@ -129,7 +129,7 @@ def test_nothing_that_is_said_of_a_closed_way_back_contradicts_it(app: psycopg.C
 
     def said() -> str:
         extent = read_extent(rebuild.connection, run, None)
-        outlook = rollback_outlook(run, _way_back(rebuild))
+        outlook = describe_rollback(run, _way_back(rebuild))
         return "\n".join([*extent.lines, *_way_back(rebuild).warnings, outlook])
 
     # Open

@@ -14,7 +14,7 @@ from producer.rollback.finish import Finishing
 from producer.rollback.rollback import roll_back, roll_back_through
 from producer.waiting.wait_for_restart import wait_for_restart
 from protocol.jobs.mortal import MortalConnection, MortalCursor
-from replank.errors import CannotConnect, NeedsPerson, NotAnswering, OutcomeUnknown, WrongUse
+from replank.errors import CannotConnect, NeedsOperator, NotAnswering, OutcomeUnknown, WrongUse
 from replank.values.states import RunState
 from sql.session.connection import SESSION, Connection, apply_settings, connect
 
@@ -161,11 +161,11 @@ def test_a_reply_lost_at_commit_is_settled_from_the_ledger(
     )
     app.execute(
         "CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON replank.conversion_set DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW WHEN (OLD.returned_at IS NULL AND NEW.returned_at IS NOT NULL) EXECUTE FUNCTION die()"
+        " FOR EACH ROW WHEN (OLD.swapped_back_at IS NULL AND NEW.swapped_back_at IS NOT NULL) EXECUTE FUNCTION die()"
     )
     with connect(database, name="rollback") as connection, pytest.raises(OutcomeUnknown):
         roll_back(connection, say=lambda _: None, sleep=lambda _: None)
-    assert one(app, "SELECT count(*) FROM replank.conversion_set WHERE returned_at IS NOT NULL") == 0
+    assert one(app, "SELECT count(*) FROM replank.conversion_set WHERE swapped_back_at IS NOT NULL") == 0
     assert one(app, "SELECT pg_typeof(id)::text FROM single LIMIT 1") == "uuid"
     app.execute("DROP FUNCTION die() CASCADE")
     with connect(database, name="rollback") as connection:
@@ -181,7 +181,7 @@ def test_a_lock_that_others_hold_is_waited_for_only_so_long(
     rebuild = _done(app, begin)
     other.execute("SELECT FROM parent")
     with pytest.raises(
-        NeedsPerson,
+        NeedsOperator,
         match=r"tried 3 times; (the locks were not granted in time; |no lock was asked for: ).*SELECT FROM parent",
     ):
         go_back(rebuild)
@@ -209,7 +209,7 @@ def test_ids_that_the_past_table_has_no_room_for_are_named(
     rebuild.finish()
     app.execute("UPDATE t SET n = -n WHERE n < 5")
     app.execute("INSERT INTO t VALUES (%s, 21)", [ID])
-    with pytest.raises(NeedsPerson, match=rf"public.t: a row .* does not fit .*({said}).*{ID}"):
+    with pytest.raises(NeedsOperator, match=rf"public.t: a row .* does not fit .*({said}).*{ID}"):
         go_back(rebuild)
     assert rebuild.run.state is RunState.DONE
     assert count(app, past("t")) == 20

@@ -9,7 +9,7 @@ from support.oracles.returning import catalogue, changed, everything_left, go_ba
 from support.runs.harness import Rebuild, table
 
 from protocol.dependents.hanging import PLANNED, SCHEMAS
-from replank.errors import NeedsPerson
+from replank.errors import NeedsOperator
 
 pytestmark = [pytest.mark.protocol, pytest.mark.catalogue]
 
@@ -171,7 +171,7 @@ def test_what_was_made_since_the_cutover_is_named(
     rebuild = begin(table("t", "id"))
     rebuild.finish()
     app.execute(made.encode())
-    with pytest.raises(NeedsPerson, match=named):
+    with pytest.raises(NeedsOperator, match=named):
         go_back(rebuild)
     assert one(app, "SELECT pg_typeof(id)::text FROM t LIMIT 1") == "uuid"
     if undone is not None:
