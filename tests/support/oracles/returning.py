@@ -12,7 +12,11 @@ from support.runs.harness import Rebuild
 
 OWN = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replank%'"
 OWN_TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgname LIKE '%replank%'"
-OWN_FUNCTIONS = "SELECT proname FROM pg_proc WHERE prosrc LIKE '%replank%'"
+# The ledger's own function goes with its schema; those of a run carry its number.
+OWN_FUNCTIONS = (
+    "SELECT proname FROM pg_proc WHERE prosrc LIKE '%replank%'"
+    " AND NOT (pronamespace = coalesce(to_regnamespace('replank'), 0) AND proname !~ '[0-9]')"
+)
 
 
 def go_back(rebuild: Rebuild) -> list[str]:
