@@ -1,7 +1,10 @@
 """What the README promises: inspect, check, run; and the demonstration of all of it."""
 
+from collections.abc import Iterator
+
 import pytest
 from support.schemas.uuid_columns import uuid_differences
+from support.servers.shared import template
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, refused
@@ -12,10 +15,10 @@ pytestmark = pytest.mark.cli
 
 
 @pytest.fixture(scope="module")
-def sample(postgres: EmbeddedPostgres) -> str:
+def sample(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The name of a database that holds the sample shop."""
-    create_shop(postgres.create_database("cli_sample"), rows=3_000)
-    return "cli_sample"
+    with template(postgres, "cli_sample", lambda url: create_shop(url, rows=3_000)) as name:
+        yield name
 
 
 def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:

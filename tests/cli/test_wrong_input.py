@@ -82,12 +82,12 @@ def _instead(old: str, new: str) -> Callable[[str], str]:
     ("change", "said"),
     [
         (_instead("version = 1", "version = = 1"), ("plan.toml: not valid TOML", "line 1")),
-        (_instead('name = "customers"', 'name = "nowhere"'), ("plan.toml:7: table public.nowhere does not exist",)),
-        (_instead('name = "id"', 'name = "ident"'), ("plan.toml:10: table public.customers has no column ident",)),
-        (_instead('axis = "heap"', 'axes = "heap"'), ("plan.toml:8: table customers, axes: unknown key",)),
+        (_instead('name = "customers"', 'name = "nowhere"'), ("plan.toml:8: table public.nowhere does not exist",)),
+        (_instead('name = "id"', 'name = "ident"'), ("plan.toml:11: table public.customers has no column ident",)),
+        (_instead('axis = "heap"', 'axes = "heap"'), ("plan.toml:9: table customers, axes: unknown key",)),
         (
             _instead('to = "uuid"', 'to = "bigint"'),
-            ("plan.toml:11: table customers, column id, to: it should be", "uuid"),
+            ("plan.toml:12: table customers, column id, to: it should be", "uuid"),
         ),
         (_instead('name = "cli_', 'name = "other_'), ("plan.toml:3: this plan is for database other_",)),
         (_instead("[options]", 'system_identifier = "1"\n[options]'), ("plan.toml:4: this plan was made on another",)),

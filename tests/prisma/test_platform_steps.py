@@ -82,7 +82,7 @@ def migrated(postgres: EmbeddedPostgres) -> Iterator[Migrated]:
         assert len(unchanged(connection, plan)) == 4
         begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=True)
     rebuild = Rebuild.attach(url)
-    while rebuild.coordinator._take_script(rebuild.run):
+    while rebuild.take_script():
         rebuild.refuse_stuck()
     rebuild.finish()
     rebuild.close()

@@ -162,7 +162,7 @@ class Live:
         with connect(self.url, name="test") as connection:
             begin_or_resume(connection, PlanFile(plan=plan, source="plan.toml", text=""), hold_cutover=True)
         rebuild = Rebuild.attach(self.url)
-        while rebuild.coordinator._take_script(rebuild.run):
+        while rebuild.take_script():
             rebuild.refuse_stuck()
         rebuild.finish()
         rebuild.close()

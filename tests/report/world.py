@@ -102,7 +102,7 @@ def run_to_the_end(url: str) -> None:
     """The scripts of phase 1, then the rebuild, in this process."""
     rebuild = Rebuild.attach(url)
     try:
-        while rebuild.coordinator._take_script(rebuild.run):
+        while rebuild.take_script():
             assert rebuild.run.state is RunState.RUNNING, rebuild.run.reason
         rebuild.finish()
     finally:

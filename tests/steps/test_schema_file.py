@@ -123,7 +123,7 @@ def site(database: str, tmp_path: Path) -> Iterator[Callable[[bool], Site]]:
 
 
 def _scripts(rebuild: Rebuild) -> None:
-    while rebuild.coordinator._take_script(rebuild.run):
+    while rebuild.take_script():
         assert rebuild.run.state is RunState.RUNNING, rebuild.run.reason
 
 
@@ -193,7 +193,7 @@ def test_a_file_that_somebody_changed_is_neither_overwritten_nor_restored(
     here.schema.write_text(SCHEMA)
     rebuild = here.begin(scripts)
     here.schema.write_text(SCHEMA + "// mine\n")
-    while rebuild.coordinator._take_script(rebuild.run) and rebuild.run.state is RunState.RUNNING:
+    while rebuild.take_script() and rebuild.run.state is RunState.RUNNING:
         pass
     assert rebuild.run.state is RunState.NEEDS_OPERATOR
     assert "was changed since the step was compiled" in rebuild.run.reason

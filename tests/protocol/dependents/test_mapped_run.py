@@ -148,7 +148,7 @@ def _drive(rebuild: Rebuild) -> None:
         run = rebuild.run
         if run.state is not RunState.RUNNING:
             break
-        if not rebuild.coordinator._take_script(run) and not rebuild.turn():
+        if not rebuild.take_script() and not rebuild.turn():
             rebuild.pass_time()
             rebuild.work()
     assert rebuild.run.state is RunState.DONE, rebuild.why()
@@ -166,7 +166,7 @@ def test_renamed_converted_and_partitioned_under_old_and_new_clients(
     rebuild = _begin(database, _plan(app))
     try:
         # Forward: the scripts first; then new clients join, and the tables are rebuilt under both.
-        assert rebuild.coordinator._take_script(rebuild.run)
+        assert rebuild.take_script()
         new = client(NEW)
         _drive(rebuild)
         for each in (old, new):

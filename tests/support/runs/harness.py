@@ -220,6 +220,10 @@ class Rebuild:
         self.coordinator._last_sweep = 0.0
         return self.coordinator.turn(facts, self.snapshots)
 
+    def take_script(self) -> bool:
+        """What a turn of the coordinator does first: a script before the data migration. False if there is none."""
+        return self.coordinator._take_script(read_facts(self.connection, self.run_id))
+
     def execute(self, job_id: int, worker: Executor | None = None) -> Outcome:
         return (worker or self.worker).execute(run_id=self.run_id, job_id=job_id)
 
