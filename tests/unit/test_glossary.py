@@ -27,8 +27,6 @@ NOT_YET = frozenset(
         "a person",
         "changed places",
         "change places",
-        "changes places",
-        "drives the run",
         "drives this run",
         "goes back",
         "going back",
