@@ -14,6 +14,9 @@ LONGEST_NAME_BYTES = 63
 
 DIGEST_LETTERS = 8
 
+WORKER_SESSION = "replank worker "
+"""How the names of workers' sessions begin: `sql.session.connection`, and `replank.worker_session` in the ledger."""
+
 _CUT = re.compile(rf"(.*)_[0-9a-f]{{{DIGEST_LETTERS}}}$", re.DOTALL)
 
 
@@ -39,6 +42,21 @@ def joined_name(*parts: str, ending: str = "") -> str:
     digest = "_" + hashlib.sha256(whole.encode()).hexdigest()[:DIGEST_LETTERS]
     room = LONGEST_NAME_BYTES - len((digest + ending).encode())
     return cut("_".join(parts), at_most_bytes=room) + digest + ending
+
+
+def worker_name(host: str, pid: int) -> str:
+    """What a worker process is called in the ledger, such that its session is called `replank worker NAME` exactly.
+
+    PostgreSQL cuts `application_name` as any name, and escapes what is not ASCII in it. Where either would happen, the
+    host is shown as far as it goes, and a digest keeps two hosts apart.
+    """
+    ending = f":{pid}"
+    room = LONGEST_NAME_BYTES - len(f"{WORKER_SESSION}{ending}")
+    shown = "".join(each if " " <= each <= "~" else "?" for each in host)
+    if shown != host or len(host) > room:
+        digest = "-" + hashlib.sha256(host.encode(errors="replace")).hexdigest()[:DIGEST_LETTERS]
+        shown = cut(shown, at_most_bytes=room - len(digest)) + digest
+    return shown + ending
 
 
 def beginning_of_cut(name: str, *, ending: str) -> str | None:

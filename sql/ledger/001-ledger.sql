@@ -236,6 +236,11 @@ $$;
 -- Whoever may read the ledger may ask, also where default privileges give nobody a new function. It has its caller's rights.
 GRANT EXECUTE ON FUNCTION replank.restraints_on_job(bigint, integer, integer) TO PUBLIC;
 
+-- How the session of a worker is called (`replank.names.worker_name`): all that a role without pg_read_all_stats may see of it.
+CREATE FUNCTION replank.worker_session(worker text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 'replank worker ' || worker $$;
+GRANT EXECUTE ON FUNCTION replank.worker_session(text) TO PUBLIC;
+
 -- A run with what is in force for the whole of it.
 CREATE VIEW replank.run_in_force AS
 SELECT r.*,

@@ -191,7 +191,7 @@ server AS MATERIALIZED (
 orphan AS (
   SELECT o.job_id, (SELECT actor FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
     -- Of sessions of another login the server tells a role without pg_read_all_stats no more than number and name, and of locks all.
-    LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND coalesce(a.backend_start = o.backend_start, a.application_name = left('replank worker ' || o.worker, 63))
+    LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND coalesce(a.backend_start = o.backend_start, a.application_name = replank.worker_session(o.worker))
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND coalesce(a.state = 'idle', NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'virtualxid'))))
      AND (o.started_at NOT BETWEEN s.began_at AND s.crashed_at OR s.quiet_from < clock_timestamp() - %(after_crash_s)s * interval '1 second')
@@ -212,7 +212,7 @@ SELECT job_id, worker, attempt FROM taken;
 -- resolve_unknown_outcome: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
 WITH mine AS (
   SELECT j.job_id, j.state, a.pid IS NOT NULL AS alive FROM replank.job j
-    LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))
+    LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = replank.worker_session(j.worker))
      -- The new session may have the old one's number, and then its name too.
      AND a.pid <> pg_backend_pid()
    WHERE j.job_id = %(job_id)s AND j.worker = %(worker)s FOR UPDATE OF j),
@@ -278,6 +278,6 @@ SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
 
 -- own_backends: sessions that leased jobs of a run and still live
 SELECT a.pid FROM replank.job j
-  JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))
+  JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = replank.worker_session(j.worker))
  WHERE j.run_id = %(run_id)s AND j.state = 'leased'
    AND coalesce(a.state <> 'idle', EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'virtualxid'));

@@ -32,7 +32,7 @@ SELECT DISTINCT cache_no FROM replank.job WHERE run_id = %(run_id)s AND state = 
 
 -- at_jobs: sessions that work on leased jobs of a run, each matched by its number and its beginning, or where that is hidden from this role by its name
 SELECT a.pid, a.application_name AS name, a.usename AS login FROM replank.job j
-  JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = left('replank worker ' || j.worker, 63))
+  JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = replank.worker_session(j.worker))
  WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.pid <> pg_backend_pid();
 
 -- others: sessions of the coordinator, a script, a finish or a rollback that are at something they began before the moment. `hard` leaves a COMMIT alone

@@ -7,7 +7,15 @@ from pydantic import ValidationError
 from support.schemas.names import longest
 
 from replank.addresses.addresses import shown
-from replank.names import LONGEST_NAME_BYTES, beginning_of_cut, cut, fits, joined_name
+from replank.names import (
+    LONGEST_NAME_BYTES,
+    WORKER_SESSION,
+    beginning_of_cut,
+    cut,
+    fits,
+    joined_name,
+    worker_name,
+)
 from replank.plan.tables.table_plan import ColumnPlan
 
 pytestmark = pytest.mark.unit
@@ -35,6 +43,20 @@ def test_what_fits_is_left_alone_and_the_rest_is_cut_at_a_character(parts: list[
 def test_names_of_different_parts_differ(one: str, other: str, ending: str) -> None:
     long = longest("ж")
     assert (joined_name(long, one, ending=ending) == joined_name(long, other, ending=ending)) == (one == other)
+
+
+@given(st.text(max_size=80), st.text(max_size=80), st.integers(1, 4_194_304))
+def test_a_workers_session_keeps_its_whole_name_and_hosts_stay_apart(one: str, other: str, pid: int) -> None:
+    name = worker_name(one, pid)
+    assert fits(WORKER_SESSION + name)
+    assert name.isascii()
+    assert name.isprintable()
+    assert name.endswith(f":{pid}")
+    assert (name == worker_name(other, pid)) == (one == other)
+
+
+def test_a_workers_name_is_its_host_and_process() -> None:
+    assert worker_name("db-1.example", 7) == "db-1.example:7"
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "🙂"])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 import structlog
 
+from replank import names
 from replank.errors import ReplankError
 from replank.settings import Settings
 from sql.ledger.jobs import job_reports
@@ -24,17 +25,17 @@ LOOK_S = 0.2
 
 def worker_name(pid: int) -> str:
     """What a child process calls itself in the ledger."""
-    return f"{socket.gethostname()}:{pid}"
+    return names.worker_name(socket.gethostname(), pid)
 
 
 def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> None:
     """Until no job is leased to these processes, `soft_shutdown_s` at the most."""
     deadline = time.monotonic() + settings.soft_shutdown_s
-    names = [worker_name(pid) for pid in children()]
+    workers = [worker_name(pid) for pid in children()]
     log.info("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
-            while time.monotonic() < deadline and job_reports.leased_by(connection, names):
+            while time.monotonic() < deadline and job_reports.leased_by(connection, workers):
                 time.sleep(LOOK_S)
     except (psycopg.Error, ReplankError) as error:
         log.warning("the ledger does not answer", reason=str(error).strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import psycopg
@@ -26,7 +27,9 @@ from replank.values.states import TableState
 from sql.ledger.jobs import claims, job_queue, job_reports
 from sql.ledger.jobs.claims import Job
 from sql.ledger.runs import stopping
-from sql.session.connection import connect, run
+from sql.session.connection import connect
+from sql.session.statements import Statement
+from workers.stopping.soft_stop import worker_name
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
@@ -167,6 +170,18 @@ def test_a_worker_of_another_login_is_alive(app: psycopg.Connection, database: U
 
 
 @pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("host", ["рабочий-сервер", "рабочий-сервер-" * 8, "worker-" * 12])
+def test_a_worker_of_another_login_is_known_by_any_hosts_name(
+    app: psycopg.Connection, database: Url, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Its session's beginning is hidden; PostgreSQL cuts the session's name by bytes, and escapes what is not ASCII."""
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    worker, job = _busy_worker(app, database, name=worker_name(4_194_304))
+    with worker, connect(_as(database, "m_run"), name="coordinator") as coordinator:
+        assert job_queue.take_back_orphans(coordinator, job.run_id) == []
+
+
+@pytest.mark.usefixtures("tables")
 def test_ending_sessions_of_another_login(app: psycopg.Connection, database: Url) -> None:
     """As `panic` and a rollback do: refused in words, or done, as the login is a member of the other or not."""
     worker, job = _busy_worker(app, database)
@@ -181,15 +196,17 @@ def test_ending_sessions_of_another_login(app: psycopg.Connection, database: Url
         worker.execute("SELECT 1")
 
 
-def _busy_worker(app: psycopg.Connection, database: Url) -> tuple[psycopg.Connection[tuple[object, ...]], Job]:
+def _busy_worker(
+    app: psycopg.Connection, database: Url, *, name: str = "w1"
+) -> tuple[psycopg.Connection[tuple[object, ...]], Job]:
     """A worker's session with a leased job; the coordinator has another login."""
     app.execute("GRANT m_owner TO m_run, m_worker")
     rebuild = Rebuild.begin(_as(database, "m_run"), PLANNED, {}, governor=HIDDEN)
     rebuild.until(TableState.COPYING)
-    worker = connect(_as(database, "m_worker"), name="worker w1")
+    worker = connect(_as(database, "m_worker"), name=f"worker {name}")
     (first, *_), run_id = rebuild.jobs("copy"), rebuild.run_id
     rebuild.close()
-    job = claims.claim(worker, run_id=run_id, job_id=first, worker="w1", lease_s=60)
+    job = claims.claim(worker, run_id=run_id, job_id=first, worker=name, lease_s=60)
     assert job is not None
     return worker, job
 
@@ -198,7 +215,7 @@ def _busy_worker(app: psycopg.Connection, database: Url) -> tuple[psycopg.Connec
 def test_a_trial_that_lacks_a_right_says_so(database: Url) -> None:
     """Nothing is wrong with the live table then."""
     with connect(_as(database, "m_run"), name="check") as connection:
-        found = attempt(connection, None, "x", lambda: run(connection, SQL("CREATE TABLE pg_catalog.x ()")) and None)
+        found = attempt(connection, None, "x", [Statement(sql=SQL("CREATE TABLE pg_catalog.x ()"))])
     assert found is not None
     assert "docs/roles.md" in found.hint
 
