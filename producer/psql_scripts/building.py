@@ -100,7 +100,7 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
     if spec.key_converted:
         made.append(said(logged_texts(spec, version)))
         made.append(said(remembered_odd(spec, logged_rows(spec), SQL("true"), version)))
-        words = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+        words = f"{spec.full_name}: rows with different texts become the same uuid: "
         made.append(refuse_rows(twins_in_log(spec, version), words))
     made += [said(delete_from_next(connection, spec, everything=False)), said(insert_into_next(connection, spec))]
     if compare:
@@ -134,7 +134,7 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
         parts.append(said(remembered_odd(spec, source(spec), SQL("true"), version)))
     parts.append(refuse_unequal(live, built_anew, words))
     if spec.key_converted and not spec.key_stays_unique:
-        twins = f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+        twins = f"{spec.full_name}: rows with different texts become the same uuid: "
         parts.append(refuse_rows(twins_in_next(spec), twins))
     body = f"{standing.KEPT}\n{at_one_snapshot(*parts)}"
     yield label(spec, "verified: count and hash of every row, at one moment", body)

@@ -104,7 +104,7 @@ class SwappingBack:
             except TryAgain as error:
                 missed, problem = error, str(error)
             except PASSING as error:
-                missed, problem = None, f"waiting for others: {error.diag.message_primary}"
+                missed, problem = None, f"waiting for other sessions: {error.diag.message_primary}"
             else:
                 self._say_returned(one, back, times)
                 return

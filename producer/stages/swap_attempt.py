@@ -86,7 +86,7 @@ class Swapping(Turn):
             if self.connection.closed:
                 raise
             # Before the lock was asked for, e.g. a drain that met somebody's TRUNCATE.
-            self._later(conversion_set, members, f"waiting for others: {error.diag.message_primary}")
+            self._later(conversion_set, members, f"waiting for other sessions: {error.diag.message_primary}")
         except NeedsOperator as error:
             self._give_up(conversion_set, members, str(error))
         except psycopg.Error as error:

@@ -171,7 +171,7 @@ class Verifying(Turn):
         if not found:
             return ""
         return (
-            f"{spec.full_name}: rows that differ in spelling become the same uuid: {'; '.join(found)}. Change or "
+            f"{spec.full_name}: rows with different texts become the same uuid: {'; '.join(found)}. Change or "
             "delete one row of each pair in the live table, then `replank retry` and run again."
         )
 

@@ -39,7 +39,7 @@ def let_read(connection: Connection, readers: Collection[str], *, before: Collec
     if missing:
         raise WrongUse(
             f"[access] readers: role {', '.join(missing)} does not exist on this server. Create it (docs/roles.md), or "
-            "take it out of the plan."
+            "remove it from the plan."
         )
     schemas = [Identifier(found["schema"]) for found in rows(connection, query("access.schemas"))]
     with connection.transaction():

@@ -101,7 +101,7 @@ def refuse_who_cannot_work(connection: Connection, what: str) -> bool:
     raise MayNot(
         f"{what} needs the rights of role {found.owner}, which owns the run's tables and its ledger; {found.login} "
         f"{_why_not(found)}.",
-        hint=f"{_grant(connection, found)} Then the same command again. See docs/roles.md.",
+        hint=f"{_grant(connection, found)} Then run the same command again. See docs/roles.md.",
         login=found.login,
     )
 
@@ -114,8 +114,8 @@ def refuse_who_cannot_read(connection: Connection) -> None:
     name = found.login_quoted
     raise MayNot(
         f"Role {found.login} may not read the ledger of this database, which role {found.owner} owns.",
-        hint=f'Name it in the plan ([access] readers = ["{found.login}"]) and call `replank run PLAN` again; or at '
-        f"once, as {found.owner}: GRANT USAGE ON SCHEMA {found.schemas} TO {name}; "
+        hint=f'Name it in the plan ([access] readers = ["{found.login}"]) and run `replank run PLAN` again, or '
+        f"grant it now, as {found.owner}: GRANT USAGE ON SCHEMA {found.schemas} TO {name}; "
         f"GRANT SELECT ON ALL TABLES IN SCHEMA replank TO {name}; See docs/roles.md.",
         login=found.login,
     )
@@ -129,4 +129,4 @@ def _grant(connection: Connection, found: Login) -> str:
 
 
 def _why_not(found: Login) -> str:
-    return "is a member of it that may not become it (SET FALSE)" if found.member else "is no member of it"
+    return "is a member of it that may not become it (SET FALSE)" if found.member else "is not a member of it"

@@ -147,5 +147,5 @@ def _refuse_many(connection: Connection, spec: CacheSpec, most: int) -> None:
     waiting = count_marks(connection, spec)
     if waiting > most or everything_marked(connection, spec):
         raise TryAgain(
-            f"{counted(waiting, 'change')} of its sources came in while waiting for the locks: apply them first"
+            f"{counted(waiting, 'change')} of its sources arrived while the swap waited for the locks: apply them first"
         )

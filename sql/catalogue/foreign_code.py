@@ -55,8 +55,8 @@ def refuse_foreign_code(connection: Connection, specs: Sequence[TableSpec]) -> N
         table = of.get(each.oid, specs[0]).full_name
         raise NeedsOperator(
             f"{table}: the run would execute {each.function} of {each.owner} with this role's rights, which "
-            f"{each.owner} does not have. It came since the run began, or this process connects as another role. Drop "
-            "what uses it, or connect as the tables' owner; then `replank retry`, or `replank rollback`."
+            f"{each.owner} does not have. It was added since the run began, or this process connects as another role. "
+            "Drop what uses it, or connect as the tables' owner; then `replank retry`, or `replank rollback`."
         )
 
 

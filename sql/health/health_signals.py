@@ -132,7 +132,7 @@ def _disk(_: Connection, plan: GovernorPlan, machine: Machine) -> Iterator[Readi
         return
     free = free_bytes(machine.data_directory)
     if free is None:
-        yield Reading(signal="free_disk", problem=f"{machine.data_directory} cannot be looked at any more")
+        yield Reading(signal="free_disk", problem=f"{machine.data_directory} cannot be read any more")
         return
     words = f"{free / MB:,.0f} MB are free on the server's disk (limit {plan.free_disk_mb:,} MB)"
     limit = plan.free_disk_mb * MB

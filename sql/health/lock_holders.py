@@ -53,7 +53,7 @@ def roots(connection: Connection, pids: Sequence[int], *, ours: Sequence[int] = 
     last: dict[int, list[str]] = {}
     for found in rows(connection, query("traffic.roots"), {"pids": list(pids), "ours": list(ours)}):
         last.setdefault(found.pop("first"), []).append(_session(found))
-    return {pid: f"; it waits for {' and '.join(named)}, which nobody holds up" for pid, named in last.items()}
+    return {pid: f"; it waits for {' and '.join(named)}, which no other session blocks" for pid, named in last.items()}
 
 
 def _session(found: dict[str, object]) -> str:

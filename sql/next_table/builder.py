@@ -65,7 +65,9 @@ def _create_like_live(connection: Connection, spec: TableSpec) -> Iterator[State
     by_oid = {relation.oid: relation for relation in spec.relations}
     for relation in spec.relations:
         if relation.oid not in lives:
-            raise NeedsOperator(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+            raise NeedsOperator(
+                f"{relation.full_name} is gone. Run `replank rollback`, correct the plan, and run it again."
+            )
         yield from _create_relation(connection, spec, relation, lives[relation.oid])
         if isinstance(relation, PartitionSpec):
             yield Statement(
@@ -80,7 +82,7 @@ def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) ->
     """The next table with partitions of its own, or with none: all are made like the live table."""
     found = read_tables(connection, [spec.oid])
     if not found:
-        raise NeedsOperator(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        raise NeedsOperator(f"{spec.full_name} is gone. Run `replank rollback`, correct the plan, and run it again.")
     yield from make_schema(connection, spec.next_schema)
     yield from _create_relation(connection, spec, spec, found[0])
     yield from dressing(connection, spec, without=OF_HEAPS if layout.partitions else ())
@@ -162,7 +164,7 @@ def _convert(
     for column in spec.columns:
         found = live.column(column.name)
         if found is None and not column.added:
-            raise NeedsOperator(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run again.")
+            raise NeedsOperator(f"{relation.full_name}.{column.name} is gone. Correct the plan, then run it again.")
         # A converted column leaves its domain, and takes the domain's default along.
         default = None if found is None else found.present_default if column.converted else found.default_expr
         if column.converted and default is not None:

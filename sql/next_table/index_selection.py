@@ -112,7 +112,7 @@ def wanted_indexes(connection: Connection, spec: TableSpec, layout: Layout) -> l
     for index in read_indexes(connection, [spec]):
         about = told[index.name]
         if about["tail"] is None:
-            raise NeedsOperator(f"{spec.full_name}: the definition of index {index.name} is not understood. Drop it.")
+            raise NeedsOperator(f"{spec.full_name}: cannot read the definition of index {index.name}. Drop the index.")
         pattern = patterns.get((index.schema, index.name))
         if pattern is not None and pattern.goes:
             continue

@@ -45,7 +45,7 @@ class PatternIndex:
     @property
     def fate(self) -> str:
         """What becomes of it, as the end of a sentence."""
-        return "no part of the new table, another index serves" if self.goes else "plain indexes in the new table"
+        return "left out of the new table, another index serves" if self.goes else "plain indexes in the new table"
 
 
 Found = Mapping[str, Any]

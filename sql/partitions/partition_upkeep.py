@@ -60,7 +60,7 @@ def partitions(
     found = [Partition(**one) for one in rows(connection, statement, asked)]
     unclear = [one.full_name for one in found if one.unclear]
     if unclear:
-        raise NeedsOperator(f"The bounds of {', '.join(unclear)} are not understood; nothing was changed.")
+        raise NeedsOperator(f"Cannot read the bounds of {', '.join(unclear)}. Nothing was changed.")
     return found
 
 

@@ -75,7 +75,7 @@ class Admission:
         return self._insert(
             column=Literal(", ".join(reference.columns)),
             value=SQL("pg_catalog.concat_ws(', ', {})").format(values),
-            reason=SQL("{} || kept.key::text").format(f"it refers to a row of {parent.full_name} that is kept aside: "),
+            reason=SQL("{} || kept.key::text").format(f"it refers to a quarantined row of {parent.full_name}: "),
             parent=SQL("{}::integer, kept.key").format(parent.table_no),
             found=joined,
             where=SQL("NOT kept.doubtful AND ({})").format(SQL(parents.value).format(self.turn - 1)),

@@ -199,8 +199,8 @@ orphan AS (
 taken AS (
   UPDATE replank.job j SET state = 'waiting', sent_at = NULL, sends = 0, sqlstate = NULL,
          error_class = CASE WHEN stopped_by IS NULL THEN 'worker lost' ELSE 'stopped' END,
-         message = CASE WHEN stopped_by IS NULL THEN 'the worker ' || coalesce(j.worker, '?') || ' is gone; its transaction left nothing'
-                        ELSE 'stopped by the panic of ' || stopped_by || '; its transaction left nothing' END,
+         message = CASE WHEN stopped_by IS NULL THEN 'worker ' || coalesce(j.worker, '?') || ' was lost; its transaction was rolled back'
+                        ELSE 'stopped by the panic of ' || stopped_by || '; its transaction was rolled back' END,
          forgiven = forgiven + CASE WHEN stopped_by IS NULL THEN 0 ELSE 1 END
     FROM orphan o WHERE j.job_id = o.job_id RETURNING j.*),
 history AS (

@@ -24,12 +24,12 @@ def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: It
             raise NeedsOperator(
                 f"{pair.spec.full_name}: its triggers replank_capture_back_… were disabled for a time, or still are. "
                 "What changed then is not known, and a comparison cannot find it in columns that the run has filled, "
-                "so there is no way back without loss."
+                "so a rollback would lose changes."
             )
         if known[pair.spec.table_no] is not Captured.ALL:
             raise NeedsOperator(
                 f"{pair.spec.full_name}: its triggers replank_capture_back_… were dropped, or it is another table than "
-                "the cutover's. Its changes are not known, so there is no way back without loss."
+                "the cutover's. Its changes are not known, so a rollback would lose changes."
             )
     found = [f"{what} {name} of {p.spec.full_name}" for p in pairs for what, name in _newer(connection, p)]
     found += _newer_dependents(connection, pairs)
@@ -43,8 +43,8 @@ def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: It
             found.append(f"foreign key {key.name} of {key.schema}.{key.table_name}")
     if found:
         raise NeedsOperator(
-            f"{', '.join(found)}: not in the past tables, so going back would lose it. Drop it, or undo the change, "
-            "then `replank rollback` again. Nothing has changed places."
+            f"{', '.join(found)}: not in the past tables, so a rollback would lose it. Drop it, or undo the change, "
+            "then run `replank rollback` again. Nothing was swapped."
         )
 
 

@@ -213,7 +213,7 @@ def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> Ne
     examples = f"; e.g. {'; '.join(long)}" if long else ""
     return NeedsOperator(
         f"{pair.spec.full_name}: a row of the new table does not fit into the past one: {said}{detail}{examples}. "
-        "Nothing has changed places. Change or delete these rows in the live table, then `replank rollback` again."
+        "Nothing was swapped. Change or delete these rows in the live table, then run `replank rollback` again."
     )
 
 

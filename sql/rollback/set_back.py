@@ -77,9 +77,8 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
     done = reverse_drain(connection, pair)
     if done.mismatches:
         raise NeedsOperator(
-            f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after they were taken back; "
-            "nothing has changed "
-            "places. Please report this with `replank status --json`."
+            f"{pair.spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after the reverse drain. "
+            "Nothing was swapped. Please report this with `replank status --json`."
         )
     return done.keys
 

@@ -74,7 +74,7 @@ def swap_back(
         refuse_fallen_back(connection, specs, stood)
         last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
-            raise TryAgain("somebody changed a definition meanwhile")
+            raise TryAgain("another session changed a definition meanwhile")
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()

@@ -73,7 +73,9 @@ def as_new(connection: Connection, spec: TableSpec) -> TableSpec:
     """The table that stands in the place of `spec` now, with the partitions it has now."""
     oid = value(connection, query("swap_back.oid_of"), {"schema": spec.schema, "name": spec.name})
     if oid is None:
-        raise NeedsOperator(f"{spec.full_name} is gone: dropped or renamed since the cutover. Undo that, then again.")
+        raise NeedsOperator(
+            f"{spec.full_name} is gone: it was dropped or renamed since the cutover. Undo that, then try again."
+        )
     by = catalogue.partition_key(connection, oid)
     return replace(
         spec, oid=oid, partitioned_by=by, partitions=catalogue.partitions(connection, oid) if by else (), layout=None

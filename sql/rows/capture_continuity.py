@@ -21,13 +21,13 @@ Standing = frozenset[str]
 """Facts, each as `kind relation …`; a relation of 0 is none of the table's."""
 
 WORDS: Mapping[str, str] = {
-    "trigger": "its capture triggers were switched, dropped or made again",
+    "trigger": "its capture triggers were disabled, enabled, dropped or created again",
     "function": "its capture function was replaced",
     "log": "its change log was emptied or replaced",
     "partition": "a partition was detached or attached",
     "columns": "a column was dropped, added or renamed",
     "file": "its rows were written to a new file (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER, pg_repack)",
-    "beside": "the table that is to take its place was rewritten or altered",
+    "beside": "the table that replaces it was rewritten or altered",
     "attributes": "",
 }
 """By kind of fact; alone, a change of attributes (a default, a statistics target) says nothing of rows."""

@@ -49,8 +49,8 @@ def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -
         restore(connection, spec, lock_timeout_ms=lock_timeout_ms)
         restored = True
     raise NeedsOperator(
-        f"{spec.full_name}: another session drops or switches off the triggers {PREFIX}… as soon as they are restored. "
-        "Nothing is swapped. Find what does it (an event trigger?), then `replank retry` and run again."
+        f"{spec.full_name}: another session drops or disables the triggers {PREFIX}… as soon as they are restored. "
+        "Nothing was swapped. Find the cause (an event trigger?), then `replank retry` and run again."
     )
 
 
@@ -100,7 +100,9 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
         found = rows(connection, query("standing.capturing"), {"function": spec.capture_name, "oid": spec.oid})
         named = {r["oid"]: Identifier(r["schema"], r["name"]) for r in found}
         if spec.oid not in named:
-            raise NeedsOperator(f"{spec.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+            raise NeedsOperator(
+                f"{spec.full_name} is gone. Run `replank rollback`, correct the plan, and run it again."
+            )
         for event, enabled in _wanted(spec):
             # A trigger for rows is the partitions' too; one for TRUNCATE is each one's own.
             own = list(named) if spec.partitioned and event == "truncate" else [spec.oid]

@@ -100,7 +100,7 @@ def refuse_collisions(connection: Connection, spec: TableSpec) -> None:
     twins = run(connection, twins_in_log(spec, connection.info.server_version), prepare=True).fetchall()
     if twins:
         raise NeedsOperator(
-            f"{spec.full_name}: rows that differ in spelling become the same uuid: "
+            f"{spec.full_name}: rows with different texts become the same uuid: "
             + "; ".join(str(twin[0]) for twin in twins)
             + ". Change or delete one row of each pair in the live table, then `replank retry` and run again."
         )

@@ -83,7 +83,7 @@ def pin_file(connection: Connection, spec: TableSpec, filenode: int) -> None:
     if found is None or found.filenode != filenode:
         raise TableRewritten(
             f"{spec.full_name}: the table was rewritten (VACUUM FULL, CLUSTER or TRUNCATE) after its blocks"
-            " were cut; its copy starts again by itself."
+            " were cut into chunks. Its copy starts again automatically."
         )
 
 
@@ -185,7 +185,9 @@ def heap_extent(connection: Connection, relation: Relation) -> HeapExtent:
     """The extent of a live table, now. Call it after capture has committed."""
     found = extent_of(connection, relation.oid)
     if found is None:
-        raise NeedsOperator(f"{relation.full_name} is gone. `replank rollback`, correct the plan, and run again.")
+        raise NeedsOperator(
+            f"{relation.full_name} is gone. Run `replank rollback`, correct the plan, and run it again."
+        )
     return found
 
 

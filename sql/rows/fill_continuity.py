@@ -17,7 +17,7 @@ from sql.session.named_queries import query
 from sql.session.statements import execute
 from sql.session.table_names import live_table
 
-WORDS = "what fills new rows was switched, dropped or replaced, or a partition came"
+WORDS = "the trigger that fills new rows was disabled, dropped or replaced, or a partition was attached"
 
 
 def why_fallen(connection: Connection, spec: TableSpec) -> str:

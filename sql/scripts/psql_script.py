@@ -18,8 +18,8 @@ LOWER, UPPER = SQL("replank_loop.replank_lower"), SQL("replank_loop.replank_uppe
 """A chunk's bounds in a loop: from this row's place on, up to that one's. The label keeps them from being columns."""
 
 REWRITTEN = (
-    "A table was rewritten between this transaction's snapshot and its first look at it, so nothing of this "
-    "transaction is kept. Run the rollback script from its top; after that the pass may begin again: "
+    "A table was rewritten between this transaction's snapshot and its first read of it, so this transaction "
+    "was rolled back. Run the rollback script from its top, then begin the pass again: "
 )
 
 
@@ -198,7 +198,7 @@ def over_blocks(heaps: Sequence[Relation], pinned: str, body: str, *, blocks: in
         f"    replank_upper := format('(%s,0)', replank_block + {int(blocks)})::tid;\n"
         f"    {pinned}\n"
         f"    IF concat({files}) <> replank_files THEN\n"
-        "      RAISE EXCEPTION 'the table was rewritten (VACUUM FULL, CLUSTER, TRUNCATE): go back and begin again';\n"
+        "      RAISE EXCEPTION 'the table was rewritten (VACUUM FULL, CLUSTER, TRUNCATE): roll back and begin again';\n"
         "    END IF;\n"
         f"{body}\n    COMMIT;\n  END LOOP;",
         declare=f"  replank_files text := concat({files});\n  replank_lower tid;\n  replank_upper tid;{declare}",

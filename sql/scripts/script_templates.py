@@ -34,9 +34,9 @@ SET search_path = pg_catalog;
 """
 
 
-AGAIN = "Every block may be run again: what is done already is left as it is."
+AGAIN = "Every block may be run again: what is already done stays as it is."
 NOT_ASKED = "the plan does not ask for this step"
-ONCE = "For psql, from its top to its end, once; the first error ends it. Its rollback takes back whatever is done."
+ONCE = "For psql, from its top to its end, once; the first error ends it. Its rollback script undoes what was done."
 
 
 class Quoted(str):
@@ -86,7 +86,7 @@ class Script:
             again=ONCE if self.once else AGAIN,
         )
         if not self.blocks:
-            return head + f"\n-- Nothing is to be done: {self.why_nothing}.\n"
+            return head + f"\n-- Nothing to do: {self.why_nothing}.\n"
         # A name in a purpose may hold any character, and a comment ends with its line.
         purposes = [" ".join(block.purpose.split()) for block in self.blocks]
         numbered = (f"-- [{n}] {purposes[n - 1]}\n{block.sql}" for n, block in enumerate(self.blocks, start=1))
@@ -126,7 +126,7 @@ def as_written(fragment: str) -> Quoted:
 def _only_quoted(value: Any) -> Any:
     if isinstance(value, Quoted | int):
         return value
-    raise TypeError(f"{value!r} would stand in a script unquoted")
+    raise TypeError(f"{value!r} would be in a script unquoted")
 
 
 @cache

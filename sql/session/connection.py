@@ -202,5 +202,5 @@ def value(connection: Connection, statement: Composable, params: Mapping[str, An
     """The first column of the only row. Raises NeedsOperator if there is none."""
     found = run(connection, statement, params).fetchone()
     if found is None:
-        raise NeedsOperator("A query that always answers gave no row; the ledger may have been edited by hand.")
+        raise NeedsOperator("A query that always returns a row returned none; the ledger may have been edited by hand.")
     return found[0]

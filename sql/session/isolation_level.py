@@ -11,7 +11,7 @@ NOT_READ_COMMITTED = SQL("current_setting('transaction_isolation') <> 'read comm
 
 WORDS = (
     "This transaction is not READ COMMITTED: its snapshot may be older than its locks, and what was committed in "
-    "between would be lost. Nothing has changed places."
+    "between would be lost. Nothing was swapped."
 )
 
 

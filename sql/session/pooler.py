@@ -33,7 +33,7 @@ DIRECTLY = (
     "without `-pooler`."
 )
 
-POOL_USED_UP = "Its pool may be used up: raise its size or wait, or connect to the server itself."
+POOL_USED_UP = "Its pool may be used up: raise its size, wait, or connect to the server itself."
 
 
 def refuse_shared_connection(first: psycopg.Connection[Any], where: str) -> None:
@@ -45,12 +45,12 @@ def refuse_shared_connection(first: psycopg.Connection[Any], where: str) -> None
     if process == first.info.backend_pid:
         return
     if process is None:
-        raise NotAnswering(f"{where} took the connection and gave no answer for {ANSWER_S:.0f} s. {POOL_USED_UP}")
+        raise NotAnswering(f"{where} accepted the connection, but did not answer for {ANSWER_S:.0f} s. {POOL_USED_UP}")
     with closing(_second_session(first, where)) as second:
         if not _keeps(first, process, second):
             raise WrongUse(
                 f"{where} is a pooler in transaction or statement mode: its server connections are shared with other "
-                f"clients, so the settings of a migration would meet their statements. Nothing was changed. {DIRECTLY}"
+                f"clients, so the settings of a migration would apply to theirs. Nothing was changed. {DIRECTLY}"
             )
 
 
@@ -67,8 +67,8 @@ def _second_session(first: psycopg.Connection[Any], where: str) -> psycopg.Conne
         )
     except psycopg.OperationalError:
         raise NotAnswering(
-            f"{where} is a pooler that takes no second session, so it cannot be seen whether it shares its server "
-            f"connections. {POOL_USED_UP}"
+            f"{where} is a pooler that accepts no second session, so Replank cannot tell whether it shares its "
+            f"server connections. {POOL_USED_UP}"
         ) from None
 
 

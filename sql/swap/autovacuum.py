@@ -90,7 +90,7 @@ def quiet_autovacuum(connection: Connection, specs: Sequence[TableSpec]) -> None
     for vacuum in rows(connection, query("cutover.vacuums"), {"oids": oids}):
         if vacuum["wraparound"]:
             raise TryAgain(
-                f"a vacuum (pid {vacuum['pid']}) guards {vacuum['table']} against wraparound; the cutover waits"
+                f"a vacuum of {vacuum['table']} (pid {vacuum['pid']}) prevents wraparound; the cutover waits for it"
             )
     for heap in heaps:
         if value(connection, query("cutover.autovacuum_setting"), {"oid": heap.oid}) == "false":

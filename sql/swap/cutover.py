@@ -233,4 +233,6 @@ def rows_logged(connection: Connection, logs: Mapping[int, Identifier]) -> dict[
 def refuse_long_logs(waiting: Mapping[int, int], most: int) -> None:
     """Raises TryAgain where more came in than may be drained while others wait."""
     if sum(waiting.values()) > most:
-        raise TryAgain(f"{counted(sum(waiting.values()), 'change')} came in while waiting for the locks: drain first")
+        raise TryAgain(
+            f"{counted(sum(waiting.values()), 'change')} arrived while the cutover waited for the locks: drain first"
+        )

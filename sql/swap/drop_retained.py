@@ -55,6 +55,6 @@ def drop_table(connection: Connection, relation: Relation, *, lock_timeout_ms: i
             connection.execute(SQL("DROP TABLE IF EXISTS {}").format(live_table(relation)))
     except errors.DependentObjectsStillExist as error:
         raise NeedsOperator(
-            f"{relation.full_name} cannot be dropped, others depend on it: {error.diag.message_detail}. Drop these, "
-            "then the same command again: it goes on."
+            f"{relation.full_name} cannot be dropped, because other objects depend on it: "
+            f"{error.diag.message_detail}. Drop these, then run the same command again: it continues."
         ) from None

@@ -83,7 +83,7 @@ def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[st
     found = rows(connection, query("event_triggers.dressed"), named)
     if not found:
         return
-    raise _dressed(connection, found, "A table that Replank has just made is not as it was made")
+    raise _dressed(connection, found, "A table that Replank has just created has more than it was created with")
 
 
 def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]) -> None:
@@ -109,7 +109,7 @@ def _refuse_more(connection: Connection, relations: Sequence[tuple[Relation, str
     }
     found = rows(connection, query("event_triggers.dressed_by_swap"), named)
     if found:
-        raise _dressed(connection, found, "The tables did not change places, because one would have more than before")
+        raise _dressed(connection, found, "Nothing was swapped, because a table would have more than before")
 
 
 def _dressed(connection: Connection, found: Sequence[Mapping[str, Any]], problem: str) -> NeedsOperator:
@@ -120,8 +120,8 @@ def _dressed(connection: Connection, found: Sequence[Mapping[str, Any]], problem
         if trigger.event == "ddl_command_end" and trigger.fires
     ]
     return NeedsOperator(
-        f"{problem}: {what}. {_by(who)} adds that. {_disable(who)}, or let it leave alone what Replank makes; then "
-        "the same command again (`replank retry` first where a run waits)."
+        f"{problem}: {what}. {_by(who)} adds it. {_disable(who)}, or let it skip what Replank creates. "
+        "Then run the same command again (`replank retry` first if a run waits)."
     )
 
 

@@ -116,7 +116,7 @@ class Crossing:
             time.sleep(min(LOOK_S, wait_s / 4))
         stuck = [holder for holder in present if self.plan.traffic.is_stuck(holder, wait_s)]
         if stuck:
-            raise AttemptMissed("no lock was asked for: the tables are held by " + self._named(stuck))
+            raise AttemptMissed("no lock was requested: other sessions hold the tables: " + self._named(stuck))
         self.chance = chance
         self._drained_late = self.drain() > 0
 
@@ -160,7 +160,7 @@ class Crossing:
     def why(self, error: psycopg.Error) -> str:
         """What an error of the server's that passes means: a budget once the locks were granted, others before."""
         said = error.diag.message_primary
-        return f"waiting for others: {said}" if self.clock is None else self.clock.overrun(error)
+        return f"waiting for other sessions: {said}" if self.clock is None else self.clock.overrun(error)
 
     def _drain_gated(self, until: float) -> None:
         """Writers wait for this. What it cannot read for our locks is left to the last drain under the lock."""
@@ -171,7 +171,7 @@ class Crossing:
             with suppress(errors.LockNotAvailable):
                 self.drained = self.drain_gated()
         except errors.QueryCanceled:
-            raise self.missed("the drain for which writers wait took too long; the locks were given back") from None
+            raise self.missed("the drain for which writers wait took too long; the locks were released") from None
         finally:
             if not self.second.closed:
                 apply_settings(self.second, {"statement_timeout": "0"})
@@ -179,7 +179,7 @@ class Crossing:
     def _refuse_old(self, before: Sequence[Snapshot]) -> None:
         if before:
             raise AttemptMissed(
-                "no lock was asked for: a snapshot that is older than the new tables' newest rows would not see them; "
+                "no lock was requested: a snapshot that is older than the new tables' newest rows would not see them; "
                 f"it is held by {self._named(before)}. End or wait for these transactions; "
                 '`old_snapshots = "ignore"` in the plan\'s [options] does not wait for them'
             )
@@ -195,7 +195,7 @@ class Crossing:
                 return
             if time.monotonic() > until:
                 raise self.missed(
-                    "the locks were given back: a snapshot that is older than the new tables' newest rows is held by "
+                    "the locks were released: a snapshot that is older than the new tables' newest rows is held by "
                     + _named(before)
                 )
             time.sleep(SHORT_S)

@@ -138,7 +138,7 @@ def _crossing_of(
     statements = statements_in(prepared.swap)
     words = too_long(statements, prepared.each_ms, limits.hold_budget_ms)
     if words:
-        raise AttemptMissed(f"no lock was asked for: {words}")
+        raise AttemptMissed(f"no lock was requested: {words}")
     plan = CrossingPlan(
         wait_ms=limits.wait_ms,
         hold_ms=limits.hold_budget_ms,

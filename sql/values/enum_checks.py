@@ -65,8 +65,8 @@ def next_check(spec: TableSpec, check: EnumCheck) -> Composable | None:
     if all(column.drops_checks for column in spec.columns if column.name in check.columns):
         return None
     raise NeedsOperator(
-        f"{spec.full_name}: {check.name} {check.definition} is about texts of {', '.join(check.columns)}, and no list "
-        'of them. Drop it, or say consent = ["enum_checks"] at the column: then it goes with the swap.'
+        f"{spec.full_name}: {check.name} {check.definition} has a condition on texts of {', '.join(check.columns)} "
+        'that is not a list of values. Drop it, or set consent = ["enum_checks"] at the column: then the swap drops it.'
     )
 
 

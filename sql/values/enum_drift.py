@@ -18,7 +18,7 @@ def refuse_renamed_values(connection: Connection, specs: Iterable[TableSpec]) ->
         gone = [label for label in labels if label not in present]
         if gone:
             raise NeedsOperator(
-                f"{spelled}: {', '.join(gone)} is no value of it any more: they could not be compared. Give "
-                "type and values their names back (ALTER TYPE … RENAME), then the same command again; rename them when "
+                f"{spelled}: {', '.join(gone)} is not a value of this type any more, so rows cannot be compared. "
+                "Rename type and values back (ALTER TYPE … RENAME), then run the same command again. Rename them when "
                 "the run is finished."
             )

@@ -122,7 +122,7 @@ def test_finish_drops_what_step_11_says_and_psql_does_the_same(shops: tuple[str,
     assert "view public.mine depends on table replank_past.orders" in try_psql(hand, files[0]).stderr
     execute(hand, "DROP VIEW mine")
     psql(hand, files[0])
-    assert "nothing comes back" in try_psql(hand, files[1]).stderr
+    assert "nothing can be rolled back" in try_psql(hand, files[1]).stderr
 
     rebuild = run_to_its_end(other, plans[other])
     with pytest.raises(NeedsOperator, match=r"view public\.mine reads past tables"):

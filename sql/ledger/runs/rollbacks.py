@@ -14,11 +14,11 @@ from sql.session.named_queries import query
 IN_WORDS = {
     RollbackStage.ENDING_JOBS: "jobs under way end",
     RollbackStage.PREPARING: "past tables are prepared",
-    RollbackStage.COMPARING: "changes are taken back into the past tables and compared",
-    RollbackStage.SWAPPING_BACK: "tables change places",
+    RollbackStage.COMPARING: "changes are drained into the past tables and compared",
+    RollbackStage.SWAPPING_BACK: "tables are swapped back",
     RollbackStage.VALIDATING: "foreign keys are validated, new tables are dropped",
     RollbackStage.REMOVING: "capture, logs and next tables are removed",
-    RollbackStage.UNDOING_STEPS: "scripts of earlier steps are undone",
+    RollbackStage.UNDOING_STEPS: "rollback scripts of earlier steps run",
 }
 
 
@@ -36,7 +36,7 @@ class Rollback:
 
     @property
     def stage_words(self) -> str:
-        """`stage 4 of 7: tables change places (set 2)`."""
+        """`stage 4 of 7: tables are swapped back (set 2)`."""
         stages = list(RollbackStage)
         of = f" ({self.subject})" if self.subject else ""
         return f"stage {stages.index(self.stage) + 1} of {len(stages)}: {IN_WORDS[self.stage]}{of}"

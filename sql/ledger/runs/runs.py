@@ -82,7 +82,7 @@ def ensure_ledger(connection: Connection) -> None:
         upgrades = ledger_upgrades()
         if present > max(upgrades):
             raise WrongUse(
-                f"The ledger has version {present}, this program knows {max(upgrades)}: use a newer Replank."
+                f"The ledger has version {present}, but this Replank knows only {max(upgrades)}. Use a newer Replank."
             )
         for version, upgrade in upgrades.items():
             if version > present:

@@ -63,10 +63,10 @@ def _may_not_signal(connection: Connection, session: dict[str, Any]) -> NeedsOpe
     who = connection.execute("SELECT session_user::text, current_user::text").fetchone()
     assert who is not None
     return NeedsOperator(
-        f"No further job begins, but role {who[0]} may not end sessions of role {session['login']}: what "
-        f"{session['name']} (pid {session['pid']}) does now goes on to its end.",
-        hint=f"Then the same command again. GRANT {session['login']} TO {who[0]}; lets it end them, and so does "
-        f"GRANT pg_signal_backend TO {who[1]};",
+        f"No further job starts, but role {who[0]} may not end sessions of role {session['login']}. "
+        f"{session['name']} (pid {session['pid']}) continues until its work ends.",
+        hint=f"GRANT {session['login']} TO {who[0]}; or GRANT pg_signal_backend TO {who[1]}; lets it end them. "
+        "Then run the same command again.",
     )
 
 

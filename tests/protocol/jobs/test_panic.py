@@ -105,7 +105,7 @@ def test_long_jobs_end_within_a_second_and_cost_nothing(
     assert (count(app, built("a")), count(app, built("b"))) == (0, 0)
     assert app.execute(
         "SELECT DISTINCT outcome, counts, message FROM replank.job_attempt WHERE error_class = 'stopped'"
-    ).fetchall() == [("stopped", False, "stopped by the panic of anna; its transaction left nothing")]
+    ).fetchall() == [("stopped", False, "stopped by the panic of anna; its transaction was rolled back")]
     # And nobody else's session was touched
     for connection in [*others, other]:
         assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -88,9 +88,7 @@ def test_each_says_why(app: psycopg.Connection, begin: Begin) -> None:
     assert {(each["column"], each["reason"]) for each in bookings} == {("user_id", "the text is no uuid")}
     notes = [each for (name, _), each in found.items() if name == "note"]
     assert {each["column"] for each in notes} == {"booking_n"}
-    assert all(
-        each["reason"].startswith("it refers to a row of public.booking that is kept aside: [") for each in notes
-    )
+    assert all(each["reason"].startswith("it refers to a quarantined row of public.booking: [") for each in notes)
     said = (
         "SELECT string_agg(message, '; ') FROM replank.event WHERE kind = 'verification' AND subject = 'public.users'"
     )

@@ -105,7 +105,7 @@ def test_a_swap_that_would_hold_its_locks_too_long_asks_for_none(
     with Asker(database, "t0") as asker:
         assert rebuild.try_to_swap() is False
     (waiting,) = rebuild.sets
-    assert "no lock was asked for" in waiting.problem
+    assert "no lock was requested" in waiting.problem
     assert "cutover_hold_budget_ms is 500" in waiting.problem
     assert asker.longest_s < TABLES * EACH_S
     app.execute("DROP EVENT TRIGGER slow")

@@ -56,7 +56,7 @@ def _names_the_root(words: str, victim: int, root: int) -> None:
     assert f"pid {victim} (web" in words, words
     assert f"pid {root} (nightly import, role postgres, idle in transaction, transaction open " in words, words
     assert words.index(f"pid {root}") < words.index(f"pid {victim}") or "waits for" in words
-    assert "which nobody holds up" in words
+    assert "which no other session blocks" in words
     assert SECRET not in words
 
 
