@@ -28,7 +28,7 @@ from sql.rows.copy import copy_statement, in_chunk
 from sql.rows.fill import backfill_statement
 from sql.session.connection import Connection, apply_settings, run
 from sql.session.table_names import live_table, next_table
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _statements(connection: Connection, job: JobStory, spec: TableSpec) -> tuple
         return (backfill_statement(spec, chunk),)
     if job.kind is JobKind.VERIFY and chunk is not None:
         side = job.detail["side"]
-        return (summed(spec, side, in_chunk(spec, chunk, side), Space(job.detail["space"]), version),)
+        return (summed(spec, side, in_chunk(spec, chunk, side), ComparedBy(job.detail["compared_by"]), version),)
     if job.kind is JobKind.INDEX:
         return (SQL("{}").format(SQL(IndexSpec(**job.detail).definition)),)
     if job.kind is JobKind.VALIDATE:

@@ -111,8 +111,10 @@ def _touched(
     connection: Connection, sets: Sequence[ConversionSet], specs: Sequence[TableSpec]
 ) -> list[tuple[TableSpec, str]]:
     """Tables whose capture stands, and did not all the time since the cutover."""
-    stood = {number: lines for s in sets for number, lines in (s.rollback_facts or {}).get("stood", {}).items()}
-    found = missed(connection, specs, stood)
+    capture_facts = {
+        number: lines for s in sets for number, lines in (s.rollback_facts or {}).get("capture_facts", {}).items()
+    }
+    found = missed(connection, specs, capture_facts)
     return [(spec, found[spec.table_no]) for spec in specs if spec.table_no in found]
 
 

@@ -31,7 +31,7 @@ from replank.values.states import RunState
 from replank.values.steps import DATA_PHASE, STEPS, Step
 from sql.ledger.jobs import job_queue
 from sql.ledger.runs import gates, restraints, runs
-from sql.ledger.runs.refusals import listen, note_refused, note_what_was_heard
+from sql.ledger.runs.refusals import listen, note_notifications, note_refused
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 from sql.swap.lock_moment import Traffic
@@ -91,7 +91,7 @@ class Coordinator:
                     self._rest()
                 else:
                     # A busy run does not rest for a long time.
-                    note_what_was_heard(self.connection, self.run_id)
+                    note_notifications(self.connection, self.run_id)
         finally:
             snapshots.close()
 

@@ -42,7 +42,7 @@ from replank.values.states import RunState
 from replank.values.steps import STEPS, Step
 from sql.access.roles import refuse_who_cannot_work
 from sql.ledger.runs.pool_sizes import wanted_sizes
-from sql.ledger.runs.refusals import listen, note_what_was_heard
+from sql.ledger.runs.refusals import listen, note_notifications
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.worker_logs import WorkerLog
 from sql.ledger.runs.worker_logs import keep as keep_worker_log
@@ -131,7 +131,7 @@ def _begin(file: PlanFile, settings: Settings, options: RunOptions, log_file: Pa
             before_first_write=dispatcher.ping,
             scripts_in=options.scripts_in,
         )
-        note_what_was_heard(connection, run.run_id)
+        note_notifications(connection, run.run_id)
         if log_file is not None and run.state is RunState.RUNNING:
             keep_worker_log(connection, run.run_id, WorkerLog(host=socket.gethostname(), file=str(log_file)))
     return _Begun(run=run, identity=identity, dispatcher=dispatcher)

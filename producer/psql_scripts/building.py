@@ -39,7 +39,7 @@ from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
 from sql.session.statements import Statement, printed, sketched
 from sql.session.table_names import live_table, next_table
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 SIDES: tuple[Side, Side] = ("live", "next")
 
@@ -123,7 +123,9 @@ def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iter
 def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     """Values are compared at once: a script has no second look at spellings."""
     version = connection.info.server_version
-    live, built_anew = (summed(spec, side, not_logged(connection, spec, side), Space.VALUES, version) for side in SIDES)
+    live, built_anew = (
+        summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES
+    )
     words = f"{spec.full_name}: live and next are not the same: "
     parts = [
         refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers are gone or switched off"),

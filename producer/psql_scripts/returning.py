@@ -17,8 +17,8 @@ from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import drop_on_update, function_name
 from sql.rollback.original_texts import build_map, map_table, places
 from sql.rollback.reverse_verification import not_in_log, summed
-from sql.rollback.set_back import SetBack, counted_orphans
-from sql.rollback.table_pair import Pair, create_was, was_table
+from sql.rollback.set_rollback import SetRollback, counted_orphans
+from sql.rollback.table_pair import TablePair, create_was, was_table
 from sql.rows import capture
 from sql.rows.reverse_capture import published, remove_capture
 from sql.scripts.psql_script import (
@@ -37,15 +37,15 @@ from sql.session.statements import printed
 from sql.session.table_names import next_table, past_table, server_text
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.moved_dependents import away
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 
-def set_back(connection: Connection, one: SwapSet) -> SetBack:
+def set_back(connection: Connection, one: SwapSet) -> SetRollback:
     """The set as it will be after its swap, known before it."""
     where = places(one.members, one.foreign_keys)
-    return SetBack(
+    return SetRollback(
         pairs=tuple(
-            Pair(
+            TablePair(
                 spec=spec,
                 new=_as_new(spec),
                 places={name: place for (number, name), place in where.items() if number == spec.table_no},
@@ -55,7 +55,7 @@ def set_back(connection: Connection, one: SwapSet) -> SetBack:
         ),
         foreign_keys=[{name: said_ for name, said_ in key.items() if name != "lost"} for key in one.foreign_keys],
         published=published(connection, one.members),
-        switched=_switched(connection, one),
+        disabled_triggers=_firing_triggers(connection, one),
         autovacuum_before=autovacuum_settings(connection, one.members),
         autovacuum_of_new=None,
     )
@@ -69,10 +69,12 @@ def _as_new(spec: TableSpec) -> TableSpec:
     return replace(spec, partitioned_by=spec.layout.partitioned_by, partitions=parts, layout=None)
 
 
-def _switched(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
+def _firing_triggers(connection: Connection, one: SwapSet) -> list[dict[str, str]]:
     """What fires on the tables, by the places it will have in the past."""
     found = rows(
-        connection, query("swap_back.switched"), {"oids": [r.oid for spec in one.members for r in spec.relations]}
+        connection,
+        query("swap_back.firing_triggers"),
+        {"oids": [r.oid for spec in one.members for r in spec.relations]},
     )
     past = {relation.schema: relation.past_schema for spec in one.members for relation in spec.relations}
     return [{**each, "schema": past[each["schema"]]} for each in found]
@@ -104,7 +106,7 @@ def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
     yield Block(purpose=purpose, sql=_gone(one, back))
 
 
-def _laid_open(work: Work, one: SwapSet, back: SetBack) -> Block:
+def _laid_open(work: Work, one: SwapSet, back: SetRollback) -> Block:
     """Nothing of the past tables may act on what is written into them."""
     made = [each for pair in back.pairs for each in printed([*capture.remove(pair.spec), create_was(pair)])]
     past = {(r.schema, r.name): past_table(r) for r in back.past_relations}
@@ -117,7 +119,7 @@ def _laid_open(work: Work, one: SwapSet, back: SetBack) -> Block:
         SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
             Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
         )
-        for each in back.switched
+        for each in back.disabled_triggers
     ]
     lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(past.values()))
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
@@ -125,16 +127,16 @@ def _laid_open(work: Work, one: SwapSet, back: SetBack) -> Block:
     return Block(purpose=f"set {one.set_no}: triggers and keys of the past tables are let go", sql=body)
 
 
-def _verified(connection: Connection, pair: Pair) -> Block:
+def _verified(connection: Connection, pair: TablePair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
-    past, new = (summed(pair, Space.VALUES, side, left, version) for side in ("past", "new"))
+    past, new = (summed(pair, ComparedBy.VALUES, side, left, version) for side in ("past", "new"))
     words = f"{pair.spec.full_name}: past and new are not the same: "
     compared = [standing.kept(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
     body = f"{standing.KEPT}\n{at_one_snapshot(*compared)}"
     return label(pair.spec, "past and new say the same", body)
 
 
-def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+def _orphans(connection: Connection, back: SetRollback, one: SwapSet) -> Iterator[Block]:
     """At one moment of all tables: a child that is drained later than its parent would have none."""
     counted = {key["name"]: counted_orphans(back, key) for key in back.foreign_keys if key["validated"]}
     checks = [
@@ -147,7 +149,7 @@ def _orphans(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Bl
         yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql=body)
 
 
-def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[Block]:
+def _refreshed(connection: Connection, back: SetRollback, one: SwapSet) -> Iterator[Block]:
     views = [view for view in one.dependents.views if view.materialized and view.populated]
     if views:
         refresh = lines(SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
@@ -155,7 +157,7 @@ def _refreshed(connection: Connection, back: SetBack, one: SwapSet) -> Iterator[
         yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
 
 
-def _validated(connection: Connection, work: Work, back: SetBack) -> str:
+def _validated(connection: Connection, work: Work, back: SetRollback) -> str:
     keys = [key for key in back.foreign_keys if key["validated"]]
     return "\n".join(
         proved_key(connection, work, key, foreign_keys.leaves_of(connection, (key["schema"], key["table_name"])))
@@ -163,7 +165,7 @@ def _validated(connection: Connection, work: Work, back: SetBack) -> str:
     )
 
 
-def _gone(one: SwapSet, back: SetBack) -> str:
+def _gone(one: SwapSet, back: SetRollback) -> str:
     """All of a set's new tables at once: what binds them to each other goes with them, and nothing of others'."""
     made: list[Composable | str] = [
         SQL("DROP {} IF EXISTS {}").format(

@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from psycopg.sql import SQL, Composable, Identifier
 
 from sql.rollback.reverse_drain import counted_mismatches, logged_vanished, taken_back
-from sql.rollback.table_pair import Pair, was_table
+from sql.rollback.table_pair import TablePair, was_table
 from sql.rows.change_log import FEW_KEYS
 from sql.rows.reverse_capture import reverse_log
 from sql.scripts.psql_script import COUNT, block, counted_none, lines, said
 from sql.session.connection import Connection
 
 
-def drained_at_once(connection: Connection, pairs: Sequence[Pair]) -> list[str]:
+def drained_at_once(connection: Connection, pairs: Sequence[TablePair]) -> list[str]:
     """One drain of these tables, each as a block, for a transaction that sees one moment of them all."""
     return [
         block("\n".join([said(_analyze(pair)), reverse_drained(connection, pair)]), declare=COUNT) for pair in pairs
     ]
 
 
-def _analyze(pair: Pair) -> Composable:
+def _analyze(pair: TablePair) -> Composable:
     return SQL("ANALYZE {}").format(reverse_log(pair.spec))
 
 
-def reverse_drained(connection: Connection, pair: Pair) -> str:
+def reverse_drained(connection: Connection, pair: TablePair) -> str:
     """The statements of one drain, in a block that declares COUNT. At one snapshot, or with all writers kept out."""
     truncated = SQL("EXISTS (SELECT FROM {} WHERE truncated)").format(reverse_log(pair.spec)).as_string(None)
     words = f" rows of {pair.spec.full_name} differ after their drain"
@@ -39,14 +39,14 @@ def reverse_drained(connection: Connection, pair: Pair) -> str:
     )
 
 
-def drained_shortly(connection: Connection, pairs: Sequence[Pair]) -> str:
+def drained_shortly(connection: Connection, pairs: Sequence[TablePair]) -> str:
     """As `reverse_drained` for all of them, for logs that are short: by the indexes, never through a whole table."""
     settings = [SQL("SET LOCAL {} TO {}").format(Identifier(name), value) for name, value in FEW_KEYS.items()]
     reset = [SQL("SET LOCAL {} TO DEFAULT").format(Identifier(name)) for name in FEW_KEYS]
     return "\n".join([lines(settings), *(reverse_drained(connection, pair) for pair in pairs), lines(reset)])
 
 
-def logged_changes(pairs: Sequence[Pair]) -> Composable:
+def logged_changes(pairs: Sequence[TablePair]) -> Composable:
     """The query for how many rows are in the logs of these tables."""
     counts = SQL(" UNION ALL ").join(
         SQL("SELECT count(*) AS n FROM {}").format(reverse_log(pair.spec)) for pair in pairs

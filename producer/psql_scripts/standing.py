@@ -20,16 +20,16 @@ from sql.session.table_names import live_table
 Way = Literal["forward", "back"]
 
 KEPT = (
-    "CREATE TABLE IF NOT EXISTS replank.stood"
+    "CREATE TABLE IF NOT EXISTS replank.capture_facts"
     " (way text, table_no int, lines text[] NOT NULL, PRIMARY KEY (way, table_no));"
 )
-GONE = "DROP TABLE IF EXISTS replank.stood;"
+GONE = "DROP TABLE IF EXISTS replank.capture_facts;"
 
 
 def _now(connection: Connection, specs: Sequence[TableSpec], way: Way) -> SQL:
     """The query for it: by names alone, because a script may be read on one database and run on another."""
     subjects = [replace(forward(spec), oid=None) if way == "forward" else backward(spec) for spec in specs]
-    text = psycopg.ClientCursor(connection).mogrify(query("standing.standing"), named(subjects))
+    text = psycopg.ClientCursor(connection).mogrify(query("capture_facts.read"), named(subjects))
     return SQL(text)  # composed by the driver from our own query
 
 
@@ -37,7 +37,7 @@ def kept(connection: Connection, spec: TableSpec, way: Way) -> str:
     """In the transaction that compares both sides: it sees the moment that is compared."""
     return said(
         SQL(
-            "INSERT INTO replank.stood SELECT {}, found.table_no, found.lines FROM ({}) AS found"
+            "INSERT INTO replank.capture_facts SELECT {}, found.table_no, found.lines FROM ({}) AS found"
             " ON CONFLICT (way, table_no) DO UPDATE SET lines = excluded.lines"
         ).format(way, _now(connection, [spec], way))
     )
@@ -62,7 +62,7 @@ def fallen(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Comp
     """The query for a row where something has touched capture since; alone, attributes say nothing of rows."""
     return SQL(
         "SELECT string_agg(DISTINCT split_part(line, ' ', 1), ', ')"
-        " FROM ({}) AS present LEFT JOIN replank.stood s ON s.way = {} AND s.table_no = present.table_no,"
+        " FROM ({}) AS present LEFT JOIN replank.capture_facts s ON s.way = {} AND s.table_no = present.table_no,"
         " unnest(coalesce(s.lines, '{{never compared}}')) AS line"
         " WHERE line <> ALL (present.lines) AND line NOT LIKE 'attributes %' HAVING count(*) > 0"
     ).format(_now(connection, specs, way), way)

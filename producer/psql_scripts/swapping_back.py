@@ -14,9 +14,9 @@ from producer.rollback.prepare import ROUNDS, SHORT_LOG
 from replank.backoff import SHORT_LOCK
 from sql.catalogue.catalogue import ForeignKey
 from sql.next_table.extended_statistics import read_statistics
-from sql.rollback.set_back import SetBack
+from sql.rollback.set_rollback import SetRollback
 from sql.rollback.swap_back import swap_back_script
-from sql.rollback.table_pair import Pair
+from sql.rollback.table_pair import TablePair
 from sql.scripts.psql_script import (
     COUNT,
     FOUND,
@@ -39,7 +39,7 @@ from sql.swap.views_beside import lock_script
 NOBODY = f"  EXCEPTION WHEN {WHEN_LOCK_MISSED} THEN"
 
 
-def swapped_back(connection: Connection, work: Work, one: SwapSet, back: SetBack) -> Block:
+def swapped_back(connection: Connection, work: Work, one: SwapSet, back: SetRollback) -> Block:
     """Drains in rounds until the logs are short, then the lock, the last drain and the swap; again where it missed."""
     views, statistics = one.dependents.views, read_statistics(connection, one.dependents.succeeded)
     new = Hanging(views=views, functions=(), statistics=tuple(statistics))
@@ -70,7 +70,7 @@ def _standing(work: Work, one: SwapSet) -> list[ForeignKey]:
     return [k for k in work.keys if (k.table_oid in members or k.ref_oid in members) and k.name not in lost]
 
 
-def _until_granted(connection: Connection, work: Work, pairs: Sequence[Pair], lock: str, script: str) -> str:
+def _until_granted(connection: Connection, work: Work, pairs: Sequence[TablePair], lock: str, script: str) -> str:
     """One DO block, whose COMMITs end each round: no lock is held while it drains, and none is waited for long.
 
     The transaction of the swap sees what was committed until it got the lock: it is READ COMMITTED again.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from producer.gates.programs import program_for, run_program
 from replank.errors import NeedsOperator
-from sql.measurement.checksums import Contents, Name, read_contents
+from sql.measurement.checksums import Checksums, Name, read_checksums
 from sql.session.connection import connect
 
 LINES_SHOWN = 12
@@ -19,7 +19,7 @@ class Picture:
     """A database at one moment, by tools that share no code with what changes it."""
 
     catalogue: str
-    contents: Contents
+    contents: Checksums
 
 
 def take_picture(url: str, major: int) -> Picture:
@@ -31,7 +31,7 @@ def take_picture(url: str, major: int) -> Picture:
     # Newer versions guard a dump by a random word.
     lines = [line for line in done.output.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with connect(url, name="rehearsal") as connection:
-        return Picture(catalogue="\n".join(lines), contents=read_contents(connection))
+        return Picture(catalogue="\n".join(lines), contents=read_checksums(connection))
 
 
 def differences(before: Picture, after: Picture, *, rebuilt: Collection[Name]) -> list[str]:

@@ -21,11 +21,11 @@ from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.rollback.reverse_verification import compared
 from sql.rows.change_log import log_table, logged_keys
-from sql.rows.reverse_capture import is_installed, reverse_log
+from sql.rows.reverse_capture import reverse_capture_is_installed, reverse_log
 from sql.session.connection import Connection
 from sql.session.one_snapshot import read_at_one_snapshot
 from sql.swap.drop_retained import read_retained
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 COMPLETE = (TableState.CATCHING_UP, TableState.VERIFYING, TableState.REPAIRING, TableState.READY)
 """Before the swap, next tables in these states equal the live ones but for what is logged."""
@@ -100,7 +100,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         one is not None
         and one.swapped_at is not None
         and one.swapped_back_at is None
-        and is_installed(connection, spec)
+        and reverse_capture_is_installed(connection, spec)
     ):
         if not read_retained(connection, [(spec.past_schema, spec.name)]):
             why = "its past table is gone"
@@ -130,8 +130,8 @@ def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int,
 
     def sums() -> tuple[int, int, int, list[str], int]:
         left_out = logged_keys(connection, log_table(spec), spec)
-        live = sum_chunk(connection, spec, "live", WHOLE, Space.VALUES, remember=False)
-        built = sum_chunk(connection, spec, "next", WHOLE, Space.VALUES, remember=False)
+        live = sum_chunk(connection, spec, "live", WHOLE, ComparedBy.VALUES, remember=False)
+        built = sum_chunk(connection, spec, "next", WHOLE, ComparedBy.VALUES, remember=False)
         if (live.rows, live.total) == (built.rows, built.total):
             return live.rows, built.rows, 0, [], left_out
         return live.rows, built.rows, *differing_keys(connection, spec, limit=SHOWN_KEYS), left_out

@@ -30,7 +30,7 @@ from sql.ledger.tables import caches, conversion_sets, quarantines, tables
 from sql.rollback.original_texts import map_table
 from sql.rollback.table_pair import as_new, was_table
 from sql.rows.backfill import filled_table
-from sql.rows.reverse_capture import is_installed, remove_capture, waiting_changes
+from sql.rows.reverse_capture import remove_capture, reverse_capture_is_installed, waiting_changes
 from sql.session.connection import Connection, apply_settings, value
 from sql.session.named_queries import query
 from sql.session.statements import execute
@@ -102,7 +102,7 @@ class Finishing:
         ]
         for spec in self._specs(run):
             waiting = waiting_changes(self.connection, [spec])
-            if is_installed(self.connection, spec):
+            if reverse_capture_is_installed(self.connection, spec):
                 words = f"of {spec.full_name}, with {counted(waiting, 'change')} in its log"
                 found.append(Leftover(what="reverse capture", name=words, bytes=None))
         for name in text_casts(self.connection):

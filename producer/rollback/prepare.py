@@ -20,16 +20,16 @@ from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, tables
 from sql.ledger.tables.conversion_sets import ConversionSet
-from sql.rollback.disabled_triggers import switch_off
+from sql.rollback.disabled_triggers import disable_triggers
 from sql.rollback.newer_objects import refuse_newer
 from sql.rollback.original_texts import build_map, map_table, places
 from sql.rollback.reverse_drain import why_it_does_not_fit
 from sql.rollback.reverse_verification import differing_rows
-from sql.rollback.set_back import SetBack, count_orphans, drain_equal
-from sql.rollback.table_pair import Pair, as_new, create_was
+from sql.rollback.set_rollback import SetRollback, count_orphans, drain_equal
+from sql.rollback.table_pair import TablePair, as_new, create_was
 from sql.rows import capture
-from sql.rows.capture_continuity import Standing, backward, missed, standings
-from sql.rows.reverse_capture import Captured, captured, provable, switch_on_again
+from sql.rows.capture_continuity import CaptureFacts, backward, missed, read_capture_facts
+from sql.rows.reverse_capture import Captured, captured, enable_reverse_capture, provable
 from sql.session.connection import Connection, apply_settings
 from sql.session.one_snapshot import read_at_one_snapshot
 from sql.session.passing_errors import OF_ROWS
@@ -49,7 +49,7 @@ LOOKS = 3
 """A TRUNCATE is seen by older snapshots: a comparison beside one is made anew."""
 
 
-def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
+def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetRollback:
     """The set as the ledger and the catalogue know it now."""
     (present,) = (s for s in conversion_sets.read_sets(connection, run.run_id) if s.set_no == one.set_no)
     members = [t.spec for t in tables.read_tables(connection, run.run_id) if t.set_no == one.set_no]
@@ -57,9 +57,9 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
     keys = [{name: said for name, said in key.items() if name != "lost"} for key in one.foreign_keys]
     where = places(members, keys)
     known = present.rollback_facts or {}
-    return SetBack(
+    return SetRollback(
         pairs=tuple(
-            Pair(
+            TablePair(
                 spec=spec,
                 new=as_new(connection, spec),
                 places={name: place for (number, name), place in where.items() if number == spec.table_no},
@@ -69,7 +69,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetBack:
         ),
         foreign_keys=keys,
         published=known.get("published", []),
-        switched=known.get("switched", []),
+        disabled_triggers=known.get("disabled_triggers", []),
         autovacuum_before=one.autovacuum_before or {},
         autovacuum_of_new=known.get(AUTOVACUUM_OF_NEW),
     )
@@ -87,7 +87,7 @@ def autovacuum_of_new(
     )
 
 
-def misfit(connection: Connection, back: SetBack, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
+def misfit(connection: Connection, back: SetRollback, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
     """Of which table it was, the server says for most errors."""
     named = error.diag.table_name
     pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])
@@ -120,7 +120,7 @@ class MakingReady:
     say: Callable[[str], None]
     actor: str = "operator"
 
-    def make_ready(self, one: ConversionSet) -> dict[int, Standing]:
+    def make_ready(self, one: ConversionSet) -> dict[int, CaptureFacts]:
         """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison.
 
         Returns what reverse capture stood on when that began, by table number: it counts as long as it stands.
@@ -131,7 +131,7 @@ class MakingReady:
             self._refuse_gone(pair.spec)
         self._refuse_missed(one, back)
         self._switch_on_again(back)
-        stood = standings(self.connection, [backward(pair.spec) for pair in back.pairs])
+        capture_facts = read_capture_facts(self.connection, [backward(pair.spec) for pair in back.pairs])
         refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
@@ -151,7 +151,7 @@ class MakingReady:
         if differing:
             raise Differs(differing)
         self._try_keys(back)
-        return stood
+        return capture_facts
 
     def _stage(self, stage: RollbackStage, subject: str) -> None:
         doing(f"{stage.replace('_', ' ')} {subject}")
@@ -165,12 +165,12 @@ class MakingReady:
                 "way back. `replank finish` removes what was kept for it."
             )
 
-    def _refuse_missed(self, one: ConversionSet, back: SetBack) -> None:
+    def _refuse_missed(self, one: ConversionSet, back: SetRollback) -> None:
         """What has touched reverse capture since the cutover, even where it stands again: the comparison of all rows
         tells whether a change was missed, but for columns that the run has filled."""
         (present,) = (s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
         specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
-        found = missed(self.connection, specs.values(), (present.rollback_facts or {}).get("stood", {}))
+        found = missed(self.connection, specs.values(), (present.rollback_facts or {}).get("capture_facts", {}))
         for number, why in found.items():
             if not provable(specs[number]):
                 raise NeedsOperator(
@@ -186,7 +186,7 @@ class MakingReady:
             self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=spec.full_name, message=words
         )
 
-    def _switch_on_again(self, back: SetBack) -> None:
+    def _switch_on_again(self, back: SetRollback) -> None:
         """Capture that somebody has switched off, by `DISABLE TRIGGER ALL` perhaps.
 
         From here on nothing is missed, and what was missed before is found by the comparison of all rows, which comes
@@ -198,7 +198,11 @@ class MakingReady:
                 options = self.run.plan.options
                 self.patience.until_granted(
                     partial(
-                        switch_on_again, self.connection, pair.spec, pair.new, lock_timeout_ms=options.lock_timeout_ms
+                        enable_reverse_capture,
+                        self.connection,
+                        pair.spec,
+                        pair.new,
+                        lock_timeout_ms=options.lock_timeout_ms,
                     ),
                     what=pair.spec.full_name,
                     command="replank rollback",
@@ -209,7 +213,7 @@ class MakingReady:
                 )
                 self._note(pair.spec, words)
 
-    def _lay_open(self, one: ConversionSet, back: SetBack) -> None:
+    def _lay_open(self, one: ConversionSet, back: SetRollback) -> None:
         """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""
         options = self.run.plan.options
         with self.connection.transaction():
@@ -220,12 +224,12 @@ class MakingReady:
                 table = Identifier(key.schema, key.table_name)
                 statement = SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(key.name))
                 self.connection.execute(statement)
-            switched = switch_off(self.connection, back.past_relations)
-            if switched:
-                known = [*back.switched, *switched]
-                conversion_sets.set_rollback_facts(self.connection, one, {"switched": known})
+            disabled_triggers = disable_triggers(self.connection, back.past_relations)
+            if disabled_triggers:
+                known = [*back.disabled_triggers, *disabled_triggers]
+                conversion_sets.set_rollback_facts(self.connection, one, {"disabled_triggers": known})
 
-    def _drain(self, pair: Pair) -> None:
+    def _drain(self, pair: TablePair) -> None:
         """In rounds, while the application writes, until a round finds little."""
         total = 0
         for _ in range(ROUNDS):
@@ -236,13 +240,13 @@ class MakingReady:
         if total:
             self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} taken back into the past table")
 
-    def _one_drain(self, pair: Pair) -> int:
+    def _one_drain(self, pair: TablePair) -> int:
         try:
             return read_at_one_snapshot(self.connection, lambda: drain_equal(self.connection, pair))
         except OF_ROWS as error:
             raise why_it_does_not_fit(self.connection, pair, error) from None
 
-    def _verify(self, pair: Pair) -> list[str]:
+    def _verify(self, pair: TablePair) -> list[str]:
         """Some keys of rows that differ; none where both sides say the same."""
         differing: list[str] = []
         for _ in range(LOOKS):
@@ -253,13 +257,13 @@ class MakingReady:
             self._drain(pair)
         return differing
 
-    def _try_keys(self, back: SetBack) -> None:
+    def _try_keys(self, back: SetRollback) -> None:
         """Foreign keys within the set, at one moment of all its tables: after the swap it would be too late."""
         for pair in back.pairs:
             self._one_drain(pair)
         read_at_one_snapshot(self.connection, lambda: self._try_keys_now(back))
 
-    def _try_keys_now(self, back: SetBack) -> None:
+    def _try_keys_now(self, back: SetRollback) -> None:
         for pair in back.pairs:
             drain_equal(self.connection, pair)
         for key in (key for key in back.foreign_keys if key["validated"]):

@@ -26,9 +26,9 @@ from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets
 from sql.ledger.tables.conversion_sets import ConversionSet
-from sql.rollback.set_back import SetBack
+from sql.rollback.set_rollback import SetRollback
 from sql.rollback.swap_back import swap_back
-from sql.rows.capture_continuity import Standing
+from sql.rows.capture_continuity import CaptureFacts
 from sql.session.connection import Connection
 from sql.session.passing_errors import OF_ROWS, PASSING
 from sql.swap.lock_attempt import AttemptMissed
@@ -62,11 +62,11 @@ class SwappingBack:
         ready = MakingReady(
             connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
         )
-        stood: dict[int, Mapping[int, Standing]] = {}
+        capture_facts: dict[int, Mapping[int, CaptureFacts]] = {}
         differing: dict[str, Sequence[str]] = {}
         for one in waiting:
             try:
-                stood[one.set_no] = ready.make_ready(one)
+                capture_facts[one.set_no] = ready.make_ready(one)
             except Differs as error:
                 # Whoever has to look at tables learns of all of them at once.
                 differing |= error.tables
@@ -74,7 +74,7 @@ class SwappingBack:
             raise Differs(differing)
         for one in waiting:
             self._stage(RollbackStage.SWAPPING_BACK, one)
-            self._return(one, ready, stood[one.set_no])
+            self._return(one, ready, capture_facts[one.set_no])
         reconnect_poolers(self.connection, self.run, actor=self.actor)
         restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
         for one in reversed(swapped):
@@ -85,7 +85,7 @@ class SwappingBack:
         doing(f"{stage.replace('_', ' ')} set {one.set_no}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
-    def _return(self, one: ConversionSet, ready: MakingReady, stood: Mapping[int, Standing]) -> None:
+    def _return(self, one: ConversionSet, ready: MakingReady, capture_facts: Mapping[int, CaptureFacts]) -> None:
         """The set's tables change places; tried again while another session holds the locks.
 
         Where capture has not stood since the comparison of both sides began, they are compared again before.
@@ -95,11 +95,11 @@ class SwappingBack:
         for attempt in range(options.cutover_attempts):
             back = read_set(self.connection, self.run, one)
             try:
-                times = self._attempt(one, back, stood)
+                times = self._attempt(one, back, capture_facts)
             except NotProved as error:
                 problem = f"{error}: both sides are compared again"
                 self._note(one, problem)
-                stood = ready.make_ready(one)
+                capture_facts = ready.make_ready(one)
                 continue
             except TryAgain as error:
                 missed, problem = error, str(error)
@@ -121,7 +121,9 @@ class SwappingBack:
             "End or wait for these sessions, then `replank rollback` again: it goes on."
         )
 
-    def _attempt(self, one: ConversionSet, back: SetBack, stood: Mapping[int, Standing]) -> CutoverTimes:
+    def _attempt(
+        self, one: ConversionSet, back: SetRollback, capture_facts: Mapping[int, CaptureFacts]
+    ) -> CutoverTimes:
         options = self.run.plan.options
         past = [_as_past(pair.spec) for pair in back.pairs]
         new = [pair.new for pair in back.pairs]
@@ -133,7 +135,7 @@ class SwappingBack:
                     back,
                     CutoverLimits.of(options),
                     traffic=self.traffic[one.set_no],
-                    stood=stood,
+                    capture_facts=capture_facts,
                     write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
                 )
         except OF_ROWS as error:
@@ -146,7 +148,7 @@ class SwappingBack:
         if conversion_sets.move_set(self.connection, one, TableState.SWAPPED_BACK) != members:
             raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
 
-    def _say_returned(self, one: ConversionSet, back: SetBack, times: CutoverTimes) -> None:
+    def _say_returned(self, one: ConversionSet, back: SetRollback, times: CutoverTimes) -> None:
         conversion_sets.set_swap_back_times(
             self.connection,
             one,

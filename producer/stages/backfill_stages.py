@@ -60,7 +60,7 @@ class Backfilling(Turn):
     def start_round(self, table: RunTable) -> bool:
         """A new generation of chunks; nothing to fill needs none."""
         with self.connection.transaction():
-            fallen = fill_continuity.why_fallen(self.connection, table.spec)
+            fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
             if fallen:
                 # Before the first look at a row: what comes in from now on is filled at once.
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
@@ -123,7 +123,7 @@ class Backfilling(Turn):
             return self.cut_on(table)
         done = job_reports.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
         filled = sum(int(job["rows"] or 0) for job in done)
-        fallen = fill_continuity.why_fallen(self.connection, table.spec)
+        fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
         if filled == 0 and not fallen:
             return self._start_constraints(table)
         self._once_more(table, f"a round filled {counted(filled, 'row')}" if filled else fallen)
@@ -177,7 +177,7 @@ class Backfilling(Turn):
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             fill_continuity.lock_out_writers(self.connection, spec)
-            fallen = fill_continuity.why_fallen(self.connection, spec)
+            fallen = fill_continuity.why_fill_broke(self.connection, spec)
             if fallen:
                 self._once_more(table, fallen)
                 return True

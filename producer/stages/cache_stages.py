@@ -29,7 +29,7 @@ from sql.caches.built_contents import autovacuum_of, remove_built
 from sql.caches.cache_marks import count_marks, everything_marked, install_marks, remove_marks
 from sql.caches.cache_swap import swap_cache
 from sql.caches.cache_table import ranges
-from sql.caches.mark_continuity import DefinitionChanged, refuse_gaps, stood
+from sql.caches.mark_continuity import DefinitionChanged, read_mark_facts, refuse_gaps
 from sql.catalogue import catalogue, fingerprints
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs import runs
@@ -130,7 +130,7 @@ class Caching(Turn):
             install_marks(self.connection, spec)
             refuse_dressed(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
-            caches.set_stood(self.connection, cache, stood(self.connection, spec))
+            caches.set_mark_facts(self.connection, cache, read_mark_facts(self.connection, spec))
             caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))
             caches.move_cache(self.connection, cache, CacheState.BUILDING)
         return True
@@ -180,7 +180,7 @@ class Caching(Turn):
                 CutoverLimits.of(self.options),
                 autovacuum_before=before,
                 traffic=self.traffic[f"cache {cache.cache_no}"],
-                stood=cache.stood,
+                mark_facts=cache.mark_facts,
                 write_ledger=lambda: self._write_ledger(cache),
             )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
@@ -228,7 +228,7 @@ class Caching(Turn):
         present = fingerprints.shape(self.connection, cache.built.oid)
         if present != cache.built.shape:
             raise DefinitionChanged(fingerprints.changed(cache.built.shape, present))
-        refuse_gaps(self.connection, cache.built, cache.stood)
+        refuse_gaps(self.connection, cache.built, cache.mark_facts)
         return cache.built
 
     def _after_failure(self, cache: Cache, unfinished: Unfinished) -> bool:

@@ -23,7 +23,13 @@ from sql.ledger.tables import tables, verifications
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.ledger.tables.verifications import Verification
-from sql.rows.capture_continuity import Standing, forward, refuse_fallen, standings, why_not_standing
+from sql.rows.capture_continuity import (
+    CaptureFacts,
+    forward,
+    read_capture_facts,
+    refuse_broken_capture,
+    why_capture_broke,
+)
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 
@@ -63,7 +69,7 @@ class KeepingProof(Turn):
         ready = [table for table in going_on if table.state is TableState.READY and not table.blocked]
         if not ready:
             return list(present), False
-        now = standings(self.connection, [forward(table.spec) for table in ready])
+        now = read_capture_facts(self.connection, [forward(table.spec) for table in ready])
         left: dict[int, bool] = {}
         for table in ready:
             moved = self._look(table, now[table.table_no])
@@ -72,7 +78,7 @@ class KeepingProof(Turn):
         after = [replace(t, state=TableState.CATCHING_UP) if t.table_no in left else t for t in present]
         return after, any(left.values())
 
-    def _look(self, table: RunTable, now: Standing) -> bool | None:
+    def _look(self, table: RunTable, now: CaptureFacts) -> bool | None:
         """None where the table stays ready; else whether it has moved already, or still waits for jobs to end."""
         if not any(line.startswith(f"columns {table.spec.oid} ") for line in now):
             return None  # It was dropped, which the cutover refuses by name.
@@ -85,7 +91,7 @@ class KeepingProof(Turn):
             tables.block_table(self.connection, table.spec, words)
             return True
         why = proof.doubt or ("" if proof.passed else proof.because or NEVER)
-        why = why or why_not_standing(proof.passed_standing, now)
+        why = why or why_capture_broke(proof.passed_capture_facts, now)
         if why:
             return self._compare_again(table, why) if self._is_as_planned(table) else None
         return self._judge(table, proof) if proof.under_way else None
@@ -201,8 +207,8 @@ class KeepingProof(Turn):
         self, conversion_set: ConversionSet, members: Sequence[RunTable], proofs: Mapping[int, Verification]
     ) -> None:
         """Raises NotProved where a proof does not count any more. Two queries for all, under the lock too."""
-        standing = {number: proof.passed_standing for number, proof in proofs.items()}
-        refuse_fallen(self.connection, [table.spec for table in members], standing)
+        standing = {number: proof.passed_capture_facts for number, proof in proofs.items()}
+        refuse_broken_capture(self.connection, [table.spec for table in members], standing)
         generations = {number: proof.passed_generation or 0 for number, proof in proofs.items()}
         if not verifications.still_proved(self.connection, self.run_id, conversion_set.set_no, generations):
             raise NotProved("a comparison has found differences meanwhile")

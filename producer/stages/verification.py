@@ -13,13 +13,13 @@ from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_queue, job_reports
 from sql.ledger.tables import tables, verifications
 from sql.ledger.tables.tables import RunTable
-from sql.rows.capture_continuity import Standing
-from sql.rows.capture_repair import stand_up
+from sql.rows.capture_continuity import CaptureFacts
+from sql.rows.capture_repair import ensure_capture
 from sql.rows.collisions import twins_of_odd
 from sql.rows.copy import HeapExtent, extent_of, heap_extent
 from sql.session.connection import value
 from sql.session.table_names import next_table
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 MOST_ROUNDS = 3
 """After so many repairs that did not help, a person has to look."""
@@ -55,7 +55,7 @@ class Verifying(Turn):
         with self.connection.transaction():
             tables.restart_copy(self.connection, table.spec)
             verifications.begin(
-                self.connection, table.spec, generation=generation, standing=standing, started_at=started_at
+                self.connection, table.spec, generation=generation, capture_facts=standing, started_at=started_at
             )
             if snapshot is None:
                 self._add(table, generation, "live", None, WHOLE_HEAP, None)
@@ -69,10 +69,10 @@ class Verifying(Turn):
                 tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
 
-    def _stand_up(self, table: RunTable) -> Standing:
+    def _stand_up(self, table: RunTable) -> CaptureFacts:
         """A verification proves nothing of what is written later, unless capture stands."""
         limit = self.options.lock_timeout_ms
-        standing, restored = stand_up(self.connection, table.spec, lock_timeout_ms=limit)
+        standing, restored = ensure_capture(self.connection, table.spec, lock_timeout_ms=limit)
         if restored:
             words = "its capture triggers did not stand as they were made; they do now, and every row is compared"
             self.say(table.run_id, "capture", table.spec.full_name, words)
@@ -99,7 +99,7 @@ class Verifying(Turn):
             chunk_blocks=cut.blocks,
             parts=cut.parts,
             places=cut.places,
-            detail={"side": side, "snapshot": snapshot, "filenode": filenode, "space": str(table.space)},
+            detail={"side": side, "snapshot": snapshot, "filenode": filenode, "compared_by": str(table.compared_by)},
         )
 
     def _add_vacuum(self, table: RunTable, generation: int) -> None:
@@ -145,7 +145,7 @@ class Verifying(Turn):
                     table.spec.full_name,
                     f"verified: {counted(sides.rows_live, 'row')}, counts and sums are equal{_aside(sides)}",
                 )
-            elif table.space is Space.SPELLINGS:
+            elif table.compared_by is ComparedBy.TEXTS:
                 self._compare_values(table)
             else:
                 self._repair(table, sides)
@@ -165,7 +165,7 @@ class Verifying(Turn):
     def _twins(self, table: RunTable) -> str:
         """Rows that became the same uuid where no unique index of the next table finds them; what to do about it."""
         spec = table.spec
-        if spec.key_stays_unique or not spec.key_converted or table.space is not Space.VALUES:
+        if spec.key_stays_unique or not spec.key_converted or table.compared_by is not ComparedBy.VALUES:
             return ""
         found = twins_of_odd(self.connection, spec)
         if not found:

@@ -11,7 +11,7 @@ from replank.errors import TryAgain
 from replank.values.cache_spec import CacheSpec
 from replank.wording import counted
 from sql.caches.cache_marks import apply_marks, count_marks, everything_marked
-from sql.caches.mark_continuity import DefinitionChanged, Stood, refuse_gaps
+from sql.caches.mark_continuity import DefinitionChanged, MarkFacts, refuse_gaps
 from sql.catalogue import fingerprints
 from sql.catalogue.dependents import Dependents, read_dependents
 from sql.catalogue.relation_oids import relation_oids
@@ -41,7 +41,7 @@ def swap_cache(
     *,
     autovacuum_before: Mapping[str, str | None],
     traffic: Traffic,
-    stood: Stood,
+    mark_facts: MarkFacts,
     write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Swap. `write_ledger` says so in the ledger, inside the same transaction.
@@ -53,7 +53,7 @@ def swap_cache(
     prepared = _prepare(connection, spec, foreign_keys, limits, autovacuum_before)
 
     def under_lock(crossing: Crossing) -> None:
-        refuse_gaps(connection, spec, stood)
+        refuse_gaps(connection, spec, mark_facts)
         _apply_last(connection, spec, limits)
         _refuse_changed(connection, spec)
         crossing.check()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from replank.values.cache_spec import CacheSpec
-from sql.rows.capture_continuity import Subject, standings, why_missed
+from sql.rows.capture_continuity import CapturedTable, read_capture_facts, why_capture_broke_since
 from sql.session.connection import Connection
 
-Stood = Mapping[str, Sequence[str]]
+MarkFacts = Mapping[str, Sequence[str]]
 """By the number of each source."""
 
 
@@ -16,14 +16,14 @@ class DefinitionChanged(Exception):
     """The table's definition is not the one that its next contents were built for: they are built again."""
 
 
-def _subjects(spec: CacheSpec) -> list[Subject]:
+def _captured_tables(spec: CacheSpec) -> list[CapturedTable]:
     return [
-        Subject(
+        CapturedTable(
             table_no=number,
             oid=None,
             schema=source.schema,
             name=source.name,
-            beside=(spec.next_schema, spec.name),
+            counterpart=(spec.next_schema, spec.name),
             function=spec.mark_name(number),
             log=spec.marks_name,
         )
@@ -31,18 +31,18 @@ def _subjects(spec: CacheSpec) -> list[Subject]:
     ]
 
 
-def stood(connection: Connection, spec: CacheSpec) -> dict[str, list[str]]:
+def read_mark_facts(connection: Connection, spec: CacheSpec) -> dict[str, list[str]]:
     """What its marks stand on now."""
-    found = standings(connection, _subjects(spec)) if spec.sources else {}
-    return {str(number): sorted(standing) for number, standing in found.items()}
+    found = read_capture_facts(connection, _captured_tables(spec)) if spec.sources else {}
+    return {str(number): sorted(facts) for number, facts in found.items()}
 
 
-def refuse_gaps(connection: Connection, spec: CacheSpec, before: Stood) -> None:
+def refuse_gaps(connection: Connection, spec: CacheSpec, before: MarkFacts) -> None:
     """Raises DefinitionChanged where a change of a source may have been missed since `before`."""
     if not spec.sources:
         return
-    now = standings(connection, _subjects(spec))
+    now = read_capture_facts(connection, _captured_tables(spec))
     for number, source in enumerate(spec.sources, start=1):
-        why = why_missed(before.get(str(number), ()), now[number])
+        why = why_capture_broke_since(before.get(str(number), ()), now[number])
         if why:
             raise DefinitionChanged(f"of its source {source.schema}.{source.name}: {why}")

@@ -16,7 +16,7 @@ from sql.session.table_names import server_text
 HISTORY = "_prisma_migrations"
 """The table of Prisma's migration history."""
 
-SETTLED = Identifier("pg_temp", "replank_settled")
+SETTLED = Identifier("pg_temp", "replank_normalized")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class LiveIndex:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settled:
+class Normalized:
     """A column as the server spells it. `default` is empty where it has none."""
 
     type: str
@@ -133,7 +133,7 @@ def enum_columns(connection: Connection, oid: int) -> frozenset[str]:
     return frozenset(r["name"] for r in rows(connection, query("prisma.enum_types"), {"oid": oid}))
 
 
-def settle(connection: Connection, column_type: str, default: str) -> Settled:
+def settle(connection: Connection, column_type: str, default: str) -> Normalized:
     """Type and default as the server would spell them. Leaves nothing behind.
 
     Raises psycopg.errors.DatabaseError where the server does not understand them.
@@ -144,10 +144,10 @@ def settle(connection: Connection, column_type: str, default: str) -> Settled:
             connection,
             SQL("CREATE TEMPORARY TABLE {} (settled {} {})").format(SETTLED, server_text(column_type), given),
         )
-        return Settled(**(row(connection, query("prisma.settled_column")) or {}))
+        return Normalized(**(row(connection, query("prisma.normalized_column")) or {}))
 
 
-def settled_index(
+def normalized_index(
     connection: Connection,
     table: tuple[str, str],
     *,
@@ -173,15 +173,15 @@ def settled_index(
     with connection.transaction(force_rollback=True):
         run(connection, SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(SETTLED, Identifier(*table)))
         run(connection, made)
-        asked = query("prisma.settled_index").format(table=Literal(Identifier(*table).as_string(None)))
+        asked = query("prisma.normalized_index").format(table=Literal(Identifier(*table).as_string(None)))
         return str(value(connection, asked))
 
 
-def settled_view(connection: Connection, select: Composable) -> str:
+def normalized_view(connection: Connection, select: Composable) -> str:
     """What a view's definition will be, as the server spells it. Leaves nothing behind."""
     with connection.transaction(force_rollback=True):
         run(connection, SQL("CREATE TEMPORARY VIEW {} AS {}").format(SETTLED, select))
-        return str(value(connection, SQL("SELECT pg_get_viewdef('pg_temp.replank_settled'::regclass)")))
+        return str(value(connection, SQL("SELECT pg_get_viewdef('pg_temp.replank_normalized'::regclass)")))
 
 
 def has_history(connection: Connection, schema: str) -> bool:

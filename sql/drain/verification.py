@@ -27,7 +27,7 @@ from sql.rows.collisions import remember_odd
 from sql.rows.copy import in_chunk, joined_source, source
 from sql.session.connection import Connection, row, run
 from sql.session.table_names import next_rows
-from sql.values.conversion import Space, canonical, converted_if_valid, row_hash
+from sql.values.conversion import ComparedBy, canonical, converted_if_valid, row_hash
 from sql.values.equality_operators import all_equal
 
 
@@ -50,7 +50,7 @@ class Sums:
 
 
 def sum_chunk(
-    connection: Connection, spec: TableSpec, side: Side, chunk: Chunk, space: Space, *, remember: bool = True
+    connection: Connection, spec: TableSpec, side: Side, chunk: Chunk, compared_by: ComparedBy, *, remember: bool = True
 ) -> Sums:
     """Count and hash one chunk of one side, in the caller's REPEATABLE READ transaction.
 
@@ -66,19 +66,19 @@ def sum_chunk(
     assert log is not None
     left_out = SQL("true") if log["keys"] == 0 else not_logged(connection, spec, side)
     where = SQL("{} AND {}").format(in_chunk(spec, chunk, side), left_out)
-    found = run(connection, summed(spec, side, where, space, connection.info.server_version)).fetchone()
+    found = run(connection, summed(spec, side, where, compared_by, connection.info.server_version)).fetchone()
     assert found is not None
-    if remember and side == "live" and space is Space.VALUES and spec.key_converted:
+    if remember and side == "live" and compared_by is ComparedBy.VALUES and spec.key_converted:
         remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
     return Sums(
         rows=found[0], total=int(found[1]), truncated=log["truncated"], aside=_aside(connection, spec, side, chunk)
     )
 
 
-def summed(spec: TableSpec, side: Side, where: Composable, space: Space, version: int) -> Composable:
+def summed(spec: TableSpec, side: Side, where: Composable, compared_by: ComparedBy, version: int) -> Composable:
     """The query for count and sum of the hashes of one side's rows: one row, the sum as text."""
     return SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {} AND {}").format(
-        row_hash(spec, side, version, live=side == "live", space=space),
+        row_hash(spec, side, version, live=side == "live", compared_by=compared_by),
         joined_source(spec) if side == "live" else next_rows(spec),
         where,
         not_quarantined(spec, "live") if side == "live" else SQL("true"),

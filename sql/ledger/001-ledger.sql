@@ -89,7 +89,7 @@ CREATE TABLE replank.run_table (
     rows_estimate    bigint NOT NULL DEFAULT 0,
     rounds           integer NOT NULL DEFAULT 0,
     in_chunks        boolean NOT NULL DEFAULT false,  -- its verification in one piece was too much once
-    space            text NOT NULL DEFAULT 'spellings' CHECK (space IN ('spellings', 'values')),
+    compared_by      text NOT NULL DEFAULT 'texts' CHECK (compared_by IN ('texts', 'values')),
     attempts         integer NOT NULL DEFAULT 0,
     not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),
     problem          text NOT NULL DEFAULT '',
@@ -110,16 +110,16 @@ CREATE TABLE replank.table_history (
 CREATE INDEX ON replank.table_history (run_id, table_no);
 
 -- Each table's latest verification, and the latest one that found both sides equal. The cutover looks here, not at the state.
--- `standing`: what capture stood on when it began (sql/rows/capture_continuity.py); `because`: why it is verified again.
+-- `capture_facts`: what capture depended on when it began (sql/rows/capture_continuity.py); `because`: why it is verified again.
 -- `doubt`: what `replank verify` has found since; it goes with a later verification that finds nothing.
 CREATE TABLE replank.verification (
     run_id            bigint NOT NULL,
     table_no          integer NOT NULL,
     generation        integer NOT NULL,  -- of its jobs
-    standing          jsonb NOT NULL,
+    capture_facts     jsonb NOT NULL,
     started_at        timestamptz NOT NULL,
     passed_generation integer,
-    passed_standing   jsonb,
+    passed_capture_facts jsonb,
     passed_at         timestamptz,
     passed_rows       bigint,
     rounds            integer NOT NULL DEFAULT 0,  -- how many have passed
@@ -187,7 +187,7 @@ CREATE TABLE replank.cache (
         'planned', 'building', 'indexing', 'ready', 'swapped', 'done')),
     generation        integer NOT NULL DEFAULT 1,
     built             jsonb,
-    stood             jsonb NOT NULL DEFAULT '{}',  -- what the marks of its sources stood on when its filling began
+    mark_facts        jsonb NOT NULL DEFAULT '{}',  -- what its marks depend on in the catalogue, as it was when its filling began
     foreign_keys      jsonb NOT NULL DEFAULT '[]',
     autovacuum_before jsonb,
     waits_for         text CHECK (waits_for IN ('window', 'attempt')),

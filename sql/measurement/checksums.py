@@ -14,7 +14,7 @@ Name = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contents:
+class Checksums:
     """Rows and their sum for each table, where each sequence stands; names are (schema, name)."""
 
     tables: Mapping[Name, tuple[int, str]]
@@ -25,7 +25,7 @@ class Contents:
         return sum(count for count, _ in self.tables.values())
 
 
-def read_contents(connection: Connection) -> Contents:
+def read_checksums(connection: Connection) -> Checksums:
     """Read every row of the database: nobody may write meanwhile."""
     tables: dict[Name, tuple[int, str]] = {}
     for found in rows(connection, query("rehearsal.contents")):
@@ -34,4 +34,4 @@ def read_contents(connection: Connection) -> Contents:
         assert told is not None
         tables[name] = (told["rows"], told["sum"])
     found_sequences = rows(connection, query("rehearsal.sequences"))
-    return Contents(tables=tables, sequences={(s["schema"], s["name"]): s["value"] for s in found_sequences})
+    return Checksums(tables=tables, sequences={(s["schema"], s["name"]): s["value"] for s in found_sequences})

@@ -62,7 +62,7 @@ def resolve_conversion_set(
     connection: Connection, members: Sequence[TableSpec], newcomers: frozenset[int]
 ) -> list[TableSpec]:
     """Settle these tables; `newcomers` (table numbers) join now. Returns those whose quarantine has changed."""
-    settlement = _Settlement(connection=connection, members=members, newcomers=newcomers)
+    settlement = _Resolution(connection=connection, members=members, newcomers=newcomers)
     settlement.count_logs()
     if not newcomers and not any(settlement.active.values()):
         return []
@@ -72,7 +72,7 @@ def resolve_conversion_set(
 
 
 @dataclass(kw_only=True)
-class _Settlement:
+class _Resolution:
     connection: Connection
     members: Sequence[TableSpec]
     newcomers: frozenset[int]
@@ -140,7 +140,7 @@ class _Settlement:
                 spec.table_no for spec in self.members if spec.table_no in parents and self._entered(spec, turn - 1)
             }
             for edge in (edge for edge in self._followed() if edge.parent.table_no in parents):
-                entering = self._entering(edge.child, turn)
+                entering = self._admission(edge.child, turn)
                 if self.active[edge.child.table_no]:
                     self._by_index(True)
                     self._note(
@@ -162,9 +162,9 @@ class _Settlement:
         for spec in self.members:
             if self.active[spec.table_no] and spec.quarantining_columns:
                 self._by_index(True)
-                self._note(came, spec, self._entering(spec, 1).candidates_with_bad_texts())
+                self._note(came, spec, self._admission(spec, 1).candidates_with_bad_texts())
         for edge in self._followed():
-            entering = self._entering(edge.child, 1)
+            entering = self._admission(edge.child, 1)
             if edge.child.table_no in self.newcomers:
                 self._by_index(False)
                 self._note(came, edge.child, entering.all_leading_to(edge.reference, edge.parent, Parents.ALL))
@@ -176,7 +176,7 @@ class _Settlement:
     def _followed(self) -> list[Edge]:
         return [edge for edge in self.edges if not edge.reference.nulled]
 
-    def _entering(self, spec: TableSpec, turn: int) -> Admission:
+    def _admission(self, spec: TableSpec, turn: int) -> Admission:
         return Admission(spec=spec, turn=turn, version=self.connection.info.server_version)
 
     def _note(self, came: set[int], spec: TableSpec, statement: Composable) -> None:

@@ -26,8 +26,8 @@ UPDATE replank.cache c SET state = %(state)s, waits_for = NULL, waits_subject = 
 UPDATE replank.cache SET built = %(built)s, foreign_keys = %(foreign_keys)s
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
--- set_stood: what the marks of its sources stand on
-UPDATE replank.cache SET stood = %(stood)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
+-- set_mark_facts: what the marks of its sources stand on
+UPDATE replank.cache SET mark_facts = %(mark_facts)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- next_generation: its contents are built anew; RETURNING how often that was
 UPDATE replank.cache SET generation = generation + 1, built = NULL, autovacuum_before = NULL

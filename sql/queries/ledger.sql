@@ -157,7 +157,7 @@ UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- compare_values: some texts are spelled otherwise than their uuid: from now on the values count
-UPDATE replank.run_table SET space = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
+UPDATE replank.run_table SET compared_by = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- verify_in_chunks: one piece was too much
 UPDATE replank.run_table SET in_chunks = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;

@@ -55,18 +55,18 @@ SELECT s.relname AS name, n.nspname AS schema, a.attname AS "column"
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND d.deptype = 'a'
  ORDER BY s.relname;
 
--- settled_column: the only column of a relation as the server spells it
+-- normalized_column: the only column of a relation as the server spells it
 SELECT format_type(a.atttypid, a.atttypmod) AS type, coalesce(e.typtype, t.typtype) = 'e' AS enum,
        coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS "default"
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
- WHERE a.attrelid = 'pg_temp.replank_settled'::regclass AND a.attnum = 1;
+ WHERE a.attrelid = 'pg_temp.replank_normalized'::regclass AND a.attnum = 1;
 
--- settled_index: the definition of the only index of a relation, as that of another table's
-SELECT regexp_replace(pg_get_indexdef(i.indexrelid, 0, true), ' ON (pg_temp\w*\.)?replank_settled ', ' ON ' || {table}::regclass::text || ' ')
-  FROM pg_index i WHERE i.indrelid = 'pg_temp.replank_settled'::regclass;
+-- normalized_index: the definition of the only index of a relation, as that of another table's
+SELECT regexp_replace(pg_get_indexdef(i.indexrelid, 0, true), ' ON (pg_temp\w*\.)?replank_normalized ', ' ON ' || {table}::regclass::text || ' ')
+  FROM pg_index i WHERE i.indrelid = 'pg_temp.replank_normalized'::regclass;
 
 -- enum_types: which of a table's columns are enums or arrays of enums
 SELECT a.attname AS name

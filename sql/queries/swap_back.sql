@@ -1,4 +1,4 @@
--- is_installed: whether the function of a reverse capture is there
+-- reverse_capture_is_installed: whether the function of a reverse capture is there
 SELECT EXISTS (SELECT FROM pg_proc WHERE proname = %(function)s AND pronamespace = to_regnamespace('replank')) AS there;
 
 -- captures: of tables by name, the past one's oid and, of the function's triggers, how many stand on the new one and how many in its tree are not enabled as they were made
@@ -24,7 +24,7 @@ SELECT n.nspname AS schema, c.relname AS name, t.tgname AS "trigger",
 -- oid_of: the oid of a relation by name, NULL where there is none
 SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid::bigint AS oid;
 
--- switched: triggers and rules of relations that fire, and how, so that they can be switched off and on again
+-- firing_triggers: triggers and rules of relations that fire, and how, so that they can be disabled and enabled again
 SELECT n.nspname AS schema, c.relname AS name, 'TRIGGER' AS kind, t.tgname AS object, t.tgenabled::text AS enabled
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'replank\_capture\_%%'
@@ -68,4 +68,4 @@ UNION ALL
 SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1';
 
 -- kept_by_psql: whether a pass by psql has left what its way back needs
-SELECT to_regclass('replank.stood') IS NOT NULL AS there;
+SELECT to_regclass('replank.capture_facts') IS NOT NULL AS there;

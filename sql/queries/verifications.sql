@@ -1,10 +1,10 @@
 -- begin: a table's verification begins; what passed before goes on counting until this one is judged
-INSERT INTO replank.verification AS v (run_id, table_no, generation, standing, started_at)
-VALUES (%(run_id)s, %(table_no)s, %(generation)s, %(standing)s, %(started_at)s)
-ON CONFLICT (run_id, table_no) DO UPDATE SET generation = excluded.generation, standing = excluded.standing, started_at = excluded.started_at;
+INSERT INTO replank.verification AS v (run_id, table_no, generation, capture_facts, started_at)
+VALUES (%(run_id)s, %(table_no)s, %(generation)s, %(capture_facts)s, %(started_at)s)
+ON CONFLICT (run_id, table_no) DO UPDATE SET generation = excluded.generation, capture_facts = excluded.capture_facts, started_at = excluded.started_at;
 
 -- passed: the latest one found both sides equal; a doubt that is older than its beginning goes with it
-UPDATE replank.verification SET passed_generation = generation, passed_standing = standing, passed_at = clock_timestamp(), passed_rows = %(rows)s,
+UPDATE replank.verification SET passed_generation = generation, passed_capture_facts = capture_facts, passed_at = clock_timestamp(), passed_rows = %(rows)s,
        rounds = rounds + 1, because = '', doubt = CASE WHEN doubted_at >= started_at THEN doubt ELSE '' END
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND generation = %(generation)s RETURNING table_no;
 
@@ -22,11 +22,11 @@ UPDATE replank.verification SET doubt = %(doubt)s, doubted_at = clock_timestamp(
 UPDATE replank.verification SET doubt = '' WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND doubt <> '' RETURNING table_no;
 
 -- read: of every table that was ever verified
-SELECT table_no, generation, standing, started_at, passed_generation, passed_standing, passed_at, passed_rows, rounds, because, doubt,
+SELECT table_no, generation, capture_facts, started_at, passed_generation, passed_capture_facts, passed_at, passed_rows, rounds, because, doubt,
        clock_timestamp() AS now
   FROM replank.verification WHERE run_id = %(run_id)s ORDER BY table_no;
 
--- shown: the same for people, without what capture stood on
+-- shown: the same for people, without the facts of capture
 SELECT v.table_no, v.passed_at, v.rounds, v.because, v.doubt, v.generation IS DISTINCT FROM v.passed_generation AS under_way
   FROM replank.verification v WHERE v.run_id = %(run_id)s;
 

@@ -15,9 +15,9 @@ from sql.swap.moved_dependents import home
 HOW = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 
-def switch_off(connection: Connection, relations: Iterable[Relation]) -> list[dict[str, str]]:
+def disable_triggers(connection: Connection, relations: Iterable[Relation]) -> list[dict[str, str]]:
     """Switch off what fires on these past relations, each partition for itself. Returns what that was, and how."""
-    found = rows(connection, query("swap_back.switched"), {"oids": [relation.oid for relation in relations]})
+    found = rows(connection, query("swap_back.firing_triggers"), {"oids": [relation.oid for relation in relations]})
     for each in found:
         run(
             connection,
@@ -28,7 +28,7 @@ def switch_off(connection: Connection, relations: Iterable[Relation]) -> list[di
     return found
 
 
-def switched_on_again(switched: Sequence[Mapping[str, str]]) -> list[Composable]:
+def enable_triggers_of_past(disabled_triggers: Sequence[Mapping[str, str]]) -> list[Composable]:
     """When the past relations have their places again."""
     return [
         SQL("ALTER TABLE ONLY {} {} {} {}").format(
@@ -37,5 +37,5 @@ def switched_on_again(switched: Sequence[Mapping[str, str]]) -> list[Composable]
             server_text(each["kind"]),
             Identifier(each["object"]),
         )
-        for each in switched
+        for each in disabled_triggers
     ]

@@ -9,14 +9,14 @@ from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.catalogue import catalogue
 from sql.next_table.on_update_trigger import function_name
-from sql.rollback.table_pair import Pair
+from sql.rollback.table_pair import TablePair
 from sql.rows.reverse_capture import Captured, captured
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 from sql.swap.moved_dependents import hanging_on, home
 
 
-def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: Iterable[Mapping[str, Any]]) -> None:
+def refuse_newer(connection: Connection, pairs: Sequence[TablePair], foreign_keys: Iterable[Mapping[str, Any]]) -> None:
     """Raises NeedsOperator where going back would lose an object, or where changes were not captured."""
     known = captured(connection, [pair.spec for pair in pairs])
     for pair in pairs:
@@ -48,7 +48,7 @@ def refuse_newer(connection: Connection, pairs: Sequence[Pair], foreign_keys: It
         )
 
 
-def _newer(connection: Connection, pair: Pair) -> list[tuple[str, str]]:
+def _newer(connection: Connection, pair: TablePair) -> list[tuple[str, str]]:
     """Parts that only the new table has; of columns also those that only the past one has."""
     past, new = _parts(connection, pair.spec), _parts(connection, pair.new)
     planned = {("column", column.name) for column in pair.spec.columns if column.added}
@@ -63,7 +63,7 @@ def _parts(connection: Connection, spec: TableSpec) -> set[tuple[str, str]]:
     return {(part["what"], part["name"]) for part in rows(connection, query("swap_back.parts"), named)}
 
 
-def _newer_dependents(connection: Connection, pairs: Sequence[Pair]) -> list[str]:
+def _newer_dependents(connection: Connection, pairs: Sequence[TablePair]) -> list[str]:
     past = hanging_on(connection, [r for pair in pairs for r in pair.spec.relations])
     new = hanging_on(connection, [r for pair in pairs for r in pair.new.relations])
     views = {(home(view.schema), view.name) for view in past.views}

@@ -17,7 +17,7 @@ from replank.values.table_spec import ColumnSpec
 from sql.drain.drain import Drained
 from sql.rollback.original_texts import spelled
 from sql.rollback.table_pair import (
-    Pair,
+    TablePair,
     equal,
     logged,
     logged_past,
@@ -39,7 +39,7 @@ from sql.values.enum_texts import enum_text
 from sql.values.equality_operators import leads_to
 
 
-def reverse_drain(connection: Connection, pair: Pair) -> Drained:
+def reverse_drain(connection: Connection, pair: TablePair) -> Drained:
     """Drain the log in the caller's transaction; every drained key is compared before it may commit.
 
     The transaction is REPEATABLE READ, or holds a lock that keeps all writers out. Raises psycopg's DataError or
@@ -64,12 +64,12 @@ def reverse_drain(connection: Connection, pair: Pair) -> Drained:
     return Drained(keys=keys, inserted=inserted, truncated=truncated, mismatches=mismatches)
 
 
-def _log_vanished(connection: Connection, pair: Pair) -> int:
+def _log_vanished(connection: Connection, pair: TablePair) -> int:
     """TRUNCATE logs no keys: every key that only the past table has is logged. Returns how many there are."""
     return run(connection, logged_vanished(connection, pair)).rowcount
 
 
-def logged_vanished(connection: Connection, pair: Pair) -> Composable:
+def logged_vanished(connection: Connection, pair: TablePair) -> Composable:
     """The statement that logs the keys that only the past table has."""
     keys = past_keys(connection, pair)
     return SQL(
@@ -87,19 +87,19 @@ def logged_vanished(connection: Connection, pair: Pair) -> Composable:
     )
 
 
-def taken_back(connection: Connection, pair: Pair) -> list[Composable]:
+def taken_back(connection: Connection, pair: TablePair) -> list[Composable]:
     """The statements of a drain, in their order: past rows are remembered, deleted, and come in as they are now."""
     return [_remember(connection, pair), _delete(pair), _insert(connection, pair)]
 
 
-def _remember(connection: Connection, pair: Pair) -> Composable:
+def _remember(connection: Connection, pair: TablePair) -> Composable:
     texts = [Identifier("past", column.name) for column in pair.converted]
     return SQL("INSERT INTO {} SELECT {} FROM {}").format(
         was_table(pair.spec), SQL(", ").join([*of_log(pair), *texts]), logged_past(connection, pair)
     )
 
 
-def _delete(pair: Pair) -> Composable:
+def _delete(pair: TablePair) -> Composable:
     numbers = {column.name: number for number, column in enumerate(pair.converted, start=1)}
     same = equal(
         pair,
@@ -112,7 +112,7 @@ def _delete(pair: Pair) -> Composable:
     return SQL("DELETE FROM {} USING {} AS was WHERE {}").format(past_rows(pair), was_table(pair.spec), same)
 
 
-def _insert(connection: Connection, pair: Pair) -> Composable:
+def _insert(connection: Connection, pair: TablePair) -> Composable:
     """Values go in by assignment: a text that is too long for its column is an error, never cut."""
     version = connection.info.server_version
     was_keys = [SQL("was.{}").format(key) for key in log_keys(pair.spec)]
@@ -151,7 +151,7 @@ def _insert(connection: Connection, pair: Pair) -> Composable:
     )
 
 
-def _as_text(pair: Pair, column: ColumnSpec, new: Composable) -> Composable:
+def _as_text(pair: TablePair, column: ColumnSpec, new: Composable) -> Composable:
     """A new value as its past text. Elements of arrays have no spelling of their own."""
     if column.array:
         return SQL("{}::pg_catalog.text[]::{}").format(new, type_name(column.live_type))
@@ -160,7 +160,7 @@ def _as_text(pair: Pair, column: ColumnSpec, new: Composable) -> Composable:
     return spelled(new, pair.places[column.name], pair.spellings)
 
 
-def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> Composable:
+def _emptied(pair: TablePair, column: ColumnSpec, numbers: Mapping[str, int]) -> Composable:
     """Whether the run itself made a reference NULL, because the row it leads to is kept aside."""
     tests = [
         SQL("EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})").format(
@@ -183,7 +183,7 @@ def _emptied(pair: Pair, column: ColumnSpec, numbers: Mapping[str, int]) -> Comp
     return SQL("({})").format(SQL(" OR ").join(tests)) if tests else SQL("false")
 
 
-def counted_mismatches(connection: Connection, pair: Pair) -> Composable:
+def counted_mismatches(connection: Connection, pair: TablePair) -> Composable:
     """The query for how many of the log's keys differ between past (converted) and new, at this snapshot."""
     version = connection.info.server_version
     return SQL(
@@ -205,7 +205,7 @@ def counted_mismatches(connection: Connection, pair: Pair) -> Composable:
 Misfit = errors.DataError | errors.IntegrityError
 
 
-def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> NeedsOperator:
+def why_it_does_not_fit(connection: Connection, pair: TablePair, error: Misfit) -> NeedsOperator:
     """A drain failed and was rolled back: what a person has to change, with examples where texts are too long."""
     said = error.diag.message_primary or str(error)
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
@@ -217,7 +217,7 @@ def why_it_does_not_fit(connection: Connection, pair: Pair, error: Misfit) -> Ne
     )
 
 
-def _too_long(connection: Connection, pair: Pair) -> list[str]:
+def _too_long(connection: Connection, pair: TablePair) -> list[str]:
     """Some texts of logged rows that their past columns have no room for."""
     found: list[str] = []
     for column in (c for c in pair.converted if not c.array):

@@ -7,35 +7,35 @@ from __future__ import annotations
 
 from psycopg.sql import SQL, Composable
 
-from sql.rollback.table_pair import Pair, equal, new_rows, of_log, of_new, past_keys, past_rows, taken_over
+from sql.rollback.table_pair import TablePair, equal, new_rows, of_log, of_new, past_keys, past_rows, taken_over
 from sql.rows.change_log import keys_of, log_keys
 from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, run, value
-from sql.values.conversion import Space, row_hash
+from sql.values.conversion import ComparedBy, row_hash
 
 
-def differing_rows(connection: Connection, pair: Pair, *, limit: int = 5) -> list[str]:
+def differing_rows(connection: Connection, pair: TablePair, *, limit: int = 5) -> list[str]:
     """Some keys whose rows differ, as text; none where the tables say the same.
 
     In the caller's REPEATABLE READ transaction. Spellings are compared first: that is ten times cheaper.
     """
     logged = int(value(connection, SQL("SELECT count(*) FROM {}").format(reverse_log(pair.spec))))
     past_left, new_left = not_in_log(connection, pair) if logged else (taken_over(pair), SQL("true"))
-    for space in (Space.SPELLINGS, Space.VALUES):
-        if _sums(connection, pair, space, past_left, new_left):
+    for compared_by in (ComparedBy.TEXTS, ComparedBy.VALUES):
+        if _sums(connection, pair, compared_by, past_left, new_left):
             return []
     return _examples(connection, pair, past_left, new_left, limit)
 
 
-def compared(connection: Connection, pair: Pair) -> tuple[int, int, list[str]]:
+def compared(connection: Connection, pair: TablePair) -> tuple[int, int, list[str]]:
     """Rows of the past and of the new table, and the keys that differ, in the caller's REPEATABLE READ transaction."""
     left = not_in_log(connection, pair)
-    past, new = (_sum(connection, pair, Space.VALUES, side, left) for side in ("past", "new"))
+    past, new = (_sum(connection, pair, ComparedBy.VALUES, side, left) for side in ("past", "new"))
     differing = [] if past == new else _examples(connection, pair, *left, limit=None)
     return past[0], new[0], differing
 
 
-def not_in_log(connection: Connection, pair: Pair) -> tuple[Composable, Composable]:
+def not_in_log(connection: Connection, pair: TablePair) -> tuple[Composable, Composable]:
     """Conditions on `past` and `new`: the row's key is not in the log."""
     log = SQL("{} AS log").format(reverse_log(pair.spec))
     conditions = [
@@ -45,30 +45,34 @@ def not_in_log(connection: Connection, pair: Pair) -> tuple[Composable, Composab
     return SQL("{} AND {}").format(conditions[0], taken_over(pair)), conditions[1]
 
 
-def _sums(connection: Connection, pair: Pair, space: Space, past_left: Composable, new_left: Composable) -> bool:
+def _sums(
+    connection: Connection, pair: TablePair, compared_by: ComparedBy, past_left: Composable, new_left: Composable
+) -> bool:
     """Whether counts and sums of both sides are equal."""
-    past, new = (_sum(connection, pair, space, side, (past_left, new_left)) for side in ("past", "new"))
+    past, new = (_sum(connection, pair, compared_by, side, (past_left, new_left)) for side in ("past", "new"))
     return past == new
 
 
 def _sum(
-    connection: Connection, pair: Pair, space: Space, side: str, left: tuple[Composable, Composable]
+    connection: Connection, pair: TablePair, compared_by: ComparedBy, side: str, left: tuple[Composable, Composable]
 ) -> tuple[int, str]:
     """Count and sum of the hashes of one side's rows."""
-    found = run(connection, summed(pair, space, side, left, connection.info.server_version)).fetchone()
+    found = run(connection, summed(pair, compared_by, side, left, connection.info.server_version)).fetchone()
     assert found is not None
     return found[0], found[1]
 
 
-def summed(pair: Pair, space: Space, side: str, left: tuple[Composable, Composable], version: int) -> Composable:
+def summed(
+    pair: TablePair, compared_by: ComparedBy, side: str, left: tuple[Composable, Composable], version: int
+) -> Composable:
     """The query for it: one row, the sum as text."""
     table, kept = (past_rows(pair), left[0]) if side == "past" else (new_rows(pair), left[1])
-    hashed = row_hash(pair.unchanged, side, version, live=side == "past", space=space)
+    hashed = row_hash(pair.unchanged, side, version, live=side == "past", compared_by=compared_by)
     return SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} WHERE {}").format(hashed, table, kept)
 
 
 def _examples(
-    connection: Connection, pair: Pair, past_left: Composable, new_left: Composable, limit: int | None
+    connection: Connection, pair: TablePair, past_left: Composable, new_left: Composable, limit: int | None
 ) -> list[str]:
     version = connection.info.server_version
     keys = log_keys(pair.spec)

@@ -21,11 +21,11 @@ from sql.catalogue.relation_oids import relation_oids
 from sql.next_table.foreign_keys import add_keys
 from sql.next_table.on_update_trigger import function_name
 from sql.next_table.owned_sequences import carried_sequences
-from sql.rollback.disabled_triggers import switched_on_again
+from sql.rollback.disabled_triggers import enable_triggers_of_past
 from sql.rollback.newer_objects import refuse_newer
-from sql.rollback.set_back import SetBack, drain_all, drain_equal, last_drain
-from sql.rollback.table_pair import Pair
-from sql.rows.capture_continuity import Standing, refuse_fallen_back
+from sql.rollback.set_rollback import SetRollback, drain_all, drain_equal, last_drain
+from sql.rollback.table_pair import TablePair
+from sql.rows.capture_continuity import CaptureFacts, refuse_broken_reverse_capture
 from sql.session.connection import Connection, keep_plans, rows, run, value
 from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
@@ -48,21 +48,21 @@ from sql.swap.write_gate import Gate
 
 def swap_back(
     connection: Connection,
-    back: SetBack,
+    back: SetRollback,
     limits: CutoverLimits,
     *,
     traffic: Traffic,
-    stood: Mapping[int, Standing],
+    capture_facts: Mapping[int, CaptureFacts],
     write_ledger: Callable[[], None],
 ) -> CutoverTimes:
     """Past tables become the live ones again, with every change of the new ones. Raises as `sql.swap.cutover.cut_over`.
 
-    `stood` is what reverse capture stood on when the comparison of both sides began: NotProved where it has not stood
-    since. `write_ledger` says so in the ledger, inside the same transaction.
+    `capture_facts` are those of reverse capture when the comparison of both tables began: NotProved where one has
+    changed since. `write_ledger` says so in the ledger, inside the same transaction.
     """
     keep_plans(connection)
     specs = [pair.spec for pair in back.pairs]
-    refuse_fallen_back(connection, specs, stood)
+    refuse_broken_reverse_capture(connection, specs, capture_facts)
     past, new = hanging_on(connection, back.past_relations), hanging_on(connection, back.new_relations)
     _refresh(connection, back, past)
     keys = catalogue.read_foreign_keys(connection, [pair.new.oid for pair in back.pairs])
@@ -71,7 +71,7 @@ def swap_back(
     refuse_newer(connection, back.pairs, back.foreign_keys)
 
     def under_lock(crossing: Crossing) -> None:
-        refuse_fallen_back(connection, specs, stood)
+        refuse_broken_reverse_capture(connection, specs, capture_facts)
         last_drain(connection, back, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
             raise TryAgain("another session changed a definition meanwhile")
@@ -97,7 +97,7 @@ def swap_back(
 
 def _prepare(
     connection: Connection,
-    back: SetBack,
+    back: SetRollback,
     past: Hanging,
     new: Hanging,
     keys: Sequence[ForeignKey],
@@ -127,7 +127,7 @@ def _prepare(
 
 def swap_back_script(
     connection: Connection,
-    back: SetBack,
+    back: SetRollback,
     past: Hanging,
     new: Hanging,
     keys: Sequence[ForeignKey],
@@ -169,7 +169,7 @@ def swap_back_script(
     made += [move(each, away(each.schema)) for each in new.statistics]
     made += [move(each, home(each.schema)) for each in past.statistics]
     made += after
-    made += switched_on_again(back.switched)
+    made += enable_triggers_of_past(back.disabled_triggers)
     made += [server_text(statement) for statement in back.published]
     names = [relation.name for relation in back.past_relations] + [view.name for view in past.views]
     leaving = {function.oid for function in (*new.functions, *past.functions)}
@@ -178,14 +178,14 @@ def swap_back_script(
     return SQL(";\n").join(made)
 
 
-def _on_update_away(pair: Pair) -> list[Composable]:
+def _on_update_away(pair: TablePair) -> list[Composable]:
     if not any(column.on_update for column in pair.spec.columns):
         return []
     function = Identifier(pair.spec.schema, function_name(pair.spec))
     return [SQL("ALTER FUNCTION {}() SET SCHEMA {}").format(function, Identifier(pair.spec.rolled_back_schema))]
 
 
-def _on_update_oids(connection: Connection, back: SetBack) -> set[int]:
+def _on_update_oids(connection: Connection, back: SetRollback) -> set[int]:
     """Functions that go with the new tables, so nobody compiles them anew."""
     names = [Identifier(p.spec.schema, function_name(p.spec)).as_string(connection) for p in back.pairs]
     found = [value(connection, SQL("SELECT to_regproc({})::oid::bigint").format(name)) for name in names]
@@ -198,7 +198,7 @@ def _with_leaves(spec: TableSpec) -> TableSpec:
     return replace(spec, layout=Layout(partitioned_by=spec.partitioned_by, column="", partitions=leaves))
 
 
-def _refresh(connection: Connection, back: SetBack, past: Hanging) -> None:
+def _refresh(connection: Connection, back: SetRollback, past: Hanging) -> None:
     """Materialized views hold the rows of one moment, at which all tables are drained."""
     if not any(view.materialized and view.populated for view in past.views):
         return

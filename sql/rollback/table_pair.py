@@ -27,7 +27,7 @@ from sql.values.equality_operators import all_equal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class TablePair:
     """`spec` is the table as it was (its oids are those of the past relations), `new` as it is.
 
     `places` gives each column that became uuid its place among those that foreign keys join it with; `spellings`
@@ -87,7 +87,7 @@ def was_table(spec: TableSpec) -> Identifier:
     return Identifier("replank", f"back_was_{spec.run_id}_{spec.table_no}")
 
 
-def create_was(pair: Pair) -> Statement:
+def create_was(pair: TablePair) -> Statement:
     """Only of use within one transaction, so it need not survive a crash."""
     keys = [
         SQL("{} AS {}").format(Identifier("new", name), key)
@@ -109,24 +109,24 @@ def was_text(number: int) -> Identifier:
     return Identifier(f"c{number}")
 
 
-def past_rows(pair: Pair) -> Composable:
+def past_rows(pair: TablePair) -> Composable:
     """The past table in a FROM clause, called `past`."""
     only = SQL("" if pair.spec.partitioned else "ONLY ")
     return SQL("{}{} AS past").format(only, past_table(pair.spec))
 
 
-def new_rows(pair: Pair) -> Composable:
+def new_rows(pair: TablePair) -> Composable:
     """The new table in a FROM clause, called `new`."""
     only = SQL("" if pair.new.partitioned else "ONLY ")
     return SQL("{}{} AS new").format(only, live_table(pair.new))
 
 
-def taken_over(pair: Pair) -> Composable:
+def taken_over(pair: TablePair) -> Composable:
     """Which rows of `past` the run had taken over. Those in quarantine are never looked at, so they stay."""
     return not_quarantined(pair.spec, "past")
 
 
-def logged(pair: Pair) -> Composable:
+def logged(pair: TablePair) -> Composable:
     """The distinct keys in the log, called `log`."""
     keys = SQL(", ").join(log_keys(pair.spec))
     return SQL("(SELECT DISTINCT {} FROM {} WHERE NOT coalesce(truncated, false)) AS log").format(
@@ -134,28 +134,28 @@ def logged(pair: Pair) -> Composable:
     )
 
 
-def past_keys(connection: Connection, pair: Pair) -> list[Composable]:
+def past_keys(connection: Connection, pair: TablePair) -> list[Composable]:
     """The new key of a row of `past`. Of a text that was no uuid and was not taken over: NULL."""
     version = connection.info.server_version
     return [converted_if_valid(c, Identifier("past", c.name), version) for c in pair.spec.key_columns]
 
 
-def equal(pair: Pair, left: Iterable[Composable], right: Iterable[Composable]) -> Composable:
+def equal(pair: TablePair, left: Iterable[Composable], right: Iterable[Composable]) -> Composable:
     """Two keys are equal by the operators of their columns."""
     return all_equal(pair.spec.key_columns, left, right)
 
 
-def of_log(pair: Pair) -> list[Composable]:
+def of_log(pair: TablePair) -> list[Composable]:
     """The key columns of `log`."""
     return [SQL("log.{}").format(key) for key in log_keys(pair.spec)]
 
 
-def of_new(pair: Pair) -> list[Composable]:
+def of_new(pair: TablePair) -> list[Composable]:
     """The key columns of `new`."""
     return [Identifier("new", name) for name in pair.spec.key]
 
 
-def logged_past(connection: Connection, pair: Pair) -> Composable:
+def logged_past(connection: Connection, pair: TablePair) -> Composable:
     """A FROM clause: `log` with the row of `past` that each key belongs to, found by the past key's own index.
 
     A uuid may have been spelled in several ways: canonically, or as the map knows. What is found is converted again,

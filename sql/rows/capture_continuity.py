@@ -17,7 +17,7 @@ from sql.rows.reverse_capture import function_name, reverse_log_name
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
-Standing = frozenset[str]
+CaptureFacts = frozenset[str]
 """Facts, each as `kind relation …`; a relation of 0 is none of the table's."""
 
 WORDS: Mapping[str, str] = {
@@ -27,77 +27,77 @@ WORDS: Mapping[str, str] = {
     "partition": "a partition was detached or attached",
     "columns": "a column was dropped, added or renamed",
     "file": "its rows were written to a new file (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER, pg_repack)",
-    "beside": "the table that replaces it was rewritten or altered",
+    "counterpart": "the table that replaces it was rewritten or altered",
     "attributes": "",
 }
 """By kind of fact; alone, a change of attributes (a default, a statistics target) says nothing of rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A captured table: by `oid`, or by name where `oid` is None. `beside` is the table that must keep equal to it."""
+class CapturedTable:
+    """By `oid`, or by name where `oid` is None. `counterpart` is the table that is kept equal to it."""
 
     table_no: int
     oid: int | None
     schema: str
     name: str
-    beside: tuple[str, str]
+    counterpart: tuple[str, str]
     function: str
     log: str
 
 
-def forward(spec: TableSpec) -> Subject:
+def forward(spec: TableSpec) -> CapturedTable:
     """The live table, beside it the next one."""
-    return Subject(
+    return CapturedTable(
         table_no=spec.table_no,
         oid=spec.oid,
         schema=spec.schema,
         name=spec.name,
-        beside=(spec.next_schema, spec.name),
+        counterpart=(spec.next_schema, spec.name),
         function=spec.capture_name,
         log=spec.log_name,
     )
 
 
-def backward(spec: TableSpec) -> Subject:
+def backward(spec: TableSpec) -> CapturedTable:
     """The table that stands in its place since the cutover, beside it the past one."""
-    return Subject(
+    return CapturedTable(
         table_no=spec.table_no,
         oid=None,
         schema=spec.schema,
         name=spec.name,
-        beside=(spec.past_schema, spec.name),
+        counterpart=(spec.past_schema, spec.name),
         function=function_name(spec),
         log=reverse_log_name(spec),
     )
 
 
-def standings(connection: Connection, subjects: Sequence[Subject]) -> dict[int, Standing]:
-    """Table number → its standing, in one query, whose plan is kept for the lock."""
-    found = rows(connection, query("standing.standing"), named(subjects), prepare=True)
+def read_capture_facts(connection: Connection, captured: Sequence[CapturedTable]) -> dict[int, CaptureFacts]:
+    """Table number → its facts, in one query, whose plan is kept for the lock."""
+    found = rows(connection, query("capture_facts.read"), named(captured), prepare=True)
     return {r["table_no"]: frozenset(r["lines"]) for r in found}
 
 
-def named(subjects: Sequence[Subject]) -> dict[str, list[Any]]:
+def named(captured: Sequence[CapturedTable]) -> dict[str, list[Any]]:
     """The parameters of the query."""
     return {
-        "numbers": [s.table_no for s in subjects],
-        "oids": [s.oid for s in subjects],
-        "schemas": [s.schema for s in subjects],
-        "names": [s.name for s in subjects],
-        "beside_schemas": [s.beside[0] for s in subjects],
-        "beside_names": [s.beside[1] for s in subjects],
-        "functions": [s.function for s in subjects],
-        "logs": [s.log for s in subjects],
+        "numbers": [s.table_no for s in captured],
+        "oids": [s.oid for s in captured],
+        "schemas": [s.schema for s in captured],
+        "names": [s.name for s in captured],
+        "counterpart_schemas": [s.counterpart[0] for s in captured],
+        "counterpart_names": [s.counterpart[1] for s in captured],
+        "functions": [s.function for s in captured],
+        "logs": [s.log for s in captured],
     }
 
 
-def why_not_standing(before: Iterable[str], now: Standing) -> str:
+def why_capture_broke(before: Iterable[str], now: CaptureFacts) -> str:
     """What has touched capture since `before`, in words; empty where nothing has."""
     return _said(set(before) - now)
 
 
-def why_missed(before: Iterable[str], now: Standing) -> str:
+def why_capture_broke_since(before: Iterable[str], now: CaptureFacts) -> str:
     """The same of a long time, in which partitions may have gone and files been packed: both leave rows as they are.
 
     Rows are rewritten by an ALTER TABLE that writes the attributes too.
@@ -105,15 +105,19 @@ def why_missed(before: Iterable[str], now: Standing) -> str:
     there = {_relation(line) for line in now}
     lost = {line for line in set(before) - now if _relation(line) in there}
     kinds = {_kind(line) for line in lost}
-    ignored = {"beside"} if {"file", "attributes"} <= kinds else {"beside", "file"}
+    ignored = {"counterpart"} if {"file", "attributes"} <= kinds else {"counterpart", "file"}
     return _said({line for line in lost if _kind(line) not in ignored})
 
 
-def missed(connection: Connection, specs: Iterable[TableSpec], stood: Mapping[str, Sequence[str]]) -> dict[int, str]:
-    """Table number → what has touched reverse capture since the cutover. `stood` is the standing of then, by number."""
-    known = [spec for spec in specs if str(spec.table_no) in stood]
-    now = standings(connection, [backward(spec) for spec in known])
-    found = {spec.table_no: why_missed(stood[str(spec.table_no)], now[spec.table_no]) for spec in known}
+def missed(
+    connection: Connection, specs: Iterable[TableSpec], capture_facts: Mapping[str, Sequence[str]]
+) -> dict[int, str]:
+    """Table number → what has changed reverse capture since the cutover, whose `capture_facts` these are, by number."""
+    known = [spec for spec in specs if str(spec.table_no) in capture_facts]
+    now = read_capture_facts(connection, [backward(spec) for spec in known])
+    found = {
+        spec.table_no: why_capture_broke_since(capture_facts[str(spec.table_no)], now[spec.table_no]) for spec in known
+    }
     return {number: why for number, why in found.items() if why}
 
 
@@ -130,23 +134,27 @@ def _relation(line: str) -> str:
     return line.split(" ", 2)[1]
 
 
-def refuse_fallen(connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, Standing]) -> None:
+def refuse_broken_capture(
+    connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts]
+) -> None:
     """Raises NotProved where capture of a table has not stood since `before`: one query for all, under the lock too."""
-    now = standings(connection, [forward(spec) for spec in specs])
+    now = read_capture_facts(connection, [forward(spec) for spec in specs])
     _refuse(specs, before, now)
 
 
-def refuse_fallen_back(connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, Standing]) -> None:
+def refuse_broken_reverse_capture(
+    connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts]
+) -> None:
     """The same of reverse capture."""
-    now = standings(connection, [backward(spec) for spec in specs])
+    now = read_capture_facts(connection, [backward(spec) for spec in specs])
     _refuse(specs, before, now)
 
 
-def _refuse(specs: Sequence[TableSpec], before: Mapping[int, Standing], now: Mapping[int, Standing]) -> None:
+def _refuse(specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts], now: Mapping[int, CaptureFacts]) -> None:
     found = [
         f"{spec.full_name}: {why}"
         for spec in specs
-        if (why := why_not_standing(before[spec.table_no], now[spec.table_no]))
+        if (why := why_capture_broke(before[spec.table_no], now[spec.table_no]))
     ]
     if found:
         raise NotProved("; ".join(found))

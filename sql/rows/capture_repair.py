@@ -20,7 +20,7 @@ from sql.rows.capture import (
     create_trigger,
     function_body,
 )
-from sql.rows.capture_continuity import Standing, forward, standings
+from sql.rows.capture_continuity import CaptureFacts, forward, read_capture_facts
 from sql.rows.change_log import log_table
 from sql.session.connection import Connection, apply_settings, row, rows
 from sql.session.named_queries import query
@@ -35,7 +35,7 @@ _NEW_ROWS: tuple[Event, ...] = ("insert", "update")
 TIMES = 3
 
 
-def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> tuple[Standing, bool]:
+def ensure_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> tuple[CaptureFacts, bool]:
     """What capture stands on, from a moment at which all of it stood; and whether it had to be restored for that.
 
     Read before it is checked whether it stands: whatever happens after the reading is seen later. Raises NeedsOperator
@@ -43,7 +43,7 @@ def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -
     """
     restored = False
     for _ in range(TIMES):
-        found = standings(connection, [forward(spec)])[spec.table_no]
+        found = read_capture_facts(connection, [forward(spec)])[spec.table_no]
         if stands(connection, spec):
             return found, restored
         restore(connection, spec, lock_timeout_ms=lock_timeout_ms)
@@ -57,10 +57,10 @@ def stand_up(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -
 def stands(connection: Connection, spec: TableSpec) -> bool:
     """Whether every trigger is there, enabled, and as it was made, on the table and all of its partitions."""
     named = {"function": spec.capture_name}
-    function = row(connection, query("standing.function_body"), named)
+    function = row(connection, query("capture_facts.function_body"), named)
     if function is None or function["body"] != _body(connection, spec):
         return False
-    found = rows(connection, query("standing.capturing"), {**named, "oid": spec.oid})
+    found = rows(connection, query("capture_facts.capturing"), {**named, "oid": spec.oid})
     capturing = {(r["oid"], r["trigger"]) for r in found if r["trigger"] and _as_made(spec, r)}
     relations = {r["oid"] for r in found}
     return all(
@@ -97,7 +97,7 @@ def restore(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) ->
     with connection.transaction():
         apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
         execute(connection, create_function(spec, replace=True))
-        found = rows(connection, query("standing.capturing"), {"function": spec.capture_name, "oid": spec.oid})
+        found = rows(connection, query("capture_facts.capturing"), {"function": spec.capture_name, "oid": spec.oid})
         named = {r["oid"]: Identifier(r["schema"], r["name"]) for r in found}
         if spec.oid not in named:
             raise NeedsOperator(

@@ -20,7 +20,7 @@ from sql.session.table_names import live_table
 WORDS = "the trigger that fills new rows was disabled, dropped or replaced, or a partition was attached"
 
 
-def why_fallen(connection: Connection, spec: TableSpec) -> str:
+def why_fill_broke(connection: Connection, spec: TableSpec) -> str:
     """What happened and to which relations, in words; empty where it has stood, or fills nothing."""
     if not filled_columns(spec):
         return ""

@@ -58,7 +58,7 @@ def prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Stateme
 
     None where an earlier attempt has made them.
     """
-    if is_installed(connection, spec):
+    if reverse_capture_is_installed(connection, spec):
         return
     as_keys = SQL(", ").join(
         SQL("{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, log_keys(spec), strict=True)
@@ -89,9 +89,9 @@ def _function(spec: TableSpec, body: Composed) -> Composed:
     ).format(reverse_function(spec), SQLLiteral(body.as_string(None)))
 
 
-def is_installed(connection: Connection, spec: TableSpec) -> bool:
+def reverse_capture_is_installed(connection: Connection, spec: TableSpec) -> bool:
     """Whether log and function are there."""
-    return bool(value(connection, query("swap_back.is_installed"), {"function": function_name(spec)}))
+    return bool(value(connection, query("swap_back.reverse_capture_is_installed"), {"function": function_name(spec)}))
 
 
 class Captured(StrEnum):
@@ -138,7 +138,7 @@ def provable(spec: TableSpec) -> bool:
     return not any(column.value for column in spec.columns)
 
 
-def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, lock_timeout_ms: int) -> None:
+def enable_reverse_capture(connection: Connection, spec: TableSpec, new: TableSpec, *, lock_timeout_ms: int) -> None:
     """Triggers that another session has switched off fire again as they were made.
 
     `new` is the table as it is now, with its partitions.
@@ -156,7 +156,7 @@ def switch_on_again(connection: Connection, spec: TableSpec, new: TableSpec, *, 
 
 def waiting_changes(connection: Connection, specs: Iterable[TableSpec]) -> int:
     """Rows in the logs of these tables; tables that have none count nothing."""
-    there = [spec for spec in specs if is_installed(connection, spec)]
+    there = [spec for spec in specs if reverse_capture_is_installed(connection, spec)]
     if not there:
         return 0
     counts = SQL(" UNION ALL ").join(SQL("SELECT count(*) AS n FROM {}").format(reverse_log(s)) for s in there)

@@ -15,7 +15,7 @@ WORDS = (
 )
 
 
-def say_read_committed(connection: Connection) -> None:
+def set_read_committed(connection: Connection) -> None:
     """As the first statement of a swap's transaction."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL read committed")
 

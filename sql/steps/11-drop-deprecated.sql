@@ -68,7 +68,7 @@ $casts$;
 {% endif %}
 {% if by_hand %}
 -- [kept_by_psql] what a pass by psql has kept for its way back
-DROP TABLE IF EXISTS {{ by_hand }}, replank.stood;
+DROP TABLE IF EXISTS {{ by_hand }}, replank.capture_facts;
 DROP FUNCTION IF EXISTS replank.defined(regclass), replank.rewritten();
 {% endif %}
 {% if schemas %}

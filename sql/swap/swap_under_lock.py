@@ -19,7 +19,7 @@ from replank.plan.plan import OptionsPlan
 from replank.sqlstates import is_connection_lost
 from replank.wording import longest_wait
 from sql.session.connection import Connection, apply_settings
-from sql.session.isolation_level import require_read_committed, say_read_committed
+from sql.session.isolation_level import require_read_committed, set_read_committed
 from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.session.second_session import second_session
 from sql.swap.hold_forecast import statements_in, too_long
@@ -114,7 +114,7 @@ def cross(
     with second_session(first) as second:
         shortly_before(second)
         crossing = _crossing_of(first, second, prepared, limits, traffic, drain)
-        return _change_places_in_time(crossing, under_lock)
+        return _swap_within_limits(crossing, under_lock)
 
 
 def drain_until_short(drain: Callable[[], int]) -> None:
@@ -158,12 +158,12 @@ def _crossing_of(
     )
 
 
-def _change_places_in_time(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
+def _swap_within_limits(crossing: Crossing, under_lock: Callable[[Crossing], None]) -> CutoverTimes:
     """Where it gives way to a session that would wait in a circle, it soon tries again: that costs others little."""
     until, longest_ms = time.monotonic() + TRIES_S, 0.0
     while True:
         try:
-            return _change_places(crossing, under_lock, longest_ms)
+            return _swap_once(crossing, under_lock, longest_ms)
         except GaveWay as missed:
             longest_ms = max(longest_ms, missed.application_wait_ms)
             rest_s = REST * missed.application_wait_ms / 1000
@@ -173,14 +173,14 @@ def _change_places_in_time(crossing: Crossing, under_lock: Callable[[Crossing], 
             crossing = crossing.again()
 
 
-def _change_places(crossing: Crossing, under_lock: Callable[[Crossing], None], longest_ms: float) -> CutoverTimes:
+def _swap_once(crossing: Crossing, under_lock: Callable[[Crossing], None], longest_ms: float) -> CutoverTimes:
     connection = crossing.first
     crossing.wait_for_moment()
     reached_commit = False
     started = time.monotonic()
     try:
         with connection.transaction():
-            say_read_committed(connection)
+            set_read_committed(connection)
             # What has changed places stays so through a crash: the one COMMIT of a run that must be on disk.
             apply_settings(connection, {"synchronous_commit": "on"}, local=True)
             crossing.take_locks()

@@ -201,14 +201,16 @@ def column_list(columns: Iterable[ColumnSpec], alias: str | None = None) -> Comp
     )
 
 
-class Space(StrEnum):
+class ComparedBy(StrEnum):
     """Where two rows are compared: as the next table has them, or as the live one spells them."""
 
     VALUES = "values"
-    SPELLINGS = "spellings"
+    TEXTS = "texts"
 
 
-def row_hash(spec: TableSpec, alias: str, version: int, *, live: bool, space: Space = Space.VALUES) -> Composable:
+def row_hash(
+    spec: TableSpec, alias: str, version: int, *, live: bool, compared_by: ComparedBy = ComparedBy.VALUES
+) -> Composable:
     """A 64-bit hash of a whole row, the same on both sides if the rows are the same.
 
     Writing a uuid as text is ten times cheaper than reading one, so spellings are compared first: equal
@@ -217,21 +219,25 @@ def row_hash(spec: TableSpec, alias: str, version: int, *, live: bool, space: Sp
     columns' hashes, each times a power of 31: added up over rows, it would not see two rows that have
     exchanged a value. So every row is hashed with its own key as the seed.
     """
-    values = {c.name: _hashed(spec, c, alias, version, live=live, space=space) for c in spec.compared_columns}
+    values = {
+        c.name: _hashed(spec, c, alias, version, live=live, compared_by=compared_by) for c in spec.compared_columns
+    }
     return SQL(
         "pg_catalog.hash_record_extended(ROW({})::record, pg_catalog.hash_record_extended(ROW({})::record, 0))"
     ).format(SQL(", ").join(values.values()), SQL(", ").join(values[name] for name in spec.key))
 
 
-def _hashed(spec: TableSpec, column: ColumnSpec, alias: str, version: int, *, live: bool, space: Space) -> Composable:
+def _hashed(
+    spec: TableSpec, column: ColumnSpec, alias: str, version: int, *, live: bool, compared_by: ComparedBy
+) -> Composable:
     reference: Composable = Identifier(alias, column.name)
-    if live and (space is Space.VALUES or not column.converted):
+    if live and (compared_by is ComparedBy.VALUES or not column.converted):
         reference = next_value(column, alias, version)
         if column.on_invalid == "quarantine":
             # The planner may evaluate it before it has left out the rows in quarantine.
             reference = converted_if_valid(column, Identifier(alias, column.name), version)
         reference = null_if_parent_quarantined(spec, column, alias, reference)
-    if not live and column.enum and space is Space.SPELLINGS:
+    if not live and column.enum and compared_by is ComparedBy.TEXTS:
         return SQL('{} COLLATE "C"').format(spelling(column, reference))
-    as_text = column.hash_as_text or (column.converted and space is Space.SPELLINGS)
+    as_text = column.hash_as_text or (column.converted and compared_by is ComparedBy.TEXTS)
     return as_bytes(column, reference) if as_text else reference

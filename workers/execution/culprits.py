@@ -42,7 +42,7 @@ def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]
     table = tables.read_table(connection, job.run_id, job.table_no)
     found: list[Key] = []
     deadline = time.monotonic() + BUDGET_S
-    together = tables.settled_together(connection, table)
+    together = tables.resolved_together(connection, table)
     try:
         with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
             apply_settings(connection, {"statement_timeout": f"{BUDGET_S:.0f}s"}, local=True)

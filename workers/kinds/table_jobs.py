@@ -30,7 +30,7 @@ from sql.session.connection import Connection, apply_settings, isolated
 from sql.session.one_snapshot import refuse_rewritten
 from sql.session.statements import execute
 from sql.session.table_names import live_table, next_table
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def _copy(connection: Connection, job: Job, table: RunTable, limits: Limits) -> 
 
 
 def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
-    together = tables.settled_together(connection, table)
+    together = tables.resolved_together(connection, table)
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
         if job_reports.copying(connection, table.spec):
             raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
@@ -186,12 +186,12 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
             apply_settings(connection, _job_settings(job, limits), local=True)
             if job.detail.get("filenode"):
                 pin_file(connection, table.spec, int(job.detail["filenode"]))
-            space = Space(job.detail["space"])
-            sums = sum_chunk(connection, table.spec, job.detail["side"], job.chunk, space)
+            compared_by = ComparedBy(job.detail["compared_by"])
+            sums = sum_chunk(connection, table.spec, job.detail["side"], job.chunk, compared_by)
             other = None
             if job.detail["snapshot"] is None:
                 # A small table: both sides in one job, at this transaction's own snapshot.
-                other = sum_chunk(connection, table.spec, "next", job.chunk, space)
+                other = sum_chunk(connection, table.spec, "next", job.chunk, compared_by)
             refuse_rewritten(connection)
     except RewrittenMeanwhile as error:
         # At this snapshot it can only be compared wrongly: the barrier takes another one.

@@ -11,7 +11,7 @@ import psycopg
 
 from replank.errors import MayNot
 from sql.access.roles import refuse_who_cannot_work
-from sql.ledger.runs.refusals import tell_refused
+from sql.ledger.runs.refusals import notify_refused
 from sql.session.connection import Connection, connect
 
 WHO = "A worker"
@@ -26,7 +26,7 @@ def refuse(connection: Connection, worker: str) -> bool:
         return refuse_who_cannot_work(connection, WHO)
     except MayNot as error:
         with suppress(psycopg.Error):
-            tell_refused(connection, login=error.login, worker=worker)
+            notify_refused(connection, login=error.login, worker=worker)
         raise
 
 

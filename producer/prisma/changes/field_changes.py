@@ -136,7 +136,7 @@ def _writes_camel_case(document: Document) -> bool:
     )
 
 
-def settled_column(document: Document, block: Block, change: SettledColumn) -> Document:
+def normalized_column(document: Document, block: Block, change: SettledColumn) -> Document:
     """The `?` goes where the column may not be NULL, and the database's default is said."""
     field = field_of(document, block, change.column)
     if field is None:

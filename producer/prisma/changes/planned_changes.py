@@ -125,7 +125,7 @@ def is_converted(live: LiveColumn, column: ColumnPlan, enums: Mapping[str, EnumT
     return live.type in (UUIDS if column.type is None else (enums[column.type].spelled,))
 
 
-def _settled(connection: Connection, name: str, column_type: str, default: str) -> prisma.Settled:
+def _settled(connection: Connection, name: str, column_type: str, default: str) -> prisma.Normalized:
     try:
         return prisma.settle(connection, column_type, default)
     except errors.OperationalError:

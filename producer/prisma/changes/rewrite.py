@@ -104,7 +104,7 @@ def _applied(document: Document, change: Change, default_schema: str) -> Documen
         case AddedColumn():
             return field_changes.added_column(document, block, change)
         case SettledColumn():
-            return field_changes.settled_column(document, block, change)
+            return field_changes.normalized_column(document, block, change)
         case ToEnum():
             return field_changes.to_enum(document, block, change, default_schema)
         case KeyChanged():

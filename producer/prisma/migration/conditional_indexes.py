@@ -127,7 +127,7 @@ def _of_step(
 
 def _settled(connection: Connection, index: IndexPlan, table: LiveTable) -> str:
     try:
-        return prisma.settled_index(
+        return prisma.normalized_index(
             connection,
             (table.schema, table.name),
             name=index.name,

@@ -60,7 +60,7 @@ def cache_statements(connection: Connection, plan: PermissionCachePlan | None) -
 
 def _settled(connection: Connection, select: str) -> str:
     try:
-        return prisma.settled_view(connection, server_text(select.rstrip(";")))
+        return prisma.normalized_view(connection, server_text(select.rstrip(";")))
     except errors.OperationalError:
         raise
     except errors.DatabaseError as error:

@@ -39,7 +39,7 @@ class RefusedWorker:
         return {"login": self.login, "worker": self.worker, "at": self.at.isoformat(), "grant": self.grant}
 
 
-def tell_refused(connection: Connection, *, login: str, worker: str) -> None:
+def notify_refused(connection: Connection, *, login: str, worker: str) -> None:
     """Say aloud that this worker's login has no right to work."""
     said = json.dumps({KIND: {"login": login, "worker": worker[:LONGEST_NAME]}})
     connection.execute(SQL("SELECT pg_notify({}, {})").format(WAKE_UP, said))
@@ -50,7 +50,7 @@ def listen(connection: Connection) -> None:
     connection.execute(SQL("LISTEN {}").format(Identifier(WAKE_UP)))
 
 
-def note_what_was_heard(connection: Connection, run_id: int) -> None:
+def note_notifications(connection: Connection, run_id: int) -> None:
     """Keep what refused workers have said since this session listens, without waiting for more."""
     for notice in list(connection.notifies(timeout=0)):
         note_refused(connection, run_id, notice.payload)

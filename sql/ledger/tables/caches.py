@@ -37,7 +37,7 @@ class Cache:
     state: CacheState
     generation: int
     built: CacheSpec | None
-    stood: Mapping[str, Sequence[str]]
+    mark_facts: Mapping[str, Sequence[str]]
     foreign_keys: Sequence[Mapping[str, Any]]
     autovacuum_before: Mapping[str, str | None] | None
     waits_for: SwapWait | None
@@ -97,9 +97,9 @@ def read_cache(connection: Connection, run_id: int, cache_no: int) -> Cache:
     return _cache(found)
 
 
-def set_stood(connection: Connection, cache: Cache, stood: Mapping[str, Sequence[str]]) -> None:
+def set_mark_facts(connection: Connection, cache: Cache, mark_facts: Mapping[str, Sequence[str]]) -> None:
     """What the marks of its sources stand on, by the source's number, in the transaction that installs them."""
-    connection.execute(query("caches.set_stood"), {**_id(cache), "stood": Jsonb(dict(stood))})
+    connection.execute(query("caches.set_mark_facts"), {**_id(cache), "mark_facts": Jsonb(dict(mark_facts))})
 
 
 def drop_cache(connection: Connection, cache: Cache) -> None:

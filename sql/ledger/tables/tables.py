@@ -15,7 +15,7 @@ from replank.values.table_spec import TableSpec
 from sql.rows.copy import HeapExtent
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
-from sql.values.conversion import Space
+from sql.values.conversion import ComparedBy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class RunTable:
     rows_estimate: int
     rounds: int
     in_chunks: bool
-    space: Space
+    compared_by: ComparedBy
     attempts: int
     not_before: datetime
     problem: str
@@ -60,7 +60,7 @@ def _run_table(found: dict[str, Any]) -> RunTable:
             "spec": spec,
             "state": TableState(found["state"]),
             "axis": Axis(found["axis"]),
-            "space": Space(found["space"]),
+            "compared_by": ComparedBy(found["compared_by"]),
             "cut_to": cut_to,
             "filenode": int(found["filenode"] or 0),
             "heap_blocks": int(found["heap_blocks"] or 0),
@@ -99,7 +99,7 @@ def read_table(connection: Connection, run_id: int, table_no: int) -> RunTable:
     return _run_table(found)
 
 
-def settled_together(connection: Connection, table: RunTable) -> list[TableSpec]:
+def resolved_together(connection: Connection, table: RunTable) -> list[TableSpec]:
     """The tables of its set that quarantine concerns, itself among them; none if it does not concern this one."""
     if not table.spec.settles:
         return []

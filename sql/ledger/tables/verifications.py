@@ -1,4 +1,4 @@
-"""Verifications in the ledger: what is proved of each table, since when, and what capture stood on at that time."""
+"""Verifications in the ledger: what is proved of each table, since when, and what capture depended on at that time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from replank.values.states import JobState, sources
 from replank.values.table_spec import TableSpec
-from sql.rows.capture_continuity import Standing
+from sql.rows.capture_continuity import CaptureFacts
 from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import query
 
@@ -21,10 +21,10 @@ class Verification:
     """A table's latest verification, and the latest that passed. `now` is the server's clock at the reading."""
 
     generation: int
-    standing: Standing
+    capture_facts: CaptureFacts
     started_at: datetime
     passed_generation: int | None
-    passed_standing: Standing
+    passed_capture_facts: CaptureFacts
     passed_at: datetime | None
     doubt: str
     because: str
@@ -49,10 +49,10 @@ def read(connection: Connection, run_id: int) -> dict[int, Verification]:
     return {
         r["table_no"]: Verification(
             generation=r["generation"],
-            standing=frozenset(r["standing"]),
+            capture_facts=frozenset(r["capture_facts"]),
             started_at=r["started_at"],
             passed_generation=r["passed_generation"],
-            passed_standing=frozenset(r["passed_standing"] or ()),
+            passed_capture_facts=frozenset(r["passed_capture_facts"] or ()),
             passed_at=r["passed_at"],
             doubt=r["doubt"],
             because=r["because"],
@@ -74,10 +74,10 @@ def clock(connection: Connection) -> datetime:
 
 
 def begin(
-    connection: Connection, table: TableSpec, *, generation: int, standing: Standing, started_at: datetime
+    connection: Connection, table: TableSpec, *, generation: int, capture_facts: CaptureFacts, started_at: datetime
 ) -> None:
-    """`standing` was read, and `started_at` taken, before the verification's snapshot."""
-    named = {"generation": generation, "standing": Jsonb(sorted(standing)), "started_at": started_at}
+    """`capture_facts` were read, and `started_at` taken, before the verification's snapshot."""
+    named = {"generation": generation, "capture_facts": Jsonb(sorted(capture_facts)), "started_at": started_at}
     connection.execute(query("verifications.begin"), {**_id(table), **named})
 
 

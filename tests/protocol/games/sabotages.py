@@ -46,7 +46,7 @@ def no_capture(patch: pytest.MonkeyPatch) -> None:
 def inherited_isolation(patch: pytest.MonkeyPatch) -> None:
     kept = {name: said for name, said in session_settings.SESSION.items() if name != "default_transaction_isolation"}
     patch.setattr(session_settings, "SESSION", kept)
-    for name in ("say_read_committed", "require_read_committed"):
+    for name in ("set_read_committed", "require_read_committed"):
         patch.setattr(swap_under_lock, name, lambda _connection: None)
     # Otherwise nothing is left for the swap's own transaction, whatever it sees.
     patch.setattr(lock_attempt.Crossing, "_drain_gated", lambda _self, _until: None)

@@ -18,7 +18,7 @@ from replank.values.states import TableState
 from replank.values.table_spec import TableSpec
 from sql.ledger.tables import quarantines
 from sql.quarantine import resolve
-from sql.quarantine.resolve import _Settlement
+from sql.quarantine.resolve import _Resolution
 from sql.session.connection import Connection
 
 pytestmark = [pytest.mark.protocol, pytest.mark.timeout(3600)]
@@ -66,7 +66,7 @@ def _join_in_silence(connection: Connection, spec: TableSpec, join: Join = quara
 
 
 SABOTAGE: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "nobody is doubted": lambda patch: patch.setattr(_Settlement, "doubt", lambda _self: None),
+    "nobody is doubted": lambda patch: patch.setattr(_Resolution, "doubt", lambda _self: None),
     "a newcomer is not looked through": lambda patch: patch.setattr(quarantines, "join", _join_in_silence),
     "what waits for a row is not doubted": lambda patch: patch.setattr(
         resolve, "_kept_for", lambda edge: resolve._all_rows(edge.child) + SQL(" AND false")

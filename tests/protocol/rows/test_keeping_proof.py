@@ -242,9 +242,9 @@ def test_finish_compares_once_more(app: psycopg.Connection, begin: Begin, act: s
 BY_HAND = {
     "called ready": "UPDATE replank.run_table SET state = 'ready'",
     "called ready and proved": "UPDATE replank.run_table SET state = 'ready'; UPDATE replank.verification SET"
-    " passed_generation = generation, passed_standing = standing",
+    " passed_generation = generation, passed_capture_facts = capture_facts",
     "its jobs are gone": "UPDATE replank.run_table SET state = 'ready'; DELETE FROM replank.job WHERE kind = 'verify';"
-    " UPDATE replank.verification SET passed_generation = generation, passed_standing = standing",
+    " UPDATE replank.verification SET passed_generation = generation, passed_capture_facts = capture_facts",
 }
 
 

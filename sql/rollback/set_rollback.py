@@ -14,7 +14,7 @@ from replank.values.table_spec import Relation
 from replank.wording import counted
 from sql.next_table.foreign_keys import without_parent
 from sql.rollback.reverse_drain import reverse_drain
-from sql.rollback.table_pair import Pair
+from sql.rollback.table_pair import TablePair
 from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, value
 from sql.session.one_snapshot import one_snapshot
@@ -25,13 +25,13 @@ from sql.swap.swap_under_lock import CutoverLimits
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetBack:
+class SetRollback:
     """A swapped set on its way back. `foreign_keys` are the documents of its beginning, none of them given up."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[TablePair, ...]
     foreign_keys: Sequence[Mapping[str, Any]]
     published: Sequence[str]
-    switched: Sequence[Mapping[str, str]]
+    disabled_triggers: Sequence[Mapping[str, str]]
     autovacuum_before: Mapping[str, str | None]
     autovacuum_of_new: Mapping[str, str | None] | None
     """What the new tables had before an attempt switched it off; None while none has."""
@@ -45,7 +45,7 @@ class SetBack:
         return [relation for pair in self.pairs for relation in pair.spec.relations]
 
 
-def drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
+def drain_all(connection: Connection, back: SetRollback, most: int | None) -> int:
     """One pass over all logs, each in a transaction of its own. Returns the log rows.
 
     Raises TryAgain where there are more than `most`: writers wait meanwhile.
@@ -59,11 +59,11 @@ def drain_all(connection: Connection, back: SetBack, most: int | None) -> int:
     return drained
 
 
-def _logged(connection: Connection, back: SetBack) -> dict[int, int]:
+def _logged(connection: Connection, back: SetRollback) -> dict[int, int]:
     return rows_logged(connection, {pair.spec.table_no: reverse_log(pair.spec) for pair in back.pairs})
 
 
-def last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, crossing: Crossing) -> None:
+def last_drain(connection: Connection, back: SetRollback, limits: CutoverLimits, crossing: Crossing) -> None:
     waiting = _logged(connection, back)
     refuse_long_logs(waiting, limits.max_log_rows)
     for pair in back.pairs:
@@ -72,7 +72,7 @@ def last_drain(connection: Connection, back: SetBack, limits: CutoverLimits, cro
             drain_equal(connection, pair)
 
 
-def drain_equal(connection: Connection, pair: Pair) -> int:
+def drain_equal(connection: Connection, pair: TablePair) -> int:
     """Drain, and refuse if a drained row differs afterwards. Returns the number of log rows."""
     done = reverse_drain(connection, pair)
     if done.mismatches:
@@ -83,13 +83,13 @@ def drain_equal(connection: Connection, pair: Pair) -> int:
     return done.keys
 
 
-def count_orphans(connection: Connection, back: SetBack, key: Mapping[str, Any]) -> int:
+def count_orphans(connection: Connection, back: SetRollback, key: Mapping[str, Any]) -> int:
     """Rows of the past table that its foreign key would not let in; 0 where the key leads out of the set."""
     counted = counted_orphans(back, key)
     return 0 if counted is None else int(value(connection, counted))
 
 
-def counted_orphans(back: SetBack, key: Mapping[str, Any]) -> Composable | None:
+def counted_orphans(back: SetRollback, key: Mapping[str, Any]) -> Composable | None:
     """The query of `count_orphans`; None where the key leads out of the set."""
     # A foreign key means the rows of the table itself, and of its partitions.
     heaps = {heap.oid for pair in back.pairs for heap in pair.spec.heaps}

@@ -1,17 +1,17 @@
--- standing: what capture of each table stands on, a line for each fact; a line that is gone means that something has touched it
+-- read: what capture of each table stands on, a line for each fact; a line that is gone means that something has touched it
 WITH RECURSIVE wanted AS MATERIALIZED (
   SELECT w.table_no, coalesce(w.oid::oid, to_regclass(format('%%I.%%I', w.schema, w.name))::oid) AS oid,
-         to_regclass(format('%%I.%%I', w.beside_schema, w.beside_name))::oid AS beside, p.oid AS function, p.xmin AS function_xmin
-    FROM unnest(%(numbers)s::int[], %(oids)s::bigint[], %(schemas)s::text[], %(names)s::text[], %(beside_schemas)s::text[],
-                %(beside_names)s::text[], %(functions)s::text[])
-         AS w (table_no, oid, schema, name, beside_schema, beside_name, function)
+         to_regclass(format('%%I.%%I', w.counterpart_schema, w.counterpart_name))::oid AS counterpart, p.oid AS function, p.xmin AS function_xmin
+    FROM unnest(%(numbers)s::int[], %(oids)s::bigint[], %(schemas)s::text[], %(names)s::text[], %(counterpart_schemas)s::text[],
+                %(counterpart_names)s::text[], %(functions)s::text[])
+         AS w (table_no, oid, schema, name, counterpart_schema, counterpart_name, function)
     LEFT JOIN pg_proc p ON p.proname = w.function AND p.pronamespace = to_regnamespace('replank')),
 logs AS (
   SELECT l.table_no, c.oid, c.relfilenode FROM unnest(%(numbers)s::int[], %(logs)s::text[]) AS l (table_no, name)
     JOIN pg_class c ON c.relname = l.name AND c.relnamespace = to_regnamespace('replank')),
 tree (table_no, oid, own) AS (
   SELECT table_no, oid, true FROM wanted
-  UNION ALL SELECT table_no, beside, false FROM wanted WHERE beside IS NOT NULL
+  UNION ALL SELECT table_no, counterpart, false FROM wanted WHERE counterpart IS NOT NULL
   UNION ALL
   SELECT t.table_no, i.inhrelid, t.own FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition)
 SELECT table_no, array_agg(line) AS lines FROM (
@@ -19,9 +19,9 @@ SELECT table_no, array_agg(line) AS lines FROM (
   UNION ALL
   SELECT table_no, concat_ws(' ', 'log', 0, oid, relfilenode) FROM logs
   UNION ALL
-  SELECT t.table_no, unnest(ARRAY[concat_ws(' ', CASE WHEN t.own THEN 'file' ELSE 'beside' END, t.oid, c.relfilenode),
-                                  concat_ws(' ', CASE WHEN t.own THEN 'columns' ELSE 'beside' END, t.oid, a.columns),
-                                  concat_ws(' ', CASE WHEN t.own THEN 'attributes' ELSE 'beside' END, t.oid, CASE WHEN t.own THEN a.attributes END)])
+  SELECT t.table_no, unnest(ARRAY[concat_ws(' ', CASE WHEN t.own THEN 'file' ELSE 'counterpart' END, t.oid, c.relfilenode),
+                                  concat_ws(' ', CASE WHEN t.own THEN 'columns' ELSE 'counterpart' END, t.oid, a.columns),
+                                  concat_ws(' ', CASE WHEN t.own THEN 'attributes' ELSE 'counterpart' END, t.oid, CASE WHEN t.own THEN a.attributes END)])
     FROM tree t JOIN pg_class c ON c.oid = t.oid
    CROSS JOIN LATERAL (SELECT hashtextextended(string_agg(attnum || ' ' || attname, ','), 0) AS columns, hashtextextended(string_agg(attnum || ' ' || xmin, ','), 0) AS attributes
                          FROM (SELECT attnum, attname, xmin FROM pg_attribute WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum) AS one) AS a
