@@ -24,7 +24,7 @@ from replank.wording import counted, verb
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, quarantines, tables
 from sql.quarantine.correct import Change, change_with_all_that_refers, converts
-from sql.quarantine.release import Corrected, Correction, correct, kept_value, look_again
+from sql.quarantine.release import Corrected, Correction, correct, kept_value, recheck
 from sql.session.connection import Connection
 
 NEEDED = ("table", "key", "column", "value")
@@ -188,7 +188,7 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
     if not chosen:
         raise WrongUse(f"No row of {scope.words} is kept aside; there are rows of {', '.join(specs) or 'no table'}.")
     with connection.transaction():
-        count = sum(look_again(connection, spec) for spec in chosen)
+        count = sum(recheck(connection, spec) for spec in chosen)
         note(
             connection,
             run,

@@ -16,7 +16,7 @@ from sql.session.table_names import server_text
 HISTORY = "_prisma_migrations"
 """The table of Prisma's migration history."""
 
-SETTLED = Identifier("pg_temp", "replank_normalized")
+NORMALIZED = Identifier("pg_temp", "replank_normalized")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ def enum_columns(connection: Connection, oid: int) -> frozenset[str]:
     return frozenset(r["name"] for r in rows(connection, query("prisma.enum_types"), {"oid": oid}))
 
 
-def settle(connection: Connection, column_type: str, default: str) -> Normalized:
+def normalize_column(connection: Connection, column_type: str, default: str) -> Normalized:
     """Type and default as the server would spell them. Leaves nothing behind.
 
     Raises psycopg.errors.DatabaseError where the server does not understand them.
@@ -142,7 +142,7 @@ def settle(connection: Connection, column_type: str, default: str) -> Normalized
     with connection.transaction(force_rollback=True):
         run(
             connection,
-            SQL("CREATE TEMPORARY TABLE {} (settled {} {})").format(SETTLED, server_text(column_type), given),
+            SQL("CREATE TEMPORARY TABLE {} (normalized {} {})").format(NORMALIZED, server_text(column_type), given),
         )
         return Normalized(**(row(connection, query("prisma.normalized_column")) or {}))
 
@@ -165,13 +165,13 @@ def normalized_index(
     made = SQL("CREATE {}INDEX {} ON {} ({}){} WHERE {}").format(
         SQL("UNIQUE " if unique else ""),
         Identifier(name),
-        SETTLED,
+        NORMALIZED,
         comma.join(map(Identifier, columns)),
         SQL(" INCLUDE ({})").format(comma.join(map(Identifier, include))) if include else SQL(""),
         server_text(where),
     )
     with connection.transaction(force_rollback=True):
-        run(connection, SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(SETTLED, Identifier(*table)))
+        run(connection, SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(NORMALIZED, Identifier(*table)))
         run(connection, made)
         asked = query("prisma.normalized_index").format(table=Literal(Identifier(*table).as_string(None)))
         return str(value(connection, asked))
@@ -180,7 +180,7 @@ def normalized_index(
 def normalized_view(connection: Connection, select: Composable) -> str:
     """What a view's definition will be, as the server spells it. Leaves nothing behind."""
     with connection.transaction(force_rollback=True):
-        run(connection, SQL("CREATE TEMPORARY VIEW {} AS {}").format(SETTLED, select))
+        run(connection, SQL("CREATE TEMPORARY VIEW {} AS {}").format(NORMALIZED, select))
         return str(value(connection, SQL("SELECT pg_get_viewdef('pg_temp.replank_normalized'::regclass)")))
 
 

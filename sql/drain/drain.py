@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.table_spec import TableSpec
 from sql.quarantine.quarantined_rows import not_quarantined
-from sql.quarantine.resolve import settle
+from sql.quarantine.resolve import resolve_quarantine
 from sql.rows.change_log import (
     ANALYZE_FROM_ROWS,
     FEW_KEYS,
@@ -56,14 +56,14 @@ def drain(
     """Drain the log in the caller's transaction.
 
     `by_index` is False for the first drain only: the next table has no index yet. `together` are the tables
-    whose quarantine is settled before, at the same snapshot; then the caller holds it (`hold_quarantine`).
+    whose quarantine is resolved before, at the same snapshot; then the caller holds it (`hold_quarantine`).
 
     The caller's transaction is REPEATABLE READ, or holds a lock that keeps all writers out.
     With `compare`, every drained key is compared on both sides before the transaction may commit.
     Raises NeedsOperator when two live rows have become the same uuid.
     """
     if together:
-        settle(connection, together, draining=spec)
+        resolve_quarantine(connection, together, draining=spec)
     count = SQL("SELECT count(*), coalesce(bool_or(truncated), false) FROM {}").format(log_table(spec))
     keys, truncated = run(connection, count, prepare=True).fetchall()[0]
     if keys == 0:

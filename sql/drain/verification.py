@@ -38,14 +38,14 @@ class Sums:
     rows: int
     total: int
     truncated: bool
-    aside: Kept | None = None
+    quarantined: Kept | None = None
     """Live: the chunk's rows that quarantine names. Next: all that quarantine holds, in the first chunk only."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON numbers lose digits in other readers: the sum travels as text."""
         document = {"rows": self.rows, "total": str(self.total), "truncated": self.truncated}
-        if self.aside is not None:
-            document |= {"aside": self.aside.rows, "aside_total": str(self.aside.total)}
+        if self.quarantined is not None:
+            document |= {"quarantined": self.quarantined.rows, "quarantined_total": str(self.quarantined.total)}
         return document
 
 
@@ -71,7 +71,10 @@ def sum_chunk(
     if remember and side == "live" and compared_by is ComparedBy.VALUES and spec.key_converted:
         remember_odd(connection, spec, source(spec), in_chunk(spec, chunk))
     return Sums(
-        rows=found[0], total=int(found[1]), truncated=log["truncated"], aside=_aside(connection, spec, side, chunk)
+        rows=found[0],
+        total=int(found[1]),
+        truncated=log["truncated"],
+        quarantined=_quarantined(connection, spec, side, chunk),
     )
 
 
@@ -85,7 +88,7 @@ def summed(spec: TableSpec, side: Side, where: Composable, compared_by: Compared
     )
 
 
-def _aside(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) -> Kept | None:
+def _quarantined(connection: Connection, spec: TableSpec, side: Side, chunk: Chunk) -> Kept | None:
     if not spec.quarantines:
         return None
     if side == "live":
@@ -107,14 +110,14 @@ def log_differences(connection: Connection, spec: TableSpec) -> int:
 
     Returns how many there are. A row that exists only in next goes in under its canonical spelling.
     """
-    aside = log_kept_differences(connection, spec) if spec.quarantines else 0
+    quarantined = log_kept_differences(connection, spec) if spec.quarantines else 0
     found = run(
         connection,
         SQL("INSERT INTO {log} ({keys}) {differing}").format(
             log=log_table(spec), keys=SQL(", ").join(log_keys(spec)), differing=_differing(connection, spec)
         ),
     )
-    return found.rowcount + aside
+    return found.rowcount + quarantined
 
 
 def differing_keys(connection: Connection, spec: TableSpec, *, limit: int) -> tuple[int, list[str]]:
@@ -127,8 +130,8 @@ def differing_keys(connection: Connection, spec: TableSpec, *, limit: int) -> tu
     ).format(keys=SQL(", ").join(log_keys(spec)), differing=_differing(connection, spec), limit=limit)
     found = connection.execute(asked).fetchall()
     count = int(found[0][1]) if found else 0
-    aside = count_kept_differences(connection, spec) if spec.quarantines else 0
-    return count + aside, [str(key) for key, _ in found]
+    quarantined = count_kept_differences(connection, spec) if spec.quarantines else 0
+    return count + quarantined, [str(key) for key, _ in found]
 
 
 def _differing(connection: Connection, spec: TableSpec) -> Composable:

@@ -30,7 +30,7 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> VerificationSums:
     """Add the jobs' sums for each side. Stale: a snapshot was lost, a job too large, or a TRUNCATE waits in the log."""
     rows = {"live": 0, "next": 0}
     totals = {"live": 0, "next": 0}
-    aside = {"live": (0, 0), "next": (0, 0)}
+    quarantined = {"live": (0, 0), "next": (0, 0)}
     stale = not results
     for result in results:
         document = result["result"]
@@ -42,16 +42,16 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> VerificationSums:
                 rows[side] += document[side]["rows"]
                 totals[side] += int(document[side]["total"])
                 stale = stale or document[side]["truncated"]
-                count, total = aside[side]
+                count, total = quarantined[side]
                 more = document[side]
-                aside[side] = (count + more.get("aside", 0), total + int(more.get("aside_total", 0)))
+                quarantined[side] = (count + more.get("quarantined", 0), total + int(more.get("quarantined_total", 0)))
     same = rows["live"] == rows["next"] and totals["live"] == totals["next"]
     return VerificationSums(
-        rows_live=rows["live"] + aside["live"][0],
+        rows_live=rows["live"] + quarantined["live"][0],
         rows_next=rows["next"],
-        equal=same and aside["live"] == aside["next"],
+        equal=same and quarantined["live"] == quarantined["next"],
         stale=stale,
-        quarantined_rows=aside["live"][0],
+        quarantined_rows=quarantined["live"][0],
         hash_live=totals["live"],
         hash_next=totals["next"],
         too_large=any(TOO_LARGE in result["result"] for result in results),

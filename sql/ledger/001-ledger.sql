@@ -139,8 +139,8 @@ CREATE TABLE replank.change_log (
     FOREIGN KEY (run_id, table_no) REFERENCES replank.run_table ON DELETE CASCADE
 );
 
--- Tables whose rows may be kept aside, and how many are; the rows themselves are in replank.quarantine_<run>_<table>.
--- `joined`: its first drain is done, so that quarantine is kept right in it. Who settles a quarantine locks this table.
+-- Tables whose rows may be quarantined, and how many are; the rows themselves are in replank.quarantine_<run>_<table>.
+-- `joined`: its first drain is done, so that quarantine is kept right in it. A session that resolves a quarantine locks this table.
 CREATE TABLE replank.quarantine (
     run_id   bigint NOT NULL,
     table_no integer NOT NULL,

@@ -32,7 +32,7 @@ class Admission:
     """Statements for one table in one round. Each counts the rows it has taken in or has freed of doubt."""
 
     spec: TableSpec
-    turn: int
+    round_no: int
     version: int
 
     def candidates_with_bad_texts(self) -> Composable:
@@ -65,11 +65,11 @@ class Admission:
 
     def _leading_to(self, reference: Reference, parent: TableSpec, parents: Parents, found: Composable) -> Composable:
         values = SQL(", ").join(SQL("{}::pg_catalog.text").format(_live(name)) for name in reference.columns)
-        joined = SQL("{found} JOIN {parent} AS parent ON {leads} JOIN {aside} AS kept ON {same}").format(
+        joined = SQL("{found} JOIN {parent} AS parent ON {leads} JOIN {quarantined} AS kept ON {same}").format(
             found=found,
             parent=live_table(parent) if parent.partitioned else SQL("ONLY {}").format(live_table(parent)),
             leads=values_lead_to(reference),
-            aside=quarantine_table(parent),
+            quarantined=quarantine_table(parent),
             same=same_key(parent, "parent", "kept"),
         )
         return self._insert(
@@ -78,15 +78,15 @@ class Admission:
             reason=SQL("{} || kept.key::text").format(f"it refers to a quarantined row of {parent.full_name}: "),
             parent=SQL("{}::integer, kept.key").format(parent.table_no),
             found=joined,
-            where=SQL("NOT kept.doubtful AND ({})").format(SQL(parents.value).format(self.turn - 1)),
+            where=SQL("NOT kept.doubtful AND ({})").format(SQL(parents.value).format(self.round_no - 1)),
         )
 
     def _candidates(self) -> Composable:
         keys = SQL(", ").join(log_keys(self.spec))
         return SQL(
             "(SELECT {keys} FROM {log} WHERE NOT coalesce(truncated, false)"
-            " UNION SELECT {keys} FROM {aside} WHERE doubtful) AS candidate"
-        ).format(keys=keys, log=log_table(self.spec), aside=quarantine_table(self.spec))
+            " UNION SELECT {keys} FROM {quarantined} WHERE doubtful) AS candidate"
+        ).format(keys=keys, log=log_table(self.spec), quarantined=quarantine_table(self.spec))
 
     def _is_candidate(self) -> Composable:
         return same_key(self.spec, "live", "candidate")
@@ -104,13 +104,14 @@ class Admission:
         """A row that is there without doubt stays as it is: whom it is there for was there before it."""
         live_keys = SQL(", ").join(_live(name) for name in self.spec.key)
         return SQL(
-            'INSERT INTO {table} AS aside ({keys}, key, "row", "column", value, reason, parent_no, parent_key, fresh)'
+            'INSERT INTO {table} AS quarantined ({keys}, key, "row", "column", value, reason, parent_no, parent_key,'
+            " fresh)"
             " SELECT DISTINCT ON ({live_keys}) {live_keys}, {texts}, pg_catalog.to_jsonb(live.*), {column}, {value},"
-            " {reason}, {parent}, {turn} FROM {found} WHERE {where}"
+            " {reason}, {parent}, {round_no} FROM {found} WHERE {where}"
             ' ON CONFLICT ({keys}) DO UPDATE SET doubtful = false, key = excluded.key, "row" = excluded."row",'
             ' "column" = excluded."column", value = excluded.value, reason = excluded.reason,'
             " parent_no = excluded.parent_no, parent_key = excluded.parent_key, fresh = excluded.fresh,"
-            ' entered = aside."row"::text IS DISTINCT FROM excluded."row"::text WHERE aside.doubtful'
+            ' entered = quarantined."row"::text IS DISTINCT FROM excluded."row"::text WHERE quarantined.doubtful'
         ).format(
             table=quarantine_table(self.spec),
             keys=SQL(", ").join(log_keys(self.spec)),
@@ -120,7 +121,7 @@ class Admission:
             value=value,
             reason=reason,
             parent=parent,
-            turn=self.turn,
+            round_no=self.round_no,
             found=found,
             where=where,
         )

@@ -1,7 +1,7 @@
 """One corrected value of one live row, and with it every value that refers to it, through any number of foreign keys.
 
 Foreign keys are looked at when a statement ends, so all of it is one statement, with one UPDATE for each table. Rows
-are found by what they refer to, not by whether they are kept aside: a reference that the plan makes NULL, or that was
+are found by what they refer to, not by whether they are quarantined: a reference that the plan makes NULL, or that was
 written a moment ago, goes along as well.
 """
 
@@ -27,7 +27,7 @@ Place = tuple[int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """The text that one column of one live row shall have; `before` is what it had when the row was kept aside."""
+    """The text that one column of one live row shall have; `before` is what it had when the row was quarantined."""
 
     spec: TableSpec
     key: tuple[str, ...]

@@ -28,7 +28,7 @@ def quarantine_table(spec: TableSpec) -> Identifier:
 def create_quarantine(connection: Connection, spec: TableSpec) -> None:
     """Empty. `k1` … is the live key as it is, `key` the same as an array of texts.
 
-    `parent_no` and `parent_key` name the row that one is kept aside for. What is being settled now is marked:
+    `parent_no` and `parent_key` name the row that one is quarantined for. What is being resolved now is marked:
     `doubtful` rows may leave, `fresh` is the round in which one came, `entered` that it was not so before.
     """
     keys = SQL(", ").join(
@@ -59,8 +59,8 @@ def not_quarantined(spec: TableSpec, alias: str) -> Composable:
     """The condition that a live row is not in quarantine; true where no row of the table can be."""
     if not spec.quarantines:
         return SQL("true")
-    return SQL("NOT EXISTS (SELECT FROM {} AS aside WHERE {})").format(
-        quarantine_table(spec), same_key(spec, alias, "aside")
+    return SQL("NOT EXISTS (SELECT FROM {} AS quarantined WHERE {})").format(
+        quarantine_table(spec), same_key(spec, alias, "quarantined")
     )
 
 
@@ -78,7 +78,7 @@ def count_quarantined(connection: Connection, spec: TableSpec) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """Rows kept aside: how many, and the sum of the hashes of the rows as JSON."""
+    """Rows quarantined: how many, and the sum of the hashes of the rows as JSON."""
 
     rows: int
     total: int
@@ -88,7 +88,9 @@ def live_quarantined_rows(connection: Connection, spec: TableSpec, where: Compos
     """The live rows that quarantine names, as they are in the live table now; those in the log are left out."""
     return _sum(
         connection,
-        SQL("{} JOIN {} AS aside ON {}").format(source(spec), quarantine_table(spec), same_key(spec, "live", "aside")),
+        SQL("{} JOIN {} AS quarantined ON {}").format(
+            source(spec), quarantine_table(spec), same_key(spec, "live", "quarantined")
+        ),
         SQL("pg_catalog.to_jsonb(live.*)"),
         SQL("{} AND {}").format(where, _not_logged(spec)),
     )
@@ -96,8 +98,8 @@ def live_quarantined_rows(connection: Connection, spec: TableSpec, where: Compos
 
 def kept_rows(connection: Connection, spec: TableSpec) -> Kept:
     """All that quarantine holds, as it holds it; what is in the log is left out."""
-    kept = SQL("{} AS aside").format(quarantine_table(spec))
-    return _sum(connection, kept, SQL('aside."row"'), _not_logged(spec))
+    kept = SQL("{} AS quarantined").format(quarantine_table(spec))
+    return _sum(connection, kept, SQL('quarantined."row"'), _not_logged(spec))
 
 
 def _sum(connection: Connection, table: Composable, document: Composable, where: Composable) -> Kept:
@@ -112,7 +114,7 @@ def _sum(connection: Connection, table: Composable, document: Composable, where:
 
 
 def _not_logged(spec: TableSpec) -> Composable:
-    same = all_equal(spec.key_columns, keys_of(spec, "aside"), keys_of(spec, "log"))
+    same = all_equal(spec.key_columns, keys_of(spec, "quarantined"), keys_of(spec, "log"))
     return SQL("NOT EXISTS (SELECT FROM {} AS log WHERE {})").format(log_table(spec), same)
 
 
@@ -134,19 +136,19 @@ def count_kept_differences(connection: Connection, spec: TableSpec) -> int:
 
 def _kept_differences(spec: TableSpec) -> Composable:
     return SQL(
-        "SELECT {kept} FROM {table} AS aside LEFT JOIN {live} ON {same}"
-        ' WHERE aside."row"::text IS DISTINCT FROM pg_catalog.to_jsonb(live.*)::text AND {not_logged}'
+        "SELECT {kept} FROM {table} AS quarantined LEFT JOIN {live} ON {same}"
+        ' WHERE quarantined."row"::text IS DISTINCT FROM pg_catalog.to_jsonb(live.*)::text AND {not_logged}'
     ).format(
-        kept=SQL(", ").join(SQL("aside.{}").format(key) for key in log_keys(spec)),
+        kept=SQL(", ").join(SQL("quarantined.{}").format(key) for key in log_keys(spec)),
         table=quarantine_table(spec),
         live=source(spec),
-        same=same_key(spec, "live", "aside"),
+        same=same_key(spec, "live", "quarantined"),
         not_logged=_not_logged(spec),
     )
 
 
 def read_quarantined(connection: Connection, spec: TableSpec) -> Iterator[dict[str, Any]]:
-    """What is kept aside of one table, oldest first: key, column, value, reason, since, row.
+    """What is quarantined of one table, oldest first: key, column, value, reason, since, row.
 
     It needs the caller's transaction. Rows come in portions, so that memory stays the same however many there are.
     """

@@ -1,4 +1,4 @@
-"""Rows of a quarantine on their way back: corrected in the live table, or looked at again by the next drain."""
+"""Rows that leave quarantine: corrected in the live table, or checked again by the next drain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Corrected(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """New texts for some columns of one live row. `before` is what these had when the row was kept aside."""
+    """New texts for some columns of one live row. `before` is what these had when the row was quarantined."""
 
     spec: TableSpec
     key: tuple[str, ...]
@@ -104,12 +104,12 @@ def _update(
 
 
 def kept_value(connection: Connection, spec: TableSpec, key: Sequence[str], column: str) -> tuple[bool, str | None]:
-    """Whether such a row is kept aside, and the text of one of its columns as it was kept."""
+    """Whether such a row is quarantined, and the text of one of its columns as it was kept."""
     found = run(
         connection,
-        SQL('SELECT aside."row" ->> {} FROM {} AS aside WHERE aside.key = {}::pg_catalog.jsonb').format(
-            column, quarantine_table(spec), Literal(_json(key))
-        ),
+        SQL(
+            'SELECT quarantined."row" ->> {} FROM {} AS quarantined WHERE quarantined.key = {}::pg_catalog.jsonb'
+        ).format(column, quarantine_table(spec), Literal(_json(key))),
     ).fetchone()
     return (False, None) if found is None else (True, found[0])
 
@@ -118,8 +118,8 @@ def _json(key: Sequence[str]) -> str:
     return json.dumps(list(key), ensure_ascii=False)
 
 
-def look_again(connection: Connection, spec: TableSpec) -> int:
-    """Log the keys of all that is kept aside of a table: the next drain decides anew. Returns how many rows."""
+def recheck(connection: Connection, spec: TableSpec) -> int:
+    """Log the keys of all that is quarantined of a table: the next drain decides again. Returns how many rows."""
     keys = SQL(", ").join(log_keys(spec))
     return run(
         connection,

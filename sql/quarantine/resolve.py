@@ -1,4 +1,4 @@
-"""Settling: which rows of a conversion set are in quarantine, at one snapshot.
+"""Resolving: which rows of a conversion set are in quarantine, at one snapshot.
 
 A row belongs there if a text of its own is no uuid, or if a foreign key of it leads to a row that belongs there:
 the least set with that property, so that two rows cannot keep each other in. Each row that is there for another
@@ -6,8 +6,8 @@ remembers that one; it was there before, so these memories are a forest whose ro
 
 Whatever may have changed since the last time stands in a change log. So: (1) doubt every row in quarantine whose
 key is logged, and all that are there for its sake; (2) take in, round by round, what belongs there: logged and
-doubtful rows are looked at themselves, and for each row that came in, all that refer to it; (3) who is still in
-doubt leaves. Whoever came or left is logged, so that the next drain of its table takes it out or puts it in.
+doubtful rows are looked at themselves, and for each row that came in, all that refer to it; (3) what is still in
+doubt leaves. What came or left is logged, so that the next drain of its table takes it out or puts it in.
 
 A table joins with its first drain: its log then holds every row with such a text (the copy logs them), and whatever
 leads from it into quarantine is looked for.
@@ -42,8 +42,8 @@ class Edge:
     parent: TableSpec
 
 
-def settle(connection: Connection, specs: Sequence[TableSpec], *, draining: TableSpec | None) -> None:
-    """Settle the quarantine of a set at the transaction's snapshot; the caller holds it (`quarantines.hold`).
+def resolve_quarantine(connection: Connection, specs: Sequence[TableSpec], *, draining: TableSpec | None) -> None:
+    """Resolve the quarantine of a set at the transaction's snapshot; the caller holds it (`quarantines.hold`).
 
     `draining` is drained next at the same snapshot; None means all. Nothing is done while no log has rows.
     """
@@ -61,14 +61,14 @@ def settle(connection: Connection, specs: Sequence[TableSpec], *, draining: Tabl
 def resolve_conversion_set(
     connection: Connection, members: Sequence[TableSpec], newcomers: frozenset[int]
 ) -> list[TableSpec]:
-    """Settle these tables; `newcomers` (table numbers) join now. Returns those whose quarantine has changed."""
-    settlement = _Resolution(connection=connection, members=members, newcomers=newcomers)
-    settlement.count_logs()
-    if not newcomers and not any(settlement.active.values()):
+    """Resolve these tables; `newcomers` (table numbers) join now. Returns those whose quarantine has changed."""
+    resolution = _Resolution(connection=connection, members=members, newcomers=newcomers)
+    resolution.count_logs()
+    if not newcomers and not any(resolution.active.values()):
         return []
-    settlement.doubt()
-    settlement.take_in()
-    return settlement.tell()
+    resolution.doubt()
+    resolution.admit_rows()
+    return resolution.log_changes()
 
 
 @dataclass(kw_only=True)
@@ -130,62 +130,62 @@ class _Resolution:
             self.touched.add(spec.table_no)
         return rows
 
-    def take_in(self) -> None:
-        """Round by round, until one takes in nobody."""
+    def admit_rows(self) -> None:
+        """Round by round, until one admits none."""
         came = self._first_round()
-        turn = 1
+        round_no = 1
         while came:
-            parents, turn, came = came, turn + 1, set()
+            parents, round_no, came = came, round_no + 1, set()
             entered = {
-                spec.table_no for spec in self.members if spec.table_no in parents and self._entered(spec, turn - 1)
+                spec.table_no for spec in self.members if spec.table_no in parents and self._entered(spec, round_no - 1)
             }
             for edge in (edge for edge in self._followed() if edge.parent.table_no in parents):
-                entering = self._admission(edge.child, turn)
+                admission = self._admission(edge.child, round_no)
                 if self.active[edge.child.table_no]:
                     self._by_index(True)
-                    self._note(
-                        came, edge.child, entering.candidates_leading_to(edge.reference, edge.parent, Parents.FRESH)
+                    self._admit(
+                        came, edge.child, admission.candidates_leading_to(edge.reference, edge.parent, Parents.FRESH)
                     )
                 if edge.parent.table_no in entered:
                     self._by_index(False)
-                    statement = entering.all_leading_to(edge.reference, edge.parent, Parents.ENTERED)
-                    self._note(came, edge.child, statement)
+                    statement = admission.all_leading_to(edge.reference, edge.parent, Parents.ENTERED)
+                    self._admit(came, edge.child, statement)
 
-    def _entered(self, spec: TableSpec, turn: int) -> bool:
+    def _entered(self, spec: TableSpec, round_no: int) -> bool:
         """Whether any row came in that was not there: only then all that may refer to it is looked through."""
         found = "SELECT count(*) FROM (SELECT FROM {} WHERE fresh = {} AND entered LIMIT 1) AS e"
-        return bool(self._one(found, quarantine_table(spec), Literal(turn)))
+        return bool(self._one(found, quarantine_table(spec), Literal(round_no)))
 
     def _first_round(self) -> set[int]:
-        """Candidates, by their own texts and by who is in quarantine already; and all of a newcomer's rows."""
+        """Candidates, by their own texts and by what is in quarantine already; and all of a newcomer's rows."""
         came: set[int] = set()
         for spec in self.members:
             if self.active[spec.table_no] and spec.quarantining_columns:
                 self._by_index(True)
-                self._note(came, spec, self._admission(spec, 1).candidates_with_bad_texts())
+                self._admit(came, spec, self._admission(spec, 1).candidates_with_bad_texts())
         for edge in self._followed():
-            entering = self._admission(edge.child, 1)
+            admission = self._admission(edge.child, 1)
             if edge.child.table_no in self.newcomers:
                 self._by_index(False)
-                self._note(came, edge.child, entering.all_leading_to(edge.reference, edge.parent, Parents.ALL))
+                self._admit(came, edge.child, admission.all_leading_to(edge.reference, edge.parent, Parents.ALL))
             elif self.active[edge.child.table_no]:
                 self._by_index(True)
-                self._note(came, edge.child, entering.candidates_leading_to(edge.reference, edge.parent, Parents.ALL))
+                self._admit(came, edge.child, admission.candidates_leading_to(edge.reference, edge.parent, Parents.ALL))
         return came
 
     def _followed(self) -> list[Edge]:
         return [edge for edge in self.edges if not edge.reference.nulled]
 
-    def _admission(self, spec: TableSpec, turn: int) -> Admission:
-        return Admission(spec=spec, turn=turn, version=self.connection.info.server_version)
+    def _admission(self, spec: TableSpec, round_no: int) -> Admission:
+        return Admission(spec=spec, round_no=round_no, version=self.connection.info.server_version)
 
-    def _note(self, came: set[int], spec: TableSpec, statement: Composable) -> None:
+    def _admit(self, came: set[int], spec: TableSpec, statement: Composable) -> None:
         if run(self.connection, statement, prepare=True).rowcount:
             self.touched.add(spec.table_no)
             came.add(spec.table_no)
 
-    def tell(self) -> list[TableSpec]:
-        """Log who came and who left, and references that become NULL or no longer do; then forget the marks."""
+    def log_changes(self) -> list[TableSpec]:
+        """Log what came and what left, and references that become NULL or no longer do; then forget the marks."""
         self._by_index(False)
         for edge in (edge for edge in self.edges if edge.reference.nulled):
             if edge.child.table_no in self.newcomers:
@@ -221,30 +221,30 @@ def _all_rows(spec: TableSpec) -> Composable:
 
 
 def _logged_rows(spec: TableSpec) -> Composable:
-    same = all_equal(spec.key_columns, keys_of(spec, "aside"), keys_of(spec, "log"))
-    return SQL("UPDATE {} AS aside SET doubtful = true FROM {} WHERE NOT doubtful AND {}").format(
+    same = all_equal(spec.key_columns, keys_of(spec, "quarantined"), keys_of(spec, "log"))
+    return SQL("UPDATE {} AS quarantined SET doubtful = true FROM {} WHERE NOT doubtful AND {}").format(
         quarantine_table(spec), logged(spec), same
     )
 
 
 def _kept_for(edge: Edge) -> Composable:
     return SQL(
-        "UPDATE {} AS aside SET doubtful = true FROM {} AS kept WHERE kept.doubtful AND NOT aside.doubtful"
-        " AND aside.parent_no = {} AND aside.parent_key = kept.key"
+        "UPDATE {} AS quarantined SET doubtful = true FROM {} AS kept WHERE kept.doubtful AND NOT quarantined.doubtful"
+        " AND quarantined.parent_no = {} AND quarantined.parent_key = kept.key"
     ).format(quarantine_table(edge.child), quarantine_table(edge.parent), edge.parent.table_no)
 
 
 def _log_children(edge: Edge, which: Composable) -> Composable:
-    """Log rows whose reference becomes NULL, or no longer does. A row that is gone is known as it was kept."""
+    """Log rows whose reference becomes NULL, or no longer does. A deleted row is known as it was quarantined."""
     return SQL(
-        "INSERT INTO {log} ({keys}) SELECT {live_keys} FROM {aside} AS kept"
+        "INSERT INTO {log} ({keys}) SELECT {live_keys} FROM {quarantined} AS kept"
         ' CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::{parent}, kept."row") AS parent'
         " JOIN {live} ON {leads} WHERE {which}"
     ).format(
         log=log_table(edge.child),
         keys=SQL(", ").join(log_keys(edge.child)),
         live_keys=SQL(", ").join(Identifier("live", name) for name in edge.child.key),
-        aside=quarantine_table(edge.parent),
+        quarantined=quarantine_table(edge.parent),
         parent=live_table(edge.parent),
         live=source(edge.child),
         leads=values_lead_to(edge.reference),

@@ -161,9 +161,11 @@ def _as_text(pair: TablePair, column: ColumnSpec, new: Composable) -> Composable
 
 
 def _emptied(pair: TablePair, column: ColumnSpec, numbers: Mapping[str, int]) -> Composable:
-    """Whether the run itself made a reference NULL, because the row it leads to is kept aside."""
+    """Whether the run itself made a reference NULL, because the row that it refers to is quarantined."""
     tests = [
-        SQL("EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})").format(
+        SQL(
+            "EXISTS (SELECT FROM {quarantined} AS quarantined JOIN {only}{parent} AS parent ON {same} WHERE {leads})"
+        ).format(
             leads=leads_to(
                 [
                     SQL("was.{}").format(was_text(numbers[name])) if name in numbers else Identifier("new", name)
@@ -172,7 +174,7 @@ def _emptied(pair: TablePair, column: ColumnSpec, numbers: Mapping[str, int]) ->
                 each.ref_columns,
                 each.equality,
             ),
-            aside=Identifier("replank", quarantine_name(pair.spec.run_id, each.parent_no)),
+            quarantined=Identifier("replank", quarantine_name(pair.spec.run_id, each.parent_no)),
             only=SQL("" if each.parent_partitioned else "ONLY "),
             parent=Identifier(each.parent_schema, each.parent_name),
             same=same_parent_key(each),

@@ -20,7 +20,7 @@ from sql.catalogue.relation_oids import relation_oids
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.drain.drain import drain
 from sql.ledger.tables import quarantines
-from sql.quarantine.resolve import settle
+from sql.quarantine.resolve import resolve_quarantine
 from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import prepare_capture, switched_on
 from sql.session.connection import Connection, apply_settings, keep_plans, run
@@ -208,7 +208,7 @@ def _last_drain(connection: Connection, specs: Sequence[TableSpec], limits: Cuto
 
     Quarantine comes first, once: what it logs is drained with the rest.
     """
-    settle(connection, specs, draining=None)
+    resolve_quarantine(connection, specs, draining=None)
     waiting = _logged(connection, specs)
     refuse_long_logs(waiting, limits.max_log_rows)
     for spec in specs:

@@ -158,19 +158,21 @@ def live_values(spec: TableSpec, version: int) -> Composable:
 
 def null_if_parent_quarantined(spec: TableSpec, column: ColumnSpec, alias: str, value: Composable) -> Composable:
     """`value`, or NULL where the column leads to a row in quarantine and the plan says so."""
-    aside = [_parent_quarantined(spec, each, alias) for each in spec.references if column.name in each.nulled]
-    if not aside:
+    quarantined = [_parent_quarantined(spec, each, alias) for each in spec.references if column.name in each.nulled]
+    if not quarantined:
         return value
-    return SQL("CASE WHEN NOT ({}) THEN {} END").format(SQL(" OR ").join(aside), value)
+    return SQL("CASE WHEN NOT ({}) THEN {} END").format(SQL(" OR ").join(quarantined), value)
 
 
 def _parent_quarantined(spec: TableSpec, reference: Reference, alias: str) -> Composable:
     """Whether a row leads to one in quarantine. For many rows the server makes the list of those once."""
-    return SQL("EXISTS (SELECT FROM {aside} AS aside JOIN {only}{parent} AS parent ON {same} WHERE {leads})").format(
+    return SQL(
+        "EXISTS (SELECT FROM {quarantined} AS quarantined JOIN {only}{parent} AS parent ON {same} WHERE {leads})"
+    ).format(
         leads=leads_to(
             [Identifier(alias, name) for name in reference.columns], reference.ref_columns, reference.equality
         ),
-        aside=Identifier("replank", quarantine_name(spec.run_id, reference.parent_no)),
+        quarantined=Identifier("replank", quarantine_name(spec.run_id, reference.parent_no)),
         only=SQL("" if reference.parent_partitioned else "ONLY "),
         parent=Identifier(reference.parent_schema, reference.parent_name),
         same=same_parent_key(reference),
@@ -178,9 +180,9 @@ def _parent_quarantined(spec: TableSpec, reference: Reference, alias: str) -> Co
 
 
 def same_parent_key(reference: Reference) -> Composable:
-    """The row `parent` has the key of the row `aside`."""
+    """The row `parent` has the key of the row `quarantined`."""
     return SQL(" AND ").join(
-        SQL("{} {} {}").format(Identifier("parent", name), operator(schema), Identifier("aside", f"k{n}"))
+        SQL("{} {} {}").format(Identifier("parent", name), operator(schema), Identifier("quarantined", f"k{n}"))
         for n, (name, schema) in enumerate(zip(reference.parent_key, reference.parent_operators, strict=True), start=1)
     )
 

@@ -22,7 +22,7 @@ from producer.prisma.schema.document import Block, BlockAttribute, Document, Fie
 from producer.prisma.schema.reader import read_schema
 from producer.prisma.schema.schema_names import criteria, derived_name
 from producer.prisma.schema.writer import write_schema
-from sql.catalogue.prisma import settle
+from sql.catalogue.prisma import normalize_column
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.prisma
@@ -158,16 +158,16 @@ def test_columns_of_every_type_are_said_as_the_database_has_them(database: str) 
     changes: list[Change] = []
     with connect(database, name="test") as connection:
         for n, (spelled, default) in enumerate(TYPES.items()):
-            settled = settle(connection, spelled, default)
+            normalized = normalize_column(connection, spelled, default)
             clause = f"ADD COLUMN c{n} {spelled}" + (f" DEFAULT {default}" if default else "")
             connection.execute(f'ALTER TABLE public."Book" {clause}'.encode())
             changes.append(
                 AddedColumn(
                     table=("public", "Book"),
                     column=f"c{n}",
-                    type=settled.type,
-                    default=settled.default,
-                    enum=settled.enum,
+                    type=normalized.type,
+                    default=normalized.default,
+                    enum=normalized.enum,
                 )
             )
     after = rewrite(SCHEMA, changes)

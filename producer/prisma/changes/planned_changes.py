@@ -117,7 +117,7 @@ def converted_default(
     if default is None:
         return ""
     to = column.to if column.type is None else enums[column.type].spelled
-    return _settled(connection, f"{table.full_name}.{column.name}", to, default).default
+    return _normalized(connection, f"{table.full_name}.{column.name}", to, default).default
 
 
 def is_converted(live: LiveColumn, column: ColumnPlan, enums: Mapping[str, EnumType]) -> bool:
@@ -125,9 +125,9 @@ def is_converted(live: LiveColumn, column: ColumnPlan, enums: Mapping[str, EnumT
     return live.type in (UUIDS if column.type is None else (enums[column.type].spelled,))
 
 
-def _settled(connection: Connection, name: str, column_type: str, default: str) -> prisma.Normalized:
+def _normalized(connection: Connection, name: str, column_type: str, default: str) -> prisma.Normalized:
     try:
-        return prisma.settle(connection, column_type, default)
+        return prisma.normalize_column(connection, column_type, default)
     except errors.OperationalError:
         raise
     except errors.DatabaseError as error:
@@ -150,15 +150,15 @@ def _added(connection: Connection, table: LiveTable, column: AddedColumnPlan) ->
             unique=unique,
             enum=column.name in prisma.enum_columns(connection, table.oid),
         )
-    settled = _settled(connection, f"{table.full_name}.{column.name}", column.type, column.default or "")
+    normalized = _normalized(connection, f"{table.full_name}.{column.name}", column.type, column.default or "")
     return AddedColumn(
         table=named,
         column=column.name,
-        type=settled.type,
+        type=normalized.type,
         not_null=column.not_null,
-        default=settled.default,
+        default=normalized.default,
         unique=unique,
-        enum=settled.enum,
+        enum=normalized.enum,
     )
 
 
@@ -168,7 +168,7 @@ def _filled(connection: Connection, table: LiveTable, filled: FilledColumnPlan) 
         raise WrongUse(f"column {table.full_name}.{filled.name} of the plan is not in this database")
     default = ""
     if filled.default is not None:
-        default = _settled(connection, f"{table.full_name}.{filled.name}", live.type, filled.default).default
+        default = _normalized(connection, f"{table.full_name}.{filled.name}", live.type, filled.default).default
     return SettledColumn(
         table=(table.schema, table.name), column=filled.name, not_null=filled.not_null, default=default
     )

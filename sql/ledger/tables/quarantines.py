@@ -1,4 +1,4 @@
-"""Quarantine in the ledger: which tables take part, since when, and how many of their rows are kept aside."""
+"""Quarantine in the ledger: which tables take part, since when, and how many of their rows are quarantined."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sql.session.named_queries import query
 
 
 def hold(connection: Connection, specs: Iterable[TableSpec], *, patient: bool) -> None:
-    """Nobody else settles a quarantine until the transaction ends. Nothing is locked where no table has one.
+    """No other session resolves a quarantine until the transaction ends. Nothing is locked where no table has one.
 
-    It has to be the transaction's first statement: its snapshot then sees what the one before has settled.
+    It has to be the transaction's first statement: its snapshot then sees what the one before has resolved.
     No query may come before it, not even one for a setting. With `patient` it waits as long as another drain
-    works, and the transaction has no lock_timeout until somebody sets one.
+    works, and the transaction has no lock_timeout until one is set.
     """
     if any(spec.settles for spec in specs):
         if patient:
@@ -46,7 +46,7 @@ def set_rows(connection: Connection, spec: TableSpec, count: int) -> None:
 
 
 def quarantined_rows(connection: Connection, run_id: int) -> dict[int, int]:
-    """Table number → rows kept aside, for the tables that may have some."""
+    """Table number → rows quarantined, for the tables that may have some."""
     return {
         found["table_no"]: found["rows"] for found in rows(connection, query("quarantine.rows"), {"run_id": run_id})
     }

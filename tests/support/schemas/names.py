@@ -2,7 +2,7 @@
 
 KEYS = (
     "new", "old", "found", "tg_op", "tg_name", "tg_table_name", "tg_argv", "new_rows", "old_rows", "log", "truncated",
-    "live", "next", "past", "k1", "k2", "c1", "hash", "key", "aside", "was", "given", "odd", "replank_lower",
+    "live", "next", "past", "k1", "k2", "c1", "hash", "key", "quarantined", "was", "given", "odd", "replank_lower",
 )  # fmt: skip
 """Columns of a key: magic variables of PL/pgSQL, transition tables, aliases, columns of logs."""
 
