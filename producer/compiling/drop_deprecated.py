@@ -16,7 +16,7 @@ from replank.plan.plan import Plan
 from replank.plan.steps.steps_plan import DropPlan
 from replank.values.steps import BY_NAME
 from sql.catalogue.relations import looked_up, read_relations
-from sql.rollback.original_texts import map_table
+from sql.rollback.original_texts import original_texts_table
 from sql.rollback.table_pair import was_table
 from sql.rows.backfill import filled_table
 from sql.rows.reverse_capture import reverse_log
@@ -49,7 +49,7 @@ def _facts(
     connection: Connection, work: Work, dropped: DropPlan | None, views: Sequence[tuple[str, str]]
 ) -> Mapping[str, Any]:
     kept = [name for spec in work.specs for name in (reverse_log(spec), was_table(spec), filled_table(spec))]
-    kept += [map_table(0, one.set_no) for one in work.sets]
+    kept += [original_texts_table(0, one.set_no) for one in work.sets]
     schemas = {r.past_schema for one in work.sets for r in one.dependents.replaced}
     return {
         "captured": [

@@ -15,7 +15,7 @@ from producer.psql_scripts.work import SwapSet, Work, label
 from replank.values.table_spec import TableSpec
 from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import drop_on_update, function_name
-from sql.rollback.original_texts import build_map, map_table, places
+from sql.rollback.original_texts import build_original_texts, original_texts_table, places
 from sql.rollback.reverse_verification import not_in_log, summed
 from sql.rollback.set_rollback import SetRollback, counted_orphans
 from sql.rollback.table_pair import TablePair, create_was, was_table
@@ -49,7 +49,7 @@ def set_back(connection: Connection, one: SwapSet) -> SetRollback:
                 spec=spec,
                 new=_as_new(spec),
                 places={name: place for (number, name), place in where.items() if number == spec.table_no},
-                spellings=map_table(spec.run_id, one.set_no),
+                original_texts=original_texts_table(spec.run_id, one.set_no),
             )
             for spec in one.members
         ),
@@ -85,8 +85,8 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     back = set_back(connection, one)
     yield _laid_open(work, one, back)
     where = places(one.members, back.foreign_keys)
-    made = printed(build_map(connection, one.members, where, set_no=one.set_no))
-    name = map_table(0, one.set_no)
+    made = printed(build_original_texts(connection, one.members, where, set_no=one.set_no))
+    name = original_texts_table(0, one.set_no)
     gone = SQL("DROP TABLE IF EXISTS {}").format(name)
     yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
     for pair in back.pairs:
@@ -182,7 +182,7 @@ def _gone(one: SwapSet, back: SetRollback) -> str:
             function = Identifier(spec.rolled_back_schema, function_name(spec))
             made.append(SQL("DROP FUNCTION IF EXISTS {}()").format(function))
         made += [*printed(remove_capture(spec)), SQL("DROP TABLE IF EXISTS {}").format(was_table(spec))]
-    made.append(SQL("DROP TABLE IF EXISTS {}").format(map_table(0, one.set_no)))
+    made.append(SQL("DROP TABLE IF EXISTS {}").format(original_texts_table(0, one.set_no)))
     schemas = {name for r in one.dependents.replaced for name in (r.rolled_back_schema, r.past_schema, r.next_schema)}
     return "\n".join([lines(made), dropped_if_empty(sorted(schemas))])
 

@@ -18,7 +18,7 @@ from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import function_name
 from sql.quarantine.quarantined_rows import drop_quarantine
-from sql.rollback.original_texts import map_table
+from sql.rollback.original_texts import original_texts_table
 from sql.rollback.table_pair import was_table
 from sql.rows.reverse_capture import remove_capture
 from sql.session.connection import Connection, apply_settings
@@ -50,7 +50,7 @@ class Restoring:
                 drop_quarantine(self.connection, spec)
                 quarantines.remove(self.connection, spec)
                 self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(was_table(spec)))
-            name = map_table(self.run.run_id, one.set_no)
+            name = original_texts_table(self.run.run_id, one.set_no)
             self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 
     def _validate(self, key: foreign_keys.ForeignKeyDocument) -> None:

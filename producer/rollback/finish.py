@@ -27,7 +27,7 @@ from sql.catalogue import catalogue
 from sql.ledger.runs import restraints, rollbacks, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, quarantines, tables
-from sql.rollback.original_texts import map_table
+from sql.rollback.original_texts import original_texts_table
 from sql.rollback.table_pair import as_new, was_table
 from sql.rows.backfill import filled_table
 from sql.rows.reverse_capture import remove_capture, reverse_capture_is_installed, waiting_changes
@@ -257,7 +257,7 @@ class Finishing:
 
     def _forget_sets(self, run: Run) -> None:
         for one in conversion_sets.read_sets(self.connection, run.run_id):
-            name = map_table(run.run_id, one.set_no)
+            name = original_texts_table(run.run_id, one.set_no)
             self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 
 

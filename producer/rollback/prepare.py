@@ -22,7 +22,7 @@ from sql.ledger.tables import conversion_sets, tables
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.rollback.disabled_triggers import disable_triggers
 from sql.rollback.newer_objects import refuse_newer
-from sql.rollback.original_texts import build_map, map_table, places
+from sql.rollback.original_texts import build_original_texts, original_texts_table, places
 from sql.rollback.reverse_drain import why_it_does_not_fit
 from sql.rollback.reverse_verification import differing_rows
 from sql.rollback.set_rollback import SetRollback, count_orphans, drain_equal
@@ -63,7 +63,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetRollbac
                 spec=spec,
                 new=as_new(connection, spec),
                 places={name: place for (number, name), place in where.items() if number == spec.table_no},
-                spellings=map_table(run.run_id, one.set_no),
+                original_texts=original_texts_table(run.run_id, one.set_no),
             )
             for spec in members
         ),
@@ -140,7 +140,7 @@ class MakingReady:
         members = [pair.spec for pair in back.pairs]
         with self.connection.transaction():
             where = places(members, back.foreign_keys)
-            execute(self.connection, build_map(self.connection, members, where, set_no=one.set_no))
+            execute(self.connection, build_original_texts(self.connection, members, where, set_no=one.set_no))
         differing = {}
         for pair in back.pairs:
             self._stage(RollbackStage.COMPARING, pair.spec.full_name)

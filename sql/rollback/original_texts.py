@@ -1,4 +1,4 @@
-"""The way from uuids back to the texts they were made of: a map of every spelling that is not the canonical one."""
+"""Original texts: a map from each uuid to the texts it was made of, where these are not the canonical ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Column = tuple[int, str]
 """A table's number and a column's name."""
 
 
-def map_table(run_id: int, set_no: int) -> Identifier:
-    return Identifier("replank", map_name(run_id, set_no))
+def original_texts_table(run_id: int, set_no: int) -> Identifier:
+    return Identifier("replank", original_texts_name(run_id, set_no))
 
 
-def map_name(run_id: int, set_no: int) -> str:
-    return f"spellings_{run_id}_{set_no}"
+def original_texts_name(run_id: int, set_no: int) -> str:
+    return f"original_texts_{run_id}_{set_no}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +81,19 @@ def _components(columns: Sequence[Column], pairs: Iterable[tuple[Column, Column]
     return {column: numbers.setdefault(root(column), len(numbers) + 1) for column in columns}
 
 
-def build_map(
+def build_original_texts(
     connection: Connection, specs: Sequence[TableSpec], where: Mapping[Column, Place], *, set_no: int
 ) -> Iterator[Statement]:
-    """From the past tables, before the first row goes back: one pass over each, in one transaction.
+    """From the past tables, before the first row of the reverse drain: one pass over each, in one transaction.
 
     None where it is there: then it is complete.
     """
     run_id = specs[0].run_id
-    name = map_table(run_id, set_no)
-    if value(connection, SQL("SELECT to_regclass({})::text").format(f"replank.{map_name(run_id, set_no)}")):
+    name = original_texts_table(run_id, set_no)
+    if value(connection, SQL("SELECT to_regclass({})::text").format(f"replank.{original_texts_name(run_id, set_no)}")):
         return
     # No collation of its own: it would win over the past key's, whose index could not be used then.
-    made = SQL("CREATE TABLE {} (value uuid, place int, exact int, rank int, spelling text)")
+    made = SQL("CREATE TABLE {} (value uuid, place int, exact int, rank int, original text)")
     yield Statement(sql=made.format(name))
     for spec in specs:
         yield from _remember(spec, where, name, connection.info.server_version)
@@ -117,17 +117,17 @@ def _remember(spec: TableSpec, where: Mapping[Column, Place], name: Identifier, 
         return
     yield Statement(
         sql=SQL(
-            "INSERT INTO {} SELECT DISTINCT v.value, v.place, v.exact, v.rank, v.spelling FROM {}{} AS past"
-            " CROSS JOIN LATERAL (VALUES {}) AS v (value, place, exact, rank, spelling)"
-            " WHERE v.value IS NOT NULL AND v.spelling <> v.value::pg_catalog.text"
+            "INSERT INTO {} SELECT DISTINCT v.value, v.place, v.exact, v.rank, v.original FROM {}{} AS past"
+            " CROSS JOIN LATERAL (VALUES {}) AS v (value, place, exact, rank, original)"
+            " WHERE v.value IS NOT NULL AND v.original <> v.value::pg_catalog.text"
         ).format(name, SQL("" if spec.partitioned else "ONLY "), past_table(spec), SQL(", ").join(found)),
     )
 
 
-def spelled(reference: Composable, place: Place, name: Identifier) -> Composable:
-    """A uuid as text: as its place spelled it, or else as any other did, or else as PostgreSQL does."""
+def original_text(reference: Composable, place: Place, name: Identifier) -> Composable:
+    """A uuid as text: as it was in its place, or else in any other, or else as PostgreSQL writes it."""
     return SQL(
-        "coalesce((SELECT map.spelling FROM {name} AS map WHERE map.value = {reference}"
-        ' ORDER BY map.place <> {place}, map.exact <> {exact}, map.rank, map.spelling COLLATE "C" LIMIT 1),'
+        "coalesce((SELECT map.original FROM {name} AS map WHERE map.value = {reference}"
+        ' ORDER BY map.place <> {place}, map.exact <> {exact}, map.rank, map.original COLLATE "C" LIMIT 1),'
         " {reference}::pg_catalog.text)"
     ).format(name=name, reference=reference, place=place.number, exact=place.exact)

@@ -15,7 +15,7 @@ from replank.errors import NeedsOperator
 from replank.values.reference import quarantine_name
 from replank.values.table_spec import ColumnSpec
 from sql.drain.drain import Drained
-from sql.rollback.original_texts import spelled
+from sql.rollback.original_texts import original_text
 from sql.rollback.table_pair import (
     TablePair,
     equal,
@@ -157,7 +157,7 @@ def _as_text(pair: TablePair, column: ColumnSpec, new: Composable) -> Composable
         return SQL("{}::pg_catalog.text[]::{}").format(new, type_name(column.live_type))
     if column.enum:
         return enum_text(column, new)
-    return spelled(new, pair.places[column.name], pair.spellings)
+    return original_text(new, pair.places[column.name], pair.original_texts)
 
 
 def _emptied(pair: TablePair, column: ColumnSpec, numbers: Mapping[str, int]) -> Composable:

@@ -30,14 +30,14 @@ from sql.values.equality_operators import all_equal
 class TablePair:
     """`spec` is the table as it was (its oids are those of the past relations), `new` as it is.
 
-    `places` gives each column that became uuid its place among those that foreign keys join it with; `spellings`
+    `places` gives each column that became uuid its place among those that foreign keys join it with; `original_texts`
     names the set's map of uuids to the texts they were made of.
     """
 
     spec: TableSpec
     new: TableSpec
     places: Mapping[str, Place]
-    spellings: Identifier
+    original_texts: Identifier
 
     @property
     def written(self) -> tuple[ColumnSpec, ...]:
@@ -176,8 +176,8 @@ def logged_past(connection: Connection, pair: TablePair) -> Composable:
         joined.append(
             SQL(
                 "CROSS JOIN LATERAL (SELECT {key}::pg_catalog.text::{type} AS t UNION"
-                " SELECT map.spelling::{type} FROM {map} AS map WHERE map.value = {key}) AS {spelled}"
-            ).format(key=key, type=type_name(column.live_type), map=pair.spellings, spelled=spelled)
+                " SELECT map.original::{type} FROM {map} AS map WHERE map.value = {key}) AS {spelled}"
+            ).format(key=key, type=type_name(column.live_type), map=pair.original_texts, spelled=spelled)
         )
         same += _spelled_so(column, name, SQL("{}.t").format(spelled))
     return SQL("{} JOIN {} ON {} AND {} AND {}").format(
@@ -190,7 +190,7 @@ def logged_past(connection: Connection, pair: TablePair) -> Composable:
 
 
 def _spelled_so(column: ColumnSpec, past: Composable, spelled: Composable) -> list[Composable]:
-    """The past text is this one: found by its own equality, and told apart by bytes where two spellings are equal."""
+    """The past text is this one: found by its own equality, and compared by bytes where two texts are equal."""
     found = [equality_operators.equal(column, past, spelled)]
     if column.loose:
         found.append(SQL('{}::pg_catalog.text COLLATE "C" = {}::pg_catalog.text').format(past, spelled))

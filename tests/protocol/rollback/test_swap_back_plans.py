@@ -11,7 +11,7 @@ from support.runs.harness import Rebuild, table
 from producer.rollback.prepare import read_set
 from sql.ledger.runs import runs
 from sql.ledger.tables import conversion_sets
-from sql.rollback.original_texts import build_map, places
+from sql.rollback.original_texts import build_original_texts, places
 from sql.rollback.table_pair import logged_past
 from sql.rows.change_log import FEW_KEYS
 from sql.session.connection import apply_settings
@@ -42,7 +42,7 @@ def test_past_rows_are_found_by_their_index(app: psycopg.Connection, begin: Begi
     (pair,) = read_set(connection, run, one).pairs
     with connection.transaction(force_rollback=True):
         where = places([pair.spec], one.foreign_keys)
-        execute(connection, build_map(connection, [pair.spec], where, set_no=one.set_no))
+        execute(connection, build_original_texts(connection, [pair.spec], where, set_no=one.set_no))
         apply_settings(connection, FEW_KEYS, local=True)
         found = connection.execute(
             SQL("EXPLAIN (COSTS OFF) SELECT past.n FROM {}").format(logged_past(connection, pair))
