@@ -207,7 +207,7 @@ class TableSpec(Relation):
 
     @property
     def stub_name(self) -> str:
-        """What a next table that is an heir inherits from until it has its parents."""
+        """What the next table of an inheritance child inherits from until it has its parents."""
         return f"replank_kin_{self.run_id}_{self.table_no}"
 
     @property

@@ -25,7 +25,7 @@ def make_schema(connection: Connection, name: str) -> Iterator[Statement]:
     yield Statement(sql=SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(name)))
     for found in rows(connection, query("access.readers")):
         granted = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(name), Identifier(found["role"]))
-        # A script says the same whoever reads the ledger of the run that it was compiled beside.
+        # A script is the same for every role that reads the ledger of the run that it was compiled for.
         yield Statement(sql=granted, run_only=True)
 
 

@@ -80,7 +80,7 @@ def act_as_owner(connection: Connection, tables: Iterable[tuple[str, str]] = ())
 
 
 def connect_to_change(url: str, *, name: str, what: str, settings: Mapping[str, str] | None = None) -> Connection:
-    """A session for somebody (`what`) who will change the run. Raises MayNot where its login has no right to."""
+    """A session that will change the run, for the command `what`. Raises MayNot where its login has no right to."""
     connection = connect(url, name=name, settings=settings)
     try:
         refuse_who_cannot_work(connection, what)
@@ -93,7 +93,7 @@ def connect_to_change(url: str, *, name: str, what: str, settings: Mapping[str, 
 def refuse_who_cannot_work(connection: Connection, what: str) -> bool:
     """Raise MayNot where this login is not the ledger's owner and cannot become it, with the GRANT that it needs.
 
-    `what` is who is refused, for people: `A worker`, `replank pause`. False where there is no ledger: then nobody is.
+    `what` names what is refused: `A worker`, `replank pause`. False where there is no ledger: then nothing is.
     """
     found = read_login(connection)
     if found is None or found.owns:

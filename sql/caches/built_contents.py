@@ -30,7 +30,7 @@ def autovacuum_of(connection: Connection, cache: Cache, spec: CacheSpec) -> Live
 def remove_built(connection: Connection, cache: Cache, *, lock_timeout_ms: int) -> None:
     """Next contents, marks, and what was switched off meanwhile. Its state in the ledger stays as it is.
 
-    Raises errors.LockNotAvailable while somebody holds one of its sources.
+    Raises errors.LockNotAvailable while another session holds one of its sources.
     """
     spec = cache.built
     with connection.transaction():

@@ -73,7 +73,7 @@ def hits_statement(schema: str, name: str, hits: str, misses: str) -> Composable
 
 
 def _rated(of: str, found: Mapping[str, int]) -> dict[str, Any]:
-    """`rate` is the share of hits, 0 to 1; None where nobody has asked yet."""
+    """`rate` is the share of hits, 0 to 1; None where there was no query yet."""
     total = found["hits"] + found["misses"]
     rate = round(found["hits"] / total, 4) if total else None
     return {"of": of, "hits": found["hits"], "misses": found["misses"], "rate": rate}

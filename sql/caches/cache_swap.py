@@ -1,4 +1,4 @@
-"""The swap of a cache table: old and new contents change places in one transaction under one short lock."""
+"""The swap of a cache table: old and new contents are swapped in one transaction under one short lock."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _refuse_changed(connection: Connection, spec: CacheSpec) -> None:
 
 
 def _build_views(connection: Connection, spec: CacheSpec, dependents: Dependents) -> None:
-    """Anew at every attempt; rows of materialized views are those of the moment at which the marks were applied."""
+    """Again at every attempt; rows of materialized views are those of the moment at which the marks were applied."""
     with connection.transaction():
         execute(connection, drop_views_beside(connection, dependents.relations))
     if dependents.views:
@@ -134,7 +134,7 @@ def _apply_once(connection: Connection, spec: CacheSpec, most: int | None) -> in
 
 
 def _shared(spec: CacheSpec, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Sources that nobody may write while the last marks are applied; reading them goes on."""
+    """Sources that may not be written while the last marks are applied; readers continue."""
     return sorted({(source.schema, source.name) for source in spec.sources} - set(names))
 
 

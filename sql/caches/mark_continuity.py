@@ -1,4 +1,4 @@
-"""Whether the marks of a cache have stood without a gap since its filling began; as `sql.rows.capture_continuity`."""
+"""Whether the marks of a cache had no gap since its filling began; as `sql.rows.capture_continuity`."""
 
 from __future__ import annotations
 

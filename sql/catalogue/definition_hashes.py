@@ -1,4 +1,4 @@
-"""What tables are at one moment, as hashes: whether somebody has changed one since is then seen without knowing how."""
+"""What tables are at one moment, as hashes: a later change is seen then, though not what it was."""
 
 from __future__ import annotations
 

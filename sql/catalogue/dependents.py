@@ -58,7 +58,7 @@ class Dependents:
 
     relations: tuple[Relation, ...]
     kept: tuple[Relation, ...]
-    """Those of them that go on: not the partitions of a table that the plan partitions otherwise."""
+    """Those of them that stay: not the partitions of a table that the plan partitions otherwise."""
     views: tuple[View, ...]
     functions: tuple[Function, ...]
 
@@ -83,7 +83,7 @@ class Dependents:
         return quoted(*self._schemas(first))
 
     def next_path(self, first: str) -> str:
-        """The same with each next schema before its live one: each name finds what it found, but anew."""
+        """The same with each next schema before its live one: each name finds the new relation."""
         return quoted(*(name for s in self._schemas(first) for name in (building_schema("replank_next", s), s)))
 
     def _schemas(self, first: str) -> list[str]:
@@ -115,7 +115,7 @@ def joined(connection: Connection, oids: Sequence[int]) -> list[tuple[int, int]]
 
     Also of a table and one that it inherits from.
 
-    Relations that meet in one of these have to change places together.
+    Relations that meet in one of these have to be swapped together.
     """
     found = rows(connection, query("dependents.joined"), {"oids": list(oids)})
     return [(pair["relation"], pair["meets"]) for pair in found]

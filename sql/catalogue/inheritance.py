@@ -1,4 +1,4 @@
-"""Families: tables that classic inheritance joins. Each is a table of the run; they change places together."""
+"""Families: tables that classic inheritance joins. Each is a table of the run; they are swapped together."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def parents_first(connection: Connection, names: Sequence[Name]) -> list[Name]:
 
 
 def children_first(connection: Connection, specs: Sequence[TableSpec]) -> list[TableSpec]:
-    """What is added to a parent goes on to its children, and finds what these have of their own."""
+    """What is added to a parent is inherited by its children, and merges with what these have of their own."""
     if not any(spec.kin for spec in specs):
         return list(specs)
     deep = depths(connection, [spec.oid for spec in specs])
@@ -76,7 +76,7 @@ def children_first(connection: Connection, specs: Sequence[TableSpec]) -> list[T
 def link_next(connection: Connection, specs: Sequence[TableSpec]) -> list[Statement]:
     """Next tables inherit from each other as the live ones do; for one transaction.
 
-    Only from here on: nobody has written through a parent while they were filled. Those that do already are left.
+    Only from here on: no session has written through a parent while they were filled. Those that are linked are left.
     """
     by_oid = {spec.oid: spec for spec in specs if spec.kin}
     next_oids = {oid: _next_oid(connection, spec) for oid, spec in by_oid.items()}
@@ -101,7 +101,7 @@ def _next_oid(connection: Connection, spec: TableSpec) -> int:
 
 
 def stub(spec: TableSpec) -> Identifier:
-    """What the next table of an heir is born of (`sql.next_table.inheritance_child`)."""
+    """What the next table of an inheritance child inherits from at first (`sql.next_table.inheritance_child`)."""
     return Identifier(spec.next_schema, spec.stub_name)
 
 

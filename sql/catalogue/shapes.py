@@ -2,7 +2,7 @@
 
 What the next table is made of is read from the live one at several moments: at its beginning, when indexes are built,
 under the cutover's lock. A change that is made before one of these and undone before the next would be carried over,
-and nobody would be told. So the definition is compared at each of them.
+and not noticed. So the definition is compared at each of them.
 """
 
 from __future__ import annotations

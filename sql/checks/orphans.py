@@ -27,8 +27,8 @@ EXAMPLE_LENGTH = 80
 class Suspect:
     """A foreign key whose rows are to be counted.
 
-    `dropped` are those of its columns whose texts do not all go on: where the plan lets such a text become NULL, or
-    keeps its row aside, the row does not refer to anything afterwards.
+    `dropped` are those of its columns whose texts are not all kept: where the plan lets such a text become NULL, or
+    quarantines its row, the row does not refer to anything afterwards.
     """
 
     key: ForeignKey
@@ -57,7 +57,7 @@ class Suspect:
 def count_orphans(connection: Connection, suspects: Sequence[Suspect]) -> list[int]:
     """The orphans of each key, all of which start from one relation: that is read once, and each parent once a key.
 
-    One statement, so one snapshot of all: nobody's commit in between makes an orphan. Keys with a PERIOD, which several
+    One statement, so one snapshot of all: no commit in between makes an orphan. Keys with a PERIOD, which several
     parents may cover together, are read by themselves.
     """
     plain = [suspect for suspect in suspects if not suspect.key.period]

@@ -23,7 +23,7 @@ RECENT_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Recency:
-    """How it is told whether a row is recent: by a column of times, by its block, or (with neither) not at all."""
+    """How recent rows are recognised: by a column of times, by its block, or (with neither) not at all."""
 
     column: str = ""
     first_block: int | None = None
@@ -88,7 +88,7 @@ def scan_chunk(
         SQL("{}::pg_catalog.text AS {}").format(Identifier("live", c.name), _name("t", n))
         for n, c in enumerate(columns)
     ]
-    # A column of times is read once, whichever columns are told by it.
+    # A column of times is read once, whichever columns are counted by it.
     times = {each: _name("w", n) for n, each in enumerate(dict.fromkeys(each for each in recency if each.known))}
     placed = [SQL("{} AS {}").format(Identifier("live", each.column or "ctid"), name) for each, name in times.items()]
     judged = [

@@ -94,7 +94,7 @@ def delete_from_next(connection: Connection, spec: TableSpec, *, everything: boo
 
 
 def _log_vanished(connection: Connection, spec: TableSpec) -> int:
-    """A partition was emptied by TRUNCATE, and nobody logged its keys: every key that only next has is logged.
+    """A partition was emptied by TRUNCATE, and its keys were not logged: every key that only next has is logged.
 
     Returns how many there are.
     """

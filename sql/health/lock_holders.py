@@ -1,7 +1,7 @@
-"""Who holds locks on tables that ours wait for, in words: sessions, and prepared transactions, which have none.
+"""Which sessions hold locks on tables that ours wait for, in words: sessions, and prepared transactions, which have none.
 
-Whoever holds a lock may itself wait for somebody: then ending it helps nobody, and the session at the end of that chain
-is named with it.
+A session that holds a lock may itself wait for another: then ending it does not help, and the session at
+the end of that chain is named with it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def blockers(connection: Connection, oids: Sequence[int], *, waited_s: float) ->
 
 
 def prepared_transactions(connection: Connection, oids: Sequence[int], *, waited_s: float) -> list[str]:
-    """They hold their locks until somebody ends them, through restarts too, and belong to no session."""
+    """They hold their locks until they are committed or rolled back, through restarts too, and belong to no session."""
     found = rows(connection, query("cutover.prepared_blockers"), {"oids": list(oids), "seconds": waited_s})
     return [
         f"prepared transaction {b['gid']} of role {b['owner']}, {b['seconds']:.1f} s old: end it by "
@@ -67,7 +67,7 @@ def _session(found: dict[str, object]) -> str:
 class WaitWatch:
     """Looks from a second session, while the first waits for a lock in this block, whom it waits for.
 
-    `words` says that afterwards; empty where nobody was seen. Without a second session nothing is looked at.
+    `words` says that afterwards; empty where none was seen. Without a second session nothing is watched.
     """
 
     def __init__(self, first: Connection) -> None:

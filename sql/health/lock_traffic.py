@@ -121,7 +121,7 @@ def still_held(before: Sequence[Snapshot], now: Sequence[Snapshot]) -> list[Snap
 
     A snapshot is known by its transaction and its oldest running transaction, which stays the same as long as it is
     held. A READ COMMITTED statement that began later looks alike only where an older transaction holds that back: then
-    it is waited for in vain, until it ends, and nothing is lost by that.
+    waiting for it does not help, until it ends, and loses nothing.
     """
     kept = {each.key for each in before}
     return [each for each in now if each.key in kept]

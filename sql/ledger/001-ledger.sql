@@ -1,4 +1,4 @@
--- The ledger: the only truth about a run. Only sql/ledger.py reads and writes these tables.
+-- The ledger: the only truth about a run. Only sql/ledger/ reads and writes these tables.
 
 CREATE TABLE replank.run (
     run_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -55,7 +55,7 @@ CREATE TABLE replank.script (
     FOREIGN KEY (run_id, step) REFERENCES replank.step ON DELETE CASCADE
 );
 
--- The pass over the tables as it was compiled when they were planned; jobs say the same. `reviewed`: read by a person.
+-- The pass over the tables as it was compiled when they were planned; jobs say the same. `reviewed`: read by the operator.
 CREATE TABLE replank.pass_script (
     run_id    bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     step      text NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE replank.run_table (
     not_before       timestamptz NOT NULL DEFAULT clock_timestamp(),
     problem          text NOT NULL DEFAULT '',
     blocked          boolean NOT NULL DEFAULT false,
-    errors_from      timestamptz NOT NULL DEFAULT clock_timestamp(),  -- the breaker looks at none before this
+    errors_from      timestamptz NOT NULL DEFAULT clock_timestamp(),  -- the breaker counts none before this
     PRIMARY KEY (run_id, table_no),
     UNIQUE (run_id, schema_name, table_name)
 );
@@ -109,7 +109,7 @@ CREATE TABLE replank.table_history (
 );
 CREATE INDEX ON replank.table_history (run_id, table_no);
 
--- Each table's latest verification, and the latest one that found both sides equal. The cutover looks here, not at the state.
+-- Each table's latest verification, and the latest one that found both sides equal. The cutover reads this, not the state.
 -- `capture_facts`: what capture depended on when it began (sql/rows/capture_continuity.py); `because`: why it is verified again.
 -- `doubt`: what `replank verify` has found since; it goes with a later verification that finds nothing.
 CREATE TABLE replank.verification (
@@ -171,7 +171,7 @@ CREATE TABLE replank.conversion_set (
     swapped_back_at    timestamptz,
     swap_back_wait_ms   double precision,
     swap_back_hold_ms   double precision,
-    reconnected_at timestamptz,  -- when poolers were told of its last swap
+    reconnected_at timestamptz,  -- when poolers were made to reconnect after its last swap
     swap_back_longest_wait_ms double precision,
     PRIMARY KEY (run_id, set_no)
 );
@@ -205,7 +205,7 @@ CREATE TABLE replank.cache (
 );
 
 -- What holds a run back, or one phase, table or cache of it: a pause (no job begins) or a throttle (so many at once).
--- The only truth about it: workers look here when they claim a job, the coordinator before it does anything.
+-- The only truth about it: workers read it when they claim a job, the coordinator before it does anything.
 CREATE TABLE replank.restraint (
     restraint_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id       bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
@@ -233,7 +233,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT p.* FROM replank.job_restraint p
    WHERE p.run_id = of_run AND (p.table_no IS NULL OR p.table_no = of_table) AND (p.cache_no IS NULL OR p.cache_no = of_cache)
 $$;
--- Whoever may read the ledger may ask, also where default privileges give nobody a new function. It has its caller's rights.
+-- Every role that may read the ledger may call it, also where default privileges grant no role a new function. It has its caller's rights.
 GRANT EXECUTE ON FUNCTION replank.restraints_on_job(bigint, integer, integer) TO PUBLIC;
 
 -- How the session of a worker is called (`replank.names.worker_name`): all that a role without pg_read_all_stats may see of it.
@@ -293,7 +293,7 @@ CREATE INDEX job_failed ON replank.job (run_id, table_no) WHERE state = 'failed'
 CREATE INDEX job_left_out ON replank.job (run_id) WHERE state = 'skipped';
 -- The halves of a job that was split.
 CREATE INDEX job_halves ON replank.job (parent) WHERE parent IS NOT NULL;
--- The rate looks at the last seconds only.
+-- The rate reads the last seconds only.
 CREATE INDEX job_finished ON replank.job (run_id, finished_at) INCLUDE (kind, rows) WHERE state = 'done';
 -- The dispatcher takes the oldest waiting ones, however many are done already.
 CREATE INDEX job_waiting ON replank.job (run_id, job_id) WHERE state = 'waiting';
@@ -318,7 +318,7 @@ CREATE TABLE replank.job_attempt (
     message     text NOT NULL,
     PRIMARY KEY (job_id, attempt)
 );
--- The breaker looks at a table's latest ones.
+-- The breaker reads a table's latest ones.
 CREATE INDEX ON replank.job_attempt (run_id, table_no, ended);
 
 CREATE TABLE replank.event (
@@ -391,7 +391,7 @@ CREATE TABLE replank.window_change (
 );
 CREATE INDEX ON replank.window_change (run_id, at);
 
--- Jobs whose message was sent and that nobody claimed in time, so that they were sent again: how many, and the likely cause.
+-- Jobs whose message was sent and that no worker claimed in time, so that they were sent again: how many, and the likely cause.
 CREATE TABLE replank.resend (
     run_id bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -400,7 +400,7 @@ CREATE TABLE replank.resend (
 );
 CREATE INDEX ON replank.resend (run_id, at);
 
--- What the catalogue said of the run's relations when it began.
+-- The run's relations in the catalogue when it began.
 CREATE TABLE replank.catalogue_before (
     run_id     bigint NOT NULL REFERENCES replank.run ON DELETE CASCADE,
     relation   text NOT NULL,
@@ -418,7 +418,7 @@ CREATE TABLE replank.measurement (
     PRIMARY KEY (run_id, moment)
 );
 
--- What people, webhooks and the tool itself have said of a plan's gates. Rows are added, never changed.
+-- Attestations and other records of a plan's gates, by operators, webhooks and Replank itself. Rows are added, never changed.
 CREATE TABLE replank.gate_record (
     word_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     plan_digest text NOT NULL,
@@ -430,7 +430,7 @@ CREATE TABLE replank.gate_record (
     evidence    jsonb NOT NULL DEFAULT '{}'
 );
 
--- How each gate of a plan stood when it was looked at last.
+-- Each gate of a plan as it was when it was checked last.
 CREATE TABLE replank.gate (
     plan_digest text NOT NULL,
     gate        text NOT NULL,

@@ -26,7 +26,7 @@ class Checksums:
 
 
 def read_checksums(connection: Connection) -> Checksums:
-    """Read every row of the database: nobody may write meanwhile."""
+    """Read every row of the database: no session may write meanwhile."""
     tables: dict[Name, tuple[int, str]] = {}
     for found in rows(connection, query("rehearsal.contents")):
         name = (found["schema"], found["name"])

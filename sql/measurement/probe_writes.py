@@ -88,7 +88,7 @@ def _found(connection: Connection, statement: Composable) -> Place | None:
 
 
 def some_row(connection: Connection, shape: Shape) -> Place | None:
-    """A row that nobody else holds, locked until the transaction ends; None where there is none."""
+    """A row that no other session holds, locked until the transaction ends; None where there is none."""
     statement = SQL("SELECT {} FROM {} AS p LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED").format(_PLACE, shape.identifier)
     return _found(connection, statement)
 
@@ -119,7 +119,7 @@ def insert_copy(connection: Connection, shape: Shape, place: Place, *, defaults:
 
 
 def insert_again(connection: Connection, shape: Shape, place: Place) -> Place | None:
-    """Delete a row that nobody refers to, and insert the same row, in one statement."""
+    """Delete a row that no other refers to, and insert the same row, in one statement."""
     statement = SQL(
         "WITH gone AS (DELETE FROM {} AS p WHERE {} RETURNING p.*)"
         " INSERT INTO {} AS p ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM gone RETURNING {}"

@@ -103,7 +103,7 @@ def build_index(document: Mapping[str, Any]) -> Statement:
 
 
 def build_concurrently(connection: Connection, document: Mapping[str, Any]) -> Iterator[Statement]:
-    """Build an index on the live table without keeping writers out; an invalid one of its name is built anew."""
+    """Build an index on the live table without keeping writers out; an invalid one of its name is built again."""
     index = IndexSpec(**document)
     found = rows(connection, query("backfilling.valid_index"), {"schema": index.schema, "name": index.name})
     if found and found[0]["valid"]:

@@ -18,21 +18,21 @@ from sql.session.statements import Statement
 
 
 def create_inheritance_child(
-    connection: Connection, heir: Identifier, stub: Identifier, *, live_oid: int, stored: Composable
+    connection: Connection, child: Identifier, stub: Identifier, *, live_oid: int, stored: Composable
 ) -> Iterator[Statement]:
-    """Create `heir` with the stub's columns, in their order. The stub has the columns, defaults and CHECKs wanted."""
+    """Create `child` with the stub's columns, in their order. The stub has the columns, defaults and CHECKs wanted."""
     named = {"oid": live_oid, "stub": stub.as_string(connection)}
-    declared = [SQL(found["declared"]) for found in rows(connection, query("inheritance.heir_columns"), named)]
-    born = SQL("CREATE TABLE {} ({}) INHERITS ({}) {}").format(heir, SQL(", ").join(declared), stub, stored)
+    declared = [SQL(found["declared"]) for found in rows(connection, query("inheritance.child_columns"), named)]
+    born = SQL("CREATE TABLE {} ({}) INHERITS ({}) {}").format(child, SQL(", ").join(declared), stub, stored)
     yield Statement(sql=born)
-    for own in rows(connection, query("inheritance.heir_constraints"), named):
+    for own in rows(connection, query("inheritance.child_constraints"), named):
         name = Identifier(own["name"])
         if own["definition"] is None:
             # With ONLY, what the child had from the stub becomes its own.
             yield Statement(sql=SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(stub, name))
         else:
             added = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
-            yield Statement(sql=added.format(heir, name, SQL(own["definition"])))
-    dressed = {"oid": live_oid, "heir": heir.as_string(connection)}
-    for found in rows(connection, query("inheritance.heir_dressing"), dressed):
+            yield Statement(sql=added.format(child, name, SQL(own["definition"])))
+    dressed = {"oid": live_oid, "child": child.as_string(connection)}
+    for found in rows(connection, query("inheritance.child_attributes"), dressed):
         yield Statement(sql=SQL(found["statement"]))

@@ -1,4 +1,4 @@
-"""Sequences that columns own: they go on counting on the table that takes the place of theirs."""
+"""Sequences that columns own: they continue on the table that replaces theirs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def carried_sequences(
     named_alike: bool = False,
     stand_ins: bool = False,
 ) -> tuple[list[Composable], list[Composable]]:
-    """A serial's sequence changes its owner; an identity's gets the old one's place and name, and goes on counting.
+    """A serial's sequence changes its owner; an identity's gets the old one's place, name and next value.
 
     `spec` goes to the schema `gone_to`, what takes its place comes from `built_in`. An owned sequence follows its
     table into another schema, so it is let go first. `named_alike` says that what takes the place of an identity's
     sequence has its name, and need not be there yet. In a trial serials have
-    `stand_ins`: nobody may be kept from drawing from the sequences themselves.
+    `stand_ins`: no session may be kept from using the sequences themselves.
     """
     before: list[Composable] = []
     after: list[Composable] = []

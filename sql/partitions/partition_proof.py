@@ -31,7 +31,7 @@ def promise_outside(connection: Connection, rest: Relation, column: RangeColumn,
 
 
 def prove_outside(connection: Connection, rest: Relation) -> None:
-    """Looks at every row and keeps nobody out. Raises CheckViolation if one lies in the range."""
+    """Reads every row and blocks no session. Raises CheckViolation if one lies in the range."""
     run(connection, SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(live_table(rest), Identifier(NAME)))
 
 

@@ -16,10 +16,10 @@ from sql.session.table_names import live_table, server_text
 from sql.values.conversion import type_name
 
 WAIT_FOR_READERS_MS = 10_000
-"""How long a concurrent detach waits for those that still use the partition; it keeps nobody out."""
+"""How long a concurrent detach waits for sessions that still use the partition; it blocks none."""
 
 MOVED_AT_ONCE = 10_000
-"""Up to so many rows move from the DEFAULT partition into a new one, while nobody can use the DEFAULT one."""
+"""Up to so many rows move from the DEFAULT partition into a new one, while the DEFAULT one is locked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def create_partition(connection: Connection, table: Relation, made: Relation, *,
 
 
 def attach_partition(connection: Connection, table: Relation, made: Relation, bound: str) -> None:
-    """Readers and writers of the other partitions go on; the DEFAULT one is looked through under its lock."""
+    """Readers and writers of the other partitions continue; the DEFAULT one is scanned under its lock."""
     connection.execute(
         SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(live_table(table), live_table(made), server_text(bound))
     )
@@ -125,7 +125,7 @@ def lock_table(connection: Connection, table: Relation, *, readers_too: bool) ->
     """Keep writers (or everybody) from beginning a statement of the table, before anything else is locked.
 
     A statement finds the partitions when it has the table's lock. One that had it, and waited for the DEFAULT
-    partition alone, would go on with the partitions of before: its row would be refused, and a row that moved
+    partition alone, would continue with the partitions of before: its row would be refused, and a row that moved
     meanwhile would be missed. Readers need not wait where no row moves: what they miss was not there when they began.
     """
     mode = SQL("ACCESS EXCLUSIVE" if readers_too else "SHARE ROW EXCLUSIVE")

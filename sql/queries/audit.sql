@@ -56,7 +56,7 @@ SELECT pid, coalesce(application_name, '') AS application, coalesce(usename, '')
    AND xact_start < clock_timestamp() - make_interval(secs => %(seconds)s)
  ORDER BY xact_start;
 
--- prepared_transactions: two-phase transactions of this database that nobody has ended
+-- prepared_transactions: two-phase transactions of this database that are not ended
 SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds
   FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared;
 

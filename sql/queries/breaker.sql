@@ -11,7 +11,7 @@ SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, e.n::int AS err
    AND NOT EXISTS (SELECT FROM replank.job d WHERE d.run_id = t.run_id AND d.state = 'done' AND d.finished_at > e.first_one AND d.table_no = t.table_no)
    AND NOT EXISTS (SELECT FROM replank.restraint p WHERE p.run_id = t.run_id AND p.kind = 'pause' AND p.table_no = t.table_no);
 
--- failed_share: tables of whose jobs, kind by kind, more than a share has failed since a person last looked
+-- failed_share: tables of whose jobs, kind by kind, more than a share has failed since the operator last retried
 WITH failing AS MATERIALIZED (
   SELECT DISTINCT f.run_id, f.table_no FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'failed' AND f.table_no IS NOT NULL)
 SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, c.kind, c.failed::int, c.ended::int
@@ -24,7 +24,7 @@ SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, c.kind, c.faile
  WHERE c.ended >= %(at_least)s AND c.failed > c.ended * %(share)s
    AND NOT EXISTS (SELECT FROM replank.restraint p WHERE p.run_id = t.run_id AND p.kind = 'pause' AND p.table_no = t.table_no);
 
--- many_failed: tables of which more jobs than so many need a person, and others still wait
+-- many_failed: tables of which more jobs than so many need the operator, and others still wait
 SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, f.n::int AS failed
   FROM replank.run_table t, LATERAL (
          SELECT count(*) AS n FROM replank.job j

@@ -29,11 +29,11 @@ UPDATE replank.cache SET built = %(built)s, foreign_keys = %(foreign_keys)s
 -- set_mark_facts: what the marks of its sources stand on
 UPDATE replank.cache SET mark_facts = %(mark_facts)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
--- next_generation: its contents are built anew; RETURNING how often that was
+-- next_generation: its contents are built again; RETURNING how often that was
 UPDATE replank.cache SET generation = generation + 1, built = NULL, autovacuum_before = NULL
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING generation;
 
--- cancel_jobs: jobs of an earlier generation that nobody has begun
+-- cancel_jobs: jobs of an earlier generation that no worker has begun
 UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING job_id;
 
@@ -42,11 +42,11 @@ UPDATE replank.cache SET attempts = attempts + 1, waits_for = 'attempt', waits_s
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING attempts;
 
--- hold_cache: why its swap does not come yet; nobody has to do anything
+-- hold_cache: why its swap waits; no operator is needed
 UPDATE replank.cache SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
--- block_cache: only a person can let this cache go on
+-- block_cache: only the operator can let this cache continue
 UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 

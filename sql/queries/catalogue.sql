@@ -150,7 +150,7 @@ SELECT i.indrelid::bigint AS oid, ic.relname AS name, i.indisprimary AS is_prima
                                      AND NOT n.convalidated AND n.conkey = ARRAY[k.attnum]))
  ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, ic.relname;
 
--- foreign_keys: every foreign key of the database that is nobody's copy on a partition; the oids are those of the whole tables
+-- foreign_keys: every foreign key of the database that is not the copy of another on a partition; the oids are those of the whole tables
 SELECT con.oid::bigint AS oid, con.conname AS name, coalesce(pg_partition_root(con.conrelid), con.conrelid)::oid::bigint AS table_oid,
        coalesce(pg_partition_root(con.confrelid), con.confrelid)::oid::bigint AS ref_oid,
        n.nspname AS schema, c.relname AS table_name, rn.nspname AS ref_schema, rc.relname AS ref_table,

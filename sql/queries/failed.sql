@@ -1,4 +1,4 @@
--- failed_jobs: jobs that need a person, all of them or those that are asked for
+-- failed_jobs: jobs that need the operator, all of them or those that are asked for
 SELECT j.*, coalesce(t.schema_name || '.' || t.table_name, c.name) AS name
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
  WHERE j.run_id = %(run_id)s AND j.state = 'failed'
@@ -40,7 +40,7 @@ SELECT job_id FROM replank.job WHERE parent = %(job_id)s ORDER BY job_id;
 SELECT coalesce(error_class, '') AS class, coalesce(sqlstate, '') AS sqlstate, count(*)::int AS jobs FROM replank.job
  WHERE run_id = %(run_id)s AND state = 'failed' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2;
 
--- forgive_errors: the breaker begins anew for these tables
+-- forgive_errors: the breaker counts from now for these tables
 UPDATE replank.run_table SET errors_from = clock_timestamp() WHERE run_id = %(run_id)s AND table_no = ANY (%(table_nos)s);
 
 -- clear_tables: an operator wants these tables tried again

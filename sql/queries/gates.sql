@@ -1,4 +1,4 @@
--- add_record: what somebody, or the tool, says of a gate
+-- add_record: an operator's record of a gate, or Replank's own
 INSERT INTO replank.gate_record (plan_digest, gate, kind, actor, words, evidence)
 VALUES (%(plan_digest)s, %(gate)s, %(kind)s, %(actor)s, %(words)s, %(evidence)s) RETURNING *;
 
@@ -23,7 +23,7 @@ ON CONFLICT (plan_digest, gate) DO UPDATE SET position = excluded.position, stat
 -- forget_gates: gates that the plan does not ask for any more
 DELETE FROM replank.gate WHERE plan_digest = %(plan_digest)s AND gate <> ALL (%(gates)s);
 
--- gates: how the gates of a plan stood when they were looked at last
+-- gates: the gates of a plan as they were when they were checked last
 SELECT * FROM replank.gate WHERE plan_digest = %(plan_digest)s ORDER BY position;
 
 -- set_barrier: the barrier of a run opens, or says why not

@@ -33,7 +33,7 @@ SELECT count(DISTINCT l.pid)::float8 AS sessions
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
  WHERE NOT l.granted AND l.waitstart < clock_timestamp() - interval '1 second' AND NOT starts_with(a.application_name, 'replank ');
 
--- xmin_age: how far back the oldest transaction is that somebody may still see, and who keeps it. Every session sees as far back
+-- xmin_age: how far back the oldest transaction is that a session may still see, and who keeps it. Every session sees as far back
 -- as the oldest one open, so of those that see equally far the one that has been open longest is named
 SELECT subject, age(xmin)::float8 AS age FROM (
   SELECT 'pid ' || pid AS subject, backend_xmin AS xmin, xact_start AS since FROM pg_stat_activity WHERE backend_xmin IS NOT NULL

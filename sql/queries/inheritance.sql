@@ -25,7 +25,7 @@ SELECT line FROM (
    WHERE i.inhparent = %(oid)s::oid AND NOT c.relispartition
 ) AS found ORDER BY n, inhseqno, line;
 
--- heir_columns: declarations of the columns that a live heir has declared itself, or that the plan adds, as the next one's stub has them
+-- child_columns: declarations of the columns that a live inheritance child has declared itself, or that the plan adds, as the next one's stub has them
 SELECT format('%%I %%s%%s', a.attname, format_type(a.atttypid, a.atttypmod),
               CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || a.attcollation::regcollation::text END) AS declared
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -33,23 +33,23 @@ SELECT format('%%I %%s%%s', a.attname, format_type(a.atttypid, a.atttypmod),
  WHERE a.attrelid = %(stub)s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND coalesce(l.attislocal, true)
  ORDER BY a.attnum;
 
--- heir_constraints: the stub's constraints that are the heir's own; with a definition those that nobody can inherit
+-- child_constraints: the stub's constraints that are the child's own; with a definition those that cannot be inherited
 SELECT k.conname AS name, CASE WHEN k.connoinherit THEN pg_get_constraintdef(k.oid) END AS definition
   FROM pg_constraint k LEFT JOIN pg_constraint l ON l.conrelid = %(oid)s::oid AND l.conname = k.conname
  WHERE k.conrelid = %(stub)s::regclass AND k.contype IN ('c', 'n') AND (k.connoinherit OR coalesce(l.conislocal, true))
  ORDER BY k.conname;
 
--- heir_dressing: statements for what an heir does not take over from its stub: comments and identities
-SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', %(heir)s::text, a.attname, d.description) AS statement
+-- child_attributes: statements for what a child does not inherit from its stub: comments and identities
+SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', %(child)s::text, a.attname, d.description) AS statement
   FROM pg_description d JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND NOT a.attisdropped
  WHERE d.classoid = 'pg_class'::regclass AND d.objoid = %(oid)s::oid AND d.objsubid > 0
 UNION ALL
-SELECT format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', k.conname, %(heir)s::text, d)
-  FROM pg_constraint k JOIN pg_constraint made ON made.conrelid = (%(heir)s::text)::regclass AND made.conname = k.conname, obj_description(k.oid, 'pg_constraint') AS d
+SELECT format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', k.conname, %(child)s::text, d)
+  FROM pg_constraint k JOIN pg_constraint made ON made.conrelid = (%(child)s::text)::regclass AND made.conname = k.conname, obj_description(k.oid, 'pg_constraint') AS d
  WHERE k.conrelid = %(oid)s::oid AND k.contype IN ('c', 'n') AND d IS NOT NULL
 UNION ALL
 SELECT format('ALTER TABLE %%s ALTER COLUMN %%I ADD GENERATED %%s AS IDENTITY (INCREMENT BY %%s MINVALUE %%s MAXVALUE %%s START WITH %%s CACHE %%s %%s)',
-              %(heir)s::text, a.attname, CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
+              %(child)s::text, a.attname, CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
               s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END)
   FROM pg_attribute a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
    AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'

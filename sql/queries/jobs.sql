@@ -40,7 +40,7 @@ SELECT job_id, rows, detail, result FROM replank.job
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
  ORDER BY job_id;
 
--- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time. A queue that nobody takes jobs from is a lane of its own: its jobs are sent, and hold up no others
+-- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time. A queue that no worker takes jobs from is a lane of its own: its jobs are sent, and hold up no others
 WITH lane AS MATERIALIZED (
   SELECT l.consumed, l.kinds, greatest(%(window)s - (
            SELECT count(*) FROM replank.job f
@@ -122,7 +122,7 @@ SELECT j.state, j.worker, j.attempt, r.state AS run_state, j.not_before > clock_
        EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no)) AS held
   FROM replank.job j JOIN replank.run r USING (run_id) WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s;
 
--- fail_after_bug: the job that this worker has leased needs a person; its state before, in any case
+-- fail_after_bug: the job that this worker has leased needs the operator; its state before, in any case
 WITH mine AS (
   SELECT job_id, state, worker FROM replank.job WHERE job_id = %(job_id)s FOR UPDATE),
 failed AS (
@@ -158,7 +158,7 @@ INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, star
 SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'again' ELSE 'stopped' END,
        %(costs_attempt)s, error_class, sqlstate, message FROM given RETURNING job_id;
 
--- fail: a person has to look
+-- fail: the operator is needed
 WITH failed AS (
   UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(), result = %(result)s,
          error_class = %(error_class)s, sqlstate = %(sqlstate)s, message = %(message)s
@@ -166,7 +166,7 @@ WITH failed AS (
 INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
 SELECT job_id, attempt, run_id, table_no, worker, started_at, 'failed', true, error_class, sqlstate, message FROM failed RETURNING job_id;
 
--- split: the job's halves go on in its place, in the statement that ends it; none of them where it is not in that state or overtaken
+-- split: the job's halves take its place, in the statement that ends it; none of them where it is not in that state or overtaken
 WITH parent AS (
   UPDATE replank.job SET state = 'split', finished_at = clock_timestamp(),
          error_class = coalesce(%(error_class)s, error_class), sqlstate = coalesce(%(sqlstate)s, sqlstate),
@@ -183,7 +183,7 @@ SELECT p.job_id, p.run_id, p.step, p.table_no, p.kind, p.generation, p.axis, nul
   FROM parent p, jsonb_array_elements(%(halves)s) WITH ORDINALITY AS h (j, n) ORDER BY h.n
 RETURNING job_id;
 
--- take_back_orphans: leased jobs whose backend is gone, or that sit idle past their lease, wait again; a panic costs no attempt. Just after a crash of the server their workers speak first: they know which job it was
+-- take_back_orphans: requeue leased jobs of lost workers: the backend is gone, or idle past its lease; a panic costs no attempt. Just after a crash of the server workers report first: they know which job it was
 WITH panic AS (SELECT since, actor FROM replank.restraint WHERE run_id = %(run_id)s AND cause = 'panic'),
 server AS MATERIALIZED (
   SELECT pg_stat_get_bgwriter_stat_reset_time() AS crashed_at, pg_postmaster_start_time() AS began_at,
@@ -209,7 +209,7 @@ history AS (
          error_class <> 'stopped', error_class, '', message FROM taken)
 SELECT job_id, worker, attempt FROM taken;
 
--- resolve_unknown_outcome: a worker that lost its session in the middle of a job, and is back: what became of it. Its old backend must be gone
+-- resolve_unknown_outcome: a worker lost its session in the middle of a job and has reconnected: whether that job committed. Its old backend must be gone
 WITH mine AS (
   SELECT j.job_id, j.state, a.pid IS NOT NULL AS alive FROM replank.job j
     LEFT JOIN pg_stat_activity a ON a.pid = j.backend_pid AND coalesce(a.backend_start = j.backend_start, a.application_name = replank.worker_session(j.worker))
@@ -225,7 +225,7 @@ history AS (
   INSERT INTO replank.job_attempt (job_id, attempt, run_id, table_no, worker, started, outcome, counts, error_class, sqlstate, message)
   SELECT job_id, attempt, run_id, table_no, worker, started_at, CASE WHEN %(costs_attempt)s THEN 'again' ELSE 'stopped' END,
          %(costs_attempt)s, error_class, sqlstate, message FROM given),
--- The sweeper may have been quicker, and could not know that it was a shutdown.
+-- take_back_orphans may have been faster, and could not know that it was a shutdown.
 forgiven AS (
   UPDATE replank.job j SET forgiven = j.forgiven + 1 FROM mine m
    WHERE j.job_id = m.job_id AND m.state = 'waiting' AND j.error_class = 'worker lost' AND NOT %(costs_attempt)s
@@ -236,12 +236,12 @@ history_forgiven AS (
          message = %(message)s FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
 SELECT m.state, m.alive FROM mine m;
 
--- exhausted: waiting jobs that have used up their attempts become a person's
+-- exhausted: waiting jobs that have used up their attempts fail, and need the operator
 UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
        message = coalesce(message, '') || ' (attempts used up)'
  WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt - forgiven >= %(attempts)s RETURNING job_id;
 
--- leased_by: jobs that these workers are at
+-- leased_by: jobs that these workers have leased
 SELECT count(*) AS n FROM replank.job WHERE state = 'leased' AND worker = ANY (%(workers)s);
 
 -- unclaimed: jobs of these kinds that were sent between so many seconds ago, and that no worker has claimed since
@@ -257,7 +257,7 @@ SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'do
 UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;
 
--- failures: jobs that need a person
+-- failures: jobs that need the operator
 SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
        j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message, j.result -> 'row' AS "row"
   FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)

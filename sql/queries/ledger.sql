@@ -55,7 +55,7 @@ UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
  WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
 RETURNING run_id;
 
--- set_reason: what needs a person while the rest of the run goes on
+-- set_reason: what needs the operator while the rest of the run continues
 UPDATE replank.run SET reason = %(reason)s WHERE run_id = %(run_id)s AND state = 'running' AND reason <> %(reason)s RETURNING run_id;
 
 -- set_rows: what was estimated is counted
@@ -132,7 +132,7 @@ UPDATE replank.run_table SET attempts = attempts + 1, problem = %(problem)s,
        not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING attempts;
 
--- block_table: only a person can let this table go on
+-- block_table: only the operator can let this table continue
 UPDATE replank.run_table SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- clear_problems: an operator wants everything tried again
@@ -156,7 +156,7 @@ UPDATE replank.run_table SET generation = generation + 1, rewritten = false, cut
 UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)s
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
--- compare_values: some texts are spelled otherwise than their uuid: from now on the values count
+-- compare_values: some texts differ from their canonical uuid: from now on values are compared
 UPDATE replank.run_table SET compared_by = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- verify_in_chunks: one piece was too much
@@ -184,7 +184,7 @@ UPDATE replank.conversion_set SET attempts = attempts + 1, waits_for = %(waits_f
 UPDATE replank.conversion_set SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- block_set: only a person can let this cutover go on
+-- block_set: only the operator can let this cutover continue
 UPDATE replank.conversion_set SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
@@ -228,5 +228,5 @@ SELECT set_no FROM replank.conversion_set
 -- set_reconnected: poolers have been told of these sets' last swap
 UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);
 
--- done_runs: runs that are done and whose way back is still open, the newest first
+-- done_runs: runs that are done and that can still be rolled back, the newest first
 SELECT * FROM replank.run_in_force WHERE state = 'done' ORDER BY run_id DESC;

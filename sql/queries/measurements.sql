@@ -1,4 +1,4 @@
--- keep: what was measured; a moment that is measured anew replaces what was known of it
+-- keep: what was measured; a moment that is measured again replaces its earlier figures
 INSERT INTO replank.measurement (run_id, moment, document) VALUES (%(run_id)s, %(moment)s, %(document)s)
 ON CONFLICT (run_id, moment) DO UPDATE SET document = excluded.document;
 

@@ -83,7 +83,7 @@ SELECT what, name, coalesce(detail, '') AS detail, coalesce(attention, '') AS at
 ) AS found
 ORDER BY what, name;
 
--- unvalidated_keys: foreign keys of these schemas that nobody has checked
+-- unvalidated_keys: foreign keys of these schemas that are not validated
 SELECT k.conrelid::regclass::text AS "table", k.conname AS name FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
  WHERE k.contype = 'f' AND NOT k.convalidated AND n.nspname = ANY (%(schemas)s::text[]) ORDER BY 1, 2;
 

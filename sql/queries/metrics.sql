@@ -48,7 +48,7 @@ SELECT t.name, (SELECT sum(pg_total_relation_size(p.relid))::float8 FROM pg_part
        pg_total_relation_size(to_regclass(t.next))::float8 AS plain
   FROM unnest(%(names)s::text[], %(nexts)s::text[]) AS t (name, next) WHERE to_regclass(t.next) IS NOT NULL;
 
--- unheard: the kind of a job that was sent three times and taken by nobody, while none of its kind is or was under way
+-- unheard: the kind of a job that was sent three times and taken by no worker, while none of its kind is or was under way
 SELECT j.kind FROM replank.job j
  WHERE j.run_id = %(run_id)s AND j.state = 'waiting' AND j.sent_at IS NOT NULL AND j.sends >= 3
    AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')

@@ -55,7 +55,7 @@ SELECT n, statement FROM (
   SELECT 16, format('COMMENT ON %%s %%s IS %%L', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, t.next, d)
     FROM target t, pg_class c, obj_description(t.oid, 'pg_class') d WHERE c.oid = t.oid AND d IS NOT NULL
   UNION ALL
-  -- Its new owner has to be able to create there. A superuser needs no leave, and gives nobody any.
+  -- Its new owner has to be able to create there. A superuser needs no such right, and grants none.
   SELECT 19, format('GRANT USAGE, CREATE ON SCHEMA %%s TO %%I', nn.relnamespace::regnamespace, r.rolname)
     FROM target t, pg_class c, pg_roles r, pg_class nn, pg_roles me
    WHERE c.oid = t.oid AND r.oid = c.relowner AND r.rolname <> current_user AND nn.oid = t.next::regclass
@@ -79,7 +79,7 @@ SELECT n, statement FROM (
 ) AS s
 ORDER BY n, statement;
 
--- granting: numbered statements for the grants, each in the name of the role that made it where we can be that role; nobody grants before he may
+-- granting: numbered statements for the grants, each in the name of the role that made it where we can be that role; no role grants before it may
 , given AS (
   SELECT 32 AS n, 'TABLE ' || t.next AS object, a.privilege_type || '' AS privilege, '' AS columns, a.grantee, a.grantor, a.is_grantable, c.relowner AS owner, t.next::regclass AS of
     FROM target t, pg_class c, aclexplode(c.relacl) a WHERE c.oid = t.oid

@@ -1,4 +1,4 @@
--- become_owner: for this session, the role that owns the ledger, where the login may become it. A superuser stays what it is, and nobody becomes one
+-- become_owner: for this session, the role that owns the ledger, where the login may become it. A superuser stays one, and no other login becomes one
 SELECT pg_catalog.set_config('role', o.rolname, false)
   FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
   JOIN pg_catalog.pg_roles me ON me.rolname = session_user

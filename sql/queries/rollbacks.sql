@@ -1,4 +1,4 @@
--- lock_run: the run as it stands, and nobody else moves it meanwhile
+-- lock_run: the run, which no other session changes meanwhile
 SELECT state, finished_at FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- begin: a rollback from the beginning
@@ -8,7 +8,7 @@ ON CONFLICT (run_id) DO UPDATE
    SET actor = excluded.actor, via = excluded.via, began_at = excluded.began_at, ended_at = NULL,
        finished_before = excluded.finished_before, stage = excluded.stage, subject = '', problem = '';
 
--- continue: one that was stopped goes on, perhaps by another operator
+-- continue: one that was stopped continues, perhaps by another operator
 UPDATE replank.rollback SET actor = %(by)s, via = %(via)s, problem = '' WHERE run_id = %(run_id)s;
 
 -- set_stage: how far it is
@@ -20,7 +20,7 @@ UPDATE replank.rollback SET problem = %(problem)s WHERE run_id = %(run_id)s;
 -- end: it is done
 UPDATE replank.rollback SET ended_at = clock_timestamp(), subject = '', problem = '' WHERE run_id = %(run_id)s;
 
--- give_up: a run that was done is so again, unless a table has changed places or something was removed; no row then
+-- give_up: a run that was done is so again, unless a table was swapped or something was removed; no row then
 UPDATE replank.run r SET state = %(after)s, reason = '', finished_at = b.finished_before
   FROM replank.rollback b
  WHERE r.run_id = %(run_id)s AND b.run_id = r.run_id AND r.state = %(before)s AND b.finished_before IS NOT NULL

@@ -5,7 +5,7 @@ step AS (
   INSERT INTO replank.step (run_id, step, phase) VALUES (%(run_id)s, %(step)s, %(phase)s) ON CONFLICT DO NOTHING)
 INSERT INTO replank.script (run_id, step, direction, document, checksum, blocks)
 VALUES (%(run_id)s, %(step)s, %(direction)s, %(document)s, %(checksum)s, %(blocks)s)
--- Step 11 is compiled anew with the tables, when these are planned again after a rollback.
+-- Step 11 is compiled again with the tables, when these are planned again after a rollback.
 ON CONFLICT (run_id, step, direction) DO UPDATE SET document = EXCLUDED.document, checksum = EXCLUDED.checksum, blocks = EXCLUDED.blocks
  WHERE script.blocks_done = 0;
 

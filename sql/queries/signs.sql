@@ -9,7 +9,7 @@ SELECT clock_timestamp() AS now,
          WHERE j.run_id = %(run_id)s AND j.state = 'leased' AND a.pid IS NOT NULL AND coalesce(a.state, 'active') = 'active') AS working,
        (SELECT extract(epoch FROM clock_timestamp() - min(started_at))::float8 FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS oldest_s,
        (SELECT count(*)::int FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed') AS failed,
-       -- NULL where nobody is there, or this role may not see it.
+       -- NULL where there is none, or this role may not see it.
        (SELECT extract(epoch FROM clock_timestamp() - min(backend_start))::float8 FROM pg_stat_activity
          WHERE datname = current_database() AND starts_with(application_name, 'replank worker ')) AS workers_s;
 

@@ -67,5 +67,5 @@ SELECT format('DROP POLICY %%I ON %%s', polname, polrelid::regclass) AS dropped 
 UNION ALL
 SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s::oid[]) AND ev_type <> '1';
 
--- kept_by_psql: whether a pass by psql has left what its way back needs
+-- kept_by_psql: whether a pass by psql has left what its rollback needs
 SELECT to_regclass('replank.capture_facts') IS NOT NULL AS there;

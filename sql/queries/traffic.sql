@@ -41,7 +41,7 @@ SELECT b.pid, coalesce(extract(epoch FROM clock_timestamp() - b.since), 0)::floa
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS holds
   FROM behind b;
 
--- roots: at the end of the waits behind each of these sessions, who waits for nobody; 0 is a prepared transaction
+-- roots: at the end of the waits behind each of these sessions, which session waits for none; 0 is a prepared transaction
 WITH RECURSIVE waiting AS MATERIALIZED (
   SELECT pid, pg_blocking_pids(pid) AS by FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) AS w),
 behind AS (
@@ -60,7 +60,7 @@ SELECT b.pid, coalesce(a.application_name, '') AS application, coalesce(a.usenam
   FROM unnest(pg_blocking_pids(%(pid)s)) AS b (pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid
  ORDER BY seconds DESC, b.pid LIMIT 5;
 
--- busy: which of the tables, by their places in the list, others hold locks on
+-- busy: which of the tables, by their positions in the list, other sessions hold locks on
 SELECT DISTINCT w.place::int AS place
   FROM unnest(%(schemas)s::text[], %(names)s::text[]) WITH ORDINALITY AS w (schema, name, place)
   JOIN pg_locks l ON l.locktype = 'relation' AND l.granted AND l.relation = to_regclass(format('%%I.%%I', w.schema, w.name))::oid

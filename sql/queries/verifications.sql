@@ -1,4 +1,4 @@
--- begin: a table's verification begins; what passed before goes on counting until this one is judged
+-- begin: a table's verification begins; what passed before keeps counting until this one is judged
 INSERT INTO replank.verification AS v (run_id, table_no, generation, capture_facts, started_at)
 VALUES (%(run_id)s, %(table_no)s, %(generation)s, %(capture_facts)s, %(started_at)s)
 ON CONFLICT (run_id, table_no) DO UPDATE SET generation = excluded.generation, capture_facts = excluded.capture_facts, started_at = excluded.started_at;
@@ -8,7 +8,7 @@ UPDATE replank.verification SET passed_generation = generation, passed_capture_f
        rounds = rounds + 1, because = '', doubt = CASE WHEN doubted_at >= started_at THEN doubt ELSE '' END
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND generation = %(generation)s RETURNING table_no;
 
--- given_up: the latest one is not judged; the one before goes on counting
+-- given_up: the latest one is not judged; the one before keeps counting
 UPDATE replank.verification SET generation = passed_generation
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND passed_generation IS NOT NULL;
 
@@ -39,7 +39,7 @@ UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = 'verify' AND generation = %(generation)s
    AND state IN ('waiting', 'failed') AND state = ANY (%(sources)s) RETURNING job_id;
 
--- proved: tables of a set whose proof is still the one that was looked at before the lock
+-- proved: tables of a set whose proof is still the one that was read before the lock
 SELECT count(*) AS tables FROM replank.verification v JOIN replank.run_table t USING (run_id, table_no)
  WHERE v.run_id = %(run_id)s AND t.set_no = %(set_no)s AND v.doubt = '' AND v.passed_generation IS NOT NULL
    AND (v.table_no, v.passed_generation) IN (SELECT * FROM unnest(%(numbers)s::int[], %(generations)s::int[]));

@@ -4,7 +4,7 @@ SELECT table_no, cache_no, kind, generation, state, count(*)::int AS jobs, sum(r
        coalesce(extract(epoch FROM sum(finished_at - started_at) FILTER (WHERE state = 'done')), 0)::float8 AS seconds
   FROM replank.job WHERE run_id = %(run_id)s GROUP BY table_no, cache_no, kind, generation, state;
 
--- ages: for how long each job that somebody has begun has been under way
+-- ages: for how long each job that a worker has begun has been under way
 SELECT table_no, cache_no, kind, extract(epoch FROM clock_timestamp() - started_at)::float8 AS seconds
   FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased' ORDER BY job_id;
 
@@ -24,7 +24,7 @@ SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds FRO
 SELECT parse_ident(relation) AS relation, count(*)::int AS n FROM replank.catalogue_before
  WHERE run_id = %(run_id)s AND what = 'index' GROUP BY catalogue_before.relation;
 
--- turns: how long after another one a table was moved on, by the state it came to. What changes places together is one move,
+-- turns: how long after another one a table was moved on, by the state it came to. What is swapped together is one move,
 -- and half a second without any was spent waiting for workers: so the quicker moves count
 SELECT state, count(*)::int AS n, percentile_cont(0.3) WITHIN GROUP (ORDER BY apart)::float8 AS seconds FROM (
   SELECT state, extract(epoch FROM at - lag(at) OVER (ORDER BY at))::float8 AS apart

@@ -1,4 +1,4 @@
-"""Triggers and rules of the past tables: off while rows go back, because nobody writes those rows now."""
+"""Triggers and rules of the past tables: disabled while a rollback drains into them: these are no writes of applications."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from sql.swap.moved_dependents import hanging_on, home
 
 
 def refuse_newer(connection: Connection, pairs: Sequence[TablePair], foreign_keys: Iterable[Mapping[str, Any]]) -> None:
-    """Raises NeedsOperator where going back would lose an object, or where changes were not captured."""
+    """Raises NeedsOperator where a rollback would lose an object, or where changes were not captured."""
     known = captured(connection, [pair.spec for pair in pairs])
     for pair in pairs:
         if known[pair.spec.table_no] is Captured.NOT_ALWAYS:

@@ -208,7 +208,7 @@ Misfit = errors.DataError | errors.IntegrityError
 
 
 def why_it_does_not_fit(connection: Connection, pair: TablePair, error: Misfit) -> NeedsOperator:
-    """A drain failed and was rolled back: what a person has to change, with examples where texts are too long."""
+    """A drain failed and was rolled back: what the operator has to change, with examples where texts are too long."""
     said = error.diag.message_primary or str(error)
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     long = _too_long(connection, pair) if isinstance(error, errors.StringDataRightTruncation) else []

@@ -1,4 +1,4 @@
-"""Before the way back: count and hash of every row, past (converted) against new, at one snapshot.
+"""Before the swap back: count and hash of every row, past (converted) against new, at one snapshot.
 
 Keys in the log are left out: their drain brings and compares them. What the run itself filled is not compared.
 """

@@ -1,4 +1,4 @@
-"""A set on its way back: what is known of it, the last changes its past tables take, rows without a parent there."""
+"""A set that is rolled back: what is known of it, the last drain of its past tables, rows without a parent there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sql.swap.swap_under_lock import CutoverLimits
 
 @dataclass(frozen=True, kw_only=True)
 class SetRollback:
-    """A swapped set on its way back. `foreign_keys` are the documents of its beginning, none of them given up."""
+    """A swapped set that is rolled back. `foreign_keys` are the documents of its beginning, none of them given up."""
 
     pairs: tuple[TablePair, ...]
     foreign_keys: Sequence[Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""The way back: new and past tables of a set change places again, in one transaction under one short lock.
+"""The swap back: new and past tables of a set are swapped again, in one transaction under one short lock.
 
 The past tables were never taken apart: their views, functions, rules, policies, triggers and statistics lie beside
 them and only move. What was taken from them at the cutover comes back: foreign keys, publications, sequences.
@@ -186,7 +186,7 @@ def _on_update_away(pair: TablePair) -> list[Composable]:
 
 
 def _on_update_oids(connection: Connection, back: SetRollback) -> set[int]:
-    """Functions that go with the new tables, so nobody compiles them anew."""
+    """Functions that leave with the new tables, so no session compiles them again."""
     names = [Identifier(p.spec.schema, function_name(p.spec)).as_string(connection) for p in back.pairs]
     found = [value(connection, SQL("SELECT to_regproc({})::oid::bigint").format(name)) for name in names]
     return {oid for oid in found if oid is not None}

@@ -63,7 +63,7 @@ class TablePair:
 
     @property
     def unchanged(self) -> TableSpec:
-        """To compare a row that nobody has changed: not what the run itself filled."""
+        """To compare a row that the application has not changed: not what the run itself filled."""
         filled = any(c.value for c in self.spec.columns)
         columns = tuple(c for c in self.spec.columns if not c.added and not c.value and not (filled and c.generated))
         return replace(self.spec, columns=columns, join="", references=self.references)

@@ -38,7 +38,7 @@ def final_constraints(connection: Connection, spec: TableSpec) -> Iterator[State
 
 
 def loosened(spec: TableSpec, nullable: Collection[str]) -> Iterator[Statement]:
-    """The way back, first: no CHECK, and NOT NULL only where it was. `nullable` names columns that could be NULL."""
+    """The rollback, first: no CHECK, and NOT NULL only where it was. `nullable` names columns that could be NULL."""
     for column in (column for column in spec.columns if column.not_null):
         name = Identifier(check_name(spec, column))
         yield Statement(sql=SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(live_table(spec), name))
@@ -48,7 +48,7 @@ def loosened(spec: TableSpec, nullable: Collection[str]) -> Iterator[Statement]:
 
 
 def taken_out(spec: TableSpec) -> list[Statement]:
-    """The way back, last: each live column as it was before."""
+    """The rollback, last: each live column as it was before."""
     return [_without(spec, column) for column in spec.columns if column.added or column.default]
 
 

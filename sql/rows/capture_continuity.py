@@ -1,4 +1,4 @@
-"""Whether capture has stood without a gap: what it stands on now, and what has touched that since an earlier look.
+"""Whether capture had no gap: the facts it depends on now, and which of them have changed since they were read before.
 
 A verification proves a table as of its beginning. What was written later is known by the log alone, so from then on
 until the cutover nothing may have switched, dropped or passed by the triggers, and no row may have been changed without
@@ -137,7 +137,7 @@ def _relation(line: str) -> str:
 def refuse_broken_capture(
     connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts]
 ) -> None:
-    """Raises NotProved where capture of a table has not stood since `before`: one query for all, under the lock too."""
+    """Raises NotProved where a fact of capture has changed since `before`: one query for all, under the lock too."""
     now = read_capture_facts(connection, [forward(spec) for spec in specs])
     _refuse(specs, before, now)
 

@@ -36,7 +36,7 @@ TIMES = 3
 
 
 def ensure_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: int) -> tuple[CaptureFacts, bool]:
-    """What capture stands on, from a moment at which all of it stood; and whether it had to be restored for that.
+    """The facts of capture, from a moment at which it was complete; and whether it had to be restored for that.
 
     Read before it is checked whether it stands: whatever happens after the reading is seen later. Raises NeedsOperator
     where it is switched off again and again, psycopg's LockNotAvailable where the table is busy.

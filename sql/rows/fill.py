@@ -1,4 +1,4 @@
-"""Filling in place: a chunk's rows get their values, and a rollback takes out those that nobody has changed since."""
+"""Filling in place: a chunk's rows get their values, and a rollback removes those that have not changed since."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def backfill_chunk(connection: Connection, spec: TableSpec, chunk: Chunk, *, qui
 
 
 def backfill_statement(spec: TableSpec, chunk: Chunk) -> Composable:
-    """Lock the rows first, so that no value is computed from a row that somebody is changing."""
+    """Lock the rows first, so that no value is computed from a row that another session is changing."""
     return backfill_where(spec, in_chunk(spec, chunk))
 
 

@@ -1,4 +1,4 @@
-"""Whether what fills new rows of a live table has stood without a gap since it was made.
+"""Whether what fills new rows of a live table had no gap since it was made.
 
 Function and triggers are made in one transaction, so their catalogue rows have one `xmin`. Whatever switches, drops or
 replaces any of them writes its row again, also where all is as it was afterwards; a partition that was attached since
@@ -21,7 +21,7 @@ WORDS = "the trigger that fills new rows was disabled, dropped or replaced, or a
 
 
 def why_fill_broke(connection: Connection, spec: TableSpec) -> str:
-    """What happened and to which relations, in words; empty where it has stood, or fills nothing."""
+    """What happened and to which relations, in words; empty where it had no gap, or fills nothing."""
     if not filled_columns(spec):
         return ""
     found = rows(connection, query("backfilling.fallen"), _named(spec))
@@ -39,7 +39,7 @@ def put_back(connection: Connection, spec: TableSpec) -> None:
 
 
 def fallen(connection: Connection, spec: TableSpec) -> Composable:
-    """For a script: the query for the relations on which it has not stood."""
+    """For a script: the query for the relations on which it had a gap."""
     # Composed by the driver from our own query.
     return SQL(psycopg.ClientCursor(connection).mogrify(query("backfilling.fallen"), _named(spec)))
 

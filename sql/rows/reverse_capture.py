@@ -22,7 +22,7 @@ from sql.session.statements import Statement
 from sql.session.table_names import next_table
 
 PREFIX = "replank_capture_back_"
-"""Trigger names; whoever looks at definitions knows these for ours."""
+"""Trigger names; by these, ours are recognised among definitions."""
 
 
 def reverse_log(spec: TableSpec) -> Identifier:

@@ -26,7 +26,7 @@ class CompatibilityView:
 
 
 def compatibility_views(connection: Connection) -> list[CompatibilityView]:
-    """All that are there, by name; those that are being built, or were put aside, are not among them."""
+    """All that are there, by name; those that are being built, or are retained, are not among them."""
     found = rows(connection, query("mappings.compatibility_views"), {"mark": MARK})
     return [
         CompatibilityView(

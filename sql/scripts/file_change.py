@@ -12,7 +12,7 @@ class FileChange:
     """The file `path` on the machine `host` has the text `before`, and gets `after`; None is no file.
 
     `diff` is what people read. `origin` is the file that the new text was made from, and `origin_sha256` the checksum
-    that it must still have; both are empty on the way back.
+    that it must still have; both are empty in a rollback.
     """
 
     host: str

@@ -74,7 +74,7 @@ def block(body: str, *, declare: str = "", label: str = "") -> str:
 def lock_patiently(lock: Composable, *, attempts: int) -> str:
     """A lock within a transaction, asked for again and again: each wait is as short as lock_timeout says.
 
-    A missed attempt lets go of what it had been granted, so nobody queues behind it for longer.
+    A missed attempt lets go of what it had been granted, so no session queues behind it for longer.
     """
     return block(
         "  LOOP\n    BEGIN\n"
@@ -131,7 +131,7 @@ FOUND = "  replank_found text;"
 
 
 def refuse_rows(found: Composable, words: str) -> str:
-    """Ends the script where the query finds a row; its first column, a text, is told after the words."""
+    """Ends the script where the query finds a row; its first column, a text, follows the words."""
     return block(refused_rows(found, words), declare=FOUND)
 
 

@@ -1,4 +1,4 @@
-"""Scripts of steps: templates in `steps/*.sql` become plain SQL that a person can read and psql can run.
+"""Scripts of steps: templates in `steps/*.sql` become plain SQL that an operator can read and psql can run.
 
 A script is a row of blocks. Each begins with a comment line `-- [n] purpose` and is sent by itself, outside of a
 transaction unless it says BEGIN. Whatever is put into a template must have been quoted: the template engine

@@ -1,4 +1,4 @@
-"""The database is away: waiting until it answers again, and then going on where the ledger stands."""
+"""The database does not answer: waiting until it does, then continuing from the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who leads a database's run: whoever holds one advisory lock, for as long as its session lives."""
+"""Which process leads a database's run: the one that holds one advisory lock, for as long as its session lives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Leader:
 
 
 def read_leader(connection: Connection) -> Leader | None:
-    """Who drives this database's run now: a coordinator, a rollback, a finish; None where nobody does."""
+    """Which process leads this database's run now: a coordinator, a rollback, a finish; None where there is none."""
     lock = {"high": LEADER_LOCK >> 32, "low": LEADER_LOCK & 0xFFFF_FFFF}
     found = row(connection, query("metrics.leader"), lock)
     return None if found is None else Leader(**found)

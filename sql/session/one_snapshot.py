@@ -1,6 +1,6 @@
 """Transactions that see one moment, and what may go unseen in them: a table that was rewritten after that moment.
 
-ALTER TABLE … TYPE … USING and TRUNCATE, pg_repack, or a partition that was made anew, are not MVCC-safe: to a snapshot
+ALTER TABLE … TYPE … USING and TRUNCATE, pg_repack, or a recreated partition, are not MVCC-safe: to a snapshot
 from before, the new file holds nothing. Copy jobs pin the file that their blocks were cut from; a transaction that sees
 one moment compares, at its end, the file of each table that it has read with the one that its own snapshot knows. Its
 locks, one on everything that it has read, have kept that file since the first look. (PostgreSQL manual, 13.6: MVCC

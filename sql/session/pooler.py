@@ -55,7 +55,7 @@ def refuse_shared_connection(first: psycopg.Connection[Any], where: str) -> None
 
 
 def _second_session(first: psycopg.Connection[Any], where: str) -> psycopg.Connection[Any]:
-    """Another one through the same pooler; without it nobody knows what the pooler does, so nothing goes on."""
+    """Another one through the same pooler; without it the pooler's mode is unknown, so nothing continues."""
     try:
         return psycopg.connect(
             first.info.dsn,
@@ -78,7 +78,7 @@ def _keeps(first: psycopg.Connection[Any], process: int | None, second: psycopg.
     for _ in range(ROUNDS):
         seen = _server_process(second)
         if seen is None:
-            return True  # It waits for a connection that the first session has: nobody else gets that one.
+            return True  # It waits for a connection that the first session has: no other client gets that one.
         if seen == process or (other is not None and seen != other):
             return False
         other = seen

@@ -41,7 +41,7 @@ SESSION: Mapping[str, str] = {
     "backslash_quote": "safe_encoding",
     "quote_all_identifiers": "off",
     "search_path": "pg_catalog",
-    # An error, where a policy would hide rows from us: they would be missing in the next table, and nobody would see.
+    # An error, where a policy would hide rows from us: they would be missing in the next table without any error.
     "row_security": "off",
     # Otherwise a GIN index gives a random part of the rows.
     "gin_fuzzy_search_limit": "0",
@@ -121,7 +121,7 @@ def set_session(connection: psycopg.Connection[TupleRow], settings: Mapping[str,
 
 
 def pinned() -> Composed:
-    """For CREATE FUNCTION: in it, values are what they are in our own sessions, whoever calls it."""
+    """For CREATE FUNCTION: in it, values are what they are in our own sessions, whichever session calls it."""
     return SQL(" ").join(SQL("SET {} TO {}").format(SQL(name), SESSION[name]) for name in OF_VALUES)
 
 

@@ -15,7 +15,7 @@ BEGIN
     <<blocks>>
     FOR first_block IN 0 .. pg_relation_size({{ table.regclass }}) / current_setting('block_size')::int BY 128 LOOP
 {% if table.quiet %}
-      -- The table's own triggers are not for this: nothing that they look at changes.
+      -- The table's own triggers are not for this: nothing that they read changes.
       PERFORM set_config('session_replication_role', 'replica', true);
 {% endif %}
       UPDATE {{ table.name }} AS live SET {{ column }} = gen_random_uuid()

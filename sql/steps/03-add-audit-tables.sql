@@ -43,13 +43,13 @@ $body$;
 -- [] The months to come
 SELECT {{ schema }}.make_months({{ months_ahead }});
 
--- [] To find what was done to a row, and what somebody did
+-- [] To find what was done to a row, and what a user did
 CREATE INDEX IF NOT EXISTS audit_log_row ON {{ schema }}.audit_log (table_schema, table_name, row_key, created_at);
 
 -- [] By actor
 CREATE INDEX IF NOT EXISTS audit_log_actor ON {{ schema }}.audit_log (actor, created_at) WHERE actor IS NOT NULL;
 
--- [] Who has looked at what: the application writes here
+-- [] Which user has read what: the application writes here
 CREATE TABLE IF NOT EXISTS {{ schema }}.data_access (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS {{ schema }}.invalidation (
 -- [] To ask for a user's
 CREATE INDEX IF NOT EXISTS invalidation_user ON {{ schema }}.invalidation (user_id);
 
--- [] Who shall be computed before they ask. Nothing is unique here: nobody waits for another's transaction
+-- [] Users whose entries are computed before they ask. Nothing is unique here: no session waits for another's transaction
 CREATE TABLE IF NOT EXISTS {{ schema }}.warm_up (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   user_id text NOT NULL,
@@ -96,7 +96,7 @@ BEGIN
 END
 $body$;
 
--- [] Computes one entry, and keeps it unless somebody else is about to
+-- [] Computes one entry, and stores it unless another session is about to
 CREATE OR REPLACE FUNCTION {{ schema }}.compute(of_user text, of_tenant text) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 DECLARE

@@ -48,7 +48,7 @@ DROP VIEW IF EXISTS {{ view.name }};
 
 {% endfor %}
 {% for column in columns %}
--- [] {{ column.said }}: a column that nobody needs any more
+-- [] {{ column.said }}: a column that is not needed any more
 ALTER TABLE IF EXISTS {{ column.table }} DROP COLUMN IF EXISTS {{ column.name }};
 
 {% endfor %}
@@ -67,7 +67,7 @@ $casts$;
 
 {% endif %}
 {% if by_hand %}
--- [kept_by_psql] what a pass by psql has kept for its way back
+-- [kept_by_psql] what a pass by psql has kept for its rollback
 DROP TABLE IF EXISTS {{ by_hand }}, replank.capture_facts;
 DROP FUNCTION IF EXISTS replank.defined(regclass), replank.rewritten();
 {% endif %}

@@ -49,7 +49,7 @@ BEGIN
 END
 $body$;
 
--- [] Sessions compile functions anew that name the table: what they remember of its row has other names now
+-- [] Sessions compile functions again that name the table: the row type that they have cached has other names now
 CREATE OR REPLACE PROCEDURE replank_mapping.recompile(of_name text)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 DECLARE

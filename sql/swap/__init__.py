@@ -1,1 +1,1 @@
-"""The swap: which lock when, and all that changes places under it."""
+"""The swap: which lock when, and all that is swapped under it."""

@@ -27,7 +27,7 @@ class LiveAutovacuum:
     """Autovacuum of the tables that one swap moves: off during attempts, and then what it was before.
 
     `remembered` is what the ledger has of it: None where it was not switched off, or was given back since. `remember`
-    writes there. So whoever comes after a process that was killed can give it back.
+    writes there. So the next process after one that was killed can restore it.
     """
 
     connection: Connection

@@ -1,4 +1,4 @@
-"""Cutover: a whole conversion set changes places in one transaction under one short lock.
+"""Cutover: a whole conversion set is swapped in one transaction under one short lock.
 
 Everything that can be read or built before is: under the lock stand only the last drain, the check
 that the live tables are still what they were, and one script of renames and foreign keys.
@@ -147,7 +147,7 @@ def _link_families(connection: Connection, specs: Sequence[TableSpec], *, lock_t
 def _build_views(
     connection: Connection, specs: Sequence[TableSpec], dependents: Dependents, *, lock_timeout_ms: int
 ) -> None:
-    """Anew at every attempt. Rows of materialized views are those of one moment: all tables are drained at it."""
+    """Again at every attempt. Rows of materialized views are those of one moment: all tables are drained at it."""
     with connection.transaction():
         execute(connection, drop_views_beside(connection, [each for spec in specs for each in spec.next_relations]))
     if not dependents.views:
@@ -173,7 +173,8 @@ def stamp_of(connection: Connection, prepared: Prepared) -> str:
 def _drain_all(connection: Connection, specs: Sequence[TableSpec], most: int | None) -> int:
     """One pass over all logs, each in a transaction of its own. Returns the number of log rows.
 
-    Raises TryAgain where there are more than `most`: writers wait meanwhile. What needs a person is said of all tables.
+    Raises TryAgain where there are more than `most`: writers wait meanwhile. Whatever needs the operator is
+    reported of all tables.
     """
     if most is not None:
         refuse_long_logs(_logged(connection, specs), most)

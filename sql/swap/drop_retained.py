@@ -1,4 +1,4 @@
-"""Dropping tables that have been put aside, with what was put aside beside them; nothing else goes with them."""
+"""Dropping retained tables, with what was retained beside them; nothing else goes with them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def drop_hanging(connection: Connection, relations: Sequence[Relation], *, prefi
 
 
 def drop_table(connection: Connection, relation: Relation, *, lock_timeout_ms: int) -> None:
-    """Drop one table with its partitions. Raises NeedsOperator where something of somebody's depends on it."""
+    """Drop one table with its partitions. Raises NeedsOperator where another object depends on it."""
     try:
         with connection.transaction():
             apply_settings(connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)

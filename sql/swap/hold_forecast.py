@@ -21,7 +21,7 @@ def statements_in(script: Composable) -> int:
 
 
 def statement_ms(connection: Connection, tables: Sequence[Identifier], *, lock_timeout_ms: int) -> float:
-    """What one ALTER TABLE costs here, in milliseconds: the shortest of some, on tables that nobody else uses.
+    """What one ALTER TABLE costs here, in milliseconds: the shortest of some, on tables that no other session uses.
 
     All of it is rolled back.
     """

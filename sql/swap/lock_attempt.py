@@ -1,9 +1,9 @@
 """One attempt at the locks of a swap: wait for a good moment without locks, then take them, and watch who waits for us.
 
-1. **Before any lock.** Everything logged is drained. Whoever holds a snapshot at that moment is older than these rows:
+1. **Before any lock.** Everything logged is drained. A snapshot that is held at that moment is older than these rows:
    such a session would find the new tables without them, so it has to let go of its snapshot first (as CREATE INDEX
    CONCURRENTLY waits). Meanwhile the transactions that hold the tables are looked at, until the moment is good.
-2. **Writers wait** (SHARE ROW EXCLUSIVE; readers go on). What the last of them wrote is drained by the second session
+2. **Writers wait** (SHARE ROW EXCLUSIVE; not readers). What the last of them wrote is drained by the second session
    and committed there: snapshots that are taken from now on see every row of the new tables, and nothing more can come.
 3. **Everybody waits** (ACCESS EXCLUSIVE), for the swap's script alone.
 
@@ -57,7 +57,7 @@ class GaveWay(AttemptMissed):
 
 @dataclass(frozen=True, kw_only=True)
 class CrossingPlan:
-    """What an attempt may cost. `wait_ms`: nobody waits longer for the swap; `hold_ms`: the longest hold."""
+    """What an attempt may cost. `wait_ms`: no session waits longer for the swap; `hold_ms`: the longest hold."""
 
     wait_ms: int
     hold_ms: int

@@ -14,13 +14,13 @@ GAP_S = 0.5
 
 GOOD = 0.9
 BEST = 0.9
-"""A moment is taken that is better than nine of ten that were seen lately; to look costs nobody anything."""
+"""A moment is taken that is better than nine of ten that were seen lately; to look costs nothing."""
 SEEN_LATELY = 300
 FIRST_LOOKS = 8
 """So many are seen before one is compared with them."""
 
 TOO_OLD = 0.1
-"""Where one transaction alone leaves a smaller chance than this, nobody is made to wait for nothing."""
+"""Where one transaction alone leaves a smaller chance than this, no session is made to wait for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Traffic:
     _chances: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN_LATELY))
 
     def note(self, present: Sequence[Holder], *, now: float) -> None:
-        """Remember a look, made at `now` on a clock that only goes on."""
+        """Remember a sample, taken at `now` on a monotonic clock."""
         open_now = {holder.key: holder for holder in present}
         gap = now - self._looked_at
         if gap <= GAP_S:

@@ -12,12 +12,12 @@ from sql.session.table_names import server_text
 
 
 def recompiled(connection: Connection, names: Sequence[str], *, without: Collection[int]) -> list[Composable]:
-    """Statements that let every session compile PL/pgSQL functions anew that know one of these relations.
+    """Statements that let every session compile PL/pgSQL functions again that use one of these relations.
 
     A session keeps a function as it compiled it, with the types of that time: `type of parameter 4 (uuid) does not
     match that when preparing the plan (text)`, for as long as it lives. It looks whether the function's catalogue
     row is still the same; saying once more what holds already writes a new one. Functions that name such a function
-    are taken too. `without` holds oids of functions that are made anew anyway.
+    are taken too. `without` holds oids of functions that are created again anyway.
     """
     found = rows(connection, query("cutover.functions_compiled"), {"names": list(names)})
     return [server_text(function["statement"]) for function in found if function["oid"] not in without]

@@ -1,4 +1,4 @@
-"""Two sides change places in one transaction: what an attempt may cost, and how it ends.
+"""Two sets of tables are swapped in one transaction: what an attempt may cost, and how it ends.
 
 Cutover, rollback and the swap of a cache prepare each their own scripts; the attempt at the locks is one for all.
 """
@@ -32,7 +32,7 @@ SHORT_PASS_S = 0.015
 """The logs are drained until one pass over all of them is this short: then little can have come in."""
 
 TRIES_S = 8.0
-"""So long one attempt goes on trying after it gave way to others."""
+"""How long one attempt keeps trying after it gave way to others."""
 
 REST = 2.0
 """They are left alone for so many times as long as they were kept waiting."""
@@ -42,7 +42,7 @@ REST = 2.0
 class CutoverLimits:
     """How long the cutover may wait for its locks and hold them, in milliseconds.
 
-    `lock_timeout_ms` is for what is made before; nobody waits longer than `wait_ms` for the swap itself.
+    `lock_timeout_ms` is for what is made before; no session waits longer than `wait_ms` for the swap itself.
     """
 
     lock_timeout_ms: int
@@ -85,7 +85,7 @@ class CutoverTimes:
 class Prepared:
     """What was read and composed before the lock, and the oids of all it touches.
 
-    `gate` keeps writers out and lets readers go on. `each_ms` is what one statement of `swap` takes, about.
+    `gate` blocks writers and lets readers continue. `each_ms` is what one statement of `swap` takes, about.
     """
 
     gate: Gate
@@ -181,7 +181,7 @@ def _swap_once(crossing: Crossing, under_lock: Callable[[Crossing], None], longe
     try:
         with connection.transaction():
             set_read_committed(connection)
-            # What has changed places stays so through a crash: the one COMMIT of a run that must be on disk.
+            # What is swapped stays so through a crash: the one COMMIT of a run that must be on disk.
             apply_settings(connection, {"synchronous_commit": "on"}, local=True)
             crossing.take_locks()
             require_read_committed(connection)

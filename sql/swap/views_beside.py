@@ -32,15 +32,15 @@ def make_schemas(connection: Connection, dependents: Dependents) -> Iterator[Sta
 
 
 def building_schemas(connection: Connection, *prefixes: str) -> set[str]:
-    """The schemas that are there for others, e.g. `replank_next_shop` for `shop`, whoever made them."""
+    """The schemas in which others are built, e.g. `replank_next_shop` for `shop`, also those of earlier runs."""
     found = {name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace").fetchall()}
     return found & {building_schema(prefix, name) for name in found for prefix in prefixes}
 
 
 def build_views_beside(connection: Connection, dependents: Dependents) -> Iterator[Statement]:
-    """Build every view anew over the next tables, for one transaction: one snapshot for all their rows.
+    """Build every view again over the next tables, for one transaction: one snapshot for all their rows.
 
-    Raises NeedsOperator if a view would go on reading a relation that goes away.
+    Raises NeedsOperator if a view would keep reading a relation that goes away.
     """
     for view in dependents.views:
         yield from create_view(connection, dependents, view)

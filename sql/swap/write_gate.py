@@ -1,4 +1,4 @@
-"""The lock that keeps writers out and lets readers go on: free tables first, then those that are waited for."""
+"""The lock that blocks writers and lets readers continue: free tables first, then those that are waited for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Gate:
     def script(self, busy: Collection[int]) -> Composable:
         """One statement. `busy` are places (from 1) of tables that others hold.
 
-        While a lock is waited for, whoever comes finds every table locked but these: else there were always a newer
+        While a lock is waited for, a new session finds every table locked but these: else there were always a newer
         transaction on one that is not asked for yet.
         """
         free = [name for place, name in enumerate(self.tables, start=1) if place not in busy]

@@ -37,7 +37,7 @@ def converted(column: ColumnSpec, reference: Composable, version: int) -> Compos
     cast = _cast(column, reference)
     match column.on_invalid:
         case "fail" | "quarantine":
-            # Rows in quarantine are left out by whoever asks: a text that were forgotten must be an error.
+            # Rows in quarantine are left out by the caller: a text that was forgotten must be an error.
             return cast
         case "null":
             return SQL("CASE WHEN {} THEN {} END").format(is_convertible(column, reference, version), cast)
@@ -93,7 +93,7 @@ def is_convertible(column: ColumnSpec, reference: Composable, version: int) -> C
 
 
 def converted_if_valid(column: ColumnSpec, reference: Composable, version: int) -> Composable:
-    """Like `converted`, but NULL where a text that is no uuid fails: a key nobody can have copied."""
+    """Like `converted`, but NULL where a text that is no uuid fails: a key that no job can have copied."""
     if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
     valid = is_convertible(column, reference, version)
@@ -125,7 +125,7 @@ def spelling(column: ColumnSpec, reference: Composable) -> Composable:
 def is_odd(columns: Iterable[ColumnSpec], alias: str, version: int) -> Composable:
     """Whether any converted column of a live row holds a uuid that is spelled otherwise than PostgreSQL would.
 
-    Of an enum: a text that is not the one which its value gets on the way back.
+    Of an enum: a text that is not the one which its value gets in a rollback.
     """
     tests = [_is_odd(column, Identifier(alias, column.name), version) for column in columns if column.converted]
     return SQL("({})").format(SQL(" OR ").join(tests)) if tests else SQL("false")

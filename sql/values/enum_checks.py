@@ -1,8 +1,8 @@
-"""Conditions over texts that become an enum: CHECKs that list texts are said anew, of all others a person decides.
+"""Conditions over texts that become an enum: CHECKs that list texts are written again, all others need the operator.
 
 `status = ANY (ARRAY['open'::text, …])` means the same of values as `status = ANY (ARRAY['open'::booking_status, …])`.
 Only what the server writes of such a list is understood, as a whole; nothing else is ever edited. Predicates of
-indexes are the same: no cast between an enum and a text is immutable, so nobody could write one that serves both types.
+indexes are the same: no cast between an enum and a text is immutable, so none can serve both types.
 """
 
 from __future__ import annotations

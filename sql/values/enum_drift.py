@@ -1,4 +1,4 @@
-"""Enum types that somebody changes under a run: new values do no harm, values with other names do."""
+"""Enum types that change during a run: new values do no harm, renamed values do."""
 
 from __future__ import annotations
 

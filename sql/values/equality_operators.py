@@ -1,7 +1,7 @@
 """Which operator tells that two values are equal, whatever a search_path finds, and what tells them apart.
 
 Rows are found by the key's own operators: 'USER5' and 'user5' are one citext, and with `pg_catalog` alone in the
-search_path `=` would compare them as texts. Rows are told apart by their bytes.
+search_path `=` would compare them as texts. Rows are distinguished by their bytes.
 """
 
 from __future__ import annotations

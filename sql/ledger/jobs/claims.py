@@ -21,7 +21,7 @@ from sql.session.named_queries import query
 class Job:
     """A leased job. `attempt` is the fence: it only grows, and a later one makes this one void.
 
-    `counted` is how many attempts count against the limit: an operator's retry begins anew.
+    `counted` is how many attempts count against the limit: an operator's retry begins at 0.
     """
 
     job_id: int
@@ -166,7 +166,7 @@ def fail(connection: Connection, job: Job, failure: Failure, *, row_key: Mapping
 
 
 def fail_after_bug(connection: Connection, *, job_id: int, worker: str, failure: Failure) -> JobState | None:
-    """A bug ended the work of this worker, whose only lease is that job's: it needs a person.
+    """A bug ended the work of this worker, whose only lease is that job's: it needs the operator.
 
     Returns the job's state now, which may be another one's doing; None where it is gone.
     """
@@ -195,7 +195,7 @@ def split(
     failure: Failure | None,
     halves: Sequence[Chunk],
 ) -> list[int]:
-    """The halves go on in the job's place, in one statement with its end. Returns their ids.
+    """The halves take the job's place, in one statement with its end. Returns their ids.
 
     None where the job is not in `state` any more, or was overtaken. `failure` is why; None keeps what is known.
     """

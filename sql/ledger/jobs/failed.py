@@ -149,5 +149,5 @@ def tables_over_share(connection: Connection, run_id: int, *, at_least: int, sha
 
 
 def tables_with_many_failed(connection: Connection, run_id: int, *, most: int) -> list[dict[str, Any]]:
-    """Tables of which more than `most` jobs need a person while others wait; not paused yet."""
+    """Tables of which more than `most` jobs need the operator while others wait; not paused yet."""
     return rows(connection, query("breaker.many_failed"), {"run_id": run_id, "most": most})

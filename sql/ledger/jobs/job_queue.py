@@ -22,7 +22,7 @@ AFTER_CRASH_S = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Sendable:
-    """A job on its way to the queue: ids, and the words that let a person recognise it."""
+    """A job on its way to the queue: ids, and the words by which an operator recognises it."""
 
     job_id: int
     kind: JobKind
@@ -128,7 +128,7 @@ def take_for_sending(
 
 
 def recall(connection: Connection, run_id: int, *, window: int, consumed: Collection[str] = QUEUES) -> None:
-    """The window has shrunk: sent jobs beyond it that nobody has begun wait in the ledger again."""
+    """The window has shrunk: sent jobs beyond it that no worker has begun wait in the ledger again."""
     connection.execute(
         query("jobs.recall"), {"run_id": run_id, "window": window, "lanes": _lanes(consumed, others=True)}
     )
@@ -161,7 +161,7 @@ def take_back_orphans(connection: Connection, run_id: int) -> list[dict[str, Any
 
 
 def fail_exhausted(connection: Connection, run_id: int, *, attempts: int) -> int:
-    """Jobs that used up their attempts (a worker that always dies) become a person's. Returns how many."""
+    """Jobs that used up their attempts (a worker that always dies) fail. Returns how many."""
     return len(rows(connection, query("jobs.exhausted"), {"run_id": run_id, "attempts": attempts}))
 
 

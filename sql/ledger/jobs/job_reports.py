@@ -93,7 +93,7 @@ def drained_lately(connection: Connection, table: TableSpec, *, seconds: float) 
 
 
 def read_failures(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Jobs that need a person, with class, SQLSTATE, message, and the range as `Chunk` writes it."""
+    """Jobs that need the operator, with class, SQLSTATE, message, and the range as `Chunk` writes it."""
     found = rows(connection, query("jobs.failures"), {"run_id": run_id})
     for failure in found:
         failure["range"] = str(chunk_of(failure) or "")

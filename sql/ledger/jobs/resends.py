@@ -1,4 +1,4 @@
-"""Jobs that were sent again because nobody had claimed them in time: how many, and why most likely."""
+"""Jobs that were sent again because no worker had claimed them in time: how many, and why most likely."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Age:
-    """A job that somebody has begun, and for how long it has been under way."""
+    """A job that a worker has begun, and for how long it has been under way."""
 
     table_no: int | None
     cache_no: int | None

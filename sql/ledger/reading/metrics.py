@@ -14,7 +14,7 @@ from sql.session.connection import Connection, row, rows, value
 from sql.session.named_queries import query
 
 MOST_COUNTED = 100_000
-"""Rows of a change log are counted no further: its bytes go on to tell."""
+"""Rows of a change log are counted no further: above that its bytes say enough."""
 
 
 @dataclass(frozen=True, kw_only=True)

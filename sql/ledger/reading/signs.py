@@ -1,4 +1,4 @@
-"""Signs of life of a run: what moved lately, what nobody takes, and what was seen of things beside the database.
+"""Signs of life of a run: what moved lately, which queues have no worker, and what was seen outside the database.
 
 All of it is cheap, however many jobs there are: it may be asked for every second.
 """
@@ -85,7 +85,7 @@ class Signs:
     broker: BrokerSeen | None
     logins: WrongLogins | None
     held_by: str = ""
-    """Who holds the cutover, since when and why, where somebody said so after the run's beginning."""
+    """Which operator holds the cutover, since when and why, where one has since the run's beginning."""
 
     @property
     def quiet_s(self) -> float:

@@ -54,7 +54,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Barrier:
-    """The barrier before a run's data migration. `gates` is how they stood, as `Gate.to_json` gives it."""
+    """The barrier before a run's data migration. `gates` are their states then, as `Gate.to_json` gives them."""
 
     passed_at: datetime | None
     gates: Sequence[Mapping[str, Any]]
@@ -112,7 +112,7 @@ def keep_gates(connection: Connection, plan_digest: str, gates: Sequence[Gate]) 
 
 
 def read_gates(connection: Connection, plan_digest: str) -> list[Gate]:
-    """How they stood when they were looked at last."""
+    """Their states when they were checked last."""
     names = ("state", "at", "reason", "remedy", "evidence")
     return [
         Gate(name=found["gate"], by=found["actor"], **{name: found[name] for name in names})
@@ -138,7 +138,7 @@ def set_barrier(connection: Connection, run_id: int, *, passed: bool, gates: Seq
 
 
 def set_gates(connection: Connection, run_id: int, gates: GatesPlan | None) -> None:
-    """A run goes on with other gates: they are no part of what becomes of the database."""
+    """A run continues with other gates: they are no part of what becomes of the database."""
     document = None if gates is None else gates.model_dump(mode="json", by_alias=True)
     connection.execute(query("gates.set_gates"), {"run_id": run_id, "gates": Jsonb(document)})
 

@@ -12,6 +12,6 @@ def keep(connection: Connection, run_id: int, *, worker: str, processes: int) ->
 
 
 def wanted_sizes(connection: Connection, run_id: int, worker: str) -> int | None:
-    """None where nobody has said anything of this worker."""
+    """None where no size was set for this worker."""
     found = row(connection, query("pool_sizes.wanted_sizes"), {"run_id": run_id, "worker": worker})
     return None if found is None else int(found["processes"])

@@ -113,7 +113,7 @@ def lift_all(connection: Connection, run_id: int) -> None:
 
 
 def lift_breaker(connection: Connection, run_id: int, table_nos: Collection[int]) -> list[int]:
-    """The tables among these that a breaker had stopped go on. Returns them."""
+    """The tables among these that a breaker had paused continue. Returns them."""
     found = rows(connection, query("restraints.lift_breaker"), {"run_id": run_id, "table_nos": list(table_nos)})
     return [r["table_no"] for r in found]
 
@@ -138,7 +138,7 @@ def in_force(connection: Connection, run_id: int) -> list[Restraint]:
 def pause_of(
     present: Sequence[Restraint], *, phase: int, table_no: int | None = None, cache_no: int | None = None
 ) -> Restraint | None:
-    """The pause that keeps something of a phase, or of one of its tables or caches, from going on."""
+    """The pause that keeps something of a phase, or of one of its tables or caches, from continuing."""
     covering = (
         r
         for r in present

@@ -97,7 +97,7 @@ def give_up(connection: Connection, run_id: int) -> bool:
 
 
 def read(connection: Connection, run_id: int) -> Rollback | None:
-    """None where nobody has rolled the run back."""
+    """None where the run was not rolled back."""
     found = row(connection, query("rollbacks.read"), {"run_id": run_id})
     return None if found is None else Rollback(**{**found, "stage": RollbackStage(found["stage"])})
 

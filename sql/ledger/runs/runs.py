@@ -141,7 +141,7 @@ def latest_run(connection: Connection) -> Run | None:
 
 
 def done_runs(connection: Connection) -> list[Run]:
-    """Runs that are done and have a way back, the newest first."""
+    """Runs that are done and can be rolled back, the newest first."""
     return [run for found in rows(connection, query("ledger.done_runs")) if (run := _run(found)) is not None]
 
 
@@ -159,7 +159,7 @@ def find_run(connection: Connection, run_id: int) -> Run | None:
     try:
         return _run(row(connection, query("ledger.run_by_id"), {"run_id": run_id}))
     except errors.UndefinedTable:
-        # The last rollback took the ledger away while somebody waited to lead.
+        # The last rollback dropped the ledger while another coordinator waited to lead.
         return None
 
 
@@ -187,7 +187,7 @@ def set_run_state(connection: Connection, run_id: int, state: RunState, reason: 
 
 
 def set_reason(connection: Connection, run_id: int, reason: str) -> bool:
-    """Why a person should look at a run that still runs; empty takes it back. False where it said so already."""
+    """Why a run that still runs needs the operator; empty clears it. False where it was set already."""
     return row(connection, query("ledger.set_reason"), {"run_id": run_id, "reason": reason}) is not None
 
 
@@ -202,7 +202,7 @@ def forget_data(connection: Connection, run_id: int) -> None:
 
 
 def set_plan(connection: Connection, run_id: int, plan: Plan) -> None:
-    """The run goes on with a corrected plan. Only its caches may be others: tables have their own rows."""
+    """The run continues with a corrected plan. Only its caches may be others: tables have their own rows."""
     document = Jsonb(plan.model_dump(mode="json", by_alias=True))
     connection.execute(query("ledger.set_plan"), {"run_id": run_id, "plan": document, "plan_digest": plan.digest()})
 

@@ -67,7 +67,7 @@ def begun_of_step(connection: Connection, step: str) -> list[Script]:
 
 @dataclass(frozen=True, kw_only=True)
 class PassScript:
-    """A script of the pass. `reviewed` says that it was compared with what somebody had read."""
+    """A script of the pass. `reviewed` says that it was compared with what the operator had read."""
 
     script: Script
     reviewed: bool

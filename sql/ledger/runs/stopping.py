@@ -1,4 +1,4 @@
-"""Ending what Replank's own sessions do now. Nobody else's session is ever touched.
+"""Ending what Replank's own sessions do now. No other session is ever touched.
 
 A worker's session is known from its lease: process number and the moment the session began. The coordinator's and those
 of scripts, of `finish` and of `rollback` are known by the names that `sql.session.connection` gives them.

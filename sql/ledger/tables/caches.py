@@ -41,7 +41,7 @@ class Cache:
     foreign_keys: Sequence[Mapping[str, Any]]
     autovacuum_before: Mapping[str, str | None] | None
     waits_for: SwapWait | None
-    """Why its swap does not come yet, though nobody has to do anything."""
+    """Why its swap waits, though no operator is needed."""
     waits_subject: str
     """Which window that is."""
     problem: str
@@ -129,7 +129,7 @@ def set_built(connection: Connection, cache: Cache, spec: CacheSpec, foreign_key
 
 
 def next_generation(connection: Connection, cache: Cache) -> int:
-    """Its contents are built anew: jobs that wait are cancelled. Returns the generation that comes."""
+    """Its contents are built again: jobs that wait are cancelled. Returns the next generation."""
     connection.execute(query("caches.cancel_jobs"), {**_id(cache), "sources": sources(JobState.CANCELLED)})
     found = row(connection, query("caches.next_generation"), _id(cache))
     return 0 if found is None else int(found["generation"])
@@ -148,7 +148,7 @@ def hold_cache(connection: Connection, cache: Cache, waits_for: SwapWait, *, sub
 
 
 def block_cache(connection: Connection, cache: Cache, problem: str) -> None:
-    """Only a person can let this cache go on."""
+    """Only the operator can let this cache continue."""
     connection.execute(query("caches.block_cache"), {**_id(cache), "problem": problem})
 
 

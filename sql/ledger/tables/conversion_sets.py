@@ -1,4 +1,4 @@
-"""Conversion sets of a run in the ledger: tables that change places together, and how that went."""
+"""Conversion sets of a run in the ledger: tables that are swapped together, and how that went."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ConversionSet:
     attempts: int
     not_before: datetime
     waits_for: SwapWait | None
-    """Why its cutover does not come yet, though nobody has to do anything."""
+    """Why its cutover waits, though no operator is needed."""
     waits_subject: str
     """Which pause, window, proof or error that is."""
     problem: str
-    """The same in words; or what a person has to look at, where it is blocked."""
+    """The same in words; or what the operator has to do, where it is blocked."""
     blocked: bool
     swapped_at: datetime | None
     lock_wait_ms: float | None
@@ -129,7 +129,7 @@ def hold_set(
 
 
 def block_set(connection: Connection, conversion_set: ConversionSet, problem: str) -> None:
-    """Only a person can let this cutover go on."""
+    """Only the operator can let this cutover continue."""
     connection.execute(
         query("ledger.block_set"),
         {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": problem},
@@ -182,7 +182,7 @@ def set_lock_times(
 
 
 def set_rollback_facts(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
-    """Add to what is known for the way back."""
+    """Add to what a rollback needs to know."""
     named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "known": Jsonb(dict(known))}
     connection.execute(query("ledger.set_rollback_facts"), named)
 

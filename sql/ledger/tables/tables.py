@@ -128,7 +128,7 @@ def postpone_table(connection: Connection, table: TableSpec, *, delay_s: float, 
 
 
 def block_table(connection: Connection, table: TableSpec, problem: str) -> None:
-    """Only a person can let this table go on."""
+    """Only the operator can let this table continue."""
     connection.execute(query("ledger.block_table"), {**_id(table), "problem": problem})
 
 

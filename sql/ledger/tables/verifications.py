@@ -88,7 +88,7 @@ def passed(connection: Connection, table: TableSpec, *, generation: int, rows_li
 
 
 def give_up(connection: Connection, table: TableSpec, generation: int) -> None:
-    """The verification is not judged: what has not begun of it ends here, and the one before goes on counting."""
+    """The verification is not judged: what has not begun of it ends here, and the one before keeps counting."""
     named = {**_id(table), "generation": generation, "sources": sources(JobState.CANCELLED)}
     connection.execute(query("verifications.recall"), named)
     connection.execute(query("verifications.given_up"), _id(table))
