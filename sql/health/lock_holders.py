@@ -1,4 +1,4 @@
-"""Which sessions hold locks on tables that ours wait for, in words: sessions, and prepared transactions, which have none.
+"""What holds locks on tables that ours wait for, in words: sessions, and prepared transactions, which have none.
 
 A session that holds a lock may itself wait for another: then ending it does not help, and the session at
 the end of that chain is named with it.

@@ -1,4 +1,4 @@
-"""Triggers and rules of the past tables: disabled while a rollback drains into them: these are no writes of applications."""
+"""Triggers and rules of the past tables: disabled while a rollback drains into them."""
 
 from __future__ import annotations
 

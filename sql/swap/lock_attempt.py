@@ -2,10 +2,10 @@
 
 1. **Before any lock.** Everything logged is drained. A snapshot that is held at that moment is older than these rows:
    such a session would find the new tables without them, so it has to let go of its snapshot first (as CREATE INDEX
-   CONCURRENTLY waits). Meanwhile the transactions that hold the tables are looked at, until the moment is good.
+   CONCURRENTLY waits). Meanwhile the transactions that hold the tables are watched, until the moment is good.
 2. **Writers wait** (SHARE ROW EXCLUSIVE; not readers). What the last of them wrote is drained by the second session
    and committed there: snapshots that are taken from now on see every row of the new tables, and nothing more can come.
-3. **Everybody waits** (ACCESS EXCLUSIVE), for the swap's script alone.
+3. **All wait** (ACCESS EXCLUSIVE), for the swap's script alone.
 
 While a lock is waited for, a session that waits for us and holds one of the tables itself can never end before we do.
 We give way at once, long before the server would look for a deadlock and end the transaction of either.
@@ -91,7 +91,7 @@ class Crossing:
     """Rows that were drained while writers waited."""
     chance: float | None = None
     _drained_late: bool = False
-    """Whether rows were drained after we had looked who holds a snapshot."""
+    """Whether rows were drained after the snapshots' holders were read."""
     _asked_at: float | None = None
     _waited_since: float | None = None
     clock: HoldClock | None = None
@@ -201,7 +201,7 @@ class Crossing:
             time.sleep(SHORT_S)
 
     def _granted(self, statement: Composable, until: float) -> None:
-        """Wait for locks in a thread, and meanwhile look who waits for us."""
+        """Wait for locks in a thread, and meanwhile watch which sessions wait for us."""
         left = f"{self._left_ms(until)}ms"
         apply_settings(self.first, {"lock_timeout": left, "statement_timeout": left}, local=True)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lock") as pool:

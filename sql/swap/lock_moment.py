@@ -10,11 +10,11 @@ from sql.health.lock_traffic import Holder
 
 REMEMBERED = 200
 GAP_S = 0.5
-"""Between two looks that are further apart than this a transaction may have lasted for any time."""
+"""Between two samples that are further apart than this a transaction may have lasted for any time."""
 
 GOOD = 0.9
 BEST = 0.9
-"""A moment is taken that is better than nine of ten that were seen lately; to look costs nothing."""
+"""A moment is taken that is better than nine of ten that were seen lately; a sample costs nothing."""
 SEEN_LATELY = 300
 FIRST_LOOKS = 8
 """So many are seen before one is compared with them."""
