@@ -11,7 +11,7 @@ from replank.values.table_spec import TableSpec
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
-from sql.rows.capture_continuity import missed
+from sql.rows.capture_continuity import broken_reverse_captures
 from sql.rows.reverse_capture import Captured, captured, provable, waiting_changes
 from sql.session.connection import Connection
 
@@ -114,7 +114,7 @@ def _touched(
     capture_facts = {
         number: lines for s in sets for number, lines in (s.rollback_facts or {}).get("capture_facts", {}).items()
     }
-    found = missed(connection, specs, capture_facts)
+    found = broken_reverse_captures(connection, specs, capture_facts)
     return [(spec, found[spec.table_no]) for spec in specs if spec.table_no in found]
 
 

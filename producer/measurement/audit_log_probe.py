@@ -111,7 +111,7 @@ class _Probe:
                     raise
                 for write in WRITES:
                     if write not in self._seen:
-                        self._missing[write] = measure.said(error)
+                        self._missing[write] = measure.error_text(error)
                 if not isinstance(error, LOCK_MISSED) or attempt == ATTEMPTS:
                     break
                 time.sleep(SHORT_LOCK.wait_s(attempt, self.random_source))
@@ -181,7 +181,7 @@ class _Probe:
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            self._missing[write] = measure.said(error)
+            self._missing[write] = measure.error_text(error)
             return None
         if made is None:
             self._missing[write] = "a trigger or a rule of the application's made nothing of it"

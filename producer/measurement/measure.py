@@ -132,7 +132,7 @@ class _Measuring:
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            self._problems.append(f"{what}: {measures.said(error)}")
+            self._problems.append(f"{what}: {measures.error_text(error)}")
             return None
 
     @property
@@ -175,7 +175,7 @@ class _Measuring:
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            return measures.said(error)
+            return measures.error_text(error)
 
     def _definitions(self, schemas: set[str]) -> dict[str, str]:
         # How the server writes names in a definition depends on it.

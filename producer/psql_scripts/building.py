@@ -31,8 +31,8 @@ from sql.scripts.psql_script import (
     refuse_if,
     refuse_rows,
     refuse_unequal,
-    said,
     transaction,
+    with_semicolon,
 )
 from sql.scripts.psql_script import block as do
 from sql.scripts.script_templates import Block
@@ -84,7 +84,7 @@ def _copied(connection: Connection, spec: TableSpec) -> Block:
     only = SQL("" if spec.partitioned else "ONLY ")
     pinned = SQL("LOCK TABLE {}{} IN ACCESS SHARE MODE").format(only, live_table(spec))
     chunk = copy_where(spec, in_loop(), connection.info.server_version)
-    looped = over_blocks(spec.heaps, said(pinned), f"    {said(chunk)}", blocks=CHUNK_BLOCKS)
+    looped = over_blocks(spec.heaps, with_semicolon(pinned), f"    {with_semicolon(chunk)}", blocks=CHUNK_BLOCKS)
     words = "rows are copied, converted; the chunk's statement stands in a loop over blocks"
     return label(spec, words, looped)
 
@@ -96,17 +96,20 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
     everything = logged_vanished(spec, version)
     if not spec.partitioned:
         everything = delete_from_next(connection, spec, everything=True)
-    made = [do(f"  IF {truncated} THEN\n    {said(everything)}\n  END IF;")]
+    made = [do(f"  IF {truncated} THEN\n    {with_semicolon(everything)}\n  END IF;")]
     if spec.key_converted:
-        made.append(said(logged_texts(spec, version)))
-        made.append(said(remembered_odd(spec, logged_rows(spec), SQL("true"), version)))
+        made.append(with_semicolon(logged_texts(spec, version)))
+        made.append(with_semicolon(remembered_odd(spec, logged_rows(spec), SQL("true"), version)))
         words = f"{spec.full_name}: rows with different texts become the same uuid: "
         made.append(refuse_rows(twins_in_log(spec, version), words))
-    made += [said(delete_from_next(connection, spec, everything=False)), said(insert_into_next(connection, spec))]
+    made += [
+        with_semicolon(delete_from_next(connection, spec, everything=False)),
+        with_semicolon(insert_into_next(connection, spec)),
+    ]
     if compare:
         words = f" rows of {spec.full_name} differ after their drain"
         made.append(refuse_count(counted_mismatches(connection, spec), words))
-    return [*made, said(SQL("DELETE FROM {}").format(log_table(spec)))]
+    return [*made, with_semicolon(SQL("DELETE FROM {}").format(log_table(spec)))]
 
 
 def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iterator[Block]:
@@ -133,7 +136,7 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
         *drained(connection, spec, compare=True),
     ]
     if spec.key_converted:
-        parts.append(said(remembered_odd(spec, source(spec), SQL("true"), version)))
+        parts.append(with_semicolon(remembered_odd(spec, source(spec), SQL("true"), version)))
     parts.append(refuse_unequal(live, built_anew, words))
     if spec.key_converted and not spec.key_stays_unique:
         twins = f"{spec.full_name}: rows with different texts become the same uuid: "

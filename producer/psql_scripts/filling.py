@@ -16,8 +16,8 @@ from sql.next_table.indexes import build_concurrently, planned_indexes
 from sql.next_table.on_update_trigger import create_on_update, drop_on_update
 from sql.rows import backfill
 from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
-from sql.rows.fill import backfill_where, given_back
-from sql.rows.fill_continuity import WORDS, fallen
+from sql.rows.fill import backfill_where, reset_statements
+from sql.rows.fill_continuity import WORDS, broken_fill_relations
 from sql.scripts.psql_script import alone, block, lines, lock_patiently, over_blocks, refuse_rows, transaction, waiting
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
@@ -56,7 +56,9 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     if not work.options.reverse_capture:
         made.append(backfill.forget_filled(spec))
     final = lines(printed(made))
-    stood = refuse_rows(fallen(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
+    stood = (
+        refuse_rows(broken_fill_relations(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
+    )
     yield label(spec, "constraints take their final form", transaction(_locked(work, spec), stood, final))
 
 
@@ -94,7 +96,7 @@ def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Co
     if backfill.remembered_columns(spec):
         name = Literal(f"replank.{spec.filled_name}").as_string(None)
         quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
-        back = lines(printed(given_back(spec)))
+        back = lines(printed(reset_statements(spec)))
         body = block(f"  IF to_regclass({name}) IS NOT NULL THEN\n{quiet}{back}\n  END IF;")
         yield label(spec, "the values that were filled in go, where they are still the same", body)
     last = lines(printed([*taken_out(spec), backfill.forget_filled(spec)]))

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from sql.rollback.reverse_drain import counted_mismatches, logged_vanished, taken_back
+from sql.rollback.reverse_drain import counted_mismatches, drain_statements, logged_vanished
 from sql.rollback.table_pair import TablePair, was_table
 from sql.rows.change_log import FEW_KEYS
 from sql.rows.reverse_capture import reverse_log
-from sql.scripts.psql_script import COUNT, block, counted_none, lines, said
+from sql.scripts.psql_script import COUNT, block, counted_none, lines, with_semicolon
 from sql.session.connection import Connection
 
 
 def drained_at_once(connection: Connection, pairs: Sequence[TablePair]) -> list[str]:
     """One drain of these tables, each as a block, for a transaction that sees one moment of them all."""
     return [
-        block("\n".join([said(_analyze(pair)), reverse_drained(connection, pair)]), declare=COUNT) for pair in pairs
+        block("\n".join([with_semicolon(_analyze(pair)), reverse_drained(connection, pair)]), declare=COUNT)
+        for pair in pairs
     ]
 
 
@@ -31,8 +32,8 @@ def reverse_drained(connection: Connection, pair: TablePair) -> str:
     words = f" rows of {pair.spec.full_name} differ after their drain"
     return "\n".join(
         [
-            f"  IF {truncated} THEN\n    {said(logged_vanished(connection, pair))}\n  END IF;",
-            lines(taken_back(connection, pair)),
+            f"  IF {truncated} THEN\n    {with_semicolon(logged_vanished(connection, pair))}\n  END IF;",
+            lines(drain_statements(connection, pair)),
             counted_none(counted_mismatches(connection, pair), words),
             lines(SQL("DELETE FROM {}").format(name) for name in (was_table(pair.spec), reverse_log(pair.spec))),
         ]

@@ -11,8 +11,8 @@ from psycopg.sql import SQL, Composable
 
 from replank.values.table_spec import TableSpec
 from sql.rows.capture import EACH_ROW, EACH_STATEMENT
-from sql.rows.capture_continuity import backward, forward, named
-from sql.scripts.psql_script import regclass, said
+from sql.rows.capture_continuity import captured_table, named, reverse_captured_table
+from sql.scripts.psql_script import regclass, with_semicolon
 from sql.session.connection import Connection
 from sql.session.named_queries import query
 from sql.session.table_names import live_table
@@ -28,14 +28,16 @@ GONE = "DROP TABLE IF EXISTS replank.capture_facts;"
 
 def _now(connection: Connection, specs: Sequence[TableSpec], way: Way) -> SQL:
     """The query for it: by names alone, because a script may be read on one database and run on another."""
-    subjects = [replace(forward(spec), oid=None) if way == "forward" else backward(spec) for spec in specs]
+    subjects = [
+        replace(captured_table(spec), oid=None) if way == "forward" else reverse_captured_table(spec) for spec in specs
+    ]
     text = psycopg.ClientCursor(connection).mogrify(query("capture_facts.read"), named(subjects))
     return SQL(text)  # composed by the driver from our own query
 
 
 def kept(connection: Connection, spec: TableSpec, way: Way) -> str:
     """In the transaction that compares both sides: it sees the moment that is compared."""
-    return said(
+    return with_semicolon(
         SQL(
             "INSERT INTO replank.capture_facts SELECT {}, found.table_no, found.lines FROM ({}) AS found"
             " ON CONFLICT (way, table_no) DO UPDATE SET lines = excluded.lines"

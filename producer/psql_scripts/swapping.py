@@ -14,7 +14,7 @@ from replank.values.table_spec import TableSpec
 from sql.catalogue import fingerprints
 from sql.next_table import foreign_keys
 from sql.rows import capture
-from sql.rows.reverse_capture import prepare_capture, switched_on
+from sql.rows.reverse_capture import enable_prepared_capture, prepare_capture
 from sql.scripts.psql_script import (
     SNAPSHOTS,
     at_one_snapshot,
@@ -25,10 +25,10 @@ from sql.scripts.psql_script import (
     refuse_if,
     refuse_rows,
     regclass,
-    said,
     transaction,
     until_snapshots_end,
     waiting,
+    with_semicolon,
 )
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
@@ -118,8 +118,8 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
         *(unchanged(connection, spec) for spec in one.members),
         refuse_rows(standing.fallen(connection, one.members, "forward"), standing.words(one.members)),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
-        said(script),
-        lines(switched_on(spec) for spec in captured),
+        with_semicolon(script),
+        lines(enable_prepared_capture(spec) for spec in captured),
         lines(casts),
     )
     tables = ", ".join(spec.full_name for spec in one.members)

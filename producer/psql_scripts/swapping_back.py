@@ -26,8 +26,8 @@ from sql.scripts.psql_script import (
     dollar_quoted,
     lines,
     refused_rows,
-    said,
     until_snapshots_end,
+    with_semicolon,
 )
 from sql.scripts.script_templates import Block
 from sql.session.connection import Connection
@@ -57,7 +57,7 @@ def swapped_back(connection: Connection, work: Work, one: SwapSet, back: SetRoll
         names |= {(key.schema, key.table_name), (key.ref_schema, key.ref_table)}
     lock = lock_script(connection, views, sorted(names))
     inner = lock if not views else SQL("EXECUTE {}").format(Literal(lock.as_string(None)))
-    body = _until_granted(connection, work, back.pairs, said(inner), said(script))
+    body = _until_granted(connection, work, back.pairs, with_semicolon(inner), with_semicolon(script))
     tables = ", ".join(spec.full_name for spec in one.members)
     purpose = f"set {one.set_no}: the past tables are live again: {tables}"
     return Block(purpose=purpose, sql="\n".join([lines(made), body]))
@@ -75,7 +75,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[TablePair
 
     The transaction of the swap sees what was committed until it got the lock: it is READ COMMITTED again.
     """
-    counted = f"{said(logged_changes(pairs)).rstrip(';')} INTO replank_logged;"
+    counted = f"{with_semicolon(logged_changes(pairs)).rstrip(';')} INTO replank_logged;"
     drained = drained_shortly(connection, pairs)
     specs = [pair.spec for pair in pairs]
     looked = refused_rows(standing.fallen(connection, specs, "back"), standing.words(specs))

@@ -24,7 +24,7 @@ from sql.rows.reverse_capture import remove_capture
 from sql.session.connection import Connection, apply_settings
 from sql.session.statements import execute
 from sql.swap.drop_retained import drop_hanging, drop_table, read_retained
-from sql.swap.moved_dependents import UNDONE
+from sql.swap.moved_dependents import ROLLED_BACK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class Restoring:
 
         if aside:
             self.patience.until_granted(
-                lambda: drop_hanging(self.connection, aside, prefix=UNDONE, lock_timeout_ms=limit),
+                lambda: drop_hanging(self.connection, aside, prefix=ROLLED_BACK, lock_timeout_ms=limit),
                 what="a new table that was put aside",
                 command="replank rollback",
             )

@@ -28,7 +28,12 @@ from sql.rollback.reverse_verification import differing_rows
 from sql.rollback.set_rollback import SetRollback, count_orphans, drain_equal
 from sql.rollback.table_pair import TablePair, as_new, create_was
 from sql.rows import capture
-from sql.rows.capture_continuity import CaptureFacts, backward, missed, read_capture_facts
+from sql.rows.capture_continuity import (
+    CaptureFacts,
+    broken_reverse_captures,
+    read_capture_facts,
+    reverse_captured_table,
+)
 from sql.rows.reverse_capture import Captured, captured, enable_reverse_capture, provable
 from sql.session.connection import Connection, apply_settings
 from sql.session.one_snapshot import read_at_one_snapshot
@@ -131,7 +136,7 @@ class MakingReady:
             self._refuse_gone(pair.spec)
         self._refuse_missed(one, back)
         self._switch_on_again(back)
-        capture_facts = read_capture_facts(self.connection, [backward(pair.spec) for pair in back.pairs])
+        capture_facts = read_capture_facts(self.connection, [reverse_captured_table(pair.spec) for pair in back.pairs])
         refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
         self.patience.until_granted(
@@ -170,7 +175,9 @@ class MakingReady:
         tells whether a change was missed, but for columns that the run has filled."""
         (present,) = (s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
         specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
-        found = missed(self.connection, specs.values(), (present.rollback_facts or {}).get("capture_facts", {}))
+        found = broken_reverse_captures(
+            self.connection, specs.values(), (present.rollback_facts or {}).get("capture_facts", {})
+        )
         for number, why in found.items():
             if not provable(specs[number]):
                 raise NeedsOperator(

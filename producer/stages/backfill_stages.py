@@ -22,7 +22,7 @@ from sql.next_table.on_update_trigger import create_on_update, drop_on_update
 from sql.rows import backfill, fill_continuity
 from sql.rows.backfill_constraints import added_check, check_name, final_constraints, loosened, taken_out
 from sql.rows.copy import chunks_between, heap_extent, next_bounds
-from sql.rows.fill import give_back_nulls
+from sql.rows.fill import reset_filled_columns
 from sql.session.connection import Connection, apply_settings, row, value
 from sql.session.named_queries import query
 from sql.session.statements import execute
@@ -64,7 +64,7 @@ class Backfilling(Turn):
             if fallen:
                 # Before the first look at a row: what comes in from now on is filled at once.
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
-                fill_continuity.put_back(self.connection, table.spec)
+                fill_continuity.recreate_fill_triggers(self.connection, table.spec)
                 self.say(table.run_id, "backfill", table.spec.full_name, f"{fallen}; it was put back")
             if not backfill.filled_columns(table.spec):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
@@ -210,7 +210,7 @@ def undo(connection: Connection, table: RunTable, *, lock_timeout_ms: int) -> No
         execute(connection, [backfill.drop_trigger(spec), *drop_on_update(spec, live=True)])
         execute(connection, loosened(spec, nullable))
     with connection.transaction():
-        give_back_nulls(connection, spec, quiet=is_quiet(connection, spec))
+        reset_filled_columns(connection, spec, quiet=is_quiet(connection, spec))
     with connection.transaction():
         apply_settings(connection, short, local=True)
         execute(connection, taken_out(spec))

@@ -25,7 +25,7 @@ from sql.ledger.tables.tables import RunTable
 from sql.ledger.tables.verifications import Verification
 from sql.rows.capture_continuity import (
     CaptureFacts,
-    forward,
+    captured_table,
     read_capture_facts,
     refuse_broken_capture,
     why_capture_broke,
@@ -69,7 +69,7 @@ class KeepingProof(Turn):
         ready = [table for table in going_on if table.state is TableState.READY and not table.blocked]
         if not ready:
             return list(present), False
-        now = read_capture_facts(self.connection, [forward(table.spec) for table in ready])
+        now = read_capture_facts(self.connection, [captured_table(table.spec) for table in ready])
         left: dict[int, bool] = {}
         for table in ready:
             moved = self._look(table, now[table.table_no])

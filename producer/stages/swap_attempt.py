@@ -25,7 +25,7 @@ from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.tables import conversion_sets, quarantines
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
-from sql.rows.capture_continuity import backward, read_capture_facts
+from sql.rows.capture_continuity import read_capture_facts, reverse_captured_table
 from sql.rows.change_log import log_table
 from sql.rows.reverse_capture import published
 from sql.session.connection import Connection, value
@@ -182,7 +182,9 @@ class Swapping(Turn):
             raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
         if self.options.reverse_capture:
             # From here on a rollback can tell whether every change was captured.
-            capture_facts = read_capture_facts(self.connection, [backward(member.spec) for member in members])
+            capture_facts = read_capture_facts(
+                self.connection, [reverse_captured_table(member.spec) for member in members]
+            )
             known = {"capture_facts": {str(number): sorted(standing) for number, standing in capture_facts.items()}}
             conversion_sets.set_rollback_facts(self.connection, conversion_set, known)
         if self.options.text_casts:

@@ -20,7 +20,7 @@ def told_to_others(url: str, identity: str, *, plan: str) -> Iterator[None]:
         record.tell(FIRST)
         announcement = Announcement(url, FIRST)
         try:
-            with listening(announcement.tell), listening(record.tell):
+            with listening(announcement.update), listening(record.tell):
                 yield
         finally:
             announcement.close()

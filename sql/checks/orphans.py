@@ -46,7 +46,7 @@ class Suspect:
         only = SQL("" if self.key.ref_partitioned else "ONLY ")
         return SQL("{}{}").format(only, Identifier(self.key.ref_schema, self.key.ref_table))
 
-    def goes_on(self) -> list[Composable]:
+    def text_kept(self) -> list[Composable]:
         """Conditions on `child`: its texts are none that are given up."""
         return [
             SQL("coalesce({}, true)").format(is_convertible(column, Identifier("child", name), self.version))
@@ -85,7 +85,7 @@ def _counted(connection: Connection, suspects: Sequence[Suspect]) -> list[int]:
                 leads_to(values, key.ref_columns, key.equality, parent=parent),
             )
         )
-        conditions = [refers(values, full=key.full), *suspect.goes_on()]
+        conditions = [refers(values, full=key.full), *suspect.text_kept()]
         counted.append(
             SQL("count(*) FILTER (WHERE {} AND {} IS NULL)").format(
                 SQL(" AND ").join(conditions), Identifier(parent, "replank there")
@@ -128,4 +128,4 @@ def _orphans(suspect: Suspect) -> Composable:
         period=key.period,
         full=key.full,
     )
-    return SQL(" AND ").join([found, *suspect.goes_on()])
+    return SQL(" AND ").join([found, *suspect.text_kept()])

@@ -67,10 +67,10 @@ def sample_columns(
     """Look at about `wanted` rows of a table. A column that was all NULL there is looked at once more."""
     if not columns:
         return {}
-    found = _look(connection, _sampled_rows(table, columns, wanted), columns, version)
+    found = _read_sample(connection, _sampled_rows(table, columns, wanted), columns, version)
     for name in columns:
         if found[name].values == 0 and table.heap_blocks > READ_WHOLE_BLOCKS:
-            found |= _look_for_values(connection, table, name, version)
+            found |= _search_values(connection, table, name, version)
     return found
 
 
@@ -81,7 +81,7 @@ def sample_array(connection: Connection, table: LiveTable, column: str, *, wante
         " (SELECT {} AS cell FROM {} TABLESAMPLE SYSTEM ({}) LIMIT {}) AS live"
         " CROSS JOIN LATERAL pg_catalog.unnest((live.cell::text[])[1:20]) AS word"
     ).format(LONGEST_ID_BYTES, Identifier(column), named_table(table), sample_percent(table, wanted), wanted)
-    return _look(connection, source, [column], version)[column]
+    return _read_sample(connection, source, [column], version)[column]
 
 
 def _sampled_rows(table: LiveTable, columns: Sequence[str], wanted: int) -> Composed:
@@ -115,7 +115,7 @@ def named_table(table: LiveTable) -> Composable:
     return only + Identifier(table.schema, table.name)
 
 
-def _look(connection: Connection, source: Composable, columns: Sequence[str], version: int) -> dict[str, Sample]:
+def _read_sample(connection: Connection, source: Composable, columns: Sequence[str], version: int) -> dict[str, Sample]:
     numbers = range(len(columns))
     judged = SQL(", ").join(
         SQL("{0}, {1} AS {2}").format(Identifier(f"t{n}"), is_valid(Identifier(f"t{n}"), version), Identifier(f"v{n}"))
@@ -141,7 +141,7 @@ def _look(connection: Connection, source: Composable, columns: Sequence[str], ve
     }
 
 
-def _look_for_values(connection: Connection, table: LiveTable, name: str, version: int) -> dict[str, Sample]:
+def _search_values(connection: Connection, table: LiveTable, name: str, version: int) -> dict[str, Sample]:
     """The first few values of a column that is mostly NULL, if they are found in time."""
     source = SQL("SELECT {} FROM {} AS live WHERE {} IS NOT NULL LIMIT {}").format(
         _short_text(name, 0), named_table(table), Identifier("live", name), SPARSE_ROWS
@@ -149,7 +149,7 @@ def _look_for_values(connection: Connection, table: LiveTable, name: str, versio
     try:
         with connection.transaction():
             apply_settings(connection, {"statement_timeout": f"{SPARSE_TIMEOUT_MS}ms"}, local=True)
-            return _look(connection, source, [name], version)
+            return _read_sample(connection, source, [name], version)
     except errors.QueryCanceled:
         return {name: Sample()}
 

@@ -96,9 +96,9 @@ class WaitWatch:
         # An error here must not hide the one of the session that waits.
         with suppress(psycopg.OperationalError):
             while not self._ended.wait(WATCH_S):
-                self.words = self._look(second) or self.words
+                self.words = self._sample(second) or self.words
 
-    def _look(self, second: Connection) -> str:
+    def _sample(self, second: Connection) -> str:
         pid = self._first.info.backend_pid
         found = rows(second, query("traffic.blocking"), {"pid": pid})
         last = roots(second, [b["pid"] for b in found], ours=[pid])

@@ -183,6 +183,6 @@ def count_lost_texts(connection: Connection, spec: TableSpec, column: ColumnSpec
     return int(value(connection, statement))
 
 
-def said(error: psycopg.Error) -> str:
+def error_text(error: psycopg.Error) -> str:
     """The server's own words with its code."""
     return f"{error.diag.message_primary or str(error).strip()} ({error.sqlstate or 'no SQLSTATE'})"

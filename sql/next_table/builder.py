@@ -175,10 +175,10 @@ def _convert(
     if actions:
         yield Statement(sql=SQL("ALTER TABLE {} {}").format(table, SQL(", ").join(actions)))
     for known in late:
-        yield from _say_of_enum(spec, table, known)
+        yield from _replace_enum_check(spec, table, known)
 
 
-def _say_of_enum(spec: TableSpec, table: Identifier, check: EnumCheck) -> Iterator[Statement]:
+def _replace_enum_check(spec: TableSpec, table: Identifier, check: EnumCheck) -> Iterator[Statement]:
     """A CHECK over texts comes back over values, or goes by consent. Raises NeedsOperator without that."""
     definition = next_check(spec, check)
     if definition is None:

@@ -28,7 +28,7 @@ SELECT coalesce(sum(n_dead_tup), 0)::bigint AS dead, coalesce(sum(n_live_tup), 0
 SELECT max(s.null_frac)::float8 AS share FROM pg_stats s
  WHERE s.schemaname = %(schema)s AND s.tablename = %(table)s AND s.attname = %(column)s;
 
--- fallen: the table or its partitions on which what fills new rows has not stood since it was made
+-- broken_fill_relations: the table or its partitions on which what fills new rows had a gap since it was made
 WITH RECURSIVE tree (oid) AS (
   SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))::oid
   UNION ALL

@@ -56,7 +56,9 @@ def reverse_drain(connection: Connection, pair: TablePair) -> Drained:
         connection.execute(SQL("ANALYZE {}").format(reverse_log(pair.spec)))
     # The plan for many keys must not be the one that is kept for the lock.
     with locally(connection, FEW_KEYS if few else MANY_KEYS):
-        inserted = [run(connection, statement, prepare=few).rowcount for statement in taken_back(connection, pair)][-1]
+        inserted = [
+            run(connection, statement, prepare=few).rowcount for statement in drain_statements(connection, pair)
+        ][-1]
         found = run(connection, counted_mismatches(connection, pair), prepare=few).fetchone()
         mismatches = int(found[0]) if found else 0
         run(connection, SQL("DELETE FROM {}").format(was_table(pair.spec)), prepare=few)
@@ -87,7 +89,7 @@ def logged_vanished(connection: Connection, pair: TablePair) -> Composable:
     )
 
 
-def taken_back(connection: Connection, pair: TablePair) -> list[Composable]:
+def drain_statements(connection: Connection, pair: TablePair) -> list[Composable]:
     """The statements of a drain, in their order: past rows are remembered, deleted, and come in as they are now."""
     return [_remember(connection, pair), _delete(pair), _insert(connection, pair)]
 

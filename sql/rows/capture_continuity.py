@@ -46,7 +46,7 @@ class CapturedTable:
     log: str
 
 
-def forward(spec: TableSpec) -> CapturedTable:
+def captured_table(spec: TableSpec) -> CapturedTable:
     """The live table, beside it the next one."""
     return CapturedTable(
         table_no=spec.table_no,
@@ -59,7 +59,7 @@ def forward(spec: TableSpec) -> CapturedTable:
     )
 
 
-def backward(spec: TableSpec) -> CapturedTable:
+def reverse_captured_table(spec: TableSpec) -> CapturedTable:
     """The table that stands in its place since the cutover, beside it the past one."""
     return CapturedTable(
         table_no=spec.table_no,
@@ -94,7 +94,7 @@ def named(captured: Sequence[CapturedTable]) -> dict[str, list[Any]]:
 
 def why_capture_broke(before: Iterable[str], now: CaptureFacts) -> str:
     """What has touched capture since `before`, in words; empty where nothing has."""
-    return _said(set(before) - now)
+    return _in_words(set(before) - now)
 
 
 def why_capture_broke_since(before: Iterable[str], now: CaptureFacts) -> str:
@@ -106,22 +106,22 @@ def why_capture_broke_since(before: Iterable[str], now: CaptureFacts) -> str:
     lost = {line for line in set(before) - now if _relation(line) in there}
     kinds = {_kind(line) for line in lost}
     ignored = {"counterpart"} if {"file", "attributes"} <= kinds else {"counterpart", "file"}
-    return _said({line for line in lost if _kind(line) not in ignored})
+    return _in_words({line for line in lost if _kind(line) not in ignored})
 
 
-def missed(
+def broken_reverse_captures(
     connection: Connection, specs: Iterable[TableSpec], capture_facts: Mapping[str, Sequence[str]]
 ) -> dict[int, str]:
     """Table number → what has changed reverse capture since the cutover, whose `capture_facts` these are, by number."""
     known = [spec for spec in specs if str(spec.table_no) in capture_facts]
-    now = read_capture_facts(connection, [backward(spec) for spec in known])
+    now = read_capture_facts(connection, [reverse_captured_table(spec) for spec in known])
     found = {
         spec.table_no: why_capture_broke_since(capture_facts[str(spec.table_no)], now[spec.table_no]) for spec in known
     }
     return {number: why for number, why in found.items() if why}
 
 
-def _said(lost: Iterable[str]) -> str:
+def _in_words(lost: Iterable[str]) -> str:
     kinds = {_kind(line) for line in lost}
     return "; ".join(words for kind, words in WORDS.items() if kind in kinds and words)
 
@@ -138,7 +138,7 @@ def refuse_broken_capture(
     connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts]
 ) -> None:
     """Raises NotProved where a fact of capture has changed since `before`: one query for all, under the lock too."""
-    now = read_capture_facts(connection, [forward(spec) for spec in specs])
+    now = read_capture_facts(connection, [captured_table(spec) for spec in specs])
     _refuse(specs, before, now)
 
 
@@ -146,7 +146,7 @@ def refuse_broken_reverse_capture(
     connection: Connection, specs: Sequence[TableSpec], before: Mapping[int, CaptureFacts]
 ) -> None:
     """The same of reverse capture."""
-    now = read_capture_facts(connection, [backward(spec) for spec in specs])
+    now = read_capture_facts(connection, [reverse_captured_table(spec) for spec in specs])
     _refuse(specs, before, now)
 
 

@@ -20,7 +20,7 @@ from sql.rows.capture import (
     create_trigger,
     function_body,
 )
-from sql.rows.capture_continuity import CaptureFacts, forward, read_capture_facts
+from sql.rows.capture_continuity import CaptureFacts, captured_table, read_capture_facts
 from sql.rows.change_log import log_table
 from sql.session.connection import Connection, apply_settings, row, rows
 from sql.session.named_queries import query
@@ -43,8 +43,8 @@ def ensure_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: 
     """
     restored = False
     for _ in range(TIMES):
-        found = read_capture_facts(connection, [forward(spec)])[spec.table_no]
-        if stands(connection, spec):
+        found = read_capture_facts(connection, [captured_table(spec)])[spec.table_no]
+        if capture_is_complete(connection, spec):
             return found, restored
         restore(connection, spec, lock_timeout_ms=lock_timeout_ms)
         restored = True
@@ -54,7 +54,7 @@ def ensure_capture(connection: Connection, spec: TableSpec, *, lock_timeout_ms: 
     )
 
 
-def stands(connection: Connection, spec: TableSpec) -> bool:
+def capture_is_complete(connection: Connection, spec: TableSpec) -> bool:
     """Whether every trigger is there, enabled, and as it was made, on the table and all of its partitions."""
     named = {"function": spec.capture_name}
     function = row(connection, query("capture_facts.function_body"), named)

@@ -80,17 +80,17 @@ def _value_name(number: int) -> Identifier:
     return Identifier(f"replank value {number}")
 
 
-def give_back_nulls(connection: Connection, spec: TableSpec, *, quiet: bool) -> None:
+def reset_filled_columns(connection: Connection, spec: TableSpec, *, quiet: bool) -> None:
     """Take out the values that are still the ones that were filled in; what was written since stays."""
     there = value(connection, SQL("SELECT to_regclass({})::text").format(f"replank.{spec.filled_name}"))
     if there is None:
         return
     if quiet:
         apply_settings(connection, {"session_replication_role": "replica"}, local=True)
-    execute(connection, given_back(spec))
+    execute(connection, reset_statements(spec))
 
 
-def given_back(spec: TableSpec) -> Iterator[Statement]:
+def reset_statements(spec: TableSpec) -> Iterator[Statement]:
     """The statements of `give_back_nulls`."""
     same = _same_key(spec, "live", "filled")
     emptied = SQL("UPDATE {} AS live SET {} = NULL FROM {} AS filled WHERE {} AND {} = {}")

@@ -24,7 +24,7 @@ def why_fill_broke(connection: Connection, spec: TableSpec) -> str:
     """What happened and to which relations, in words; empty where it had no gap, or fills nothing."""
     if not filled_columns(spec):
         return ""
-    found = rows(connection, query("backfilling.fallen"), _named(spec))
+    found = rows(connection, query("backfilling.broken_fill_relations"), _named(spec))
     return f"{WORDS}: {', '.join(r['relation'] for r in found)}" if found else ""
 
 
@@ -33,15 +33,15 @@ def lock_out_writers(connection: Connection, spec: TableSpec) -> None:
     run(connection, SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live_table(spec)))
 
 
-def put_back(connection: Connection, spec: TableSpec) -> None:
+def recreate_fill_triggers(connection: Connection, spec: TableSpec) -> None:
     """Function and triggers again, in the caller's transaction."""
     execute(connection, [drop_trigger(spec), *create_trigger(spec)])
 
 
-def fallen(connection: Connection, spec: TableSpec) -> Composable:
+def broken_fill_relations(connection: Connection, spec: TableSpec) -> Composable:
     """For a script: the query for the relations on which it had a gap."""
     # Composed by the driver from our own query.
-    return SQL(psycopg.ClientCursor(connection).mogrify(query("backfilling.fallen"), _named(spec)))
+    return SQL(psycopg.ClientCursor(connection).mogrify(query("backfilling.broken_fill_relations"), _named(spec)))
 
 
 def _named(spec: TableSpec) -> dict[str, str]:

@@ -77,7 +77,7 @@ def prepare_capture(connection: Connection, spec: TableSpec) -> Iterator[Stateme
         yield from create_trigger(next_table(relation), PREFIX + "truncate", function, "truncate")
 
 
-def switched_on(spec: TableSpec) -> Composable:
+def enable_prepared_capture(spec: TableSpec) -> Composable:
     """In the swap's script: from this transaction's commit on, changes are logged. One row of the catalogue."""
     return _function(spec, function_body(spec, reverse_log(spec), each=_each(spec)))
 

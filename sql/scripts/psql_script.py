@@ -29,14 +29,14 @@ def dollar_quoted(body: str) -> str:
     return f"{tag}\n{body}\n{tag}"
 
 
-def said(statement: Composable | str) -> str:
+def with_semicolon(statement: Composable | str) -> str:
     """A statement with its semicolon."""
     text = statement if isinstance(statement, str) else statement.as_string(None)
     return text.rstrip().rstrip(";") + ";"
 
 
 def lines(statements: Iterable[Composable | str]) -> str:
-    return "\n".join(said(statement) for statement in statements)
+    return "\n".join(with_semicolon(statement) for statement in statements)
 
 
 def waiting(statements: Iterable[Composable | str]) -> str:
@@ -78,7 +78,7 @@ def lock_patiently(lock: Composable, *, attempts: int) -> str:
     """
     return block(
         "  LOOP\n    BEGIN\n"
-        f"      {said(lock)}\n      EXIT;\n"
+        f"      {with_semicolon(lock)}\n      EXIT;\n"
         f"    EXCEPTION WHEN {WHEN_LOCK_MISSED} THEN\n"
         "      replank_attempt := replank_attempt + 1;\n"
         f"      IF replank_attempt >= {int(attempts)} THEN RAISE; END IF;\n"
@@ -139,7 +139,7 @@ def refused_rows(found: Composable, words: str) -> str:
     """The same for the inside of a DO block that declares FOUND."""
     message = Literal(words).as_string(None)
     return (
-        f"  FOR replank_found IN {said(found).rstrip(';')} LOOP\n"
+        f"  FOR replank_found IN {with_semicolon(found).rstrip(';')} LOOP\n"
         f"    RAISE EXCEPTION USING MESSAGE = {message} || replank_found;\n  END LOOP;"
     )
 
@@ -152,7 +152,7 @@ def counted_none(counted: Composable, words: str) -> str:
     """For the inside of a DO block that declares COUNT: an error where the query does not count 0."""
     message = Literal(words).as_string(None)
     return (
-        f"  {said(counted).rstrip(';')} INTO replank_count;\n"
+        f"  {with_semicolon(counted).rstrip(';')} INTO replank_count;\n"
         f"  IF replank_count <> 0 THEN\n    RAISE EXCEPTION USING MESSAGE = replank_count || {message};\n  END IF;"
     )
 

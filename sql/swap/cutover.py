@@ -22,7 +22,7 @@ from sql.drain.drain import drain
 from sql.ledger.tables import quarantines
 from sql.quarantine.resolve import resolve_quarantine
 from sql.rows.change_log import log_table
-from sql.rows.reverse_capture import prepare_capture, switched_on
+from sql.rows.reverse_capture import enable_prepared_capture, prepare_capture
 from sql.session.connection import Connection, apply_settings, keep_plans, run
 from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
@@ -128,7 +128,7 @@ def _prepare(
     return Prepared(
         gate=Gate(before=view_locks(dependents.views), tables=parents_first(connection, names)),
         lock=lock_script(connection, dependents.views, names),
-        swap=SQL(";\n").join([swap, *(switched_on(spec) for spec in captured)]),
+        swap=SQL(";\n").join([swap, *(enable_prepared_capture(spec) for spec in captured)]),
         each_ms=statement_ms(connection, built, lock_timeout_ms=limits.lock_timeout_ms),
         oids=[*relation_oids(connection, names).values(), *(view.oid for view in dependents.views)],
         functions=dependents.function_oids,

@@ -32,10 +32,10 @@ from sql.swap.hold_clock import HoldClock
 from sql.swap.lock_moment import Traffic
 from sql.swap.write_gate import Gate
 
-LOOK_S = 0.05
+POLL_S = 0.05
 WATCH_S = 0.025
 SHORT_S = 0.005
-LONGEST_LOOK_S = 2.0
+LONGEST_POLL_S = 2.0
 SNAPSHOTS_SHARE = 0.6
 """Of what is left of the wait: so long writers wait for transactions that may have nothing to do with them."""
 MOST_NAMED = 5
@@ -101,7 +101,7 @@ class Crossing:
         """Without a lock. Raises AttemptMissed, with names, where there is no fair chance for now."""
         before = snapshots(self.second, self.first) if self.plan.wait_for_snapshots else []
         wait_s = self.plan.lock_wait_s
-        until = time.monotonic() + min(LONGEST_LOOK_S, wait_s)
+        until = time.monotonic() + min(LONGEST_POLL_S, wait_s)
         while True:
             now = time.monotonic()
             present = holders(self.second, self.first, self.oids)
@@ -113,7 +113,7 @@ class Crossing:
             if now > until:
                 self._refuse_old(before)
                 break
-            time.sleep(min(LOOK_S, wait_s / 4))
+            time.sleep(min(POLL_S, wait_s / 4))
         stuck = [holder for holder in present if self.plan.traffic.is_stuck(holder, wait_s)]
         if stuck:
             raise AttemptMissed("no lock was requested: other sessions hold the tables: " + self._named(stuck))

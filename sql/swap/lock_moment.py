@@ -16,7 +16,7 @@ GOOD = 0.9
 BEST = 0.9
 """A moment is taken that is better than nine of ten that were seen lately; a sample costs nothing."""
 SEEN_LATELY = 300
-FIRST_LOOKS = 8
+FIRST_SAMPLES = 8
 """So many are seen before one is compared with them."""
 
 TOO_OLD = 0.1
@@ -37,17 +37,17 @@ class Traffic:
 
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _open: dict[tuple[int | None, str | None], Holder] = field(default_factory=dict)
-    _looked_at: float = float("-inf")
+    _sampled_at: float = float("-inf")
     _chances: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN_LATELY))
 
     def note(self, present: Sequence[Holder], *, now: float) -> None:
         """Remember a sample, taken at `now` on a monotonic clock."""
         open_now = {holder.key: holder for holder in present}
-        gap = now - self._looked_at
+        gap = now - self._sampled_at
         if gap <= GAP_S:
             gone = [holder for key, holder in self._open.items() if key not in open_now]
             self.ended.extend(Ended(seconds=each.seconds + gap / 2, tables=each.tables) for each in gone)
-        self._open, self._looked_at = open_now, now
+        self._open, self._sampled_at = open_now, now
 
     def chance(self, present: Sequence[Holder], wait_s: float) -> float:
         """How likely all of these end within `wait_s` without a further table, which would be locked: 0 to 1."""
@@ -69,7 +69,7 @@ class Traffic:
         """Whether this is a moment to begin, among those that come by."""
         lately = sorted(self._chances)
         self._chances.append(chance)
-        return chance >= GOOD or (len(lately) >= FIRST_LOOKS and chance >= lately[int(BEST * len(lately))])
+        return chance >= GOOD or (len(lately) >= FIRST_SAMPLES and chance >= lately[int(BEST * len(lately))])
 
     def is_stuck(self, holder: Holder, wait_s: float) -> bool:
         """Whether it is not likely to end within `wait_s`, whatever it does."""

@@ -15,7 +15,7 @@ from sql.session.named_queries import query
 from sql.session.table_names import live_table, server_text
 
 PAST = "replank_past"
-UNDONE = "replank_rolled_back"
+ROLLED_BACK = "replank_rolled_back"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def hanging_on(connection: Connection, relations: Iterable[Relation]) -> Hanging
 
 def away(schema: str) -> str:
     """Where what lies in a live schema goes when the past tables come back."""
-    return building_schema(UNDONE, schema)
+    return building_schema(ROLLED_BACK, schema)
 
 
 def home(schema: str) -> str:

@@ -47,7 +47,7 @@ def enum_checks(connection: Connection, oid: int, columns: Iterable[ColumnSpec])
 def _check(check: Mapping[str, Any], enums: Mapping[str, ColumnSpec]) -> EnumCheck:
     becomes: Composable | None = None
     if len(check["columns"]) == 1:
-        becomes = said_of_values(check["definition"], enums[check["columns"][0]])
+        becomes = condition_on_enum(check["definition"], enums[check["columns"][0]])
     return EnumCheck(
         name=check["name"],
         definition=check["definition"],
@@ -70,7 +70,7 @@ def next_check(spec: TableSpec, check: EnumCheck) -> Composable | None:
     )
 
 
-def said_of_values(definition: str, column: ColumnSpec) -> Composable | None:
+def condition_on_enum(definition: str, column: ColumnSpec) -> Composable | None:
     """A CHECK of texts as one of values; None where the definition is anything else, or no text is a value."""
     understood = re.fullmatch(r"CHECK \(\((.*)\)\)((?: NO INHERIT)?(?: NOT VALID)?)", definition)
     condition = None if understood is None else _condition(understood.group(1), column)

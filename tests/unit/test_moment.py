@@ -8,7 +8,7 @@ from producer.stages.attempt_pause import pause_s
 from replank.backoff import SWAP_LOCKS, SWAP_MOMENT
 from sql.health.lock_traffic import Holder, Snapshot, still_held
 from sql.swap.lock_attempt import AttemptMissed
-from sql.swap.lock_moment import FIRST_LOOKS, Traffic
+from sql.swap.lock_moment import FIRST_SAMPLES, Traffic
 
 pytestmark = pytest.mark.unit
 
@@ -71,7 +71,7 @@ def test_a_long_gap_between_looks_teaches_nothing() -> None:
 
 def test_the_first_moments_are_looked_at_and_then_one_that_is_as_good_as_the_best_is_taken() -> None:
     traffic = Traffic()
-    assert [traffic.is_good(0.1 + look / 100) for look in range(FIRST_LOOKS)] == [False] * FIRST_LOOKS
+    assert [traffic.is_good(0.1 + look / 100) for look in range(FIRST_SAMPLES)] == [False] * FIRST_SAMPLES
     assert not traffic.is_good(0.05)
     assert traffic.is_good(0.5)
 

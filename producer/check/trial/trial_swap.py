@@ -24,7 +24,7 @@ from sql.catalogue.inheritance import children_first
 from sql.checks.stand_ins import make_stand_ins
 from sql.next_table.extended_statistics import read_statistics
 from sql.next_table.foreign_keys import border_keys_of_siblings
-from sql.rows.reverse_capture import prepare_capture, switched_on
+from sql.rows.reverse_capture import enable_prepared_capture, prepare_capture
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 from sql.session.statements import Statement
@@ -151,7 +151,7 @@ def try_reverse_capture(connection: Connection, specs: Sequence[TableSpec], cloc
         what = "what logs its changes for a rollback"
         failed = attempt(connection, spec.full_name, what, _prepare_capture(connection, spec))
         if failed is None:
-            switch = clock.timed([Statement(sql=switched_on(spec))])
+            switch = clock.timed([Statement(sql=enable_prepared_capture(spec))])
             failed = attempt(connection, spec.full_name, what, switch)
         if failed is not None:
             yield failed

@@ -37,7 +37,7 @@ class Announcement:
     def __init__(self, url: str, words: str) -> None:
         self._connection: Connection | None = connect(url, name=f"{NAME}{words}")
 
-    def tell(self, words: str) -> None:
+    def update(self, words: str) -> None:
         """From now on this is done. A session that was lost is given up: the run itself finds out what that means."""
         if self._connection is None:
             return

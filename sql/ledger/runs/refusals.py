@@ -41,8 +41,8 @@ class RefusedWorker:
 
 def notify_refused(connection: Connection, *, login: str, worker: str) -> None:
     """Say aloud that this worker's login has no right to work."""
-    said = json.dumps({KIND: {"login": login, "worker": worker[:LONGEST_NAME]}})
-    connection.execute(SQL("SELECT pg_notify({}, {})").format(WAKE_UP, said))
+    document = json.dumps({KIND: {"login": login, "worker": worker[:LONGEST_NAME]}})
+    connection.execute(SQL("SELECT pg_notify({}, {})").format(WAKE_UP, document))
 
 
 def listen(connection: Connection) -> None:
@@ -58,10 +58,10 @@ def note_notifications(connection: Connection, run_id: int) -> None:
 
 def note_refused(connection: Connection, run_id: int, payload: str) -> None:
     """Keep what a notification says of a refused worker, if it is one and true. Anybody may have sent it."""
-    told = _told(payload)
-    if told is None:
+    refused = _parsed(payload)
+    if refused is None:
         return
-    login, worker = told
+    login, worker = refused
     if not rows(connection, query("roles.without_rights"), {"logins": [login]}):
         return
     known = rows(connection, query("roles.refused"), {"run_id": run_id, "kind": KIND, "seconds": SHOWN_FOR_S})
@@ -76,13 +76,13 @@ def read_refused(connection: Connection, run_id: int) -> Sequence[RefusedWorker]
     return [RefusedWorker(**found) for found in rows(connection, query("roles.refused"), wanted)]
 
 
-def _told(payload: str) -> tuple[str, str] | None:
+def _parsed(payload: str) -> tuple[str, str] | None:
     """Login and worker, printable and short; None where the payload says something else."""
     if not payload.startswith("{"):
         return None
     try:
-        said = json.loads(payload)[KIND]
-        login, worker = said["login"], said["worker"]
+        document = json.loads(payload)[KIND]
+        login, worker = document["login"], document["worker"]
     except (ValueError, KeyError, TypeError):
         return None
     if not (isinstance(login, str) and isinstance(worker, str)):

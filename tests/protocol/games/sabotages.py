@@ -39,7 +39,7 @@ def drain_beside_copy(patch: pytest.MonkeyPatch) -> None:
 
 def no_capture(patch: pytest.MonkeyPatch) -> None:
     """The world itself switches the triggers off; nobody notices."""
-    patch.setattr(capture_repair, "stands", lambda _connection, _spec: True)
+    patch.setattr(capture_repair, "capture_is_complete", lambda _connection, _spec: True)
     gaps_unseen(patch)
 
 
@@ -68,7 +68,7 @@ def old_snapshots_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def gaps_unseen(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(capture_continuity, "_said", lambda _lost: "")
+    patch.setattr(capture_continuity, "_in_words", lambda _lost: "")
 
 
 SABOTAGES: Mapping[Sabotage, Broken] = {
