@@ -129,7 +129,7 @@ class SwappingBack:
         new = [pair.new for pair in back.pairs]
         autovacuum = autovacuum_of_new(self.connection, one, new, back.autovacuum_of_new)
         try:
-            with autovacuum.off(stays_off=False, beside=past):
+            with autovacuum.off(stays_off=False, also=past):
                 return swap_back(
                     self.connection,
                     back,

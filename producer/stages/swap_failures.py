@@ -64,7 +64,7 @@ def _failing_parts(
         with connection.transaction(force_rollback=True):
             apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
             dependents = read_dependents(connection, specs)
-            site = Site(connection=connection, dependents=dependents, beside=True)
+            site = Site(connection=connection, dependents=dependents, before_swap=True)
             for spec in children_first(connection, specs):
                 found += try_own_parts(connection, site, spec, clock)
             found += try_joint_parts(connection, site, specs, foreign_keys, clock)

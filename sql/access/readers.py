@@ -1,7 +1,7 @@
 """Reading for others: the roles of `[access] readers`, and the schemas that a run makes.
 
-Who may look into the ledger's schema may look into each schema that the run makes, and reads there what it may read of
-the live tables, because a next table has their grants. Tables of the ledger's own schema (logs and
+A role with USAGE on the ledger's schema gets USAGE on each schema that the run makes, and reads there what it may read
+of the live tables, because a next table has their grants. Tables of the ledger's own schema (logs and
 quarantine too) are opened by default privileges, so that there is no moment in which a new one is shut.
 """
 
@@ -21,7 +21,7 @@ LEDGER = Identifier("replank")
 
 
 def make_schema(connection: Connection, name: str) -> Iterator[Statement]:
-    """A schema that is built in, or that past tables are retained in: open to look into for who reads the ledger."""
+    """A schema that is built in, or that past tables are retained in: with USAGE for the roles that read the ledger."""
     yield Statement(sql=SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(name)))
     for found in rows(connection, query("access.readers")):
         granted = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(name), Identifier(found["role"]))
@@ -30,7 +30,7 @@ def make_schema(connection: Connection, name: str) -> Iterator[Statement]:
 
 
 def let_read(connection: Connection, readers: Collection[str], *, before: Collection[str] = ()) -> None:
-    """Give reading to `readers`, and take it from those who were named `before` and are not any more.
+    """Grant reading to `readers`, and revoke it from those named `before` and not any more.
 
     In one transaction; it may be done twice. Raises WrongUse where a role does not exist.
     """

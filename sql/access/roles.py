@@ -20,7 +20,7 @@ from sql.session.named_queries import query
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """Who has logged in (`login`), who acts (`role`), and what it may do with a ledger that is there.
+    """The login of the session (`login`), the role that acts (`role`), and what it may do with a ledger that is there.
 
     `owns`: it has all rights of the ledger's `owner`; `member`: the login is a member of it; `may_read`: it has USAGE
     on the ledger's schema and SELECT on its tables. `…_quoted`: as SQL spells the name;

@@ -87,7 +87,7 @@ def _prepare(
     shared = _shared(spec, names)
     before = view_locks(dependents.views)
     if shared:
-        # First: who waits for writers should not keep readers of the cache waiting meanwhile.
+        # First: a session that waits for writers should not keep readers of the cache waiting meanwhile.
         sources = SQL(", ").join(Identifier(*name) for name in shared)
         before = [SQL("LOCK TABLE {} IN SHARE MODE").format(sources), *before]
     return Prepared(

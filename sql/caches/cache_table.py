@@ -18,7 +18,7 @@ from sql.session.table_names import live_table, next_table
 from sql.values.equality_operators import operator
 
 SAMPLED_BLOCKS = 2_000
-"""Blocks of the present cache that are looked at for the cuts: a few hundred thousand rows at the most."""
+"""Blocks of the present cache that are sampled for the cuts: a few hundred thousand rows at the most."""
 
 
 @dataclass(frozen=True, kw_only=True)

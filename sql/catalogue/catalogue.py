@@ -61,7 +61,7 @@ class LiveColumn:
         return self.default_expr if self.default_expr is not None else self.domain_default
 
     def becomes(self, wanted: str) -> bool:
-        """Whether its values can be read as `uuid`, or as `uuid[]`. Domains are looked through."""
+        """Whether its values can be read as `uuid`, or as `uuid[]`. Of a domain its base type counts."""
         return self.base_name in (TEXT_ARRAYS if wanted == "uuid[]" else TEXT_TYPES)
 
 

@@ -129,10 +129,10 @@ def looking_in(connection: Connection, path: str) -> Iterator[None]:
     apply_settings(connection, {"search_path": "pg_catalog"}, local=True)
 
 
-def read_parts(connection: Connection, dependents: Dependents, *, beside: bool) -> list[Part]:
+def read_parts(connection: Connection, dependents: Dependents, *, before_swap: bool) -> list[Part]:
     """Functions, policies, rules and publications, as statements.
 
-    With names in full, for the new relations in their places; or (`beside`) in names that
+    With names in full, for the new relations in their places; or (`before_swap`) in names that
     `Dependents.next_path` makes mean the next ones. The latter inside a transaction only.
     """
     found = [
@@ -140,13 +140,13 @@ def read_parts(connection: Connection, dependents: Dependents, *, beside: bool) 
             what="function",
             name=function.signature,
             schema=function.schema,
-            statements=tuple(_read(connection, dependents, "function", function.oid, function.schema, beside)[""]),
+            statements=tuple(_read(connection, dependents, "function", function.oid, function.schema, before_swap)[""]),
         )
         for function in dependents.functions
     ]
     for block, what in (("policies", "row security policy"), ("rules", "rule"), ("publications", "publication")):
         for relation in dependents.kept:
-            made = _read(connection, dependents, block, relation.oid, relation.schema, beside)
+            made = _read(connection, dependents, block, relation.oid, relation.schema, before_swap)
             found += [
                 Part(
                     what=what if name else "row security",
@@ -161,10 +161,10 @@ def read_parts(connection: Connection, dependents: Dependents, *, beside: bool) 
 
 
 def _read(
-    connection: Connection, dependents: Dependents, block: str, oid: int, schema: str, beside: bool
+    connection: Connection, dependents: Dependents, block: str, oid: int, schema: str, before_swap: bool
 ) -> dict[str, list[str]]:
     """Name → statements, in their order; functions are not told apart by name."""
-    if beside:
+    if before_swap:
         with looking_in(connection, dependents.live_path(schema)):
             found = rows(connection, query(f"dependents.{block}"), {"oid": oid})
     else:

@@ -96,7 +96,7 @@ def free_name(parts: Iterable[str], ending: str, taken: Container[str]) -> str:
 
 
 def same_type(connection: Connection, one: str, other: str) -> bool:
-    """Whether two spellings name one type, its length and precision included; False where one names none."""
+    """Whether two texts name one type, its length and precision included; False where one names none."""
     try:
         with connection.transaction():
             return bool(value(connection, query("relations.same_type"), {"one": one, "other": other}))

@@ -1,4 +1,4 @@
-"""What the catalogue knows of tables that are to be renamed, and of those who use them by name."""
+"""What the catalogue knows of tables that are to be renamed, and of what uses them by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who stores a table's rows, where that is not PostgreSQL's own heap on this server."""
+"""What stores a table's rows, where that is not PostgreSQL's own heap on this server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A relation that is no heap of this server's. `kind` is what it is called, `store` who keeps it."""
+    """A relation that is no heap of this server's. `kind` is what it is called, `store` what keeps it."""
 
     oid: int
     name: str

@@ -181,4 +181,4 @@ def _document(column: WordColumn, version: int) -> Composable | None:
 
 
 UNREADABLE = (errors.InsufficientPrivilege, errors.DataError, errors.UndefinedTable, errors.UndefinedColumn)
-"""What keeps a table from being looked through: rights, row security, a document that jsonb cannot hold, DDL."""
+"""What keeps a table from being scanned: rights, row security, a document that jsonb cannot hold, DDL."""

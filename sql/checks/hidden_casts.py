@@ -74,7 +74,7 @@ def leading_indexes(connection: Connection, oids: Sequence[int]) -> dict[tuple[i
 def compared_as_text(statement: str) -> set[tuple[str, str]]:
     """(qualifier, column) of what some comparison takes for a text; the qualifier is empty where there is none."""
     found = {match.group(side) for match in _ANY.finditer(statement) for side in ("left", "right")}
-    # A comparison of two is one match: what stands behind the operator is looked at too.
+    # A comparison of two is one match: what follows the operator is checked too.
     found |= {match.group("right") for match in _BOTH.finditer(statement)}
     names = [re.findall(_NAME, reference) for reference in found if reference]
     return {(_unquoted(parts[-2]) if len(parts) > 1 else "", _unquoted(parts[-1])) for parts in names}

@@ -1,4 +1,4 @@
-"""Bounded looks at live values: what a sample says about a column, without reading the table."""
+"""Bounded samples of live values: what a sample says about a column, without reading the table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SEQUENCE = re.compile(r"(?<!\w)(nextval|currval|setval|lastval)\(")
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """How many values (not NULL) were looked at, how many of them are uuids, how many of those have a spelling that
+    """How many values (not NULL) were sampled, how many of them are uuids, how many of those have a spelling that
     uuid → text does not give back, and how many are uuids beyond doubt: by their hyphens, or by version and variant."""
 
     values: int = 0
@@ -64,7 +64,7 @@ def readable_tables(connection: Connection, *, trusting: bool = False) -> set[in
 def sample_columns(
     connection: Connection, table: LiveTable, columns: Sequence[str], *, wanted: int, version: int
 ) -> dict[str, Sample]:
-    """Look at about `wanted` rows of a table. A column that was all NULL there is looked at once more."""
+    """Sample about `wanted` rows of a table. A column that was all NULL there is sampled once more."""
     if not columns:
         return {}
     found = _read_sample(connection, _sampled_rows(table, columns, wanted), columns, version)

@@ -52,7 +52,7 @@ class Recent:
 
 @dataclass(kw_only=True)
 class ColumnCount:
-    """What the values of one column are: how many do not convert, how many are spelled otherwise."""
+    """What the values of one column are: how many do not convert, how many are not canonical."""
 
     bad: int = 0
     odd: int = 0

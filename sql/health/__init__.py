@@ -1,1 +1,1 @@
-"""Signals of the database's health, and who holds locks."""
+"""Signals of the database's health, and which sessions hold locks."""

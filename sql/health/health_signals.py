@@ -52,7 +52,7 @@ class Machine:
 
 
 def read_health(connection: Connection, plan: GovernorPlan, machine: Machine) -> list[Reading]:
-    """Every signal that is looked at and there is. Raises psycopg.OperationalError if the connection is lost."""
+    """Every signal that is checked and there is. Raises psycopg.OperationalError if the connection is lost."""
     found: list[Reading] = []
     for signal, read in _SIGNALS.items():
         if signal in plan.off:

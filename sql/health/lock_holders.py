@@ -25,7 +25,7 @@ WATCH_S = 0.02
 
 
 def blockers(connection: Connection, oids: Sequence[int], *, waited_s: float) -> list[str]:
-    """Who has held locks on these relations all the while that was waited, for people."""
+    """Which sessions have held locks on these relations during the whole wait, in words."""
     named = {"oids": list(oids), "seconds": waited_s}
     found = rows(connection, query("cutover.blockers"), named)
     last = roots(connection, [b["pid"] for b in found])
@@ -44,7 +44,7 @@ def prepared_transactions(connection: Connection, oids: Sequence[int], *, waited
 
 
 def roots(connection: Connection, pids: Sequence[int], *, ours: Sequence[int] = ()) -> dict[int, str]:
-    """For each of these sessions that waits itself: ", which waits for …", with who is at the end of the chain.
+    """For each of these sessions that waits itself: ", which waits for …", with the session at the end of the chain.
 
     Statements of those are not shown: they hold values of tables that this run has nothing to do with.
     """

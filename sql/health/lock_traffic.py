@@ -1,4 +1,4 @@
-"""Who is in the way of a lock, who holds a snapshot, and who waits for us: looked at without any lock."""
+"""Which sessions hold a lock or a snapshot, and which wait for us: read without any lock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Holder:
 
     @property
     def key(self) -> tuple[int | None, str | None]:
-        """The same transaction has the same key in a later look."""
+        """The same transaction has the same key when it is read again."""
         return self.pid, self.since
 
     def __str__(self) -> str:

@@ -97,7 +97,7 @@ def _alone(connection: Connection, statement: Composable) -> psycopg.Cursor[Any]
 def frequent_statements(connection: Connection, limit: int) -> list[tuple[str, str]] | None:
     """Name and text of the statements that read, those with the greatest total time first.
 
-    Those that look at the catalogue or the ledger are left out, and so are those that this role may not see. None
+    Those that read the catalogue or the ledger are left out, and so are those that this role may not see. None
     where pg_stat_statements is not installed.
     """
     extension = row(connection, query("measuring.statements_extension"))

@@ -50,7 +50,7 @@ def border_keys_of_siblings(
         placed = leaves if needs_leaves(connection, leaves) else [named]
         gone = SQL("ALTER TABLE {} DROP CONSTRAINT {}")
         name = Identifier(key["name"])
-        made.append((key, [gone.format(Identifier(*_placed(each, beside=True)), name) for each in placed]))
+        made.append((key, [gone.format(Identifier(*_placed(each, before_swap=True)), name) for each in placed]))
     return made
 
 
@@ -62,23 +62,23 @@ def add_keys(
 
 
 def key_statements(
-    connection: Connection, key: ForeignKeyDocument, specs: Sequence[TableSpec], *, beside: bool = False
+    connection: Connection, key: ForeignKeyDocument, specs: Sequence[TableSpec], *, before_swap: bool = False
 ) -> list[Composable]:
     """One key again, NOT VALID; none for a lost one, which led to a key that is unique no longer.
 
-    Read before the swap: the names of leaves are those of the next tables. `beside`: on the next tables where they
+    Read before the swap: the names of leaves are those of the next tables. `before_swap`: on the next tables where they
     lie, for a search_path that finds what the key leads to by its name alone.
     """
     if key.get("lost"):
         return []
     named = (key["schema"], key["table_name"])
     leaves = _laid_out(specs).get(named, leaves_of(connection, named))
-    if beside:
+    if before_swap:
         leaves = leaves if named in {(r.schema, r.name) for spec in specs for r in spec.relations} else []
         key = {**key, "definition": value(connection, query("foreign_keys.definition"), {"oid": key["oid"]})}
     if needs_leaves(connection, leaves):
-        return [_added(key, _placed(leaf, beside), late=True) for leaf in leaves]
-    placed = _placed(named, beside)
+        return [_added(key, _placed(leaf, before_swap), late=True) for leaf in leaves]
+    placed = _placed(named, before_swap)
     return [_added(key, placed, late=key["validated"]), *_comment(key, placed)]
 
 
@@ -91,8 +91,8 @@ def _laid_out(specs: Sequence[TableSpec]) -> dict[Name, list[Name]]:
     }
 
 
-def _placed(named: Name, beside: bool) -> Name:
-    return (building_schema("replank_next", named[0]), named[1]) if beside else named
+def _placed(named: Name, before_swap: bool) -> Name:
+    return (building_schema("replank_next", named[0]), named[1]) if before_swap else named
 
 
 def needs_leaves(connection: Connection, leaves: Sequence[Name]) -> bool:

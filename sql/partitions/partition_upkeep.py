@@ -51,7 +51,7 @@ def range_column(connection: Connection, oid: int) -> RangeColumn | None:
 def partitions(
     connection: Connection, oid: int, column: RangeColumn, *, limits: tuple[str, str], cut: str | None
 ) -> list[Partition]:
-    """Direct partitions, the oldest first, looked at with a half-open range and a time (exclusive end of what is old).
+    """Direct partitions, the oldest first, each with a half-open range and a time (exclusive end of what is old).
 
     Raises NeedsOperator if a bound is not what a single column's bound looks like.
     """
@@ -122,7 +122,7 @@ def attach_partition(connection: Connection, table: Relation, made: Relation, bo
 
 
 def lock_table(connection: Connection, table: Relation, *, readers_too: bool) -> None:
-    """Keep writers (or everybody) from beginning a statement of the table, before anything else is locked.
+    """Keep writers (or all sessions) from beginning a statement of the table, before anything else is locked.
 
     A statement finds the partitions when it has the table's lock. One that had it, and waited for the DEFAULT
     partition alone, would continue with the partitions of before: its row would be refused, and a row that moved

@@ -1,6 +1,6 @@
 """One corrected value of one live row, and with it every value that refers to it, through any number of foreign keys.
 
-Foreign keys are looked at when a statement ends, so all of it is one statement, with one UPDATE for each table. Rows
+Foreign keys are checked when a statement ends, so all of it is one statement, with one UPDATE for each table. Rows
 are found by what they refer to, not by whether they are quarantined: a reference that the plan makes NULL, or that was
 written a moment ago, goes along as well.
 """

@@ -41,7 +41,7 @@ class Correction:
 def correct(connection: Connection, corrections: Sequence[Correction]) -> list[Corrected]:
     """Put the values into the live rows, in the caller's transaction: captured, as any write of the application's.
 
-    All in one statement, because foreign keys are looked at when a statement ends: a key and all that refers to it are
+    All in one statement, because foreign keys are checked when a statement ends: a key and all that refers to it are
     changed together, whatever the constraint says of updates. What became of each, in their order. One at least.
     """
     # No row may be in two updates of one statement, so those that change the same columns go together.

@@ -6,7 +6,7 @@ remembers that one; it was there before, so these memories are a forest whose ro
 
 Whatever may have changed since the last time stands in a change log. So: (1) doubt every row in quarantine whose
 key is logged, and all that are there for its sake; (2) take in, round by round, what belongs there: logged and
-doubtful rows are looked at themselves, and for each row that came in, all that refer to it; (3) what is still in
+doubtful rows are checked themselves, and for each row that came in, all that refer to it; (3) what is still in
 doubt leaves. What came or left is logged, so that the next drain of its table takes it out or puts it in.
 
 A table joins with its first drain: its log then holds every row with such a text (the copy logs them), and whatever
@@ -77,7 +77,7 @@ class _Resolution:
     members: Sequence[TableSpec]
     newcomers: frozenset[int]
     active: dict[int, int] = field(default_factory=dict)
-    """By table number: how many rows of the log, and rows in doubt, are to be looked at."""
+    """By table number: how many rows of the log, and rows in doubt, are to be checked."""
     touched: set[int] = field(default_factory=set)
     few: bool = False
     own: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class _Resolution:
         ]
 
     def count_logs(self) -> None:
-        """How much there is to look at, and statistics where it is much."""
+        """How much there is to check, and statistics where it is much."""
         if not self.members:
             return
         counts = SQL(" UNION ALL ").join(
@@ -152,7 +152,7 @@ class _Resolution:
                     self._admit(came, edge.child, statement)
 
     def _entered(self, spec: TableSpec, round_no: int) -> bool:
-        """Whether any row came in that was not there: only then all that may refer to it is looked through."""
+        """Whether any row came in that was not there: only then the tables that may refer to it are scanned."""
         found = "SELECT count(*) FROM (SELECT FROM {} WHERE fresh = {} AND entered LIMIT 1) AS e"
         return bool(self._one(found, quarantine_table(spec), Literal(round_no)))
 
@@ -205,7 +205,7 @@ class _Resolution:
         return changed
 
     def _by_index(self, candidates: bool) -> None:
-        """Few candidates are looked up by their keys; for who refers to a row the planner knows best."""
+        """Few candidates are looked up by their keys; for rows that refer to a row the planner knows best."""
         wanted = FEW_KEYS if self.few and candidates else self.own
         if wanted != self.planner:
             apply_settings(self.connection, wanted, local=True)

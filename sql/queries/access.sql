@@ -1,4 +1,4 @@
--- readers: roles that may look into the ledger's schema, and are not the one that acts
+-- readers: roles with USAGE on the ledger's schema, without the one that acts
 SELECT r.rolname AS role FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
  WHERE n.nspname = 'replank' AND a.privilege_type = 'USAGE' AND a.grantee <> n.nspowner ORDER BY 1;
 

@@ -1,4 +1,4 @@
--- read: what capture of each table stands on, a line for each fact; a line that is gone means that something has touched it
+-- read: the facts that capture of each table depends on, a line for each; a line that is missing later means a change
 WITH RECURSIVE wanted AS MATERIALIZED (
   SELECT w.table_no, coalesce(w.oid::oid, to_regclass(format('%%I.%%I', w.schema, w.name))::oid) AS oid,
          to_regclass(format('%%I.%%I', w.counterpart_schema, w.counterpart_name))::oid AS counterpart, p.oid AS function, p.xmin AS function_xmin

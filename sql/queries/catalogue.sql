@@ -1,4 +1,4 @@
--- server: what the server is and who we are on it
+-- server: the server's version and this session's roles
 SELECT current_setting('server_version_num')::int AS version,
        current_database() AS database,
        (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
@@ -80,7 +80,7 @@ SELECT a.attrelid::bigint AS oid, a.attnum::int AS attnum, a.attname AS name,
   LEFT JOIN pg_collation coll ON coll.oid = a.attcollation
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN LATERAL (
-    -- A domain may be made of another one. Other columns are spared the look: it is most of this query's time.
+    -- A domain may be made of another one. Other columns skip this: it is most of this query's time.
     WITH RECURSIVE made_of (oid, modifier, n) AS (
       SELECT t.oid, a.atttypmod, 0
       UNION ALL

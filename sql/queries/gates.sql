@@ -13,7 +13,7 @@ SELECT DISTINCT ON (w.gate, w.kind) w.*, clock_timestamp() - w.at AS age FROM re
 SELECT *, clock_timestamp() - at AS age FROM replank.gate_record
  WHERE kind = %(kind)s AND plan_digest = coalesce(%(plan_digest)s, plan_digest) ORDER BY word_id DESC LIMIT 1;
 
--- keep_gate: how a gate stands now
+-- keep_gate: the state of a gate now
 INSERT INTO replank.gate (plan_digest, gate, position, state, actor, at, reason, remedy, evidence)
 VALUES (%(plan_digest)s, %(gate)s, %(position)s, %(state)s, %(actor)s, %(at)s, %(reason)s, %(remedy)s, %(evidence)s)
 ON CONFLICT (plan_digest, gate) DO UPDATE SET position = excluded.position, state = excluded.state,
@@ -40,7 +40,7 @@ UPDATE replank.run SET plan = plan || jsonb_build_object('gates', %(gates)s::jso
 -- now: the server's clock, which every program that asks shares
 SELECT clock_timestamp();
 
--- measure: how far WAL and size are; the first look is the beginning
+-- measure: how far WAL and size are; the first reading is the beginning
 INSERT INTO replank.run_measure (run_id, wal_start, bytes_start, bytes_peak, wal_now)
 SELECT %(run_id)s, lsn, bytes, bytes, lsn
   FROM pg_current_wal_insert_lsn() AS lsn, pg_database_size(current_database()) AS bytes

@@ -23,7 +23,7 @@ SELECT current_setting('archive_mode') <> 'off' AS archives;
 SELECT count(*)::float8 * (SELECT setting::float8 FROM pg_settings WHERE name = 'wal_segment_size') AS bytes
   FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}\.ready$';
 
--- active_backends: statements of others that run or wait for the disk; who waits for a lock or for its client does not run
+-- active_backends: statements of others that run or wait for the disk; one that waits for a lock or for its client does not run
 SELECT count(*)::float8 AS backends FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND state = 'active' AND NOT starts_with(application_name, 'replank ')
    AND coalesce(wait_event_type, '') NOT IN ('Lock', 'Client', 'Timeout', 'Extension') AND pid <> pg_backend_pid();
@@ -33,7 +33,7 @@ SELECT count(DISTINCT l.pid)::float8 AS sessions
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
  WHERE NOT l.granted AND l.waitstart < clock_timestamp() - interval '1 second' AND NOT starts_with(a.application_name, 'replank ');
 
--- xmin_age: how far back the oldest transaction is that a session may still see, and who keeps it. Every session sees as far back
+-- xmin_age: how far back the oldest transaction is that a session may still see, and which session keeps it. Every session sees as far back
 -- as the oldest one open, so of those that see equally far the one that has been open longest is named
 SELECT subject, age(xmin)::float8 AS age FROM (
   SELECT 'pid ' || pid AS subject, backend_xmin AS xmin, xact_start AS since FROM pg_stat_activity WHERE backend_xmin IS NOT NULL

@@ -117,7 +117,7 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
    AND (SELECT count(*) FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'leased') < r.window_now
 RETURNING j.*;
 
--- refusal: how a job stands that could not be claimed, and how its run does
+-- refusal: the state of a job that could not be claimed, and of its run
 SELECT j.state, j.worker, j.attempt, r.state AS run_state, j.not_before > clock_timestamp() AS early,
        EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no)) AS held
   FROM replank.job j JOIN replank.run r USING (run_id) WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s;
@@ -190,7 +190,7 @@ server AS MATERIALIZED (
          greatest(pg_stat_get_bgwriter_stat_reset_time(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())) AS quiet_from),
 orphan AS (
   SELECT o.job_id, (SELECT actor FROM panic WHERE since >= o.started_at) AS stopped_by FROM server s, replank.job o
-    -- Of sessions of another login the server tells a role without pg_read_all_stats no more than number and name, and of locks all.
+    -- Of sessions of another login the server shows a role without pg_read_all_stats only pid and name, but all locks.
     LEFT JOIN pg_stat_activity a ON a.pid = o.backend_pid AND coalesce(a.backend_start = o.backend_start, a.application_name = replank.worker_session(o.worker))
    WHERE o.run_id = %(run_id)s AND o.state = ANY (%(sources)s) AND o.state = 'leased'
      AND (a.pid IS NULL OR (o.lease_until < clock_timestamp() AND coalesce(a.state = 'idle', NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'virtualxid'))))

@@ -1,7 +1,7 @@
 -- ledger_version: which upgrades the ledger has had; no row where there is no ledger
 SELECT coalesce(max(version), 0) AS version FROM replank.version;
 
--- has_ledger: whether this database has a ledger at all, and whether this role may read it; it may also be asked by one that may not even look
+-- has_ledger: whether this database has a ledger at all, and whether this role may read it; a role without any right on it may ask this too
 SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'version') AS there,
        has_schema_privilege(n.oid, 'USAGE')
          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('version', 'run', 'job') AND NOT has_table_privilege(c.oid, 'SELECT')) AS readable
@@ -64,7 +64,7 @@ UPDATE replank.run_table SET rows_estimate = %(rows)s WHERE run_id = %(run_id)s 
 -- set_rollback_to: the step that a rollback leaves as the last one; NULL where it leaves none
 UPDATE replank.run SET rollback_to = %(step)s WHERE run_id = %(run_id)s;
 
--- forget_data: what the ledger knows of a data migration that was taken back. Jobs, logs and histories go along
+-- forget_data: what the ledger knows of a data migration that was rolled back. Jobs, logs and histories go along
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
      caches AS (DELETE FROM replank.cache WHERE run_id = %(run_id)s),
      objects AS (DELETE FROM replank.catalogue_before WHERE run_id = %(run_id)s),
@@ -94,7 +94,7 @@ INSERT INTO replank.window_change (run_id, now, maximum, reason)
 SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
  WHERE (window_now, window_max, window_cause, window_signal) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s, %(signal)s);
 
--- add_event: what happened, who did it
+-- add_event: what happened, and by whom
 INSERT INTO replank.event (run_id, actor, kind, subject, message)
 VALUES (%(run_id)s, %(actor)s, %(kind)s, %(subject)s, %(message)s);
 
@@ -221,11 +221,11 @@ UPDATE replank.conversion_set SET swapped_back_at = clock_timestamp(), waits_for
 UPDATE replank.conversion_set SET swap_back_wait_ms = %(wait_ms)s, swap_back_hold_ms = %(hold_ms)s,
        swap_back_longest_wait_ms = greatest(swap_back_longest_wait_ms, %(longest_wait_ms)s) WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- sets_to_reconnect: sets whose last swap, forward or back, no pooler has been told of
+-- sets_to_reconnect: sets whose last swap, forward or back, no pooler has reconnected after
 SELECT set_no FROM replank.conversion_set
  WHERE run_id = %(run_id)s AND coalesce(swapped_back_at, swapped_at) > coalesce(reconnected_at, '-infinity') ORDER BY set_no;
 
--- set_reconnected: poolers have been told of these sets' last swap
+-- set_reconnected: poolers have reconnected after these sets' last swap
 UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);
 
 -- done_runs: runs that are done and that can still be rolled back, the newest first

@@ -100,7 +100,7 @@ SELECT n.nspname AS schema, c.relname AS name,
  WHERE f.nspname = %(schema)s AND p.proname = 'capture' AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
  GROUP BY 1, 2;
 
--- audit_parts: what the audit log's proof stands on: functions, triggers, and whatever acts on the log's own tables
+-- audit_parts: what the audit log's proof depends on: functions, triggers, and whatever acts on the log's own tables
 SELECT format('function %%s', p.oid::regprocedure) AS name, '' AS "table", false AS on_log, md5(pg_get_functiondef(p.oid)) AS hash
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE n.nspname = %(schema)s AND p.proname IN ('capture', 'key_of') AND p.prokind = 'f'

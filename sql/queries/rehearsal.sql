@@ -9,7 +9,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
 -- roles: roles that definitions may name
 SELECT rolname AS name FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1;
 
--- memberships: who is a member of what
+-- memberships: which role is a member of which
 SELECT r.rolname AS role, m.rolname AS member FROM pg_auth_members a
   JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
  WHERE m.rolname !~ '^pg_' ORDER BY 1, 2;

@@ -6,6 +6,6 @@ SELECT n.nspname AS schema, c.relname AS name, c.oid::bigint AS oid FROM pg_clas
 SELECT w.oid::bigint AS oid, p.prosrc AS source FROM unnest(%(oids)s::oid[], %(names)s::text[]) AS w (oid, name)
   JOIN pg_trigger t ON t.tgrelid = w.oid AND t.tgname = w.name AND NOT t.tgisinternal JOIN pg_proc p ON p.oid = t.tgfoid;
 
--- same_type: whether two spellings name one type, their length and precision included; false where one names none
+-- same_type: whether two texts name one type, their length and precision included; false where one names none
 SELECT coalesce(to_regtype(%(one)s) = to_regtype(%(other)s), false)
    AND coalesce(substring(%(one)s::text from '[(].*[)]'), '') = coalesce(substring(%(other)s::text from '[(].*[)]'), '') AS same;

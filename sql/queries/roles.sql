@@ -5,7 +5,7 @@ SELECT pg_catalog.set_config('role', o.rolname, false)
  WHERE n.nspname = 'replank' AND o.rolname <> current_user AND NOT o.rolsuper AND NOT me.rolsuper
    AND pg_catalog.pg_has_role(session_user, o.oid, CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END);
 
--- owners: who owns the given tables, or without a name all tables of the database; and whether this login may become that role
+-- owners: which roles own the given tables, or without a name all tables of the database; and whether this login may become that role
 SELECT o.rolname AS role, o.rolsuper AS superuser,
        pg_has_role(session_user, o.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may_become
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
@@ -15,7 +15,7 @@ SELECT o.rolname AS role, o.rolsuper AS superuser,
          SELECT FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w (schema, name) WHERE w.schema = n.nspname AND w.name = c.relname))
  GROUP BY o.oid, o.rolname, o.rolsuper ORDER BY o.rolname;
 
--- login: who has logged in, who acts, and what the ledger's owner is to both
+-- login: the login of this session, the role that acts, and what the ledger's owner is to both
 SELECT session_user::text AS login, current_user::text AS role, quote_ident(session_user) AS login_quoted, quote_ident(pg_get_userbyid(n.nspowner)) AS owner_quoted,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
        pg_get_userbyid(n.nspowner)::text AS owner,

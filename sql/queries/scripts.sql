@@ -50,7 +50,7 @@ UPDATE replank.phase p SET finished_at = clock_timestamp()
  WHERE p.run_id = %(run_id)s AND p.phase = %(phase)s AND NOT EXISTS (
    SELECT FROM replank.step s WHERE s.run_id = p.run_id AND s.phase = p.phase AND s.step <> %(step)s AND s.finished_at IS NULL);
 
--- forget: a step that was taken back may run again
+-- forget: a step that was rolled back may run again
 WITH scripts AS (UPDATE replank.script SET blocks_done = 0 WHERE run_id = %(run_id)s AND step = %(step)s),
      step AS (UPDATE replank.step SET started_at = NULL, finished_at = NULL WHERE run_id = %(run_id)s AND step = %(step)s)
 UPDATE replank.phase SET finished_at = NULL WHERE run_id = %(run_id)s AND phase = %(phase)s;

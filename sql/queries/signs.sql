@@ -29,7 +29,7 @@ SELECT coalesce(error_class, '') AS class, coalesce(message, '') AS message FROM
 -- causes: of how many kinds of errors jobs failed
 SELECT count(DISTINCT (error_class, sqlstate))::int AS n FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed';
 
--- held_by: who held the cutover last, when and why; no row where the run began so
+-- held_by: which operator held the cutover last, when and why; no row where the run began so
 SELECT actor, at, message FROM replank.event WHERE run_id = %(run_id)s AND kind = 'hold_cutover' ORDER BY event_id DESC LIMIT 1;
 
 -- note_broker: what the coordinator saw of the broker, so many seconds ago
@@ -38,7 +38,7 @@ SELECT at, %(answers)s, at, %(problem)s FROM (SELECT clock_timestamp() - %(age_s
 ON CONFLICT (only_one) DO UPDATE SET seen_at = excluded.seen_at, answers = excluded.answers, problem = excluded.problem,
        since = CASE WHEN broker_status.answers = excluded.answers THEN broker_status.since ELSE excluded.seen_at END;
 
--- broker: what was seen of the broker last; no row before the first look
+-- broker: what was seen of the broker last; no row before the first check
 SELECT seen_at, answers, since, problem FROM replank.broker_status;
 
 -- note_logins: how many wrong logins the page's server has seen since it began, how many it did not even compare, and the last one

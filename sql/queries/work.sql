@@ -31,7 +31,7 @@ SELECT state, count(*)::int AS n, percentile_cont(0.3) WITHIN GROUP (ORDER BY ap
     FROM (SELECT state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT 1000) AS newest) AS moves
  WHERE apart > 0.001 AND apart < 0.5 GROUP BY state;
 
--- workers_lately: who finished the newest jobs, within a minute of the newest; and who works now
+-- workers_lately: which workers finished the newest jobs, within a minute of the newest; and which work now
 WITH newest AS (
   SELECT worker, finished_at FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 60)
 SELECT count(DISTINCT worker)::int AS n FROM (

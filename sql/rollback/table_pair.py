@@ -122,7 +122,7 @@ def new_rows(pair: TablePair) -> Composable:
 
 
 def taken_over(pair: TablePair) -> Composable:
-    """Which rows of `past` the run had taken over. Those in quarantine are never looked at, so they stay."""
+    """Which rows of `past` the run had taken over. Those in quarantine are never read, so they stay."""
     return not_quarantined(pair.spec, "past")
 
 

@@ -1,4 +1,4 @@
-"""NOT NULL and uniqueness of columns that were filled in place: proved while everybody writes, then made at once."""
+"""NOT NULL and uniqueness of columns that were filled in place: proved while applications write, then made at once."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def function_body(spec: TableSpec, log: Identifier, *, each: Literal["statement"
     """What a trigger on the table, or on the one that takes its place, does: write keys to `log`."""
     if each == "row":
         return SQL("{}{}").format(COLUMNS_FIRST, _row_body(spec, log))
-    # What a transition table is called means nothing in a trigger for rows, so that neither block looks at the other's.
+    # What a transition table is called means nothing in a trigger for rows, so that neither block reads the other's.
     return SQL("{}BEGIN IF TG_LEVEL = 'ROW' THEN {}; ELSE {}; END IF; RETURN NULL; END").format(
         COLUMNS_FIRST, _row_body(spec, log), _statement_body(spec, log)
     )

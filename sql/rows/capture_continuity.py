@@ -47,7 +47,7 @@ class CapturedTable:
 
 
 def captured_table(spec: TableSpec) -> CapturedTable:
-    """The live table, beside it the next one."""
+    """The live table; its counterpart is the next one."""
     return CapturedTable(
         table_no=spec.table_no,
         oid=spec.oid,
@@ -60,7 +60,7 @@ def captured_table(spec: TableSpec) -> CapturedTable:
 
 
 def reverse_captured_table(spec: TableSpec) -> CapturedTable:
-    """The table that stands in its place since the cutover, beside it the past one."""
+    """The table that is live since the cutover; its counterpart is the past one."""
     return CapturedTable(
         table_no=spec.table_no,
         oid=None,

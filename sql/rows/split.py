@@ -22,7 +22,7 @@ from sql.session.table_names import next_rows
 from sql.values.conversion import column_list
 
 MOST_OF_A_BLOCK = 10_000
-"""More than one block has rows, in as many partitions as anybody has."""
+"""More than one block has rows, in as many partitions as a table can have."""
 
 
 WHOLE: Mapping[JobKind, str] = {

@@ -103,8 +103,8 @@ _SNAPSHOT = "concat_ws(' ', a.pid, a.xact_start, a.backend_xmin)"
 def until_snapshots_end(*, attempts: int) -> str:
     """Statements that wait, without a lock, until every snapshot has ended that is held now.
 
-    As `sql.swap.lock_attempt` does. What was drained before is then seen by all. Ends the script after so many looks,
-    naming the sessions.
+    As `sql.swap.lock_attempt` does. What was drained before is then seen by all. Ends the script after so many
+    attempts, naming the sessions.
     """
     words = "sessions hold snapshots that would not see the newest rows of the new tables; end them or wait for them: "
     return (

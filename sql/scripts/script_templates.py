@@ -52,7 +52,7 @@ class Block:
     purpose: str
     sql: str
     kind: str = ""
-    """Its name in the template, for those who have to tell it from the others; not in the script."""
+    """Its name in the template, by which callers find it; not in the script."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Script:
     change: FileChange | None = None
     """What it does to a file, where it does nothing in the database: its only block is the diff then."""
     once: bool = False
-    """Whether it is for psql alone: a run does the same by jobs, with its coordinator looking on."""
+    """Whether it is for psql alone: a run does the same by jobs, watched by its coordinator."""
     why_nothing: str = NOT_ASKED
 
     @property

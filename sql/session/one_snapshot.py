@@ -3,7 +3,7 @@
 ALTER TABLE … TYPE … USING and TRUNCATE, pg_repack, or a recreated partition, are not MVCC-safe: to a snapshot
 from before, the new file holds nothing. Copy jobs pin the file that their blocks were cut from; a transaction that sees
 one moment compares, at its end, the file of each table that it has read with the one that its own snapshot knows. Its
-locks, one on everything that it has read, have kept that file since the first look. (PostgreSQL manual, 13.6: MVCC
+locks, one on everything that it has read, have kept that file since the first read. (PostgreSQL manual, 13.6: MVCC
 caveats.)
 """
 

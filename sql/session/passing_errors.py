@@ -1,6 +1,6 @@
 """The driver's classes of errors that pass by themselves, for `except`: taken from the table of SQLSTATEs.
 
-Who catches one of these classes alone means something else by it, e.g. the timeout that it has set itself.
+Code that catches one of these classes alone means something else by it, e.g. the timeout that it has set itself.
 """
 
 from __future__ import annotations

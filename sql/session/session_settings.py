@@ -1,7 +1,7 @@
 """What every session of ours says before its first question, so that no statement means what a default says.
 
 PostgreSQL takes a setting's default from the server, the database, the role, the role in this database and the URL, in
-this order. What our statements depend on is set for each session; what a role may not set is looked at, and refused
+this order. What our statements depend on is set for each session; what a role may not set is checked, and refused
 where it would let rows go unseen. docs/how-it-works.md has the whole list with its reasons.
 """
 
@@ -63,7 +63,7 @@ NEWER: Mapping[str, str] = {
 """As SESSION, on servers that know them."""
 
 GUARDED: Mapping[str, str] = {
-    # As a replica, a session that writes the live table would fire no trigger and look at no foreign key.
+    # As a replica, a session that writes the live table would fire no trigger and check no foreign key.
     "session_replication_role": "origin",
     # A page that cannot be read would look like an empty one: its rows would be missing in the next table.
     "zero_damaged_pages": "off",

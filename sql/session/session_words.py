@@ -1,4 +1,4 @@
-"""Other sessions in messages: who they are and for how long, by what `pg_stat_activity` says."""
+"""Other sessions in messages: their pid, role and age, from `pg_stat_activity`."""
 
 from __future__ import annotations
 

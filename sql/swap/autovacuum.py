@@ -36,12 +36,12 @@ class LiveAutovacuum:
     remember: Callable[[Settings | None], None]
 
     @contextmanager
-    def off(self, *, stays_off: bool, beside: Sequence[TableSpec] = ()) -> Iterator[Settings]:
+    def off(self, *, stays_off: bool, also: Sequence[TableSpec] = ()) -> Iterator[Settings]:
         """For one attempt, which gives it back itself where it succeeds; gives what it was before.
 
         With `stays_off` it is left off after an attempt that fails, until `give_back`: the next one comes soon, and a
-        vacuum that began meanwhile would be in its way. Tables `beside` are switched off too, and keep their setting
-        from the swap's own script. Raises TryAgain while a table cannot be switched.
+        vacuum that began meanwhile would be in its way. Tables of `also` are disabled too, and keep
+        their setting from the swap's own script. Raises TryAgain while a table cannot be switched.
         """
         before = self.remembered
         if before is None:
@@ -49,7 +49,7 @@ class LiveAutovacuum:
             before = autovacuum_settings(self.connection, self.specs)
             self.remember(before)
         try:
-            quiet_autovacuum(self.connection, [*self.specs, *beside])
+            quiet_autovacuum(self.connection, [*self.specs, *also])
             yield before
         except BaseException:
             if not stays_off and not self.connection.closed:

@@ -82,7 +82,7 @@ def cut_over(
         still_proved()
         drained = _last_drain(connection, specs, limits, crossing)
         if stamp_of(connection, prepared) != stamp:
-            # Something wrote the catalogue since we looked; only now is a full look worth its time.
+            # Something wrote the catalogue since it was read; only now is a full comparison worth its time.
             refuse_changed_shapes(connection, specs)
         crossing.check()
         run(connection, one_statement(prepared.swap))

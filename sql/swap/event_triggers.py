@@ -88,7 +88,7 @@ def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[st
 
 def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Under the lock, when the tables are swapped: none has more than the one it replaces, but for what the
-    plan adds. Raises NeedsOperator. Partitions are looked at where they are the same ones as before.
+    plan adds. Raises NeedsOperator. Partitions are checked where they are the same ones as before.
     """
     relations = [r for spec in specs for r in (spec.relations if spec.layout is None else (spec,))]
     _refuse_more(connection, [(r, r.past_schema) for r in relations], [function_name(spec) for spec in specs])

@@ -1,4 +1,4 @@
-"""One attempt at the locks of a swap: wait for a good moment without locks, then take them, and watch who waits for us.
+"""One attempt at the locks of a swap: wait for a good moment without locks, then take them and watch who waits.
 
 1. **Before any lock.** Everything logged is drained. A snapshot that is held at that moment is older than these rows:
    such a session would find the new tables without them, so it has to let go of its snapshot first (as CREATE INDEX
@@ -144,7 +144,7 @@ class Crossing:
         return time.monotonic() if self.clock is None else self.clock.started
 
     def application_wait_ms(self) -> float:
-        """The longest that anybody has waited for us until now, at most: who came when is not known to the moment."""
+        """The longest that any session has waited for us until now, at most: when each began is not known exactly."""
         since = self._waited_since
         if since is None and self.clock is not None:
             since = self.clock.started
@@ -232,7 +232,7 @@ class Crossing:
                 return f"gave way: pid {circle[0]} waits for the cutover's lock and holds another table of the set"
 
     def _watch(self) -> dict[int, bool]:
-        """Who waits for us now, and whether it holds tables of the set; since when the first of them does."""
+        """Which session waits for us now, and whether it holds tables of the set; since when the first of them does."""
         queue = queue_behind(self.second, self.first, self.oids)
         if queue and self._waited_since is None:
             asked_at = self._asked_at if self._asked_at is not None else time.monotonic()

@@ -33,7 +33,7 @@ class Ended:
 
 @dataclass(kw_only=True)
 class Traffic:
-    """What transactions that hold a set's tables are like, from looks at them. Times are in seconds."""
+    """What transactions that hold a set's tables are like, from samples of them. Times are in seconds."""
 
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _open: dict[tuple[int | None, str | None], Holder] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Everything that the swap makes on the new tables, part by part: sequences, CHECKs, triggers, policies, keys and more.
 
 One list that is composed in two ways. For the swap's script all names are in full, and mean the new relations as soon
-as these have their places. `beside` is for a trial while the new relations still lie in their building schemas: the
-server writes the same definitions with names that a search_path shortens, and `Made.path` makes these mean the next
+as these have their places. `before_swap` is for a trial while the new relations still lie in their building schemas:
+the server writes the same definitions with names that a search_path shortens, and `Made.path` makes these mean the next
 relations. So whatever is added to the swap is in the trial too.
 """
 
@@ -45,18 +45,18 @@ class Site:
 
     connection: Connection
     dependents: Dependents
-    beside: bool
+    before_swap: bool
 
     def table(self, relation: Relation) -> Identifier:
-        return next_table(relation) if self.beside else live_table(relation)
+        return next_table(relation) if self.before_swap else live_table(relation)
 
     def path(self, schema: str) -> str:
-        return self.dependents.next_path(schema) if self.beside else "pg_catalog"
+        return self.dependents.next_path(schema) if self.before_swap else "pg_catalog"
 
     def read(self, name: str, relation: Relation, **more: object) -> list[dict[str, Any]]:
         """A query's definitions of a live relation, in names that `path` understands."""
         named = {"oid": relation.oid, **more}
-        if not self.beside:
+        if not self.before_swap:
             return rows(self.connection, query(name), named)
         with looking_in(self.connection, self.dependents.live_path(relation.schema)):
             return rows(self.connection, query(name), named)
@@ -100,7 +100,7 @@ def joint_parts(site: Site, specs: Sequence[TableSpec], foreign_keys: Sequence[M
         moved = moved_on_update(spec)
         if moved:
             yield site.made(f"function {function_name(spec)}(), the plan's own,", spec, moved)
-    for part in read_parts(site.connection, site.dependents, beside=site.beside):
+    for part in read_parts(site.connection, site.dependents, before_swap=site.before_swap):
         yield from_part(site, part)
     names = sorted({relation.name for relation in site.dependents.replaced})
     again = recompiled(site.connection, names, without=site.dependents.function_oids)
@@ -112,10 +112,10 @@ def joint_parts(site: Site, specs: Sequence[TableSpec], foreign_keys: Sequence[M
 
 def _foreign_key(site: Site, key: Mapping[str, Any], specs: Sequence[TableSpec]) -> Iterator[Made]:
     path = "pg_catalog"
-    if site.beside:
+    if site.before_swap:
         path = quoted(building_schema("replank_next", key["ref_schema"]), key["ref_schema"])
         with looking_in(site.connection, quoted(key["ref_schema"])):
-            statements = key_statements(site.connection, key, specs, beside=True)
+            statements = key_statements(site.connection, key, specs, before_swap=True)
     else:
         statements = key_statements(site.connection, key, specs)
     named = f"{key['schema']}.{key['table_name']}"
@@ -127,7 +127,7 @@ def from_part(site: Site, part: Part) -> Made:
     """What is read as text, where it is to be made."""
     statements: list[Composable] = [server_text(statement) for statement in part.statements]
     if part.what == "function":
-        # A body that is given as text is not looked into: it may name what comes later.
+        # A body that is given as text is not parsed: it may name what comes later.
         statements.insert(0, SQL("SET LOCAL check_function_bodies = off"))
     return Made(
         what=f"{part.what} {part.name}", table=part.table, statements=tuple(statements), path=site.path(part.schema)
@@ -136,7 +136,7 @@ def from_part(site: Site, part: Part) -> Made:
 
 def _sequences(site: Site, relation: Relation) -> Iterator[Made]:
     """A serial's sequence is a live one: a trial has a stand-in for it."""
-    if site.beside:
+    if site.before_swap:
         next_one = replace(relation, schema=relation.next_schema)
         _, attached = carried_sequences(
             site.connection, next_one, built_in=relation.next_schema, gone_to=relation.schema, stand_ins=True
@@ -185,7 +185,7 @@ def _comment_on(site: Site, relation: Relation, check: Mapping[str, Any]) -> Com
 def _triggers(site: Site, relation: Relation) -> Iterator[Made]:
     """The user's triggers fire only from now on: filling the next table must not fire them."""
     table = site.table(relation)
-    for trigger in site.read("cutover.triggers", relation, shortened=site.beside):
+    for trigger in site.read("cutover.triggers", relation, shortened=site.before_swap):
         name = Identifier(trigger["name"])
         made: list[Composable] = [server_text(trigger["definition"])]
         if trigger["enabled"] in ENABLED:

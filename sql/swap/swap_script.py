@@ -47,7 +47,7 @@ def swap_statements(
     statements = drop_border_keys(foreign_keys, members)
     before: list[Composable] = []
     after: list[Composable] = []
-    site = Site(connection=connection, dependents=dependents, beside=False)
+    site = Site(connection=connection, dependents=dependents, before_swap=False)
     ordered = children_first(connection, specs)
     for relation in (r for s in ordered for r in (s.relations if s.layout is None else (s,))):
         detached, _ = carried_sequences(

@@ -71,7 +71,7 @@ def audit_by_trial(
         apply_settings(connection, {"lock_timeout": f"{LOCK_TIMEOUT_MS}ms"}, local=True)
         make_types(connection, audited.file.plan)
         specs = [subject.spec for subject in audited.subjects if subject.spec.method == "rebuild"]
-        site = Site(connection=connection, dependents=read_dependents(connection, specs), beside=True)
+        site = Site(connection=connection, dependents=read_dependents(connection, specs), before_swap=True)
         whole = whole and bool(specs)
         for subject in audited.subjects:
             found += _defaults(connection, subject)

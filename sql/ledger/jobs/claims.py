@@ -1,4 +1,4 @@
-"""A job from its claim to its end: the worker's side. `job_queue` is the coordinator's, `job_looks` tells of jobs."""
+"""A job from its claim to its end: the worker's side. `job_queue` is the coordinator's, `job_reports` reads them."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def _ended(job: Job, failure: Failure, state: JobState) -> dict[str, Any]:
 
 
 def wake_up(connection: Connection) -> None:
-    """Tell the coordinator that there is news. A hint: it looks by itself as well."""
+    """Notify the coordinator of news. A hint: it polls as well."""
     connection.execute(SQL("SELECT pg_notify({}, '')").format(WAKE_UP))
 
 

@@ -16,7 +16,7 @@ from sql.session.named_queries import query
 
 @dataclass(frozen=True, kw_only=True)
 class JobStory:
-    """A job as an operator looks at it: what it is for, and how it stands."""
+    """A job as it is shown to the operator: what it is for, and its state."""
 
     job_id: int
     parent: int | None
@@ -125,7 +125,7 @@ def causes(connection: Connection, run_id: int) -> list[dict[str, Any]]:
 
 
 def forgive_errors(connection: Connection, run_id: int, table_nos: Collection[int]) -> None:
-    """The breaker looks at no error of these tables that came before now."""
+    """The breaker counts no error of these tables from before now."""
     connection.execute(query("failed.forgive_errors"), {"run_id": run_id, "table_nos": list(table_nos)})
 
 

@@ -17,7 +17,7 @@ from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 
 AFTER_CRASH_S = 15.0
-"""How long the workers have to say what became of their jobs, before those of workers that are gone are taken back."""
+"""How long workers have to report their jobs, before the jobs of lost workers are requeued."""
 
 
 @dataclass(frozen=True, kw_only=True)

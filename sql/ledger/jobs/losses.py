@@ -12,7 +12,7 @@ from sql.session.named_queries import query
 
 WORKER_LOST = "worker lost"
 SERVER_PROCESS_LOST = "server process lost"
-"""Classes of errors. The second: a crash, in which the server told this session of no other one that was to blame."""
+"""Classes of errors. The second: a crash, in which the server named no other session as the cause to this one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,7 @@ class Signs:
 
 
 def read_signs(connection: Connection, run_id: int, *, held: bool = False) -> Signs:
-    """`held`: the cutover is held, so who did that is worth a question."""
+    """`held`: the cutover is held, so the operator who holds it is read too."""
     found = row(connection, query("signs.lately"), {"run_id": run_id})
     assert found is not None
     return Signs(
@@ -151,7 +151,7 @@ def note_broker(connection: Connection, *, answers: bool, problem: str, age_s: f
 
 
 def read_broker(connection: Connection) -> BrokerSeen | None:
-    """What was seen of the broker last; None before the first look."""
+    """What was seen of the broker last; None before the first check."""
     found = row(connection, query("signs.broker"))
     return None if found is None else BrokerSeen(**found)
 

@@ -21,7 +21,7 @@ Kind = Literal["attested", "overridden", "backup", "verified", "rehearsed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """How a gate stands. `by` and `at`: who let it pass, and when; `remedy` says what would let an open one pass."""
+    """`by` and `at`: the operator who let it pass, and when; `remedy`: what would let an open one pass."""
 
     name: str
     state: State

@@ -1,6 +1,6 @@
 """Workers whose database role may not work for the run: they cannot write it into the ledger, so they say it aloud.
 
-Every role may NOTIFY. The coordinator hears it, looks in the catalogue whether it is true, and keeps it as an event.
+Every role may NOTIFY. The coordinator receives it, checks it in the catalogue, and keeps it as an event.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def note_notifications(connection: Connection, run_id: int) -> None:
 
 
 def note_refused(connection: Connection, run_id: int, payload: str) -> None:
-    """Keep what a notification says of a refused worker, if it is one and true. Anybody may have sent it."""
+    """Keep what a notification says of a refused worker, if it is one and true. Any role may have sent it."""
     refused = _parsed(payload)
     if refused is None:
         return

@@ -1,4 +1,4 @@
-"""A run's rollback in the ledger: who does it, how far it is, how it ended."""
+"""A run's rollback in the ledger: its operator, how far it is, how it ended."""
 
 from __future__ import annotations
 

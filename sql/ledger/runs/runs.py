@@ -197,7 +197,7 @@ def set_rollback_to(connection: Connection, run_id: int, step: str | None) -> No
 
 
 def forget_data(connection: Connection, run_id: int) -> None:
-    """The data migration was taken back: its tables, sets, caches and jobs are as if they had never been planned."""
+    """The data migration was rolled back: its tables, sets, caches and jobs are as if they had never been planned."""
     connection.execute(query("ledger.forget_data"), {"run_id": run_id})
 
 

@@ -61,7 +61,7 @@ def rollback_scripts(connection: Connection, run_id: int) -> list[PlannedScript]
 
 
 def begun_of_step(connection: Connection, step: str) -> list[Script]:
-    """The scripts of a step that have begun and were not taken back, of all runs, the oldest first."""
+    """The scripts of a step that have begun and were not rolled back, of all runs, the oldest first."""
     return [_script(r["document"]) for r in rows(connection, query("scripts.begun_of_step"), {"step": step})]
 
 
@@ -129,7 +129,7 @@ def finish(connection: Connection, planned: PlannedScript) -> None:
 
 
 def forget(connection: Connection, planned: PlannedScript) -> None:
-    """A step that was taken back has not begun."""
+    """A step that was rolled back has not begun."""
     connection.execute(query("scripts.forget"), _id(planned))
 
 

@@ -209,7 +209,7 @@ def set_swap_back_times(
 
 
 def sets_to_reconnect(connection: Connection, run_id: int) -> list[int]:
-    """Numbers of sets whose last swap, forward or back, no pooler has been told of."""
+    """Numbers of sets whose last swap, forward or back, no pooler has reconnected after."""
     return [r["set_no"] for r in rows(connection, query("ledger.sets_to_reconnect"), {"run_id": run_id})]
 
 
