@@ -39,7 +39,7 @@ from sql.next_table import builder, indexes
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_MISSED, PASSING
 from sql.session.statements import execute
-from sql.swap.event_triggers import refuse_dressed, refused_by
+from sql.swap.event_triggers import refuse_added_objects, refused_by
 from sql.swap.lock_moment import Traffic
 from sql.swap.swap_under_lock import CutoverLimits
 
@@ -128,7 +128,7 @@ class Caching(Turn):
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
             execute(self.connection, builder.create_next(self.connection, spec))
             install_marks(self.connection, spec)
-            refuse_dressed(self.connection, spec)
+            refuse_added_objects(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
             caches.set_mark_facts(self.connection, cache, read_mark_facts(self.connection, spec))
             caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))

@@ -39,7 +39,7 @@ from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 from sql.session.server_message import server_words
 from sql.session.statements import execute
 from sql.session.table_names import next_table
-from sql.swap.event_triggers import refuse_dressed, refused_by
+from sql.swap.event_triggers import refuse_added_objects, refused_by
 
 CUT_AHEAD_JOBS = 256
 
@@ -144,7 +144,7 @@ class Stages(Turn):
             tables.add_change_log(self.connection, spec)
             # First: a column that the live table has got since would look like one that an event trigger has added.
             self._refuse_changed(table, built=False)
-            refuse_dressed(self.connection, spec, triggers=[on_update_trigger.function_name(spec)])
+            refuse_added_objects(self.connection, spec, triggers=[on_update_trigger.function_name(spec)])
             tables.move_table(self.connection, spec, TableState.CAPTURED)
         return True
 

@@ -20,7 +20,7 @@ from sql.session.one_snapshot import one_snapshot
 from sql.session.statements import execute
 from sql.session.table_names import next_table
 from sql.swap.cutover import locked_tables
-from sql.swap.event_triggers import refuse_dressed_by_cutover
+from sql.swap.event_triggers import refuse_added_by_cutover
 from sql.swap.hold_clock import one_statement
 from sql.swap.hold_forecast import statement_ms
 from sql.swap.lock_attempt import Crossing
@@ -59,7 +59,7 @@ def swap_cache(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
-        refuse_dressed_by_cutover(connection, [spec])
+        refuse_added_by_cutover(connection, [spec])
         write_ledger()
 
     return cross(

@@ -37,7 +37,7 @@ KNOWN_DEFAULTS = {
 
 
 OF_HEAPS = (10, 11)
-"""Numbers of the dressing's statements that a partitioned table does not understand: its partitions get them."""
+"""Numbers of the statements of `copy_options` that a partitioned table does not understand: its partitions get them."""
 
 OF_ROOTS = (16, 30, 31, 32, 33, 40, 41, 42, 43)
 """Those for comments, grants and sequences: they stand on the partitioned table only."""
@@ -75,7 +75,7 @@ def _create_like_live(connection: Connection, spec: TableSpec) -> Iterator[State
                     next_table(by_oid[relation.parent]), next_table(relation), server_text(relation.bound)
                 )
             )
-        yield from dressing(connection, relation)
+        yield from copy_options(connection, relation)
 
 
 def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) -> Iterator[Statement]:
@@ -85,7 +85,7 @@ def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) ->
         raise NeedsOperator(f"{spec.full_name} is gone. Run `replank rollback`, correct the plan, and run it again.")
     yield from make_schema(connection, spec.next_schema)
     yield from _create_relation(connection, spec, spec, found[0])
-    yield from dressing(connection, spec, without=OF_HEAPS if layout.partitions else ())
+    yield from copy_options(connection, spec, without=OF_HEAPS if layout.partitions else ())
     stored = SQL("")
     method = value(connection, query("next_table.access_method"), {"oid": spec.oid})
     if method is not None:
@@ -96,7 +96,7 @@ def _create_laid_out(connection: Connection, spec: TableSpec, layout: Layout) ->
                 next_table(partition), next_table(spec), server_text(partition.bound), stored
             )
         )
-        yield from dressing(connection, partition, without=OF_ROOTS)
+        yield from copy_options(connection, partition, without=OF_ROOTS)
 
 
 def _create_relation(
@@ -222,11 +222,11 @@ def next_default(default: str, next_type: str) -> Composable:
     return SQL("({})::pg_catalog.text::{}").format(server_text(default), type_name(next_type))
 
 
-def dressing(connection: Connection, relation: Relation, *, without: Sequence[int] = ()) -> list[Statement]:
+def copy_options(connection: Connection, relation: Relation, *, without: Sequence[int] = ()) -> list[Statement]:
     """What gives the next relation what LIKE leaves out. The next relation must exist."""
-    targets = query("next_table.dressing_targets")
+    targets = query("next_table.option_targets")
     named = {"oid": relation.oid, "schema": relation.next_schema, "name": relation.name}
-    found = rows(connection, targets + query("next_table.dressing"), named)
+    found = rows(connection, targets + query("next_table.options"), named)
     # A grant may stand on another's grant option, whatever either is for: they come last, in their own order.
     found += rows(connection, targets + query("next_table.granting"), named)
     kept = [r["statement"] for r in found if r["n"] not in without]

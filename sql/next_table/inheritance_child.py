@@ -33,6 +33,6 @@ def create_inheritance_child(
         else:
             added = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
             yield Statement(sql=added.format(child, name, SQL(own["definition"])))
-    dressed = {"oid": live_oid, "child": child.as_string(connection)}
-    for found in rows(connection, query("inheritance.child_attributes"), dressed):
+    named = {"oid": live_oid, "child": child.as_string(connection)}
+    for found in rows(connection, query("inheritance.child_attributes"), named):
         yield Statement(sql=SQL(found["statement"]))

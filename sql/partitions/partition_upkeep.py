@@ -109,9 +109,9 @@ def create_partition(connection: Connection, table: Relation, made: Relation, *,
     )
     if like is not None:
         asked = {"oid": like.oid, "schema": made.schema, "name": made.name}
-        dressing = rows(connection, query("next_table.dressing_targets") + query("next_table.dressing"), asked)
-        for dress in (one for one in dressing if one["n"] not in OF_ROOTS):
-            connection.execute(server_text(dress["statement"]))
+        options = rows(connection, query("next_table.option_targets") + query("next_table.options"), asked)
+        for option in (one for one in options if one["n"] not in OF_ROOTS):
+            connection.execute(server_text(option["statement"]))
 
 
 def attach_partition(connection: Connection, table: Relation, made: Relation, bound: str) -> None:
@@ -174,6 +174,6 @@ def short_locks(connection: Connection, *, lock_timeout_ms: int, statement_timeo
 
 
 def newest(present: Sequence[Partition]) -> Partition | None:
-    """The one that a new partition is dressed like: the newest range, else the DEFAULT one."""
+    """The one whose options a new partition gets: the newest range, else the DEFAULT one."""
     ranges = [one for one in present if not one.is_default]
     return ranges[-1] if ranges else next(iter(present), None)

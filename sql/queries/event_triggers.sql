@@ -17,7 +17,7 @@ SELECT pg_catalog.set_config('event_triggers', 'on', false)
  WHERE pg_catalog.current_setting('server_version_num')::int >= 170000
    AND pg_catalog.has_parameter_privilege('event_triggers', 'SET');
 
--- dressed: what these next relations, and the tables of the ledger's schema, have that nothing of ours has given them
+-- added: what these next relations, and the tables of the ledger's schema, have that nothing of ours has given them
 SELECT format('%%I.%%I', n.nspname, c.relname) AS relation, found.what
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN unnest(%(schemas)s::text[], %(names)s::text[]) AS next (schema, name) ON next.schema = n.nspname AND next.name = c.relname
@@ -48,7 +48,7 @@ SELECT c.oid::bigint AS oid,
         + 1)::int AS statements
   FROM pg_class c WHERE c.oid = ANY (%(oids)s::oid[]);
 
--- dressed_by_swap: what these tables have under the swap's lock that those they replaced did not have; nothing where no event trigger fires
+-- added_by_swap: what these tables have under the swap's lock that those they replaced did not have; nothing where no event trigger fires
 SELECT format('%%I.%%I', w.schema, w.name) AS relation, found.what
   FROM unnest(%(schemas)s::text[], %(names)s::text[], %(left_schemas)s::text[]) AS w (schema, name, left_schema)
   JOIN pg_class c ON c.oid = to_regclass(format('%%I.%%I', w.schema, w.name))

@@ -19,7 +19,7 @@ SELECT k.conname AS name, pg_get_constraintdef(k.oid) AS definition, k.convalida
  WHERE k.conrelid = %(oid)s::oid AND k.contype = 'c' AND over.columns IS NOT NULL
  ORDER BY k.conname;
 
--- dressing_targets: what dressing and granting speak of: the two tables, and their identity sequences in pairs
+-- option_targets: what `options` and `granting` are for: the two tables, and their identity sequences in pairs
 WITH RECURSIVE target AS (SELECT %(oid)s::oid AS oid, format('%%I.%%I', %(schema)s::text, %(name)s::text) AS next),
 identities AS (
   SELECT d.refobjid AS of_table, a.attname, d.objid AS sequence
@@ -31,7 +31,7 @@ pairs AS (
     JOIN identities n ON n.of_table = t.next::regclass AND n.attname = l.attname
     JOIN pg_class s ON s.oid = n.sequence JOIN pg_namespace sn ON sn.oid = s.relnamespace)
 
--- dressing: numbered statements for what LIKE leaves out: options, statistics targets, owner, grants, comment, identity sequences
+-- options: numbered statements for what LIKE leaves out: options, statistics targets, owner, grants, comment, identity sequences
 SELECT n, statement FROM (
   SELECT 10 AS n, format('ALTER TABLE %%s SET (%%s)', t.next, string_agg(format('%%I = %%L', o.option_name, o.option_value), ', ')) AS statement
     FROM target t, pg_class c, pg_options_to_table(c.reloptions) o WHERE c.oid = t.oid GROUP BY t.next

@@ -33,7 +33,7 @@ from sql.session.statements import execute
 from sql.session.table_names import live_table, past_table, server_text
 from sql.swap.autovacuum import autovacuum_statement
 from sql.swap.cutover import stamp_of
-from sql.swap.event_triggers import refuse_dressed_by_rollback
+from sql.swap.event_triggers import refuse_added_by_rollback
 from sql.swap.hold_clock import one_statement
 from sql.swap.hold_forecast import statement_ms
 from sql.swap.lock_attempt import Crossing
@@ -78,7 +78,7 @@ def swap_back(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
-        refuse_dressed_by_rollback(connection, back.past_relations)
+        refuse_added_by_rollback(connection, back.past_relations)
         write_ledger()
 
     def take(second: Connection, most: int | None) -> int:

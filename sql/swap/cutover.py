@@ -28,7 +28,7 @@ from sql.session.named_queries import query
 from sql.session.one_snapshot import one_snapshot
 from sql.session.statements import execute
 from sql.session.table_names import next_table
-from sql.swap.event_triggers import refuse_dressed_by_cutover
+from sql.swap.event_triggers import refuse_added_by_cutover
 from sql.swap.hold_clock import one_statement
 from sql.swap.hold_forecast import statement_ms
 from sql.swap.lock_attempt import Crossing
@@ -87,7 +87,7 @@ def cut_over(
         crossing.check()
         run(connection, one_statement(prepared.swap))
         crossing.check()
-        refuse_dressed_by_cutover(connection, specs)
+        refuse_added_by_cutover(connection, specs)
         write_ledger(drained + crossing.drained)
 
     def take(second: Connection, most: int | None) -> int:

@@ -68,7 +68,7 @@ def let_fire(connection: Connection) -> None:
     connection.execute(query("event_triggers.let_fire"))
 
 
-def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[str] = ()) -> None:
+def refuse_added_objects(connection: Connection, spec: Built, *, triggers: Sequence[str] = ()) -> None:
     """In the transaction that has made a next table: it has what we made, and nothing else; nor has the ledger.
 
     `triggers` are those that we made. Raises NeedsOperator with what another has added: it would act on every row that
@@ -80,13 +80,13 @@ def refuse_dressed(connection: Connection, spec: Built, *, triggers: Sequence[st
         "columns": [column.name for column in spec.columns],
         "triggers": list(triggers),
     }
-    found = rows(connection, query("event_triggers.dressed"), named)
+    found = rows(connection, query("event_triggers.added"), named)
     if not found:
         return
-    raise _dressed(connection, found, "A table that Replank has just created has more than it was created with")
+    raise _added_error(connection, found, "A table that Replank has just created has more than it was created with")
 
 
-def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]) -> None:
+def refuse_added_by_cutover(connection: Connection, specs: Sequence[TableSpec]) -> None:
     """Under the lock, when the tables are swapped: none has more than the one it replaces, but for what the
     plan adds. Raises NeedsOperator. Partitions are checked where they are the same ones as before.
     """
@@ -94,7 +94,7 @@ def refuse_dressed_by_cutover(connection: Connection, specs: Sequence[TableSpec]
     _refuse_more(connection, [(r, r.past_schema) for r in relations], [function_name(spec) for spec in specs])
 
 
-def refuse_dressed_by_rollback(connection: Connection, relations: Sequence[Relation]) -> None:
+def refuse_added_by_rollback(connection: Connection, relations: Sequence[Relation]) -> None:
     """The same when the past tables are back in their places."""
     _refuse_more(connection, [(relation, relation.rolled_back_schema) for relation in relations], [])
 
@@ -107,12 +107,12 @@ def _refuse_more(connection: Connection, relations: Sequence[tuple[Relation, str
         "left_schemas": [left for _, left in relations],
         "triggers": list(ours),
     }
-    found = rows(connection, query("event_triggers.dressed_by_swap"), named)
+    found = rows(connection, query("event_triggers.added_by_swap"), named)
     if found:
-        raise _dressed(connection, found, "Nothing was swapped, because a table would have more than before")
+        raise _added_error(connection, found, "Nothing was swapped, because a table would have more than before")
 
 
-def _dressed(connection: Connection, found: Sequence[Mapping[str, Any]], problem: str) -> NeedsOperator:
+def _added_error(connection: Connection, found: Sequence[Mapping[str, Any]], problem: str) -> NeedsOperator:
     what = ", ".join(f"{each['what']} of {each['relation']}" for each in found[:5])
     who = [
         trigger.name

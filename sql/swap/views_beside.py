@@ -12,7 +12,7 @@ from replank.values.table_spec import Relation, building_schema
 from sql.access.readers import make_schema
 from sql.catalogue.dependents import Dependents, View, looking_in, read_views
 from sql.catalogue.inheritance import parents_first
-from sql.next_table.builder import dressing, next_default
+from sql.next_table.builder import copy_options, next_default
 from sql.next_table.extended_statistics import create_statistics, read_statistics
 from sql.next_table.indexes import build_index, marks, read_indexes, set_statistics_targets
 from sql.session.connection import Connection, rows, value
@@ -74,7 +74,7 @@ def create_view(connection: Connection, dependents: Dependents, view: View) -> I
             stored = SQL("USING {}").format(Identifier(view.access_method))
     created = SQL("CREATE {} {} {} AS {} {}").format(kind, next_table(view), stored, definition, empty)
     yield Statement(sql=created, settings={"search_path": dependents.next_path(view.schema)})
-    yield from dressing(connection, view)
+    yield from copy_options(connection, view)
     _refuse_held_back(connection, dependents, view)
 
 

@@ -40,7 +40,7 @@ from sql.rows.copy import copy_statement
 from sql.session.connection import Connection, apply_settings, run
 from sql.session.server_message import without_rows
 from sql.session.statements import Statement, execute, scratch
-from sql.swap.event_triggers import refuse_dressed
+from sql.swap.event_triggers import refuse_added_objects
 from sql.swap.swap_parts import Site
 from sql.swap.views_beside import make_schemas
 
@@ -169,7 +169,7 @@ def _create(connection: Connection, spec: TableSpec) -> Iterator[Statement]:
     """The next table, and whether every value fits into it, as far as that can be said without reading rows."""
     yield from create_next(connection, spec)
     yield from create_on_update(spec)
-    refuse_dressed(connection, spec, triggers=[function_name(spec)])
+    refuse_added_objects(connection, spec, triggers=[function_name(spec)])
     copy = copy_statement(spec, Chunk(axis=Axis.HEAP, lower=None, upper=None), connection.info.server_version)
     yield Statement(sql=SQL("EXPLAIN {}").format(copy))
 
