@@ -91,7 +91,7 @@ def reset_filled_columns(connection: Connection, spec: TableSpec, *, quiet: bool
 
 
 def reset_statements(spec: TableSpec) -> Iterator[Statement]:
-    """The statements of `give_back_nulls`."""
+    """The statements of `reset_filled_columns`."""
     same = _same_key(spec, "live", "filled")
     emptied = SQL("UPDATE {} AS live SET {} = NULL FROM {} AS filled WHERE {} AND {} = {}")
     for column in remembered_columns(spec):
