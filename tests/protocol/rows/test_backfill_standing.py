@@ -73,7 +73,7 @@ def test_rows_written_while_it_was_off_are_filled(
     assert count(app, live("doc")) == 502
     assert one(app, EMPTY) == 0
     said = [event for event in runs.read_events(rebuild.connection, rebuild.run_id) if event["kind"] == "backfill"]
-    assert any("what fills new rows" in str(event["message"]) for event in said)
+    assert any("the trigger that fills new rows" in str(event["message"]) for event in said)
     assert one(app, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'replank%'") == 0
     attack.record("another round filled what was written meanwhile", tried=1, lost=0)
 
