@@ -27,15 +27,15 @@ PURPOSES = {
     1: "Native uuid columns for tables that have none",
     2: "Indexes for foreign keys that have none, and the plan's own",
     3: "Tables for audit logs, and triggers that capture every change",
-    4: "A cache of permissions, made stale by triggers",
+    4: "A cache of permissions, invalidated by triggers",
     5: "Enum types with the values they should have",
     6: "Prisma's schema file follows the plan",
-    7: "Other names for tables and columns; views under the old ones",
-    11: "Past tables and what is deprecated go; afterwards there is no way back",
-    12: "Indexes that nobody needs go; bloated ones are built again",
+    7: "Tables and columns are renamed; views have the old names",
+    11: "Past tables and what is deprecated are dropped; afterwards no rollback is possible",
+    12: "Unused indexes are dropped; bloated ones are built again",
 }
 
-DONE = "its work is there already; what takes it back is the script that was compiled before it ran"
+DONE = "it has run already; the script that was compiled before it ran rolls it back"
 
 OF_TABLES = (11,)
 """What is compiled with the pass over the tables (`producer.compiling.drop_deprecated`)."""
@@ -76,7 +76,7 @@ def _of_file(step: Step, plan: Plan, change: tuple[FileChange, FileChange] | Non
         )
         for name, purpose, each in (
             (step.name, PURPOSES[step.number], change[0]),
-            (step.rollback_name, f"Takes back what {step.name} has done", change[1]),
+            (step.rollback_name, f"Rolls back {step.name}", change[1]),
         )
     )
     return CompiledStep(step=step, forward=forward, back=back)
@@ -123,8 +123,8 @@ def _half_there(number: int, done: Collection[int]) -> str:
         return ""
     ran = ", ".join(f"{each:02}" for each in sorted(done))
     return (
-        f"\nOf the steps before the tables, {ran} have run by psql; {number:02} has not, or not to its end. Run its "
-        "script that was compiled before them, or take these back first."
+        f"\nOf the steps before the tables, {ran} have run by psql; {number:02} has not, or not completely. Run its "
+        "script that was compiled before them, or roll these back first."
     )
 
 
@@ -161,7 +161,7 @@ def compiled_step(
         )
         for name, purpose in (
             (step.name, PURPOSES[step.number]),
-            (step.rollback_name, f"Takes back what {step.name} has done"),
+            (step.rollback_name, f"Rolls back {step.name}"),
         )
     )
     return CompiledStep(step=step, forward=forward, back=back)

@@ -101,11 +101,11 @@ def _columns(connection: Connection, work: Work, dropped: DropPlan) -> Iterator[
         if unknown or column not in found[0].columns:
             if waiting:
                 continue
-            mistakes.append(f"there is no column {given}")
+            mistakes.append(f"column {given} does not exist")
             continue
         table = found[0]
         if table.full_name in rebuilt:
-            mistakes.append(f"{given}: its table is rebuilt by this plan; drop the column in a plan of its own")
+            mistakes.append(f"{given}: this plan rebuilds its table; drop the column in another plan")
         wanted = {"oid": table.oid, "column": column, "table": table.name}
         uses = [use["what"] for use in rows(connection, query("steps.column_uses"), wanted)]
         if uses:

@@ -16,8 +16,8 @@ from sql.session.connection import Connection
 SHOWN_LINES = 8
 
 AGAIN = (
-    "Either the file was changed (put the change into the plan), or the database was: `replank compile` again, and "
-    "read it again."
+    "If a file was edited, put the change into the plan. If the database was changed, `replank compile` and review the "
+    "scripts again."
 )
 
 
@@ -36,8 +36,8 @@ def refuse_other_scripts(compiled: Iterable[CompiledStep], folder: Path) -> None
             shown = shown or differing_lines(present.decode(errors="replace"), script.text)
     if differ:
         raise WrongUse(
-            f"{folder}: {', '.join(differ)} is not what this plan and this database give now. {AGAIN}\n"
-            f"The first difference, in {differ[0]} (- as read, + as it would be now):\n" + "\n".join(shown)
+            f"{folder}: {', '.join(differ)} is not what this plan and this database compile to now. {AGAIN}\n"
+            f"The first difference, in {differ[0]} (- as reviewed, + as it would be now):\n" + "\n".join(shown)
         )
 
 
@@ -71,9 +71,9 @@ def refuse_unread(connection: Connection, run: Run, of_pass: Sequence[CompiledSt
             continue
         shown = "\n".join(differing_lines(before.script.text, script.text))
         raise WrongUse(
-            f"{script.name} is not what was read: the catalogue has changed since it was compiled (by the steps of "
-            "earlier phases, or by somebody else). `replank compile` again, read it, then `replank retry` and "
-            f"`replank run PLAN --scripts DIR`.\nThe first difference (- as read, + as it would be now):\n{shown}"
+            f"{script.name} is not what was reviewed: the catalogue has changed since it was compiled, by the steps of "
+            "earlier phases or by another session. `replank compile` again, review it, then `replank retry` and "
+            f"`replank run PLAN --scripts DIR`.\nThe first difference (- as reviewed, + as it would be now):\n{shown}"
         )
 
 

@@ -49,7 +49,7 @@ def compile_run(connection: Connection, prepared: PreparedRun, *, with_pass: boo
     `is_read` says that somebody compares them with what was read. Without `with_pass` those of the pass are left out;
     so they are where scripts of earlier phases change the catalogue before, and nobody reads them.
     """
-    doing("composing the scripts of the steps")
+    doing("compiling the scripts of the steps")
     steps = tuple(compile_steps(connection, prepared.said.plan, prepared.said.folder))
     needed = with_pass and (is_read or _tables_come_first(steps))
     return RunScripts(steps=steps, tables=compile_tables(connection, prepared, with_pass=needed))
@@ -60,7 +60,7 @@ def compile_tables(connection: Connection, prepared: PreparedRun, *, with_pass: 
     work = work_of(connection, prepared)
     of_pass: list[CompiledStep] = []
     if with_pass:
-        doing("composing the scripts of the pass over the tables")
+        doing("compiling the scripts of the data migration")
         of_pass = compile_pass(connection, work)
     return TableScripts(of_pass=tuple(of_pass), deprecated=compile_deprecated(connection, work))
 

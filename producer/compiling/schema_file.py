@@ -31,7 +31,7 @@ def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[Fil
         return None
     path = origin if asked.write else beside(origin)
     if path != origin and path.exists() and read_text(path) != after:
-        raise WrongUse(f"{path} is there already, and step 06 would write it: move it away")
+        raise WrongUse(f"{path} exists already, and step 06 would write it. Move it away")
     before, host = (text if asked.write else None), socket.gethostname()
     forward = FileChange(
         host=host,

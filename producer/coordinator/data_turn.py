@@ -118,7 +118,7 @@ class DataTurn:
                     return True
             except OutcomeUnknown as error:
                 # The ledger knows: the next turn reads whether the swap committed.
-                log.info("outcome unknown, asking the ledger", reason=str(error))
+                log.info("outcome unknown; resolving it from the ledger", reason=str(error))
                 return True
         return False
 

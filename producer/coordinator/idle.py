@@ -47,7 +47,7 @@ def end_if_done(facts: Facts, present: Sequence[RunTable], rest: Pauses) -> None
         freed = how_freed(connection, run.run_id, rest.held_back)
         # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
         say = _tell if waits else call_operator
-        say(facts, f"{of_people.rstrip('.') or 'nothing can go on'}{freed}")
+        say(facts, f"{of_people.rstrip('.') or 'No table or cache can continue'}{freed}")
 
 
 def call_operator(facts: Facts, reason: str) -> None:
@@ -86,7 +86,7 @@ def _end(facts: Facts, *, with_caches: bool) -> None:
         gates.measure(connection, run.run_id)
         runs.finish_steps(connection, run.run_id)
         runs.set_run_state(connection, run.run_id, RunState.DONE)
-        words = "every table and cache is done, every step is proved"
+        words = "the run is done: every table and cache is done, and every step is verified"
         runs.add_event(connection, run.run_id, actor="coordinator", kind="done", message=words)
         drop_empty_schemas(connection, building_schemas(connection, "replank_next"))
     facts.move(RunState.DONE)

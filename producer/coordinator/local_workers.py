@@ -62,7 +62,7 @@ class LocalWorkers:
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at >= AT_LEAST_APART_S:
-            log.info("the local worker died and is started again", exit_code=self._process.returncode)
+            log.info("the local worker process ended and is started again", exit_code=self._process.returncode)
             self._count = wanted_sizes() or self._count
             self.start()
 

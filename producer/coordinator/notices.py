@@ -36,13 +36,13 @@ Key = tuple[Kind, str]
 OF_WORKERS = frozenset[Kind]({"no_worker", "no_consumer"})
 
 _OVER: dict[Kind, str] = {
-    "no_worker": "workers take jobs",
-    "no_consumer": "workers take jobs of the queue {}",
-    "pause": "nothing is paused any more",
-    "hold": "the cutover is not held any more",
-    "window": "the tables may be swapped now",
-    "governor": "jobs may begin again",
-    "operator": "nothing needs the operator any more",
+    "no_worker": "a worker is connected again",
+    "no_consumer": "a worker consumes from queue {} again",
+    "pause": "no pause is in force any more",
+    "hold": "the cutover is no longer held",
+    "window": "the cutover window is open",
+    "governor": "jobs are sent again",
+    "operator": "the run no longer needs the operator",
 }
 
 
@@ -123,7 +123,7 @@ class Notices:
             return
         self._closed_since = now if self._closed_since is None else self._closed_since
         if now - self._closed_since >= CLOSED_S:
-            yield Notice(kind="governor", words=f"no job begins: {facts.run.window_reason}")
+            yield Notice(kind="governor", words=f"no job is sent: {facts.run.window_reason}")
 
 
 def _of_operators(facts: Facts) -> Iterator[Notice]:
@@ -133,10 +133,10 @@ def _of_operators(facts: Facts) -> Iterator[Notice]:
         since = ", ".join(pause.since.isoformat() for pause in pauses)
         yield Notice(kind="pause", words="; ".join(map(_pause, pauses)), subject=since)
     if facts.run.reason:
-        yield Notice(kind="operator", words=f"the operator is needed: {facts.run.reason}", subject=facts.run.reason)
+        yield Notice(kind="operator", words=f"the run needs the operator: {facts.run.reason}", subject=facts.run.reason)
     ready = _ready_sets(facts)
     if ready and facts.run.hold_cutover:
-        words = f"{counted(ready, 'set', 'is')} ready, and the cutover is held: `replank cutover` lets it begin"
+        words = f"{counted(ready, 'set', 'is')} ready, and the cutover is held: `replank cutover` starts it"
         yield Notice(kind="hold", words=words)
     elif ready and facts.window is not None and facts.window.reason:
         yield Notice(kind="window", words=f"the cutover waits: {facts.window.reason}", subject=facts.window.name)
@@ -150,20 +150,20 @@ def _ready_sets(facts: Facts) -> int:
 
 
 def _pause(pause: Restraint) -> str:
-    return f"{pause.words}; `{pause.freed_by}` ends it"
+    return f"{pause.words}; `{pause.freed_by}` lifts the pause"
 
 
 def _no_worker(jobs: int) -> Notice:
     words = (
-        f"{counted(jobs, 'job', 'waits')} and no worker is connected: start one with "
-        "`replank worker`, on any host that reaches database and broker"
+        f"{counted(jobs, 'job', 'waits')}, and no worker is connected: start one with "
+        "`replank worker` on any host that can connect to the database and the broker"
     )
     return Notice(kind="no_worker", words=words)
 
 
 def _no_consumer(queue: QueueSigns) -> Notice:
     words = (
-        f"{counted(queue.sent, 'job', 'waits')} and no worker takes jobs of the queue {queue.name}: start one with "
+        f"{counted(queue.sent, 'job', 'waits')}, and no worker consumes from queue {queue.name}: start one with "
         f"`replank worker --queues {queue.name}`"
     )
     return Notice(kind="no_consumer", words=words, queue=queue.name)

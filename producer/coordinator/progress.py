@@ -68,7 +68,7 @@ class Progress:
 def _say_line(status: Status) -> None:
     left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
     # Said again with every line: who comes later has not seen the notice, and may have forgotten the hold.
-    waits = {"held": "`replank cutover` lets the cutover begin"} if status.held else {"left": left}
+    waits = {"held": "`replank cutover` starts the cutover"} if status.held else {"left": left}
     log.info(
         "progress",
         run=status.run.run_id,

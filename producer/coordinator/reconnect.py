@@ -32,13 +32,14 @@ def coordinate_until_done(
     """
     wait = DatabaseWait(
         limit_s=patience_s,
-        say=lambda error, _: log.info("connection lost, trying again", reason=str(error).strip()),
+        say=lambda error, _: log.info("connection to the database lost; reconnecting", reason=str(error).strip()),
         may_pass=lambda error: (
             isinstance(error, (psycopg.OperationalError, CannotConnect)) and not isinstance(error, OF_SERVER)
         ),
         at_limit=lambda error: TryAgain(
-            f"The database has not come back for {patience_s:.0f} s ({error}). Nothing is lost: run the "
-            "same command when it answers."
+            f"The database has not accepted a connection for {patience_s:.0f} s ({error}). The ledger has "
+            "what was done: run the "
+            "same command again when the database is up."
         ),
         pause=sleep,
     )
@@ -52,6 +53,7 @@ def coordinate_until_done(
         return wait.until_answered(drive)
     except OF_SERVER as error:
         raise NeedsOperator(
-            f"The server refused: {server_words(error)}. What was done is kept: correct that, then run the same "
+            f"The server refused a statement: {server_words(error)}. What was done is kept. Correct the "
+            "cause, then run the same "
             "command again."
         ) from None

@@ -60,8 +60,8 @@ people are told of (a cutover, the end of the run) does wait.
 """
 
 
-STOPPED = "The coordinator was stopped. The ledger has what was done; the same command goes on."
-STOPPED_BEFORE = "The run was stopped while it was being prepared. No table was changed; the same command begins again."
+STOPPED = "The coordinator was stopped. The ledger has what was done; run the same command again to continue."
+STOPPED_BEFORE = "The run was stopped while it was being prepared. No table was changed; run the same command again."
 
 
 class Stopped(ReplankError):
@@ -83,7 +83,7 @@ def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[R
     """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
     with worker_log(file.plan.name, wanted=options.workers > 0) as log_file:
         if log_file is not None and not options.quiet:
-            people().print(f"The local workers' log is {log_file}", markup=False, soft_wrap=True)
+            people().print(f"The local workers write their log to {log_file}", markup=False, soft_wrap=True)
         return _run_plan(file, settings, options, log_file)
 
 
@@ -171,7 +171,7 @@ def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
         with connect(settings.database(), name="tracing") as connection:
             tracing.run_ended(connection, run.run_id)
     except (psycopg.Error, ReplankError) as error:
-        log.info("the run is not traced", reason=str(error).strip())
+        log.info("the run's trace was not written", reason=str(error).strip())
     tracing.close()
 
 

@@ -40,7 +40,7 @@ def look(connection: Connection, run: Run) -> list[str]:
             runs.add_event(
                 connection, run.run_id, actor="coordinator", kind="breaker", subject=trip.name, message=trip.reason
             )
-        log.error("the breaker stops a table", run=run.run_id, table=trip.name, reason=trip.reason)
+        log.error("the breaker has paused a table", run=run.run_id, table=trip.name, reason=trip.reason)
     return [trip.name for trip in tripped.values()]
 
 
@@ -53,7 +53,7 @@ def _trips(connection: Connection, run_id: int, limits: BreakerPlan) -> Iterator
         )
         yield Trip(table_no=found["table_no"], name=found["name"], reason=words)
     for found in failed.tables_with_many_failed(connection, run_id, most=limits.failed_jobs):
-        words = f"{found['failed']} of its jobs need a person (limit {limits.failed_jobs})"
+        words = f"{found['failed']} of its jobs failed and need the operator (limit {limits.failed_jobs})"
         yield Trip(table_no=found["table_no"], name=found["name"], reason=words)
     for found in failed.tables_with_equal_errors(connection, run_id, in_a_row=limits.equal_errors):
         cause = f"{found['class']} {found['sqlstate']}".strip()

@@ -83,7 +83,7 @@ class Dispatcher:
                 # CONFIG is kept from its users by most providers; INFO says the same.
                 memory, stats = client.info("memory"), client.info("stats")
         except (OperationalError, RedisError, OSError) as error:
-            log.info("the broker does not tell what lies in it", reason=str(error))
+            log.info("the broker does not report the length of its queues", reason=str(error))
             return None
         evicting = memory.get("maxmemory_policy", SPARING) != SPARING
         return BrokerLook(messages=messages, evicts=evicting and int(stats.get("evicted_keys", 0)) > 0)

@@ -44,7 +44,7 @@ class Governor:
         maximum = run.window_limit or run.plan.options.max_jobs_in_flight
         pace = self._look(connection, run, maximum)
         if run.paused:
-            return Window(now=0, maximum=maximum, cause=WindowCause.PAUSED, signal="", reason="paused by an operator")
+            return Window(now=0, maximum=maximum, cause=WindowCause.PAUSED, signal="", reason="paused by the operator")
         reason = pace.reason or ("the operator's limit" if run.window_limit else "the plan's limit")
         now = 0 if pace.closed else pace.size
         return Window(now=now, maximum=maximum, cause=pace.cause, signal=pace.signal, reason=reason)

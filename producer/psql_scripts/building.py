@@ -72,11 +72,17 @@ def built(connection: Connection, work: Work, spec: TableSpec, sketch: NextTable
     lock = SQL("LOCK TABLE {}{} IN SHARE ROW EXCLUSIVE MODE").format(only, live_table(spec))
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
     captured = lines(printed(capture.install(connection, spec)))
-    yield label(spec, "from here on the keys of changed rows are logged", transaction(patient, captured))
+    yield label(
+        spec,
+        "from here on, triggers write the keys of changed rows to the change log",
+        transaction(patient, captured),
+    )
     yield _copied(connection, spec)
-    yield label(spec, "the first drain: next is what live is now", at_one_snapshot(*drained(connection, spec)))
+    yield label(
+        spec, "the first drain: the next table is as the live table is now", at_one_snapshot(*drained(connection, spec))
+    )
     yield from _indexed(connection, spec, sketch)
-    yield label(spec, "statistics, before anybody asks", f"VACUUM (ANALYZE) {next_table(spec).as_string(None)};")
+    yield label(spec, "statistics of the next table", f"VACUUM (ANALYZE) {next_table(spec).as_string(None)};")
     yield from _verified(connection, spec)
 
 
@@ -85,7 +91,7 @@ def _copied(connection: Connection, spec: TableSpec) -> Block:
     pinned = SQL("LOCK TABLE {}{} IN ACCESS SHARE MODE").format(only, live_table(spec))
     chunk = copy_where(spec, in_loop(), connection.info.server_version)
     looped = over_blocks(spec.heaps, with_semicolon(pinned), f"    {with_semicolon(chunk)}", blocks=CHUNK_BLOCKS)
-    words = "rows are copied, converted; the chunk's statement stands in a loop over blocks"
+    words = "rows are copied and converted, chunk by chunk in a loop over blocks"
     return label(spec, words, looped)
 
 
@@ -120,18 +126,16 @@ def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iter
         yield label(spec, f"index {' '.join(index.name.split())}", transaction(lines(printed(made))))
     if sketch.standing:
         standing_on = transaction(lines(printed(sketch.standing)))
-        yield label(spec, "constraints on these indexes, and what else stands on them", standing_on)
+        yield label(spec, "constraints that use these indexes, and what else depends on them", standing_on)
 
 
 def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     """Values are compared at once: a script has no second look at spellings."""
     version = connection.info.server_version
-    live, built_anew = (
-        summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES
-    )
-    words = f"{spec.full_name}: live and next are not the same: "
+    live, built_anew = (summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES)
+    words = f"{spec.full_name}: live and next table differ: "
     parts = [
-        refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers are gone or switched off"),
+        refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers were dropped or disabled"),
         standing.kept(connection, spec, "forward"),
         *drained(connection, spec, compare=True),
     ]
@@ -142,4 +146,4 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
         twins = f"{spec.full_name}: rows with different texts become the same uuid: "
         parts.append(refuse_rows(twins_in_next(spec), twins))
     body = f"{standing.KEPT}\n{at_one_snapshot(*parts)}"
-    yield label(spec, "verified: count and hash of every row, at one moment", body)
+    yield label(spec, "verified: count and hash of all rows, at one snapshot", body)

@@ -30,15 +30,15 @@ from sql.session.statements import only_reading, scratch
 from sql.session.table_names import next_table, past_table
 
 PURPOSES = {
-    8: "Texts become uuid: each table is built anew beside the live one, and swapped",
+    8: "Texts become uuid: each table is rebuilt beside the live one, and swapped",
     9: "Audit fields: columns are added and filled",
-    10: "Partitions: rows go to where they belong",
+    10: "Partitions: rows are moved to their partitions",
 }
 
-ALREADY = "was begun by hand, or by a run: its next or past table is there. Take that back, or finish it, first."
+ALREADY = "has a next or past table already, of psql or of a run. Roll that back or finish it first."
 TOO_EARLY = (
-    "This script was compiled before step 07, by the names of then: it is for reading. When the steps before it have "
-    "run, `replank compile` again, and run what it writes then."
+    "This script was compiled with the names from before step 07 and is for review only. When the steps before it have "
+    "run, `replank compile` again, and run the new script."
 )
 
 
@@ -77,16 +77,16 @@ def _steps() -> list[Step]:
 def _step(
     work: Work, step: Step, asked: Sequence[int], forward: tuple[Block, ...], back: tuple[Block, ...], *, refused: bool
 ) -> CompiledStep:
-    nothing = "the plan does not ask for this step"
+    nothing = "the plan does not contain this step"
     if step.name in work.plan.steps.off:
-        nothing = "the plan has switched this step off"
+        nothing = "the plan disables this step"
     there, again = forward, back
     if step.number not in asked:
         there = again = ()
     elif step.number != asked[0] and not refused:
         carrier = next(each for each in _steps() if each.number == asked[0])
         there, again = tuple(told(work, step.number, carrier.name)), ()
-        nothing = f"{carrier.rollback_name} takes back the whole pass"
+        nothing = f"{carrier.rollback_name} rolls back the whole pass"
     made = [
         Script(
             name=name,
@@ -98,7 +98,7 @@ def _step(
         )
         for name, purpose, blocks in (
             (step.name, PURPOSES[step.number], there),
-            (step.rollback_name, f"Takes back what {step.name} has done", again),
+            (step.rollback_name, f"Rolls back {step.name}", again),
         )
     ]
     return CompiledStep(step=step, forward=made[0], back=made[1])
@@ -106,8 +106,8 @@ def _step(
 
 def _refusal(reasons: Sequence[str]) -> Block:
     """A script that would do it by halves does nothing."""
-    words = "Not by hand, but by `replank run` alone: " + "; ".join(reasons)
-    return Block(purpose="what only a run can do", sql=refuse_if(SQL("true"), words))
+    words = "psql cannot run this step, only `replank run` can: " + "; ".join(reasons)
+    return Block(purpose="only `replank run` can do this", sql=refuse_if(SQL("true"), words))
 
 
 def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
@@ -127,7 +127,7 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
 def _session(work: Work) -> Block:
     """psql's own variable, for locks that are waited for in between, and no event triggers where that is allowed."""
     short = f"\\set short {work.options.lock_timeout_ms}ms\n"
-    return Block(purpose="how long a lock is waited for", sql=short + lines([query("event_triggers.switch_off")]))
+    return Block(purpose="lock_timeout of the short locks", sql=short + lines([query("event_triggers.switch_off")]))
 
 
 def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
@@ -146,7 +146,7 @@ def _forward(
     yield from _too_early(connection, work)
     yield _session(work)
     yield Block(
-        purpose="where logs are kept, how a definition is told, and what was rewritten beside a snapshot",
+        purpose="schema replank: change logs, and functions that read definitions and find rewritten tables",
         sql="CREATE SCHEMA IF NOT EXISTS replank;\n" + functions(),
     )
     checks = [
@@ -159,7 +159,7 @@ def _forward(
         for spec in work.rebuilt
     ]
     checks += [unchanged(connection, spec) for spec in work.specs]
-    yield Block(purpose="the tables are what they were when this was compiled", sql="\n".join(checks))
+    yield Block(purpose="check that the tables have not changed since this was compiled", sql="\n".join(checks))
     for spec in work.filled:
         yield from filled(connection, work, spec, rewriting[spec.oid])
     for spec in work.rebuilt:
@@ -173,9 +173,10 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
     yield _session(work)
     begun = refuse_if(
         SQL("to_regprocedure('replank.defined(regclass)') IS NULL"),
-        "No pass by psql is there to be taken back: none was begun, or it is finished. A run is taken back by itself.",
+        "There is no pass by psql to roll back: none was begun, or it is finished. `replank rollback` rolls "
+        "back a run.",
     )
-    yield Block(purpose="only what psql has begun", sql=begun)
+    yield Block(purpose="check that psql has begun this pass", sql=begun)
     for one in reversed(work.sets):
         yield from _set_back(connection, work, one)
     for spec in work.filled:
@@ -183,7 +184,7 @@ def _back(connection: Connection, work: Work) -> Iterator[Block]:
         nullable = {column.name for column in live.columns if not column.not_null}
         yield from emptied(connection, work, spec, nullable=nullable)
     gone = f"{FUNCTIONS_GONE}{GONE}\n" + dropped_if_empty(["replank"])
-    yield Block(purpose="nothing is left", sql=gone)
+    yield Block(purpose="remove what is left in schema replank", sql=gone)
 
 
 def _set_back(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
@@ -219,7 +220,7 @@ def _after(first: Block, words: str) -> Block:
 
 
 def _no_rollback(spec: Relation) -> Block:
-    words = (
-        f"{spec.full_name} is swapped, and the plan says reverse_capture = false: there is no way back without loss."
+    words = f"{spec.full_name} is swapped, and the plan says reverse_capture = false: a rollback would lose changes."
+    return Block(
+        purpose="check that no table is swapped: a rollback would lose changes", sql=refuse_if(SQL("true"), words)
     )
-    return Block(purpose="after the swap there is no way back", sql=refuse_if(SQL("true"), words))

@@ -36,7 +36,7 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     """The blocks of one table; nothing of it is executed."""
     extended = lines(printed([*backfill.extend(spec, rewriting), *create_on_update(spec, live=True)]))
     body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
-    yield label(spec, "columns, defaults, and what fills new rows", body)
+    yield label(spec, "columns, defaults, and the trigger that fills new rows", body)
     if backfill.filled_columns(spec):
         # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
         again = lines(printed([backfill.drop_trigger(spec), *backfill.create_trigger(spec)]))
@@ -45,25 +45,26 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     checks = [column for column in spec.columns if column.not_null]
     if checks:
         added = lines(printed(added_check(spec, column) for column in checks))
-        yield label(spec, "what is never to be NULL", transaction(_locked(work, spec), added))
+        yield label(spec, "NOT NULL constraints", transaction(_locked(work, spec), added))
         proved = SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")
         names = [Identifier(check_name(spec, column)) for column in checks]
         yield label(spec, "proved", waiting(proved.format(live_table(spec), name) for name in names))
     for index in planned_indexes(connection, spec):
         said_so = "\n".join(alone(statement) for statement in build_concurrently(connection, asdict(index)))
-        yield label(spec, f"no two rows share a value: {' '.join(index.name.split())}", said_so)
+        yield label(spec, f"unique index {' '.join(index.name.split())}", said_so)
     made = [*final_constraints(connection, spec), backfill.drop_trigger(spec)]
     if not work.options.reverse_capture:
         made.append(backfill.forget_filled(spec))
     final = lines(printed(made))
-    stood = (
-        refuse_rows(broken_fill_relations(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
+    stood = ( refuse_rows(broken_fill_relations(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
     )
-    yield label(spec, "constraints take their final form", transaction(_locked(work, spec), stood, final))
+    yield label(spec, "constraints get their final form", transaction(_locked(work, spec), stood, final))
 
 
 def _not_stood(spec: TableSpec) -> str:
-    return f'{spec.full_name}: {WORDS}, so rows may be empty. Begin again at the block "{FILLING}". It was on: '
+    return (
+        f'{spec.full_name}: {WORDS}, so columns may be NULL. Run the script again from block "{FILLING}". It was on: '
+    )
 
 
 def _rounds(connection: Connection, spec: TableSpec) -> str:
@@ -92,12 +93,12 @@ def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Co
     """The way back of one table. What was put into columns that were there is taken out where nobody changed it."""
     loose = [backfill.drop_trigger(spec), *drop_on_update(spec, live=True), *loosened(spec, nullable)]
     gone = lines(printed(loose))
-    yield label(spec, "nothing is filled any more", transaction(_locked(work, spec), gone))
+    yield label(spec, "the trigger that fills new rows is dropped", transaction(_locked(work, spec), gone))
     if backfill.remembered_columns(spec):
         name = Literal(f"replank.{spec.filled_name}").as_string(None)
         quiet = f"{QUIET}\n" if is_quiet(connection, spec) else ""
         back = lines(printed(reset_statements(spec)))
         body = block(f"  IF to_regclass({name}) IS NOT NULL THEN\n{quiet}{back}\n  END IF;")
-        yield label(spec, "the values that were filled in go, where they are still the same", body)
+        yield label(spec, "filled values are set to NULL again, where they were not changed since", body)
     last = lines(printed([*taken_out(spec), backfill.forget_filled(spec)]))
-    yield label(spec, "columns and defaults as they were", transaction(_locked(work, spec), last))
+    yield label(spec, "columns and defaults as they were before", transaction(_locked(work, spec), last))

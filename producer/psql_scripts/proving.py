@@ -12,7 +12,7 @@ from sql.scripts.psql_script import comment, refuse_if, regclass
 from sql.scripts.script_templates import Block
 from sql.session.table_names import live_table, server_text
 
-FUSED = "This is done in the pass of {carrier}, together with the rest (fused): one pass over the table, not several."
+FUSED = "Step {carrier} does this in the same pass over the table (fused)."
 
 STRATEGY = {"RANGE": "r", "LIST": "l", "HASH": "h"}
 
@@ -22,8 +22,10 @@ def told(work: Work, number: int, carrier: str) -> Iterator[Block]:
     for spec in (spec for spec in work.specs if asked_by(spec, number)):
         wanted = list(_columns(spec, number)) if number < 10 else list(_partitions(spec))
         said = [FUSED.format(carrier=carrier), *(words for words, _ in wanted)]
-        checks = [refuse_if(condition, f"{spec.full_name}: {words}: it is not so") for words, condition in wanted]
-        yield label(spec, "what the pass has done for this step", "\n".join([comment("\n".join(said)), *checks]))
+        checks = [
+            refuse_if(condition, f"{spec.full_name}: {words}: this is not the case") for words, condition in wanted
+        ]
+        yield label(spec, "check what the pass has done for this step", "\n".join([comment("\n".join(said)), *checks]))
 
 
 def _columns(spec: TableSpec, number: int) -> Iterator[tuple[str, Composable]]:
@@ -31,10 +33,10 @@ def _columns(spec: TableSpec, number: int) -> Iterator[tuple[str, Composable]]:
         if number == 8 and column.converted:
             yield f"{column.name} is {column.next_type}", _not_there(spec, column, not_null=False)
         if number == 9 and (column.added or column.value or column.on_update):
-            value = f", for the rows that were there: {column.value}" if column.value else ""
+            value = f", in existing rows: {column.value}" if column.value else ""
             default = f", by default {column.default}" if column.default else ""
-            update = f", at each UPDATE {column.on_update}" if column.on_update else ""
-            never = ", never NULL" if column.not_null else ""
+            update = f", on UPDATE {column.on_update}" if column.on_update else ""
+            never = ", NOT NULL" if column.not_null else ""
             words = " ".join(f"{column.name} {column.next_type}{never}{default}{value}{update}".split())
             yield words, _not_there(spec, column, not_null=column.not_null)
 
@@ -51,7 +53,7 @@ def _partitions(spec: TableSpec) -> Iterator[tuple[str, Composable]]:
     table = SQL(regclass(live_table(spec)))
     if not spec.layout.partitioned_by:
         plain = SQL("(SELECT relkind FROM pg_class WHERE oid = {}) <> 'r'").format(table)
-        yield "a plain table again", plain
+        yield "not partitioned any more", plain
         return
     strategy = STRATEGY[spec.layout.partitioned_by.split(None, 1)[0]]
     yield (

@@ -88,10 +88,12 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
     made = printed(build_original_texts(connection, one.members, where, set_no=one.set_no))
     name = original_texts_table(0, one.set_no)
     gone = SQL("DROP TABLE IF EXISTS {}").format(name)
-    yield Block(purpose=f"set {one.set_no}: every spelling that is not the canonical one", sql=lines([gone, *made]))
+    yield Block(
+        purpose=f"set {one.set_no}: every text that is not the canonical one of its uuid", sql=lines([gone, *made])
+    )
     for pair in back.pairs:
         drained = at_one_snapshot(*drained_at_once(connection, [pair]))
-        yield label(pair.spec, "what was written since the swap goes into the past table", drained)
+        yield label(pair.spec, "changes since the swap are drained into the past table", drained)
         yield _verified(connection, pair)
     yield from _orphans(connection, back, one)
     yield from _refreshed(connection, back, one)
@@ -101,8 +103,8 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
 def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
     """When the past tables are live again; a script that was ended before goes on here."""
     back = set_back(connection, one)
-    yield Block(purpose=f"set {one.set_no}: foreign keys hold", sql=_validated(connection, work, back))
-    purpose = f"set {one.set_no}: the new tables go, and what was made for the way back"
+    yield Block(purpose=f"set {one.set_no}: foreign keys are validated", sql=_validated(connection, work, back))
+    purpose = f"set {one.set_no}: the new tables and reverse capture are dropped"
     yield Block(purpose=purpose, sql=_gone(one, back))
 
 
@@ -124,16 +126,18 @@ def _laid_open(work: Work, one: SwapSet, back: SetRollback) -> Block:
     lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(past.values()))
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
     body = transaction(patient, lines([*made, *dropped, *off]))
-    return Block(purpose=f"set {one.set_no}: triggers and keys of the past tables are let go", sql=body)
+    return Block(
+        purpose=f"set {one.set_no}: triggers of the past tables are disabled, and their foreign keys dropped", sql=body
+    )
 
 
 def _verified(connection: Connection, pair: TablePair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
     past, new = (summed(pair, ComparedBy.VALUES, side, left, version) for side in ("past", "new"))
-    words = f"{pair.spec.full_name}: past and new are not the same: "
+    words = f"{pair.spec.full_name}: past and new table differ: "
     compared = [standing.kept(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
     body = f"{standing.KEPT}\n{at_one_snapshot(*compared)}"
-    return label(pair.spec, "past and new say the same", body)
+    return label(pair.spec, "past and new table are equal", body)
 
 
 def _orphans(connection: Connection, back: SetRollback, one: SwapSet) -> Iterator[Block]:
@@ -146,7 +150,7 @@ def _orphans(connection: Connection, back: SetRollback, one: SwapSet) -> Iterato
     ]
     if checks:
         body = at_one_snapshot(*drained_at_once(connection, back.pairs), *checks)
-        yield Block(purpose=f"set {one.set_no}: foreign keys among the past tables will hold", sql=body)
+        yield Block(purpose=f"set {one.set_no}: check the foreign keys among the past tables", sql=body)
 
 
 def _refreshed(connection: Connection, back: SetRollback, one: SwapSet) -> Iterator[Block]:
@@ -154,7 +158,9 @@ def _refreshed(connection: Connection, back: SetRollback, one: SwapSet) -> Itera
     if views:
         refresh = lines(SQL("REFRESH MATERIALIZED VIEW {}").format(past_table(view)) for view in views)
         body = at_one_snapshot(*drained_at_once(connection, back.pairs), refresh)
-        yield Block(purpose=f"set {one.set_no}: past materialized views at one moment of all tables", sql=body)
+        yield Block(
+            purpose=f"set {one.set_no}: past materialized views are refreshed at one snapshot of all tables", sql=body
+        )
 
 
 def _validated(connection: Connection, work: Work, back: SetRollback) -> str:
@@ -193,7 +199,7 @@ def taken_away(work: Work, one: SwapSet) -> Iterator[Block]:
         made = printed([*capture.remove(spec), *remove_capture(spec)])
         lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.schema, spec.name))
         patient = lock_patiently(lock, attempts=work.options.capture_attempts)
-        yield label(spec, "its capture goes", transaction(patient, lines(made)))
+        yield label(spec, "its capture is removed", transaction(patient, lines(made)))
     dropped: list[Composable | str] = [
         SQL("DROP {} IF EXISTS {}").format(SQL("MATERIALIZED VIEW" if view.materialized else "VIEW"), next_table(view))
         for view in reversed(one.dependents.views)
@@ -203,4 +209,4 @@ def taken_away(work: Work, one: SwapSet) -> Iterator[Block]:
     functions = [each for spec in one.members for each in printed(drop_on_update(spec))]
     schemas = sorted({name for r in one.dependents.replaced for name in (r.next_schema, r.past_schema)})
     body = "\n".join([lines([*dropped, *functions]), dropped_if_empty(schemas)])
-    yield Block(purpose=f"set {one.set_no}: the next tables go", sql=body)
+    yield Block(purpose=f"set {one.set_no}: the next tables are dropped", sql=body)

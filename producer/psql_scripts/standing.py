@@ -73,6 +73,6 @@ def fallen(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Comp
 def words(specs: Sequence[TableSpec]) -> str:
     names = ", ".join(spec.full_name for spec in specs)
     return (
-        f"{names}: since both sides were compared, capture was switched off or passed by, or a table was rewritten. "
-        "Begin again at the block that compares them. What was touched: "
+        f"{names}: since both tables were compared, capture was disabled or bypassed, or a table was rewritten. "
+        "Run the script again from the block that compares them. What was changed: "
     )

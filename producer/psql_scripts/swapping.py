@@ -63,7 +63,7 @@ def swapped(connection: Connection, work: Work, one: SwapSet, beside: Beside) ->
     captured = one.members if work.options.reverse_capture else ()
     for spec in captured:
         made = lines(printed(prepare_capture(connection, spec)))
-        yield label(spec, "triggers for the way back, which do nothing yet", transaction(made))
+        yield label(spec, "triggers of reverse capture, which do nothing yet", transaction(made))
     yield from _beside(connection, one, beside)
     yield _shortly_before(connection, work, one)
     yield _swap(connection, work, one, captured)
@@ -72,21 +72,21 @@ def swapped(connection: Connection, work: Work, one: SwapSet, beside: Beside) ->
         made = lines(printed(capture.remove(spec)))
         lock = SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.past_schema, spec.name))
         patient = lock_patiently(lock, attempts=work.options.capture_attempts)
-        yield label(spec, "its capture has done its work", transaction(patient, made))
+        yield label(spec, "its capture is removed", transaction(patient, made))
     names = ", ".join(spec.full_name for spec in one.members)
     schemas = sorted({relation.next_schema for relation in one.dependents.replaced})
-    yield Block(purpose=f"set {one.set_no} ({names}): what is empty goes", sql=dropped_if_empty(schemas))
+    yield Block(purpose=f"set {one.set_no} ({names}): empty schemas are dropped", sql=dropped_if_empty(schemas))
 
 
 def _beside(connection: Connection, one: SwapSet, beside: Beside) -> Iterator[Block]:
     schemas = lines(printed(beside.schemas))
-    yield Block(purpose=f"set {one.set_no}: schemas for what goes to the past", sql=schemas)
+    yield Block(purpose=f"set {one.set_no}: schemas for the past tables", sql=schemas)
     if not one.dependents.views:
         return
     names = ", ".join(view.full_name for view in one.dependents.views)
     drains = [part for spec in one.members for part in drained(connection, spec, compare=True)]
     yield Block(
-        purpose=f"set {one.set_no}: {names}, built over the next tables at one moment of them all",
+        purpose=f"set {one.set_no}: {names}, built on the next tables at one snapshot of all of them",
         sql=at_one_snapshot(*drains, lines(printed(beside.views))),
     )
 
@@ -97,7 +97,7 @@ def _shortly_before(connection: Connection, work: Work, one: SwapSet) -> Block:
     Between them snapshots end that are older than the first.
     """
     drains = at_one_snapshot(*(part for spec in one.members for part in drained(connection, spec)))
-    purpose = f"set {one.set_no}: what was written meanwhile is drained before the lock, twice"
+    purpose = f"set {one.set_no}: two drains before the lock"
     if work.options.old_snapshots == "ignore":
         return Block(purpose=purpose, sql="\n".join([drains, drains]))
     ended = block(until_snapshots_end(attempts=work.options.cutover_attempts), declare=SNAPSHOTS)
@@ -123,7 +123,7 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
         lines(casts),
     )
     tables = ", ".join(spec.full_name for spec in one.members)
-    return Block(purpose=f"set {one.set_no}: {tables} change places, in one transaction under one lock", sql=body)
+    return Block(purpose=f"set {one.set_no}: {tables} are swapped, in one transaction under one lock", sql=body)
 
 
 def _unpacked(lock: Composable) -> Composable:
@@ -139,10 +139,7 @@ def unchanged(connection: Connection, spec: TableSpec) -> str:
         )
         for relation in spec.relations
     ]
-    words = (
-        f"{spec.full_name}: its definition is not the one that this script was compiled for. Compile again, by "
-        "`replank compile`."
-    )
+    words = f"{spec.full_name}: its definition has changed since this script was compiled. Run `replank compile` again."
     return refuse_if(SQL(" OR ").join(checks), words)
 
 
@@ -155,7 +152,7 @@ def _validated(connection: Connection, work: Work, one: SwapSet) -> Iterator[Blo
         leaves = [(h.schema, h.name) for h in spec.next_heaps] if spec is not None and spec.next_partitioned else []
         if spec is None:
             leaves = foreign_keys.leaves_of(connection, named)
-        said_of = f"set {one.set_no}: foreign key {key['name']} of {key['schema']}.{key['table_name']} holds"
+        said_of = f"set {one.set_no}: foreign key {key['name']} of {key['schema']}.{key['table_name']} is validated"
         yield Block(purpose=" ".join(said_of.split()), sql=proved_key(connection, work, key, leaves))
 
 

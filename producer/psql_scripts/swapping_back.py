@@ -90,7 +90,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[TablePair
         "\n".join(
             [
                 "LOOP",
-                "-- In rounds, each at one moment of all tables, while the application writes:",
+                "-- In rounds, each at one snapshot of all tables, while the application writes:",
                 f"FOR replank_round IN 1 .. {ROUNDS} LOOP",
                 "  COMMIT;\n  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;",
                 f"  {counted}",

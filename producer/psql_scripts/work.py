@@ -91,7 +91,7 @@ def why_not_by_hand(work: Work) -> list[str]:
     """Reasons why a script would do it by halves; none where it can."""
     reasons = [reason for spec in work.specs for reason in _reasons(spec)]
     reasons += [
-        f"function {function.signature} uses a table's row type, and has another signature in the past"
+        f"function {function.signature} uses a table's row type, so the past tables have it with another signature"
         for one in work.sets
         for function in one.dependents.functions
     ]
@@ -100,9 +100,12 @@ def why_not_by_hand(work: Work) -> list[str]:
 
 def _reasons(spec: TableSpec) -> Iterator[str]:
     if spec.settles:
-        yield f"{spec.full_name}: which rows are quarantined is resolved again by every drain"
+        yield f"{spec.full_name}: every drain resolves quarantine again, which a script cannot do"
     if spec.kin:
-        yield f"{spec.full_name} inherits or is inherited: its family is linked table by table while the run looks on"
+        yield (
+            f"{spec.full_name} inherits or is inherited: only the coordinator can link parents and children, "
+            "table by table"
+        )
 
 
 def label(relation: Relation, what: str, sql: str) -> Block:

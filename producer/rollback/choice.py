@@ -19,7 +19,7 @@ def run_to_undo(connection: Connection, run_id: int | None) -> Run:
     if run is None:
         run = _done_run(connection, run_id)
     elif run_id not in (None, run.run_id):
-        raise WrongUse(f"Run {run.run_id} is open on this database: it comes first.")
+        raise WrongUse(f"Run {run.run_id} is still open on this database. Finish it or roll it back first.")
     refuse_without_capture(connection, run)
     return run
 
@@ -32,12 +32,12 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
     if run is None and run_id is not None:
         raise WrongUse(f"There is no run {run_id} on this database.")
     if run is not None and run.state is RunState.DONE and not run.plan.wanted_tables:
-        raise WrongUse(f"Run {run.run_id} is done and rebuilt caches alone: these stay as they are.")
+        raise WrongUse(f"Run {run.run_id} is done and has rebuilt only caches. A rollback does not change them.")
     if run is not None and run.state is RunState.DONE:
         return run
     if run is not None and run.state is RunState.FINISHED:
         raise WrongUse(
-            f"Run {run.run_id} is finished: its past tables were dropped by `replank finish`, so there is no way back."
+            f"Run {run.run_id} is finished: `replank finish` dropped its past tables, so it cannot be rolled back."
         )
     ended = None if run is None else rollbacks.read(connection, run.run_id)
     if run is not None and run.state is RunState.ROLLED_BACK and ended is not None and ended.ended_at is not None:
@@ -45,7 +45,7 @@ def _done_run(connection: Connection, run_id: int | None) -> Run:
     else:
         words = "No run is open on this database: there is nothing to roll back."
     older = [str(r.run_id) for r in runs.done_runs(connection)]
-    hint = f" `replank rollback --run {older[0]}` would undo an older run." if older else ""
+    hint = f" `replank rollback --run {older[0]}` rolls back an older run." if older else ""
     raise WrongUse(f"{words}{hint}")
 
 
@@ -54,12 +54,13 @@ def refuse_without_capture(connection: Connection, run: Run) -> None:
     filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
     if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
         raise WrongUse(
-            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: what was filled in place was not "
-            "remembered, so it cannot be taken out again."
+            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: which values the "
+            "backfill wrote was not "
+            "recorded, so they cannot be removed."
         )
     if swapped and not run.plan.options.reverse_capture:
         raise WrongUse(
             f"Conversion set {', '.join(map(str, swapped))} of run {run.run_id} is swapped, and the plan says "
-            "`reverse_capture = false`: what was written since is not known for the past tables, so there is no way "
-            "back without loss. They are kept in schema replank_past."
+            "`reverse_capture = false`: what was written since was not captured for the past tables, so a rollback "
+            "would lose it. The past tables are retained in schema replank_past."
         )

@@ -62,7 +62,7 @@ class Comparison:
             return "no row was written since the cutover"
         if self.since_cutover:
             return f"{counted(count, 'row')} written since the cutover {verb(count, 'is')} not compared"
-        return f"{counted(count, 'changed row')} not compared, the next drain does that" if count else ""
+        return f"{counted(count, 'changed row')} not compared until the next drain" if count else ""
 
     @property
     def verdict(self) -> str:
@@ -92,7 +92,7 @@ def compare_tables(connection: Connection, run: Run) -> list[Comparison]:
 
 def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionSet | None) -> Comparison:
     spec = table.spec
-    doing(f"comparing both sides of {spec.full_name}")
+    doing(f"comparing both tables of {spec.full_name}")
     if table.state in COMPLETE:
         live, built, mismatches, some, left_out = _before_the_swap(connection, spec)
         return _said(spec, live, built, mismatches, some, left_out)
@@ -103,7 +103,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
         and reverse_capture_is_installed(connection, spec)
     ):
         if not read_retained(connection, [(spec.past_schema, spec.name)]):
-            why = "its past table is gone"
+            why = "its past table does not exist any more"
             return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)
         try:
             pair = next(pair for pair in read_set(connection, run, one).pairs if pair.spec.table_no == table.table_no)
@@ -119,7 +119,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
-        why = "changes since the cutover are not captured for the past table (any longer)"
+        why = "changes since the cutover are not, or no longer, captured for the past table"
     else:
         why = f"it is {table.state}: the next table is not complete yet"
     return Comparison(name=spec.full_name, rows_live=None, rows_next=None, mismatches=None, why=why)

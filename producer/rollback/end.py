@@ -35,7 +35,7 @@ def end_rollback(
     with connection.transaction():
         # Together: killed in between, nobody would come back for the ledger.
         if not runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, f"{by.name} rolled back"):
-            raise OutcomeUnknown(f"Run {run.run_id} is not being rolled back any more; see `replank status`.")
+            raise OutcomeUnknown(f"Run {run.run_id} is no longer being rolled back. See `replank status`.")
         runs.forget_data(connection, run.run_id)
         rollbacks.end(connection, run.run_id)
         gone = not keep_record and rollbacks.only_records(connection)
@@ -51,11 +51,11 @@ def _where(connection: Connection, run: Run, last: Step) -> str:
     """Where the run stands now: it need not have come as far as the step that was asked for."""
     done = [one.step for one in scripts.forward_scripts(connection, run.run_id) if one.finished]
     present = max(done, key=lambda step: step.number, default=None)
-    on = "`replank run PLAN` goes forward again"
+    on = "`replank run PLAN` continues from there"
     if present == last:
-        return f"back at step {last.name}; {on}"
-    words = f"step {present.name} is the last that is done" if present is not None else "no step is done"
-    return f"nothing behind step {last.name} is left; {words}; {on}"
+        return f"rolled back to step {last.name}; {on}"
+    words = f"step {present.name} is the last one done" if present is not None else "no step is done"
+    return f"everything after step {last.name} is undone; {words}; {on}"
 
 
 def forget_records(connection: Connection) -> bool:
@@ -74,4 +74,4 @@ def _undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[s
     runner = ScriptRunner(connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback")
     for planned in (p for p in scripts.rollback_scripts(connection, run.run_id) if p.step.number > to):
         words = drive(connection, planned, blocks_by(runner))
-        say(f"step {planned.step.name}: {words or 'taken back'}")
+        say(f"step {planned.step.name}: {words or 'rolled back'}")

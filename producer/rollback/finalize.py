@@ -74,7 +74,8 @@ class Restoring:
         except errors.ForeignKeyViolation as error:
             raise NeedsOperator(
                 f"The past tables are live, but foreign key {key['name']} of {key['schema']}.{key['table_name']} "
-                f"does not hold: {error.diag.message_detail}. Correct it, then `replank rollback` again: it goes on."
+                f"is violated: {error.diag.message_detail}. Correct the rows, then `replank rollback` again "
+                "to continue."
             ) from None
 
     def _drop_new(self, members: Sequence[TableSpec]) -> None:
@@ -87,7 +88,7 @@ class Restoring:
         if aside:
             self.patience.until_granted(
                 lambda: drop_hanging(self.connection, aside, prefix=ROLLED_BACK, lock_timeout_ms=limit),
-                what="a new table that was put aside",
+                what="a table in a replank_rolled_back schema",
                 command="replank rollback",
             )
         for relation in aside:

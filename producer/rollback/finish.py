@@ -91,7 +91,7 @@ class Finishing:
             raise WrongUse("No run on this database is done: there is nothing to finish.")
         paused = restraints.pause_of(restraints.in_force(self.connection, latest.run_id), phase=STEPS[-1].phase)
         if paused is not None:
-            raise NeedsOperator(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then this command again.")
+            raise NeedsOperator(f"Nothing is dropped: {paused.words}. `{paused.freed_by}`, then `{COMMAND}` again.")
         return latest
 
     def leftovers(self, run: Run) -> list[Leftover]:
@@ -128,13 +128,13 @@ class Finishing:
         """
         if not try_to_lead(self.connection):
             raise NeedsOperator(
-                f"Another command of Replank is at work on this database. Wait, then `{COMMAND}` again."
+                f"Another Replank command is running on this database. Wait for it to end, then `{COMMAND}` again."
             )
         if run.state is RunState.DONE:
             self._refuse_strangers(run)
             if proof:
                 refuse_unproved(self.connection, run, self.say)
-        runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "an operator gave up the way back")
+        runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "the operator ran `replank finish`")
         limit = run.plan.options.lock_timeout_ms
         self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
         patience = Patience(
@@ -144,7 +144,7 @@ class Finishing:
             random_source=self.random_source,
         )
         self._restore_autovacuum(run)
-        doing("taking away what captures changes for the past tables")
+        doing("removing reverse capture")
         for spec in self._specs(run):
             patience.until_granted(
                 lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
@@ -156,7 +156,7 @@ class Finishing:
         self._run_late_scripts(run, DROP_DEPRECATED)
         past = self._past(run)
         for name in (name for name in retained_names if name not in {relation.full_name for relation in past}):
-            self.say(f"{name} is dropped")
+            self.say(f"{name}: dropped")
         if past:
             patience.until_granted(
                 lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
@@ -169,14 +169,20 @@ class Finishing:
                 what=relation.full_name,
                 command=COMMAND,
             )
-            self.say(f"{relation.full_name} is dropped")
+            self.say(f"{relation.full_name}: dropped")
         self._forget_sets(run)
         remove_text_casts(self.connection)
         self._run_late_scripts(run)
         self._report_quarantined(run)
         made = building_schemas(self.connection, PAST, "replank_past_cache", "replank_next")
         drop_empty_schemas(self.connection, made)
-        runs.add_event(self.connection, run.run_id, actor="operator", kind="finish", message="the way back has ended")
+        runs.add_event(
+            self.connection,
+            run.run_id,
+            actor="operator",
+            kind="finish",
+            message="the past tables are dropped; no rollback is possible any more",
+        )
         return runs.read_run(self.connection, run.run_id)
 
     def _refuse_strangers(self, run: Run) -> None:
@@ -188,7 +194,7 @@ class Finishing:
         strangers += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
         if strangers:
             raise NeedsOperator(
-                f"{', '.join(strangers)} reads past tables, and would stop their end halfway. Drop it, then "
+                f"{', '.join(strangers)} depends on past tables, so that these cannot be dropped. Drop it, then "
                 f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
             )
 
@@ -220,8 +226,9 @@ class Finishing:
             if rows:
                 spec = next(spec for spec in self._specs(run) if spec.table_no == table_no)
                 self.say(
-                    f"{spec.full_name}: {counted(rows, 'row', 'stays')} in replank.{spec.quarantine_name}, and "
-                    "only there"
+                    f"{spec.full_name}: {counted(rows, 'row', 'stays')} in quarantine in "
+                    f"replank.{spec.quarantine_name}, and "
+                    "nowhere else"
                 )
 
     def _restore_autovacuum(self, run: Run) -> None:

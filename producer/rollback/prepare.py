@@ -105,13 +105,14 @@ class Differs(NeedsOperator):
     def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
         self.tables = tables
         named = [
-            f"{name}: past and new table differ in rows that nobody is known to have changed: {', '.join(keys)}"
+            f"{name}: past and new table differ in rows for which no change was captured: {', '.join(keys)}"
             for name, keys in tables.items()
         ]
         super().__init__(
-            f"{'; '.join(named)}. Nothing has changed places. Was a partition dropped or attached, or the past table "
-            "written to, or the capture switched off for a time? Make both say the same, then `replank rollback` "
-            "again: what you write to rows of the new table goes along, an UPDATE to what they are, too."
+            f"{'; '.join(named)}. Nothing was swapped back. Was a partition dropped or attached, or the past table "
+            "written to, or capture disabled for a time? Make these rows equal, then `replank rollback` "
+            "again. What you write to rows of the new table is drained into the past table, also an UPDATE "
+            "that changes nothing."
         )
 
 
@@ -166,8 +167,8 @@ class MakingReady:
         there = read_retained(self.connection, [(spec.past_schema, spec.name)])
         if [relation.oid for relation in there] != [spec.oid]:
             raise NeedsOperator(
-                f"{spec.past_schema}.{spec.name} is gone, or is not the table that the cutover put there: there is no "
-                "way back. `replank finish` removes what was kept for it."
+                f"{spec.past_schema}.{spec.name} does not exist, or is not the past table of this cutover: no rollback "
+                "is possible. `replank finish` removes what was kept for one."
             )
 
     def _refuse_missed(self, one: ConversionSet, back: SetRollback) -> None:
@@ -181,10 +182,10 @@ class MakingReady:
         for number, why in found.items():
             if not provable(specs[number]):
                 raise NeedsOperator(
-                    f"{specs[number].full_name}: since the cutover {why}. What changed then is not known, and a "
-                    "comparison cannot find it in columns that the run has filled: there is no way back without loss."
+                    f"{specs[number].full_name}: since the cutover {why}. Which rows changed then is not known, and a "
+                    "comparison cannot find it in columns that the run has filled: a rollback would lose changes."
                 )
-            words = f"since the cutover {why}; the comparison of every row tells whether a change was missed"
+            words = f"since the cutover {why}; comparing every row shows whether a change was missed"
             self._note(specs[number], words)
 
     def _note(self, spec: TableSpec, words: str) -> None:
@@ -215,8 +216,8 @@ class MakingReady:
                     command="replank rollback",
                 )
                 words = (
-                    "its triggers replank_capture_back_… were not switched on; they are now, and the comparison of "
-                    "every row tells whether a change was missed"
+                    "its triggers replank_capture_back_… were disabled; they are enabled again, and comparing "
+                    "every row shows whether a change was missed"
                 )
                 self._note(pair.spec, words)
 
@@ -245,7 +246,7 @@ class MakingReady:
             if keys <= SHORT_LOG:
                 break
         if total:
-            self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} taken back into the past table")
+            self.say(f"{pair.spec.full_name}: {counted(total, 'logged change')} drained into the past table")
 
     def _one_drain(self, pair: TablePair) -> int:
         try:
@@ -259,7 +260,7 @@ class MakingReady:
         for _ in range(LOOKS):
             differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
             if not differing:
-                self.say(f"{pair.spec.full_name}: past and new table say the same")
+                self.say(f"{pair.spec.full_name}: past and new table are equal")
                 return []
             self._drain(pair)
         return differing
@@ -279,6 +280,6 @@ class MakingReady:
                 raise NeedsOperator(
                     f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
                     f"{key['name']} of "
-                    "the past tables: their parents are gone, or had another spelling. Nothing has changed places. "
+                    "the past tables: their parent rows are missing, or their texts differ. Nothing was swapped back. "
                     "Correct or delete these rows in the live table, then `replank rollback` again."
                 )

@@ -54,7 +54,7 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     lines = [_table(connection, table, swapped, closed) for table in present]
     lines += [] if rollback_facts is None else [f"! {warning}" for warning in rollback_facts.warnings]
     for cache in caches.read_caches(connection, run.run_id):
-        lines.append(f"cache {cache.name}: what was built for it is removed; one that is rebuilt already stays")
+        lines.append(f"cache {cache.name}: what was built for it is removed, unless it is rebuilt already")
     last = to or (BY_NAME[run.rollback_to] if run.rollback_to else None)
     for script in scripts.forward_scripts(connection, run.run_id):
         if script.blocks_done and (last is None or script.step.number > last.number):
@@ -72,12 +72,12 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
 def _table(connection: Connection, table: RunTable, swapped: set[int], closed: frozenset[str]) -> str:
     name = table.spec.full_name
     if name in closed:
-        return f"{name}: this will be refused, there is no way back without loss"
+        return f"{name}: this will be refused, because a rollback would lose changes"
     if table.set_no in swapped and table.spec.method != "backfill":
         count = waiting_changes(connection, [table.spec])
         return f"{name}: the past table becomes live again, with {counted(count, 'change')} written since"
     if table.spec.method == "backfill":
-        return f"{name}: what was filled in place is taken out again"
+        return f"{name}: the values that the backfill wrote are removed"
     return f"{name}: next table, change log and capture are removed"
 
 
@@ -93,8 +93,7 @@ def refuse_other_plan(connection: Connection, run: Run, file: PlanFile) -> None:
     if file.plan.digest() != run.plan_digest:
         raise WrongUse(
             f"{file.source}: run {run.run_id} of database {connection.info.dbname} ({run.state}, {_planned(run)}) is "
-            f"not of this plan: the run's plan says something else. Nothing was changed. "
-            + _instead(connection, run, file)
+            f"of another version of this plan. Nothing was changed. " + _instead(connection, run, file)
         )
 
 
@@ -113,8 +112,8 @@ def _instead(connection: Connection, run: Run, file: PlanFile) -> str:
         words = f"This plan's run is run {own.run_id}: `replank rollback {file.source} --run {own.run_id}`. "
     named = f"`replank rollback --run {run.run_id}`" if run.state is RunState.DONE else "`replank rollback`"
     return (
-        f"{words}Was the file edited since the run began, or is run {run.run_id} the one you mean: {named}, without a "
-        "plan, says what it would undo and asks."
+        f"{words}Was the file edited since the run began? If run {run.run_id} is the one you mean: {named}, without a "
+        "plan, shows what it would undo and asks."
     )
 
 
@@ -122,8 +121,8 @@ def ask(extent: Extent, say: Callable[[str], None]) -> None:
     """Say what is undone; go on only if the operator types the database's name. Raises typer.Exit with 1 otherwise."""
     run = extent.run
     say(
-        f"Run {run.run_id} of plan {run.plan_name} in database {extent.database} on {extent.host}, {run.state}. "
-        "This will be undone:"
+        f"Run {run.run_id} of plan {run.plan_name} in database {extent.database} on {extent.host} is {run.state}. "
+        "The rollback does this:"
     )
     for line in extent.lines[:SHOWN]:
         say(f"  {line}")
@@ -134,5 +133,5 @@ def ask(extent: Extent, say: Callable[[str], None]) -> None:
     if typer.prompt("To roll it back, type the database's name", default="", show_default=False, err=True) != (
         extent.database
     ):
-        say("That is not its name. Nothing was changed.")
+        say("That is not the database's name. Nothing was changed.")
         raise typer.Exit(1)

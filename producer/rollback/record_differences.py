@@ -12,15 +12,15 @@ from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables, verifications
 from sql.session.connection import Connection
 
-HELD = "its cutover is held until a comparison finds no difference, the run's own or another `replank verify`"
-KEPT = "`replank finish` compares once more, and keeps the past tables where they differ"
+HELD = "its cutover is held until the run's verification or another `replank verify` finds no difference"
+KEPT = "`replank finish` compares again, and drops no past table if one differs"
 
 
 def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) -> list[str]:
     """Keep it for each table that was compared. Returns what follows from it, a line for each table that differs."""
     me = read_login(connection)
     if me is not None and not me.owns:
-        words = f"role {me.login} may not hold the cutover for it: tell the operator, whose `replank verify` does"
+        words = f"role {me.login} may not hold the cutover: ask the operator to run `replank verify`"
         return [f"{one.name}: {words}" for one in found if one.mismatches]
     present = {table.spec.full_name: table for table in tables.read_tables(connection, run.run_id)}
     held: list[str] = []
@@ -30,7 +30,7 @@ def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) ->
             continue
         if not one.mismatches:
             if verifications.trust(connection, spec):
-                _say(connection, run, one.name, "`replank verify` found both sides equal: the doubt is taken back")
+                _say(connection, run, one.name, "`replank verify` found no difference: the cutover is no longer held")
             continue
         words = f"`replank verify` found {counted(one.mismatches, 'key')} that {verb(one.mismatches, 'differs')}"
         with connection.transaction():

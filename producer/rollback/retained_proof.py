@@ -12,7 +12,7 @@ from sql.ledger.tables import tables
 from sql.session.connection import Connection
 from sql.swap.drop_retained import read_retained
 
-ANYWAY = "`replank finish --without-proof` drops the past tables all the same, and with them the only other copy."
+ANYWAY = "`replank finish --without-proof` drops the past tables, the only other copy, without this comparison."
 
 
 def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]) -> None:
@@ -22,7 +22,10 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
     left out. Nothing is compared where the plan keeps no way back: then the past tables are not kept equal.
     """
     if not run.plan.options.reverse_capture:
-        say("the past tables are not compared: by the plan (`reverse_capture = false`) no changes were kept for them")
+        say(
+            "the past tables are not compared: the plan says `reverse_capture = false`, so changes were not "
+            "captured for them"
+        )
         return
     specs = [table.spec for table in tables.read_tables(connection, run.run_id) if table.spec.method == "rebuild"]
     kept = {spec.full_name for spec in specs if read_retained(connection, [(spec.past_schema, spec.name)])}
@@ -36,12 +39,13 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
             against.append(
                 f"{one.name}: {counted(one.mismatches, 'key', 'differs')} between the past "
                 f"table ({counted(one.rows_live or 0, 'row')}) and the one in its place "
-                f"({counted(one.rows_next or 0, 'row')}), and no write since the cutover explains it: {one.named}"
+                f"({counted(one.rows_next or 0, 'row')}), and no captured change explains it: {one.named}"
             )
         else:
             say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}; {one.left_out}")
     if against:
         raise NeedsOperator(
-            f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, the past table written "
-            f"to, or capture switched off since the cutover? `replank verify` compares again. {ANYWAY}"
+            f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, was the past "
+            "table written "
+            f"to, or was capture disabled since the cutover? `replank verify` compares again. {ANYWAY}"
         )

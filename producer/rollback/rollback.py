@@ -24,6 +24,7 @@ from replank.activity import doing
 from replank.errors import CannotConnect, NeedsOperator, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
 from replank.values.states import CacheState, RollbackStage, RunState, TableState
 from replank.values.steps import DATA_PHASE, Step
+from replank.wording import counted
 from sql.catalogue.inheritance import unlink_next
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import restraints, rollbacks, runs, stopping
@@ -92,7 +93,7 @@ def _begin(connection: Connection, run: Run, by: Operator) -> None:
         fresh = rollbacks.begin(connection, run.run_id, by=by.name, via=by.via)
         present = runs.read_run(connection, run.run_id)
         if present.state is not RunState.ROLLING_BACK:
-            raise WrongUse(f"Run {run.run_id} is {present.state} by now: another command came first.")
+            raise WrongUse(f"Run {run.run_id} is {present.state} now: another command has changed its state.")
         words = "the rollback begins" if fresh else "the rollback continues"
         runs.add_event(connection, run.run_id, actor=by.name, kind="rollback", message=words)
         if run.state is not RunState.DONE:
@@ -166,7 +167,7 @@ class _Undoing:
         for cache in caches.read_caches(self.connection, self.run.run_id):
             remove_cache(self.connection, self.run, cache, patience)
             if cache.state in (CacheState.SWAPPED, CacheState.DONE):
-                self.say(f"cache {cache.name}: rebuilt already, and stays so; it holds what its query gave")
+                self.say(f"cache {cache.name}: rebuilt already, and not rolled back")
             else:
                 self.say(f"cache {cache.name}: what was built for it is removed")
 
@@ -179,8 +180,8 @@ def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
         return runs.read_run(connection, run.run_id)
     if to.phase >= DATA_PHASE:
         raise WrongUse(
-            f"After step {to.name} there is nothing that a rollback could take back: the steps of phase {DATA_PHASE} "
-            "go back together. Name a step of an earlier phase, or none."
+            f"A rollback cannot stop after step {to.name}: the steps of phase {DATA_PHASE} "
+            "are rolled back together. Name a step of an earlier phase, or none."
         )
     runs.set_rollback_to(connection, run.run_id, to.name)
     return runs.read_run(connection, run.run_id)
@@ -209,11 +210,12 @@ def roll_back_through(
 
     wait = DatabaseWait(
         limit_s=PATIENCE_S,
-        say=lambda *_: say("the connection was lost; going on from what the ledger says"),
+        say=lambda *_: say("connection to the database lost; the rollback continues from the ledger"),
         may_pass=may_pass,
         at_limit=lambda error: TryAgain(
-            f"The database has not come back for {PATIENCE_S:.0f} s ({error}). Nothing is lost: "
-            "`replank rollback` goes on when it answers."
+            f"The database has not accepted a connection for {PATIENCE_S:.0f} s ({error}). The ledger has "
+            "what was done: "
+            "run `replank rollback` again when the database is up."
         ),
         pause=sleep,
     )
@@ -224,7 +226,9 @@ def roll_back_through(
             if begun is not None and _is_rolled_back(connection, begun):
                 return begun
             if begun is not None and runs.read_run(connection, begun.run_id).paused:
-                raise NeedsOperator("The rollback was stopped by `replank panic`; `replank rollback` goes on with it.")
+                raise NeedsOperator(
+                    "The rollback was stopped by `replank panic`. Run `replank rollback` again to continue it."
+                )
             begun = run_to_undo(connection, run_id)
             wait.answered()
             return _in_words(
@@ -263,7 +267,7 @@ def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None])
     while not try_to_lead(connection):
         if time.monotonic() > deadline:
             raise NeedsOperator(
-                "A coordinator still leads this database. Stop it, then `replank rollback` again: it goes on."
+                "A coordinator is still running on this database. Stop it, then `replank rollback` again to continue."
             )
         sleep(0.2)
 
@@ -274,7 +278,7 @@ def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], slee
     deadline = time.monotonic() + WORKERS_WAIT_S
     while working := job_reports.working_backends(connection, run.run_id):
         if time.monotonic() > deadline:
-            say(f"ending {len(working)} of Replank's own sessions that still work")
+            say(f"ending {counted(len(working), 'session')} of Replank in which a job is still running")
             stopping.end_workers(connection, run.run_id)
             deadline = time.monotonic() + WORKERS_WAIT_S
         sleep(0.1)

@@ -97,7 +97,7 @@ class SwappingBack:
             try:
                 times = self._attempt(one, back, capture_facts)
             except NotProved as error:
-                problem = f"{error}: both sides are compared again"
+                problem = f"{error}: past and new tables are compared again"
                 self._note(one, problem)
                 capture_facts = ready.make_ready(one)
                 continue
@@ -116,9 +116,10 @@ class SwappingBack:
                 )
             self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsOperator(
-            f"set {one.set_no} was tried {counted(options.cutover_attempts, 'time')}; {problem}. Nothing has "
-            "changed places. "
-            "End or wait for these sessions, then `replank rollback` again: it goes on."
+            f"Swapping back set {one.set_no} was attempted {counted(options.cutover_attempts, 'time')}; "
+            f"{problem}. Nothing was "
+            "swapped back. "
+            "Wait for these sessions to end, or terminate them, then `replank rollback` again to continue."
         )
 
     def _attempt(
@@ -144,9 +145,9 @@ class SwappingBack:
     def _write_ledger(self, one: ConversionSet, members: int) -> None:
         """In the transaction of the swap back."""
         if not conversion_sets.set_swapped_back(self.connection, one):
-            raise OutcomeUnknown("this set has gone back before; `replank rollback` again goes on")
+            raise OutcomeUnknown("this set has been swapped back already; `replank rollback` again to continue")
         if conversion_sets.move_set(self.connection, one, TableState.SWAPPED_BACK) != members:
-            raise OutcomeUnknown("not every table of this set was swapped; read `replank status`")
+            raise OutcomeUnknown("not every table of this set was swapped; see `replank status`")
 
     def _say_returned(self, one: ConversionSet, back: SetRollback, times: CutoverTimes) -> None:
         conversion_sets.set_swap_back_times(

@@ -77,7 +77,7 @@ class ScriptRunner:
                             held_by = watch.words
             except LOCK_MISSED as error:
                 reason = str(error.diag.message_primary)
-                log.info("a lock was missed", script=script.name, block=number, attempt=attempt, reason=reason)
+                log.info("a lock was not granted", script=script.name, block=number, attempt=attempt, reason=reason)
                 self.sleep(SHORT_LOCK.wait_s(attempt, self.random_source))
             except psycopg.Error as error:
                 if self.connection.closed:
@@ -86,7 +86,8 @@ class ScriptRunner:
             else:
                 return True
         raise NeedsOperator(
-            f"{script.name}, block {number} ({block.purpose}): the lock was missed {counted(self.attempts, 'time')}"
+            f"{script.name}, block {number} ({block.purpose}): the lock was not granted in "
+            f"{counted(self.attempts, 'attempt')}"
             f"{f'; it is held by {held_by}' if held_by else ''}. End the transactions that hold the table, then "
             f"`{self.command}`."
         )
@@ -98,11 +99,13 @@ class ScriptRunner:
     def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
         if isinstance(error, errors.DependentObjectsStillExist):
             return (
-                f"{script.name}, block {number} ({block.purpose}): others depend on it: {error.diag.message_detail}. "
-                f"Drop these, then `{self.command}`: it goes on."
+                f"{script.name}, block {number} ({block.purpose}): other objects depend on it: "
+                f"{error.diag.message_detail}. "
+                f"Drop these, then `{self.command}` to continue."
             )
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         return (
             f"{script.name}, block {number} ({block.purpose}): {error.diag.message_primary or error}{detail}."
-            f"{refused_by(self.connection, error)} What was done before it stays. Correct that, then `{self.command}`."
+            f"{refused_by(self.connection, error)} The blocks before it stay done. Correct the cause, then "
+            f"`{self.command}`."
         )

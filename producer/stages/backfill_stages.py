@@ -65,7 +65,7 @@ class Backfilling(Turn):
                 # Before the first look at a row: what comes in from now on is filled at once.
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
                 fill_continuity.recreate_fill_triggers(self.connection, table.spec)
-                self.say(table.run_id, "backfill", table.spec.full_name, f"{fallen}; it was put back")
+                self.say(table.run_id, "backfill", table.spec.full_name, f"{fallen}; the trigger was created again")
             if not backfill.filled_columns(table.spec):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
                 tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)
@@ -126,17 +126,18 @@ class Backfilling(Turn):
         fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
         if filled == 0 and not fallen:
             return self._start_constraints(table)
-        self._once_more(table, f"a round filled {counted(filled, 'row')}" if filled else fallen)
+        self._once_more(table, f"the last round filled {counted(filled, 'row')}" if filled else fallen)
         return True
 
     def _once_more(self, table: RunTable, why: str) -> None:
         """Another round over all rows."""
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsOperator(
-                f"{table.spec.full_name}: after {MOST_ROUNDS} rounds rows may still be empty ({why}). Find what keeps "
-                "emptying these columns or switching the trigger, then `replank retry` and run again."
+                f"{table.spec.full_name}: after {MOST_ROUNDS} rounds of backfill, columns may still be NULL "
+                f"({why}). Find what "
+                "sets these columns to NULL or disables the trigger. Then `replank retry` and run again."
             )
-        self.say(table.run_id, "backfill", table.spec.full_name, f"{why}; looking once more")
+        self.say(table.run_id, "backfill", table.spec.full_name, f"{why}; another round begins")
         tables.move_table(self.connection, table.spec, TableState.EXTENDED)
 
     def _start_constraints(self, table: RunTable) -> bool:

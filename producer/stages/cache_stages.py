@@ -79,7 +79,7 @@ class Caching(Turn):
         except TryAgain as error:
             self._later(cache, str(error), error)
         except OutcomeUnknown as error:
-            log.info("outcome unknown, asking the ledger", reason=str(error))
+            log.info("outcome unknown; resolving it from the ledger", reason=str(error))
         except (NeedsOperator, WrongUse) as error:
             self._block(cache, str(error))
         except psycopg.Error as error:
@@ -195,14 +195,14 @@ class Caching(Turn):
             autovacuum_of(self.connection, cache, cache.built).give_back()
         problem = f"cache {cache.name}: {window.reason}"
         caches.hold_cache(self.connection, cache, SwapWait.WINDOW, subject=window.name, problem=problem)
-        self._tell(cache, f"its swap waits: {window.reason}")
+        self._tell(cache, f"its swap is waiting: {window.reason}")
 
     def _write_ledger(self, cache: Cache) -> None:
         """In the swap's own transaction: its word, and the jobs that come after it."""
         if self.has_closed():
-            raise TryAgain("the window closed during the attempt")
+            raise TryAgain("the cutover window closed during the attempt")
         if not caches.set_swapped(self.connection, cache):
-            raise OutcomeUnknown("this cache was swapped before, or the run is being rolled back")
+            raise OutcomeUnknown("this cache has been swapped already, or the run is being rolled back")
         keys = [key for key in cache.foreign_keys if key["validated"]]
         details = [
             {"what": "validate", "schema": k["schema"], "table": k["table_name"], "name": k["name"]} for k in keys
@@ -253,7 +253,7 @@ class Caching(Turn):
         except LOCK_MISSED as error:
             self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
             return
-        self._tell(cache, f"its definition, or a mark of its changes, was changed ({changed}); it is built again")
+        self._tell(cache, f"its definition or its trigger was changed ({changed}); its next contents are built again")
 
     def _later(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
         wait = pause_s(cache.attempts, missed, self.random_source)
@@ -262,9 +262,10 @@ class Caching(Turn):
         if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):
             self._block(
                 cache,
-                f"cache {cache.name} ({cache.state}) was tried {counted(tried, 'time')}; {problem}. End or wait "
-                "for these "
-                "sessions, then `replank retry` and run again.",
+                f"cache {cache.name} ({cache.state}) was attempted {counted(tried, 'time')}; {problem}. Wait "
+                "for these sessions to end, or "
+                "terminate them, "
+                "then `replank retry` and run again.",
             )
 
     def _block(self, cache: Cache, problem: str) -> None:

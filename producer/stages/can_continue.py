@@ -66,7 +66,7 @@ def how_freed(connection: Connection, run_id: int, held_back: Sequence[Restraint
     """Exactly what frees the run, cause by cause: what to do first, and the command after it."""
     said = [f"{first}, then `{command}`" for first, command in _by_cause(connection, run_id)] or ["`replank retry`"]
     said += [f"`{r.freed_by}`" for r in held_back if r.kind == "pause"]
-    return f". What frees it: {'; '.join(said)}; at the end `replank run PLAN`"
+    return f". To continue: {'; '.join(said)}; then `replank run PLAN`"
 
 
 def _by_cause(connection: Connection, run_id: int) -> list[tuple[str, str]]:

@@ -33,9 +33,9 @@ from sql.rows.capture_continuity import (
 from sql.session.connection import apply_settings
 from sql.session.passing_errors import LOCK_OR_TIME_MISSED
 
-NEVER = "the ledger calls it ready, and no verification of it is done"
+NEVER = "the ledger says that it is ready, but no verification of it is done"
 
-FOUND = "a verification while its cutover waited found differences"
+FOUND = "a verification found differences while the cutover was waiting"
 
 NOT_NOW: tuple[type[Exception], ...] = (NeedsOperator, *LOCK_OR_TIME_MISSED)
 """The definition cannot be looked at, or is another one."""
@@ -85,7 +85,7 @@ class KeepingProof(Turn):
         proof = self._known.get(table.table_no)
         if proof is None:
             words = (
-                f"{table.spec.full_name}: {NEVER}. Was the ledger edited by hand? Nothing of this table is swapped. "
+                f"{table.spec.full_name}: {NEVER}. Was the ledger edited by hand? This table is not swapped. "
                 "`replank rollback` and run again."
             )
             tables.block_table(self.connection, table.spec, words)
@@ -120,7 +120,7 @@ class KeepingProof(Turn):
         with self.connection.transaction():
             verifications.void(self.connection, table.spec, why)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            words = f"{why}: every row is compared again before the cutover, and what differs goes through the log"
+            words = f"{why}: every row is verified again before the cutover, and rows that differ are repaired"
             self.say(self.run_id, "capture", table.spec.full_name, words)
         return True
 
@@ -211,4 +211,4 @@ class KeepingProof(Turn):
         refuse_broken_capture(self.connection, [table.spec for table in members], standing)
         generations = {number: proof.passed_generation or 0 for number, proof in proofs.items()}
         if not verifications.still_proved(self.connection, self.run_id, conversion_set.set_no, generations):
-            raise NotProved("a comparison has found differences meanwhile")
+            raise NotProved("a comparison has found differences since the verification")

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 3
 EVENT = "pooler"
-NOT_TAKEN = "RECONNECT was not taken; send it from the admin console (`psql … pgbouncer -c RECONNECT`)"
+NOT_TAKEN = "PgBouncer did not accept RECONNECT; send it from the admin console (`psql … pgbouncer -c RECONNECT`)"
 
 
 def reconnect_poolers(
@@ -43,7 +43,11 @@ def reconnect_poolers(
     except WrongUse as error:
         told = [("pgbouncer", str(error))]
     for pooler, problem in told:
-        message = f"{NOT_TAKEN}: {problem}" if problem else "RECONNECT was sent: its server connections close when free"
+        message = (
+            f"{NOT_TAKEN}: {problem}"
+            if problem
+            else "RECONNECT was sent: PgBouncer closes each server connection when it is released"
+        )
         runs.add_event(connection, run.run_id, actor=actor, kind=EVENT, subject=pooler, message=message)
         log.log(logging.ERROR if problem else logging.INFO, EVENT, pooler=pooler, message=message)
     conversion_sets.set_reconnected(connection, run.run_id, swapped)

@@ -70,7 +70,7 @@ class Swapping(Turn):
         except PASSING:
             return  # The next turn tries again.
         conversion_sets.hold_set(self.connection, conversion_set, waits_for, subject=subject, problem=reason)
-        self._say(conversion_set, f"the cutover waits: {reason}")
+        self._say(conversion_set, f"the cutover is waiting: {reason}")
 
     def attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
         try:
@@ -78,7 +78,7 @@ class Swapping(Turn):
         except NotProved as error:
             # No attempt was missed: the next turn has the table compared again.
             proved = ", ".join(f"{member.table_no}:{member.generation}" for member in members)
-            words = f"{error}: compared again first"
+            words = f"{error}: it is verified again first"
             self.wait(self._as_it_is(conversion_set), members, SwapWait.PROOF, subject=proved, reason=words)
         except TryAgain as error:
             self._later(conversion_set, members, str(error), error)
@@ -127,7 +127,7 @@ class Swapping(Turn):
         for member in some:
             self.add_drain(member, compare=True)
         if some:
-            problem = f"rows in a change log do not come through: {error.diag.message_primary}"
+            problem = f"rows of a change log cannot be applied: {error.diag.message_primary}"
             self._later(conversion_set, members, problem, waits_for=SwapWait.ROWS, subject=subject)
         return bool(some)
 
@@ -135,9 +135,9 @@ class Swapping(Turn):
         """How many rows did not come along, table by table."""
         if not any(member.spec.quarantines for member in members):
             return
-        aside = quarantines.quarantined_rows(self.connection, members[0].run_id)
-        for member in (member for member in members if aside.get(member.table_no)):
-            words = f"{counted(aside[member.table_no], 'row')} kept aside in replank.{member.spec.quarantine_name}"
+        rows = quarantines.quarantined_rows(self.connection, members[0].run_id)
+        for member in (member for member in members if rows.get(member.table_no)):
+            words = f"{counted(rows[member.table_no], 'row')} quarantined in replank.{member.spec.quarantine_name}"
             self.say(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
@@ -175,11 +175,11 @@ class Swapping(Turn):
     def _write_ledger(self, conversion_set: ConversionSet, members: Sequence[RunTable], drained: int) -> None:
         """In the cutover's own transaction: its word, and the casts that old clients need from then on."""
         if self.has_closed():
-            raise TryAgain("the window closed during the attempt")
+            raise TryAgain("the cutover window closed during the attempt")
         if not conversion_sets.set_swapped(self.connection, conversion_set, rows_drained=drained):
-            raise OutcomeUnknown("this set was swapped before, or the run is paused or being rolled back")
+            raise OutcomeUnknown("this set has been swapped already, or the run is paused or being rolled back")
         if conversion_sets.move_set(self.connection, conversion_set, TableState.SWAPPED) != len(members):
-            raise OutcomeUnknown("not every table of this set was ready; read `replank status`")
+            raise OutcomeUnknown("not every table of this set was ready; see `replank status`")
         if self.options.reverse_capture:
             # From here on a rollback can tell whether every change was captured.
             capture_facts = read_capture_facts(
@@ -195,8 +195,10 @@ class Swapping(Turn):
         if sessions:
             self._say(
                 conversion_set,
-                f"sessions older than the swap: {sessions}. Their prepared statements that return a changed column, or "
-                "compare one with a parameter, fail until the session ends: let the application reconnect.",
+                f"sessions that began before the swap: {sessions}. Their prepared statements that return a "
+                "changed column, or "
+                "compare one with a parameter, fail until the session ends. Restart these connections of the "
+                "application.",
             )
 
     def _later(
@@ -226,7 +228,8 @@ class Swapping(Turn):
             self._give_up(
                 conversion_set,
                 members,
-                f"the cutover was tried {counted(tried, 'time')}; {problem}. End or wait for these sessions, then "
+                f"the cutover was attempted {counted(tried, 'time')}; {problem}. Wait for these sessions to "
+                "end, or terminate them, then "
                 "`replank retry` and run again.",
             )
 
@@ -249,6 +252,7 @@ def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
     gone = [spec.full_name for spec in specs if spec not in there]
     if gone:
         raise NeedsOperator(
-            f"{', '.join(gone)}: dropped or renamed during the run; nothing was swapped. Undo it and `replank retry`, "
+            f"{', '.join(gone)}: dropped or renamed during the run. Nothing was swapped. Undo that and "
+            "`replank retry`, "
             "or `replank rollback`, correct the plan, and run again."
         )

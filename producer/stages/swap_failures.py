@@ -25,8 +25,8 @@ SHOWN = 10
 RETRY = "`replank retry` and run again."
 
 WAYS_OUT = (
-    "Remove what is in the way (it may have come since the run began), then `replank retry` and run again. Where a "
-    "definition of the live tables itself must be another one: `replank rollback`, change it, and run again."
+    "Remove the cause (it may have been created since the run began), then `replank retry` and run again. If a "
+    "definition of the live tables has to change: `replank rollback`, change it, and run again."
 )
 
 
@@ -40,7 +40,7 @@ def named_failures(
     if isinstance(error, OF_SERVER):
         # A setting or the machine is in the way: nothing is tried again, and the server's hint names the setting.
         words = server_words(error)
-        return f"the cutover failed and nothing was swapped: {words}. Correct that on the server, then {RETRY}"
+        return f"the cutover failed and nothing was swapped: {words}. Correct this on the server, then {RETRY}"
     said = f"the cutover failed and nothing was swapped: {_said(error)}. "
     refused = refused_by(connection, error)
     if refused:
@@ -48,10 +48,10 @@ def named_failures(
         said = f"{said.rstrip()}{refused} "
     parts = _failing_parts(connection, specs, foreign_keys)
     if not parts and isinstance(error, OF_ROWS):
-        return f"{said}Correct that in the live tables, then {RETRY}"
+        return f"{said}Correct this in the live tables, then {RETRY}"
     if parts:
         more = f"; and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        said += f"What cannot be made: {'; '.join(parts[:SHOWN])}{more}. "
+        said += f"What cannot be created: {'; '.join(parts[:SHOWN])}{more}. "
     return said + WAYS_OUT
 
 

@@ -169,7 +169,8 @@ class Stages(Turn):
             tables.block_table(
                 self.connection,
                 table.spec,
-                f"{table.spec.full_name}: {problem}; tried {counted(tried, 'time')}. End the transactions that hold "
+                f"{table.spec.full_name}: {problem}; attempted {counted(tried, 'time')}. End the transactions "
+                "that hold "
                 "the table, then `replank retry` and run again.",
             )
 
@@ -210,7 +211,9 @@ class Stages(Turn):
                 tables.restart_copy(self.connection, table.spec)
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            self.say(table.run_id, "rewritten", table.spec.full_name, "its file was rewritten; its chunks are cut anew")
+            self.say(
+                table.run_id, "rewritten", table.spec.full_name, "its file was rewritten; its chunks are cut again"
+            )
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
@@ -261,4 +264,4 @@ def _differed(found: Mapping[str, Any]) -> str:
     if not examples:
         return rows
     more = ", …" if count > len(examples) else ""
-    return f"{rows} and went through the log: {', '.join(examples)}{more}"
+    return f"{rows} and were repaired: {', '.join(examples)}{more}"

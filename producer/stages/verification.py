@@ -74,7 +74,7 @@ class Verifying(Turn):
         limit = self.options.lock_timeout_ms
         standing, restored = ensure_capture(self.connection, table.spec, lock_timeout_ms=limit)
         if restored:
-            words = "its capture triggers did not stand as they were made; they do now, and every row is compared"
+            words = "its capture triggers had been changed or disabled; they are restored, and every row is compared"
             self.say(table.run_id, "capture", table.spec.full_name, words)
         return standing
 
@@ -184,7 +184,7 @@ class Verifying(Turn):
             table.run_id,
             "verification",
             table.spec.full_name,
-            "some texts are not spelled as PostgreSQL would spell their uuid: comparing values",
+            "some texts are not in PostgreSQL's canonical form of a uuid: verification compares values",
         )
 
     def _repair(self, table: RunTable, sides: VerificationSums) -> None:
@@ -192,7 +192,7 @@ class Verifying(Turn):
             raise NeedsOperator(
                 f"{table.spec.full_name}: live has {counted(sides.rows_live, 'row')}, next {sides.rows_next}, "
                 "and they differ "
-                f"after {MOST_ROUNDS} repairs. Nothing is swapped; look at `replank failures`, or `replank rollback`."
+                f"after {MOST_ROUNDS} repairs. Nothing is swapped. See `replank failures`, or `replank rollback`."
             )
         self.say(
             table.run_id,
@@ -214,4 +214,4 @@ class Verifying(Turn):
 def _aside(sides: VerificationSums) -> str:
     if not sides.quarantined_rows:
         return ""
-    return f"; {sides.rows_next} of them in the next table, {sides.quarantined_rows} kept aside in quarantine"
+    return f"; {sides.rows_next} of them in the next table, {sides.quarantined_rows} in quarantine"

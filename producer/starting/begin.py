@@ -49,7 +49,7 @@ def begin_or_resume(
     if scripts_in is not None:
         refuse_other_scripts(made.all, scripts_in)
     refuse_dangling(connection, prepared)
-    doing("asking the broker whether it answers")
+    doing("connecting to the broker")
     before_first_write()
     measured = measure_before(connection, prepared.said.plan)
     doing("writing the plan into the ledger")

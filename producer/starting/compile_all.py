@@ -25,7 +25,7 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
     """Every step as scripts: those of the open run of this plan, or what a run would begin with now."""
     present = runs.open_run(connection)
     if present is None or present.plan_digest != file.plan.digest():
-        doing("looking for steps that were done by hand")
+        doing("looking for steps that psql has run already")
         done = done_by_hand(connection, file.plan)
         made = [*compile_steps(connection, file.plan, file.folder, done=done), *_tables_now(connection, file)]
     else:

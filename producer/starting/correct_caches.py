@@ -47,21 +47,21 @@ def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
     """
     if not all(table.state is TableState.DONE for table in tables.read_tables(connection, run.run_id)):
         raise WrongUse(
-            f"Run {run.run_id} is open and this plan has other caches. They can be corrected when every table is done: "
-            "go on with the plan as it was."
+            f"Run {run.run_id} is open, and its plan has other caches. Caches can be changed when every table is done: "
+            "continue with the plan as it was."
         )
     if run.state is RunState.ROLLING_BACK:
-        raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
+        raise WrongUse(f"Run {run.run_id} is being rolled back. `replank rollback` again to continue the rollback.")
     correction = _correction(connection, run, file)
     _refuse(finding for finding in audit_caches(connection, correction.prepared) if finding.code != "cache_nothing")
     if not try_to_lead(connection):
-        raise WrongUse("A coordinator leads this database. Stop it, then run again: then its caches are corrected.")
+        raise WrongUse("A coordinator is running on this database. Stop it, then run again to change the caches.")
     try:
         _take_over(connection, run, correction)
     except LOCK_MISSED as error:
         said = error.diag.message_primary
         raise TryAgain(
-            f"A source of the caches is held by others ({said}). Nothing was taken over; try again."
+            f"A source of the caches is locked by another session ({said}). Nothing was changed. Run again."
         ) from None
     finally:
         stop_leading(connection)
@@ -86,7 +86,7 @@ def _correction(connection: Connection, run: Run, file: PlanFile) -> _Correction
     kept = tuple(cache for cache in present if cache.state in REBUILT)
     changed = [cache.name for cache in kept if cache.spec not in file.plan.caches]
     if changed:
-        raise WrongUse(f"{', '.join(changed)}: rebuilt already by this run; leave it in the plan as it was.")
+        raise WrongUse(f"{', '.join(changed)}: rebuilt already by this run. Leave it in the plan as it was.")
     refuse_unknown(connection, file)
     names = {cache.name for cache in kept}
     added = tuple(cache for cache in file.plan.caches if cache.full_name not in names)
@@ -114,7 +114,7 @@ def _prepared(connection: Connection, file: PlanFile, added: Iterable[CachePlan]
 def _refuse(found: Iterable[Finding]) -> None:
     lines = [f"  {finding.code} {finding.words}" for finding in found if finding.blocks]
     if lines:
-        raise NeedsOperator("The corrected caches were not taken over:\n" + "\n".join(lines))
+        raise NeedsOperator("The changed caches were refused, and nothing was changed:\n" + "\n".join(lines))
 
 
 def _take_over(connection: Connection, run: Run, correction: _Correction) -> None:
@@ -131,5 +131,5 @@ def _take_over(connection: Connection, run: Run, correction: _Correction) -> Non
             caches.add_cache(connection, run.run_id, number, planned, hits)
         runs.set_plan(connection, run.run_id, plan)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
-        words = f"caches planned anew: {', '.join(cache.full_name for cache in correction.added) or 'none'}"
+        words = f"caches planned again: {', '.join(cache.full_name for cache in correction.added) or 'none'}"
         runs.add_event(connection, run.run_id, actor="operator", kind="correction", message=words)

@@ -20,7 +20,7 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     """
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
-    words = "the steps before have changed the catalogue: it is checked again, and the tables are planned"
+    words = "the earlier steps have changed the catalogue: the plan is checked again, and the tables are planned"
     runs.add_event(connection, run.run_id, actor="coordinator", kind="run", message=words)
     doing("planning the tables")
     file = PlanFile(plan=run.plan, source="the run's plan", text="")

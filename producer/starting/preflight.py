@@ -40,7 +40,7 @@ def refuse_dangling(connection: Connection, prepared: PreparedRun) -> None:
     Reads rows, and only where some may lead nowhere.
     """
     if needs_count(prepared):
-        doing("looking for references that would lead nowhere")
+        doing("counting references without a parent row")
         _refuse(audit_dangling(connection, prepared))
 
 
@@ -61,4 +61,4 @@ def _refuse(found: Iterable[Finding]) -> None:
     blockers = [finding for finding in by_risk(found) if finding.blocks]
     if blockers:
         lines = [f"  {finding.code} {finding.words}" for finding in blockers]
-        raise NeedsOperator("The run did not begin and nothing was changed:\n" + "\n".join(lines))
+        raise NeedsOperator("The run was not started, and nothing was changed:\n" + "\n".join(lines))

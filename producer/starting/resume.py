@@ -29,8 +29,8 @@ def resume(connection: Connection, run: Run, file: PlanFile, *, hold_cutover: bo
         if differs_in_caches(run, file.plan):
             return correct_caches(connection, run, file)
         raise WrongUse(
-            f"Run {run.run_id} of plan {run.plan_name} is open on this database and its plan says "
-            "something else. Go on with that plan, or `replank rollback` first."
+            f"Run {run.run_id} of plan {run.plan_name} is open on this database, and this plan is not the "
+            "run's plan. Continue with the run's plan, or `replank rollback` first."
         )
     if scripts_in is not None:
         review(connection, run, file, scripts_in)

@@ -87,7 +87,7 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
 def _tell(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
     """What the plan consents to, and what of it was there before, as events of the run."""
     for key in (key for key in prepared.foreign_keys if key.orphans):
-        words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it comes back NOT VALID"
+        words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it is created NOT VALID"
         _consent(connection, run_id, f"{key.schema}.{key.table_name}", words)
     for done in prepared.already:
         runs.add_event(
@@ -95,7 +95,7 @@ def _tell(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
         )
     specs = prepared.specs
     for each in lost_keys(specs, prepared.foreign_keys):
-        words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} goes with the swap"
+        words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} is dropped at the swap"
         _consent(connection, run_id, each.spec.full_name, words)
     for spec in specs:
         patterns = read_pattern_indexes(connection, spec) if spec.plain_patterns else []

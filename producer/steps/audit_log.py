@@ -22,11 +22,11 @@ def facts(connection: Connection, plan: AuditLogPlan) -> Mapping[str, Any]:
     there = {name: table for name, table in read_relations(connection).items() if table.schema != plan.table_schema}
     found, unknown = (list(there.values()), []) if plan.tables is None else looked_up(there, plan.tables)
     if unknown:
-        raise WrongUse(f"steps.audit_log: there is no table {', '.join(unknown)}")
+        raise WrongUse(f"steps.audit_log: table {', '.join(unknown)} does not exist")
     taken = sorted(OURS & taken_names(connection, plan.table_schema))
     if taken:
         raise WrongUse(
-            f"steps.audit_log: schema {plan.table_schema} has {', '.join(taken)} already; name another schema"
+            f"steps.audit_log: schema {plan.table_schema} has {', '.join(taken)} already. Name another schema"
         )
     return {
         "schema": script_templates.name(plan.table_schema),

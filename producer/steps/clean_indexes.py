@@ -56,20 +56,21 @@ def _of_table(indexes: Sequence[dict[str, Any]]) -> Iterator[Proposal]:
         covering = [o for o in indexes if o["oid"] not in gone and o is not index and _covers(o, index)]
         other = min(covering, key=lambda o: _key(o) != _key(index), default=None)
         if not index["valid"]:
-            yield _proposal(index, "drop", "invalid", "its build failed: it is written, and never read")
+            yield _proposal(
+                index, "drop", "invalid", "it is invalid: its build failed, so writes maintain it and no query uses it"
+            )
         elif other is not None:
             gone.add(index["oid"])
             same = _key(other) == _key(index)
-            words = f"{other['name']} is the same" if same else f"{other['name']} begins with the same columns"
+            words = f"{other['name']} is a duplicate of it" if same else f"{other['name']} starts with the same columns"
             yield _proposal(index, "drop", "duplicate" if same else "redundant", words)
         elif not index["scans"] and not index["is_unique"] and index["counted_days"] >= COUNTED_DAYS:
             words = (
-                f"not read once in {counted(round(index['counted_days']), 'day')}; look at the replicas too "
-                "before you agree"
+                f"no scan in {counted(round(index['counted_days']), 'day')}; check the replicas too before you agree"
             )
             yield _proposal(index, "drop", "unused", words)
         elif index["method"] == "btree" and _bloat(index) >= BLOAT:
-            yield _proposal(index, "reindex", "bloated", f"about {_bloat(index):.1f} times as large as it need be")
+            yield _proposal(index, "reindex", "bloated", f"about {_bloat(index):.1f} times its size without bloat")
 
 
 def _key(index: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -128,9 +129,11 @@ def facts(connection: Connection, plan: OptimizePlan) -> Mapping[str, Any]:
             name = ".".join(split_name(given))
             index = every.get(name)
             if index is None:
-                mistakes.append(f"there is no index {name}")
+                mistakes.append(f"index {name} does not exist")
             elif part == "dropped" and index["needed"]:
-                mistakes.append(f"{name} carries a constraint, a replica identity or a partitioned table's index")
+                mistakes.append(
+                    f"{name} is used by a constraint, a replica identity or the index of a partitioned table"
+                )
             else:
                 chosen[part].append(
                     {

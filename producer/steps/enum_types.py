@@ -61,14 +61,14 @@ def enum_mistakes(planned: TablePlan, types: Mapping[str, EnumType]) -> Iterator
             continue
         enum = types[column.type]
         if not enum.labels:
-            words = f"there is no enum {column.type}, and [[steps.enums]] makes none"
+            words = f"enum {column.type} does not exist, and [[steps.enums]] does not create it"
             yield ("columns", n, "type"), words
             continue
         for text, label in column.map.items():
             if label not in enum.labels:
                 yield ("columns", n, "map"), f"{column.type} has no value {label}"
             if text in enum.labels:
-                yield ("columns", n, "map"), f"{text} is a value of {column.type} itself, so it is not mapped"
+                yield ("columns", n, "map"), f"{text} is a value of {column.type} already, so it cannot be mapped"
 
 
 def make_types(connection: Connection, plan: Plan) -> None:

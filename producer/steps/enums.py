@@ -49,8 +49,8 @@ def facts(connection: Connection, plan: tuple[EnumPlan, ...]) -> Mapping[str, An
 
 def _mistakes(enum: EnumPlan, present: tuple[str, ...] | None) -> list[str]:
     if present is None:
-        return ["there is no such type, and nothing of it can be renamed"] if enum.rename else []
+        return ["this type does not exist, so no value of it can be renamed"] if enum.rename else []
     if not present:
-        return ["this type is no enum"]
+        return ["this type is not an enum"]
     wrong = [f"it has no value {old}" for old in enum.rename if old not in present]
     return wrong + [f"it has a value {new} already" for new in enum.rename.values() if new in present]

@@ -50,8 +50,10 @@ def facts(connection: Connection, steps: StepsPlan) -> Mapping[str, Any] | None:
     blocks = list(_families(renamed))
     return {
         "mark": script_templates.text(MARK),
-        "forward": [_block(block, f"{_said(block)}: the new names{_and_view(block)}", _forward) for block in blocks],
-        "back": [_block(block, f"{_said(block)}: the old names again", _back) for block in reversed(blocks)],
+        "forward": [
+            _block(block, f"{_said(block)}: rename to the new names{_and_view(block)}", _forward) for block in blocks
+        ],
+        "back": [_block(block, f"{_said(block)}: rename back to the old names", _back) for block in reversed(blocks)],
     }
 
 
@@ -98,7 +100,7 @@ def mistakes_of(connection: Connection, plan: MappingsPlan, renamed: Sequence[Re
 def _unknown(plan: MappingsPlan, relations: Mapping[str, NamedTable]) -> Iterator[str]:
     for name in (*(plan.tables or ()), *(one.table for one in plan.rename)):
         if ".".join(split_name(name)) not in relations:
-            yield f"there is no table {name}"
+            yield f"table {name} does not exist"
     for one in plan.rename:
         table = relations.get(".".join(split_name(one.table)))
         for column in one.columns if table is not None else ():
@@ -116,15 +118,15 @@ def _clashes(connection: Connection, renamed: Sequence[Renamed]) -> Iterator[str
             there.setdefault(one.table.schema, taken(connection, one.table.schema))
     for (schema, name), tables in wanted.items():
         if len(tables) > 1:
-            yield f"{' and '.join(tables)} would both be {schema}.{name}; say what one of them becomes"
+            yield f"{' and '.join(tables)} would both be {schema}.{name}; give one of them another name"
         elif name in there[schema]:
-            yield f"{tables[0]} cannot be {schema}.{name}: this name is taken; say what it becomes"
+            yield f"{tables[0]} cannot be {schema}.{name}: this name is taken; give another name"
         yield from _too_long(tables[0], name)
 
 
 def _too_long(what: str, name: str) -> Iterator[str]:
     if not fits(name):
-        yield f"{what} would be {name}, which is longer than {LONGEST_NAME_BYTES} bytes; say what it becomes"
+        yield f"{what} would be {name}, which is longer than {LONGEST_NAME_BYTES} bytes; give a shorter name"
 
 
 _OF_THE_SYSTEM = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
@@ -137,34 +139,37 @@ def _clashing_columns(one: Renamed, table: NamedTable) -> Iterator[str]:
     for name, count in after.items():
         if count > 1:
             olds = " and ".join(sorted(column for column in every if new_names.get(column, column) == name))
-            yield f"columns {olds} of {one.said} would both be {name}; say what one of them becomes"
+            yield f"columns {olds} of {one.said} would both be {name}; give one of them another name"
     for old, new in one.columns:
         yield from _too_long(f"column {old} of {one.said}", new)
         if new in _OF_THE_SYSTEM:
-            yield f"column {old} of {one.said} cannot be {new}: every table has a hidden column of this name"
+            yield f"column {old} of {one.said} cannot be {new}: this is the name of a system column"
         elif new in every and after[new] == 1:
             # Old and new names would depend on the order in which they are given.
-            yield f"column {old} of {one.said} cannot be {new} yet, which another column gives up: rename in two runs"
+            yield (
+                f"column {old} of {one.said} cannot be {new}: another column has this name until it is renamed. "
+                "Rename in two runs"
+            )
 
 
 def _unfit(connection: Connection, plan: MappingsPlan, one: Renamed) -> Iterator[str]:
     """What would fail for clients from the renaming on."""
     if one.to == one.table.name and one.view:
         yield (
-            f"{one.said} keeps its name, so no view can have it and serve the old column names; give the table another "
-            "name, or say view = false (all its clients must then change at once)"
+            f"{one.said} keeps its name, so no view of this name can have the old column names; give the table another "
+            "name, or say view = false (then all clients have to use the new names at once)"
         )
     if one.view and one.table.row_security and one.table.read_by_column:
-        yield f"{one.said} has row security and grants on single columns: no view can keep both; say view = false"
+        yield f"{one.said} has row-level security and column privileges: a view cannot have both; say view = false"
     if one.table.subscribed:
-        yield f"{one.said} is filled by a subscription, which finds its tables by name; leave it out"
+        yield f"{one.said} is the target of a subscription, which finds its tables by name; leave it out"
     columns = [old for old, _ in one.columns]
     for function in trigger_functions(connection, one.table.oid):
         named = mentions(function.text, columns)
         if named and not _is_reviewed(plan, function.full_name) and not function.schema.startswith("replank"):
             yield (
-                f"trigger function {function.full_name} of {one.said} names {', '.join(named)}: every write would fail "
-                "in it; let it work with both names (to_jsonb(NEW) has either), then name it in reviewed"
+                f"trigger function {function.full_name} of {one.said} uses {', '.join(named)}: every write would fail "
+                "in it. Change it to work with both names (to_jsonb(NEW) has either), then name it in reviewed"
             )
 
 
@@ -182,13 +187,13 @@ def _torn_families(
         for parent in (by_oid[oid] for oid in child.parents if oid in by_oid):
             torn = [old for old, new in parent.columns if own.get(old) != new]
             if torn:
-                yield f"{child.full_name} inherits {', '.join(torn)} from {parent.said}: rename them alike"
+                yield f"{child.full_name} inherits {', '.join(torn)} from {parent.said}: give them the same new names"
         for oid in child.parents:
             above = next((one for one in everyone if one.oid == oid), None)
             known = dict(by_oid[oid].columns) if oid in by_oid else {}
             inherited = set(relations[above.full_name].columns) if above is not None else set()
             for old in (old for old in own if old in inherited and old not in known):
-                yield f"{child.full_name} inherits {old}: it is renamed where it comes from"
+                yield f"{child.full_name} inherits {old}: rename it in the parent table"
 
 
 def _families(renamed: Sequence[Renamed]) -> Iterator[list[Renamed]]:
@@ -222,7 +227,7 @@ def _said(block: Sequence[Renamed]) -> str:
 
 
 def _and_view(block: Sequence[Renamed]) -> str:
-    return ", and a view under the old ones" if any(one.view for one in block) else ""
+    return ", and create a view under the old ones" if any(one.view for one in block) else ""
 
 
 def _block(block: Sequence[Renamed], purpose: str, call: Any) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ def facts(connection: Connection, plan: IndexesPlan) -> Mapping[str, Any]:
         seen.add((full_name, frozenset(key.columns)))
         name = free_name((key.table_name, *key.columns), "idx", taken[key.schema])
         index = IndexPlan(name=name, table=full_name, columns=key.columns)
-        made.append(_facts(connection, tables[full_name], index, taken, f"foreign key {key.name} leads out"))
+        made.append(_facts(connection, tables[full_name], index, taken, f"foreign key {key.name}"))
     for index in plan.add:
         found, unknown = looked_up(tables, [index.table])
         mistakes += [f"index {index.name}: table {name} does not exist" for name in unknown]
@@ -55,7 +55,7 @@ def _mistakes(table: NamedTable, index: IndexPlan, taken: set[str]) -> list[str]
     missing = [column for column in (*index.columns, *index.include) if column not in table.columns]
     wrong = [f"index {index.name}: table {table.full_name} has no column {column}" for column in missing]
     if index.name in taken:
-        wrong.append(f"index {index.name}: schema {table.schema} has something of this name already")
+        wrong.append(f"index {index.name}: schema {table.schema} has a relation of this name already")
     return wrong
 
 

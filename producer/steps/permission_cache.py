@@ -29,14 +29,14 @@ def facts(connection: Connection, plan: PermissionCachePlan, mappings: MappingsP
     sources: list[Mapping[str, Any]] = []
     for number, source in enumerate(plan.sources, start=1):
         found, unknown = looked_up(tables, [source.table])
-        mistakes += [f"there is no table {name}" for name in unknown]
+        mistakes += [f"table {name} does not exist" for name in unknown]
         for table in found:
             if source.user is not None and source.user not in table.columns:
                 mistakes.append(f"table {table.full_name} has no column {source.user}")
             sources.append(_source(number, table, source.user, mappings))
     taken = sorted(OURS & taken_names(connection, plan.table_schema))
     if taken:
-        mistakes.append(f"schema {plan.table_schema} has {', '.join(taken)} already; name another schema")
+        mistakes.append(f"schema {plan.table_schema} has {', '.join(taken)} already. Name another schema")
     if mistakes:
         raise WrongUse("steps.permission_cache: " + "; ".join(mistakes))
     return _facts(plan, sources, schema_is_ours=not schema_exists(connection, plan.table_schema))
@@ -99,5 +99,5 @@ def _query_mistakes(connection: Connection, query: str) -> list[str]:
     except errors.OperationalError:
         raise
     except errors.DatabaseError as error:
-        return [f"its query does not give {', '.join(COLUMNS)}: {error.diag.message_primary}"]
+        return [f"its query does not return {', '.join(COLUMNS)}: {error.diag.message_primary}"]
     return []

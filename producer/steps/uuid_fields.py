@@ -21,8 +21,8 @@ def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
             mistakes.append(f"{table.full_name} has a column {plan.column} already")
         if table.partitioned:
             mistakes.append(
-                f"{table.full_name} is partitioned: no index can keep a column unique that it is not partitioned by; "
-                "add the column by [[tables.add]] instead"
+                f"{table.full_name} is partitioned: a unique index has to include the partition key. "
+                "Add the column by [[tables.add]] instead"
             )
     if mistakes:
         raise WrongUse("steps.uuid_fields: " + "; ".join(mistakes))

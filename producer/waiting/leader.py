@@ -25,6 +25,6 @@ def wait_to_lead(connection: Connection, *, sleep: Callable[[float], None], say:
     told = False
     while not try_to_lead(connection):
         if not told:
-            say("another coordinator leads this database; this one waits to take over")
+            say("another coordinator is running on this database; this one waits until it ends")
             told = True
         sleep(0.5)

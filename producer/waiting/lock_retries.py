@@ -43,6 +43,7 @@ class Patience:
             except LOCK_MISSED:
                 self.sleep(SHORT_LOCK.wait_s(attempt + 1, self.random_source))
         raise NeedsOperator(
-            f"{what} is locked by {held_by or 'others'}{left}. End the transactions that hold it, then `{command}` "
-            "again: it goes on."
+            f"{what} is locked by {held_by or 'other sessions'}{left}. End the transactions that hold it, "
+            f"then `{command}` "
+            "again to continue."
         )

@@ -24,7 +24,7 @@ def watchful(
         sleep(seconds)
         if any(held.cause == "panic" and held.since >= began for held in in_force(connection, run.run_id)):
             raise NeedsOperator(
-                f"Run {run.run_id}: stopped by `replank panic`. What was done before it stays done. `replank resume`, "
+                f"Run {run.run_id} was stopped by `replank panic`. What was done before stays done. `replank resume`, "
                 f"then `{command}` again."
             )
 

@@ -63,8 +63,8 @@ def test_commands_after_a_run(site: Site) -> None:
             "report": site.start("report", "--json"),
             "catalogue-diff": site.start("catalogue-diff", "--json"),
         }
-        assert "comparing both sides of public.orders" in _says(started["verify"])
-        assert "comparing both sides of public.orders" in _says(started["report"])
+        assert "comparing both tables of public.orders" in _says(started["verify"])
+        assert "comparing both tables of public.orders" in _says(started["report"])
         assert "reading the catalogue" in _says(started["catalogue-diff"])
     for process in started.values():
         _ended_well(process, codes=(0, 1))
@@ -78,7 +78,7 @@ def test_finish(site: Site) -> None:
     assert site.run().wait().exit_code == 0
     with _table_held(site):
         finish = site.start("finish", "--yes", "--json")
-        assert "comparing both sides of public.orders" in _says(finish)
+        assert "comparing both tables of public.orders" in _says(finish)
     _ended_well(finish)
 
 

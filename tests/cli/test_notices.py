@@ -29,15 +29,15 @@ def test_a_run_without_workers_says_so_and_how_to_start_one(site: Site, ledger: 
 
     # When one comes that leaves a queue out
     site.worker("--concurrency=1", "--queues=replank.copy")
-    _said(run, "no worker takes jobs of the queue replank.index")
+    _said(run, "no worker consumes from queue replank.index")
     assert "`replank worker --queues replank.index`" in run.stderr
-    assert "workers take jobs" in run.stderr
-    assert "no worker takes jobs of the queue replank.verify" not in run.stderr
+    assert "a worker is connected again" in run.stderr
+    assert "no worker consumes from queue replank.verify" not in run.stderr
 
     # When one comes for the rest, everything goes on to where an operator holds it
     site.worker("--concurrency=1")
     ledger.wait_for_states({"ready"})
-    _said(run, "workers take jobs of the queue replank.index")
+    _said(run, "a worker consumes from queue replank.index again")
     _said(run, "`replank cutover`")
     time.sleep(2.0)
     assert run.stderr.count("the cutover is held") == 1
@@ -47,7 +47,7 @@ def test_a_run_without_workers_says_so_and_how_to_start_one(site: Site, ledger: 
     _said(run, "lunch")
     _said(run, "`replank resume`")
     assert site.call("resume").exit_code == 0
-    _said(run, "nothing is paused any more")
+    _said(run, "no pause is in force any more")
     assert site.call("cutover").exit_code == 0
     ended = run.wait()
     assert ended.exit_code == 0, ended.stderr

@@ -50,8 +50,8 @@ def test_what_failed_is_found_explained_and_tried_again_piece_by_piece(site: Sit
 
     # Then the run says exactly what frees it, and that a retry alone does not
     assert (
-        "What frees it: correct or delete the row in the live table, then `replank retry --cause 22P02`; "
-        "at the end `replank run PLAN`" in _words(stopped.stderr)
+        "To continue: correct or delete the row in the live table, then `replank retry --cause 22P02`; "
+        "then `replank run PLAN`" in _words(stopped.stderr)
     )
 
     # Then only the two rows are left, each named by its key, and everything else of their chunks is done

@@ -76,7 +76,7 @@ def test_rollback_ends_jobs_that_are_under_way(site: Site, ledger: LedgerView) -
         wait_for("the session to be ended", lambda: not _lives(ledger, lease), explain=ledger.explain)
     done = rollback.wait()
     assert done.exit_code == 0, done.stderr
-    assert "Replank's own sessions that still work" in done.stderr
+    assert "of Replank in which a job is still running" in done.stderr
     assert run.wait(deadline_s=30).exit_code == 1
     assert look(site.database_url) == before
     # And the worker is as it was: it serves other runs too
@@ -132,7 +132,7 @@ def test_a_coordinator_that_waits_to_take_over_learns_of_the_rollback(site: Site
     run = site.run(workers=0)
     ledger.wait_for_states({"copying"})
     second = site.run(workers=0)
-    wait_for("the second to wait", lambda: "waits to take over" in second.stderr)
+    wait_for("the second to wait", lambda: "this one waits until it ends" in second.stderr)
     assert site.call("rollback", "--yes").exit_code == 0
     assert run.wait(deadline_s=30).exit_code == 1
     # Whether it led before the rollback did or after it: it finds the word in the ledger

@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_with_the_same_command(site: Site, ledger: LedgerV
     ledger.wait_for_states({"ready"})
     assert len(run.family()) == 3, "a worker and its two children"
     run.terminate()
-    refused(run.wait(), "The coordinator was stopped", "the same command goes on", exit_code=1)
+    refused(run.wait(), "The coordinator was stopped", "run the same command again", exit_code=1)
     wait_for("the workers to end", lambda: not run.family())
     # The run is still held: whoever goes on with it has to release it
     assert site.call("cutover").exit_code == 0

@@ -64,7 +64,7 @@ def test_compiled_run_in_parts_and_taken_back(stepped: Site, tmp_path: Path) -> 
     # And the next one goes on from there, but not into a pass that was read before these steps changed the tables
     stopped = stepped.run().wait()
     assert stopped.exit_code == 1, stopped.stderr
-    assert "08-migrate-uuid-types is not what was read" in stopped.stderr
+    assert "08-migrate-uuid-types is not what was reviewed" in stopped.stderr
     assert stepped.call("compile", str(stepped.plan), "--out", str(scripts)).exit_code == 0
     assert stepped.call("retry").exit_code == 0
 
@@ -110,7 +110,7 @@ def test_back_to_a_step_from_after_the_cutover_and_forward_again_and_finish(step
 
     # Then the first two stay, the third is taken back with the tables, and nothing is lost
     assert back.exit_code == 0, back.stderr
-    assert "back at step 02-add-missing-indexes" in back.stderr
+    assert "rolled back to step 02-add-missing-indexes" in back.stderr
     assert id_types(stepped.database_url) == {**before, "customers.public_id": "uuid"}
     with psycopg.connect(stepped.database_url) as connection:
         assert connection.execute("SELECT number FROM orders WHERE id = %s", [written]).fetchone() == (-7,)
@@ -139,7 +139,7 @@ def test_a_changed_script_is_refused_before_the_first_write(stepped: Site, tmp_p
     before = look(stepped.database_url)
     refused(
         stepped.run("--scripts", str(scripts)).wait(),
-        "rollback-03-remove-audit-tables.sql is not what this plan and this database give now",
+        "rollback-03-remove-audit-tables.sql is not what this plan and this database compile to now",
         exit_code=2,
     )
     assert look(stepped.database_url) == before

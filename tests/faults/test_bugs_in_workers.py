@@ -87,7 +87,7 @@ def test_local_workers_write_a_log_that_run_and_explain_name(site: Site, ledger:
     assert finished.exit_code == 1
     # Then: its first line names the file, which nobody else can read
     (file,) = (site.folder / "state" / "replank").glob("workers-*.log")
-    assert finished.stderr.splitlines()[0] == f"The local workers' log is {file}"
+    assert finished.stderr.splitlines()[0] == f"The local workers write their log to {file}"
     assert file.stat().st_mode & 0o777 == 0o600
     # And the file has the worker's lines, each with its level
     text = file.read_text()

@@ -98,7 +98,7 @@ def test_a_second_coordinator_waits_and_takes_over(site: Site, ledger: LedgerVie
     ledger.wait_for_states({"copying"})
     # When: a second one comes
     second = site.run(workers=2)
-    wait_for("the second to say that it waits", lambda: "another coordinator leads" in second.stderr)
+    wait_for("the second to say that it waits", lambda: "another coordinator is running" in second.stderr)
     assert first.running
     assert second.running
     first.kill()

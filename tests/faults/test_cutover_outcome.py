@@ -95,7 +95,7 @@ def _waiting(ledger: LedgerView, event: str) -> bool:
 def _finishes(site: Site, held: Process, ledger: LedgerView) -> None:
     finished = held.wait()
     assert finished.exit_code == 0, finished.stderr
-    assert "outcome unknown, asking the ledger" in finished.stderr, finished.stderr
+    assert "outcome unknown; resolving it from the ledger" in finished.stderr, finished.stderr
     assert _swapped_once(ledger)
     assert differences(site.database_url) == []
     assert ledger.unfinished_jobs() == 0

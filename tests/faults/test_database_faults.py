@@ -41,7 +41,7 @@ def test_sessions_terminated_while_copying_and_verifying(site: Site, ledger: Led
     # Then: the same processes go on
     finished = coordinator.wait()
     assert finished.exit_code == 0, finished.stderr
-    assert "connection lost, trying again" in finished.stderr
+    assert "connection to the database lost; reconnecting" in finished.stderr
     assert differences(site.database_url) == []
     assert ledger.unfinished_jobs() == 0
 

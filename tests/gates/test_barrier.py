@@ -273,7 +273,7 @@ def test_a_window_that_ends_during_the_attempt_ends_the_attempt(
     seen: list[tuple[str, bool]] = []
 
     def window(*_: object) -> CutoverWindow | None:
-        if not any(problem == "the window closed during the attempt" for problem, _ in seen):
+        if not any(problem == "the cutover window closed during the attempt" for problem, _ in seen):
             return CutoverWindow(left=timedelta())
         return asked.pop(0) if len(asked) > 1 else asked[0]
 
@@ -289,7 +289,7 @@ def test_a_window_that_ends_during_the_attempt_ends_the_attempt(
 
     # Then the attempt was taken back, autovacuum came back for the wait, and the third attempt swapped
     assert run.state is RunState.DONE, run.reason
-    assert ("the window closed during the attempt", False) in seen
+    assert ("the cutover window closed during the attempt", False) in seen
     assert ("outside of the plan's windows", True) in seen
     assert types(app) == {"uuid"}
 
@@ -350,8 +350,10 @@ def test_swap_back_to_a_step_that_was_never_come_to_says_where_the_run_is(databa
     said: list[str] = []
     with connect(database, name="test") as connection:
         roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[6])
-        assert said[-1].startswith("nothing behind step 07-add-table-mappings is left; step 02-add-missing-indexes is ")
+        assert said[-1].startswith(
+            "everything after step 07-add-table-mappings is undone; step 02-add-missing-indexes is "
+        )
         roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[1])
-        assert said[-1].startswith("back at step 02-add-missing-indexes; ")
+        assert said[-1].startswith("rolled back to step 02-add-missing-indexes; ")
         roll_back(connection, say=said.append, sleep=lambda _: None, to=STEPS[0])
         assert "no step is done" in said[-1]

@@ -54,7 +54,7 @@ def test_types_that_step_05_will_make_are_tried_and_leave_nothing_behind(tasks: 
     found = _check(tasks, STATE, KIND)
     assert codes(found.blockers) == codes(found.warnings) == []
     assert tasks.rows("SELECT enumlabel FROM pg_enum ORDER BY 1") == [("BIG",), ("small",)]
-    with pytest.raises(WrongUse, match=r"there is no enum task_state, and \[\[steps.enums\]\] makes none"):
+    with pytest.raises(WrongUse, match=r"enum task_state does not exist, and \[\[steps.enums\]\] does not create it"):
         _check(tasks, STATE, steps=False)
 
 

@@ -58,7 +58,7 @@ def test_by_hand_and_by_a_run(parts: list[dict[str, Any]], shops: tuple[str, str
     for file in files[3:]:
         psql(hand, file)
     assert dump(hand) == before
-    assert "No pass by psql" in "".join(try_psql(hand, file).stderr for file in files[3:])
+    assert "There is no pass by psql" in "".join(try_psql(hand, file).stderr for file in files[3:])
 
 
 @pytest.mark.attack("A3", "a snapshot older than the swap, where psql runs the scripts")
@@ -124,7 +124,7 @@ def test_a_pass_that_stopped_halfway_is_taken_back(shops: tuple[str, str], tmp_p
     assert stopped.returncode != 0
     assert "is duplicated" in stopped.stderr
     execute(hand, "DELETE FROM person WHERE \"Name\" = 'twin'")
-    assert "was begun by hand" in try_psql(hand, files[0]).stderr
+    assert "has a next or past table already" in try_psql(hand, files[0]).stderr
     psql(hand, files[5])
     execute(hand, "SELECT setval(pg_get_serial_sequence('person', 'no'), 40)")
     assert dump(hand) == before
@@ -136,7 +136,7 @@ def test_another_definition_than_the_compiled_one_is_refused(shops: tuple[str, s
     hand, _ = shops
     files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
     execute(hand, "ALTER TABLE person ADD nick text")
-    assert "its definition is not the one" in try_psql(hand, files[0]).stderr
+    assert "its definition has changed" in try_psql(hand, files[0]).stderr
     assert type_of(hand, "person") == "text"
 
 
@@ -153,7 +153,7 @@ def test_capture_that_did_not_stand_stops_the_swap(shops: tuple[str, str], tmp_p
     files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
     whole = files[0].read_text()
     files[0].write_text(_with(whole, "change places", GAP.format(trigger="replank_capture_update")))
-    assert "capture was switched off or passed by" in try_psql(hand, files[0]).stderr
+    assert "capture was disabled or bypassed" in try_psql(hand, files[0]).stderr
     assert type_of(hand, "person") == "text"
     psql(hand, files[5])
 
@@ -162,7 +162,7 @@ def test_capture_that_did_not_stand_stops_the_swap(shops: tuple[str, str], tmp_p
     back = files[5].read_text()
     gap = GAP.format(trigger="replank_capture_back_update")
     files[5].write_text(_with(back, "the past tables are live again", gap))
-    assert "capture was switched off or passed by" in try_psql(hand, files[5]).stderr
+    assert "capture was disabled or bypassed" in try_psql(hand, files[5]).stderr
     assert type_of(hand, "person") == "uuid"
     attack.record("the script ends before the swap and says why", tried=2, lost=0)
 
@@ -184,7 +184,7 @@ def test_what_only_a_run_can_do_refuses_at_its_top(shops: tuple[str, str], tmp_p
     for file in (files[0], files[5]):
         refused = try_psql(hand, file)
         assert refused.returncode != 0
-        assert "`replank run` alone" in refused.stderr
+        assert "only `replank run` can" in refused.stderr
         assert "quarantine" in refused.stderr
     assert dump(hand) == before
 
@@ -202,7 +202,7 @@ def test_the_chunk_of_a_script_is_the_chunk_of_a_job(shops: tuple[str, str]) -> 
                 job = job.replace(f"'{bound}'::pg_catalog.tid", f"replank_loop.replank_{name}")
             assert job in pass_.forward.text
     # The others say what is theirs, and prove it.
-    assert "created_by text, for the rows that were there: who.actor" in audit.forward.text
+    assert "created_by text, in existing rows: who.actor" in audit.forward.text
     assert 'partitioned by HASH ("id")' in parts.forward.text
     assert "fused" in audit.forward.text
     assert not audit.back.blocks
@@ -251,7 +251,7 @@ def test_next_to_nothing_is_drained_under_the_lock(shop: str, tmp_path: Path) ->
     steps = compile_by_hand(shop, plan_of(name_of(shop), UUIDS, PARTS))
     files = written(steps, tmp_path)
     blocks = re.split(r"(?m)^-- \[\d+\] ", files[0].read_text())
-    swap = next(number for number, block in enumerate(blocks) if "change places, in one transaction" in block)
+    swap = next(number for number, block in enumerate(blocks) if "are swapped, in one transaction" in block)
     verified = max(number for number, block in enumerate(blocks) if "verified: count and hash" in block)
     for name, part in (("before", blocks[: verified + 1]), ("rest", [blocks[0], *blocks[verified + 1 : swap]])):
         (tmp_path / f"{name}.sql").write_text("-- ".join(part))
@@ -271,7 +271,7 @@ def test_what_comes_in_between_the_drains_of_the_way_back_holds_nobody_up(shop: 
     steps = compile_by_hand(shop, plan_of(name_of(shop), UUIDS))
     psql(shop, written(steps, tmp_path)[0])
     back = steps[0].back.text
-    drained = back.rindex("\n", 0, back.index("public.person: past and new say the same")) + 1
+    drained = back.rindex("\n", 0, back.index("public.person: past and new table are equal")) + 1
     pair = """
 INSERT INTO public.person (id, "Name") VALUES ('00000000-0000-4000-8000-0000000000ab', 'between');
 INSERT INTO public.orders (id, person_id, at, total)

@@ -135,7 +135,7 @@ def test_the_whole_plan_by_psql_and_back(hand: str, compile_here: Compile) -> No
     assert (told["done"], told["compile_again_after"]) == ([], [path.stem for path in compile_here.files(*BEFORE)])
     assert "`replank compile` again before 08" in " ".join(compile_here.said.split())
     for early in compile_here.files("08", "rollback-08"):
-        assert "compiled before step 07" in try_psql(hand, early).stderr
+        assert "compiled with the names from before step 07" in try_psql(hand, early).stderr
     assert dump(hand) == before
     # When what comes before has run, and all is compiled again into the same folder
     first = {path.name: path.read_text() for path in compile_here.out.iterdir()}
@@ -190,7 +190,7 @@ def test_half_of_the_first_steps_are_found_too(hand: str, compile_here: Compile)
     ("undone", "refused"),
     [
         ('ALTER TABLE tag ALTER "rowId" DROP NOT NULL', "has a column rowId already"),
-        ("DROP TRIGGER replank_audit_insert ON tag", "steps.audit_log: there is no table public.User"),
+        ("DROP TRIGGER replank_audit_insert ON tag", "steps.audit_log: table public.User does not exist"),
         ('DROP INDEX "Order_total_idx"', "table public.Order does not exist"),
     ],
 )

@@ -233,7 +233,7 @@ def _wait_for_more(writers: list[Writer], rows: int = 5) -> None:
 
 LONG = "Ä" * 29 + "BBÄb"
 REFUSED: list[tuple[dict[str, object], str]] = [
-    ({"tables": ["nowhere"]}, "there is no table nowhere"),
+    ({"tables": ["nowhere"]}, "table nowhere does not exist"),
     ({"rename": [{"table": "plain", "columns": {"no": "yes"}}]}, "table plain has no column no"),
     (
         {"rename": [{"table": "Booking", "to": "Tenant"}]},
@@ -248,17 +248,20 @@ REFUSED: list[tuple[dict[str, object], str]] = [
         {"rename": [{"table": "Booking", "columns": {"seatNo": "note"}}]},
         "columns note and seatNo of .* would both be note",
     ),
-    ({"rename": [{"table": "Booking", "columns": {"seatNo": "serialNo"}}]}, "which another column gives up"),
-    ({"rename": [{"table": "Booking", "columns": {"seatNo": "xmin"}}]}, "a hidden column"),
-    ({"rename": [{"table": "plain", "columns": {"stillOld": "new"}}]}, "keeps its name, so no view can have it"),
-    ({"rename": [{"table": "SpecialItem", "columns": {"madeAt": "made"}}]}, "rename them alike"),
+    (
+        {"rename": [{"table": "Booking", "columns": {"seatNo": "serialNo"}}]},
+        "another column has this name until it is renamed",
+    ),
+    ({"rename": [{"table": "Booking", "columns": {"seatNo": "xmin"}}]}, "the name of a system column"),
+    ({"rename": [{"table": "plain", "columns": {"stillOld": "new"}}]}, "keeps its name, so no view of this name"),
+    ({"rename": [{"table": "SpecialItem", "columns": {"madeAt": "made"}}]}, "give them the same new names"),
     (
         {"snake_case": False, "rename": [{"table": "SpecialItem", "columns": {"madeAt": "made"}}]},
-        "renamed where it comes from",
+        "rename it in the parent table",
     ),
     ({"tables": ["BaseItem"]}, r"public\.SpecialItem inherits madeAt from public\.BaseItem"),
-    ({"tables": ["Locked"]}, "row security and grants on single columns"),
-    ({"tables": ["Touched"]}, r"trigger function public\.touch of public\.Touched names touchedAt"),
+    ({"tables": ["Locked"]}, "row-level security and column privileges"),
+    ({"tables": ["Touched"]}, r"trigger function public\.touch of public\.Touched uses touchedAt"),
     ({"tables": [LONG]}, "longer than 63 bytes"),
 ]
 

@@ -116,11 +116,11 @@ def test_foreign_keys_without_an_index_get_one_and_those_with_one_do_not(
         ({"uuid_fields": {"tables": ["account"], "column": "id"}}, "has a column id already"),
         ({"uuid_fields": {"tables": ["userEvents"]}}, "is partitioned"),
         ({"indexes": {"add": [{"name": "i", "table": "account", "columns": ["no"]}]}}, "has no column no"),
-        ({"audit_log": {"tables": ["nowhere"]}}, "there is no table"),
-        ({"permission_cache": {"query": "SELECT 1 AS user_id", "sources": [{"table": "account"}]}}, "does not give"),
-        ({"enums": [{"name": "mood", "rename": {"a": "b"}}]}, "there is no such type"),
-        ({"optimize": {"drop": ["account_pkey"]}}, "carries a constraint"),
-        ({"optimize": {"reindex": ["nothing"]}}, "there is no index"),
+        ({"audit_log": {"tables": ["nowhere"]}}, "table public.nowhere does not exist"),
+        ({"permission_cache": {"query": "SELECT 1 AS user_id", "sources": [{"table": "account"}]}}, "does not return"),
+        ({"enums": [{"name": "mood", "rename": {"a": "b"}}]}, "this type does not exist"),
+        ({"optimize": {"drop": ["account_pkey"]}}, "is used by a constraint"),
+        ({"optimize": {"reindex": ["nothing"]}}, "index public.nothing does not exist"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_name(compiled: Compile, steps: dict[str, object], words: str) -> None:

@@ -94,7 +94,7 @@ def _by_text(audit: dict[str, Any]) -> dict[str, Any]:
 def test_the_first_step_that_is_on_carries_the_pass(shop: str) -> None:
     plan = plan_of(name_of(shop), UUIDS, AUDIT, PARTS, off=[EIGHT])
     eight, nine, ten = compile_by_hand(shop, plan)
-    assert "the plan has switched this step off" in eight.forward.text
+    assert "the plan disables this step" in eight.forward.text
     assert not eight.forward.blocks
     assert "change places" in nine.forward.text
     assert "::uuid" not in nine.forward.text
@@ -194,7 +194,7 @@ def test_earlier_steps_change_what_the_pass_says_so_it_is_read_again(shop: str, 
         script = next_script(connection, run.run_id)
         assert script is not None
         drive(connection, script, blocks_by(ScriptRunner(connection=connection, attempts=3)))
-        with pytest.raises(WrongUse, match=r"(?s)08-migrate-uuid-types is not what was read.*compile` again.*\+"):
+        with pytest.raises(WrongUse, match=r"(?s)08-migrate-uuid-types is not what was reviewed.*compile` again.*\+"):
             plan_tables(connection, run)
         write_scripts(compile_all(connection, file), tmp_path)
         run = begin_or_resume(connection, file, hold_cutover=False, scripts_in=tmp_path)

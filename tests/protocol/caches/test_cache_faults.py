@@ -214,7 +214,7 @@ def test_a_query_that_failed_can_be_corrected(start: Begin, shop: psycopg.Connec
         wrong = QUERY.replace("m.user_id,", "m.group_id AS user_id,", 1).replace("m.user_id", "m.group_id")
         _correct(rebuild, SUMMARY, {**CACHE, "query": wrong}, tables=ALL_UUID)
     assert rebuild.run.state is RunState.NEEDS_OPERATOR
-    with pytest.raises(WrongUse, match="its plan says something else"):
+    with pytest.raises(WrongUse, match="this plan is not the run's plan"):
         _correct(rebuild, SUMMARY, CACHE, tables=ALL_UUID[:1])
     # When it is corrected well, then the run goes on with it
     _correct(rebuild, SUMMARY, CACHE, tables=ALL_UUID)
@@ -252,7 +252,9 @@ def test_a_corrected_query_does_not_execute_the_code_of_others(start: Begin, sho
     assert rebuild.settle().state is RunState.NEEDS_OPERATOR
     evil = {**CACHE, "query": CACHE["query"].replace("count(*)::int", "count(*)::int * mallory.evil()")}
     assert "mallory" in evil["query"]
-    with pytest.raises(NeedsOperator, match=r"The corrected caches were not taken over:\n  foreign_code .*mallory"):
+    with pytest.raises(
+        NeedsOperator, match=r"The changed caches were refused, and nothing was changed:\n  foreign_code .*mallory"
+    ):
         _correct(rebuild, SUMMARY, evil)
     assert not one(shop, "SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")
 
@@ -277,5 +279,5 @@ def test_what_is_rebuilt_is_not_corrected(start: Begin) -> None:
 
 def test_caches_are_not_corrected_before_the_tables_are_done(start: Begin) -> None:
     rebuild = start(BAD, tables=ALL_UUID)
-    with pytest.raises(WrongUse, match="They can be corrected when every table is done"):
+    with pytest.raises(WrongUse, match="Caches can be changed when every table is done"):
         _correct(rebuild, CACHE, tables=ALL_UUID)

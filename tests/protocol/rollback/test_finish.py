@@ -91,7 +91,7 @@ def test_each_thing_is_said_once_and_only_what_is_there(app: psycopg.Connection,
 def test_afterwards_there_is_no_way_back_and_the_plan_is_done(app: psycopg.Connection, begin: Begin) -> None:
     rebuild = _one_table(app, begin)
     _finish(rebuild.connection)
-    with pytest.raises(WrongUse, match="Run 1 is finished: its past tables were dropped"):
+    with pytest.raises(WrongUse, match="Run 1 is finished: `replank finish` dropped its past tables"):
         go_back(rebuild)
     # The same plan is done, as before; the ledger keeps its rows.
     plan = PlanFile(plan=rebuild.run.plan, source="plan.toml", text="")

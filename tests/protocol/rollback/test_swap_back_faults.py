@@ -100,7 +100,7 @@ def test_a_lost_connection_is_taken_up_again(app: psycopg.Connection, begin: Beg
     said: list[str] = []
     done = roll_back_through(lambda: _mortal(database, next(budgets)), say=said.append, sleep=lambda _: None)
     assert done.run_id == 1
-    assert said.count("the connection was lost; going on from what the ledger says") == 2
+    assert said.count("connection to the database lost; the rollback continues from the ledger") == 2
     assert count(app, live("parent")) == 51
     assert everything_left(app) == []
 

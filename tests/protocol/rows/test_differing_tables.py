@@ -83,9 +83,7 @@ def test_it_says_how_many_rows_were_not_compared(app: psycopg.Connection, begin:
     app.execute("UPDATE t SET n = n + 100 WHERE n <= 2")
     t, u = compare_tables(rebuild.connection, rebuild.run)
     assert (t.keys_left_out, u.keys_left_out, t.since_cutover) == (2, 0, False)
-    assert table_words(t) == (
-        "public.t: 28 rows against 28: equal; 2 changed rows not compared, the next drain does that"
-    )
+    assert table_words(t) == ("public.t: 28 rows against 28: equal; 2 changed rows not compared until the next drain")
     assert table_words(u) == "public.u: 30 rows against 30: equal"
     rebuild.finish()
     for _ in range(2):

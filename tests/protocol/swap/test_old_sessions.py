@@ -95,7 +95,7 @@ def test_gotcha_33_prepared_statements_that_return_a_changed_column_fail_and_the
     assert one(app, "SELECT note FROM documents WHERE n = 6") == "x"
     told = "SELECT message FROM replank.event WHERE kind = 'cutover' AND message LIKE 'sessions older%'"
     assert "the old one (1)" in str(one(app, told))
-    assert "let the application reconnect" in str(one(app, told))
+    assert "Restart these connections" in str(one(app, told))
     old.execute("DEALLOCATE ALL")
     old.execute("PREPARE returns_id AS SELECT id, n FROM documents WHERE n = 5")
     assert (
