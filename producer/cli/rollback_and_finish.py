@@ -20,7 +20,7 @@ from producer.planning.resolution import read_plan_file
 from producer.rollback.choice import run_to_undo
 from producer.rollback.end import forget_records
 from producer.rollback.finish import Finishing, Leftover, total_bytes
-from producer.rollback.question import Extent, ask, read_extent, refuse_other_plan
+from producer.rollback.question import Extent, confirm_rollback, read_extent, refuse_other_plan
 from producer.rollback.rollback import roll_back_through
 from producer.waiting.wait_for_restart import wait_for_restart
 from replank.cli.options import As, AsJson, DatabaseUrl, Yes
@@ -81,7 +81,7 @@ def rollback(
         say("The records of earlier runs are removed; nothing of Replank is left in this database.")
         return
     if not yes:
-        ask(extent, say)
+        confirm_rollback(extent, say)
     with ActivityScreen(console), notifier_for(settings.database(), extent.run.run_id, say) as notifier:
         done = roll_back_through(
             open_connection, say=say, run_id=extent.run.run_id, to=last, by=operator, keep_record=not forget
@@ -142,10 +142,10 @@ def finish(
             sleep=time.sleep,
             random_source=random.Random(),
         )
-        run = finishing.the_run()
+        run = finishing.run_to_finish()
         found = finishing.leftovers(run)
         if found and not yes:
-            _ask(run, found, finishing.outlook(run))
+            _ask(run, found, finishing.rollback_words(run))
         already = finishing.is_over(run)
         with ActivityScreen(console), notifier_for(settings.database(), run.run_id, finishing.say):
             try:

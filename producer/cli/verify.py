@@ -8,7 +8,7 @@ from monitoring.terminal.activity_screen import ActivityScreen
 from monitoring.terminal.output import people, print_json
 from producer.cli.inspect_and_check import in_words
 from producer.rollback.compare import Comparison, compare_tables
-from producer.rollback.record_differences import keep_found
+from producer.rollback.record_differences import record_differences
 from replank.cli.options import AsJson, DatabaseUrl
 from replank.errors import WrongUse
 from replank.settings import load_settings
@@ -37,7 +37,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         if run is None:
             raise WrongUse("There is no run on this database: there is nothing to compare.")
         found = compare_tables(connection, run)
-        held = keep_found(connection, run, found)
+        held = record_differences(connection, run, found)
     for one in found:
         people().print(table_words(one), markup=False, soft_wrap=True)
     for words in held:

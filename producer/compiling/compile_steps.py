@@ -170,7 +170,7 @@ def compiled_step(
 def write_scripts(compiled: Sequence[CompiledStep], folder: Path) -> list[Path]:
     """The scripts as files, and a manifest of their checksums. Raises WrongUse where the folder cannot be written.
 
-    Files of steps that psql has run stay as they are: only they know the way back.
+    Files of steps that psql has run stay as they are: only they can roll these steps back.
     """
     written: list[Path] = []
     checksums: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.sql import SQL
 
 from producer.compiling.compile_steps import compiled_step
-from producer.psql_scripts.work import SwapSet, Work
+from producer.psql_scripts.pass_tables import SwapSet, Work
 from producer.steps.compiled import CompiledStep
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
@@ -93,7 +93,7 @@ def _columns(connection: Connection, work: Work, dropped: DropPlan) -> Iterator[
     present = read_relations(connection)
     rebuilt = {spec.full_name for spec in work.rebuilt}
     mistakes: list[str] = []
-    # Names are those of after step 07: what it has yet to rename is looked at when it has.
+    # Names are those of after step 07: what it has yet to rename is checked when it has.
     waiting = bool(renamed_tables(connection, work.plan.steps))
     for given in dropped.columns:
         named, _, column = given.rpartition(".")

@@ -56,7 +56,7 @@ def keep_scripts(connection: Connection, run_id: int, compiled: Iterable[Compile
 
 
 def keep_pass(connection: Connection, run_id: int, of_pass: Sequence[CompiledStep], *, reviewed: bool) -> None:
-    """The scripts of the pass as they are compiled now, in the ledger. `reviewed` says that somebody has read them."""
+    """The scripts of the pass as they are compiled now, in the ledger. `reviewed` says that they were reviewed."""
     for each in of_pass:
         scripts.keep_pass_script(connection, run_id, each.step, "forward", each.forward, reviewed=reviewed)
         scripts.keep_pass_script(connection, run_id, each.step, "back", each.back, reviewed=reviewed)

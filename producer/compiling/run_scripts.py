@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from producer.compiling.compile_steps import compile_steps
 from producer.compiling.drop_deprecated import compile_deprecated
 from producer.planning.prepared_run import PreparedRun
-from producer.psql_scripts.compiling import compile_pass
-from producer.psql_scripts.work import PASS_STEPS, work_of
+from producer.psql_scripts.compile_pass import compile_pass
+from producer.psql_scripts.pass_tables import PASS_STEPS, work_of
 from producer.steps.compiled import CompiledStep
 from replank.activity import doing
 from sql.session.connection import Connection
@@ -16,7 +16,7 @@ from sql.session.connection import Connection
 
 @dataclass(frozen=True, kw_only=True)
 class TableScripts:
-    """`of_pass` is empty where nobody will read it."""
+    """`of_pass` is empty where nothing will read it."""
 
     of_pass: tuple[CompiledStep, ...]
     deprecated: CompiledStep
@@ -46,8 +46,8 @@ class RunScripts:
 def compile_run(connection: Connection, prepared: PreparedRun, *, with_pass: bool, is_read: bool) -> RunScripts:
     """The scripts that a run of this plan would begin with.
 
-    `is_read` says that somebody compares them with what was read. Without `with_pass` those of the pass are left out;
-    so they are where scripts of earlier phases change the catalogue before, and nobody reads them.
+    `is_read` says that they are compared with reviewed ones. Without `with_pass` those of the pass are left out;
+    so they are where scripts of earlier phases change the catalogue before, and nothing reads them.
     """
     doing("compiling the scripts of the steps")
     steps = tuple(compile_steps(connection, prepared.said.plan, prepared.said.folder))

@@ -16,7 +16,7 @@ from sql.session.connection import Connection
 
 
 def schema_change(connection: Connection, plan: Plan, folder: Path) -> tuple[FileChange, FileChange] | None:
-    """The new schema file, and the way back; None where the plan names none, or nothing of it changes.
+    """The new schema file, and its rollback; None where the plan names none, or nothing of it changes.
 
     `folder` is that of the plan. Raises WrongUse where the file cannot be read, or the new one's place is taken.
     """

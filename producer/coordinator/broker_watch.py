@@ -27,7 +27,7 @@ ANSWER_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokerLook:
+class BrokerAnswer:
     """One answer, or none, at `at` of the monotonic clock. `problem` is empty where there is one."""
 
     answers: bool
@@ -45,10 +45,10 @@ class BrokerWatch:
         patient = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
         self._app.conf.update({**asked, "broker_transport_options": {**options, **patient}})
         self._secret_url = settings.broker()
-        self._look: BrokerLook | None = None
-        self._written: BrokerLook | None = None
+        self._answer: BrokerAnswer | None = None
+        self._written: BrokerAnswer | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._look_on, name="broker-watch", daemon=True)
+        self._thread = threading.Thread(target=self._ask_until_stopped, name="broker-watch", daemon=True)
 
     def __enter__(self) -> BrokerWatch:
         self._thread.start()
@@ -62,14 +62,14 @@ class BrokerWatch:
 
     def write(self, connection: Connection) -> None:
         """The newest look into the ledger, if it is not there yet. Called in the coordinator's turns."""
-        look = self._look
-        if look is None or look is self._written:
+        answer = self._answer
+        if answer is None or answer is self._written:
             return
-        age_s = time.monotonic() - look.at
-        signs.note_broker(connection, answers=look.answers, problem=look.problem, age_s=age_s)
-        self._written = look
+        age_s = time.monotonic() - answer.at
+        signs.note_broker(connection, answers=answer.answers, problem=answer.problem, age_s=age_s)
+        self._written = answer
 
-    def ask(self) -> BrokerLook:
+    def ask(self) -> BrokerAnswer:
         """Whether it answers now."""
         try:
             with self._app.connection_for_write() as connection:
@@ -77,11 +77,11 @@ class BrokerWatch:
                 connection.default_channel.client.ping()
         except (OperationalError, RedisError, OSError) as error:
             words = hide(str(error).strip() or type(error).__name__, [self._secret_url])
-            return BrokerLook(answers=False, problem=words.splitlines()[0], at=time.monotonic())
-        return BrokerLook(answers=True, problem="", at=time.monotonic())
+            return BrokerAnswer(answers=False, problem=words.splitlines()[0], at=time.monotonic())
+        return BrokerAnswer(answers=True, problem="", at=time.monotonic())
 
-    def _look_on(self) -> None:
+    def _ask_until_stopped(self) -> None:
         while not self._stopped.is_set():
-            self._look = self.ask()
+            self._answer = self.ask()
             self._stopped.wait(EVERY_S)
         self._app.close()

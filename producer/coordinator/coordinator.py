@@ -50,7 +50,7 @@ MEASURE_S = 5.0
 
 @dataclass(kw_only=True)
 class Coordinator:
-    """Drives one run on one connection until it is done or needs a person."""
+    """Works on one run, on one connection, until it is done or needs the operator."""
 
     connection: Connection
     settings: Settings
@@ -74,7 +74,7 @@ class Coordinator:
         )
 
     def drive(self) -> Run:
-        """Work until the run is done or needs a person. Raises psycopg.OperationalError if cut off."""
+        """Work until the run is done or needs the operator. Raises psycopg.OperationalError if cut off."""
         listen(self.connection)
         snapshots = SnapshotKeeper(self.settings.database())
         try:
@@ -88,7 +88,7 @@ class Coordinator:
                 self._send(facts, present)
                 self.between_turns(facts)
                 if not moved:
-                    self._rest()
+                    self._wait_for_news()
                 else:
                     # A busy run does not rest for a long time.
                     note_notifications(self.connection, self.run_id)
@@ -133,14 +133,14 @@ class Coordinator:
             self._last_measure = time.monotonic()
             gates.measure(self.connection, run.run_id)
 
-    def _rest(self) -> None:
+    def _wait_for_news(self) -> None:
         """Until a worker has news, or the tick is over; several news are one waking."""
-        told: list[str] = []
+        payloads: list[str] = []
         for notice in self.connection.notifies(timeout=TICK_S, stop_after=1):
-            told.append(notice.payload)
+            payloads.append(notice.payload)
             # The worker that has just finished gets its next job first: both may need the same core.
             time.sleep(AFTER_NEWS_S)
-        for payload in filter(None, told):
+        for payload in filter(None, payloads):
             note_refused(self.connection, self.run_id, payload)
 
     def _is_far_enough(self, facts: Facts) -> bool:
@@ -161,9 +161,9 @@ class Coordinator:
                 database_url=self.settings.database(),
                 run=run,
                 random_source=self.random_source,
-                # It may take hours: what is looked at beside it is read again each time.
-                between_looks=lambda: self.between_turns(read_facts(self.connection, self.run_id)),
-            ).take(script)
+                # It may take hours: the facts are read again for each check.
+                between_checks=lambda: self.between_turns(read_facts(self.connection, self.run_id)),
+            ).run_to_end(script)
             let_read_steps(self.connection, run.plan)
         except (NeedsOperator, WrongUse) as error:
             call_operator(facts, str(error))
@@ -182,11 +182,11 @@ class Coordinator:
             return
         self._last_sweep = time.monotonic()
         for orphan in job_queue.take_back_orphans(self.connection, run.run_id):
-            log.info("job taken back from a lost worker", job=orphan["job_id"], worker=orphan["worker"])
+            log.info("job of a lost worker requeued", job=orphan["job_id"], worker=orphan["worker"])
         exhausted = job_queue.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
         if exhausted:
             log.error("jobs used up their attempts", jobs=exhausted)
-        breaker.look(self.connection, run)
+        breaker.pause_failing_tables(self.connection, run)
 
     def _govern(self, facts: Facts) -> Window:
         """The window of this turn, written down where it is another one; what is sent beyond it is called back."""

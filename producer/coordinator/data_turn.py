@@ -50,7 +50,7 @@ class DataTurn:
         return self.facts.run
 
     @cached_property
-    def _rest(self) -> Pauses:
+    def _pauses(self) -> Pauses:
         return Pauses(connection=self._connection, run_id=self._run.run_id, held_back=self.facts.held_back)
 
     def _shared(self, step: str) -> dict[str, Any]:
@@ -84,15 +84,15 @@ class DataTurn:
         facts, carrier = self.facts, self._run.plan.steps.carrier
         stages = Stages(**self._shared(carrier), present=facts.tables, sets=facts.sets)
         moved = False
-        for table in self._rest.going_on(facts.tables):
+        for table in self._pauses.unpaused(facts.tables):
             moved = stages.advance(table, facts.unfinished.get(table.table_no)) or moved
         keeping = KeepingProof(**self._shared(carrier), run_id=self._run.run_id)
-        present, unproved = keeping.look(facts.tables, self._rest.going_on(facts.tables))
+        present, unproved = keeping.check(facts.tables, self._pauses.unpaused(facts.tables))
         moved = self._cut_over(keeping, present) or unproved or moved
         reconnect_poolers(self._connection, self._run, actor="coordinator")
         moved = self._rebuild_caches(present) or moved
         if not moved:
-            end_if_done(facts, present, self._rest)
+            end_if_done(facts, present, self._pauses)
         return moved
 
     def _cut_over(self, keeping: KeepingProof, present: Sequence[RunTable]) -> bool:
@@ -106,10 +106,10 @@ class DataTurn:
         )
         for conversion_set in self.facts.sets:
             members = [table for table in present if table.set_no == conversion_set.set_no]
-            pauses = self._rest.pauses_of_set(members)
+            pauses = self._pauses.pauses_of_set(members)
             if pauses:
                 cutting.wait_for_pauses(conversion_set, members, pauses)
-                members = self._rest.going_on(members)
+                members = self._pauses.unpaused(members)
             elif conversion_set.waits_for is SwapWait.PAUSE:
                 conversion_sets.hold_set(self._connection, conversion_set, None, subject="", problem="")
             held = self._run.hold_cutover or bool(pauses)
@@ -139,5 +139,5 @@ class DataTurn:
         everyone = self.facts.caches
         unfinished = self.facts.unfinished_of_caches
         # Each of them has its turn, whatever the others do.
-        going_on = self._rest.caches_going_on(everyone)
-        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in going_on])
+        unpaused = self._pauses.unpaused_caches(everyone)
+        return any([caching.advance(cache, everyone, unfinished.get(cache.cache_no)) for cache in unpaused])

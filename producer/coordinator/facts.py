@@ -1,7 +1,7 @@
 """What one turn of the coordinator works from: each fact of the ledger, read once, when the turn first needs it.
 
 What is written under a condition asks the ledger again in its own statement or under its lock; a turn that acts on what
-was so a moment ago is told there, and the next one reads it anew.
+is out of date fails there, and the next turn reads the facts again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 
 from monitoring.status.gates import CutoverWindow
 from producer.dispatch.governor import Window
-from producer.scripts.drive import next_script
+from producer.scripts.planned_scripts import next_script
 from producer.stages.cutover_windows import closing, window_now
 from replank.values.states import RunState
 from sql.ledger.jobs import job_reports
@@ -98,7 +98,7 @@ class Facts:
 
     @property
     def window(self) -> CutoverWindow | None:
-        """Whether tables may change places; None where the plan says nothing about it."""
+        """Whether tables may be swapped; None where the plan has no windows."""
         return self._window[0]
 
     def has_closed(self) -> bool:

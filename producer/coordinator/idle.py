@@ -1,4 +1,4 @@
-"""When a turn of the coordinator moved nothing: the run is done, goes on by itself, or needs a person."""
+"""When a turn of the coordinator moved nothing: the run is done, continues by itself, or needs the operator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from producer.coordinator.facts import Facts
 from producer.coordinator.pauses import Pauses
 from producer.measurement.measure import measure_after
 from producer.planning.cache_resolution import measure_tables
-from producer.stages.cache_order import caches_can_go_on, why_caches_stopped
-from producer.stages.can_continue import can_go_on, how_freed, why_stopped
+from producer.stages.cache_order import cache_stop_reasons, caches_can_continue
+from producer.stages.can_continue import can_continue, how_to_continue, stop_reasons
 from replank.values.states import CacheState, RunState, TableState
 from sql.ledger.runs import gates, measurements, runs
 from sql.ledger.runs.runs import Run
@@ -20,34 +20,34 @@ from sql.session.connection import Connection, apply_settings
 from sql.swap.views_beside import building_schemas, drop_empty_schemas
 
 
-def end_if_done(facts: Facts, present: Sequence[RunTable], rest: Pauses) -> None:
-    """Say that the run is done, or who must look at what. `present` are the tables, without what was taken back."""
+def end_if_done(facts: Facts, present: Sequence[RunTable], pauses: Pauses) -> None:
+    """End the run if it is done, or report why it needs the operator. `present` are the tables after this turn."""
     connection, run, unfinished = facts.connection, facts.run, facts.unfinished
     tables_done = all(table.state is TableState.DONE for table in present)
     everyone = facts.caches
     if tables_done and all(cache.state is CacheState.DONE for cache in everyone):
-        _end(facts, with_caches=bool(everyone))
+        _end_run(facts, with_caches=bool(everyone))
         return
     sets, free = facts.sets, _free_sets(facts)
-    tables_now, jobs_now = rest.tables_as_they_stand(present), rest.unfinished_as_it_stands(unfinished)
-    if can_go_on(tables_now, free, jobs_now):
-        _tell(facts, "")
+    tables_now, jobs_now = pauses.paused_as_blocked(present), pauses.unfinished_without_paused(unfinished)
+    if can_continue(tables_now, free, jobs_now):
+        _report_reason(facts, "")
         return
     of_caches = facts.unfinished_of_caches
-    going_on = rest.caches_going_on(everyone)
-    if caches_can_go_on(going_on, rest.of_caches_as_it_stands(of_caches), tables_done=tables_done):
+    unpaused = pauses.unpaused_caches(everyone)
+    if caches_can_continue(unpaused, pauses.caches_without_paused(of_caches), tables_done=tables_done):
         return
-    of_people = why_stopped(
-        present, sets, unfinished, [*why_caches_stopped(everyone, of_caches), *rest.stopped_by_breaker]
+    operator_reasons = stop_reasons(
+        present, sets, unfinished, [*cache_stop_reasons(everyone, of_caches), *pauses.breaker_pauses]
     )
-    waits = can_go_on(tables_now, sets, jobs_now)
-    if waits and not of_people:
-        _tell(facts, "")
-    elif waits or of_people or not rest.waits_for_operator:
-        freed = how_freed(connection, run.run_id, rest.held_back)
+    waits = can_continue(tables_now, sets, jobs_now)
+    if waits and not operator_reasons:
+        _report_reason(facts, "")
+    elif waits or operator_reasons or not pauses.paused_by_operator:
+        freed = how_to_continue(connection, run.run_id, pauses.held_back)
         # What waits is kept in step meanwhile; who waits for a window must not learn of the rest when it opens.
-        say = _tell if waits else call_operator
-        say(facts, f"{of_people.rstrip('.') or 'No table or cache can continue'}{freed}")
+        report = _report_reason if waits else call_operator
+        report(facts, f"{operator_reasons.rstrip('.') or 'No table or cache can continue'}{freed}")
 
 
 def call_operator(facts: Facts, reason: str) -> None:
@@ -58,8 +58,8 @@ def call_operator(facts: Facts, reason: str) -> None:
     facts.move(RunState.NEEDS_OPERATOR)
 
 
-def _tell(facts: Facts, reason: str) -> None:
-    """Something needs a person, while others of the run only wait for their cutover. Said once; empty takes it back."""
+def _report_reason(facts: Facts, reason: str) -> None:
+    """Something needs the operator while other tables only wait for their cutover. Logged once; empty removes it."""
     connection, run = facts.connection, facts.run
     if run.reason != reason and runs.set_reason(connection, run.run_id, reason) and reason:
         runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
@@ -72,7 +72,7 @@ def _free_sets(facts: Facts) -> Sequence[ConversionSet]:
     return () if facts.window is not None and facts.window.reason else facts.sets
 
 
-def _end(facts: Facts, *, with_caches: bool) -> None:
+def _end_run(facts: Facts, *, with_caches: bool) -> None:
     connection, run = facts.connection, facts.run
     measured = measure_tables(connection, run.plan) if with_caches else {}
     specs = [table.spec for table in facts.tables]
@@ -93,6 +93,6 @@ def _end(facts: Facts, *, with_caches: bool) -> None:
 
 
 def _still_running(connection: Connection, run: Run) -> bool:
-    """Whether nobody has paused the run or asked to go back: read again, for measuring has taken its time."""
+    """Whether the run is neither paused nor being rolled back: read again, because measuring takes time."""
     present = runs.read_run(connection, run.run_id)
     return present.state is RunState.RUNNING and not present.paused

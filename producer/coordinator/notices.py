@@ -1,4 +1,4 @@
-"""Why a run does not move, said by `run` once each time that changes: what nobody takes, and who holds what back."""
+"""Why a run makes no progress, logged by `run` when that changes: queues without workers, pauses, holds, windows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sql.session.connection import Connection
 
 log = structlog.get_logger()
 
-LOOK_S = 1.0
+CHECK_EVERY_S = 1.0
 
 CLOSED_S = 10.0
 """The governor closes and opens its window as it goes; this long is worth a word."""
@@ -71,40 +71,40 @@ class Notices:
     workers_start: bool = False
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
-    _looked_at: float = float("-inf")
+    _checked_at: float = float("-inf")
     _closed_since: float | None = None
-    _said: dict[Key, Notice] = field(default_factory=dict)
+    _reported: dict[Key, Notice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def look(self, facts: Facts) -> None:
+    def report_changes(self, facts: Facts) -> None:
         """To be called at the end of each turn of the coordinator, with what the turn has read."""
         now = self.clock()
-        if now - self._looked_at < LOOK_S or facts.run.state is not RunState.RUNNING:
+        if now - self._checked_at < CHECK_EVERY_S or facts.run.state is not RunState.RUNNING:
             return
-        self._looked_at = now
+        self._checked_at = now
         found = [*_of_operators(facts), *self._of_governor(facts, now), *self._of_workers(facts, now)]
-        self._say(facts, {notice.key: notice for notice in found})
+        self._report(facts, {notice.key: notice for notice in found})
 
-    def _say(self, facts: Facts, found: dict[Key, Notice]) -> None:
-        for key in [key for key in self._said if key not in found]:
+    def _report(self, facts: Facts, found: dict[Key, Notice]) -> None:
+        for key in [key for key in self._reported if key not in found]:
             kind, queue = key
-            self._tell(facts, kind, _OVER[kind].format(queue))
-            del self._said[key]
+            self._log_notice(facts, kind, _OVER[kind].format(queue))
+            del self._reported[key]
         for key, notice in found.items():
-            if key not in self._said or notice.subject != self._said[key].subject:
-                self._tell(facts, notice.kind, notice.words)
-                self._said[key] = notice
+            if key not in self._reported or notice.subject != self._reported[key].subject:
+                self._log_notice(facts, notice.kind, notice.words)
+                self._reported[key] = notice
 
-    def _tell(self, facts: Facts, kind: Kind, words: str) -> None:
+    def _log_notice(self, facts: Facts, kind: Kind, words: str) -> None:
         log.info(words)
         if kind in OF_WORKERS:
             runs.add_event(self.connection, facts.run.run_id, actor="coordinator", kind="workers", message=words)
 
     def _of_workers(self, facts: Facts, now: float) -> Iterator[Notice]:
-        """What nobody takes, with the command that helps. What was said stands until it is known better."""
-        said = [notice for notice in self._said.values() if notice.kind in OF_WORKERS]
+        """Queues without workers, with the command that starts one. Without new facts the last notices are kept."""
+        said = [notice for notice in self._reported.values() if notice.kind in OF_WORKERS]
         starting = self.workers_start and now - self._began < STARTING_S
         if facts.run.paused or not facts.run.window_now or starting:
             yield from said

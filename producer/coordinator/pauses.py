@@ -1,4 +1,4 @@
-"""What a pause means for a turn of the coordinator: who goes on, and whether anybody is waited for."""
+"""What a pause means for a turn of the coordinator: which tables continue, and whether the operator is waited for."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Pauses:
     def _pause_of_cache(self, cache: Cache) -> Restraint | None:
         return restraints.pause_of(self.held_back, phase=DATA_PHASE, cache_no=cache.cache_no)
 
-    def going_on(self, tables: Sequence[RunTable]) -> list[RunTable]:
+    def unpaused(self, tables: Sequence[RunTable]) -> list[RunTable]:
         return [table for table in tables if self.pause_of_table(table) is None]
 
-    def caches_going_on(self, caches: Sequence[Cache]) -> list[Cache]:
+    def unpaused_caches(self, caches: Sequence[Cache]) -> list[Cache]:
         return [cache for cache in caches if self._pause_of_cache(cache) is None]
 
     def pauses_of_set(self, members: Sequence[RunTable]) -> list[Restraint]:
@@ -47,11 +47,11 @@ class Pauses:
     def _busy_caches(self) -> set[int]:
         return restraints.busy_caches(self.connection, self.run_id) if self.held_back else set()
 
-    def tables_as_they_stand(self, tables: Sequence[RunTable]) -> list[RunTable]:
-        """Paused ones cannot go on by themselves: as if blocked."""
+    def paused_as_blocked(self, tables: Sequence[RunTable]) -> list[RunTable]:
+        """Paused ones cannot continue by themselves: as if blocked."""
         return [t if self.pause_of_table(t) is None else replace(t, blocked=True) for t in tables]
 
-    def unfinished_as_it_stands(self, unfinished: Mapping[int, Unfinished]) -> dict[int, Unfinished]:
+    def unfinished_without_paused(self, unfinished: Mapping[int, Unfinished]) -> dict[int, Unfinished]:
         """Of a paused table only what workers work on now is running; what waits does not count."""
         paused = self._paused("table_no")
         return {
@@ -59,7 +59,7 @@ class Pauses:
             for number, of in unfinished.items()
         }
 
-    def of_caches_as_it_stands(self, unfinished: Mapping[int, Unfinished]) -> dict[int, Unfinished]:
+    def caches_without_paused(self, unfinished: Mapping[int, Unfinished]) -> dict[int, Unfinished]:
         paused = self._paused("cache_no")
         return {
             number: replace(of, running=0) if number in paused and number not in self._busy_caches else of
@@ -70,11 +70,11 @@ class Pauses:
         return {getattr(r.place, what) for r in self.held_back if r.kind == "pause"} - {None}
 
     @property
-    def stopped_by_breaker(self) -> list[str]:
-        """What a person has to look at, because a breaker has stopped it."""
+    def breaker_pauses(self) -> list[str]:
+        """What the breaker has paused, for the operator."""
         return [r.words for r in self.held_back if r.kind == "pause" and r.cause == "breaker"]
 
     @property
-    def waits_for_operator(self) -> bool:
-        """Somebody has paused something, and knows that it waits for them."""
+    def paused_by_operator(self) -> bool:
+        """The operator has paused something, and knows that it waits."""
         return any(r.kind == "pause" and r.cause != "breaker" for r in self.held_back)

@@ -39,13 +39,13 @@ class Progress:
         if console.is_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
             self._stack.enter_context(self._live)
-        self._stack.enter_context(listening(self._tell))
+        self._stack.enter_context(listening(self._show_activity))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _tell(self, words: str) -> None:
+    def _show_activity(self, words: str) -> None:
         """Of a turn that takes longer: the picture is as old as its beginning."""
         if self._live is None:
             self._log_lines.begin(words)
@@ -58,14 +58,14 @@ class Progress:
             return
         self._last = time.monotonic()
         if self._live is None:
-            _say_line(read_status(connection))
+            _log_line(read_status(connection))
             return
         console = self._live.console
         self._lines = draw(read_view(connection), width=console.width, height=max(console.height - 1, 3))
         self._live.update(Group(*self._lines), refresh=True)
 
 
-def _say_line(status: Status) -> None:
+def _log_line(status: Status) -> None:
     left = "" if status.eta_s is None else f"{status.eta_s[0]:.0f} to {status.eta_s[1]:.0f} s"
     # Said again with every line: who comes later has not seen the notice, and may have forgotten the hold.
     waits = {"held": "`replank cutover` starts the cutover"} if status.held else {"left": left}

@@ -26,7 +26,7 @@ def coordinate_until_done(
     patience_s: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Run:
-    """Drive the run; after a lost connection open a new one and go on where the ledger stands.
+    """Coordinate the run; after a lost connection open a new one and continue from the ledger.
 
     Raises TryAgain when the server has not come back for `patience_s`, NeedsOperator where a limit of it is in the way.
     """
@@ -44,13 +44,13 @@ def coordinate_until_done(
         pause=sleep,
     )
 
-    def drive() -> Run:
+    def coordinate() -> Run:
         with open_connection() as connection:
             wait.answered()
             return make(connection).drive()
 
     try:
-        return wait.until_answered(drive)
+        return wait.until_answered(coordinate)
     except OF_SERVER as error:
         raise NeedsOperator(
             f"The server refused a statement: {server_words(error)}. What was done is kept. Correct the "

@@ -31,7 +31,7 @@ from producer.notifications.following import Notifier
 from producer.notifications.receivers import receivers_of
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile
-from producer.starting.announce_preparation import told_to_others
+from producer.starting.announce_preparation import announced_preparation
 from producer.starting.begin import begin_or_resume
 from producer.waiting.leader import wait_to_lead
 from replank.activity import doing
@@ -55,8 +55,8 @@ SHOW_EVERY_S = 0.5
 PATIENCE_S = 300.0
 
 SESSION = {"lock_timeout": "5s", "synchronous_commit": "off"}
-"""Small steps need not wait for the disk: a crash takes back the last ones, and the ledger says so. What
-people are told of (a cutover, the end of the run) does wait.
+"""Small steps need not wait for the disk: a crash undoes the last ones, and the ledger with them. What
+is reported to the operator (a cutover, the end of the run) does wait.
 """
 
 
@@ -80,7 +80,7 @@ class RunOptions:
 
 
 def run_plan(file: PlanFile, settings: Settings, options: RunOptions) -> tuple[Run, bool]:
-    """Begin or go on with the plan's run. Returns the run and whether it had finished before."""
+    """Begin or continue the plan's run. Returns the run and whether it had finished before."""
     with worker_log(file.plan.name, wanted=options.workers > 0) as log_file:
         if log_file is not None and not options.quiet:
             people().print(f"The local workers write their log to {log_file}", markup=False, soft_wrap=True)
@@ -96,7 +96,7 @@ def _run_plan(file: PlanFile, settings: Settings, options: RunOptions, log_file:
         return begun.run, begun.run.state in (RunState.DONE, RunState.FINISHED)
     with Notifier(settings.database(), begun.run.run_id, file.plan.notifications, receivers):
         run = _coordinate(begun, settings, options, log_file)
-    _trace(settings, tracing, run)
+    _send_trace(settings, tracing, run)
     return run, False
 
 
@@ -110,7 +110,7 @@ class _Begun:
 
 
 def _begin(file: PlanFile, settings: Settings, options: RunOptions, log_file: Path | None) -> _Begun:
-    """Begin the plan's run, or take up the one that is there; others are told meanwhile."""
+    """Begin the plan's run, or continue the one that exists; other sessions see what is being prepared."""
     with ExitStack() as stack:
         if not options.quiet:
             # What follows in a log are the lines of the run itself, each with its time.
@@ -122,7 +122,7 @@ def _begin(file: PlanFile, settings: Settings, options: RunOptions, log_file: Pa
         # Workers may be refused while this takes its time: the ledger of the run, or of one before, is there already.
         listen(connection)
         identity = database_identity(connection)
-        stack.enter_context(told_to_others(settings.database(), identity, plan=file.plan.name))
+        stack.enter_context(announced_preparation(settings.database(), identity, plan=file.plan.name))
         dispatcher = Dispatcher(settings, database=identity)
         run = begin_or_resume(
             connection,
@@ -156,15 +156,15 @@ def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file
                 settings=settings,
                 run_id=run_id,
                 dispatcher=begun.dispatcher,
-                between_turns=_each_turn(connection, run_id, broker, local, progress, notices),
+                between_turns=_after_each_turn(connection, run_id, broker, local, progress, notices),
                 until=options.until,
             )
 
         return coordinate_until_done(lambda: _lead(settings), coordinator, patience_s=PATIENCE_S)
 
 
-def _trace(settings: Settings, tracing: Tracing, run: Run) -> None:
-    """When the run has come to rest. The ledger may be gone by then, and nobody is kept from going on by that."""
+def _send_trace(settings: Settings, tracing: Tracing, run: Run) -> None:
+    """When the run has ended or stopped. The ledger may be gone by then, which is no error."""
     if not traces_wanted(os.environ):
         return
     try:
@@ -181,7 +181,7 @@ def _lead(settings: Settings) -> Connection:
     return connection
 
 
-def _each_turn(
+def _after_each_turn(
     connection: Connection,
     run_id: int,
     broker: BrokerWatch,
@@ -191,7 +191,7 @@ def _each_turn(
 ) -> Callable[[Facts], None]:
     def turn(facts: Facts) -> None:
         broker.write(connection)
-        notices.look(facts)
+        notices.report_changes(facts)
         if local is not None:
             local.watch(lambda: wanted_sizes(connection, run_id, local.name))
         if progress is not None:

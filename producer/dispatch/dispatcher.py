@@ -27,7 +27,7 @@ SPARING = "noeviction"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokerLook:
+class BrokerState:
     """What the broker says of itself: `messages` in each queue, and whether it has thrown keys away for room."""
 
     messages: Mapping[str, int]
@@ -71,7 +71,7 @@ class Dispatcher:
             self._broker_answers = True
         return []
 
-    def look(self, queues: Collection[str]) -> BrokerLook | None:
+    def read_state(self, queues: Collection[str]) -> BrokerState | None:
         """What lies in these queues; None where the broker does not answer or does not tell."""
         if not self._broker_answers:
             # One that is deaf costs each question its whole time limit.
@@ -86,7 +86,7 @@ class Dispatcher:
             log.info("the broker does not report the length of its queues", reason=str(error))
             return None
         evicting = memory.get("maxmemory_policy", SPARING) != SPARING
-        return BrokerLook(messages=messages, evicts=evicting and int(stats.get("evicted_keys", 0)) > 0)
+        return BrokerState(messages=messages, evicts=evicting and int(stats.get("evicted_keys", 0)) > 0)
 
     def ping(self) -> None:
         """Raises CannotConnect if the broker does not answer: wrong URL, wrong password, or not running."""

@@ -15,7 +15,7 @@ from sql.health.server_machine import local_data_directory
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
-LOOK_S = 1.0
+READ_EVERY_S = 1.0
 """How often the signals are read."""
 
 
@@ -37,24 +37,24 @@ class Governor:
     clock: Callable[[], float] = time.monotonic
     _pace: Pace | None = None
     _machine: Machine | None = None
-    _looked_at: float = field(default=float("-inf"))
+    _read_at: float = field(default=float("-inf"))
 
     def window(self, connection: Connection, run: Run) -> Window:
         """The window for this turn of the coordinator. Raises psycopg.OperationalError if the connection is lost."""
         maximum = run.window_limit or run.plan.options.max_jobs_in_flight
-        pace = self._look(connection, run, maximum)
+        pace = self._read_pace(connection, run, maximum)
         if run.paused:
             return Window(now=0, maximum=maximum, cause=WindowCause.PAUSED, signal="", reason="paused by the operator")
         reason = pace.reason or ("the operator's limit" if run.window_limit else "the plan's limit")
         now = 0 if pace.closed else pace.size
         return Window(now=now, maximum=maximum, cause=pace.cause, signal=pace.signal, reason=reason)
 
-    def _look(self, connection: Connection, run: Run, maximum: int) -> Pace:
+    def _read_pace(self, connection: Connection, run: Run, maximum: int) -> Pace:
         now = self.clock()
         pace = self._pace or _inherited(run)
-        if now - self._looked_at >= LOOK_S or pace.size > maximum:
-            self._looked_at = now
-            self._machine = self._machine or look_at_machine(connection)
+        if now - self._read_at >= READ_EVERY_S or pace.size > maximum:
+            self._read_at = now
+            self._machine = self._machine or read_machine(connection)
             readings = read_health(connection, run.plan.governor, self._machine)
             pace = next_pace(pace, readings, maximum=maximum, now=now)
         self._pace = pace
@@ -62,12 +62,12 @@ class Governor:
 
 
 def _inherited(run: Run) -> Pace:
-    """Who follows a coordinator that was killed goes on with the window that a signal had brought it to."""
+    """After a coordinator that was killed, the next one continues with the window that a signal had set."""
     was_over = run.window_cause is WindowCause.OVER
     return Pace(size=run.window_now if was_over else max(run.window_now, 1), doubling=not was_over)
 
 
-def look_at_machine(connection: Connection) -> Machine:
+def read_machine(connection: Connection) -> Machine:
     """Processors and disk of the server's machine, where it is this one."""
     directory = local_data_directory(connection, read_server(connection).system_identifier)
     return Machine(cpus=os.cpu_count() if directory else None, data_directory=directory)

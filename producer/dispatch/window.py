@@ -22,7 +22,7 @@ HALVE_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """`size` of the window where nobody and nothing closes it. Times are seconds of one clock.
+    """`size` of the window where nothing closes it. Times are seconds of one clock.
 
     `cause` is what it is so for, and of which `signal`; the figures are in `reason`.
     """

@@ -1,1 +1,1 @@
-"""The data steps as scripts: what a run says to PostgreSQL, in the order in which it says it, for a person and psql."""
+"""The data steps as scripts: what a run says to PostgreSQL, in the same order, for review and for psql."""

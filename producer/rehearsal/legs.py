@@ -100,5 +100,5 @@ def finish(settings: Settings) -> dict[str, Any]:
         finishing = Finishing(
             connection=connection, say=lambda _: None, sleep=time.sleep, random_source=random.Random()
         )
-        finishing.finish(finishing.the_run())
+        finishing.finish(finishing.run_to_finish())
     return {"seconds": round(time.monotonic() - started, 3)}

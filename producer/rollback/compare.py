@@ -95,7 +95,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
     doing(f"comparing both tables of {spec.full_name}")
     if table.state in COMPLETE:
         live, built, mismatches, some, left_out = _before_the_swap(connection, spec)
-        return _said(spec, live, built, mismatches, some, left_out)
+        return _comparison(spec, live, built, mismatches, some, left_out)
     if (
         one is not None
         and one.swapped_at is not None
@@ -115,7 +115,7 @@ def _compare(connection: Connection, run: Run, table: RunTable, one: ConversionS
             lambda: (compared(connection, pair), logged_keys(connection, reverse_log(spec), spec)),
             force_rollback=True,
         )
-        return _said(spec, past, new, len(keys), keys[:SHOWN_KEYS], left_out, since_cutover=True)
+        return _comparison(spec, past, new, len(keys), keys[:SHOWN_KEYS], left_out, since_cutover=True)
     if spec.method == "backfill":
         why = "filled in place: there is no second table"
     elif one is not None and one.swapped_at is not None:
@@ -139,7 +139,7 @@ def _before_the_swap(connection: Connection, spec: TableSpec) -> tuple[int, int,
     return read_at_one_snapshot(connection, sums, force_rollback=True)
 
 
-def _said(
+def _comparison(
     spec: TableSpec,
     rows_live: int,
     rows_next: int,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from producer.operator.operator import Operator
 from producer.planning.cache_resolution import plan_caches
-from producer.scripts.drive import blocks_by, drive
+from producer.scripts.planned_scripts import blocks_by, run_to_end
 from producer.scripts.run_script import ScriptRunner
 from replank.errors import OutcomeUnknown
 from replank.values.states import RollbackStage, RunState
@@ -30,10 +30,10 @@ def end_rollback(
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
             runs.set_rollback_to(connection, run.run_id, None)
             rollbacks.end(connection, run.run_id)
-        say(_where(connection, run, last))
+        say(_describe_end(connection, run, last))
         return
     with connection.transaction():
-        # Together: killed in between, nobody would come back for the ledger.
+        # Together: after a kill in between, no command would remove the ledger.
         if not runs.set_run_state(connection, run.run_id, RunState.ROLLED_BACK, f"{by.name} rolled back"):
             raise OutcomeUnknown(f"Run {run.run_id} is no longer being rolled back. See `replank status`.")
         runs.forget_data(connection, run.run_id)
@@ -47,8 +47,8 @@ def end_rollback(
         say("the ledger is removed; nothing of Replank is left in this database")
 
 
-def _where(connection: Connection, run: Run, last: Step) -> str:
-    """Where the run stands now: it need not have come as far as the step that was asked for."""
+def _describe_end(connection: Connection, run: Run, last: Step) -> str:
+    """The last step that is done: the run need not have reached the step that was asked for."""
     done = [one.step for one in scripts.forward_scripts(connection, run.run_id) if one.finished]
     present = max(done, key=lambda step: step.number, default=None)
     on = "`replank run PLAN` continues from there"
@@ -73,5 +73,5 @@ def _undo_scripts(connection: Connection, run: Run, *, to: int, say: Callable[[s
     """Run the rollbacks of every step after number `to` that has begun, the last one first."""
     runner = ScriptRunner(connection=connection, attempts=run.plan.options.capture_attempts, command="replank rollback")
     for planned in (p for p in scripts.rollback_scripts(connection, run.run_id) if p.step.number > to):
-        words = drive(connection, planned, blocks_by(runner))
+        words = run_to_end(connection, planned, blocks_by(runner))
         say(f"step {planned.step.name}: {words or 'rolled back'}")

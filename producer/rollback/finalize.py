@@ -1,4 +1,4 @@
-"""After the tables have changed places again: foreign keys are validated, and only then the new tables are dropped."""
+"""After the tables are swapped back: foreign keys are validated, and only then the new tables are dropped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from producer.waiting.lock_retries import Patience
+from producer.waiting.lock_retries import LockRetries
 from replank.errors import NeedsOperator
 from replank.values.states import TableState
 from replank.values.table_spec import Relation, TableSpec
@@ -33,10 +33,10 @@ class Restoring:
 
     connection: Connection
     run: Run
-    patience: Patience
+    lock_retries: LockRetries
 
     def restore(self, one: ConversionSet) -> None:
-        """Foreign keys are validated, then the new tables go, and what was made for the way back."""
+        """Foreign keys are validated, then the new tables and reverse capture are dropped."""
         found = tables.read_tables(self.connection, self.run.run_id)
         members = [table.spec for table in found if table.set_no == one.set_no]
         keys = [key for key in one.foreign_keys if key["validated"]]
@@ -68,7 +68,7 @@ class Restoring:
                 foreign_keys.join_leaves(self.connection, key)
 
         try:
-            self.patience.until_granted(
+            self.lock_retries.until_granted(
                 validate, what=f"{key['schema']}.{key['table_name']}", command="replank rollback"
             )
         except errors.ForeignKeyViolation as error:
@@ -80,19 +80,19 @@ class Restoring:
 
     def _drop_new(self, members: Sequence[TableSpec]) -> None:
         limit = self.run.plan.options.lock_timeout_ms
-        aside = read_retained(self.connection, [(spec.rolled_back_schema, spec.name) for spec in members])
+        new_tables = read_retained(self.connection, [(spec.rolled_back_schema, spec.name) for spec in members])
 
         def drop(relation: Relation) -> None:
             drop_table(self.connection, relation, lock_timeout_ms=limit)
 
-        if aside:
-            self.patience.until_granted(
-                lambda: drop_hanging(self.connection, aside, prefix=ROLLED_BACK, lock_timeout_ms=limit),
+        if new_tables:
+            self.lock_retries.until_granted(
+                lambda: drop_hanging(self.connection, new_tables, prefix=ROLLED_BACK, lock_timeout_ms=limit),
                 what="a table in a replank_rolled_back schema",
                 command="replank rollback",
             )
-        for relation in aside:
-            self.patience.until_granted(
+        for relation in new_tables:
+            self.lock_retries.until_granted(
                 lambda each=relation: drop(each),  # type: ignore[misc]
                 what=relation.full_name,
                 command="replank rollback",

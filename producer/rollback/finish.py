@@ -1,4 +1,4 @@
-"""`finish`: the past tables, and all that was kept to go back to them, are dropped. The way back ends here."""
+"""`finish`: the past tables and all that was kept for a rollback are dropped. Afterwards no rollback is possible."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from psycopg.sql import SQL
 from monitoring.status.rollback_possible import describe_rollback, read_rollback_facts
 from producer.rollback.prepare import AUTOVACUUM_OF_NEW, autovacuum_of_new
 from producer.rollback.retained_proof import refuse_unproved
-from producer.scripts.drive import blocks_by, drive, late_scripts
+from producer.scripts.planned_scripts import blocks_by, late_scripts, run_to_end
 from producer.scripts.run_script import ScriptRunner
 from producer.waiting.leader import stop_leading, try_to_lead
-from producer.waiting.lock_retries import Patience
-from producer.waiting.panic_aware_sleep import watchful
+from producer.waiting.lock_retries import LockRetries
+from producer.waiting.panic_aware_sleep import panic_aware_sleep
 from replank.activity import doing
 from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState
@@ -71,13 +71,13 @@ class Finishing:
     sleep: Callable[[float], None]
     random_source: random.Random
 
-    def the_run(self) -> Run:
+    def run_to_finish(self) -> Run:
         """The newest run, done or finished halfway. Raises WrongUse where there is nothing to finish."""
         if not runs.ledger_exists(self.connection):
             raise WrongUse("There is no run on this database: there is nothing to finish.")
         opened = runs.open_run(self.connection)
         if opened is not None and opened.state is RunState.ROLLING_BACK and try_to_lead(self.connection):
-            # A rollback that was killed before anything changed places is given up; none is at work now.
+            # A rollback that was killed before anything was swapped back is given up; none is running now.
             rollbacks.give_up(self.connection, opened.run_id)
             stop_leading(self.connection)
             opened = runs.open_run(self.connection)
@@ -98,7 +98,7 @@ class Finishing:
         """What is there to be dropped."""
         found = [
             Leftover(what="past table", name=relation.full_name, bytes=self._bytes(relation))
-            for relation in self._past(run)
+            for relation in self._past_tables(run)
         ]
         for spec in self._specs(run):
             waiting = waiting_changes(self.connection, [spec])
@@ -122,7 +122,7 @@ class Finishing:
         return run.state is RunState.FINISHED and not left
 
     def finish(self, run: Run, *, proof: bool = True) -> Run:
-        """Drop it, table by table, each under a short lock. Killed anywhere, the same command goes on.
+        """Drop it, table by table, each under a short lock. Killed anywhere, the same command continues.
 
         With `proof`, both sides are compared before. Raises NeedsOperator where they differ; nothing is given up then.
         """
@@ -131,13 +131,13 @@ class Finishing:
                 f"Another Replank command is running on this database. Wait for it to end, then `{COMMAND}` again."
             )
         if run.state is RunState.DONE:
-            self._refuse_strangers(run)
+            self._refuse_dependents(run)
             if proof:
                 refuse_unproved(self.connection, run, self.say)
         runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "the operator ran `replank finish`")
         limit = run.plan.options.lock_timeout_ms
-        self.sleep = watchful(self.connection, run, self.sleep, command=COMMAND)
-        patience = Patience(
+        self.sleep = panic_aware_sleep(self.connection, run, self.sleep, command=COMMAND)
+        lock_retries = LockRetries(
             connection=self.connection,
             attempts=run.plan.options.capture_attempts,
             sleep=self.sleep,
@@ -146,31 +146,31 @@ class Finishing:
         self._restore_autovacuum(run)
         doing("removing reverse capture")
         for spec in self._specs(run):
-            patience.until_granted(
-                lambda each=spec: self._forget(each, limit),  # type: ignore[misc]
+            lock_retries.until_granted(
+                lambda each=spec: self._drop_reverse_capture(each, limit),  # type: ignore[misc]
                 what=spec.full_name,
                 command=COMMAND,
             )
         doing("dropping the past tables")
-        retained_names = [relation.full_name for relation in self._past(run)]
+        retained_names = [relation.full_name for relation in self._past_tables(run)]
         self._run_late_scripts(run, DROP_DEPRECATED)
-        past = self._past(run)
+        past = self._past_tables(run)
         for name in (name for name in retained_names if name not in {relation.full_name for relation in past}):
             self.say(f"{name}: dropped")
         if past:
-            patience.until_granted(
+            lock_retries.until_granted(
                 lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
                 what="a past table",
                 command=COMMAND,
             )
         for relation in past:
-            patience.until_granted(
+            lock_retries.until_granted(
                 lambda each=relation: drop_table(self.connection, each, lock_timeout_ms=limit),  # type: ignore[misc]
                 what=relation.full_name,
                 command=COMMAND,
             )
             self.say(f"{relation.full_name}: dropped")
-        self._forget_sets(run)
+        self._drop_maps(run)
         remove_text_casts(self.connection)
         self._run_late_scripts(run)
         self._report_quarantined(run)
@@ -185,21 +185,21 @@ class Finishing:
         )
         return runs.read_run(self.connection, run.run_id)
 
-    def _refuse_strangers(self, run: Run) -> None:
-        """What others have made over past tables would stop the drops, when the way back has been given up already."""
-        past = self._past(run)
+    def _refuse_dependents(self, run: Run) -> None:
+        """Objects that depend on past tables would stop the drops, when a rollback is not possible any more."""
+        past = self._past_tables(run)
         parts = [part for relation in past for part in catalogue.partitions(self.connection, relation.oid)]
         hanging = hanging_on(self.connection, [*past, *parts])
-        strangers = [f"view {view.full_name}" for view in hanging.views if not view.schema.startswith(PAST)]
-        strangers += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
-        if strangers:
+        dependents = [f"view {view.full_name}" for view in hanging.views if not view.schema.startswith(PAST)]
+        dependents += [f"function {f.signature}" for f in hanging.functions if not f.schema.startswith(PAST)]
+        if dependents:
             raise NeedsOperator(
-                f"{', '.join(strangers)} depends on past tables, so that these cannot be dropped. Drop it, then "
-                f"`{COMMAND}` again. Nothing was changed: {self.outlook(run)}."
+                f"{', '.join(dependents)} depends on past tables, so that these cannot be dropped. Drop it, then "
+                f"`{COMMAND}` again. Nothing was changed: {self.rollback_words(run)}."
             )
 
-    def outlook(self, run: Run) -> str:
-        """Whether there is still a way back."""
+    def rollback_words(self, run: Run) -> str:
+        """Whether a rollback is still possible, in words."""
         sets = conversion_sets.read_sets(self.connection, run.run_id)
         return describe_rollback(
             run, read_rollback_facts(self.connection, run, sets, tables.read_tables(self.connection, run.run_id))
@@ -217,7 +217,7 @@ class Finishing:
         )
         for planned in (planned for planned in late if planned.step.number <= last.number):
             doing(f"running step {planned.step.name}")
-            drive(self.connection, planned, blocks_by(runner))
+            run_to_end(self.connection, planned, blocks_by(runner))
             self.say(f"step {planned.step.name} is done")
 
     def _report_quarantined(self, run: Run) -> None:
@@ -243,7 +243,7 @@ class Finishing:
     def _specs(self, run: Run) -> list[TableSpec]:
         return [table.spec for table in tables.read_tables(self.connection, run.run_id)]
 
-    def _past(self, run: Run) -> list[Relation]:
+    def _past_tables(self, run: Run) -> list[Relation]:
         """Past tables, and the past contents of caches, that are there."""
         specs = [spec for spec in self._specs(run) if spec.method == "rebuild"]
         names = [(spec.past_schema, spec.name) for spec in specs]
@@ -254,7 +254,7 @@ class Finishing:
     def _bytes(self, relation: Relation) -> int:
         return int(value(self.connection, query("swap_back.size"), {"oid": relation.oid}))
 
-    def _forget(self, spec: TableSpec, lock_timeout_ms: int) -> None:
+    def _drop_reverse_capture(self, spec: TableSpec, lock_timeout_ms: int) -> None:
         """Dropping the triggers locks the live table for a moment."""
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{lock_timeout_ms}ms"}, local=True)
@@ -262,7 +262,7 @@ class Finishing:
             for name in (was_table(spec), filled_table(spec)):
                 self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 
-    def _forget_sets(self, run: Run) -> None:
+    def _drop_maps(self, run: Run) -> None:
         for one in conversion_sets.read_sets(self.connection, run.run_id):
             name = original_texts_table(run.run_id, one.set_no)
             self.connection.execute(SQL("DROP TABLE IF EXISTS {}").format(name))

@@ -9,7 +9,7 @@ from functools import partial
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from producer.waiting.lock_retries import Patience
+from producer.waiting.lock_retries import LockRetries
 from replank.activity import doing
 from replank.errors import NeedsOperator
 from replank.values.states import RollbackStage
@@ -44,14 +44,14 @@ from sql.swap.drop_retained import read_retained
 from sql.values.enum_drift import refuse_renamed_values
 
 SHORT_LOG = 200
-"""Rounds of draining go on until one took no more keys than this."""
+"""Rounds of draining end when one took no more keys than this."""
 
 AUTOVACUUM_OF_NEW = "autovacuum_of_new"
-"""What is known for the way back under this name must outlive a killed attempt."""
+"""A rollback fact under this name must outlive a killed attempt."""
 
 ROUNDS = 20
-LOOKS = 3
-"""A TRUNCATE is seen by older snapshots: a comparison beside one is made anew."""
+COMPARISONS = 3
+"""A TRUNCATE is seen by older snapshots: a comparison beside one is made again."""
 
 
 def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetRollback:
@@ -83,7 +83,7 @@ def read_set(connection: Connection, run: Run, one: ConversionSet) -> SetRollbac
 def autovacuum_of_new(
     connection: Connection, one: ConversionSet, new: Sequence[TableSpec], remembered: Settings | None
 ) -> LiveAutovacuum:
-    """Of the new tables, which stand where the past ones go: the ledger has it beside what else the way back needs."""
+    """Autovacuum of the new tables, in whose place the past ones come: the ledger has it among the rollback facts."""
     return LiveAutovacuum(
         connection=connection,
         specs=new,
@@ -92,14 +92,14 @@ def autovacuum_of_new(
     )
 
 
-def misfit(connection: Connection, back: SetRollback, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
+def refused_row(connection: Connection, back: SetRollback, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
     """Of which table it was, the server says for most errors."""
     named = error.diag.table_name
     pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])
     return why_it_does_not_fit(connection, pair, error)
 
 
-class Differs(NeedsOperator):
+class TablesDiffer(NeedsOperator):
     """Past and new tables differ. `tables` gives some of each table's keys by its name."""
 
     def __init__(self, tables: Mapping[str, Sequence[str]]) -> None:
@@ -117,31 +117,33 @@ class Differs(NeedsOperator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakingReady:
+class Preparation:
     """What may be done again at every attempt; nothing of it touches a live table."""
 
     connection: Connection
     run: Run
-    patience: Patience
+    lock_retries: LockRetries
     say: Callable[[str], None]
     actor: str = "operator"
 
-    def make_ready(self, one: ConversionSet) -> dict[int, CaptureFacts]:
+    def prepare(self, one: ConversionSet) -> dict[int, CaptureFacts]:
         """Everything that does not need the lock: the map of spellings, all captured changes, and the comparison.
 
-        Returns what reverse capture stood on when that began, by table number: it counts as long as it stands.
+        Returns reverse capture's state when that began, by table number: the comparison counts while it is the same.
         """
         back = read_set(self.connection, self.run, one)
-        self._stage(RollbackStage.PREPARING, f"set {one.set_no}")
+        self._set_stage(RollbackStage.PREPARING, f"set {one.set_no}")
         for pair in back.pairs:
             self._refuse_gone(pair.spec)
         self._refuse_missed(one, back)
-        self._switch_on_again(back)
+        self._enable_capture(back)
         capture_facts = read_capture_facts(self.connection, [reverse_captured_table(pair.spec) for pair in back.pairs])
         refuse_renamed_values(self.connection, [pair.spec for pair in back.pairs])
         refuse_newer(self.connection, back.pairs, back.foreign_keys)
-        self.patience.until_granted(
-            lambda: self._lay_open(one, back), what=f"a past table of set {one.set_no}", command="replank rollback"
+        self.lock_retries.until_granted(
+            lambda: self._detach_past_tables(one, back),
+            what=f"a past table of set {one.set_no}",
+            command="replank rollback",
         )
         members = [pair.spec for pair in back.pairs]
         with self.connection.transaction():
@@ -149,17 +151,17 @@ class MakingReady:
             execute(self.connection, build_original_texts(self.connection, members, where, set_no=one.set_no))
         differing = {}
         for pair in back.pairs:
-            self._stage(RollbackStage.COMPARING, pair.spec.full_name)
+            self._set_stage(RollbackStage.COMPARING, pair.spec.full_name)
             self._drain(pair)
             keys = self._verify(pair)
             if keys:
                 differing[pair.spec.full_name] = keys
         if differing:
-            raise Differs(differing)
+            raise TablesDiffer(differing)
         self._try_keys(back)
         return capture_facts
 
-    def _stage(self, stage: RollbackStage, subject: str) -> None:
+    def _set_stage(self, stage: RollbackStage, subject: str) -> None:
         doing(f"{stage.replace('_', ' ')} {subject}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, subject)
 
@@ -172,7 +174,7 @@ class MakingReady:
             )
 
     def _refuse_missed(self, one: ConversionSet, back: SetRollback) -> None:
-        """What has touched reverse capture since the cutover, even where it stands again: the comparison of all rows
+        """What has touched reverse capture since the cutover, even where it is intact again: the comparison of all rows
         tells whether a change was missed, but for columns that the run has filled."""
         (present,) = (s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.set_no == one.set_no)
         specs = {pair.spec.table_no: pair.spec for pair in back.pairs}
@@ -186,16 +188,16 @@ class MakingReady:
                     "comparison cannot find it in columns that the run has filled: a rollback would lose changes."
                 )
             words = f"since the cutover {why}; comparing every row shows whether a change was missed"
-            self._note(specs[number], words)
+            self._report(specs[number], words)
 
-    def _note(self, spec: TableSpec, words: str) -> None:
+    def _report(self, spec: TableSpec, words: str) -> None:
         self.say(f"{spec.full_name}: {words}")
         runs.add_event(
             self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=spec.full_name, message=words
         )
 
-    def _switch_on_again(self, back: SetRollback) -> None:
-        """Capture that somebody has switched off, by `DISABLE TRIGGER ALL` perhaps.
+    def _enable_capture(self, back: SetRollback) -> None:
+        """Enable capture that another session has disabled, by `DISABLE TRIGGER ALL` perhaps.
 
         From here on nothing is missed, and what was missed before is found by the comparison of all rows, which comes
         after this. Where that could not find everything, it stays off, and the refusal that follows says why.
@@ -204,7 +206,7 @@ class MakingReady:
         for pair in back.pairs:
             if known[pair.spec.table_no] is Captured.NOT_ALWAYS and provable(pair.spec):
                 options = self.run.plan.options
-                self.patience.until_granted(
+                self.lock_retries.until_granted(
                     partial(
                         enable_reverse_capture,
                         self.connection,
@@ -219,9 +221,9 @@ class MakingReady:
                     "its triggers replank_capture_back_… were disabled; they are enabled again, and comparing "
                     "every row shows whether a change was missed"
                 )
-                self._note(pair.spec, words)
+                self._report(pair.spec, words)
 
-    def _lay_open(self, one: ConversionSet, back: SetRollback) -> None:
+    def _detach_past_tables(self, one: ConversionSet, back: SetRollback) -> None:
         """Nothing of the past tables may act on our writes: no foreign key, no trigger, no rule, no forward capture."""
         options = self.run.plan.options
         with self.connection.transaction():
@@ -257,7 +259,7 @@ class MakingReady:
     def _verify(self, pair: TablePair) -> list[str]:
         """Some keys of rows that differ; none where both sides say the same."""
         differing: list[str] = []
-        for _ in range(LOOKS):
+        for _ in range(COMPARISONS):
             differing = read_at_one_snapshot(self.connection, lambda: differing_rows(self.connection, pair))
             if not differing:
                 self.say(f"{pair.spec.full_name}: past and new table are equal")

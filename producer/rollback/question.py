@@ -30,14 +30,14 @@ NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Extent:
-    """What a rollback of one run does, as lines for people. `host` is a name or folder with a port."""
+    """What a rollback of one run does, as lines for the operator. `host` is a name or folder with a port."""
 
     run: Run
     database: str
     host: str
     lines: tuple[str, ...]
     doubts: tuple[str, ...] = ()
-    """What is kept aside, what failed."""
+    """What is quarantined, what failed."""
 
     def to_json(self) -> dict[str, Any]:
         return {"run_id": self.run.run_id, "plan": self.run.plan_name, "database": self.database, "host": self.host}
@@ -51,7 +51,7 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     closed = (
         frozenset(one.table for one in rollback_facts.closed_tables) if rollback_facts is not None else frozenset[str]()
     )
-    lines = [_table(connection, table, swapped, closed) for table in present]
+    lines = [_describe_table(connection, table, swapped, closed) for table in present]
     lines += [] if rollback_facts is None else [f"! {warning}" for warning in rollback_facts.warnings]
     for cache in caches.read_caches(connection, run.run_id):
         lines.append(f"cache {cache.name}: what was built for it is removed, unless it is rebuilt already")
@@ -69,7 +69,7 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
     )
 
 
-def _table(connection: Connection, table: RunTable, swapped: set[int], closed: frozenset[str]) -> str:
+def _describe_table(connection: Connection, table: RunTable, swapped: set[int], closed: frozenset[str]) -> str:
     name = table.spec.full_name
     if name in closed:
         return f"{name}: this will be refused, because a rollback would lose changes"
@@ -92,20 +92,21 @@ def refuse_other_plan(connection: Connection, run: Run, file: PlanFile) -> None:
     # Every plan that `inspect` writes has its database's name: only the digest tells two of them apart.
     if file.plan.digest() != run.plan_digest:
         raise WrongUse(
-            f"{file.source}: run {run.run_id} of database {connection.info.dbname} ({run.state}, {_planned(run)}) is "
-            f"of another version of this plan. Nothing was changed. " + _instead(connection, run, file)
+            f"{file.source}: run {run.run_id} of database {connection.info.dbname} ({run.state}, "
+            f"{_describe_plan(run)}) is of another version of this plan. Nothing was changed. "
+            + _suggest_run(connection, run, file)
         )
 
 
-def _planned(run: Run) -> str:
+def _describe_plan(run: Run) -> str:
     """What the run's own plan is about: names that tell it from another of the same name."""
     names = [table.full_name for table in run.plan.tables] or [cache.full_name for cache in run.plan.caches]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"its plan names {', '.join(names[:NAMED])}{more}" if names else "its plan names no table"
 
 
-def _instead(connection: Connection, run: Run, file: PlanFile) -> str:
-    """How to go on: with this plan's own run, or with the one that is there."""
+def _suggest_run(connection: Connection, run: Run, file: PlanFile) -> str:
+    """How to continue: with this plan's own run, or with the one that is open."""
     own = runs.finished_run_of(connection, file.plan)
     words = ""
     if own is not None and own.state is RunState.DONE:
@@ -117,8 +118,8 @@ def _instead(connection: Connection, run: Run, file: PlanFile) -> str:
     )
 
 
-def ask(extent: Extent, say: Callable[[str], None]) -> None:
-    """Say what is undone; go on only if the operator types the database's name. Raises typer.Exit with 1 otherwise."""
+def confirm_rollback(extent: Extent, say: Callable[[str], None]) -> None:
+    """Print what is undone; continue only if the database's name is typed. Raises typer.Exit with 1 otherwise."""
     run = extent.run
     say(
         f"Run {run.run_id} of plan {run.plan_name} in database {extent.database} on {extent.host} is {run.state}. "

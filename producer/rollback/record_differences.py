@@ -16,7 +16,7 @@ HELD = "its cutover is held until the run's verification or another `replank ver
 KEPT = "`replank finish` compares again, and drops no past table if one differs"
 
 
-def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) -> list[str]:
+def record_differences(connection: Connection, run: Run, found: Iterable[Comparison]) -> list[str]:
     """Keep it for each table that was compared. Returns what follows from it, a line for each table that differs."""
     me = read_login(connection)
     if me is not None and not me.owns:
@@ -30,16 +30,18 @@ def keep_found(connection: Connection, run: Run, found: Iterable[Comparison]) ->
             continue
         if not one.mismatches:
             if verifications.trust(connection, spec):
-                _say(connection, run, one.name, "`replank verify` found no difference: the cutover is no longer held")
+                _add_event(
+                    connection, run, one.name, "`replank verify` found no difference: the cutover is no longer held"
+                )
             continue
         words = f"`replank verify` found {counted(one.mismatches, 'key')} that {verb(one.mismatches, 'differs')}"
         with connection.transaction():
             if verifications.doubt(connection, spec, words):
-                _say(connection, run, one.name, words)
+                _add_event(connection, run, one.name, words)
                 before_the_swap = present[one.name].state in COMPLETE
                 held.append(f"{one.name}: {HELD if before_the_swap else KEPT}")
     return held
 
 
-def _say(connection: Connection, run: Run, name: str, words: str) -> None:
+def _add_event(connection: Connection, run: Run, name: str, words: str) -> None:
     runs.add_event(connection, run.run_id, actor="operator", kind="verification", subject=name, message=words)

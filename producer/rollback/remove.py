@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg.sql import SQL
 
 from producer.stages.backfill_stages import undo
-from producer.waiting.lock_retries import Patience
+from producer.waiting.lock_retries import LockRetries
 from sql.caches.built_contents import remove_built
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import quarantines
@@ -22,7 +22,7 @@ from sql.session.table_names import next_table
 COMMAND = "replank rollback"
 
 
-def remove_table(connection: Connection, run: Run, table: RunTable, patience: Patience) -> None:
+def remove_table(connection: Connection, run: Run, table: RunTable, lock_retries: LockRetries) -> None:
     """Drop capture and next. Dropping a trigger locks the live table: short, retried, bounded."""
     limit = run.plan.options.lock_timeout_ms
 
@@ -40,13 +40,13 @@ def remove_table(connection: Connection, run: Run, table: RunTable, patience: Pa
             quarantines.remove(connection, table.spec)
 
     left = "; its capture triggers are still there"
-    patience.until_granted(remove, what=table.spec.full_name, command=COMMAND, left=left)
+    lock_retries.until_granted(remove, what=table.spec.full_name, command=COMMAND, left=left)
 
 
-def remove_cache(connection: Connection, run: Run, cache: Cache, patience: Patience) -> None:
+def remove_cache(connection: Connection, run: Run, cache: Cache, lock_retries: LockRetries) -> None:
     """Drop next contents and marks. Dropping the triggers locks the sources: short, retried, bounded."""
     limit = run.plan.options.lock_timeout_ms
-    patience.until_granted(
+    lock_retries.until_granted(
         lambda: remove_built(connection, cache, lock_timeout_ms=limit),
         what=f"a source of cache {cache.name}",
         command=COMMAND,

@@ -19,7 +19,7 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
     """Raises NeedsOperator where a past table and the one in its place differ, or cannot be compared.
 
     It reads both sides of every table once, at one snapshot for each table; keys that are logged for a rollback are
-    left out. Nothing is compared where the plan keeps no way back: then the past tables are not kept equal.
+    left out. Nothing is compared where the plan allows no rollback: then the past tables are not kept equal.
     """
     if not run.plan.options.reverse_capture:
         say(

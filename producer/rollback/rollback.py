@@ -18,8 +18,8 @@ from producer.rollback.end import end_rollback
 from producer.rollback.remove import remove_cache, remove_table
 from producer.rollback.swap_back import SwappingBack
 from producer.waiting.leader import try_to_lead
-from producer.waiting.lock_retries import Patience
-from producer.waiting.panic_aware_sleep import watchful
+from producer.waiting.lock_retries import LockRetries
+from producer.waiting.panic_aware_sleep import panic_aware_sleep
 from replank.activity import doing
 from replank.errors import CannotConnect, NeedsOperator, NotAnswering, OutcomeUnknown, ReplankError, TryAgain, WrongUse
 from replank.values.states import CacheState, RollbackStage, RunState, TableState
@@ -55,23 +55,23 @@ def roll_back(
     by: Operator | None = None,
     keep_record: bool = False,
 ) -> Run:
-    """Undo the open run, or else the newest one if it is done. Killed halfway, the same command goes on.
+    """Undo the open run, or else the newest one if it is done. Killed halfway, the same command continues.
 
     `run_id` names an older run, `to` a step that stays, with all before it. `keep_record` leaves in the ledger how it
     ended, and who did it; without it the ledger goes with its last run. Raises WrongUse if there is nothing to
-    undo, or if what was written after a cutover was not captured; NeedsOperator where only the operator can go on.
+    undo, or if what was written after a cutover was not captured; NeedsOperator where only the operator can continue.
     """
     by = by or operator_of_shell()
-    run = _aim(connection, run_to_undo(connection, run_id), to)
+    run = _set_last_step(connection, run_to_undo(connection, run_id), to)
     if run.state is RunState.DONE:
-        # Nobody leads it, unless another command has begun with it.
+        # It has no coordinator, unless another command has begun with it.
         _wait_for_leadership(connection, sleep)
     _begin(connection, run, by)
     undoing = _Undoing(
         connection=connection,
         run=run,
         say=say,
-        sleep=watchful(connection, run, sleep, command="replank rollback"),
+        sleep=panic_aware_sleep(connection, run, sleep, command="replank rollback"),
         random_source=random_source or random.Random(),
         by=by,
     )
@@ -80,14 +80,14 @@ def roll_back(
             _wait_for_leadership(connection, undoing.sleep)
         undoing.undo()
     except ReplankError as error:
-        _note_refusal(connection, run, str(error))
+        _record_refusal(connection, run, str(error))
         raise
     end_rollback(connection, run, say, by=by, keep_record=keep_record)
     return run
 
 
 def _begin(connection: Connection, run: Run, by: Operator) -> None:
-    """From here on everybody sees that the run is being rolled back, and by whom."""
+    """From here on every session sees that the run is being rolled back, and by whom."""
     with connection.transaction():
         # A cutover that is under way holds the run's row: either it sees this, or we see its swap.
         fresh = rollbacks.begin(connection, run.run_id, by=by.name, via=by.via)
@@ -102,7 +102,7 @@ def _begin(connection: Connection, run: Run, by: Operator) -> None:
         restraints.lift_all(connection, run.run_id)
 
 
-def _note_refusal(connection: Connection, run: Run, problem: str) -> None:
+def _record_refusal(connection: Connection, run: Run, problem: str) -> None:
     """Where the session still lives. A run that was done, and of which nothing has changed, is done again."""
     with suppress(psycopg.OperationalError):
         rollbacks.set_problem(connection, run.run_id, problem)
@@ -132,16 +132,16 @@ class _Undoing:
             random_source=self.random_source,
             actor=self.by.name,
         )
-        swap_back.go_back()
+        swap_back.swap_back_all()
         present = [t for t in tables.read_tables(connection, run.run_id) if t.state is not TableState.RESTORED]
-        self._remove_tables(present, swap_back.patience)
-        self._remove_caches(swap_back.patience)
+        self._remove_tables(present, swap_back.lock_retries)
+        self._remove_caches(swap_back.lock_retries)
         # Attempts at a cutover make the past schemas; before a swap they are empty.
         made = building_schemas(connection, "replank_next", "replank_past", "replank_past_cache", "replank_rolled_back")
         drop_empty_schemas(connection, made)
         remove_text_casts(connection)
 
-    def _remove_tables(self, present: Sequence[RunTable], patience: Patience) -> None:
+    def _remove_tables(self, present: Sequence[RunTable], lock_retries: LockRetries) -> None:
         connection, run_id = self.connection, self.run.run_id
         rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING)
         for conversion_set in conversion_sets.read_sets(connection, run_id):
@@ -160,20 +160,20 @@ class _Undoing:
         for table in present:
             doing(f"removing what was built for {table.spec.full_name}")
             rollbacks.set_stage(connection, run_id, RollbackStage.REMOVING, table.spec.full_name)
-            remove_table(connection, self.run, table, patience)
+            remove_table(connection, self.run, table, lock_retries)
             self.say(f"{table.spec.full_name}: next table, change log and capture removed")
 
-    def _remove_caches(self, patience: Patience) -> None:
+    def _remove_caches(self, lock_retries: LockRetries) -> None:
         for cache in caches.read_caches(self.connection, self.run.run_id):
-            remove_cache(self.connection, self.run, cache, patience)
+            remove_cache(self.connection, self.run, cache, lock_retries)
             if cache.state in (CacheState.SWAPPED, CacheState.DONE):
                 self.say(f"cache {cache.name}: rebuilt already, and not rolled back")
             else:
                 self.say(f"cache {cache.name}: what was built for it is removed")
 
 
-def _aim(connection: Connection, run: Run, to: Step | None) -> Run:
-    """Note how far to go back, so that the same command goes on after a kill. Raises WrongUse where nothing is left."""
+def _set_last_step(connection: Connection, run: Run, to: Step | None) -> Run:
+    """Record the last step to keep, so that the same command continues after a kill. Raises WrongUse."""
     if to is None:
         if run.state is not RunState.ROLLING_BACK:
             runs.set_rollback_to(connection, run.run_id, None)
@@ -220,7 +220,7 @@ def roll_back_through(
         pause=sleep,
     )
 
-    def go_on() -> Run:
+    def continue_rollback() -> Run:
         nonlocal begun
         with open_connection() as connection:
             if begun is not None and _is_rolled_back(connection, begun):
@@ -231,20 +231,20 @@ def roll_back_through(
                 )
             begun = run_to_undo(connection, run_id)
             wait.answered()
-            return _in_words(
+            return _explain_refusal(
                 connection,
                 lambda: roll_back(
                     connection, say=say, sleep=sleep, run_id=run_id, to=to, by=by, keep_record=keep_record
                 ),
             )
 
-    return wait.until_answered(go_on)
+    return wait.until_answered(continue_rollback)
 
 
-def _in_words(connection: Connection, go_back: Callable[[], Run]) -> Run:
-    """A statement that the server refuses, perhaps by an event trigger, is told with what to do next."""
+def _explain_refusal(connection: Connection, roll_back_run: Callable[[], Run]) -> Run:
+    """A statement that the server refuses, perhaps by an event trigger, is reported with the next command."""
     try:
-        return go_back()
+        return roll_back_run()
     except psycopg.OperationalError:
         raise
     except psycopg.DatabaseError as error:
@@ -261,7 +261,7 @@ def _is_rolled_back(connection: Connection, run: Run) -> bool:
 
 
 def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None]) -> None:
-    """A running coordinator sees the run's state and ends; then nobody starts anything new."""
+    """A running coordinator sees the run's state and ends; then nothing new is started."""
     doing("waiting for the coordinator to end")
     deadline = time.monotonic() + LEADER_WAIT_S
     while not try_to_lead(connection):
@@ -273,7 +273,7 @@ def _wait_for_leadership(connection: Connection, sleep: Callable[[float], None])
 
 
 def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
-    """Let leased jobs end; after a while end our own sessions. Nobody else's is touched."""
+    """Let leased jobs end; after a while end Replank's own sessions, and no others."""
     doing("waiting for jobs to end")
     deadline = time.monotonic() + WORKERS_WAIT_S
     while working := job_reports.working_backends(connection, run.run_id):

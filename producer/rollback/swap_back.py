@@ -1,8 +1,8 @@
 """Rollback after the cutover: the past tables become live again, with everything that was written since.
 
-In steps that the ledger knows: what is captured is drained into the past tables and compared, set by set the tables
-change places, foreign keys are validated, and only then the new tables are dropped. Killed anywhere, the same
-command goes on.
+In steps that the ledger records: captured changes are drained into the past tables and compared, set by set the tables
+are swapped back, foreign keys are validated, and only then the new tables are dropped. Killed anywhere, the same
+command continues.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from producer.rollback.finalize import Restoring
-from producer.rollback.prepare import Differs, MakingReady, autovacuum_of_new, misfit, read_set
+from producer.rollback.prepare import Preparation, TablesDiffer, autovacuum_of_new, read_set, refused_row
 from producer.stages.attempt_pause import pause_s
 from producer.stages.pooler_reconnect import reconnect_poolers
-from producer.waiting.lock_retries import Patience
+from producer.waiting.lock_retries import LockRetries
 from replank.activity import doing
 from replank.errors import NeedsOperator, NotProved, OutcomeUnknown, TryAgain
 from replank.values.states import RollbackStage, TableState
@@ -49,46 +49,46 @@ class SwappingBack:
     traffic: Mapping[int, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
 
     @property
-    def patience(self) -> Patience:
+    def lock_retries(self) -> LockRetries:
         attempts = self.run.plan.options.capture_attempts
-        return Patience(
+        return LockRetries(
             connection=self.connection, attempts=attempts, sleep=self.sleep, random_source=self.random_source
         )
 
-    def go_back(self) -> None:
+    def swap_back_all(self) -> None:
         """All sets that are swapped, the last one first. Raises NeedsOperator; then nothing is lost on either side."""
         swapped = [s for s in conversion_sets.read_sets(self.connection, self.run.run_id) if s.swapped_at is not None]
         waiting = [s for s in reversed(swapped) if s.swapped_back_at is None]
-        ready = MakingReady(
-            connection=self.connection, run=self.run, patience=self.patience, say=self.say, actor=self.actor
+        preparation = Preparation(
+            connection=self.connection, run=self.run, lock_retries=self.lock_retries, say=self.say, actor=self.actor
         )
         capture_facts: dict[int, Mapping[int, CaptureFacts]] = {}
         differing: dict[str, Sequence[str]] = {}
         for one in waiting:
             try:
-                capture_facts[one.set_no] = ready.make_ready(one)
-            except Differs as error:
-                # Whoever has to look at tables learns of all of them at once.
+                capture_facts[one.set_no] = preparation.prepare(one)
+            except TablesDiffer as error:
+                # The operator learns of all tables that differ at once.
                 differing |= error.tables
         if differing:
-            raise Differs(differing)
+            raise TablesDiffer(differing)
         for one in waiting:
-            self._stage(RollbackStage.SWAPPING_BACK, one)
-            self._return(one, ready, capture_facts[one.set_no])
+            self._set_stage(RollbackStage.SWAPPING_BACK, one)
+            self._swap_back_set(one, preparation, capture_facts[one.set_no])
         reconnect_poolers(self.connection, self.run, actor=self.actor)
-        restoring = Restoring(connection=self.connection, run=self.run, patience=self.patience)
+        restoring = Restoring(connection=self.connection, run=self.run, lock_retries=self.lock_retries)
         for one in reversed(swapped):
-            self._stage(RollbackStage.VALIDATING, one)
+            self._set_stage(RollbackStage.VALIDATING, one)
             restoring.restore(one)
 
-    def _stage(self, stage: RollbackStage, one: ConversionSet) -> None:
+    def _set_stage(self, stage: RollbackStage, one: ConversionSet) -> None:
         doing(f"{stage.replace('_', ' ')} set {one.set_no}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
-    def _return(self, one: ConversionSet, ready: MakingReady, capture_facts: Mapping[int, CaptureFacts]) -> None:
-        """The set's tables change places; tried again while another session holds the locks.
+    def _swap_back_set(self, one: ConversionSet, preparation: Preparation, capture_facts: Mapping[int, CaptureFacts]) -> None:
+        """The set's tables are swapped back; tried again while another session holds the locks.
 
-        Where capture has not stood since the comparison of both sides began, they are compared again before.
+        Where capture has had a gap since the comparison of both tables began, they are compared again first.
         """
         options = self.run.plan.options
         missed: TryAgain | None
@@ -98,17 +98,17 @@ class SwappingBack:
                 times = self._attempt(one, back, capture_facts)
             except NotProved as error:
                 problem = f"{error}: past and new tables are compared again"
-                self._note(one, problem)
-                capture_facts = ready.make_ready(one)
+                self._report(one, problem)
+                capture_facts = preparation.prepare(one)
                 continue
             except TryAgain as error:
                 missed, problem = error, str(error)
             except PASSING as error:
                 missed, problem = None, f"waiting for other sessions: {error.diag.message_primary}"
             else:
-                self._say_returned(one, back, times)
+                self._report_swapped_back(one, back, times)
                 return
-            self._note(one, f"attempt {attempt + 1} missed: {problem}")
+            self._report(one, f"attempt {attempt + 1} missed: {problem}")
             if isinstance(missed, AttemptMissed):
                 kept_ms = missed.application_wait_ms
                 conversion_sets.set_swap_back_times(
@@ -140,7 +140,7 @@ class SwappingBack:
                     write_ledger=lambda: self._write_ledger(one, len(back.pairs)),
                 )
         except OF_ROWS as error:
-            raise misfit(self.connection, back, error) from None
+            raise refused_row(self.connection, back, error) from None
 
     def _write_ledger(self, one: ConversionSet, members: int) -> None:
         """In the transaction of the swap back."""
@@ -149,7 +149,7 @@ class SwappingBack:
         if conversion_sets.move_set(self.connection, one, TableState.SWAPPED_BACK) != members:
             raise OutcomeUnknown("not every table of this set was swapped; see `replank status`")
 
-    def _say_returned(self, one: ConversionSet, back: SetRollback, times: CutoverTimes) -> None:
+    def _report_swapped_back(self, one: ConversionSet, back: SetRollback, times: CutoverTimes) -> None:
         conversion_sets.set_swap_back_times(
             self.connection,
             one,
@@ -160,9 +160,9 @@ class SwappingBack:
         sets = conversion_sets.read_sets(self.connection, self.run.run_id)
         longest_ms = next(each.swap_back_longest_wait_ms for each in sets if each.set_no == one.set_no)
         in_all = replace(times, application_wait_ms=longest_ms or times.application_wait_ms)
-        self._note(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
+        self._report(one, f"{counted(len(back.pairs), 'past table', 'is')} live again; {in_all}")
 
-    def _note(self, one: ConversionSet, words: str) -> None:
+    def _report(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"
         runs.add_event(
             self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words
@@ -171,6 +171,6 @@ class SwappingBack:
 
 
 def _as_past(spec: TableSpec) -> TableSpec:
-    """The past table by the names it has until it goes back."""
+    """The past table by the names it has until it is swapped back."""
     parts = tuple(replace(partition, schema=partition.past_schema) for partition in spec.partitions)
     return replace(spec, schema=spec.past_schema, partitions=parts)

@@ -30,7 +30,7 @@ class ScriptRunner:
     connection: Connection
     attempts: int
     command: str = "replank retry` and `replank run PLAN"
-    """What a person calls when the cause is mended."""
+    """What the operator calls when the cause is removed."""
     sleep: Callable[[float], None] = time.sleep
     random_source: random.Random = field(default_factory=random.Random)
 
@@ -82,7 +82,7 @@ class ScriptRunner:
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise
-                raise NeedsOperator(self._said(script, number, block, error)) from None
+                raise NeedsOperator(self._describe_error(script, number, block, error)) from None
             else:
                 return True
         raise NeedsOperator(
@@ -96,7 +96,7 @@ class ScriptRunner:
         for each in blocks:
             self.connection.execute(each.sql.encode())
 
-    def _said(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
+    def _describe_error(self, script: Script, number: int, block: Block, error: psycopg.Error) -> str:
         if isinstance(error, errors.DependentObjectsStillExist):
             return (
                 f"{script.name}, block {number} ({block.purpose}): other objects depend on it: "

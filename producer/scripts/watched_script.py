@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from producer.scripts.drive import blocks_by, drive
+from producer.scripts.planned_scripts import blocks_by, run_to_end
 from producer.scripts.run_script import ScriptRunner
 from replank.errors import NeedsOperator
 from replank.values.states import RunState
@@ -21,25 +21,25 @@ from sql.session.connection import Connection, connect
 
 log = structlog.get_logger()
 
-LOOK_S = 0.5
+CHECK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedScript:
-    """Drives one script, and looks at the run now and then."""
+    """Runs one script, and checks the run's state now and then."""
 
     connection: Connection
     database_url: str
     run: Run
     random_source: random.Random
-    between_looks: Callable[[], None]
+    between_checks: Callable[[], None]
 
-    def take(self, planned: PlannedScript) -> None:
+    def run_to_end(self, planned: PlannedScript) -> None:
         """Run the script to its end, or until the run is paused or rolled back. Raises NeedsOperator."""
         log.info("step", step=planned.step.name, blocks=len(planned.script.blocks), done=planned.blocks_done)
-        drive(self.connection, planned, self._run_blocks, at_end=partial(self._say, planned))
+        run_to_end(self.connection, planned, self._run_blocks, at_end=partial(self._add_event, planned))
 
-    def _say(self, planned: PlannedScript, words: str) -> None:
+    def _add_event(self, planned: PlannedScript, words: str) -> None:
         runs.add_event(
             self.connection,
             planned.run_id,
@@ -53,7 +53,7 @@ class WatchedScript:
         attempts = self.run.plan.options.capture_attempts
         with connect(self.database_url, name="step") as session, ThreadPoolExecutor(1) as pool:
             runner = ScriptRunner(connection=session, attempts=attempts, random_source=self.random_source)
-            future = pool.submit(blocks_by(runner, partial(_goes_on, session)), planned)
+            future = pool.submit(blocks_by(runner, partial(_may_continue, session)), planned)
             try:
                 return self._watch(session, future)
             except BaseException:
@@ -64,8 +64,8 @@ class WatchedScript:
     def _watch(self, session: Connection, future: Future[bool]) -> bool:
         """Whether the script has ended. A rollback does not wait for the block under way."""
         cancelled = False
-        while not wait([future], timeout=LOOK_S).done:
-            self.between_looks()
+        while not wait([future], timeout=CHECK_EVERY_S).done:
+            self.between_checks()
             if runs.read_run(self.connection, self.run.run_id).state is not RunState.RUNNING:
                 session.cancel_safe(timeout=5)
                 cancelled = True
@@ -78,8 +78,8 @@ class WatchedScript:
             raise
 
 
-def _goes_on(session: Connection, planned: PlannedScript) -> bool:
-    """Between two blocks: nobody has paused the run or this phase of it, or rolls it back."""
+def _may_continue(session: Connection, planned: PlannedScript) -> bool:
+    """Between two blocks: whether neither the run nor this phase is paused, and no rollback has begun."""
     if runs.read_run(session, planned.run_id).state is not RunState.RUNNING:
         return False
     held_back = restraints.in_force(session, planned.run_id)

@@ -1,1 +1,1 @@
-"""How a table goes on: what opens each of its barriers, and what is behind it."""
+"""The stages of a table or cache: what opens each barrier, and what happens then."""

@@ -1,4 +1,4 @@
-"""How a table goes on that is filled in place: extend it, fill it round by round, make its constraints hold."""
+"""The stages of a table that is filled in place: extend it, fill it round by round, validate its constraints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from psycopg.sql import SQL
 
 from producer.stages.chunker import LARGEST_CHUNK_BLOCKS, rows_per_chunk
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from replank.errors import NeedsOperator
 from replank.values.chunk import Axis
 from replank.values.states import JobKind, TableState
@@ -44,7 +44,7 @@ DEAD_ROWS = 10_000
 """A VACUUM is added when so many rows are dead."""
 
 
-class Backfilling(Turn):
+class Backfilling(StageContext):
     """Advances one table. What each step changes commits with its word in the ledger."""
 
     def extend(self, table: RunTable) -> bool:
@@ -62,10 +62,10 @@ class Backfilling(Turn):
         with self.connection.transaction():
             fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
             if fallen:
-                # Before the first look at a row: what comes in from now on is filled at once.
+                # Before the first row is read: new rows are filled at once from now on.
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
                 fill_continuity.recreate_fill_triggers(self.connection, table.spec)
-                self.say(table.run_id, "backfill", table.spec.full_name, f"{fallen}; the trigger was created again")
+                self.add_event(table.run_id, "backfill", table.spec.full_name, f"{fallen}; the trigger was created again")
             if not backfill.filled_columns(table.spec):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
                 tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)
@@ -75,7 +75,7 @@ class Backfilling(Turn):
             tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
         return True
 
-    def cut_on(self, table: RunTable) -> bool:
+    def cut_more(self, table: RunTable) -> bool:
         """Cut some more chunks along the key, as long as the pace says; vacuum what has piled up."""
         if table.cutting_finished:
             return False
@@ -120,16 +120,16 @@ class Backfilling(Turn):
     def after_round(self, table: RunTable) -> bool:
         """All chunks of a round are done: another one, until one has found nothing."""
         if not table.cutting_finished:
-            return self.cut_on(table)
+            return self.cut_more(table)
         done = job_reports.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
         filled = sum(int(job["rows"] or 0) for job in done)
         fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
         if filled == 0 and not fallen:
             return self._start_constraints(table)
-        self._once_more(table, f"the last round filled {counted(filled, 'row')}" if filled else fallen)
+        self._start_another_round(table, f"the last round filled {counted(filled, 'row')}" if filled else fallen)
         return True
 
-    def _once_more(self, table: RunTable, why: str) -> None:
+    def _start_another_round(self, table: RunTable, why: str) -> None:
         """Another round over all rows."""
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsOperator(
@@ -137,11 +137,11 @@ class Backfilling(Turn):
                 f"({why}). Find what "
                 "sets these columns to NULL or disables the trigger. Then `replank retry` and run again."
             )
-        self.say(table.run_id, "backfill", table.spec.full_name, f"{why}; another round begins")
+        self.add_event(table.run_id, "backfill", table.spec.full_name, f"{why}; another round begins")
         tables.move_table(self.connection, table.spec, TableState.EXTENDED)
 
     def _start_constraints(self, table: RunTable) -> bool:
-        """Unique indexes are built and NOT NULL is proved while everybody writes."""
+        """Unique indexes are built and NOT NULL is proved while the application writes."""
         spec = table.spec
         with self.connection.transaction():
             apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
@@ -172,7 +172,7 @@ class Backfilling(Turn):
     def finish(self, table: RunTable) -> bool:
         """Everything is proved: constraints take their final form, the trigger goes.
 
-        What it stood on is looked at under the lock: a row that came in while it was off may be empty for good.
+        The trigger is checked under the lock: a row that came in while it was disabled may stay empty.
         """
         spec = table.spec
         with self.connection.transaction():
@@ -180,7 +180,7 @@ class Backfilling(Turn):
             fill_continuity.lock_out_writers(self.connection, spec)
             fallen = fill_continuity.why_fill_broke(self.connection, spec)
             if fallen:
-                self._once_more(table, fallen)
+                self._start_another_round(table, fallen)
                 return True
             execute(self.connection, final_constraints(self.connection, spec))
             execute(self.connection, [backfill.drop_trigger(spec)])

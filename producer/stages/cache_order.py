@@ -1,4 +1,4 @@
-"""In which order caches are rebuilt, and what it means for the run when one of them cannot go on."""
+"""In which order caches are rebuilt, and what it means for the run when one of them cannot continue."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def may_begin(cache: Cache, everyone: Sequence[Cache]) -> bool:
     return all(other.state is CacheState.DONE for other in before)
 
 
-def caches_can_go_on(everyone: Sequence[Cache], unfinished: Mapping[int, Unfinished], *, tables_done: bool) -> bool:
-    """Whether any cache can go on without a person."""
+def caches_can_continue(everyone: Sequence[Cache], unfinished: Mapping[int, Unfinished], *, tables_done: bool) -> bool:
+    """Whether any cache can continue without the operator."""
     if any(of.running for of in unfinished.values()):
         return True
     return tables_done and any(
@@ -33,8 +33,8 @@ def caches_can_go_on(everyone: Sequence[Cache], unfinished: Mapping[int, Unfinis
     )
 
 
-def why_caches_stopped(everyone: Sequence[Cache], unfinished: Mapping[int, Unfinished]) -> list[str]:
-    """What a person has to look at, cache by cache."""
+def cache_stop_reasons(everyone: Sequence[Cache], unfinished: Mapping[int, Unfinished]) -> list[str]:
+    """Why the run needs the operator, cache by cache."""
     reasons = [cache.problem for cache in everyone if cache.blocked]
     return reasons + [
         f"cache {cache.name}: {jobs_failed(unfinished[cache.cache_no].failed)}, see `replank failures`"

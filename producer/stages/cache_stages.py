@@ -1,6 +1,6 @@
-"""How a cache goes on when every table is done: what opens each of its barriers, and what is behind it.
+"""The stages of a cache, when every table is done: what opens each barrier, and what happens then.
 
-Every method looks at the ledger and does at most one step, like `producer.stages.table_stages`.
+Every method reads the ledger and does at most one step, like `producer.stages.table_stages`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from producer.planning.cache_resolution import cache_spec, measure, swapped_name
 from producer.planning.conversion_sets import key_documents
 from producer.stages.attempt_pause import pause_s
 from producer.stages.cache_order import may_begin
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from producer.stages.cutover_windows import Window, anytime
 from replank.errors import NeedsOperator, OutcomeUnknown, TryAgain, WrongUse
 from replank.plan.plan import Plan
@@ -46,13 +46,13 @@ from sql.swap.swap_under_lock import CutoverLimits
 log = structlog.get_logger()
 
 MOST_GENERATIONS = 8
-"""How often the contents are built anew because somebody changes the table's definition meanwhile."""
+"""How often the contents are built again because another session changes the table's definition."""
 
 IN_THE_MAKING = (CacheState.BUILDING, CacheState.INDEXING, CacheState.READY)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caching(Turn):
+class Caching(StageContext):
     """Advances the caches of one run."""
 
     plan: Plan
@@ -75,9 +75,9 @@ class Caching(Turn):
                 return self._after_failure(cache, unfinished)
             return self._steps()[cache.state](cache)
         except DefinitionChanged as error:
-            self._start_anew(cache, str(error))
+            self._build_again(cache, str(error))
         except TryAgain as error:
-            self._later(cache, str(error), error)
+            self._postpone(cache, str(error), error)
         except OutcomeUnknown as error:
             log.info("outcome unknown; resolving it from the ledger", reason=str(error))
         except (NeedsOperator, WrongUse) as error:
@@ -87,7 +87,7 @@ class Caching(Turn):
                 raise
             said = error.diag.message_primary or str(error)
             if isinstance(error, PASSING):
-                self._later(cache, f"waiting for a lock: {said}")
+                self._postpone(cache, f"waiting for a lock: {said}")
             else:
                 refused = refused_by(self.connection, error)
                 words = f"{said.rstrip('.')}.{refused}" if refused else said
@@ -184,7 +184,7 @@ class Caching(Turn):
                 write_ledger=lambda: self._write_ledger(cache),
             )
         caches.set_lock_times(self.connection, cache, wait_ms=times.wait_ms, hold_ms=times.hold_ms)
-        self._tell(cache, f"swapped; {times}")
+        self._report(cache, f"swapped; {times}")
         return True
 
     def _wait_for_window(self, cache: Cache, window: CutoverWindow) -> None:
@@ -195,7 +195,7 @@ class Caching(Turn):
             autovacuum_of(self.connection, cache, cache.built).give_back()
         problem = f"cache {cache.name}: {window.reason}"
         caches.hold_cache(self.connection, cache, SwapWait.WINDOW, subject=window.name, problem=problem)
-        self._tell(cache, f"its swap is waiting: {window.reason}")
+        self._report(cache, f"its swap is waiting: {window.reason}")
 
     def _write_ledger(self, cache: Cache) -> None:
         """In the swap's own transaction: its word, and the jobs that come after it."""
@@ -220,7 +220,7 @@ class Caching(Turn):
     def _done(self, cache: Cache) -> None:
         caches.set_measured_after(self.connection, cache, measure(self.connection, self.plan, cache.spec))
         caches.move_cache(self.connection, cache, CacheState.DONE)
-        self._tell(cache, "rebuilt")
+        self._report(cache, "rebuilt")
 
     def _unchanged(self, cache: Cache) -> CacheSpec:
         """What is being built. Raises DefinitionChanged if the table is no longer what that was made from."""
@@ -232,13 +232,13 @@ class Caching(Turn):
         return cache.built
 
     def _after_failure(self, cache: Cache, unfinished: Unfinished) -> bool:
-        """Failed jobs are a person's, unless the table they were meant for is another one by now."""
+        """Failed jobs need the operator, unless their table's definition has changed since."""
         if unfinished.failed and not unfinished.running and cache.built is not None and cache.state in IN_THE_MAKING:
             self._unchanged(cache)
         return False
 
-    def _start_anew(self, cache: Cache, changed: str) -> None:
-        """Somebody's migration: the contents come from a query, so nothing is lost with them."""
+    def _build_again(self, cache: Cache, changed: str) -> None:
+        """Another migration changed the table: the contents come from a query, so nothing is lost with them."""
         assert cache.built is not None
         if cache.generation >= MOST_GENERATIONS:
             self._block(
@@ -251,11 +251,11 @@ class Caching(Turn):
                 caches.next_generation(self.connection, cache)
                 caches.move_cache(self.connection, cache, CacheState.PLANNED)
         except LOCK_MISSED as error:
-            self._later(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
+            self._postpone(cache, f"its definition was changed; waiting for a lock: {error.diag.message_primary}")
             return
-        self._tell(cache, f"its definition or its trigger was changed ({changed}); its next contents are built again")
+        self._report(cache, f"its definition or its trigger was changed ({changed}); its next contents are built again")
 
-    def _later(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
+    def _postpone(self, cache: Cache, problem: str, missed: TryAgain | None = None) -> None:
         wait = pause_s(cache.attempts, missed, self.random_source)
         tried = caches.postpone_cache(self.connection, cache, delay_s=wait, problem=f"cache {cache.name}: {problem}")
         ready = cache.state is CacheState.READY
@@ -269,13 +269,13 @@ class Caching(Turn):
             )
 
     def _block(self, cache: Cache, problem: str) -> None:
-        """Leave the live table as it was, autovacuum included, and call a person."""
+        """Leave the live table as it was, autovacuum included, and call the operator."""
         present = caches.read_cache(self.connection, cache.run_id, cache.cache_no)
         if present.built is not None and present.state is CacheState.READY:
             autovacuum_of(self.connection, present, present.built).give_back()
         caches.block_cache(self.connection, cache, problem)
 
-    def _tell(self, cache: Cache, message: str) -> None:
+    def _report(self, cache: Cache, message: str) -> None:
         log.info("cache", cache=cache.name, message=message)
         runs.add_event(
             self.connection, cache.run_id, actor="coordinator", kind="cache", subject=cache.name, message=message

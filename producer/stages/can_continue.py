@@ -1,4 +1,4 @@
-"""Whether a run can go on without a person, and what a person has to look at."""
+"""Whether a run can continue without the operator, and what the operator has to do."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
 
-def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]) -> bool:
-    """Whether anything can happen without a person."""
+def can_continue(
+    present: Sequence[RunTable], sets: Sequence[ConversionSet], unfinished: Mapping[int, Unfinished]
+) -> bool:
+    """Whether anything can happen without the operator."""
     if any(jobs_of.running for jobs_of in unfinished.values()):
         return True
     stuck = {
@@ -39,13 +41,13 @@ def can_go_on(present: Sequence[RunTable], sets: Sequence[ConversionSet], unfini
     )
 
 
-def why_stopped(
+def stop_reasons(
     present: Sequence[RunTable],
     sets: Sequence[ConversionSet],
     unfinished: Mapping[int, Unfinished],
     of_caches: Sequence[str] = (),
 ) -> str:
-    """What a person has to look at, table by table and cache by cache."""
+    """Why the run needs the operator, table by table and cache by cache."""
     reasons = [table.problem for table in present if table.blocked]
     reasons += [
         f"{table.spec.full_name}: {jobs_failed(unfinished[table.table_no].failed)}, see `replank failures`"
@@ -62,11 +64,11 @@ def jobs_failed(count: int) -> str:
     return f"{counted(count, 'job')} failed"
 
 
-def how_freed(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> str:
+def how_to_continue(connection: Connection, run_id: int, held_back: Sequence[Restraint]) -> str:
     """Exactly what frees the run, cause by cause: what to do first, and the command after it."""
-    said = [f"{first}, then `{command}`" for first, command in _by_cause(connection, run_id)] or ["`replank retry`"]
-    said += [f"`{r.freed_by}`" for r in held_back if r.kind == "pause"]
-    return f". To continue: {'; '.join(said)}; then `replank run PLAN`"
+    commands = [f"{first}, then `{command}`" for first, command in _by_cause(connection, run_id)] or ["`replank retry`"]
+    commands += [f"`{r.freed_by}`" for r in held_back if r.kind == "pause"]
+    return f". To continue: {'; '.join(commands)}; then `replank run PLAN`"
 
 
 def _by_cause(connection: Connection, run_id: int) -> list[tuple[str, str]]:

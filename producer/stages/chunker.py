@@ -85,7 +85,7 @@ def rows_per_chunk(table: RunTable, wanted: int) -> int:
     return max(1, max(table.rows_estimate, table.heap_blocks) * wanted // max(table.all_blocks, 1))
 
 
-def cut_on(connection: Connection, table: RunTable, *, step: str, chunk_mb: int | None) -> bool:
+def cut_more(connection: Connection, table: RunTable, *, step: str, chunk_mb: int | None) -> bool:
     """Cut some more of a table along its key, in one transaction with the place where it stopped.
 
     Returns True when the end is reached.

@@ -15,7 +15,7 @@ from sql.session.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class StageContext:
     """One turn of the coordinator on its connection."""
 
     connection: Connection
@@ -25,7 +25,7 @@ class Turn:
     random_source: random.Random
 
     def add_drain(self, table: RunTable, *, compare: bool, by_index: bool = True) -> None:
-        """A job that applies the table's log; with `compare`, it looks at every drained key afterwards."""
+        """A job that applies the table's log; with `compare`, it compares every drained key afterwards."""
         job_queue.add_jobs(
             self.connection,
             table.spec,
@@ -35,6 +35,6 @@ class Turn:
             details=[{"compare": compare, "by_index": by_index}],
         )
 
-    def say(self, run_id: int, kind: str, subject: str, message: str) -> None:
-        """An event for those who look at the run."""
+    def add_event(self, run_id: int, kind: str, subject: str, message: str) -> None:
+        """An event of the run."""
         runs.add_event(self.connection, run_id, actor="coordinator", kind=kind, subject=subject, message=message)

@@ -23,7 +23,7 @@ DRAIN_EVERY_S = 10.0
 """While a table waits for its set, its log is drained from this length on, and what is in it so often: a row that does
 not convert is found while there is time, not at the cutover."""
 
-LOOK_S = 0.5
+CHECK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class CuttingOver(Swapping):
         if window is not None and window.reason:
             self.wait(conversion_set, members, SwapWait.WINDOW, subject=window.name, reason=window.reason)
             return self._keep_up(members, busy)
-        if self.keeping.stop(members):
+        if self.keeping.stop_verifying(members):
             return True
         if not conversion_set.due or any(m.table_no in busy for m in members):
             # No further drain jobs now: among many tables one would always be busy.
@@ -66,10 +66,10 @@ class CuttingOver(Swapping):
         self.wait(conversion_set, members, SwapWait.PAUSE, subject=since, reason=words)
 
     def _keep_up(self, members: Sequence[RunTable], busy: Container[int]) -> bool:
-        """Tables that wait for their set are drained now and then; at once where a person may be correcting rows."""
+        """Tables that wait for their set are drained now and then; at once where rows may be corrected now."""
         drained, any_quarantined = False, self._any_quarantined(members)
         if all(member.state is TableState.READY and not member.blocked for member in members):
-            self.keeping.go_on([member for member in members if member.table_no not in busy], self.present)
+            self.keeping.verify_again([member for member in members if member.table_no not in busy], self.present)
         for member in members:
             if member.state is not TableState.READY or not member.due or member.blocked:
                 continue
@@ -79,7 +79,7 @@ class CuttingOver(Swapping):
             if count >= DRAIN_FROM_KEYS or (count and self._is_time(member, any_quarantined)):
                 self.add_drain(member, compare=True)
                 drained = True
-            tables.postpone_table(self.connection, member.spec, delay_s=LOOK_S, problem="")
+            tables.postpone_table(self.connection, member.spec, delay_s=CHECK_EVERY_S, problem="")
         return drained
 
     def _is_time(self, member: RunTable, any_quarantined: Container[int]) -> bool:

@@ -11,7 +11,7 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
 Window = Callable[[], CutoverWindow | None]
-"""Asks whether tables may change places now; None where nothing is said about it."""
+"""Whether tables may be swapped now; None where the plan has no windows."""
 
 
 def anytime() -> CutoverWindow | None:

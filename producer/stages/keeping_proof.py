@@ -1,7 +1,7 @@
-"""Tables that are ready stay proved until they change places: gaps of capture are noticed, and rows compared again.
+"""Tables that are ready stay verified until they are swapped: gaps in capture are found, and rows compared again.
 
-A proof counts from its verification's beginning as long as capture stands. While a cutover waits for the operator or
-for its window, verification goes on, one table at a time: what writes past the triggers is found before the swap.
+A verification counts from its beginning as long as capture is intact. While a cutover waits for the operator or
+for its window, tables are verified again, one at a time: writes that bypass the triggers are found before the swap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 
 import psycopg
 
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from producer.stages.verification import Verifying
 from replank.errors import NeedsOperator, NotProved
 from replank.values.states import JobKind, TableState
@@ -38,12 +38,12 @@ NEVER = "the ledger says that it is ready, but no verification of it is done"
 FOUND = "a verification found differences while the cutover was waiting"
 
 NOT_NOW: tuple[type[Exception], ...] = (NeedsOperator, *LOCK_OR_TIME_MISSED)
-"""The definition cannot be looked at, or is another one."""
+"""The definition cannot be read, or has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepingProof(Turn):
-    """One turn's look at what is proved."""
+class KeepingProof(StageContext):
+    """One turn's check of what is verified."""
 
     run_id: int
 
@@ -61,24 +61,24 @@ class KeepingProof(Turn):
             random_source=self.random_source,
         )
 
-    def look(self, present: Sequence[RunTable], going_on: Sequence[RunTable]) -> tuple[list[RunTable], bool]:
+    def check(self, present: Sequence[RunTable], unpaused: Sequence[RunTable]) -> tuple[list[RunTable], bool]:
         """All tables as they are after it: those whose proof counts no more are not ready. And whether any moved.
 
-        `going_on` are those that are not paused.
+        `unpaused` are those that are not paused.
         """
-        ready = [table for table in going_on if table.state is TableState.READY and not table.blocked]
+        ready = [table for table in unpaused if table.state is TableState.READY and not table.blocked]
         if not ready:
             return list(present), False
         now = read_capture_facts(self.connection, [captured_table(table.spec) for table in ready])
         left: dict[int, bool] = {}
         for table in ready:
-            moved = self._look(table, now[table.table_no])
+            moved = self._check(table, now[table.table_no])
             if moved is not None:
                 left[table.table_no] = moved
         after = [replace(t, state=TableState.CATCHING_UP) if t.table_no in left else t for t in present]
         return after, any(left.values())
 
-    def _look(self, table: RunTable, now: CaptureFacts) -> bool | None:
+    def _check(self, table: RunTable, now: CaptureFacts) -> bool | None:
         """None where the table stays ready; else whether it has moved already, or still waits for jobs to end."""
         if not any(line.startswith(f"columns {table.spec.oid} ") for line in now):
             return None  # It was dropped, which the cutover refuses by name.
@@ -99,7 +99,7 @@ class KeepingProof(Turn):
     def _is_as_planned(self, table: RunTable) -> bool:
         """What has another definition now cannot be compared; the cutover refuses it, and says what was changed.
 
-        What another session has locked is looked at by a later turn.
+        What another session has locked is checked by a later turn.
         """
         try:
             with self.connection.transaction():
@@ -121,26 +121,24 @@ class KeepingProof(Turn):
             verifications.void(self.connection, table.spec, why)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
             words = f"{why}: every row is verified again before the cutover, and rows that differ are repaired"
-            self.say(self.run_id, "capture", table.spec.full_name, words)
+            self.add_event(self.run_id, "capture", table.spec.full_name, words)
         return True
 
     def _judge(self, table: RunTable, proof: Verification) -> bool | None:
-        """A verification beside the waiting; as `_look`."""
+        """A verification beside the waiting; as `_check`."""
         if table.rewritten:
             self._give_up(table, proof)
             return None
         if verifications.unfinished(self.connection, table.spec, proof.generation):
             return None
         self.snapshots.release(table.table_no)
-        sides = self._verifying.sides(table, proof.generation)
-        if sides.stale:
+        sums = self._verifying.sums(table, proof.generation)
+        if sums.stale:
             self._give_up(table, proof)
-        elif sides.equal:
+        elif sums.equal:
             with self.connection.transaction():
-                verifications.passed(
-                    self.connection, table.spec, generation=proof.generation, rows_live=sides.rows_live
-                )
-                tables.set_rows(self.connection, table.spec, sides.rows_live)
+                verifications.passed(self.connection, table.spec, generation=proof.generation, rows_live=sums.rows_live)
+                tables.set_rows(self.connection, table.spec, sums.rows_live)
         else:
             with self.connection.transaction():
                 verifications.void(self.connection, table.spec, FOUND)
@@ -163,7 +161,7 @@ class KeepingProof(Turn):
         proof = self._known.get(table.table_no)
         return proof is not None and proof.passed and proof.under_way
 
-    def go_on(self, members: Sequence[RunTable], present: Sequence[RunTable]) -> None:
+    def verify_again(self, members: Sequence[RunTable], present: Sequence[RunTable]) -> None:
         """Compare the member that was compared longest ago, if that is long enough, and no other table is compared."""
         if any(self._is_under_way(table) for table in present):
             return
@@ -187,7 +185,7 @@ class KeepingProof(Turn):
                 raise
             tables.block_table(self.connection, table.spec, f"{table.spec.full_name}: {error}")
 
-    def stop(self, members: Sequence[RunTable]) -> bool:
+    def stop_verifying(self, members: Sequence[RunTable]) -> bool:
         """The cutover may come: nothing of a verification beside it begins any more. False where none was under way."""
         under_way = [table for table in members if self._is_under_way(table)]
         for table in under_way:

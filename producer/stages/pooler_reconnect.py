@@ -1,7 +1,7 @@
-"""PgBouncer is told RECONNECT after a swap: its server connections have prepared statements of before.
+"""RECONNECT is sent to PgBouncer after a swap: its server connections have prepared statements from before it.
 
 At least once for each swap, forward and back: the ledger knows which ones have been told. A pooler that cannot be told
-keeps no run from going on; the event says what the operator has to do then.
+does not stop the run; the event says what the operator has to do then.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def reconnect_poolers(
     if not swapped:
         return
     try:
-        told = [
+        results = [
             (address.shown, reconnect(address)) for address in pooler_addresses(run.plan.after_cutover, environment)
         ]
     except WrongUse as error:
-        told = [("pgbouncer", str(error))]
-    for pooler, problem in told:
+        results = [("pgbouncer", str(error))]
+    for pooler, problem in results:
         message = (
             f"{NOT_TAKEN}: {problem}"
             if problem

@@ -1,4 +1,4 @@
-"""An attempt to swap a conversion set, what the ledger is told of it, and what happens when it is missed."""
+"""An attempt to swap a conversion set, its record in the ledger, and what happens when it is missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from psycopg.sql import SQL
 
 from producer.stages.attempt_pause import pause_s
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from producer.stages.keeping_proof import KeepingProof
 from producer.stages.swap_failures import named_failures
 from replank.errors import NeedsOperator, NotProved, OutcomeUnknown, TryAgain
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swapping(Turn):
+class Swapping(StageContext):
     """Attempts swaps, and writes down what a set waits for."""
 
     keeping: KeepingProof
@@ -70,7 +70,7 @@ class Swapping(Turn):
         except PASSING:
             return  # The next turn tries again.
         conversion_sets.hold_set(self.connection, conversion_set, waits_for, subject=subject, problem=reason)
-        self._say(conversion_set, f"the cutover is waiting: {reason}")
+        self._report(conversion_set, f"the cutover is waiting: {reason}")
 
     def attempt(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> None:
         try:
@@ -79,14 +79,14 @@ class Swapping(Turn):
             # No attempt was missed: the next turn has the table compared again.
             proved = ", ".join(f"{member.table_no}:{member.generation}" for member in members)
             words = f"{error}: it is verified again first"
-            self.wait(self._as_it_is(conversion_set), members, SwapWait.PROOF, subject=proved, reason=words)
+            self.wait(self._reread(conversion_set), members, SwapWait.PROOF, subject=proved, reason=words)
         except TryAgain as error:
-            self._later(conversion_set, members, str(error), error)
+            self._postpone(conversion_set, members, str(error), error)
         except PASSING as error:
             if self.connection.closed:
                 raise
-            # Before the lock was asked for, e.g. a drain that met somebody's TRUNCATE.
-            self._later(conversion_set, members, f"waiting for other sessions: {error.diag.message_primary}")
+            # Before the lock was asked for, e.g. a drain that met another session's TRUNCATE.
+            self._postpone(conversion_set, members, f"waiting for other sessions: {error.diag.message_primary}")
         except NeedsOperator as error:
             self._give_up(conversion_set, members, str(error))
         except psycopg.Error as error:
@@ -106,11 +106,11 @@ class Swapping(Turn):
                 chance=times.chance,
             )
             # The longest of all attempts, as `status` and the report say it.
-            longest_ms = self._as_it_is(conversion_set).longest_wait_ms or times.application_wait_ms
+            longest_ms = self._reread(conversion_set).longest_wait_ms or times.application_wait_ms
             in_all = replace(times, application_wait_ms=longest_ms)
-            self._say(conversion_set, f"swapped {counted(len(members), 'table')}; {in_all}")
+            self._report(conversion_set, f"swapped {counted(len(members), 'table')}; {in_all}")
             self._report_quarantined(members)
-            self._say_old_sessions(conversion_set)
+            self._report_old_sessions(conversion_set)
 
     def _find_rows(self, conversion_set: ConversionSet, members: Sequence[RunTable], error: psycopg.Error) -> bool:
         """A row of some log does not come through: drain jobs find out which, and name all of them.
@@ -128,7 +128,7 @@ class Swapping(Turn):
             self.add_drain(member, compare=True)
         if some:
             problem = f"rows of a change log cannot be applied: {error.diag.message_primary}"
-            self._later(conversion_set, members, problem, waits_for=SwapWait.ROWS, subject=subject)
+            self._postpone(conversion_set, members, problem, waits_for=SwapWait.ROWS, subject=subject)
         return bool(some)
 
     def _report_quarantined(self, members: Sequence[RunTable]) -> None:
@@ -138,7 +138,7 @@ class Swapping(Turn):
         rows = quarantines.quarantined_rows(self.connection, members[0].run_id)
         for member in (member for member in members if rows.get(member.table_no)):
             words = f"{counted(rows[member.table_no], 'row')} quarantined in replank.{member.spec.quarantine_name}"
-            self.say(member.run_id, "quarantine", member.spec.full_name, words)
+            self.add_event(member.run_id, "quarantine", member.spec.full_name, words)
 
     def _swap(self, conversion_set: ConversionSet, members: Sequence[RunTable]) -> CutoverTimes:
         specs = [member.spec for member in members]
@@ -190,10 +190,10 @@ class Swapping(Turn):
         if self.options.text_casts:
             execute(self.connection, create_text_casts(self.connection))
 
-    def _say_old_sessions(self, conversion_set: ConversionSet) -> None:
+    def _report_old_sessions(self, conversion_set: ConversionSet) -> None:
         sessions = older_sessions(self.connection)
         if sessions:
-            self._say(
+            self._report(
                 conversion_set,
                 f"sessions that began before the swap: {sessions}. Their prepared statements that return a "
                 "changed column, or "
@@ -201,7 +201,7 @@ class Swapping(Turn):
                 "application.",
             )
 
-    def _later(
+    def _postpone(
         self,
         conversion_set: ConversionSet,
         members: Sequence[RunTable],
@@ -223,7 +223,7 @@ class Swapping(Turn):
             longest_wait_ms=known.application_wait_ms if known else 0.0,
         )
         waited = f"; {longest_wait(known.application_wait_ms)}" if known and known.application_wait_ms else ""
-        self._say(conversion_set, f"attempt {tried} missed: {problem}{waited}")
+        self._report(conversion_set, f"attempt {tried} missed: {problem}{waited}")
         if tried >= self.options.cutover_attempts:
             self._give_up(
                 conversion_set,
@@ -234,17 +234,17 @@ class Swapping(Turn):
             )
 
     def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
-        """Leave the live tables as they were, autovacuum included, and call a person."""
-        self._autovacuum(self._as_it_is(conversion_set), members).give_back()
+        """Leave the live tables as they were, autovacuum included, and call the operator."""
+        self._autovacuum(self._reread(conversion_set), members).give_back()
         conversion_sets.block_set(self.connection, conversion_set, problem)
 
-    def _as_it_is(self, conversion_set: ConversionSet) -> ConversionSet:
+    def _reread(self, conversion_set: ConversionSet) -> ConversionSet:
         """As the ledger has it now: an attempt has changed it since the turn began."""
         return conversion_sets.read_set(self.connection, conversion_set.run_id, conversion_set.set_no)
 
-    def _say(self, conversion_set: ConversionSet, message: str) -> None:
+    def _report(self, conversion_set: ConversionSet, message: str) -> None:
         log.info("cutover", set=conversion_set.set_no, message=message)
-        self.say(conversion_set.run_id, "cutover", f"set {conversion_set.set_no}", message)
+        self.add_event(conversion_set.run_id, "cutover", f"set {conversion_set.set_no}", message)
 
 
 def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:

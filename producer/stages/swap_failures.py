@@ -33,9 +33,9 @@ WAYS_OUT = (
 def named_failures(
     connection: Connection, specs: Sequence[TableSpec], foreign_keys: Sequence[Mapping[str, Any]], error: psycopg.Error
 ) -> str:
-    """What an operator is told of a cutover that failed by `error`: each object, the reason, and the ways out.
+    """The message for a cutover that failed with `error`: each object, the reason, and the next commands.
 
-    Tries the swap's parts on the next tables, which stand, in a transaction that is rolled back.
+    Tries the swap's parts on the existing next tables, in a transaction that is rolled back.
     """
     if isinstance(error, OF_SERVER):
         # A setting or the machine is in the way: nothing is tried again, and the server's hint names the setting.
@@ -72,7 +72,7 @@ def _failing_parts(
                 found += try_taken_away(connection, site, specs, foreign_keys, clock)
             found += try_moves(connection, specs, dependents, clock)
     except errors.OperationalError:
-        # What a lost session means is found out where the run goes on; this was only for the words.
+        # A lost session is handled where the run continues; this was only for the message.
         if connection.closed:
             raise
     except errors.DatabaseError as error:
@@ -82,7 +82,7 @@ def _failing_parts(
 
 
 def _said(error: psycopg.Error) -> str:
-    """The server's words, the object that it names and its detail: there stands the value that is in the way."""
+    """The server's message, the object that it names and its detail, which has the value."""
     diag = error.diag
     where = ".".join(part for part in (diag.schema_name, diag.table_name, diag.constraint_name) if part)
     said = diag.message_primary or str(error)

@@ -1,6 +1,6 @@
-"""How a table goes on: what opens each barrier, and what is behind it.
+"""The stages of a table: what opens each barrier, and what happens then.
 
-Every method looks at the ledger and does at most one step; what it changes commits before the next
+Every method reads the ledger and does at most one step; what it changes commits before the next
 look. A coordinator that is killed anywhere here is followed by one that does the same step again.
 """
 
@@ -15,7 +15,7 @@ from psycopg.sql import SQL
 
 from producer.stages import chunker
 from producer.stages.backfill_stages import Backfilling
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from producer.stages.validation import Validating
 from producer.stages.verification import Verifying
 from replank.backoff import SHORT_LOCK
@@ -45,7 +45,7 @@ CUT_AHEAD_JOBS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stages(Turn):
+class Stages(StageContext):
     """Advances tables of one run."""
 
     present: Sequence[RunTable]
@@ -57,19 +57,19 @@ class Stages(Turn):
         if table.blocked or not table.due:
             return False
         if table.rewritten and table.state in (TableState.COPYING, TableState.VERIFYING):
-            return self._start_again(table, unfinished)
+            return self._restart(table, unfinished)
         if unfinished is not None and (unfinished.running or unfinished.failed):
             # Cut ahead of the workers, but what waits stays bounded.
             few = unfinished.running < CUT_AHEAD_JOBS
             if table.state is TableState.BACKFILLING:
-                return few and self._backfilling().cut_on(table)
-            return table.state is TableState.COPYING and few and self._cut_on(table)
+                return few and self._backfilling().cut_more(table)
+            return table.state is TableState.COPYING and few and self._cut_more(table)
         try:
             return self._steps()[table.state](table)
         except (NeedsOperator, WrongUse) as error:
             tables.block_table(self.connection, table.spec, str(error))
         except LOCK_OR_TIME_MISSED as error:
-            self._later(table, f"waiting for a lock: {error.diag.message_primary}{self._held_by(table)}")
+            self._postpone(table, f"waiting for a lock: {error.diag.message_primary}{self._held_by(table)}")
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
@@ -95,7 +95,7 @@ class Stages(Turn):
             TableState.CATCHING_UP: verifying.start,
             TableState.VERIFYING: verifying.judge,
             TableState.REPAIRING: self._after_repair,
-            TableState.READY: lambda _: False,  # its conversion set goes on, not the table
+            TableState.READY: lambda _: False,  # its conversion set continues, not the table
             TableState.SWAPPED: self._validating().start,
             TableState.VALIDATING: self._validating().finish,
             TableState.EXTENDED: self._backfilling().start_round,
@@ -162,7 +162,7 @@ class Stages(Turn):
         held = blockers(self.connection, oids, waited_s=self.options.lock_timeout_ms / 1_000)
         return f"; it is held by: {'; '.join(held)}" if held else ""
 
-    def _later(self, table: RunTable, problem: str) -> None:
+    def _postpone(self, table: RunTable, problem: str) -> None:
         delay = SHORT_LOCK.wait_s(table.attempts + 1, self.random_source)
         tried = tables.postpone_table(self.connection, table.spec, delay_s=delay, problem=problem)
         if tried >= self.options.capture_attempts:
@@ -180,23 +180,23 @@ class Stages(Turn):
             tables.move_table(self.connection, table.spec, TableState.COPYING)
         return True
 
-    def _cut_on(self, table: RunTable) -> bool:
+    def _cut_more(self, table: RunTable) -> bool:
         """Cut some more of a table along its key."""
         if table.cutting_finished or table.axis is not Axis.PRIMARY_KEY:
             return False
-        chunker.cut_on(self.connection, table, step=self.step, chunk_mb=self.options.chunk_mb)
+        chunker.cut_more(self.connection, table, step=self.step, chunk_mb=self.options.chunk_mb)
         return True
 
     def _after_copy(self, table: RunTable) -> bool:
         if not table.cutting_finished:
-            return self._cut_on(table)
+            return self._cut_more(table)
         with self.connection.transaction():
             self.add_drain(table, compare=False, by_index=False)
             tables.move_table(self.connection, table.spec, TableState.FIRST_DRAIN)
         return True
 
-    def _start_again(self, table: RunTable, unfinished: Unfinished | None) -> bool:
-        """The table's file was rewritten. Copying: empty next, cut anew. Verifying: compare anew."""
+    def _restart(self, table: RunTable, unfinished: Unfinished | None) -> bool:
+        """The table's file was rewritten. Copying: empty the next table and cut again. Verifying: compare again."""
         job_queue.cancel(self.connection, table.spec)
         if unfinished is not None and unfinished.running:
             return True  # The leased ones end first; they find the new file and give up.
@@ -211,13 +211,13 @@ class Stages(Turn):
                 tables.restart_copy(self.connection, table.spec)
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            self.say(
+            self.add_event(
                 table.run_id, "rewritten", table.spec.full_name, "its file was rewritten; its chunks are cut again"
             )
         return True
 
     def _start_indexes(self, table: RunTable) -> bool:
-        # Some are built already where a person has corrected rows that a unique one of them met.
+        # Some are built already where the operator has corrected rows that violated a unique index.
         done = job_reports.results(self.connection, table.spec, JobKind.INDEX, table.generation)
         built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
         missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
@@ -253,11 +253,11 @@ class Stages(Turn):
             self.add_drain(table, compare=True)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
             for found in (job["result"] for job in results):
-                self.say(table.run_id, "verification", table.spec.full_name, _differed(found))
+                self.add_event(table.run_id, "verification", table.spec.full_name, _describe_repair(found))
         return True
 
 
-def _differed(found: Mapping[str, Any]) -> str:
+def _describe_repair(found: Mapping[str, Any]) -> str:
     """What a repair has found, in words."""
     count, examples = found["differing"], found["examples"]
     rows = f"{counted(count, 'row')} differed"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from replank.values.states import JobKind, TableState
 from sql.ledger.jobs import job_queue
 from sql.ledger.tables import tables
@@ -19,7 +19,7 @@ from sql.session.statements import execute
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validating(Turn):
+class Validating(StageContext):
     """Validates the keys of one table after the other."""
 
     present: Sequence[RunTable]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg.sql import SQL
 
 from producer.stages import chunker
-from producer.stages.context import Turn
+from producer.stages.context import StageContext
 from replank.errors import NeedsOperator
 from replank.values.states import JobKind, TableState
 from replank.wording import counted
@@ -22,7 +22,7 @@ from sql.session.table_names import next_table
 from sql.values.conversion import ComparedBy
 
 MOST_ROUNDS = 3
-"""After so many repairs that did not help, a person has to look."""
+"""After so many repairs that did not help, the run needs the operator."""
 
 LATER_S = 0.1
 
@@ -33,7 +33,7 @@ WHOLE_HEAP = HeapExtent(filenode=0, blocks=4_294_967_295, all_blocks=4_294_967_2
 """More blocks than a PostgreSQL table can have: one range over everything."""
 
 
-class Verifying(Turn):
+class Verifying(StageContext):
     """Starts a verification and judges it."""
 
     def start(self, table: RunTable) -> bool:
@@ -43,7 +43,7 @@ class Verifying(Turn):
         """
         started_at = verifications.clock(self.connection)
         # Before the snapshot: whatever touches capture from here on is noticed, and what came before is compared.
-        standing = self._stand_up(table)
+        standing = self._restore_capture(table)
         extent = heap_extent(self.connection, table.spec)
         small = extent.all_blocks <= self._wanted(extent) and not table.in_chunks
         if not small and not self.snapshots.may_export():
@@ -69,13 +69,13 @@ class Verifying(Turn):
                 tables.move_table(self.connection, table.spec, TableState.VERIFYING)
         return True
 
-    def _stand_up(self, table: RunTable) -> CaptureFacts:
-        """A verification proves nothing of what is written later, unless capture stands."""
+    def _restore_capture(self, table: RunTable) -> CaptureFacts:
+        """A verification proves nothing of later writes, unless capture is intact."""
         limit = self.options.lock_timeout_ms
         standing, restored = ensure_capture(self.connection, table.spec, lock_timeout_ms=limit)
         if restored:
             words = "its capture triggers had been changed or disabled; they are restored, and every row is compared"
-            self.say(table.run_id, "capture", table.spec.full_name, words)
+            self.add_event(table.run_id, "capture", table.spec.full_name, words)
         return standing
 
     def _add(
@@ -121,37 +121,35 @@ class Verifying(Turn):
     def judge(self, table: RunTable) -> bool:
         """All verify jobs are done: ready, or repair, or (the snapshot is gone) once more."""
         self.snapshots.release(table.table_no)
-        sides = self.sides(table, table.generation)
+        sums = self.sums(table, table.generation)
         with self.connection.transaction():
-            if sides.too_large:
+            if sums.too_large:
                 tables.verify_in_chunks(self.connection, table.spec)
-            if sides.stale:
+            if sums.stale:
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            elif sides.equal and (twins := self._twins(table)):
+            elif sums.equal and (colliding := self._colliding_rows(table)):
                 self.add_drain(table, compare=True)
                 tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-                tables.block_table(self.connection, table.spec, twins)
-            elif sides.equal:
+                tables.block_table(self.connection, table.spec, colliding)
+            elif sums.equal:
                 self.add_drain(table, compare=True)
-                verifications.passed(
-                    self.connection, table.spec, generation=table.generation, rows_live=sides.rows_live
-                )
+                verifications.passed(self.connection, table.spec, generation=table.generation, rows_live=sums.rows_live)
                 tables.move_table(self.connection, table.spec, TableState.READY)
-                tables.set_rows(self.connection, table.spec, sides.rows_live)
-                self.say(
+                tables.set_rows(self.connection, table.spec, sums.rows_live)
+                self.add_event(
                     table.run_id,
                     "verification",
                     table.spec.full_name,
-                    f"verified: {counted(sides.rows_live, 'row')}, counts and sums are equal{_aside(sides)}",
+                    f"verified: {counted(sums.rows_live, 'row')}, counts and sums are equal{_count_quarantined(sums)}",
                 )
             elif table.compared_by is ComparedBy.TEXTS:
                 self._compare_values(table)
             else:
-                self._repair(table, sides)
+                self._repair(table, sums)
         return True
 
-    def sides(self, table: RunTable, generation: int) -> VerificationSums:
+    def sums(self, table: RunTable, generation: int) -> VerificationSums:
         """What the verify jobs of a generation saw."""
         return add_up(job_reports.results(self.connection, table.spec, JobKind.VERIFY, generation))
 
@@ -159,10 +157,10 @@ class Verifying(Turn):
         """Whether every verify job of a generation is done, and they found both sides equal."""
         if verifications.unfinished(self.connection, table.spec, generation):
             return False
-        sides = self.sides(table, generation)
-        return sides.equal and not sides.stale
+        sums = self.sums(table, generation)
+        return sums.equal and not sums.stale
 
-    def _twins(self, table: RunTable) -> str:
+    def _colliding_rows(self, table: RunTable) -> str:
         """Rows that became the same uuid where no unique index of the next table finds them; what to do about it."""
         spec = table.spec
         if spec.key_stays_unique or not spec.key_converted or table.compared_by is not ComparedBy.VALUES:
@@ -180,25 +178,25 @@ class Verifying(Turn):
         tables.compare_values(self.connection, table.spec)
         # No drain: a row that was never logged may stand in the way of one that was.
         tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-        self.say(
+        self.add_event(
             table.run_id,
             "verification",
             table.spec.full_name,
             "some texts are not in PostgreSQL's canonical form of a uuid: verification compares values",
         )
 
-    def _repair(self, table: RunTable, sides: VerificationSums) -> None:
+    def _repair(self, table: RunTable, sums: VerificationSums) -> None:
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsOperator(
-                f"{table.spec.full_name}: live has {counted(sides.rows_live, 'row')}, next {sides.rows_next}, "
+                f"{table.spec.full_name}: live has {counted(sums.rows_live, 'row')}, next {sums.rows_next}, "
                 "and they differ "
                 f"after {MOST_ROUNDS} repairs. Nothing is swapped. See `replank failures`, or `replank rollback`."
             )
-        self.say(
+        self.add_event(
             table.run_id,
             "verification",
             table.spec.full_name,
-            f"differences: live {counted(sides.rows_live, 'row')}, next {sides.rows_next}; repairing",
+            f"differences: live {counted(sums.rows_live, 'row')}, next {sums.rows_next}; repairing",
         )
         job_queue.add_jobs(
             self.connection,
@@ -211,7 +209,7 @@ class Verifying(Turn):
         tables.move_table(self.connection, table.spec, TableState.REPAIRING)
 
 
-def _aside(sides: VerificationSums) -> str:
-    if not sides.quarantined_rows:
+def _count_quarantined(sums: VerificationSums) -> str:
+    if not sums.quarantined_rows:
         return ""
-    return f"; {sides.rows_next} of them in the next table, {sides.quarantined_rows} in quarantine"
+    return f"; {sums.rows_next} of them in the next table, {sums.quarantined_rows} in quarantine"

@@ -13,8 +13,8 @@ FIRST = "looking for the ledger"
 
 
 @contextmanager
-def told_to_others(url: str, identity: str, *, plan: str) -> Iterator[None]:
-    """What is done in this block is told to other sessions of the database, and kept in case this process dies."""
+def announced_preparation(url: str, identity: str, *, plan: str) -> Iterator[None]:
+    """What is done in this block is announced to other sessions of the database, and kept in case this process dies."""
     record = PreparationRecord(identity, plan=plan)
     try:
         record.tell(FIRST)

@@ -30,7 +30,7 @@ def begin_or_resume(
 ) -> Run:
     """The open run of this plan, the finished one, or a new one; a new one asks `before_first_write`.
 
-    `scripts_in` is a folder of scripts that a new run must be equal to; without `with_pass_scripts` nobody will read
+    `scripts_in` is a folder of scripts that a new run must be equal to; without `with_pass_scripts` nothing reads
     those of the pass, and they are not composed. Raises WrongUse if a run of another plan
     is open, or if the scripts are others.
     """

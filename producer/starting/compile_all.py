@@ -1,4 +1,4 @@
-"""`replank compile`, and the comparison with what somebody has read: every step of a plan as scripts."""
+"""`replank compile`, and the comparison with reviewed scripts: every step of a plan as scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from producer.compiling.drop_deprecated import STEP as DROP_DEPRECATED
 from producer.compiling.review import keep_pass, refuse_other_scripts, stored
 from producer.compiling.run_scripts import compile_tables
 from producer.planning.resolution import PlanFile
-from producer.psql_scripts.compiling import as_kept
+from producer.psql_scripts.compile_pass import as_kept
 from producer.starting.preflight import prepare_or_refuse
 from producer.steps.compiled import CompiledStep
 from replank.activity import doing
@@ -35,7 +35,7 @@ def compile_all(connection: Connection, file: PlanFile) -> list[CompiledStep]:
 
 
 def review(connection: Connection, run: Run, file: PlanFile, folder: Path) -> None:
-    """Before a run goes on with scripts that somebody has read: they are its own. Raises WrongUse."""
+    """Before a run continues with reviewed scripts: they are its own. Raises WrongUse."""
     kept = stored(connection, run)
     of_tables = _tables_of(connection, run, file, kept)
     refuse_other_scripts([*as_stored(run.plan, kept), *of_tables], folder)

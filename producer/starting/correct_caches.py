@@ -1,6 +1,6 @@
 """Correcting the caches of a run under way: a query that fails must not hold the run open for ever.
 
-Tables that have been swapped cannot be planned anew, caches can: whatever of them is not rebuilt yet is
+Tables that have been swapped cannot be planned again, caches can: whatever of them is not rebuilt yet is
 taken away and planned again as the corrected plan says, or not at all if it is no longer in it.
 """
 
@@ -43,7 +43,7 @@ def correct_caches(connection: Connection, run: Run, file: PlanFile) -> Run:
     """Take over the caches of a corrected plan.
 
     Raises WrongUse where it is too early or would undo what is rebuilt, NeedsOperator where they cannot be rebuilt so,
-    TryAgain where somebody holds what has to be removed. Then nothing is taken over.
+    TryAgain where another session has locked what has to be removed. Then nothing is changed.
     """
     if not all(table.state is TableState.DONE for table in tables.read_tables(connection, run.run_id)):
         raise WrongUse(
@@ -100,7 +100,7 @@ def _correction(connection: Connection, run: Run, file: PlanFile) -> _Correction
 
 
 def _prepared(connection: Connection, file: PlanFile, added: Iterable[CachePlan]) -> PreparedRun:
-    """The tables are what they were to become: so the caches are looked at as those of a plan without tables."""
+    """The tables are what they were to become: so the caches are prepared as those of a plan without tables."""
     # Without their `after`, which may name one that is kept.
     planned = tuple(cache.model_copy(update={"after": ()}) for cache in added)
     of_caches = replace(file, plan=file.plan.model_copy(update={"tables": (), "caches": planned}))

@@ -1,4 +1,4 @@
-"""What `run` itself refuses, whether or not anybody called `check`: all that no job would notice in time."""
+"""What `run` itself refuses, with or without an earlier `check`: all that no job would find in time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sql.session.connection import Connection
 
 
 def prepare_or_refuse(connection: Connection, file: PlanFile, *, scripts_have_run: bool = False) -> PreparedRun:
-    """A plan that a run may begin with, or go on with when its scripts have run. Nothing is written.
+    """A plan that a run may begin with, or continue with when its scripts have run. Nothing is written.
 
     Raises NeedsOperator with every blocker. The values need no look here: a bad one stops its own job. But a valid
     foreign key that has rows without a parent would fail only after the swap, so these are counted: one pass over

@@ -17,7 +17,7 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
 LIMITS = ("governor", "breaker", "notifications")
-"""Sections of a plan that a run takes over whenever it goes on."""
+"""Sections of a plan that a run takes over whenever it continues."""
 
 
 def resume(connection: Connection, run: Run, file: PlanFile, *, hold_cutover: bool, scripts_in: Path | None) -> Run:

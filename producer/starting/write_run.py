@@ -81,14 +81,14 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
             create_quarantine(connection, spec)
             quarantines.add(connection, spec)
     keep_objects(connection, run_id, specs)
-    _tell(connection, run_id, prepared)
+    _add_events(connection, run_id, prepared)
 
 
-def _tell(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
+def _add_events(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
     """What the plan consents to, and what of it was there before, as events of the run."""
     for key in (key for key in prepared.foreign_keys if key.orphans):
         words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it is created NOT VALID"
-        _consent(connection, run_id, f"{key.schema}.{key.table_name}", words)
+        _add_consent(connection, run_id, f"{key.schema}.{key.table_name}", words)
     for done in prepared.already:
         runs.add_event(
             connection, run_id, actor="coordinator", kind=runs.ALREADY, subject=done.place, message=done.said
@@ -96,13 +96,13 @@ def _tell(connection: Connection, run_id: int, prepared: PreparedRun) -> None:
     specs = prepared.specs
     for each in lost_keys(specs, prepared.foreign_keys):
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} is dropped at the swap"
-        _consent(connection, run_id, each.spec.full_name, words)
+        _add_consent(connection, run_id, each.spec.full_name, words)
     for spec in specs:
         patterns = read_pattern_indexes(connection, spec) if spec.plain_patterns else []
         for what in dict.fromkeys(pattern.fate for pattern in patterns):
             named = ", ".join(pattern.name for pattern in patterns if pattern.fate == what)
-            _consent(connection, run_id, spec.full_name, f"indexes for LIKE: {named}: {what}")
+            _add_consent(connection, run_id, spec.full_name, f"indexes for LIKE: {named}: {what}")
 
 
-def _consent(connection: Connection, run_id: int, subject: str, words: str) -> None:
+def _add_consent(connection: Connection, run_id: int, subject: str, words: str) -> None:
     runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)

@@ -1,1 +1,1 @@
-"""The steps that are scripts: what the catalogue says, turned into SQL that a person can read."""
+"""The steps that are scripts: what the catalogue says, turned into SQL that can be reviewed."""

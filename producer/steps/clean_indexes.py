@@ -1,4 +1,4 @@
-"""Step 12: indexes that nobody needs are proposed; those that were agreed on go, or are built again."""
+"""Step 12: unused indexes are proposed; those that were agreed on are dropped, or built again."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _columns(table: NamedTable, steps: StepsPlan) -> list[str]:
 
 
 def mistakes_of(connection: Connection, plan: MappingsPlan, renamed: Sequence[Renamed]) -> list[str]:
-    """Everything that is in the way, for people."""
+    """Everything that prevents the renaming, for the operator."""
     relations = read_relations(connection)
     return [
         *_unknown(plan, relations),

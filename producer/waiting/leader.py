@@ -22,9 +22,9 @@ def stop_leading(connection: Connection) -> None:
 
 def wait_to_lead(connection: Connection, *, sleep: Callable[[float], None], say: Callable[[str], None]) -> None:
     """Lead, or wait until the present leader's session ends."""
-    told = False
+    reported = False
     while not try_to_lead(connection):
-        if not told:
+        if not reported:
             say("another coordinator is running on this database; this one waits until it ends")
-            told = True
+            reported = True
         sleep(0.5)

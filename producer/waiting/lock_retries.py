@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class LockRetries:
     """`attempts` at most on one connection, with short waits between them."""
 
     connection: Connection

@@ -1,6 +1,6 @@
-"""What a command of a person's does between two attempts: it rests, and then looks whether somebody has called `panic`.
+"""The sleep of an operator's command between two attempts: afterwards it checks whether `panic` was called.
 
-A panic cancels statements. A command that rests has none, and would simply go on.
+A panic cancels statements. A command that sleeps has none, and would simply continue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
 
-def watchful(
+def panic_aware_sleep(
     connection: Connection, run: Run, sleep: Callable[[float], None], *, command: str
 ) -> Callable[[float], None]:
     """`sleep`, and then NeedsOperator where a panic has been called since now; one of before is known to who calls."""

@@ -55,7 +55,7 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
     assert ledger.run_state() == "finished"
 
     # Then there is no way back, the plan is done, and a second finish changes nothing
-    refused(site.call("rollback", "--yes", "--forget"), "Run 1 is finished", "no way back", exit_code=2)
+    refused(site.call("rollback", "--yes", "--forget"), "Run 1 is finished", "cannot be rolled back", exit_code=2)
     again = site.run().wait()
     assert again.exit_code == 0
     assert "done already" in again.stderr

@@ -118,7 +118,7 @@ def test_a_rollback_that_was_killed_goes_on(site: Site, ledger: LedgerView) -> N
         refused(site.call("retry"), "Run 1 is being rolled back", "`replank rollback` again", exit_code=2)
         again = site.run(workers=0).wait()
         assert again.exit_code == 1, again.stderr
-        assert "`replank rollback` again: it goes on" in again.stderr
+        assert "`replank rollback` again to continue" in again.stderr
     # And that one comes to its end
     assert site.call("rollback", "--yes", "--forget").exit_code == 0
     assert look(site.database_url) == before
@@ -163,7 +163,7 @@ def test_without_reverse_capture_rollback_is_refused_from_the_swap_on(site: Site
     before = look(site.database_url)
 
     # When it is rolled back, then that is refused
-    words = ("reverse_capture = false", "no way back without loss", "replank_past")
+    words = ("reverse_capture = false", "a rollback would lose it", "replank_past")
     refused(site.call("rollback", "--yes", "--forget"), *words, exit_code=2)
 
     # And nothing has changed: the run can be finished

@@ -91,7 +91,7 @@ def test_what_has_begun_is_taken_back_before_the_tables_are_swapped(stepped: Sit
     run.wait()
     done = stepped.call("rollback", "--yes", "--forget")
     assert done.exit_code == 0, done.stderr
-    assert "step 03-add-audit-tables: taken back" in done.stderr
+    assert "step 03-add-audit-tables: rolled back" in done.stderr
     assert look(stepped.database_url) == before
     assert traces(stepped.database_url) == []
     with psycopg.connect(stepped.database_url) as connection:
@@ -127,7 +127,7 @@ def test_back_to_a_step_from_after_the_cutover_and_forward_again_and_finish(step
     finished = stepped.call("finish", "--yes", "--json")
     assert finished.exit_code == 0, finished.stderr
     assert "step 12-optimize-indexes is done" in finished.stderr
-    refused(stepped.call("rollback", "--yes", "--forget"), "is finished", "no way back", exit_code=2)
+    refused(stepped.call("rollback", "--yes", "--forget"), "is finished", "cannot be rolled back", exit_code=2)
     refused(stepped.call("rollback", "--yes", "--to", "9"), "is finished", exit_code=2)
 
 

@@ -304,4 +304,4 @@ def test_questions_name_what_hangs_on_them(serve: Serve, painted: str) -> None:
     # What cannot be done is not asked for
     change(painted, "UPDATE replank.run SET state = 'finished', finished_at = now()")
     refused = served.ask("/run/ask/rollback")
-    assert (refused.status, "no way back" in refused.document["problem"]) == (409, True)
+    assert (refused.status, "cannot be rolled back" in refused.document["problem"]) == (409, True)

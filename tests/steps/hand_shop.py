@@ -8,8 +8,8 @@ import psycopg
 from support.runs.harness import Rebuild
 
 from producer.planning.resolution import PlanFile
-from producer.psql_scripts.compiling import compile_pass
-from producer.psql_scripts.work import work_of
+from producer.psql_scripts.compile_pass import compile_pass
+from producer.psql_scripts.pass_tables import work_of
 from producer.starting.begin import begin_or_resume
 from producer.starting.preflight import prepare_or_refuse
 from producer.steps.compiled import CompiledStep

@@ -68,7 +68,7 @@ def test_old_snapshots_end_before_tables_change_places_by_hand(
     """Forward and back; the sessions are named."""
     url = shops[0]
     files = written(compile_by_hand(url, plan_of(name_of(url), UUIDS, cutover_attempts=1)), tmp_path)
-    forward = next(file for file in files[:3] if "change places" in file.read_text())
+    forward = next(file for file in files[:3] if "are swapped, in one transaction" in file.read_text())
     back = next(file for file in files[3:] if "are live again" in file.read_text())
 
     def refused(file: Path) -> bool:
@@ -152,7 +152,7 @@ def test_capture_that_did_not_stand_stops_the_swap(shops: tuple[str, str], tmp_p
     hand, _ = shops
     files = written(compile_by_hand(hand, plan_of(name_of(hand), UUIDS)), tmp_path)
     whole = files[0].read_text()
-    files[0].write_text(_with(whole, "change places", GAP.format(trigger="replank_capture_update")))
+    files[0].write_text(_with(whole, "are swapped, in one transaction", GAP.format(trigger="replank_capture_update")))
     assert "capture was disabled or bypassed" in try_psql(hand, files[0]).stderr
     assert type_of(hand, "person") == "text"
     psql(hand, files[5])

@@ -230,7 +230,7 @@ def test_a_step_that_was_killed_after_its_writing_goes_on(site: Callable[[bool],
 def test_what_cannot_be_is_refused_before_the_first_write(site: Callable[[bool], Site]) -> None:
     here = site(False)
     here.beside.write_text("somebody's own")
-    with pytest.raises(WrongUse, match="is there already"):
+    with pytest.raises(WrongUse, match="exists already"):
         here.begin()
     here.schema.unlink()
     with pytest.raises(WrongUse, match="cannot be read"):

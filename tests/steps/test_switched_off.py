@@ -11,7 +11,7 @@ from monitoring.status.read_status import read_status
 from producer.compiling.compile_steps import write_scripts
 from producer.planning.resolution import PlanFile
 from producer.rollback.finish import Finishing
-from producer.scripts.drive import blocks_by, drive, next_script
+from producer.scripts.planned_scripts import blocks_by, next_script, run_to_end
 from producer.scripts.run_script import ScriptRunner
 from producer.starting.begin import begin_or_resume
 from producer.starting.compile_all import compile_all
@@ -48,7 +48,7 @@ def _finish(connection: Connection) -> None:
     finishing = Finishing(
         connection=connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
     )
-    finishing.finish(finishing.the_run())
+    finishing.finish(finishing.run_to_finish())
 
 
 def _partitioned(url: str) -> bool:
@@ -96,7 +96,7 @@ def test_the_first_step_that_is_on_carries_the_pass(shop: str) -> None:
     eight, nine, ten = compile_by_hand(shop, plan)
     assert "the plan disables this step" in eight.forward.text
     assert not eight.forward.blocks
-    assert "change places" in nine.forward.text
+    assert "are swapped, in one transaction" in nine.forward.text
     assert "::uuid" not in nine.forward.text
     assert "fused" in ten.forward.text
     rebuild = run_to_its_end(shop, plan)
@@ -125,7 +125,7 @@ def test_finish_drops_what_step_11_says_and_psql_does_the_same(shops: tuple[str,
     assert "nothing can be rolled back" in try_psql(hand, files[1]).stderr
 
     rebuild = run_to_its_end(other, plans[other])
-    with pytest.raises(NeedsOperator, match=r"view public\.mine reads past tables"):
+    with pytest.raises(NeedsOperator, match=r"view public\.mine depends on past tables"):
         execute(other, "CREATE VIEW mine AS SELECT id FROM replank_past.orders")
         _finish(rebuild.connection)
     execute(other, "DROP VIEW mine")
@@ -144,7 +144,7 @@ def test_columns_that_are_used_are_not_dropped(shop: str) -> None:
     plan = plan_of(name_of(shop), UUIDS)
     for column, words in {
         "entry.actor": "view public.actors",
-        "entry.none": "no column",
+        "entry.none": "column entry.none does not exist",
         "orders.total": "is rebuilt",
     }.items():
         steps = {"steps": {"drop": {"columns": [column]}}}
@@ -193,7 +193,7 @@ def test_earlier_steps_change_what_the_pass_says_so_it_is_read_again(shop: str, 
         run = begin_or_resume(connection, file, hold_cutover=False, scripts_in=tmp_path)
         script = next_script(connection, run.run_id)
         assert script is not None
-        drive(connection, script, blocks_by(ScriptRunner(connection=connection, attempts=3)))
+        run_to_end(connection, script, blocks_by(ScriptRunner(connection=connection, attempts=3)))
         with pytest.raises(WrongUse, match=r"(?s)08-migrate-uuid-types is not what was reviewed.*compile` again.*\+"):
             plan_tables(connection, run)
         write_scripts(compile_all(connection, file), tmp_path)

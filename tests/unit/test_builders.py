@@ -131,4 +131,4 @@ def test_one_module_drives_scripts() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
         if said.search(f"{known.get(node.func.value.id, '')}.{node.func.attr}")
     }
-    assert found == {"producer/scripts/drive.py"}
+    assert found == {"producer/scripts/planned_scripts.py"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.check.findings import Finding, blocker, warning
-from producer.dispatch.governor import look_at_machine
+from producer.dispatch.governor import read_machine
 from producer.planning.prepared_run import PreparedRun
 from sql.health.health_signals import read_health
 from sql.session.connection import Connection
@@ -12,7 +12,7 @@ from sql.session.connection import Connection
 def audit_health(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Signals that cannot be read, and those that are over their limits now."""
     found: list[Finding] = []
-    for reading in read_health(connection, audited.file.plan.governor, look_at_machine(connection)):
+    for reading in read_health(connection, audited.file.plan.governor, read_machine(connection)):
         if reading.problem:
             message = f"the governor cannot read the signal {reading.signal}, and would begin no job"
             found.append(blocker("signal_unreadable", message, hint=f"{reading.problem}.", signal=reading.signal))

@@ -188,7 +188,7 @@ def test_finish_drops_a_family_of_past_tables(family: psycopg.Connection, begin:
     finishing = Finishing(
         connection=rebuild.connection, say=said.append, sleep=lambda _: None, random_source=random.Random(1)
     )
-    finishing.finish(finishing.the_run())
+    finishing.finish(finishing.run_to_finish())
     assert one(family, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank\\_%'") == 0
     assert one(family, "SELECT count(*) FROM being") == 12 + 80 * 3 + 30
 

@@ -205,7 +205,7 @@ def test_renamed_converted_and_partitioned_under_old_and_new_clients(
         finishing = Finishing(
             connection=rebuild.connection, say=lambda _: None, sleep=time.sleep, random_source=random.Random(1)
         )
-        finishing.finish(finishing.the_run())
+        finishing.finish(finishing.run_to_finish())
         assert compatibility_views(rebuild.connection) == []
         assert one(app, """SELECT to_regclass('"Booking"') IS NULL AND to_regclass('booking') IS NOT NULL""")
     finally:

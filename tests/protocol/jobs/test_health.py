@@ -13,7 +13,7 @@ import pytest
 from support.runs.waiting import wait_for
 
 from demo.embedded import EmbeddedPostgres
-from producer.dispatch.governor import look_at_machine
+from producer.dispatch.governor import read_machine
 from replank.plan.operation.governor_plan import GovernorPlan
 from sql.health.health_signals import Machine, Reading, read_health
 from sql.session.connection import connect
@@ -150,7 +150,7 @@ def test_how_far_back_the_oldest_transaction_is(app: psycopg.Connection, archivi
 
 def test_the_disk_where_it_can_be_seen(archiving: EmbeddedPostgres) -> None:
     with connect(archiving.url(), name="test") as connection:
-        machine = look_at_machine(connection)
+        machine = read_machine(connection)
     assert machine.data_directory == archiving.data_dir
     assert look(archiving.url(), "free_disk", machine=machine)[0].strain > 0
     assert look(archiving.url(), "free_disk", machine=machine, free_disk_mb=10**9)[0].strain > 1

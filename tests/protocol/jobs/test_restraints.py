@@ -85,16 +85,16 @@ def test_a_paused_table_is_neither_sent_nor_begun(rebuild: Rebuild) -> None:
     assert rest[2]
     assert _claim(rebuild, rest[2][0])
     # And for the coordinator it does not go on either
-    assert [t.spec.name for t in _going_on(rebuild)] == ["b"]
+    assert [t.spec.name for t in _unpaused(rebuild)] == ["b"]
     # When it is resumed, what was sent may begin
     assert "public.a goes on" in resume(rebuild.connection, rebuild.run, scope, by=ANNA)
     assert _claim(rebuild, sent[1][0])
     assert "was not paused" in resume(rebuild.connection, rebuild.run, scope, by=ANNA)
 
 
-def _going_on(rebuild: Rebuild) -> list[RunTable]:
+def _unpaused(rebuild: Rebuild) -> list[RunTable]:
     held_back = restraints.in_force(rebuild.connection, rebuild.run_id)
-    return Pauses(connection=rebuild.connection, run_id=rebuild.run_id, held_back=held_back).going_on(rebuild.tables)
+    return Pauses(connection=rebuild.connection, run_id=rebuild.run_id, held_back=held_back).unpaused(rebuild.tables)
 
 
 def test_a_throttled_table_has_so_many_in_flight_and_the_other_its_window(rebuild: Rebuild) -> None:

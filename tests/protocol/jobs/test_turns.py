@@ -15,7 +15,7 @@ from producer.coordinator import coordinator as coordinating
 from producer.coordinator.coordinator import Coordinator
 from producer.coordinator.facts import Facts
 from producer.coordinator.notices import Notices
-from producer.dispatch.dispatcher import BrokerLook
+from producer.dispatch.dispatcher import BrokerState
 from producer.waiting.leader import try_to_lead
 from replank.values.states import RunState, TableState
 from sql.ledger.runs import runs
@@ -37,7 +37,7 @@ class Swallowing(NoQueue):
     def send(self, *_: object) -> list[int]:
         return []
 
-    def look(self, _: object) -> BrokerLook | None:
+    def read_state(self, _: object) -> BrokerState | None:
         return None
 
 
@@ -64,7 +64,7 @@ def test_no_fact_of_the_ledger_is_read_twice_in_a_turn(
     quiet: list[int] = []
 
     def after_each_turn(facts: Facts) -> None:
-        notices.look(facts)
+        notices.report_changes(facts)
         turns.append(said.forget())
         if not rebuild.work():
             quiet.append(len(turns[-1]))

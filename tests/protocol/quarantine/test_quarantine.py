@@ -92,7 +92,7 @@ def test_each_says_why(app: psycopg.Connection, begin: Begin) -> None:
     said = (
         "SELECT string_agg(message, '; ') FROM replank.event WHERE kind = 'verification' AND subject = 'public.users'"
     )
-    assert "100 rows, counts and sums are equal; 95 of them in the next table, 5 kept aside" in str(one(app, said))
+    assert "100 rows, counts and sums are equal; 95 of them in the next table, 5 in quarantine" in str(one(app, said))
 
 
 @pytest.mark.usefixtures("booked")

@@ -28,7 +28,7 @@ def _finishing(connection: Connection) -> Finishing:
 
 def _finish(connection: Connection) -> list[Leftover]:
     finishing = _finishing(connection)
-    run = finishing.the_run()
+    run = finishing.run_to_finish()
     found = finishing.leftovers(run)
     assert finishing.finish(run).state is RunState.FINISHED
     return found
@@ -121,7 +121,7 @@ def test_what_others_built_on_a_past_table_stops_it_before_anything_is_given_up(
     rebuild = _one_table(app, begin)
     app.execute("CREATE VIEW mine AS SELECT id FROM replank_past.t")
     with pytest.raises(
-        NeedsOperator, match=r"view public\.mine reads past tables.*`replank rollback` goes back, without loss"
+        NeedsOperator, match=r"view public\.mine depends on past tables.*`replank rollback` goes back, without loss"
     ):
         _finish(rebuild.connection)
     assert rebuild.run.state is RunState.DONE

@@ -161,7 +161,7 @@ def test_a_plan_that_says_something_else_does_not_undo_the_run(
             said = str(wrong.exception)
             for words in (
                 f"{plan}: run {done.run_id} of database {name} (done, its plan names public.parent, public.child)",
-                "says something else",
+                "of another version of this plan",
                 "Nothing was changed",
                 f"`replank rollback --run {done.run_id}`, without a plan",
             ):

@@ -86,7 +86,7 @@ def test_a_column_that_the_run_has_filled_cannot_be_compared(app: psycopg.Connec
     found = _way_back(rebuild)
     assert "columns that the run has filled" in found.closed[0]
     assert any("the way back is closed" in warning for warning in found.warnings)
-    with pytest.raises(NeedsOperator, match="there is no way back without loss"):
+    with pytest.raises(NeedsOperator, match="a rollback would lose changes"):
         go_back(rebuild)
 
 

@@ -256,5 +256,5 @@ def test_an_attempt_that_was_killed_leaves_autovacuum_to_the_next(
         finishing = Finishing(
             connection=connection, say=lambda _: None, sleep=lambda _: None, random_source=random.Random(1)
         )
-        finishing.finish(finishing.the_run())
+        finishing.finish(finishing.run_to_finish())
     assert one(app, "SELECT reloptions FROM pg_class WHERE oid = 'single'::regclass") is None

@@ -139,7 +139,7 @@ def test_rows_that_a_lost_foreign_key_let_in_are_named(app: psycopg.Connection, 
     rebuild = begin(table("orders", "id", partition=MONTHS), table("item", "id", "order_id"))
     rebuild.finish()
     app.execute("DELETE FROM orders WHERE n = 20")
-    with pytest.raises(NeedsOperator, match=r"public\.item: 1 row .* item_order_id_fkey .* Nothing has changed places"):
+    with pytest.raises(NeedsOperator, match=r"public\.item: 1 row .* item_order_id_fkey .* Nothing was swapped back"):
         go_back(rebuild)
     assert one(app, "SELECT pg_typeof(id)::text FROM item LIMIT 1") == "uuid"
     app.execute("DELETE FROM item WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = order_id)")

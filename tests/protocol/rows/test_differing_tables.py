@@ -73,7 +73,7 @@ def test_finish_and_rollback_name_every_table_with_keys(app: psycopg.Connection,
     with pytest.raises(NeedsOperator) as raised:
         go_back(rebuild)
     _names_both(str(raised.value), changed, gone)
-    assert "Nothing has changed places" in str(raised.value)
+    assert "Nothing was swapped back" in str(raised.value)
 
 
 def test_it_says_how_many_rows_were_not_compared(app: psycopg.Connection, begin: Begin) -> None:

@@ -12,7 +12,7 @@ from support.runs.harness import Rebuild, Url, table
 from support.runs.waiting import wait_for
 
 from producer.scripts.run_script import ScriptRunner
-from producer.waiting.lock_retries import Patience
+from producer.waiting.lock_retries import LockRetries
 from replank.errors import NeedsOperator
 from replank.values.states import RunState
 from sql.scripts.script_templates import Block, Script
@@ -92,9 +92,11 @@ def ours(database: Url) -> Iterator[Connection]:
 
 def test_finish_and_rollback_name_the_root(app: psycopg.Connection, database: Url, ours: Connection) -> None:
     _create(app)
-    patience = Patience(connection=ours, attempts=2, sleep=lambda _: None, random_source=random.Random(1))
+    lock_retries = LockRetries(connection=ours, attempts=2, sleep=lambda _: None, random_source=random.Random(1))
     with chain(database) as (victim, root), pytest.raises(NeedsOperator) as raised:
-        patience.until_granted(lambda: ours.execute("DROP TABLE public.p"), what="public.p", command="replank finish")
+        lock_retries.until_granted(
+            lambda: ours.execute("DROP TABLE public.p"), what="public.p", command="replank finish"
+        )
     _names_the_root(str(raised.value), victim, root)
     assert "public.p is locked" in str(raised.value)
     assert "`replank finish` again" in str(raised.value)

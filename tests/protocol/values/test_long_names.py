@@ -148,7 +148,7 @@ def test_a_run_there_and_back_and_there_again(app: psycopg.Connection, begin: Be
     assert foreign_keys_hold(database) == []
     rebuild.close()
     finishing = Finishing(connection=again.connection, say=print, sleep=lambda _: None, random_source=random.Random(1))
-    assert finishing.finish(finishing.the_run()).state is RunState.FINISHED
+    assert finishing.finish(finishing.run_to_finish()).state is RunState.FINISHED
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank\\_%'") == 0
 
 

@@ -1,4 +1,4 @@
-"""A table that is filled in place by hand, and the way back."""
+"""A table that psql fills in place, and its rollback."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from producer.psql_scripts.building import CHUNK_BLOCKS
-from producer.psql_scripts.swapping import unchanged
-from producer.psql_scripts.work import Work, label
+from producer.psql_scripts.next_table import CHUNK_BLOCKS
+from producer.psql_scripts.pass_tables import Work, label
+from producer.psql_scripts.swap import unchanged
 from producer.stages.backfill_stages import is_quiet
 from replank.values.table_spec import TableSpec
 from sql.next_table.indexes import build_concurrently, planned_indexes
@@ -38,7 +38,7 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     body = transaction(_locked(work, spec), unchanged(connection, spec), extended)
     yield label(spec, "columns, defaults, and the trigger that fills new rows", body)
     if backfill.filled_columns(spec):
-        # Made again here, so that whoever is sent back to this block begins it with a trigger that stands.
+        # Created again here, so that a script that is run again from this block begins with an enabled trigger.
         again = lines(printed([backfill.drop_trigger(spec), *backfill.create_trigger(spec)]))
         rounds = "\n".join([transaction(_locked(work, spec), again), _rounds(connection, spec)])
         yield label(spec, FILLING, rounds)
@@ -90,7 +90,7 @@ def _locked(work: Work, spec: TableSpec) -> str:
 
 
 def emptied(connection: Connection, work: Work, spec: TableSpec, *, nullable: Collection[str]) -> Iterator[Block]:
-    """The way back of one table. What was put into columns that were there is taken out where nobody changed it."""
+    """The rollback of one table. Values filled into existing columns are removed where they were not changed."""
     loose = [backfill.drop_trigger(spec), *drop_on_update(spec, live=True), *loosened(spec, nullable)]
     gone = lines(printed(loose))
     yield label(spec, "the trigger that fills new rows is dropped", transaction(_locked(work, spec), gone))

@@ -1,4 +1,4 @@
-"""Driving the scripts of a run, forward and back: the ledger says how far each has come, and the next driver goes on.
+"""The scripts of a run, forward and back, taken to their end: the ledger says how far each has come.
 
 Finish, rollback and the coordinator all come through here. They differ in who runs the blocks: in their own session, or
 watched from it.
@@ -28,7 +28,7 @@ def late_scripts(connection: Connection, run_id: int) -> list[PlannedScript]:
     return [s for s in scripts.forward_scripts(connection, run_id) if s.step.phase > DATA_PHASE and not s.finished]
 
 
-def drive(
+def run_to_end(
     connection: Connection,
     planned: PlannedScript,
     run_blocks: Callable[[PlannedScript], bool],
@@ -38,7 +38,7 @@ def drive(
     """Take a script to its end, in the ledger too. Returns what there is to say of it, None if it was stopped before.
 
     `run_blocks` runs those that are left and notes each; False says that it was told to stop. `at_end` commits with the
-    ledger's word. Raises NeedsOperator. Killed halfway, the same call goes on.
+    ledger's word. Raises NeedsOperator. Killed halfway, the same call continues.
     """
     forward, change = planned.direction == "forward", planned.script.change
     if forward:
@@ -61,7 +61,7 @@ def drive(
 def blocks_by(
     runner: ScriptRunner, go_on: Callable[[PlannedScript], bool] = lambda _: True
 ) -> Callable[[PlannedScript], bool]:
-    """For `drive`: a runner runs the blocks in its own session, as long as `go_on` says yes."""
+    """For `run_to_end`: a runner runs the blocks in its own session, as long as `go_on` says yes."""
 
     def run_blocks(planned: PlannedScript) -> bool:
         return runner.run(

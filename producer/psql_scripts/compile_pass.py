@@ -1,4 +1,4 @@
-"""Steps 08, 09 and 10 as scripts. One pass does them; it stands in the first of them that has something to do."""
+"""Steps 08, 09 and 10 as scripts. One pass does them; its script is that of the first step that has something to do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
 
-from producer.psql_scripts.building import NextTable, built, sketched_table
-from producer.psql_scripts.filling import emptied, filled
-from producer.psql_scripts.proving import told
-from producer.psql_scripts.returning import returned, taken_away, tidied
-from producer.psql_scripts.standing import GONE
-from producer.psql_scripts.swapping import Beside, sketched_beside, swapped, unchanged
-from producer.psql_scripts.work import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
+from producer.psql_scripts.backfill import emptied, filled
+from producer.psql_scripts.capture_checks import GONE
+from producer.psql_scripts.fused_steps import check_blocks
+from producer.psql_scripts.next_table import NextTable, built, sketched_table
+from producer.psql_scripts.pass_tables import PASS_STEPS, SwapSet, Work, steps_asked, why_not_by_hand
+from producer.psql_scripts.rollback import returned, taken_away, tidied
+from producer.psql_scripts.swap import ViewsBeside, sketched_views_beside, swapped, unchanged
 from producer.steps.compiled import CompiledStep
 from producer.steps.enum_types import make_types
 from producer.steps.mappings import renamed_tables
@@ -85,7 +85,7 @@ def _step(
         there = again = ()
     elif step.number != asked[0] and not refused:
         carrier = next(each for each in _steps() if each.number == asked[0])
-        there, again = tuple(told(work, step.number, carrier.name)), ()
+        there, again = tuple(check_blocks(work, step.number, carrier.name)), ()
         nothing = f"{carrier.rollback_name} rolls back the whole pass"
     made = [
         Script(
@@ -119,9 +119,9 @@ def _both(connection: Connection, work: Work) -> tuple[tuple[Block, ...], tuple[
         back = tuple(_back(connection, work))
     rewriting = {spec.oid: backfill.rewriting_columns(connection, spec) for spec in work.filled}
     tables = {spec.oid: sketched_table(connection, spec) for spec in work.rebuilt}
-    beside = {one.set_no: sketched_beside(connection, one) for one in work.sets}
+    views_beside = {one.set_no: sketched_views_beside(connection, one) for one in work.sets}
     with only_reading(connection):
-        return tuple(_forward(connection, work, rewriting, tables, beside)), back
+        return tuple(_forward(connection, work, rewriting, tables, views_beside)), back
 
 
 def _session(work: Work) -> Block:
@@ -131,7 +131,7 @@ def _session(work: Work) -> Block:
 
 
 def _too_early(connection: Connection, work: Work) -> Iterator[Block]:
-    """Before step 07 the tables have other names, and expressions that use new ones could not be looked at."""
+    """Before step 07 the tables have other names, and expressions that use new ones could not be parsed."""
     if renamed_tables(connection, work.plan.steps):
         yield Block(purpose="not before step 07", sql=refuse_if(SQL("true"), TOO_EARLY))
 
@@ -141,7 +141,7 @@ def _forward(
     work: Work,
     rewriting: Mapping[int, Collection[str]],
     tables: Mapping[int, NextTable],
-    beside: Mapping[int, Beside],
+    views_beside: Mapping[int, ViewsBeside],
 ) -> Iterator[Block]:
     yield from _too_early(connection, work)
     yield _session(work)
@@ -165,7 +165,7 @@ def _forward(
     for spec in work.rebuilt:
         yield from built(connection, work, spec, tables[spec.oid])
     for one in work.sets:
-        yield from swapped(connection, work, one, beside[one.set_no])
+        yield from swapped(connection, work, one, views_beside[one.set_no])
 
 
 def _back(connection: Connection, work: Work) -> Iterator[Block]:

@@ -21,7 +21,7 @@ PASS_STEPS = (8, 9, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class SwapSet:
-    """Tables that change places together; `foreign_keys` are documents as the ledger keeps them."""
+    """Tables that are swapped together; `foreign_keys` are documents as the ledger keeps them."""
 
     set_no: int
     members: tuple[TableSpec, ...]

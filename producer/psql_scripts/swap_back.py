@@ -1,4 +1,4 @@
-"""A set's way back by hand: past and new tables change places again, while clients write."""
+"""A set's rollback by psql: past and new tables are swapped back, while clients write."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from producer.psql_scripts import standing
-from producer.psql_scripts.reverse_draining import drained_shortly, logged_changes
-from producer.psql_scripts.work import SwapSet, Work
+from producer.psql_scripts import capture_checks
+from producer.psql_scripts.pass_tables import SwapSet, Work
+from producer.psql_scripts.reverse_drain import drained_shortly, logged_changes
 from producer.rollback.prepare import ROUNDS, SHORT_LOG
 from replank.backoff import SHORT_LOCK
 from sql.catalogue.catalogue import ForeignKey
@@ -78,7 +78,7 @@ def _until_granted(connection: Connection, work: Work, pairs: Sequence[TablePair
     counted = f"{with_semicolon(logged_changes(pairs)).rstrip(';')} INTO replank_logged;"
     drained = drained_shortly(connection, pairs)
     specs = [pair.spec for pair in pairs]
-    looked = refused_rows(standing.fallen(connection, specs, "back"), standing.words(specs))
+    looked = refused_rows(capture_checks.changed_since(connection, specs, "back"), capture_checks.refusal_words(specs))
     options = work.options
     too_many = (
         "RAISE lock_not_available USING MESSAGE = replank_logged || ' changes came in while waiting for the lock'"

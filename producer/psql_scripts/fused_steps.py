@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from psycopg.sql import SQL, Composable
 
-from producer.psql_scripts.work import Work, asked_by, label
+from producer.psql_scripts.pass_tables import Work, asked_by, label
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.scripts.psql_script import comment, refuse_if, regclass
 from sql.scripts.script_templates import Block
@@ -17,7 +17,7 @@ FUSED = "Step {carrier} does this in the same pass over the table (fused)."
 STRATEGY = {"RANGE": "r", "LIST": "l", "HASH": "h"}
 
 
-def told(work: Work, number: int, carrier: str) -> Iterator[Block]:
+def check_blocks(work: Work, number: int, carrier: str) -> Iterator[Block]:
     """What the step asks for, as comments, and queries that end the script where it is not there."""
     for spec in (spec for spec in work.specs if asked_by(spec, number)):
         wanted = list(_columns(spec, number)) if number < 10 else list(_partitions(spec))

@@ -1,4 +1,4 @@
-"""A next table by hand: made, captured for, filled chunk by chunk, drained, indexed, verified."""
+"""A next table by psql: created, captured for, filled chunk by chunk, drained, indexed, verified."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from psycopg.sql import SQL
 
-from producer.psql_scripts import standing
-from producer.psql_scripts.work import Work, label
+from producer.psql_scripts import capture_checks
+from producer.psql_scripts.pass_tables import Work, label
 from replank.values.chunk import Side
 from replank.values.table_spec import TableSpec
 from sql.drain.drain import counted_mismatches, delete_from_next, insert_into_next, logged_vanished
@@ -49,7 +49,7 @@ CHUNK_BLOCKS = 4_096
 
 @dataclass(frozen=True, kw_only=True)
 class NextTable:
-    """What makes a next table, its indexes, and what stands on these."""
+    """What creates a next table, its indexes, and what depends on these."""
 
     table: list[Statement]
     indexes: list[tuple[IndexSpec, list[Statement]]]
@@ -120,7 +120,7 @@ def drained(connection: Connection, spec: TableSpec, *, compare: bool = False) -
 
 def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iterator[Block]:
     for pattern in plain_patterns(connection, spec).values():
-        # Nothing to execute: whoever reads the script finds what is not in it.
+        # Nothing to execute: it tells the reader of the script what is not in it.
         yield label(spec, f"index for LIKE {' '.join(pattern.name.split())}: {pattern.fate}", "")
     for index, made in sketch.indexes:
         yield label(spec, f"index {' '.join(index.name.split())}", transaction(lines(printed(made))))
@@ -130,13 +130,15 @@ def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iter
 
 
 def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
-    """Values are compared at once: a script has no second look at spellings."""
+    """Values are compared at once: a script cannot compare texts first."""
     version = connection.info.server_version
     live, built_anew = (summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES)
     words = f"{spec.full_name}: live and next table differ: "
     parts = [
-        refuse_if(standing.switched_off(spec), f"{spec.full_name}: its capture triggers were dropped or disabled"),
-        standing.kept(connection, spec, "forward"),
+        refuse_if(
+            capture_checks.capture_disabled(spec), f"{spec.full_name}: its capture triggers were dropped or disabled"
+        ),
+        capture_checks.record_standing(connection, spec, "forward"),
         *drained(connection, spec, compare=True),
     ]
     if spec.key_converted:
@@ -145,5 +147,5 @@ def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     if spec.key_converted and not spec.key_stays_unique:
         twins = f"{spec.full_name}: rows with different texts become the same uuid: "
         parts.append(refuse_rows(twins_in_next(spec), twins))
-    body = f"{standing.KEPT}\n{at_one_snapshot(*parts)}"
+    body = f"{capture_checks.KEPT}\n{at_one_snapshot(*parts)}"
     yield label(spec, "verified: count and hash of all rows, at one snapshot", body)

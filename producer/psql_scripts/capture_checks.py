@@ -1,4 +1,4 @@
-"""By hand as in a run: what capture stood on when both sides were compared is looked at again under the lock."""
+"""By psql as in a run: the state of capture when both tables were compared is checked again under the lock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _now(connection: Connection, specs: Sequence[TableSpec], way: Way) -> SQL:
     return SQL(text)  # composed by the driver from our own query
 
 
-def kept(connection: Connection, spec: TableSpec, way: Way) -> str:
+def record_standing(connection: Connection, spec: TableSpec, way: Way) -> str:
     """In the transaction that compares both sides: it sees the moment that is compared."""
     return with_semicolon(
         SQL(
@@ -45,7 +45,7 @@ def kept(connection: Connection, spec: TableSpec, way: Way) -> str:
     )
 
 
-def switched_off(spec: TableSpec) -> Composable:
+def capture_disabled(spec: TableSpec) -> Composable:
     """The condition that triggers of forward capture are missing on the table, or on any partition do not fire."""
     ours = "p.proname = {} AND p.pronamespace = 'replank'::regnamespace"
     found = (
@@ -60,7 +60,7 @@ def switched_off(spec: TableSpec) -> Composable:
     )
 
 
-def fallen(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Composable:
+def changed_since(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Composable:
     """The query for a row where something has touched capture since; alone, attributes say nothing of rows."""
     return SQL(
         "SELECT string_agg(DISTINCT split_part(line, ' ', 1), ', ')"
@@ -70,7 +70,7 @@ def fallen(connection: Connection, specs: Sequence[TableSpec], way: Way) -> Comp
     ).format(_now(connection, specs, way), way)
 
 
-def words(specs: Sequence[TableSpec]) -> str:
+def refusal_words(specs: Sequence[TableSpec]) -> str:
     names = ", ".join(spec.full_name for spec in specs)
     return (
         f"{names}: since both tables were compared, capture was disabled or bypassed, or a table was rewritten. "

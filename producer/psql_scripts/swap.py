@@ -1,4 +1,4 @@
-"""A conversion set by hand: what hangs on its tables is built beside, and all of it changes places at once."""
+"""A conversion set by psql: what depends on its tables is built beside, and all of it is swapped at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from producer.psql_scripts import standing
-from producer.psql_scripts.building import drained
-from producer.psql_scripts.work import SwapSet, Work, label
+from producer.psql_scripts import capture_checks
+from producer.psql_scripts.next_table import drained
+from producer.psql_scripts.pass_tables import SwapSet, Work, label
 from replank.values.table_spec import TableSpec
 from sql.catalogue import fingerprints
 from sql.next_table import foreign_keys
@@ -43,28 +43,28 @@ from sql.values.text_casts import create_text_casts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class ViewsBeside:
     """What makes the schemas that a set's swap needs, and the views over its next tables."""
 
     schemas: list[Statement]
     views: list[Statement]
 
 
-def sketched_beside(connection: Connection, one: SwapSet) -> Beside:
-    """Composed by building it over next tables that stand, in the caller's scratch."""
-    return Beside(
+def sketched_views_beside(connection: Connection, one: SwapSet) -> ViewsBeside:
+    """Composed by building it over existing next tables, in the caller's scratch."""
+    return ViewsBeside(
         schemas=sketched(connection, make_schemas(connection, one.dependents)),
         views=sketched(connection, build_views_beside(connection, one.dependents)),
     )
 
 
-def swapped(connection: Connection, work: Work, one: SwapSet, beside: Beside) -> Iterator[Block]:
-    """The blocks of one set whose next tables stand, in the transaction that has built them."""
+def swapped(connection: Connection, work: Work, one: SwapSet, views_beside: ViewsBeside) -> Iterator[Block]:
+    """The blocks of one set whose next tables exist, in the transaction that has built them."""
     captured = one.members if work.options.reverse_capture else ()
     for spec in captured:
         made = lines(printed(prepare_capture(connection, spec)))
         yield label(spec, "triggers of reverse capture, which do nothing yet", transaction(made))
-    yield from _beside(connection, one, beside)
+    yield from _views_beside(connection, one, views_beside)
     yield _shortly_before(connection, work, one)
     yield _swap(connection, work, one, captured)
     yield from _validated(connection, work, one)
@@ -78,8 +78,8 @@ def swapped(connection: Connection, work: Work, one: SwapSet, beside: Beside) ->
     yield Block(purpose=f"set {one.set_no} ({names}): empty schemas are dropped", sql=dropped_if_empty(schemas))
 
 
-def _beside(connection: Connection, one: SwapSet, beside: Beside) -> Iterator[Block]:
-    schemas = lines(printed(beside.schemas))
+def _views_beside(connection: Connection, one: SwapSet, views_beside: ViewsBeside) -> Iterator[Block]:
+    schemas = lines(printed(views_beside.schemas))
     yield Block(purpose=f"set {one.set_no}: schemas for the past tables", sql=schemas)
     if not one.dependents.views:
         return
@@ -87,7 +87,7 @@ def _beside(connection: Connection, one: SwapSet, beside: Beside) -> Iterator[Bl
     drains = [part for spec in one.members for part in drained(connection, spec, compare=True)]
     yield Block(
         purpose=f"set {one.set_no}: {names}, built on the next tables at one snapshot of all of them",
-        sql=at_one_snapshot(*drains, lines(printed(beside.views))),
+        sql=at_one_snapshot(*drains, lines(printed(views_beside.views))),
     )
 
 
@@ -107,7 +107,7 @@ def _shortly_before(connection: Connection, work: Work, one: SwapSet) -> Block:
 def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[TableSpec]) -> Block:
     names = locked_tables(one.members, one.foreign_keys)
     lock = lock_script(connection, one.dependents.views, names)
-    # Views are locked within a DO block there: here they stand in one themselves.
+    # Views are locked within a DO block there: here they are in one themselves.
     inner = lock if not one.dependents.views else _unpacked(lock)
     before = autovacuum_settings(connection, one.members)
     script = swap_script(connection, one.members, one.foreign_keys, before, one.dependents)
@@ -116,7 +116,9 @@ def _swap(connection: Connection, work: Work, one: SwapSet, captured: Sequence[T
         lock_patiently(inner, attempts=work.options.cutover_attempts),
         refuse_if(NOT_READ_COMMITTED, WORDS),
         *(unchanged(connection, spec) for spec in one.members),
-        refuse_rows(standing.fallen(connection, one.members, "forward"), standing.words(one.members)),
+        refuse_rows(
+            capture_checks.changed_since(connection, one.members, "forward"), capture_checks.refusal_words(one.members)
+        ),
         *(part for spec in one.members for part in drained(connection, spec, compare=True)),
         with_semicolon(script),
         lines(enable_prepared_capture(spec) for spec in captured),
@@ -159,7 +161,7 @@ def _validated(connection: Connection, work: Work, one: SwapSet) -> Iterator[Blo
 def proved_key(
     connection: Connection, work: Work, key: foreign_keys.ForeignKeyDocument, leaves: Sequence[foreign_keys.Name]
 ) -> str:
-    """A foreign key's rows are read while everybody writes; a table whose leaves had theirs first takes them in."""
+    """A foreign key's rows are read while clients write; a table whose leaves had theirs first takes them in."""
     named = (key["schema"], key["table_name"])
     late = foreign_keys.needs_leaves(connection, leaves)
     validate = SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}")

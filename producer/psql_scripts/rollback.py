@@ -1,4 +1,4 @@
-"""The way back by hand: from wherever the pass was left, until what was kept for it is dropped."""
+"""The rollback by psql: from wherever the pass was left, until what was kept for it is dropped."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from producer.psql_scripts import standing
-from producer.psql_scripts.reverse_draining import drained_at_once
-from producer.psql_scripts.swapping import proved_key
-from producer.psql_scripts.swapping_back import swapped_back
-from producer.psql_scripts.work import SwapSet, Work, label
+from producer.psql_scripts import capture_checks
+from producer.psql_scripts.pass_tables import SwapSet, Work, label
+from producer.psql_scripts.reverse_drain import drained_at_once
+from producer.psql_scripts.swap import proved_key
+from producer.psql_scripts.swap_back import swapped_back
 from replank.values.table_spec import TableSpec
 from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import drop_on_update, function_name
@@ -62,7 +62,7 @@ def set_back(connection: Connection, one: SwapSet) -> SetRollback:
 
 
 def _as_new(spec: TableSpec) -> TableSpec:
-    """What stands in the table's place after the swap. Its oid is the live one's: what hangs on it is the same."""
+    """The table in the live one's place after the swap. Its oid is the live one's: the same objects depend on it."""
     if spec.layout is None:
         return spec
     parts = tuple(replace(partition, oid=0) for partition in spec.layout.partitions)
@@ -101,7 +101,7 @@ def returned(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block
 
 
 def tidied(connection: Connection, work: Work, one: SwapSet) -> Iterator[Block]:
-    """When the past tables are live again; a script that was ended before goes on here."""
+    """When the past tables are live again; a script that was ended before continues here."""
     back = set_back(connection, one)
     yield Block(purpose=f"set {one.set_no}: foreign keys are validated", sql=_validated(connection, work, back))
     purpose = f"set {one.set_no}: the new tables and reverse capture are dropped"
@@ -135,8 +135,8 @@ def _verified(connection: Connection, pair: TablePair) -> Block:
     left, version = not_in_log(connection, pair), connection.info.server_version
     past, new = (summed(pair, ComparedBy.VALUES, side, left, version) for side in ("past", "new"))
     words = f"{pair.spec.full_name}: past and new table differ: "
-    compared = [standing.kept(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
-    body = f"{standing.KEPT}\n{at_one_snapshot(*compared)}"
+    compared = [capture_checks.record_standing(connection, pair.spec, "back"), refuse_unequal(past, new, words)]
+    body = f"{capture_checks.KEPT}\n{at_one_snapshot(*compared)}"
     return label(pair.spec, "past and new table are equal", body)
 
 
@@ -194,7 +194,7 @@ def _gone(one: SwapSet, back: SetRollback) -> str:
 
 
 def taken_away(work: Work, one: SwapSet) -> Iterator[Block]:
-    """From before the swap: the live tables were never changed, so what stands beside them goes."""
+    """From before the swap: the live tables were never changed, so what was built beside them is dropped."""
     for spec in one.members:
         made = printed([*capture.remove(spec), *remove_capture(spec)])
         lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(spec.schema, spec.name))
