@@ -160,7 +160,7 @@ def test_a_second_plan_may_follow(app: psycopg.Connection, begin: Begin) -> None
 def test_past_tables_that_somebody_dropped(app: psycopg.Connection, begin: Begin) -> None:
     rebuild = _one_table(app, begin)
     app.execute("DROP SCHEMA replank_past CASCADE")
-    with pytest.raises(NeedsOperator, match=r"replank_past\.t is gone.*`replank finish` removes"):
+    with pytest.raises(NeedsOperator, match=r"replank_past\.t does not exist.*`replank finish` removes"):
         go_back(rebuild)
     _finish(rebuild.connection)
     assert _left(app) == ["replank"]
