@@ -27,7 +27,7 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
 
     # Then the tables are what they were, with what was written since, and nothing else is left
     assert done.exit_code == 0, done.stderr
-    assert "public.orders: 1 logged change taken back" in done.stderr
+    assert "public.orders: 1 logged change drained into the past table" in done.stderr
     assert "public.orders: past and new table are equal" in done.stderr
     assert "past tables are live again; lock waited for" in done.stderr
     assert "Run 1 is rolled back." in done.stderr
