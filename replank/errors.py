@@ -10,7 +10,7 @@ class ReplankError(Exception):
     """Something Replank can name. `exit_code` is what the command line returns for it."""
 
     exit_code = 1
-    usual_hint = "See `replank status`, then the same command again."
+    usual_hint = "See `replank status`, then run the same command again."
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class NoServer(CannotConnect):
     """There is no server at that place, or no way to it."""
 
     exit_code = 3
-    usual_hint = "See that the server runs and that the URL leads to it, then the same command again."
+    usual_hint = "Check that the server runs and that the URL is right, then run the same command again."
 
 
 class NotAnswering(NoServer):
@@ -51,7 +51,7 @@ class NotAnswering(NoServer):
 class TryAgain(ReplankError):
     """A passing condition (a lock, a lost connection): the same work may simply be done again."""
 
-    usual_hint = "The same command again."
+    usual_hint = "Run the same command again."
 
 
 class NotProved(TryAgain):

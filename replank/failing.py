@@ -35,7 +35,7 @@ _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-RIGHTS = "The role that connects lacks a right: docs/roles.md has what each command needs."
+RIGHTS = "The role lacks a privilege. docs/roles.md lists what each command needs."
 
 
 class UnexpectedError(ReplankError):
@@ -55,12 +55,14 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
     except ReplankError as error:
         return _tell(error, arguments)
     except typer.Abort:
-        return _tell(NeedsOperator("Stopped: no answer was given.", hint="`--yes` does not ask."), arguments)
+        return _tell(
+            NeedsOperator("Stopped: there was no answer.", hint="Add `--yes` to confirm without a question."), arguments
+        )
     except click_error as error:
         from typer import rich_utils
 
         rich_utils.rich_format_error(error)
-        said = WrongUse(error.format_message(), hint="`--help` shows what the command takes.")
+        said = WrongUse(error.format_message(), hint="See the command's `--help`.")
         return _tell(said, arguments, people=False)
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -68,7 +70,7 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
         return _tell(_named(error, arguments), arguments)
     if code == _INTERRUPTED:
         words = "stopped; the ledger has what was done."
-        return _tell(NeedsOperator(words, hint="The same command continues."), arguments)
+        return _tell(NeedsOperator(words, hint="Run the same command to continue."), arguments)
     return code if isinstance(code, int) else DONE
 
 
@@ -95,10 +97,10 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
     if isinstance(error, psycopg.Error):
         words = (error.diag.message_primary or str(error)).strip()
         if is_connection_lost(error):
-            return NotAnswering(f"The database does not answer any more: {words}.")
+            return NotAnswering(f"The connection to the database is lost: {words}.")
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)):
             hint = RIGHTS if isinstance(error, psycopg.errors.InsufficientPrivilege) else ""
-            return NeedsOperator(f"PostgreSQL refused a statement: {words} ({error.sqlstate}).", hint=hint)
+            return NeedsOperator(f"PostgreSQL rejected a statement: {words} ({error.sqlstate}).", hint=hint)
     if isinstance(error, (BrokerError, RedisError)):
         return NotAnswering(f"The broker does not answer: {str(error).rstrip('.')}.")
     if isinstance(error, OSError):
@@ -106,7 +108,7 @@ def _named(error: Exception, arguments: Sequence[str]) -> ReplankError:
         if told is not None:
             return told
     kept = _keep(error, arguments)
-    hint = f"Its traceback is in {kept}; please report it." if kept else "No file could be written for its traceback."
+    hint = f"Its traceback is in {kept}. Please report it." if kept else "Could not write a file for its traceback."
     return UnexpectedError(f"An unexpected error: {type(error).__name__}.", hint=hint)
 
 
@@ -131,8 +133,8 @@ def _of_full_disk(error: OSError) -> ReplankError | None:
     except OSError:
         # Nothing more goes there, not even when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    words = f"What the command has to say cannot be written: {error.strerror}."
-    return NeedsOperator(words, hint="Make room, then the same command again.")
+    words = f"Could not write the output: {error.strerror}."
+    return NeedsOperator(words, hint="Free disk space, then run the same command again.")
 
 
 def _keep(error: Exception, arguments: Sequence[str]) -> Path | None:

@@ -27,8 +27,8 @@ _PATH_VARIABLE = "PYTHONPATH"
 _CELERY_PREFIX = "CELERY_"
 
 ALONE = (
-    "Replank is an application: install it by itself, with `uv tool install` or `pipx install`, or use its image "
-    "(README.md, Install)."
+    "Replank is an application. Install it in an environment of its own, with `uv tool install` or `pipx install`, "
+    "or use its image (README.md, Install)."
 )
 
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="how long a job's idle lease stands before it is taken over",
+        description="how long a job's lease may be idle before another worker takes over the job",
     )
     resend_after_s: float = Field(
         default=5.0, gt=0, allow_inf_nan=False, description="when a job that was sent and not claimed is sent again"
@@ -42,19 +42,22 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=270_000, ge=1, description="how long one statement of a job may take")
     lock_timeout_ms: int = Field(default=5_000, ge=1, description="how long a job waits for one lock")
     soft_shutdown_s: float = Field(
-        default=30.0, ge=0, allow_inf_nan=False, description="how long a stopped worker's present jobs may take"
+        default=30.0, ge=0, allow_inf_nan=False, description="how long a stopping worker waits for its running jobs"
     )
     deaf_after_s: float = Field(
-        default=30.0, gt=0, allow_inf_nan=False, description="an idle worker without an answer of the broker ends"
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="when an idle worker ends because the broker does not answer",
     )
-    heartbeat_file: Path | None = Field(default=None, description="touched by a worker for as long as it works")
+    heartbeat_file: Path | None = Field(default=None, description="a file that a worker touches as long as it works")
     job_attempts: int = Field(default=8, ge=1, description="attempts before a job needs the operator")
 
     def database(self) -> str:
         """The target database's URL, with its password: hand it to libpq, never to a log."""
         if not self.database_url:
             raise WrongUse(
-                "No database is named. Give --database-url or set REPLANK_DATABASE_URL "
+                "No database is given. Use --database-url or set REPLANK_DATABASE_URL "
                 "(postgresql://user:password@host:port/name), or PGSERVICE or PGHOST."
             )
         return self.database_url.get_secret_value()
@@ -62,7 +65,7 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The broker's URL, with its password."""
         if not self.broker_url:
-            raise WrongUse("No broker is named. Give --broker-url or set REPLANK_BROKER_URL (redis://host:port/0).")
+            raise WrongUse("No broker is given. Use --broker-url or set REPLANK_BROKER_URL (redis://host:port/0).")
         url = self.broker_url.get_secret_value()
         scheme, separator, _ = url.partition("://")
         if not separator or scheme not in BROKER_SCHEMES:
@@ -102,7 +105,7 @@ def load_settings(*, database_url: str | None = None, broker_url: str | None = N
 PREFIX = "REPLANK_"
 
 OTHER_VARIABLES = {
-    "REPLANK_SECRETS_DIR": "a folder whose files are settings by their names, as containers are handed secrets",
+    "REPLANK_SECRETS_DIR": "a folder of secrets: each file's name is a setting, its content the value",
     "REPLANK_FLOWER_LOGINS": "names and password hashes for the run page and Flower",
     "REPLANK_FLOWER_LOGINS_FILE": "a file with the same",
     "REPLANK_NOTIFY_URLS": "webhooks of [notifications], where the plan names no other variable",
@@ -131,7 +134,9 @@ def refuse_misspelled(environment: Mapping[str, str]) -> None:
             continue
         nearest = get_close_matches(name, known, n=1, cutoff=NEARLY)
         if nearest:
-            raise WrongUse(f"The environment variable {name} is no setting. Is {nearest[0]} meant? Rename or unset it.")
+            raise WrongUse(
+                f"The environment variable {name} is not a setting. Did you mean {nearest[0]}? Rename or unset it."
+            )
 
 
 def _secrets_dir() -> Path | None:
@@ -140,7 +145,7 @@ def _secrets_dir() -> Path | None:
     if not named:
         return None
     if not Path(named).is_dir():
-        raise WrongUse(f"REPLANK_SECRETS_DIR: there is no folder {named}.")
+        raise WrongUse(f"REPLANK_SECRETS_DIR: folder {named} does not exist.")
     return Path(named)
 
 

@@ -87,7 +87,7 @@ def audit(settings: Settings, file: PlanFile, *, workers: int, watch: ScanWatch)
     found += audit_gates(prepared)
     found += audit_broker(settings)
     try:
-        doing("reading the values of every table")
+        doing("reading every table")
         scanned = scan(settings, prepared, workers=workers, watch=watch)
         found += _of_rows(settings, prepared, scanned)
     except errors.OutOfMemory:
@@ -115,11 +115,11 @@ def _of_rows(settings: Settings, prepared: PreparedRun, scanned: Scan) -> list[F
     # A new connection: the scan may have taken hours, and an idle one may have been cut meanwhile.
     session["default_transaction_read_only"] = "on"
     with connect_for_plan(settings, prepared.file.plan, name="check", session=session) as connection:
-        doing("looking for values that would collide")
+        doing("searching for values that would collide")
         found += audit_collisions(connection, prepared, scanned)
         doing("counting orphans of the foreign keys")
         found += audit_orphans(connection, prepared)
-        doing("looking for references without a foreign key")
+        doing("searching for references without a foreign key")
         found += audit_soft_references(connection, prepared)
         found += audit_sets_apart(connection, prepared)
         doing("reading functions and statements that name the columns")
@@ -127,7 +127,7 @@ def _of_rows(settings: Settings, prepared: PreparedRun, scanned: Scan) -> list[F
         found += audit_functions(connection, prepared)
     del session["default_transaction_read_only"]  # For temporary tables.
     with connect_for_plan(settings, prepared.file.plan, name="check", session=session) as connection:
-        doing("looking for references that would lead nowhere")
+        doing("looking for references that would be lost")
         found += audit_dangling(connection, prepared)
     return found
 
@@ -154,12 +154,12 @@ def examine(connection: Connection, prepared: PreparedRun) -> Trial:
     skip = _not_to_be_tried(prepared, found)
     found += audit_event_triggers(connection, prepared, tried=not set(prepared.oids) <= skip)
     torn = [str(f.details["foreign_key"]) for f in found if f.blocks and "foreign_key" in f.details]
-    doing("trying the rebuild and the swap in a transaction that is rolled back")
+    doing("trial: rebuilding and swapping in a transaction that is rolled back")
     tried = audit_by_trial(connection, prepared, skip=skip, torn=torn)
     found += tried.findings
     found += audit_hold(prepared, tried.hold_ms)
     if not any(finding.blocks or finding.code == "run_open" for finding in found):
-        doing("trying the queries of the caches")
+        doing("trial: planning the queries of the caches")
         # Cache queries read the tables as they will be: they can only be tried when all of these can be built.
         found += try_caches(connection, prepared)
     return Trial(findings=found, hold_ms=tried.hold_ms)

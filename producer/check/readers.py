@@ -17,7 +17,7 @@ def audit_readers(connection: Connection, readers: Sequence[str]) -> list[Findin
         return []
     known = other_roles(connection)
     meant = [
-        f"Is {nearest[0]} meant, where the plan says {name}? "
+        f"Did you mean {nearest[0]} instead of {name}? "
         for name in missing
         if (nearest := get_close_matches(name, known, n=1))
     ]
@@ -26,7 +26,7 @@ def audit_readers(connection: Connection, readers: Sequence[str]) -> list[Findin
         blocker(
             "reader_missing",
             f"[access] readers: {words} not exist on this server",
-            hint=f"{''.join(meant)}Create what is missing (docs/roles.md), or take it out of the plan.",
+            hint=f"{''.join(meant)}Create what is missing (docs/roles.md), or remove it from the plan.",
             roles=missing,
         )
     ]

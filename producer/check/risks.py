@@ -55,10 +55,10 @@ _RISKS: Mapping[Risk, str] = {
 }
 AT_RISK: Mapping[Risk, str] = {
     Risk.DATA: "Values, rows and references at risk",
-    Risk.APPLICATION: "What the application would meet",
+    Risk.APPLICATION: "What would change for the application",
     Risk.RUN: "What would stop the run",
     Risk.TIME: "What takes longer",
-    Risk.UNKNOWN: "What is not known",
+    Risk.UNKNOWN: "What could not be checked",
 }
 """For people, above the findings."""
 

@@ -25,12 +25,12 @@ from sql.access.roles import act_as_owner
 from sql.session.connection import connect
 from sql.session.statements import READ_ONLY
 
-Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is made if it is missing.")]
+Folder = Annotated[Path, typer.Option("--out", help="The folder for the scripts; it is created if it does not exist.")]
 
 
 AGAIN = (
-    "By psql: {steps} change what 08 to 12 are compiled from. When they have run, `replank compile` again before 08; "
-    "what has run is found in the catalogue, and its files stay."
+    "With psql: {steps} change the tables from which 08 to 12 are compiled. After them, run `replank compile` again "
+    "before 08; it finds completed steps in the catalogue and keeps their files."
 )
 
 
@@ -64,9 +64,9 @@ def compile_plan(
         what = (
             f"{counted(len(each.forward.blocks), 'block')}, {len(each.back.blocks)} back"
             if each.asked
-            else "not asked for"
+            else "not in the plan"
         )
-        what = "done already; its files are left as they are" if each.done else what
+        what = "already done; its files are not changed" if each.done else what
         people().print(f"{each.step.name}: {what}", markup=False)
     people().print(f"{counted(len(written), 'script', 'is')} in {out}.", markup=False, soft_wrap=True)
     again = compile_again(compiled)
@@ -87,14 +87,14 @@ def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     console = people()
     with in_words(), ActivityScreen(people()), connect(settings.database(), name="indexes") as connection:
         act_as_owner(connection)
-        doing("looking at every index of the database")
+        doing("reading every index of the database")
         found = propose(connection)
     for proposal in found:
         size = f"{proposal.bytes / 1024 / 1024:.1f} MB"
         words = f"{proposal.action} {proposal.index} on {proposal.table} ({size}): {proposal.kind}, {proposal.reason}"
         console.print(words, markup=False, soft_wrap=True)
     console.print(
-        f"{counted(len(found), 'proposal')}. Those you agree on go into [steps.optimize] of the plan.", markup=False
+        f"{counted(len(found), 'proposal')}. Add those that you want to [steps.optimize] of the plan.", markup=False
     )
     if as_json:
         print_json({"proposals": [asdict(proposal) for proposal in found]})

@@ -38,8 +38,11 @@ from sql.session.connection import Connection
 
 AtOnce = Annotated[int, typer.Option(min=1, help="Databases at once.")]
 PerHost = Annotated[int, typer.Option(min=1, help="Databases at once on one host and port.")]
-Page = Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="A page of all databases, kept fresh.")]
-Logs = Annotated[Path | None, typer.Option(help="A folder for what each database's process says.")]
+Page = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE.html", help="Write a page of all databases, and keep it up to date."),
+]
+Logs = Annotated[Path | None, typer.Option(help="The folder for the log file of each database's process.")]
 
 SHOWN_LINES = 500
 
@@ -73,8 +76,12 @@ def fleet_run(
     at_once: AtOnce = 4,
     per_host: PerHost = 2,
     workers: LocalWorkers = 2,
-    canary: Annotated[int, typer.Option(min=0, help="So many, the first ones, are done before any other begins.")] = 0,
-    stop_after: Annotated[int | None, typer.Option(min=1, help="After so many failures nothing else begins.")] = None,
+    canary: Annotated[
+        int, typer.Option(min=0, help="The number of databases to complete first, before any other begins.")
+    ] = 0,
+    stop_after: Annotated[
+        int | None, typer.Option(min=1, help="After this number of failures no other database begins.")
+    ] = None,
     out: Page = None,
     logs: Logs = None,
     as_json: AsJson = False,
@@ -133,7 +140,7 @@ def fleet_rollback(
     """
     found = _read(targets)
     if not yes:
-        raise WrongUse(f"This rolls back {counted(len(found), 'database')}. If that is meant, say --yes.")
+        raise WrongUse(f"This rolls back {counted(len(found), 'database')}. Add --yes to confirm.")
     _drive(
         found,
         task="rollback",
@@ -151,7 +158,7 @@ def fleet_rollback(
 def fleet_status(
     targets: Targets,
     plan: Annotated[
-        Path | None, typer.Option(help="Ask of each database that waits whether this plan could begin, and why not.")
+        Path | None, typer.Option(help="Check for each waiting database whether this plan could begin, and why not.")
     ] = None,
     out: Page = None,
     as_json: AsJson = False,
@@ -251,9 +258,9 @@ def _drive(
     late = [target for target in status.targets if not is_done(target)]
     if late:
         console.print(
-            f"{len(late)} of {counted(len(targets), 'database')} {verb(len(late), 'is')} not done. What each "
-            f"process said is in {fleet.logs}. See "
-            "`replank failures --database-url URL` of one; when its cause is gone, `replank retry`, and this again.",
+            f"{len(late)} of {counted(len(targets), 'database')} {verb(len(late), 'is')} not done. The logs of the "
+            f"processes are in {fleet.logs}. See `replank failures --database-url URL` for one. Remove its cause, "
+            "then run `replank retry` and this command again.",
             markup=False,
             soft_wrap=True,
         )

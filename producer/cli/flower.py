@@ -53,21 +53,24 @@ def register(app: typer.Typer) -> None:
 def flower(
     address: Address = "127.0.0.1",
     port: Port = 5555,
-    url_prefix: Annotated[str, typer.Option(help="Where a proxy serves it, e.g. /replank.")] = "",
+    url_prefix: Annotated[str, typer.Option(help="The path at which a proxy serves it, e.g. /replank.")] = "",
     state: Annotated[
-        Path | None, typer.Option(help="The file that keeps what Flower saw; its folder must be yours alone.")
+        Path | None, typer.Option(help="The file for Flower's state. No other user may have access to its folder.")
     ] = None,
     open_on_loopback: Annotated[
-        bool, typer.Option("--open-on-loopback", help="Ask for no login; only with an address of this machine itself.")
+        bool, typer.Option("--open-on-loopback", help="Require no login; only with a loopback address.")
     ] = False,
     open_metrics: Annotated[
-        bool, typer.Option("--open-metrics", help="/metrics without the login, for a Prometheus in a closed network.")
+        bool,
+        typer.Option("--open-metrics", help="Serve /metrics without a login, for a Prometheus in a closed network."),
     ] = False,
     trust_proxy: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="A proxy whose X-Forwarded-For is believed; an address or a network."),
+        typer.Option(metavar="ADDRESS", help="A proxy whose X-Forwarded-For is trusted: an address or a network."),
     ] = None,
-    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; then the server speaks HTTPS.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="A certificate (PEM file); the server then uses HTTPS.")
+    ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
@@ -96,7 +99,7 @@ def default_state(database: str) -> Path:
 def _prefix(text: str) -> str:
     bare = text.strip("/")
     if any(not (c.isascii() and (c.isalnum() or c in "-_/")) for c in bare):
-        raise WrongUse("--url-prefix holds letters, digits, - and _ between slashes.")
+        raise WrongUse("--url-prefix may have letters, digits, - and _ between slashes.")
     return f"/{bare}" if bare else ""
 
 
@@ -104,13 +107,15 @@ def _logins(place: Place, *, open_on_loopback: bool) -> Logins:
     if not open_on_loopback:
         logins = load_logins()
         if place.certificate is None and not _is_loopback(place.address):
-            log.warning("passwords travel readable: give --tls-certificate, or put a proxy with HTTPS before this")
+            log.warning(
+                "passwords are sent unencrypted: give --tls-certificate, or put an HTTPS proxy before this server"
+            )
         return logins
     if os.environ.get("REPLANK_FLOWER_LOGINS") or os.environ.get("REPLANK_FLOWER_LOGINS_FILE"):
-        raise WrongUse("--open-on-loopback asks for no login, but logins are set. Leave one of both out.")
+        raise WrongUse("--open-on-loopback requires no login, but logins are set. Use only one of them.")
     if not _is_loopback(place.address):
-        raise WrongUse(f"--open-on-loopback would let everybody in who reaches {place.address}. {HOW}")
-    return Logins.nobody("somebody on this machine")
+        raise WrongUse(f"--open-on-loopback would admit everyone who can reach {place.address}. {HOW}")
+    return Logins.nobody("user of this machine")
 
 
 def _is_loopback(address: str) -> bool:
@@ -138,7 +143,7 @@ class CountedLogins:
                 if runs.ledger_exists(connection):
                     signs.note_logins(connection, counted)
         except (psycopg.Error, ReplankError) as error:
-            log.info("wrong logins are not in the ledger yet", reason=str(error).strip())
+            log.info("failed logins could not be written to the ledger yet", reason=str(error).strip())
             return
         self._noted = counted
 

@@ -43,9 +43,9 @@ class BackupKind(StrEnum):
     DUMP = "dump"
 
 
-ActionName = Annotated[Action, typer.Argument(help="What to do; without it, all gates are looked at.")]
+ActionName = Annotated[Action, typer.Argument(help="What to do; by default, check all gates.")]
 GateName = Annotated[str | None, typer.Argument(metavar="GATE", help="For attest and override.")]
-Out = Annotated[Path | None, typer.Option("--out", help="For backup: the folder in which it is made.")]
+Out = Annotated[Path | None, typer.Option("--out", help="For backup: the folder in which to create it.")]
 Kind = Annotated[BackupKind, typer.Option(help="For backup: the whole server's files, or a dump of this database.")]
 
 
@@ -58,7 +58,7 @@ def gates(
     action: ActionName = Action.SHOW,
     gate: GateName = None,
     by: By = "",
-    note: Annotated[str, typer.Option(help="For attest: what is known.")] = "",
+    note: Annotated[str, typer.Option(help="For attest: a note to record.")] = "",
     reason: Reason = "",
     out: Out = None,
     kind: Kind = BackupKind.BASE,
@@ -99,23 +99,23 @@ def _prepare(connection: Connection, file: PlanFile) -> None:
 
 def _named(gate: str | None, action: Action) -> str:
     if gate is None:
-        raise WrongUse(f"Which gate? `replank gates PLAN {action} GATE --by WHO`.")
+        raise WrongUse(f"No gate is named. Use `replank gates PLAN {action} GATE --by WHO`.")
     return gate
 
 
 def _back_up(connection: Connection, file: PlanFile, url: str, out: Path | None, method: Method, by: str) -> None:
     if file.plan.gates is None:
-        raise WrongUse("This plan has no [gates]: nobody asks for a backup. Add the section first.")
+        raise WrongUse("This plan has no [gates], so it needs no backup. Add the section first.")
     if out is None:
-        raise WrongUse("Where to? `replank gates PLAN backup --out DIR`.")
+        raise WrongUse("No folder is named. Use `replank gates PLAN backup --out DIR`.")
     made = make_backup(connection, url, file.plan.digest(), out=out, method=method, by=by.strip() or getpass.getuser())
-    people().print(f"{made.path} is made and verified.", markup=False, soft_wrap=True)
+    people().print(f"Backup {made.path} is created and verified.", markup=False, soft_wrap=True)
 
 
 def show(console: Console, found: Sequence[Gate], plan: Path) -> None:
     """The table for people, and what would let the open ones pass."""
     if not found:
-        console.print("This plan has no [gates]: its data migration begins without being asked anything.", markup=False)
+        console.print("This plan has no [gates]: its data migration starts without any condition.", markup=False)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("gate", "state", "by", "when", "what was found"):
@@ -130,5 +130,7 @@ def show(console: Console, found: Sequence[Gate], plan: Path) -> None:
             console.print(f"{gate.name}: {remedy}", markup=False, soft_wrap=True)
     if any(gate.is_open for gate in found):
         console.print(
-            f"`replank gates {plan} override GATE --by WHO --reason TEXT` goes past one.", markup=False, soft_wrap=True
+            f"To override a gate: `replank gates {plan} override GATE --by WHO --reason TEXT`.",
+            markup=False,
+            soft_wrap=True,
         )

@@ -37,16 +37,20 @@ from sql.session.connection import Connection, connect
 
 READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "5s"}
 
-Url = Annotated[str | None, typer.Argument(metavar="[URL]", help="The database; else REPLANK_DATABASE_URL.")]
-Out = Annotated[Path, typer.Option(help="Where the plan is written; - is standard output.")]
-SampleRows = Annotated[int, typer.Option("--sample", min=1, max=100_000, help="Rows to look at in each table.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite a plan that is there already.")]
-Workers = Annotated[int, typer.Option(min=1, max=64, help="Connections that read values at once.")]
-Prisma = Annotated[Path | None, typer.Option(help="A schema.prisma: which model is which table, and what differs.")]
+Url = Annotated[
+    str | None, typer.Argument(metavar="[URL]", help="The database's URL; by default REPLANK_DATABASE_URL.")
+]
+Out = Annotated[Path, typer.Option(help="The file for the plan; - is standard output.")]
+SampleRows = Annotated[int, typer.Option("--sample", min=1, max=100_000, help="Rows to sample in each table.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing plan.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="The number of connections that read values in parallel.")]
+Prisma = Annotated[
+    Path | None, typer.Option(help="A schema.prisma: show the table of each model, and the differences.")
+]
 
 
 EveryUuid = Annotated[
-    bool, typer.Option("--every-uuid", help="Propose every column that holds only uuids, not keys alone.")
+    bool, typer.Option("--every-uuid", help="Propose every column that holds only uuids, not only keys.")
 ]
 
 
@@ -101,7 +105,7 @@ def inspect(
 def with_enums(connection: Connection, evidence: Evidence, proposal: Proposal) -> Proposal:
     """The proposal with what could be enums, but for the columns that become uuid."""
     named = {(table.schema, table.name): table.oid for table in evidence.tables}
-    doing("looking for columns with few values")
+    doing("searching for columns with few values")
     taken = [(named[table.schema, table.name], column.name) for table in proposal.tables for column in table.columns]
     return replace(proposal, enums=tuple(few_values(connection, evidence.tables, taken)))
 
@@ -114,11 +118,11 @@ def in_words() -> Iterator[None]:
     except (errors.LockNotAvailable, errors.UndefinedTable, errors.UndefinedColumn, errors.OperationalError) as error:
         said = error.diag.message_primary or str(error).strip()
         kind = NotAnswering if is_connection_lost(error) else TryAgain
-        raise kind(f"The database was not read to the end: {said}. Nothing was changed; try again.") from None
+        raise kind(f"Could not read the whole database: {said}. Nothing was changed. Run the command again.") from None
 
 
 def _is_there(out: Path) -> str:
-    return f"{out} is there already. Name another file with --out, or overwrite it with --force."
+    return f"{out} already exists. Give another file with --out, or overwrite it with --force."
 
 
 def _write(out: Path, text: str, *, force: bool) -> None:
@@ -128,7 +132,7 @@ def _write(out: Path, text: str, *, force: bool) -> None:
     except FileExistsError:
         raise WrongUse(_is_there(out)) from None
     except OSError as error:
-        raise WrongUse(f"{out}: the plan cannot be written: {error.strerror}") from None
+        raise WrongUse(f"{out}: could not write the plan: {error.strerror}") from None
 
 
 def _say_proposal(proposal: Proposal, out: Path) -> None:
@@ -136,19 +140,18 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
     if not proposal.tables:
         console.print("No column that could become uuid was found; no plan was written.")
         for column in proposal.left_alone:
-            console.print(f"  left alone: {column_name(column)}: {column.reason}", markup=False, soft_wrap=True)
+            console.print(f"  not changed: {column_name(column)}: {column.reason}", markup=False, soft_wrap=True)
         return
     columns = sum(len(table.columns) for table in proposal.tables)
     console.print(
         f"{counted(columns, 'column')} of {counted(len(proposal.tables), 'table')}, conversion sets: "
-        f"{len(proposal.sets)}; "
-        f"{len(proposal.possible)} more {verb(len(proposal.possible), 'holds')} only uuids and "
-        f"{verb(len(proposal.possible), 'stands')} as comments, {counted(len(proposal.left_alone), 'column', 'is')} "
-        "left alone, each with its reason in the plan.",
+        f"{len(proposal.sets)}; {len(proposal.possible)} more {verb(len(proposal.possible), 'holds')} only uuids and "
+        f"{verb(len(proposal.possible), 'is')} listed as comments, "
+        f"{counted(len(proposal.left_alone), 'column', 'is')} not changed; the plan has the reason for each.",
         soft_wrap=True,
     )
     if str(out) != "-":
-        console.print(f"The plan is in {out}. Read it, then `replank check {out}`.", markup=False, soft_wrap=True)
+        console.print(f"The plan is in {out}. Read it, then run `replank check {out}`.", markup=False, soft_wrap=True)
 
 
 def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
@@ -164,7 +167,7 @@ def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, databas
     _say_report(report)
     off = file.plan.steps.off
     if off:
-        people().print(f"Switched off, and left out: {', '.join(off)}.", markup=False, soft_wrap=True)
+        people().print(f"Disabled, and not included: {', '.join(off)}.", markup=False, soft_wrap=True)
     if as_json:
         print_json(report.to_json() | {"off": list(off)})
     if report.blockers:
@@ -185,7 +188,7 @@ def _say_report(report: Report) -> None:
             console.print(f"[{style}]{title}[/] {finding.code}", end=" ")
             console.print(finding.words, markup=False, soft_wrap=True)
     for one in report.already:
-        console.print(f"done already  {one.place}: {one.said}", markup=False, soft_wrap=True)
+        console.print(f"already done  {one.place}: {one.said}", markup=False, soft_wrap=True)
     console.print(
         f"{counted(report.rows, 'row')} of {counted(report.tables, 'table')} {verb(report.rows, 'was')} read.",
         markup=False,
@@ -194,8 +197,8 @@ def _say_report(report: Report) -> None:
     if report.hold_ms is not None:
         console.print(f"The statements of the swap took {report.hold_ms:,.0f} ms in the trial.", soft_wrap=True)
     if report.blockers:
-        console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}; the plan cannot run so.")
+        console.print(f"Blockers: {len(report.blockers)}, warnings: {len(report.warnings)}. The plan cannot run.")
     elif report.nothing_to_do:
-        console.print("Nothing to do: this database has all that the plan asks for.")
+        console.print("Nothing to do: this database already has everything in the plan.")
     else:
-        console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` may begin.")
+        console.print(f"No blocker; warnings: {len(report.warnings)}. `replank run` can start.")

@@ -26,9 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def notify(
-    once: Annotated[bool, typer.Option("--once", help="Deliver what waits, and end; exit 1 if not all is taken.")] = (
-        False
-    ),
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Deliver pending notifications, and exit; exit code 1 if not all are delivered."),
+    ] = (False),
     database_url: DatabaseUrl = None,
 ) -> None:
     """Follow the newest run's events and tell the receivers that its plan names, until stopped.
@@ -48,7 +49,7 @@ def notify(
     if once:
         notifier.start()
         if not notifier.finish(ONCE_S):
-            people().print("Not everything was taken; the ledger knows what is left.")
+            people().print("Not all notifications were delivered; the ledger keeps the others.")
             raise typer.Exit(1)
         return
     stopped = threading.Event()

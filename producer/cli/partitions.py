@@ -16,12 +16,12 @@ from replank.settings import load_settings
 from replank.wording import counted
 from sql.swap.event_triggers import let_fire
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 WithChecks = Annotated[
     bool,
     typer.Option(
         "--with-checks",
-        help="Look a large DEFAULT partition through before the lock; rows of a new range are refused meanwhile.",
+        help="Scan a large DEFAULT partition before the lock; rows of the new range are rejected meanwhile.",
     ),
 ]
 
@@ -73,4 +73,4 @@ def _words(kept: Kept, *, dry_run: bool) -> list[str]:
     if kept.rows_moved:
         told.append(f"{counted(kept.rows_moved, 'row')} {would}moved out of the DEFAULT partition")
     told += [f"problem: {problem}" for problem in kept.problems]
-    return told or ["all partitions are there; nothing was to be done"]
+    return told or ["all partitions exist; nothing to do"]

@@ -30,7 +30,7 @@ from sql.catalogue.catalogue import read_tables
 from sql.session.connection import Connection
 
 SchemaFile = Annotated[Path, typer.Option("--schema", help="The file schema.prisma.")]
-Out = Annotated[Path | None, typer.Option(help="Where the new schema file is written; - is standard output.")]
+Out = Annotated[Path | None, typer.Option(help="The new schema file; - is standard output.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Write a unified diff to standard output instead.")]
 Migrations = Annotated[Path | None, typer.Option("--migration", help="Prisma's folder of migrations: one is added.")]
 Apply = Annotated[bool, typer.Option("--apply", help="With --migration: record it in the database as done.")]
@@ -60,7 +60,7 @@ def follow(
     if apply and migration is None:
         raise WrongUse("--apply records a migration: name Prisma's folder with --migration.")
     if out is None and not diff and migration is None:
-        raise WrongUse("Say what to write: --out FILE, --diff, or --migration DIR.")
+        raise WrongUse("Give an output: --out FILE, --diff, or --migration DIR.")
     settings = load_settings(database_url=database_url)
     file = read_plan_file(plan)
     before = read_text(schema)

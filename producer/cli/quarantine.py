@@ -13,12 +13,12 @@ from producer.operator.correcting import fix, give_back, read_corrections
 from producer.operator.scope import scope_of
 from replank.cli.options import As, DatabaseUrl, Table
 
-File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="As `export` writes it, with corrected values.")]
+File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="The file of `export`, with corrected values.")]
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Rows that are kept aside, because they cannot be converted.\n\nExample: replank quarantine list",
+        help="Rows that are quarantined, because they cannot be converted.\n\nExample: replank quarantine list",
         no_args_is_help=True,
     )
     group.command("list")(list_rows)

@@ -35,11 +35,12 @@ SERVERS = "replank.clone_servers"
 CloneUrl = Annotated[
     str | None,
     typer.Option(
-        help="Any database of the server for the clone, as a role that may create databases. An own one else."
+        help="A database on the server for the clone, with a role that can create databases. By default Replank "
+        "starts a server."
     ),
 ]
-Again = Annotated[bool, typer.Option(help="After the way back: forward again, and finish.")]
-Keep = Annotated[bool, typer.Option(help="Leave the clone where it is.")]
+Again = Annotated[bool, typer.Option(help="After the rollback: run again, and finish.")]
+Keep = Annotated[bool, typer.Option(help="Do not drop the clone.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +66,7 @@ def rehearse(
     file = read_plan_file(plan)
     console = people()
     if keep and clone_url is None:
-        raise WrongUse("A server of the rehearsal's own goes when it ends: --keep needs --clone-url.")
+        raise WrongUse("--keep needs --clone-url: the rehearsal's own server is removed at the end.")
     # Without a broker no clone need be made: nothing would be learnt about the plan.
     with connect(settings.database(), name="rehearsal") as connection:
         Dispatcher(settings, database=database_identity(connection)).ping()
@@ -81,7 +82,7 @@ def rehearse(
         print_json({"passed": word.evidence["passed"], "words": word.words, **word.evidence})
     if not word.evidence["passed"]:
         raise NeedsOperator(f"The rehearsal failed: {word.words}")
-    console.print(f"Rehearsed: {word.words}. It is written down for gate `rehearsed`.", markup=False, soft_wrap=True)
+    console.print(f"Rehearsed: {word.words}. This is recorded for gate `rehearsed`.", markup=False, soft_wrap=True)
 
 
 def _with_workers(count: int) -> Forward:
@@ -100,7 +101,7 @@ def _server(clone_url: str | None, settings: Settings) -> Iterator[str]:
     doing("starting a server for the clone")
     found = next(iter(entry_points(group=SERVERS)), None)
     if found is None:
-        raise WrongUse(f"No server for the clone: name one with --clone-url, or {with_extra('embedded')}.")
+        raise WrongUse(f"There is no server for the clone. Give one with --clone-url, or {with_extra('embedded')}.")
     with connect(settings.database(), name="rehearsal") as connection:
         major = read_place(connection).major
     folder = program("postgres", fits=lambda there: there == major, wanted=str(major)).path.parent

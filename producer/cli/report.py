@@ -44,7 +44,7 @@ def report(
         Path | None, typer.Option(help='The application\'s requests: {"checked": N, "errors": N or sentences}.')
     ] = None,
     compare: Annotated[
-        bool, typer.Option(help="Compare every row with the past tables now; reads all of both.")
+        bool, typer.Option(help="Compare every row with the past tables now; this reads both completely.")
     ] = True,
     measure: Annotated[
         bool,
@@ -58,14 +58,14 @@ def report(
     Example: replank report --out report.html
     """
     if out is None and not as_json:
-        raise WrongUse("Say where the page goes (--out FILE.html), or ask for --json, or for both.")
+        raise WrongUse("Give a file for the page (--out FILE.html), or --json, or both.")
     settings = load_settings(database_url=database_url)
     said = None if journal is None else read_statement(journal, JournalStatement)
     errors_said = None if errors is None else read_statement(errors, ErrorsStatement)
     with in_words(), ActivityScreen(people()), connect(settings.database(), name="report") as connection:
         run = runs.latest_run(connection)
         if run is None:
-            raise WrongUse("There is no run on this database: there is nothing to report.")
+            raise WrongUse("There is no run on this database. There is nothing to report.")
         if measure:
             measure_again(connection, run)
         compared = compared_now(connection, run) if compare else ()
@@ -116,7 +116,7 @@ def compared_now(connection: Connection, run: Run) -> tuple[Compared, ...]:
 
 def gather(connection: Connection, run: Run, given: Given) -> Facts:
     """Everything that the report says, as it is now."""
-    doing("gathering the facts of the run")
+    doing("reading the facts of the run")
     schemas = plan_schemas(run.plan)
     found, unknown = audited_tables(connection, run.plan.steps, schemas)
     audited = [*(table.full_name for table in found), *unknown]

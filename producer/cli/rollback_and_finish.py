@@ -34,7 +34,7 @@ from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 from sql.swap.event_triggers import refusal
 
-FORGET = "Leave no record of the run either: the ledger goes with the last run of the database."
+FORGET = "Also delete the run's record; with the database's last run the ledger is dropped."
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -46,10 +46,10 @@ def register(app: typer.Typer) -> None:
 def rollback(
     plan: Annotated[
         Path | None,
-        typer.Argument(metavar="[PLAN]", help="The run's plan, as it was: a run of another plan is refused."),
+        typer.Argument(metavar="[PLAN]", help="The unchanged plan of the run; a run of another plan is rejected."),
     ] = None,
-    run_id: Annotated[int | None, typer.Option("--run", min=1, help="An older run that is done.")] = None,
-    to: Annotated[str | None, typer.Option(help="A step that stays, with all before it.")] = None,
+    run_id: Annotated[int | None, typer.Option("--run", min=1, help="The id of an older run that is done.")] = None,
+    to: Annotated[str | None, typer.Option(help="Keep this step and all before it.")] = None,
     yes: Yes = False,
     forget: Annotated[bool, typer.Option("--forget", help=FORGET)] = False,
     by: As = None,
@@ -78,7 +78,7 @@ def rollback(
     wait_for_restart(open_connection, say=say)
     extent = _extent(open_connection(), plan, run_id, last, forget=forget)
     if extent is None:
-        say("The records of earlier runs are removed; nothing of Replank is left in this database.")
+        say("The records of earlier runs are deleted. This database has no objects of Replank any more.")
         return
     if not yes:
         confirm_rollback(extent, say)
@@ -94,7 +94,7 @@ def rollback(
         state = RunState.ROLLED_BACK if whole else RunState.RUNNING
         print_json({**extent.to_json(), "state": str(state), "by": operator.name})
     if whole:
-        record = "" if gone else " Its record is in the ledger; `replank rollback --forget` removes that."
+        record = "" if gone else " Its record is in the ledger; `replank rollback --forget` deletes it."
         say(f"Run {done.run_id} is rolled back.{record}")
 
 
@@ -119,7 +119,7 @@ def _ledger_is_gone(connection: Connection) -> bool:
 def finish(
     yes: Yes = False,
     without_proof: Annotated[
-        bool, typer.Option("--without-proof", help="Do not compare both sides before the past tables are dropped.")
+        bool, typer.Option("--without-proof", help="Do not compare the tables before the past tables are dropped.")
     ] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
@@ -133,7 +133,7 @@ def finish(
     """
     settings = load_settings(database_url=database_url)
     if as_json and not yes:
-        raise WrongUse("`--json` is for programs, which nobody can ask: give `--yes` too.")
+        raise WrongUse("`--json` is non-interactive; add `--yes` to confirm.")
     console = people()
     with connect_to_change(settings.database(), name="finish", what="`replank finish`") as connection:
         finishing = Finishing(
@@ -160,9 +160,11 @@ def finish(
         document = {"run_id": done.run_id, "state": str(done.state), "dropped": [each.to_json() for each in found]}
         print_json({**document, "bytes": total_bytes(found)})
     if already:
-        console.print(f"Run {done.run_id} is finished already; nothing was changed.")
+        console.print(f"Run {done.run_id} is already finished. Nothing was changed.")
     else:
-        console.print(f"Run {done.run_id} is finished: {size(total_bytes(found))} are free, and there is no way back.")
+        console.print(
+            f"Run {done.run_id} is finished: {size(total_bytes(found))} are free. It cannot be rolled back any more."
+        )
 
 
 def _ask(run: Run, found: Sequence[Leftover], outlook: str) -> None:
@@ -172,7 +174,7 @@ def _ask(run: Run, found: Sequence[Leftover], outlook: str) -> None:
     for each in found:
         held = "" if each.bytes is None else f"  {size(each.bytes)}"
         console.print(f"  {each.what} {each.name}{held}", markup=False, soft_wrap=True)
-    console.print(f"Until now {outlook}; afterwards there is no way back.", markup=False, soft_wrap=True)
+    console.print(f"Until now {outlook}; afterwards no rollback is possible.", markup=False, soft_wrap=True)
     if not typer.confirm("Drop it?", default=False, err=True):
         console.print("Nothing was changed.")
         raise typer.Exit(1)

@@ -39,9 +39,9 @@ def run(
     until: Annotated[str | None, typer.Option(help="Stop after this step, e.g. 02-add-missing-indexes or 2.")] = None,
     phase: Annotated[int | None, typer.Option(min=1, max=4, help="Stop after the last step of this phase.")] = None,
     scripts: Annotated[
-        Path | None, typer.Option(help="Run only what `replank compile` wrote into this folder.")
+        Path | None, typer.Option(help="Execute only the scripts that `replank compile` wrote into this folder.")
     ] = None,
-    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
@@ -63,7 +63,7 @@ def run(
 
 def _last_step(until: str | None, phase: int | None) -> Step:
     if until is not None and phase is not None:
-        raise WrongUse("Say either --until or --phase: both name the last step.")
+        raise WrongUse("Give either --until or --phase: both select the last step.")
     if phase is not None:
         return [step for step in STEPS if step.phase == phase][-1]
     return STEPS[-1] if until is None else step_named(until)
@@ -75,8 +75,8 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         # Its ledger may be gone by now: what is known of the run is what the coordinator saw last.
         if as_json:
             print_json(Status.of_removed(finished).to_json())
-        console.print(f"Run {finished.run_id} is being rolled back, or is rolled back by now.")
-        console.print("If the rollback was stopped halfway, `replank rollback` again: it goes on.")
+        console.print(f"Run {finished.run_id} is being rolled back, or is already rolled back.")
+        console.print("If the rollback was stopped, run `replank rollback` again to continue it.")
         raise typer.Exit(1)
     with connect(settings.database(), name="status") as connection:
         status = read_status(connection)
@@ -85,30 +85,32 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
         failed = job_reports.read_failures(connection, finished.run_id)
         aside = quarantined_rows(connection, finished)
     for place, words in status.already:
-        console.print(f"done already  {place}: {words}", markup=False, soft_wrap=True)
+        console.print(f"already done  {place}: {words}", markup=False, soft_wrap=True)
     if already:
-        console.print(f"Run {finished.run_id} of this plan is done already; nothing was changed.")
+        console.print(f"Run {finished.run_id} of this plan is already done. Nothing was changed.")
     elif finished.state is RunState.DONE and status.nothing_to_do:
-        console.print("Nothing to do: this database has all that the plan asks for. No table was touched.")
+        console.print("Nothing to do: this database already has everything in the plan. No table was touched.")
     elif finished.state is RunState.DONE:
-        console.print(f"Run {finished.run_id} is done. The past tables are kept in schema replank_past.")
+        console.print(f"Run {finished.run_id} is done. The past tables are retained in schema replank_past.")
         words = f"`replank finish` drops them; before that {describe_rollback(finished, status.rollback_facts)}."
         console.print(words, markup=False, soft_wrap=True)
         for table, count in aside.items():
             console.print(
-                f"{table}: {counted(count, 'row', 'is')} kept aside, see `replank quarantine list`.",
+                f"{table}: {counted(count, 'row', 'is')} quarantined, see `replank quarantine list`.",
                 markup=False,
             )
     elif finished.state is RunState.RUNNING:
-        console.print(f"Run {finished.run_id} has come as far as it was asked to; `replank run PLAN` goes on.")
+        console.print(f"Run {finished.run_id} has reached the requested step. `replank run PLAN` continues it.")
     else:
-        console.print(f"Run {finished.run_id} needs a person: {finished.reason}", markup=False, soft_wrap=True)
+        console.print(f"Run {finished.run_id} needs the operator: {finished.reason}", markup=False, soft_wrap=True)
         for failure in failed[:SHOWN_FAILURES]:
             console.print(
                 f"  {failure['table']} {failure['range']}: {failure['message']}", markup=False, soft_wrap=True
             )
         if status.at_barrier:
-            console.print("Then this command again, or `replank rollback`; there is nothing to retry.")
+            console.print("Then run this command again, or `replank rollback`; there is nothing to retry.")
         else:
-            console.print("See `replank failures`; then `replank retry` and this command again, or `replank rollback`.")
+            console.print(
+                "See `replank failures`. Then run `replank retry` and this command again, or `replank rollback`."
+            )
         raise typer.Exit(1)

@@ -59,7 +59,7 @@ def act(
 
 
 def cutover_command(
-    hold: Annotated[bool, typer.Option("--hold", help="Hold it instead, from now on.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Hold the cutover instead.")] = False,
     reason: Reason = "",
     by: As = None,
     database_url: DatabaseUrl = None,
@@ -106,9 +106,10 @@ def resume_command(phase: Phase = None, table: Table = None, by: As = None, data
 
 def throttle_command(
     max_window: Annotated[
-        int | None, typer.Option(min=1, max=MOST_JOBS, help="The most jobs in flight, in place of the plan's limit.")
+        int | None,
+        typer.Option(min=1, max=MOST_JOBS, help="The maximum of jobs in flight, instead of the plan's limit."),
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="The plan's limit holds again.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Use the plan's limit again.")] = False,
     phase: Phase = None,
     table: Table = None,
     reason: Reason = "",
@@ -120,7 +121,7 @@ def throttle_command(
     Example: replank throttle --max-window 2 --reason "busy hour"
     """
     if (max_window is None) is not reset:
-        raise WrongUse("Say either --max-window N or --reset.")
+        raise WrongUse("Give either --max-window N or --reset.")
     act(
         "throttle",
         database_url,
@@ -136,10 +137,10 @@ def retry_command(
         list[int] | None, typer.Argument(metavar="[JOB]...", help="Job ids, as `failures` shows them.")
     ] = None,
     table: Table = None,
-    step: Annotated[str | None, typer.Option(help="Of this step, or of this kind: copy, index, verify …")] = None,
-    cause: Annotated[str | None, typer.Option(help="Of this class of errors, or this SQLSTATE.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that failed; so does naming nothing.")] = False,
-    smaller: Annotated[bool, typer.Option("--smaller", help="Halve each chunk first.")] = False,
+    step: Annotated[str | None, typer.Option(help="Jobs of this step, or of this kind: copy, index, verify …")] = None,
+    cause: Annotated[str | None, typer.Option(help="Jobs with this class of errors, or this SQLSTATE.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All failed jobs (the default).")] = False,
+    smaller: Annotated[bool, typer.Option("--smaller", help="Split each chunk into halves first.")] = False,
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -149,7 +150,7 @@ def retry_command(
     """
     which = Selection(job_ids=tuple(jobs or ()), table=table, step=step, cause=cause)
     if everything and not which.is_everything:
-        raise WrongUse("Say either --all, or which: job ids, --table, --step, --cause.")
+        raise WrongUse("Give either --all, or a selection: job ids, --table, --step, --cause.")
     act("retry", database_url, by, lambda c, run, who: retry(c, run, which, by=who, smaller=smaller))
 
 
@@ -175,8 +176,10 @@ def skip_command(
 
 
 def scale_command(
-    processes: Annotated[int, typer.Argument(min=1, help="How many processes shall work, in all workers together.")],
-    worker: Annotated[str | None, typer.Option(help="Only this worker, by the name that `scale` shows.")] = None,
+    processes: Annotated[int, typer.Argument(min=1, help="The number of processes, over all workers.")],
+    worker: Annotated[
+        str | None, typer.Option(help="Only this worker, with the name that `replank scale` shows.")
+    ] = None,
     by: As = None,
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,

@@ -35,7 +35,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     with in_words(), ActivityScreen(people()), connect(settings.database(), name="verify") as connection:
         run = runs.latest_run(connection)
         if run is None:
-            raise WrongUse("There is no run on this database: there is nothing to compare.")
+            raise WrongUse("There is no run on this database. There is nothing to compare.")
         found = compare_tables(connection, run)
         held = record_differences(connection, run, found)
     for one in found:
@@ -48,7 +48,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         raise typer.Exit(1)
     if all(one.mismatches is None for one in found):
         # Nothing that was compared is no proof that everything is equal.
-        raise WrongUse("Nothing could be compared, so nothing is proved.")
+        raise WrongUse("No table could be compared.")
 
 
 def table_words(one: Comparison) -> str:

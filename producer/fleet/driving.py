@@ -148,7 +148,9 @@ def _answer(one: _Running) -> Answer:
     one.pipe.close()
     if isinstance(found, Answer):
         return found
-    return Answer(well=False, words=f"its process ended with {one.process.exitcode} and said nothing; see its log")
+    return Answer(
+        well=False, words=f"its process ended with exit code {one.process.exitcode} and no result; see its log"
+    )
 
 
 def _file_name(name: str) -> str:

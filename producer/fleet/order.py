@@ -49,7 +49,7 @@ def why_stopped(targets: Sequence[Target], *, failed: Collection[str], limits: L
     """Why nothing further may begin; empty where it may."""
     canary = next((target.name for target in targets[: limits.canaries] if target.name in failed), None)
     if canary is not None:
-        return f"canary {canary} is not done: nothing else begins"
+        return f"canary {canary} is not done: no other database begins"
     if limits.stop_after is not None and len(failed) >= limits.stop_after:
-        return f"{len(failed)} have failed: nothing else begins"
+        return f"{len(failed)} have failed: no other database begins"
     return ""

@@ -60,7 +60,7 @@ class FleetDisplay:
             self._missed = False
         except WrongUse as error:
             if not self._missed:
-                log.warning("the page is not written", reason=str(error))
+                log.warning("the page could not be written", reason=str(error))
             self._missed = True
 
 
@@ -92,7 +92,7 @@ def _line(target: TargetStatus, cells: int) -> Text:
     line.append("─" * (BAR_CELLS - full), style="dim")
     line.append(f" {100 * target.share:3.0f}%")
     if target.already:
-        line.append(f"  {target.already} done already", style="dim")
+        line.append(f"  {target.already} already done", style="dim")
     if target.paused:
         line.append("  paused", style="magenta")
     if target.eta_s is not None:

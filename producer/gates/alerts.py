@@ -30,15 +30,15 @@ def look_at_monitoring(asked: MonitoringGatePlan) -> Gate:
     problems: list[str] = []
     evidence: dict[str, Any] = {}
     if asked.metrics_url is None:
-        problems.append("the plan names no metrics_url")
+        problems.append("the plan has no metrics_url")
     else:
         problems += _metrics_problems(asked.metrics_url, asked.metrics, evidence)
     if asked.rules is None:
-        problems.append("the plan names no file of alert rules")
+        problems.append("the plan has no file of alert rules")
     else:
         problems += _rules_problems(asked.rules, evidence)
     if problems:
-        remedy = "mend that, or [gates.monitoring] of the plan"
+        remedy = "correct this, or [gates.monitoring] of the plan"
         return Gate(name=NAME, state="open", reason="; ".join(problems), remedy=remedy, evidence=evidence)
     words = f"{evidence['samples']} samples, {evidence['alerts']} alerts"
     return Gate(name=NAME, state="passed", by="replank", reason=words, evidence=evidence)
@@ -56,7 +56,7 @@ def _metrics_problems(url: str, wanted: tuple[str, ...], evidence: dict[str, Any
     names = {each.group(1) for each in found if each}
     evidence["samples"] = sum(each is not None for each in found)
     if not found or None in found:
-        yield f"{place} answers with something that is no Prometheus text"
+        yield f"the answer of {place} is not in Prometheus' text format"
     missing = sorted(set(wanted) - names)
     if missing:
         yield f"{place} has no {', '.join(missing)}"
@@ -70,7 +70,7 @@ def _rules_problems(path: Path, evidence: dict[str, Any]) -> Iterator[str]:
         yield f"{path}: {error.strerror}"
         return
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        yield f"{path} is no YAML: {' '.join(str(error).split())}"
+        yield f"{path} is not YAML: {' '.join(str(error).split())}"
         return
     rules = list(_rules(document))
     problems = [words for words, _ in rules if words]
@@ -105,7 +105,7 @@ def _rule_problem(group: str, rule: Any) -> str:
     expression = rule.get("expr")
     if not str(expression if expression is not None else "").strip():
         return f"rule {name} of group {group} has no expr"
-    return "" if _balanced(str(expression)) else f"the expr of rule {name} has a bracket too much or too few"
+    return "" if _balanced(str(expression)) else f"the expr of rule {name} has unbalanced brackets"
 
 
 def _balanced(expression: str) -> bool:
@@ -134,7 +134,7 @@ def _promtool_problems(path: Path, evidence: dict[str, Any]) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        yield f"promtool cannot be run: {error}"
+        yield f"promtool could not be started: {error}"
         return
     if done.returncode != 0:
-        yield f"promtool says: {' '.join((done.stderr or done.stdout).split())[:300]}"
+        yield f"promtool reports: {' '.join((done.stderr or done.stdout).split())[:300]}"

@@ -29,7 +29,7 @@ def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPl
     remedy = f"`replank gates PLAN attest {asked.name} --by WHO`"
     old = f"; {said.by} attested it {counted(said.age.days, 'day')} ago" if said is not None else ""
     if asked.webhook is None:
-        return Gate(name=asked.name, state="open", reason=f"nobody has attested it{old}. {asked.says}", remedy=remedy)
+        return Gate(name=asked.name, state="open", reason=f"it is not attested{old}. {asked.says}", remedy=remedy)
     try:
         answer, evidence = _call(plan, asked, asked.webhook)
     except WrongUse as error:

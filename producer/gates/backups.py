@@ -59,8 +59,8 @@ def kind_of(path: Path) -> Kind | None:
     if (path / MANIFEST).is_file():
         if not (path / "PG_VERSION").is_file():
             raise NeedsOperator(
-                f"{path}: a base backup in tar format cannot be verified whole, its WAL is not in the manifest. Unpack "
-                "it, or take one with `pg_basebackup --format=plain`"
+                f"{path}: a base backup in tar format cannot be verified completely: its WAL is not in the manifest. "
+                "Unpack it, or take one with `pg_basebackup --format=plain`"
             )
         return "base"
     return "dump" if (path / "toc.dat").is_file() else None
@@ -70,14 +70,16 @@ def newest_backup(path: Path, place: Place) -> Backup:
     """The backup at `path`, or the newest of those that lie in it. Raises NeedsOperator, saying what is wrong."""
     try:
         if not path.exists():
-            raise NeedsOperator(f"{path} is not there, or cannot be seen from this machine")
+            raise NeedsOperator(f"{path} does not exist, or cannot be read from this machine")
         if kind_of(path) is not None:
             return read_backup(path, place)
         found, wrong = _read_all(path, place) if path.is_dir() else ([], [])
     except OSError as error:
         raise NeedsOperator(f"{error.filename}: {error.strerror}") from None
     if not found:
-        raise NeedsOperator(wrong[0] if wrong else f"{path} is neither a base backup nor a dump that pg_restore reads")
+        raise NeedsOperator(
+            wrong[0] if wrong else f"{path} is neither a base backup nor a dump that pg_restore can read"
+        )
     return max(found, key=lambda each: each.taken_at)
 
 
@@ -117,9 +119,9 @@ def _read_base(path: Path, place: Place) -> Backup:
             f"{place.system_identifier}"
         )
     if any(name.rpartition("/")[2].startswith("INCREMENTAL.") for name in files):
-        raise NeedsOperator(f"{path} is an incremental backup, which is none by itself: use pg_combinebackup")
+        raise NeedsOperator(f"{path} is an incremental backup, which is not complete: use pg_combinebackup")
     if not any(f"/{place.database_oid}/" in name for name in files):
-        raise NeedsOperator(f"{path} was taken before database {place.database} was made")
+        raise NeedsOperator(f"{path} was taken before database {place.database} was created")
     return Backup(path=path, kind="base", taken_at=taken_at, major=major)
 
 
@@ -141,7 +143,9 @@ def _refuse_missing(path: Path, place: Place, oids: set[int]) -> None:
     """A dump does not name its server, but each of its tables by its oid."""
     missing = sorted(name for oid, name in place.tables.items() if oid not in oids)
     if missing and len(missing) == len(place.tables):
-        raise NeedsOperator(f"{path} has the rows of no table that is here: it is of another database, or has no rows")
+        raise NeedsOperator(
+            f"{path} has no rows of this database's tables: it is of another database, or has no rows at all"
+        )
     if missing:
         more = f" and {len(missing) - TABLES_SHOWN} more" if len(missing) > TABLES_SHOWN else ""
         raise NeedsOperator(f"{path} lacks the rows of {', '.join(missing[:TABLES_SHOWN])}{more}")

@@ -46,15 +46,15 @@ def _changed_since_planned(connection: Connection, present: Sequence[RunTable]) 
     try:
         refuse_changed_shapes(connection, specs, built=False)
     except NeedsOperator as error:
-        return f"the data migration does not begin. {error}"
+        return f"The data migration does not start. {error}"
     return ""
 
 
 def _words(still_open: Sequence[Gate]) -> str:
     told = "; ".join(f"{gate.name}: {gate.reason.rstrip('.')} ({gate.remedy})" for gate in still_open)
     return (
-        f"the data migration does not begin, gates are open. {told}. Then `replank run PLAN` again; it looks at them "
-        "anew. `replank gates PLAN override NAME --by WHO --reason TEXT` goes past one."
+        f"the data migration does not start: gates are open. {told}. Then run `replank run PLAN` again, which checks "
+        "the gates again. To override one: `replank gates PLAN override NAME --by WHO --reason TEXT`."
     )
 
 
@@ -63,7 +63,7 @@ def go_on_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
     if run.plan.gates != plan.gates:
         with connection.transaction():
             gates.set_gates(connection, run.run_id, plan.gates)
-            words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were taken out"
+            words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were removed"
             runs.add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
     if run.state is RunState.NEEDS_OPERATOR and gates.waits_at_barrier(connection, run.run_id):
         runs.set_run_state(connection, run.run_id, RunState.RUNNING)

@@ -74,8 +74,8 @@ class _Looking:
 
     def _window(self) -> Gate:
         if not self.asked.windows:
-            remedy = "name one under [[gates.windows]], or leave it out with not_asked"
-            return Gate(name="window", state="open", reason="the plan names no window for the cutover", remedy=remedy)
+            remedy = "add one in [[gates.windows]], or list the gate in not_asked"
+            return Gate(name="window", state="open", reason="the plan has no cutover window", remedy=remedy)
         found = window_at(self.asked, gates.server_now(self.connection))
         if found.opens is None or found.closes is None:
             return Gate(name="window", state="open", reason=found.reason, remedy="correct [[gates.windows]]")
@@ -95,14 +95,14 @@ class _Looking:
         made = gates.newest_record(self.connection, "backup", plan_digest=None)
         path = self.asked.backup.path
         if path is None and made is None:
-            raise NeedsOperator("no backup is named in the plan, and none was made by replank")
+            raise NeedsOperator("the plan has no backup, and none was made by `replank gates PLAN backup`")
         # A path of the plan's is where backups lie; without one, that of the tool's own last.
         backup = newest_backup(path if path is not None else _path_of(made), place)
         age = gates.server_now(self.connection) - backup.taken_at
         if age > age_of(self.asked.backup.max_age):
             raise NeedsOperator(f"{backup.path} is {in_words(age)} old; the plan allows {self.asked.backup.max_age}")
         if age < -AHEAD:
-            raise NeedsOperator(f"{backup.path} says it is of {backup.taken_at.isoformat()}, which is still to come")
+            raise NeedsOperator(f"{backup.path} has the time {backup.taken_at.isoformat()}, which is in the future")
         how = self._remembered(backup) or self._verified(backup, verify(backup, place))
         return Gate(
             name="backup",
@@ -136,7 +136,7 @@ def attest(connection: Connection, plan: Plan, name: str, *, by: str, note: str)
     """A person says that it is so. Raises WrongUse for a gate that is looked at, or is none."""
     asked = _asked(plan, name)
     if name not in {each.name for each in asked.attestations}:
-        raise WrongUse(f"Gate {name} is looked at and cannot be attested. `override` goes past it, with a reason.")
+        raise WrongUse(f"Gate {name} is measured and cannot be attested. `override` passes it, with a reason.")
     _say(connection, plan, name, "attested", by=by, words=note)
 
 
@@ -144,21 +144,21 @@ def override(connection: Connection, plan: Plan, name: str, *, by: str, reason: 
     """A person goes past a gate. Raises WrongUse where there is no such gate, or no reason."""
     _asked(plan, name)
     if not reason.strip():
-        raise WrongUse("An override needs a reason: --reason TEXT. It is kept, and shown by `replank status`.")
+        raise WrongUse("An override needs a reason: --reason TEXT. `replank status` shows it.")
     _say(connection, plan, name, "overridden", by=by, words=reason)
 
 
 def _asked(plan: Plan, name: str) -> GatesPlan:
     if plan.gates is None:
-        raise WrongUse("This plan has no [gates]: nothing is asked for. Add the section first.")
+        raise WrongUse("This plan has no [gates]. Add the section first.")
     if name not in plan.gates.names:
-        raise WrongUse(f"The plan asks for no gate {name}. Its gates are: {', '.join(plan.gates.names)}.")
+        raise WrongUse(f"The plan has no gate {name}. Its gates are: {', '.join(plan.gates.names)}.")
     return plan.gates
 
 
 def _say(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: str, words: str) -> None:
     if not by.strip():
-        raise WrongUse("Somebody has to stand for it: --by WHO.")
+        raise WrongUse("Give the name of the person who answers for it: --by WHO.")
     with connection.transaction():
         gates.add_record(connection, plan.digest(), name, kind, by=by.strip(), words=words.strip())
         run = runs.open_run(connection)

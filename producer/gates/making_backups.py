@@ -25,11 +25,11 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
     place = read_place(connection)
     target = out.absolute() / f"{place.database}-{method}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if target.exists():
-        raise WrongUse(f"{target} is there already; wait a second and try again.")
+        raise WrongUse(f"{target} already exists. Wait a second, then run the command again.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WrongUse(f"{out}: the folder cannot be made: {error.strerror}") from None
+        raise WrongUse(f"{out}: could not create the folder: {error.strerror}") from None
     _take(url, target, method, place, role=acting_role(connection))
     backup = read_backup(target, place)
     if method == "dump":
@@ -53,5 +53,5 @@ def _take(url: str, target: Path, method: Method, place: Place, *, role: str | N
         arguments += [] if role is None else ["--role", role]
     done = run_program(tool, *arguments, "--no-password", url=url)
     if not done.good:
-        hint = " `--kind dump` needs no right to replicate." if method == "base" else ""
-        raise NeedsOperator(f"No backup was made; {tool.words} says: {done.last_words}.{hint}")
+        hint = " `--kind dump` does not need the REPLICATION privilege." if method == "base" else ""
+        raise NeedsOperator(f"No backup was made; {tool.words} reports: {done.last_words}.{hint}")

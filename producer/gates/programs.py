@@ -49,7 +49,7 @@ class Ended:
     def last_words(self) -> str:
         """What to show of a failure: its last three lines."""
         lines = (self.errors.strip() or self.output.strip()).splitlines()
-        return " ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+        return " ".join(line.strip() for line in lines[-3:]) or "it printed nothing"
 
 
 def program(name: str, *, fits: Callable[[int], bool], wanted: str) -> Program:
@@ -62,10 +62,10 @@ def program(name: str, *, fits: Callable[[int], bool], wanted: str) -> Program:
     for each in found:
         if fits(each.major):
             return each
-    there = ", ".join(f"{each.major} in {each.path.parent}" for each in found) or "none at all"
+    there = ", ".join(f"{each.major} in {each.path.parent}" for each in found) or "none"
     raise NeedsOperator(
-        f"{name} of PostgreSQL {wanted} is needed, and found was {there}. Install the client programs of that version, "
-        f"or name their folder in {FOLDER_VARIABLE}."
+        f"{name} of PostgreSQL {wanted} is needed; found: {there}. Install the client programs of that version, or "
+        f"set {FOLDER_VARIABLE} to their folder."
     )
 
 

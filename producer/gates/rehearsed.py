@@ -29,7 +29,7 @@ def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePl
     word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None:
         other = gates.newest_record(connection, "rehearsed", plan_digest=None)
-        also = "" if other is None else "; the last rehearsal was of a plan that says something else"
+        also = "" if other is None else "; the last rehearsal was of a different version of the plan"
         return _open("rehearsed", f"this plan was not rehearsed{also}")
     if not word.evidence["passed"]:
         return _open("rehearsed", f"the last rehearsal failed: {word.words}", word.evidence)
@@ -42,7 +42,9 @@ def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePl
     changed = changed_definitions(word.evidence["definitions"], _begun_with(connection, plan))
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        words = f"since the rehearsal {', '.join(changed[:SHOWN])}{more}: it was of other tables than the run's"
+        words = (
+            f"since the rehearsal {', '.join(changed[:SHOWN])}{more}, so the rehearsed tables are not those of the run"
+        )
         return _open("rehearsed", words, {**word.evidence, "changed": changed})
     reason = f"{in_words(word.age)} ago: {word.words}"
     return Gate(name="rehearsed", state="passed", by=word.by, at=word.at, reason=reason, evidence=word.evidence)
@@ -62,17 +64,19 @@ def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     """The rollbacks that would run are those that ran in the rehearsal, and came back to the beginning there."""
     word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None or not word.evidence["passed"]:
-        return _open("rollback_scripts", "the way back was not rehearsed with this plan")
+        return _open("rollback_scripts", "the rollback was not rehearsed with this plan")
     if "same" not in word.evidence:
-        return _open("rollback_scripts", "this plan has no way back after the cutover, so none was rehearsed")
+        return _open("rollback_scripts", "this plan has no rollback after the cutover, so none was rehearsed")
     try:
         present = present_scripts(connection, plan)
     except WrongUse as error:
         return _open("rollback_scripts", f"the scripts cannot be compiled: {error}")
     differ = sorted(name for name, checksum in present.items() if word.evidence["scripts"].get(name) != checksum)
     if differ:
-        return _open("rollback_scripts", f"not what was rehearsed: {', '.join(differ)}", {"differ": differ})
-    words = f"{counted(len(present) // 2, 'rollback script')} and the data's way back, as rehearsed"
+        return _open(
+            "rollback_scripts", f"different from the rehearsed scripts: {', '.join(differ)}", {"differ": differ}
+        )
+    words = f"{counted(len(present) // 2, 'rollback script')} and the data's rollback, as rehearsed"
     return Gate(
         name="rollback_scripts", state="passed", by=word.by, at=word.at, reason=words, evidence={"scripts": present}
     )

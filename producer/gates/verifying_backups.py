@@ -35,10 +35,10 @@ def _verify_base(backup: Backup) -> str:
     tool = program("pg_verifybackup", fits=lambda major: major == backup.major, wanted=str(backup.major))
     done = run_program(tool, "--exit-on-error", backup.path)
     if not done.good:
-        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} reports: {done.last_words}")
     for file in _short_wal(backup):
-        raise NeedsOperator(f"{file} is damaged: it is cut short")
-    return f"{tool.words}: every file agrees with the manifest, and its WAL can be read"
+        raise NeedsOperator(f"{file} is damaged: it is truncated")
+    return f"{tool.words}: every file matches the manifest, and its WAL can be read"
 
 
 def _short_wal(backup: Backup) -> Iterator[Path]:
@@ -57,15 +57,15 @@ def _verify_dump(backup: Backup, place: Place) -> str:
     sums = sums_file(backup.path)
     if not sums.is_file():
         raise NeedsOperator(
-            f"{backup.path} has no checksums beside it, and a dump has none for all of itself, so a damaged byte "
-            f"might not be seen. Write them when a dump is made, with `sha256sum`, into {sums.name}"
+            f"{backup.path} has no checksum file, and a dump has no checksum of its own, so a damaged byte might not "
+            f"be noticed. When a dump is made, write its checksums with `sha256sum` into {sums.name}"
         )
     _compare_sums(backup, sums)
     for empty in unreadable_files(backup):
         raise NeedsOperator(f"{empty} is damaged: it is empty")
     done = run_program(tool, "--file", os.devnull, backup.path)
     if not done.good:
-        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"{backup.path} is damaged; {tool.words} reports: {done.last_words}")
     return f"{tool.words}: read to the end, and every file has its SHA-256"
 
 
@@ -88,7 +88,7 @@ def _compare_sums(backup: Backup, sums: Path) -> None:
     present = {str(file.relative_to(backup.path.parent)): file for file in backup.files}
     missing = sorted(known.keys() - present.keys())
     if missing:
-        raise NeedsOperator(f"{backup.path} is damaged: {missing[0]} is not there, and {sums.name} names it")
+        raise NeedsOperator(f"{backup.path} is damaged: {missing[0]} of {sums.name} does not exist")
     for name, file in present.items():
         if name not in known:
             raise NeedsOperator(f"{backup.path}: {sums.name} has no checksum of {name}")

@@ -100,13 +100,13 @@ def _joined_to_strangers(evidence: Evidence) -> Iterable[tuple[Node, str]]:
 def _against(member: Candidate) -> str | None:
     """What alone forbids the conversion."""
     if member.type_sibling and not member.foreign_keys and not member.is_primary:
-        return f"polymorphic: {member.type_sibling} says what it refers to" + _counted(member)
+        return f"polymorphic: {member.type_sibling} has the name of the table that it refers to" + _counted(member)
     if member.sample.values > member.sample.uuids:
         return _are_uuids(member.sample)
     if member.refusal:
         return member.refusal + _counted(member)
     if member.default == "other":
-        return f"its default {member.column.default_expr} is no uuid" + _counted(member)
+        return f"its default {member.column.default_expr} is not a uuid" + _counted(member)
     return None
 
 
@@ -163,16 +163,15 @@ def _reason_left(member: Candidate, against: Mapping[Node, str], candidates: Map
         return f"foreign keys or inheritance join it to {candidates[node].full_name}, which stays as it is ({reason})"
     if 2 * member.sample.evident <= member.sample.uuids and member.sample.uuids:
         return (
-            f"{member.sample.uuids - member.sample.evident} of "
-            f"{counted(member.sample.uuids, 'sampled value', 'is')} 32 hex digits "
-            "without a uuid's version: hashes look so"
+            f"{member.sample.uuids - member.sample.evident} of {counted(member.sample.uuids, 'sampled value', 'is')} "
+            "32 hex digits without a uuid's version, as hashes are"
         )
     if member.sample.values:
         return (
-            f"only {counted(member.sample.values, 'value')} to judge by, and neither name, key nor default "
-            "says that they are ids"
+            f"only {counted(member.sample.values, 'value')} in the sample, and neither name, key nor default shows "
+            "that they are ids"
         )
-    return "no value to judge by, and neither its default nor a foreign key says that it holds uuids"
+    return "no value in the sample, and neither its default nor a foreign key shows that it holds uuids"
 
 
 def _left_alone(member: Candidate, reason: str) -> LeftAlone:
@@ -237,8 +236,7 @@ def why_proposed(member: Candidate, tables: Iterable[LiveTable]) -> str:
         words.append("no value was found in the sample")
     if sample.odd:
         words.append(
-            f"{sample.odd} of them are spelled in another way than PostgreSQL writes a uuid: the old spelling is "
-            "kept in the past table only"
+            f"{sample.odd} of them are not written in PostgreSQL's form: only the past table keeps the original texts"
         )
     return "; ".join(words)
 

@@ -101,7 +101,7 @@ def read_evidence(connection: Connection, *, sample_rows: int) -> Evidence:
     for table in tables:
         columns = [c for c in table.columns if c.is_text or (table.oid, c.name) in domains]
         samples: dict[str, Sample] = {}
-        doing(f"looking at a sample of {table.full_name}")
+        doing(f"reading a sample of {table.full_name}")
         if table.oid in readable:
             samples = sample_columns(
                 connection, table, [c.name for c in columns], wanted=sample_rows, version=server.version
@@ -156,23 +156,23 @@ def _arrays(
 def why_refused(connection: Connection, table: LiveTable, readable: set[int]) -> str | None:
     """Why this version does not rebuild a table at all, or None. `readable` are the oids whose rows we may read."""
     if table.name == HISTORY:
-        return "Prisma's migration history: its engine writes texts there"
+        return "Prisma's migration history: Prisma writes texts there"
     stored = read_stores(connection, [table.oid, *(part.oid for part in catalogue.partitions(connection, table.oid))])
     if stored:
         return str(stored[0])
     if not table.key:
-        return "the table has no primary key and no unique index over NOT NULL columns, so its rows cannot be named"
+        return "the table has no primary key and no unique index on NOT NULL columns, so its rows cannot be identified"
     lost = fingerprints.not_carried(connection, table.oid, replaced=None)
     if lost:
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
-        return f"this version would not carry over what hangs on the table ({some}{more})"
+        return f"this version cannot carry over objects of the table ({some}{more})"
     if table.oid in readable:
         return None
     for foreign in foreign_functions(connection, read=[table.oid]):
-        said = f"reading it would run {foreign.function} of {foreign.owner} with this role's rights"
-        return f"{said}: inspect as its owner"
-    return "this role may not read the table"
+        said = f"reading it would execute {foreign.function} of {foreign.owner} with this role's rights"
+        return f"{said}: run `replank inspect` as its owner"
+    return "this role cannot read the table"
 
 
 def _family_refusal(
@@ -182,7 +182,7 @@ def _family_refusal(
     by_oid = {table.oid: table for table in tables}
     for member in family:
         table = by_oid.get(member.oid)
-        why = (member.what or "not a table of the application's") if table is None else ""
+        why = (member.what or "not one of the application's tables") if table is None else ""
         if table is not None:
             why = why_refused(connection, table, readable) or ""
         if why:
@@ -194,7 +194,7 @@ def _column_refusal(column: LiveColumn) -> str | None:
     if column.generated:
         return "it is a generated column"
     if not column.is_text:
-        return f"its type is the domain {column.type}, whose rules a uuid would lose"
+        return f"its type is the domain {column.type}, and a uuid would lose the domain's constraints"
     return None
 
 

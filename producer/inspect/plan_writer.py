@@ -10,18 +10,18 @@ from producer.inspect.proposal import LeftAlone, PossibleColumn, Proposal, Propo
 from replank.plan.plan import OptionsPlan
 
 OPTION_WORDS = {
-    "lock_timeout_ms": "how long one lock may be waited for before capture or cutover tries again",
+    "lock_timeout_ms": "how long to wait for a lock before capture or cutover retries",
     "cutover_wait_ms": "the longest that a cutover may keep any other session waiting",
-    "cutover_hold_budget_ms": "how long a cutover may hold its locks before it is rolled back and tried again",
-    "cutover_attempts": "tries of a cutover before a person is asked",
-    "old_snapshots": 'what becomes of snapshots that would not see the newest rows: "wait" for them, or "ignore"',
-    "capture_attempts": "tries to install the capture triggers before a person is asked",
-    "max_jobs_in_flight": "jobs under way at once, over all workers",
-    "chunk_mb": "megabytes a copy job reads; where it is not set, a sixteenth of the table, between 2 and 128",
+    "cutover_hold_budget_ms": "how long a cutover may hold its locks before it is rolled back and retried",
+    "cutover_attempts": "attempts of a cutover before the run stops and waits for the operator",
+    "old_snapshots": 'older snapshots, which would not see the newest rows: "wait" for them, or "ignore" them',
+    "capture_attempts": "attempts to create the capture triggers before the run stops and waits for the operator",
+    "max_jobs_in_flight": "jobs in flight, over all workers",
+    "chunk_mb": "megabytes that a copy job reads; by default a sixteenth of the table, between 2 and 128",
     "index_memory_mb": "maintenance_work_mem of one index build",
     "cutover_log_rows": "changes that may be left to drain under the cutover's lock",
-    "consent": '"pattern_indexes": indexes for LIKE over these columns (Django makes them) go with the swap',
-    "sets": '"apart": tables that no foreign key or view joins do not wait for each other; queries that join them fail',
+    "consent": '"pattern_indexes": indexes for LIKE on these columns (Django creates them) are dropped with the swap',
+    "sets": '"apart": tables that no foreign key or view joins are swapped separately; queries that join them fail',
     "text_casts": "old clients send ids as typed text: an implicit cast in the whole database, needs a superuser",
 }
 
@@ -58,14 +58,14 @@ def sql_name(schema: str, table: str) -> str:
 
 
 def _lines(proposal: Proposal) -> Iterator[str]:
-    yield "# A plan proposed by `replank inspect`. Read it, change it, then `replank check` it: a sample was looked"
-    yield "# at here, check reads every value."
+    yield "# A plan proposed by `replank inspect`. Read it, change it, then run `replank check`: inspect read"
+    yield "# a sample, check reads every value."
     yield "version = 1"
     yield f"name = {toml_string(proposal.database)}"
     yield ""
     yield "[database]"
     yield f"name = {toml_string(proposal.database)}"
-    yield "# Remove this line to try the plan on a copy of the database elsewhere."
+    yield "# Remove this line to test the plan on a copy of the database elsewhere."
     yield f"system_identifier = {toml_string(proposal.system_identifier)}"
     yield ""
     yield from _options()
@@ -111,7 +111,10 @@ def _possible_tables(possible: Mapping[tuple[str, str], Sequence[PossibleColumn]
 def _enums(proposal: Proposal) -> Iterator[str]:
     if proposal.enums:
         yield ""
-        yield "# Texts with few values, as the statistics know them; they could be enums, if no other value will come:"
+        yield (
+            "# Text columns with few values, according to the statistics; they could be enums if no other value is "
+            "needed:"
+        )
     for lines in enum_lines(proposal.enums):
         for line in lines:
             yield comment(line)
@@ -139,7 +142,7 @@ def _left_alone(proposal: Proposal) -> Iterator[str]:
         yield ""
         yield "# Columns that keep their type, and why:"
     for column in proposal.left_alone:
-        yield comment(f"left alone: {column_name(column)} ({column.type}): {column.reason}")
+        yield comment(f"not changed: {column_name(column)} ({column.type}): {column.reason}")
     if proposal.prose_columns:
         yield f"# and {proposal.prose_columns} other text columns that neither look like ids nor hold uuids"
 
@@ -155,7 +158,7 @@ def _table(table: ProposedTable) -> Iterator[str]:
     yield f"schema = {toml_string(table.schema)}"
     yield f"name = {toml_string(table.name)}"
     if not table.columns:
-        yield "# nothing of it changes, but inheritance joins it to tables that are rebuilt"
+        yield "# none of its columns changes, but inheritance joins it to tables that are rebuilt"
         yield 'method = "rebuild"'
     for column in table.columns:
         yield ""

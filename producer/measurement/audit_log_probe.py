@@ -71,7 +71,7 @@ def probe_tables(
     captured = measure.audited(connection, asked.table_schema)
     found_tables, unknown = audited_tables(connection, steps, schemas)
     for name in unknown:
-        yield AuditProbe(table=name, seen=(), missing=("there is no such table any more",))
+        yield AuditProbe(table=name, seen=(), missing=("the table does not exist any more",))
     for table in found_tables:
         go_on()
         triggers = captured.get(table.full_name, ())
@@ -145,7 +145,7 @@ class _Probe:
         made = self._try("insert", lambda: probe_writes.insert_made(self.connection, shape))
         if made is None:
             for write in ("update", "delete"):
-                self._missing[write] = "there is no row that could be written, and none could be made"
+                self._missing[write] = "there is no row to write, and none could be inserted"
             return
         self._expect("insert", None, made.row)
         self._delete(shape, self._update(shape, made))
@@ -165,7 +165,7 @@ class _Probe:
                 self._expect("insert", None, again.row)
                 self._expect("delete", there.row, None)
                 return
-        self._missing["delete"] = "only a row that the probe has inserted is deleted, and none could be"
+        self._missing["delete"] = "the probe deletes only rows that it inserted, and it could insert none"
 
     def _delete(self, shape: Shape, made: Place) -> None:
         if self._try("delete", lambda: probe_writes.delete_row(self.connection, shape, made)) is not None:
@@ -184,7 +184,7 @@ class _Probe:
             self._missing[write] = measure.error_text(error)
             return None
         if made is None:
-            self._missing[write] = "a trigger or a rule of the application's made nothing of it"
+            self._missing[write] = "a trigger or rule of the application suppressed the write"
             return None
         self._missing.pop(write, None)
         return made
@@ -205,9 +205,9 @@ class _Probe:
             # Without a key the log cannot pair both rows of an update: each has an entry of its own.
             right = _of(of_kind, old, None) and _of(of_kind, None, new)
         if not of_kind:
-            self._missing[write] = "the log has no entry of it"
+            self._missing[write] = "the log has no entry for it"
         elif not right:
-            self._missing[write] = "the log's entry has other rows than were written"
+            self._missing[write] = "the log's entry does not match the written rows"
         elif not any((r["actor"], r["request_id"]) == (ACTOR, self._request) for r in right):
             self._missing[write] = "the log's entry has another actor or request"
         else:

@@ -35,8 +35,8 @@ FLUSH_S = 15.0
 """What a command that ends waits for receivers at the most; what is left is told by whoever comes next."""
 
 LEFT = (
-    "Not all notifications were taken: a receiver does not answer, or refuses. The ledger keeps what is left; "
-    "`replank notify --once` delivers it, `replank notify` stays until it is."
+    "Not all notifications were delivered: a receiver does not answer, or refuses them. The ledger keeps them. "
+    "`replank notify --once` tries once to deliver them, `replank notify` continues until they are delivered."
 )
 
 SESSION = {"statement_timeout": "10s", "lock_timeout": "2s"}
@@ -129,7 +129,7 @@ class Follower(threading.Thread):
                 )
 
         def note(attempt: int, problem: str) -> None:
-            log.info("a notification was not taken", receiver=self._receiver.place, attempt=attempt, reason=problem)
+            log.info("a notification was not delivered", receiver=self._receiver.place, attempt=attempt, reason=problem)
             keep("trying", attempt, problem)
 
         told = deliver(

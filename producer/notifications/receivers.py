@@ -41,9 +41,11 @@ def receivers_of(plan: NotificationsPlan | None, environment: Mapping[str, str])
         return ()
     urls = environment.get(plan.urls_env, "").split()
     if not urls:
-        raise WrongUse(f"The plan has [notifications], but {plan.urls_env} names no address; separate them by blanks.")
+        raise WrongUse(
+            f"The plan has [notifications], but {plan.urls_env} has no address. Separate addresses with spaces."
+        )
     for number, url in enumerate(urls, start=1):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise WrongUse(f"{plan.urls_env}: address {number} is not written as https://host/path.")
+            raise WrongUse(f"{plan.urls_env}: address {number} is not of the form https://host/path.")
     signer = signer_of(environment.get(plan.secret_env, ""), variable=plan.secret_env)
     return tuple(Receiver(url=url, signer=signer) for url in dict.fromkeys(urls))

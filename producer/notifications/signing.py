@@ -19,15 +19,17 @@ def signer_of(secret: str, *, variable: str) -> Webhook:
 
     The library itself takes any text for a secret, also one that was cut short or never was base64.
     """
-    make = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
+    make = 'create one with: echo "whsec_$(openssl rand -base64 32)"'
     if not secret.startswith(PREFIX):
-        raise WrongUse(f"{variable} is no secret for webhooks: it has to begin with {PREFIX}; {make}")
+        raise WrongUse(f"{variable} is not a webhook secret: it must begin with {PREFIX}; {make}")
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise WrongUse(f"{variable}: what follows {PREFIX} is no base64; {make}") from None
+        raise WrongUse(f"{variable}: the part after {PREFIX} is not base64; {make}") from None
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
-        raise WrongUse(f"{variable}: the secret has {len(key)} bytes, {LEAST_BYTES} to {MOST_BYTES} are asked; {make}")
+        raise WrongUse(
+            f"{variable}: the secret has {len(key)} bytes; {LEAST_BYTES} to {MOST_BYTES} are required; {make}"
+        )
     return Webhook(key)
 
 

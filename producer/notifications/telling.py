@@ -31,7 +31,7 @@ def notifier_for(database_url: str, run_id: int | None, say: Callable[[str], Non
     try:
         receivers = receivers_of(run.plan.notifications, os.environ)
     except WrongUse as error:
-        say(f"nobody is notified: {error}")
+        say(f"no notifications are sent: {error}")
     return Notifier(database_url, run.run_id, run.plan.notifications, receivers)
 
 

@@ -68,12 +68,13 @@ def fix(connection: Connection, run: Run, given: Iterable[Line], *, by: Operator
             raise
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         raise WrongUse(
-            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. A key and all rows that "
-            "refer to it must be corrected together, from one file, and none may have changed since that was written."
+            f"{source}: nothing was changed: {error.diag.message_primary or error}{detail}. Correct a key and all "
+            "rows that refer to it together, from one file. No row may have changed since the export."
         ) from None
     return (
-        f"Run {run.run_id}: values corrected in the live tables: {changed}; as before: {len(lines) - changed}. The "
-        "next drain brings the rows back, with all that are kept aside for their sake; see `replank quarantine list`."
+        f"Run {run.run_id}: values corrected in the live tables: {changed}; not changed: {len(lines) - changed}. The "
+        "next drain copies these rows, and those that were quarantined because of them. See `replank quarantine "
+        "list`."
     )
 
 
@@ -86,7 +87,7 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
     specs = _open_tables(connection, run)
     spec, before = _kept(connection, specs, line)
     if line.value == (before or ""):
-        raise WrongUse(f"{line.where}: this is the value that it has; write the corrected one.")
+        raise WrongUse(f"{line.where}: the value is not corrected.")
     change = Change(spec=spec, key=line.key, column=line.column, before=before, value=line.value)
     try:
         with connection.transaction():
@@ -94,12 +95,14 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
             # The application's triggers fire, as on its own writes, and find what they name.
             connection.execute("SET LOCAL search_path TO DEFAULT")
             if not converts(connection, change):
-                raise WrongUse(f"{line.where}: {line.value!r} does not convert either; nothing was changed.")
+                raise WrongUse(f"{line.where}: {line.value!r} does not convert either. Nothing was changed.")
             keys = [key for each in conversion_sets.read_sets(connection, run.run_id) for key in each.foreign_keys]
             everyone = [table.spec for table in tables.read_tables(connection, run.run_id)]
             changed = change_with_all_that_refers(connection, change, everyone, keys)
             if not changed:
-                raise WrongUse(f"{line.where}: the live row has changed meanwhile; look again. Nothing was changed.")
+                raise WrongUse(
+                    f"{line.where}: the live row has changed since the export. Export again. Nothing was changed."
+                )
             words = _changed_words(changed, line.table)
             note(connection, run, by, "quarantine", subject=source, message=f"values corrected: {words}")
     except psycopg.Error as error:
@@ -108,8 +111,8 @@ def fix_one(connection: Connection, run: Run, line: Line, *, by: Operator, sourc
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         raise WrongUse(f"{line.where}: nothing was changed: {error.diag.message_primary or error}{detail}.") from None
     return (
-        f"Run {run.run_id}: values corrected in the live tables: {words}. The next drain brings the rows back, with "
-        "all that are kept aside for their sake."
+        f"Run {run.run_id}: values corrected in the live tables: {words}. The next drain copies these rows, and "
+        "those that were quarantined because of them."
     )
 
 
@@ -142,7 +145,7 @@ def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Seque
             continue
         row = found.setdefault((line.table, line.key), _Row(spec=spec, key=line.key))
         if line.column in row.before:
-            raise WrongUse(f"{line.where}: the column {line.column} of this row is there twice.")
+            raise WrongUse(f"{line.where}: column {line.column} of this row is listed twice.")
         row.lines.append(line)
         row.before[line.column] = before
     return list(found.values())
@@ -152,12 +155,14 @@ def _kept(connection: Connection, specs: Mapping[str, TableSpec], line: Line) ->
     """The table of a line, and what its column had when the row was kept aside. Raises WrongUse where it is not."""
     spec = specs.get(line.table)
     if spec is None:
-        raise WrongUse(f"{line.where}: no row of this table is kept aside; there are {', '.join(specs) or 'none'}.")
+        raise WrongUse(
+            f"{line.where}: no row of this table is quarantined. Quarantined tables: {', '.join(specs) or 'none'}."
+        )
     if line.column not in {column.name for column in spec.columns} or len(line.key) != len(spec.key):
-        raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key is another one.")
+        raise WrongUse(f"{line.where}: the table has no column {line.column}, or the key does not match.")
     kept, before = kept_value(connection, spec, line.key, line.column)
     if not kept:
-        raise WrongUse(f"{line.where}: this row is not kept aside any more. Export again.")
+        raise WrongUse(f"{line.where}: this row is not quarantined any more. Export again.")
     return spec, before
 
 
@@ -174,10 +179,10 @@ def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
     for row, outcome in zip(wanted, correct(connection, corrections), strict=True):
         where = row.lines[0].where
         if outcome is Corrected.NOT_THERE:
-            raise WrongUse(f"{where}: the live row has changed meanwhile. Export again; nothing was changed.")
+            raise WrongUse(f"{where}: the live row has changed since the export. Export again. Nothing was changed.")
         if outcome is Corrected.STILL_INVALID:
             texts = ", ".join(repr(line.value) for line in row.lines)
-            raise WrongUse(f"{where}: {texts} does not convert either; nothing was changed.")
+            raise WrongUse(f"{where}: {texts} does not convert either. Nothing was changed.")
 
 
 def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
@@ -186,7 +191,9 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
     specs = _open_tables(connection, run)
     chosen = [spec for name, spec in specs.items() if scope.name in (None, name)]
     if not chosen:
-        raise WrongUse(f"No row of {scope.words} is kept aside; there are rows of {', '.join(specs) or 'no table'}.")
+        raise WrongUse(
+            f"No row of {scope.words} is quarantined. Tables with quarantined rows: {', '.join(specs) or 'none'}."
+        )
     with connection.transaction():
         count = sum(recheck(connection, spec) for spec in chosen)
         note(
@@ -195,12 +202,12 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
             by,
             "quarantine",
             subject=scope.words,
-            message=f"{counted(count, 'row', 'is')} looked at again",
+            message=f"{counted(count, 'row', 'is')} converted again",
         )
     return (
         f"Run {run.run_id}: {counted(count, 'row')} of {', '.join(spec.full_name for spec in chosen)} "
-        f"{verb(count, 'is')} in the change log: the "
-        "next drain looks at them again, and puts back whoever converts by now."
+        f"{verb(count, 'is')} in the change log: the next drain converts them again, and copies those that convert "
+        "now."
     )
 
 
@@ -217,9 +224,9 @@ def _open_tables(connection: Connection, run: Run) -> dict[str, TableSpec]:
 
 def _too_late(run: Run) -> NeedsOperator:
     return NeedsOperator(
-        f"Run {run.run_id} has swapped its tables: the change log, which is the way back, is gone. Nothing was "
-        "changed. The rows are in the past tables (schema replank_past) and in `replank quarantine export`: insert "
-        "them, corrected, into the new tables by hand."
+        f"Run {run.run_id} has swapped its tables, so the change log does not exist any more. Nothing was changed. "
+        "The rows are in the past tables (schema replank_past) and in `replank quarantine export`: insert them, "
+        "corrected, into the new tables by hand."
     )
 
 
@@ -231,12 +238,13 @@ def read_corrections(path: Path) -> Iterator[Line]:
             missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             if missing:
                 raise WrongUse(
-                    f"{path}: the column {', '.join(missing)} is missing; write it as `quarantine export` does."
+                    f"{path}: the column {', '.join(missing)} is missing. Use the columns that `quarantine export` "
+                    "writes."
                 )
             for found in reader:
                 yield _line(path, reader.line_num, found)
     except (OSError, UnicodeError, csv.Error) as error:
-        raise WrongUse(f"{path}: the file cannot be read: {error}") from None
+        raise WrongUse(f"{path}: could not read the file: {error}") from None
 
 
 def _line(path: Path, number: int, found: dict[str, str]) -> Line:
@@ -245,5 +253,5 @@ def _line(path: Path, number: int, found: dict[str, str]) -> Line:
     except (TypeError, ValueError):
         key = None
     if not isinstance(key, list) or not all(isinstance(part, str) for part in key) or None in found.values():
-        raise WrongUse(f"{path}, line {number}: the key is no JSON array of texts, or a field is missing.")
+        raise WrongUse(f"{path}, line {number}: the key is not a JSON array of texts, or a field is missing.")
     return Line(number=number, table=found["table"], key=tuple(key), column=found["column"], value=found["value"])

@@ -18,10 +18,10 @@ def doubts(connection: Connection, run: Run) -> tuple[str, ...]:
         names = {table.table_no: table.spec.full_name for table in tables.read_tables(connection, run.run_id)}
         of = ", ".join(f"{names[number]} {rows:,}" for number, rows in list(aside.items())[:SHOWN_TABLES])
         total = sum(aside.values())
-        lines = [f"Quarantined: {total:,} {'row' if total == 1 else 'rows'} that the new tables do not have: {of}."]
+        lines = [f"Quarantined: {total:,} {'row' if total == 1 else 'rows'} missing in the new tables: {of}."]
     count = job_reports.count_by_state(connection, run.run_id)["failed"]
     lines.append(f"Failed: {count:,} {'job' if count == 1 else 'jobs'}." if count else "Failed: no job.")
     left_out = len(failed.left_out(connection, run.run_id))
     if left_out:
-        lines.append(f"Left out for good by an operator: {left_out:,} {'job' if left_out == 1 else 'jobs'}.")
+        lines.append(f"Skipped for good by an operator: {left_out:,} {'job' if left_out == 1 else 'jobs'}.")
     return tuple(lines)

@@ -25,5 +25,5 @@ def release_cutover(connection: Connection, run: Run, *, by: Operator) -> str:
         runs.set_hold(connection, run.run_id, hold_cutover=False)
         note(connection, run, by, "release_cutover")
     left = [r for r in restraints.in_force(connection, run.run_id) if r.kind == "pause"]
-    rest = "".join(f" It waits all the same while {r.words}: `{r.freed_by}`." for r in left)
+    rest = "".join(f" It still waits while {r.words}: `{r.freed_by}`." for r in left)
     return f"Run {run.run_id}: the cutover is released.{rest}"

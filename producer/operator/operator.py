@@ -20,7 +20,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > LONGEST_NAME or not self.name.isprintable():
-            raise WrongUse(f"An operator's name is 1 to {LONGEST_NAME} printable characters; say another with --as.")
+            raise WrongUse(f"An operator's name is 1 to {LONGEST_NAME} printable characters. Give another with --as.")
 
 
 def operator_of_shell(name: str | None = None) -> Operator:

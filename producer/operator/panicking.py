@@ -55,8 +55,8 @@ def panic(
             break
         if clock() - began > PATIENCE_S:
             raise NeedsOperator(
-                f"Run {run.run_id} is paused, but something of it still runs after {PATIENCE_S:.0f} s; look at "
-                "pg_stat_activity for application names that begin with `replank`."
+                f"Run {run.run_id} is paused, but some of its sessions are still active after {PATIENCE_S:.0f} s. "
+                "See pg_stat_activity, application names that begin with `replank`."
             )
         sleep(POLL_S)
     seconds = clock() - began
@@ -66,7 +66,7 @@ def panic(
     )
     with connection.transaction():
         note(connection, run, by, "panic", message=f"{words}: {reason}" if reason else words)
-    return f"Run {run.run_id}: everything is stopped. {words[0].upper()}{words[1:]}. `replank resume` goes on."
+    return f"Run {run.run_id}: everything is stopped. {words[0].upper()}{words[1:]}. `replank resume` continues it."
 
 
 def _is_quiet(connection: Connection, run: Run, since: datetime, others: int) -> bool:

@@ -25,8 +25,8 @@ def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reaso
         restraints.put(connection, run.run_id, scope.place, "pause", by=by.name, reason=reason)
         note(connection, run, by, "pause", subject=scope.words, message=reason)
     return (
-        f"Run {run.run_id}: {scope.words} is paused. Jobs under way end; `replank resume{scope.options}` goes on, "
-        "`replank panic` ends what is under way."
+        f"Run {run.run_id}: {scope.words} is paused. Running jobs are completed. `replank resume{scope.options}` "
+        "continues, `replank panic` stops the running jobs."
     )
 
 
@@ -41,10 +41,10 @@ def resume(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> s
             # If nothing can go on, the coordinator says so again.
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
         note(connection, run, by, "resume", subject=scope.words)
-    said = f"{scope.words} goes on" if lifted else f"{scope.words} was not paused"
+    said = f"{scope.words} continues" if lifted else f"{scope.words} was not paused"
     left = [r for r in restraints.in_force(connection, run.run_id) if r.kind == "pause"]
     rest = "".join(f" {r.words}: `{r.freed_by}`." for r in left)
-    again = " Go on with `replank run PLAN`." if run.state is RunState.NEEDS_OPERATOR and lifted else ""
+    again = " Continue with `replank run PLAN`." if run.state is RunState.NEEDS_OPERATOR and lifted else ""
     return f"Run {run.run_id}: {said}.{again}{rest}"
 
 
@@ -54,10 +54,10 @@ def throttle(
     """At most `limit` jobs of the scope at once; None takes the limit away. The governor may still allow fewer."""
     refuse_rolling_back(run)
     if limit is not None and not 1 <= limit <= MOST_JOBS:
-        raise WrongUse(f"A limit is 1 to {MOST_JOBS} jobs at once; to start none, `replank pause{scope.options}`.")
+        raise WrongUse(f"A limit is 1 to {MOST_JOBS} jobs in flight. To start none: `replank pause{scope.options}`.")
     if scope.place.phase not in (None, DATA_PHASE):
         raise WrongUse(
-            f"Phase {scope.place.phase} has no jobs, its steps are scripts: `replank pause --phase "
+            f"Phase {scope.place.phase} has no jobs: its steps are scripts. Use `replank pause --phase "
             f"{scope.place.phase}`, or limit phase {DATA_PHASE}."
         )
     usual = "the plan's limit" if scope.name is None and scope.place.phase is None else "no limit of its own"

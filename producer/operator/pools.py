@@ -81,7 +81,7 @@ class Pools:
                 return problem
             if time.monotonic() > deadline:
                 return (
-                    f"{counted(left, 'process')} too many {verb(left, 'is')} at work; say it again when "
+                    f"{counted(left, 'process')} too many {verb(left, 'is')} busy. Run the command again when "
                     f"{verb(left, 'it')} {verb(left, 'is')} idle, or pause the run"
                 )
             # It has taken away those that were idle, and does not say how many.

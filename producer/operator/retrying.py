@@ -43,7 +43,7 @@ class Selection:
     def words(self) -> str:
         said = [f"job {job_id}" for job_id in self.job_ids]
         said += [str(word) for word in (self.table, self.step, self.cause) if word is not None]
-        return ", ".join(said) or "everything that failed"
+        return ", ".join(said) or "all failed jobs"
 
 
 def chosen(connection: Connection, run: Run, which: Selection) -> list[JobStory]:
@@ -66,7 +66,7 @@ def chosen(connection: Connection, run: Run, which: Selection) -> list[JobStory]
         causes = ", ".join(
             f"{c['class']!r} ({c['sqlstate'] or 'no SQLSTATE'}, {counted(c['jobs'], 'job')})" for c in there
         )
-        raise WrongUse(f"No failed job is one of {which.words}. Causes there are: {causes or 'none'}.")
+        raise WrongUse(f"No failed job matches {which.words}. Present causes: {causes or 'none'}.")
     return found
 
 
@@ -76,7 +76,7 @@ def _why_not(connection: Connection, run: Run, job_id: int) -> str:
         return f"run {run.run_id} has no job {job_id}"
     if job.state is JobState.SPLIT:
         halves = ", ".join(map(str, failed.halves(connection, job_id)))
-        return f"job {job_id} was split: its range goes on as jobs {halves}"
+        return f"job {job_id} was split: its range is now in jobs {halves}"
     return f"job {job_id} is {job.state}, not failed"
 
 
@@ -103,7 +103,7 @@ def retry(connection: Connection, run: Run, which: Selection, *, by: Operator, s
             _free(connection, run, which, found)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
         note(connection, run, by, "retry", subject=which.words, message=words)
-    return f"Run {run.run_id}: {words}. Go on with `replank run PLAN`, where it is not under way."
+    return f"Run {run.run_id}: {words}. If no coordinator is running, continue with `replank run PLAN`."
 
 
 def _free(connection: Connection, run: Run, which: Selection, found: Sequence[JobStory]) -> None:
@@ -161,7 +161,7 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
 
 
 def _why_whole(whole: Sequence[JobStory]) -> str:
-    reasons = {WHOLE.get(job.kind, "a single row is left of the range") for job in whole}
+    reasons = {WHOLE.get(job.kind, "the range has only a single row") for job in whole}
     return "; ".join(sorted(reasons))
 
 

@@ -35,13 +35,13 @@ def present_run(connection: Connection) -> Run:
 
 def refuse_rolling_back(run: Run) -> None:
     if run.state is RunState.ROLLING_BACK:
-        raise WrongUse(f"Run {run.run_id} is being rolled back; `replank rollback` again goes on with that.")
+        raise WrongUse(f"Run {run.run_id} is being rolled back. Run `replank rollback` again to continue.")
 
 
 def refuse_at_rest(connection: Connection, run: Run) -> None:
     """Of a run that is over, only a `finish` or a `rollback` can be under way."""
     if run.state not in OPEN_RUNS and read_leader(connection) is None:
-        raise WrongUse(f"Run {run.run_id} is {run.state}, and nothing of it is under way: there is nothing to stop.")
+        raise WrongUse(f"Run {run.run_id} is {run.state}, and no session of it is active. There is nothing to stop.")
 
 
 def note(connection: Connection, run: Run, by: Operator, kind: str, *, subject: str = "", message: str = "") -> None:

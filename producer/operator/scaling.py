@@ -27,7 +27,7 @@ def scale(
     where there are more workers than processes, and for workers that follow the window by themselves.
     """
     if not 1 <= processes <= MOST_PROCESSES:
-        raise WrongUse(f"Say a number of processes from 1 to {MOST_PROCESSES}; `replank pause` stops work altogether.")
+        raise WrongUse(f"Give a number of processes from 1 to {MOST_PROCESSES}. To stop all work: `replank pause`.")
     answering = pools.look()
     waiting = _waiting(connection, run)
     targets = targets_of(answering, processes, worker=worker, waiting=waiting)
@@ -77,21 +77,20 @@ def targets_of(
         raise WrongUse("No worker answers. Start one with `replank worker --concurrency N`.")
     names = ", ".join(pool.worker for pool in answering)
     if worker is not None and worker not in [pool.worker for pool in answering]:
-        raise WrongUse(f"No worker is called {worker}. These answer: {names}.")
+        raise WrongUse(f"There is no worker {worker}. These workers answer: {names}.")
     if worker is not None:
         answering = [pool for pool in answering if pool.worker == worker]
     fixed = [pool for pool in answering if not pool.follows_window]
     if not fixed:
         raise WrongUse(
             f"{', '.join(p.worker for p in answering)} was started with --autoscale: its pool follows the governor's "
-            "window, and Celery refuses to change it. Change the window (`replank throttle`), or start the worker anew "
-            "with other bounds, or without."
+            "window, and Celery refuses to change it. Change the window (`replank throttle`), or restart the worker "
+            "with other bounds or without --autoscale."
         )
     if processes < len(fixed):
         raise WrongUse(
-            f"{counted(len(fixed), 'worker', 'answers')}, and each keeps one process at least. Say {len(fixed)} "
-            "or more, stop "
-            "workers, or `replank pause`."
+            f"{counted(len(fixed), 'worker', 'answers')}, and each keeps at least one process. Give {len(fixed)} or "
+            "more, stop workers, or use `replank pause`."
         )
     sizes = {pool.worker: max(pool.processes, 1) for pool in fixed}
     useful = {pool.worker: sizes[pool.worker] for pool in fixed if pool.queues.intersection(waiting)} or sizes

@@ -41,11 +41,11 @@ WHOLE_RUN = Scope()
 def scope_of(connection: Connection, run: Run, *, phase: int | None = None, table: str | None = None) -> Scope:
     """The scope that a person names; nothing named is the whole run. Raises WrongUse that says what there is."""
     if phase is not None and table is not None:
-        raise WrongUse(f"Say either a phase or a table: a table is always one of phase {DATA_PHASE}.")
+        raise WrongUse(f"Give either --phase or --table: tables always belong to phase {DATA_PHASE}.")
     if phase is not None:
         if phase not in PHASES:
             there = ", ".join(f"{number} ({name})" for number, name in PHASES.items())
-            raise WrongUse(f"There is no phase {phase}; there are {there}.")
+            raise WrongUse(f"There is no phase {phase}. The phases are {there}.")
         return Scope(place=Place(phase=phase))
     return WHOLE_RUN if table is None else _named(connection, run, table)
 
@@ -58,10 +58,10 @@ def _named(connection: Connection, run: Run, name: str) -> Scope:
     if len(fitting) == 1:
         return Scope(name=fitting[0], place=places[fitting[0]])
     if fitting:
-        raise WrongUse(f"{name} may be {' or '.join(fitting)}: say it with its schema.")
+        raise WrongUse(f"{name} is ambiguous: {' or '.join(fitting)}. Give the name with its schema.")
     if not places:
         raise WrongUse(
-            f"Run {run.run_id} has not planned its tables yet; pause phase {DATA_PHASE}, which they belong to, instead."
+            f"Run {run.run_id} has not planned its tables yet. Pause phase {DATA_PHASE} instead, to which they belong."
         )
     more = "" if len(places) <= NAMED_AT_MOST else f" and {len(places) - NAMED_AT_MOST} more"
     raise WrongUse(

@@ -18,29 +18,29 @@ from sql.next_table.foreign_keys import is_partition
 from sql.session.connection import Connection
 
 MAY_BE_SKIPPED: Mapping[JobKind, str] = {
-    JobKind.VACUUM: "autovacuum will see to the table later",
+    JobKind.VACUUM: "autovacuum will process the table later",
 }
 
 CACHE_WORK_THAT_MAY = {
     "prewarm": "it is read into memory when it is used",
     "redis": "stale keys stay until they expire",
     "refresh": "the materialized view stays as it was before the run",
-    "vacuum": "autovacuum will see to the table later",
-    "validate": "its foreign key stays NOT VALID: old rows are not proved, new ones are checked",
+    "vacuum": "autovacuum will process the table later",
+    "validate": "its foreign key stays NOT VALID: existing rows are not checked, new ones are",
 }
 
 WHY_NOT: Mapping[JobKind, str] = {
-    JobKind.COPY: "its rows would be missing in the new table; correct the row that is named and `replank retry`, or "
-    "`replank retry --smaller` first, which leaves that row alone",
-    JobKind.BACKFILL: "its rows would stay unfilled; correct the row that is named and `replank retry`, or "
-    "`replank retry --smaller` first, which leaves that row alone",
-    JobKind.DRAIN: "changes of the application would be missing in the new table; correct what the message names and "
-    "`replank retry`",
-    JobKind.VERIFY: "nobody would know whether both tables are equal; `replank retry`",
-    JobKind.REPAIR: "rows that differ would stay different; `replank retry`",
-    JobKind.INDEX: "the new table would be slower than the old one, or a key of it would not be unique; correct what "
-    "the message names and `replank retry`",
-    JobKind.CACHE: "the cache would not hold what its query gives; correct the plan's cache and run again",
+    JobKind.COPY: "its rows would be missing in the new table; correct the row in the message and use `replank "
+    "retry`, or first `replank retry --smaller`, which isolates that row",
+    JobKind.BACKFILL: "its rows would stay unfilled; correct the row in the message and use `replank retry`, or "
+    "first `replank retry --smaller`, which isolates that row",
+    JobKind.DRAIN: "changes of the application would be missing in the new table; correct the cause in the message "
+    "and use `replank retry`",
+    JobKind.VERIFY: "it would be unknown whether both tables are equal; use `replank retry`",
+    JobKind.REPAIR: "mismatches would remain; use `replank retry`",
+    JobKind.INDEX: "the new table would be slower than the old one, or a key of it would not be unique; correct the "
+    "cause in the message and use `replank retry`",
+    JobKind.CACHE: "the cache would not have the result of its query; correct it in the plan, then `replank run PLAN`",
 }
 
 
@@ -48,15 +48,15 @@ def skip(connection: Connection, run: Run, job_ids: Sequence[int], reason: str, 
     """Leave failed jobs out. All of them, or none where one may not be. The reason stays in the ledger and report."""
     refuse_rolling_back(run)
     if not reason.strip():
-        raise WrongUse("Say why with --reason: it is kept for good.")
+        raise WrongUse("Give the reason with --reason; it is recorded.")
     if not job_ids:
-        raise WrongUse("Say which jobs, by the ids that `replank failures` shows.")
+        raise WrongUse("Give the ids of the jobs, as `replank failures` shows them.")
     found = chosen(connection, run, Selection(job_ids=tuple(dict.fromkeys(job_ids))))
     refused = [
         f"job {job.job_id} ({job.kind} of {job.name}): {why}" for job in found if (why := _refusal(connection, job))
     ]
     if refused:
-        raise WrongUse(f"Nothing was left out. May not be skipped: {'; '.join(refused)}.")
+        raise WrongUse(f"Nothing was skipped. These jobs cannot be skipped: {'; '.join(refused)}.")
     with connection.transaction():
         for job in found:
             words = f"{reason} ({by.name}); {consequence(job)}"
@@ -65,8 +65,8 @@ def skip(connection: Connection, run: Run, job_ids: Sequence[int], reason: str, 
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
     told = "; ".join(f"job {job.job_id}: {consequence(job)}" for job in found)
     return (
-        f"Run {run.run_id}: {counted(len(found), 'job', 'is')} left out for good. {told}. Go on with `replank "
-        "run PLAN`."
+        f"Run {run.run_id}: {counted(len(found), 'job', 'is')} skipped for good. {told}. Continue with `replank run "
+        "PLAN`."
     )
 
 
@@ -87,9 +87,9 @@ def _proves_not_null(job: JobStory) -> bool:
 
 def _refusal(connection: Connection, job: JobStory) -> str:
     if job.kind is JobKind.VALIDATE and is_partition(connection, job.detail["schema"], job.detail["table"]):
-        return "the partitioned table's own key stands on this one; correct its rows and `replank retry`"
+        return "the partitioned table's key depends on this one; correct its rows and use `replank retry`"
     if consequence(job):
         return ""
     if _proves_not_null(job):
-        return "the column shall be NOT NULL, and this proves it; fill its rows and `replank retry`"
-    return WHY_NOT.get(job.kind, "it cannot be left out; `replank retry`")
+        return "the column becomes NOT NULL, and this job checks that; fill its rows and use `replank retry`"
+    return WHY_NOT.get(job.kind, "it cannot be skipped; use `replank retry`")

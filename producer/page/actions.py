@@ -66,7 +66,7 @@ class Asked(BaseModel):
 def _skip(connection: Connection, run: Run, by: Operator, asked: Asked, _: MakePools) -> str:
     which = asked.selection()
     if which.is_everything:
-        raise WrongUse("Say which jobs: not everything that failed can be meant.")
+        raise WrongUse("Select jobs: the page does not retry all failed jobs.")
     found = chosen(connection, run, which)
     return skip(connection, run, [job.job_id for job in found], asked.reason, by=by)
 
@@ -133,7 +133,7 @@ def _understood(fields: Mapping[str, Any]) -> Asked:
         return Asked.model_validate(dict(fields))
     except ValidationError as error:
         wrong = ", ".join(str(one["loc"][0]) for one in error.errors() if one["loc"])
-        raise WrongUse(f"The page asked for something that cannot be understood: {wrong}.") from None
+        raise WrongUse(f"The page sent an invalid request: {wrong}.") from None
 
 
 def _act(
@@ -144,5 +144,5 @@ def _act(
     with connect_to_change(url, name=f"page {name}", what=f"`{name}` on the page") as connection:
         run = open_run(connection)
         if run.run_id != run_id:
-            raise WrongUse(f"Run {run.run_id} is open now, and you looked at run {run_id}. Look again first.")
+            raise WrongUse(f"Run {run.run_id} is open now; the page showed run {run_id}. Reload the page.")
         return does(connection, run, Operator(name=who, via="page"), asked, make_pools)

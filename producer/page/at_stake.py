@@ -42,11 +42,10 @@ def of_cutover(connection: Connection) -> AtStake:
     rows = sum(table.rows_total for table in going)
     late = [table for table in going if table.state != TableState.READY]
     lines = [
-        f"{counted(len(going), 'table')} with {counted(rows, 'row')} {verb(len(going), 'changes')} places: "
-        f"{_named(going)}."
+        f"{counted(len(going), 'table')} with {counted(rows, 'row')} {verb(len(going), 'is')} swapped: {_named(going)}."
     ]
     if late:
-        lines.append(f"Not verified yet, and not before that: {_named(late)}.")
+        lines.append(f"Not verified yet, so not swapped before that: {_named(late)}.")
     return _told(status, [*lines, *doubts(connection, status.run)])
 
 
@@ -55,7 +54,7 @@ def of_rollback(connection: Connection) -> AtStake:
     run = run_to_undo(connection, None)
     status = read_status(connection)
     if status.run.run_id != run.run_id:
-        raise WrongUse(f"Run {run.run_id} would be rolled back, and it is not the newest one: `replank rollback`.")
+        raise WrongUse(f"Run {run.run_id} would be rolled back, and it is not the newest one. Use `replank rollback`.")
     extent = read_extent(connection, run, None)
     lines = list(extent.lines)
     if len(lines) > SHOWN_LINES:
@@ -71,7 +70,7 @@ def confirm(connection: Connection, typed: str) -> None:
     """Raises WrongUse unless what was typed is the name of this session's database."""
     name = connection.info.dbname
     if typed != name:
-        raise WrongUse(f"This is database {name}, and {typed!r} was typed. Nothing was changed.")
+        raise WrongUse(f"This is database {name}, and {typed!r} was entered. Nothing was changed.")
 
 
 def _told(status: Status, lines: Sequence[str]) -> AtStake:

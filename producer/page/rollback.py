@@ -44,11 +44,11 @@ class PageRollback:
             confirm(connection, typed)
             run = run_to_undo(connection, None)
             if run.run_id != run_id:
-                raise WrongUse(f"Run {run.run_id} would be undone, and you looked at run {run_id}. Look again first.")
+                raise WrongUse(f"Run {run.run_id} would be rolled back; the page showed run {run_id}. Reload the page.")
             if self._thread is not None and self._thread.is_alive():
-                raise WrongUse(f"Run {run_id} is being rolled back already.")
+                raise WrongUse(f"Run {run_id} is already being rolled back.")
             if run.state is RunState.ROLLING_BACK and read_leader(connection) is not None:
-                raise WrongUse(f"Run {run_id} is being rolled back already, by another session.")
+                raise WrongUse(f"Run {run_id} is already being rolled back by another session.")
             self._refused = None
             self._thread = threading.Thread(target=self._roll_back, args=(run_id, by), name="rollback", daemon=True)
             self._thread.start()
@@ -63,7 +63,7 @@ class PageRollback:
             if not runs.ledger_exists(connection) or _of(connection, run_id, by):
                 break
             time.sleep(LOOK_S)
-        return f"Run {run_id}: the rollback has begun; its stages are shown here, and kept in the log."
+        return f"Run {run_id}: the rollback has started. Its stages are shown here and written to the log."
 
     def _roll_back(self, run_id: int, by: Operator) -> None:
         say: Callable[[str], None] = lambda words: log.info("rollback", run=run_id, words=words)  # noqa: E731

@@ -46,5 +46,7 @@ def proved_outside(
     except psycopg.DatabaseError as error:
         patiently(f"ALTER TABLE {rest.full_name} DROP CONSTRAINT {partition_proof.NAME}", withdraw)
         if isinstance(error, LOCK_MISSED):
-            raise psycopg.DatabaseError("others held the table when all was proved; run the command again") from None
+            raise psycopg.DatabaseError(
+                "could not lock the table after the check: other sessions hold it. Run the command again"
+            ) from None
         raise

@@ -74,8 +74,8 @@ def keep_partitions(
             continue
         if found.oid in busy:
             raise NeedsOperator(
-                f"{planned.full_name} is part of a run that is open: its partitions cannot change now. Let the run "
-                "end, or `replank rollback` first."
+                f"{planned.full_name} is part of an open run, so its partitions cannot change now. Complete the run, "
+                "or use `replank rollback` first."
             )
         kind = kind_of(connection, column.type)
         refuse_unfit(f"{planned.full_name}.{column.name}", column.type, partition, kind)
@@ -140,7 +140,7 @@ class Upkeep:
             except errors.QueryCanceled:
                 kept.problems.append(
                     f"{what}: it took longer than {self.options.cutover_hold_budget_ms} ms under the lock and was "
-                    "rolled back. If the DEFAULT partition is large, --with-checks looks it through beforehand."
+                    "rolled back. If the DEFAULT partition is large, --with-checks scans it beforehand."
                 )
                 return
             except psycopg.OperationalError:
@@ -149,7 +149,7 @@ class Upkeep:
                 detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
                 kept.problems.append(f"{what}: {error.diag.message_primary or error}{detail}")
                 return
-        kept.problems.append(f"{what}: others held the table; {ATTEMPTS} attempts with short locks were in vain")
+        kept.problems.append(f"{what}: could not lock the table in {ATTEMPTS} attempts: other sessions hold it")
 
     def _ahead(self, kept: Kept, first: date) -> None:
         """See that there is a partition for the period that begins at `first`."""
@@ -163,7 +163,7 @@ class Upkeep:
             kept.problems.append(f"{made.full_name}: {', '.join(crossing)} holds a part of its range")
         elif partition_upkeep.taken(self.connection, made):
             kept.problems.append(
-                f"{made.full_name}: the name is taken, by a relation that is no partition for that range"
+                f"{made.full_name}: another relation, which is not a partition for this range, has this name"
             )
         else:
             self._create(kept, made, first, present)
@@ -207,21 +207,20 @@ class Upkeep:
         """Why the rows that the DEFAULT partition holds of a new range cannot move by themselves; empty if they can."""
         if waiting > MOVED_AT_ONCE:
             return (
-                f"{rest.full_name} holds more than {MOVED_AT_ONCE} rows of its range. Partition the table anew with "
+                f"{rest.full_name} holds more than {MOVED_AT_ONCE} rows of its range. Repartition the table with "
                 "`replank run`, or move them by hand."
             )
         noticing = partition_upkeep.notices_moves(self.connection, self.root, rest)
         if noticing and all(one.reverse_capture for one in noticing):
             return (
-                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and the way back of a run that "
-                "is not finished "
-                "would take moving them for deleting them. `replank finish`, then the same command again."
+                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and the reverse capture of an "
+                "unfinished run would record moving them as deleting them. Run `replank finish`, then the same "
+                "command again."
             )
         if noticing:
             return (
-                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and moving them would look like "
-                "deleting them to "
-                f"{', '.join(one.what for one in noticing)}. Partition the table anew with `replank run`."
+                f"{rest.full_name} holds {counted(waiting, 'row')} of its range, and moving them would be a DELETE "
+                f"for {', '.join(one.what for one in noticing)}. Repartition the table with `replank run`."
             )
         return ""
 

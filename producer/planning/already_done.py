@@ -83,7 +83,7 @@ class _Look:
                 fill.append(left)
         partition = self.planned.partition
         if partition is not None and self._is_partitioned(partition):
-            done.append(self._done("", f"it is {_partitioned(partition)} already"))
+            done.append(self._done("", f"it is already {_partitioned(partition)}"))
             partition = None
         changed = {"columns": tuple(columns), "add": tuple(added), "fill": tuple(fill), "partition": partition}
         return self.planned.model_copy(update=changed), done
@@ -97,12 +97,12 @@ class _Look:
             return False
         differs, remedy = "", ""
         if planned.default is not None and not _same(planned.default, present.present_default):
-            differs = f"its default is {present.present_default or 'none'}, the plan says {planned.default}"
+            differs = f"its default is {present.present_default or 'none'}, the plan wants {planned.default}"
             remedy = (
-                f"If that is meant: ALTER TABLE {self.planned.full_name} ALTER COLUMN {planned.name} "
-                f"SET DEFAULT {planned.default}"
+                f"To change it: ALTER TABLE {self.planned.full_name} ALTER COLUMN {planned.name} SET DEFAULT "
+                f"{planned.default}"
             )
-        done.append(self._done(planned.name, f"it is {present.type} already", differs=differs, remedy=remedy))
+        done.append(self._done(planned.name, f"it is already {present.type}", differs=differs, remedy=remedy))
         return True
 
     def _has_type(self, planned: ColumnPlan, present: LiveColumn) -> bool:
@@ -117,7 +117,7 @@ class _Look:
             return False
         if planned.name in self.live.key:
             return False  # A key is never filled: that is refused, not done.
-        done.append(self._done(planned.name, "it holds no NULL, and needs no filling"))
+        done.append(self._done(planned.name, "it has no NULL to fill"))
         return True
 
     def _holds(self, planned: FilledColumnPlan | AddedColumnPlan, present: LiveColumn) -> bool:
@@ -142,17 +142,17 @@ class _Look:
         if planned.unique and (planned.name,) not in self.live.unique and self.live.key != (planned.name,):
             return planned
         if self._holds(planned, present):
-            done.append(self._done(planned.name, f"it is there already, {present.type} NOT NULL"))
+            done.append(self._done(planned.name, f"it already exists, {present.type} NOT NULL"))
             return None
         value = planned.value or planned.default
         if value is None:
             if planned.not_null or not self._is_updated(planned):
                 return planned
-            done.append(self._done(planned.name, f"it is there already, {present.type}"))
+            done.append(self._done(planned.name, f"it already exists, {present.type}"))
             return None
         if present.generated or planned.name in self.live.key:
             return planned
-        done.append(self._done(planned.name, f"it is there already, {present.type}; it is filled where it is NULL"))
+        done.append(self._done(planned.name, f"it already exists, {present.type}; it is filled where it is NULL"))
         return FilledColumnPlan(
             name=planned.name,
             value=value,
@@ -221,7 +221,7 @@ def without_done(
         if anything and (live.oid not in idle or live.oid in along):
             kept.append((number, planned.model_copy(update=REBUILT) if live.oid in along else planned, live))
         elif not tables_by_oid[live.oid].says_something:
-            words = "it is rebuilt only beside others, and none of these has anything to do"
+            words = "it is rebuilt only together with others, and none of these has anything to do"
             found.append(Already(table=planned.full_name, column="", words=words))
     return kept, found
 

@@ -62,16 +62,19 @@ def cache_spec(connection: Connection, plan: TableCachePlan, *, run_id: int, cac
     """
     live = live_table_named(connection, plan.table_schema, plan.name)
     if live is None:
-        raise NeedsOperator(f"cache {plan.full_name} is gone; create it again, then `replank retry` and run again")
+        raise NeedsOperator(
+            f"cache {plan.full_name} does not exist any more. Create it again, then `replank retry` and `replank run "
+            "PLAN`"
+        )
     given = given_columns(connection, plan.query)
     problems = columns_against(given, live)
     cut = next((column for column in given if column.name == plan.chunk_by), None)
     if plan.chunk_by is not None and cut is None:
-        problems.append(f"it does not give {plan.chunk_by}, which chunk_by names")
+        problems.append(f"it does not return {plan.chunk_by}, the column of chunk_by")
     if cut is not None and plan.keep_in_step:
         problems += _keys_apart(connection, plan, cut, live)
     if problems:
-        raise NeedsOperator(f"cache {plan.full_name}: its query and its table do not fit: {'; '.join(problems)}")
+        raise NeedsOperator(f"cache {plan.full_name}: its query and its table do not match: {'; '.join(problems)}")
     return CacheSpec(
         run_id=run_id,
         table_no=0,
@@ -118,7 +121,8 @@ def _keys_apart(connection: Connection, plan: TableCachePlan, cut: GivenColumn, 
         if column is not None:
             ends.append((source.full_name, column))
     return [
-        f"to keep it in step, {name}.{column.name} ({column.type}) must have the type that the query gives ({cut.type})"
+        f"to keep it in step, {name}.{column.name} ({column.type}) must have the type that the query returns "
+        f"({cut.type})"
         for name, column in ends
         if types_apart(column.type_name, cut.type_name)
     ]
@@ -127,7 +131,7 @@ def _keys_apart(connection: Connection, plan: TableCachePlan, cut: GivenColumn, 
 def _source(connection: Connection, schema: str, name: str, key: str) -> SourceSpec:
     live = live_table_named(connection, schema, name)
     if live is None or live.column(key) is None:
-        raise NeedsOperator(f"{schema}.{name} has no column {key}, by which its changes are kept in step")
+        raise NeedsOperator(f"{schema}.{name} has no column {key}, which keep_in_step needs")
     parts = catalogue.partitions(connection, live.oid)
     return SourceSpec(
         schema=schema,

@@ -43,8 +43,8 @@ def laid_out(plan: PartitionPlan, table: Relation, kind: Kind, *, lowest: str | 
     parts = _parts(plan, kind, lowest, now)
     if len(parts) > MOST_PARTITIONS:
         raise WrongUse(
-            f"{table.full_name}: that would be more than {MOST_PARTITIONS} partitions (from {parts[0].suffix} on). "
-            "Say a longer `every`, or explicit `bounds` that leave the oldest rows outside."
+            f"{table.full_name}: more than {MOST_PARTITIONS} partitions (from {parts[0].suffix} on). Set a longer "
+            "`every`, or explicit `bounds` that exclude the oldest rows."
         )
     if plan.keeps_rest:
         parts.append(Part(suffix="default", bound="DEFAULT"))
@@ -94,10 +94,10 @@ def explicit_bounds(plan: PartitionPlan, kind: Kind) -> list[str]:
         try:
             moment = datetime.fromisoformat(bound)
         except ValueError:
-            raise WrongUse(f"{bound!r} is no time; write bounds as 2024-01-01 or 2024-01-01T06:00:00Z") from None
+            raise WrongUse(f"{bound!r} is not a time; write bounds as 2024-01-01 or 2024-01-01T06:00:00Z") from None
         if moment.tzinfo is None:
             if plan.timezone is None:
-                raise WrongUse(f"bound {bound!r} has no time zone: say `timezone`, it is never guessed")
+                raise WrongUse(f"bound {bound!r} has no time zone: set `timezone`")
             moment = moment.replace(tzinfo=plan.zone)
         made.append(moment.isoformat(sep=" "))
     return made
@@ -128,7 +128,7 @@ def day_of(plan: PartitionPlan, kind: Kind, value: str) -> date:
             return datetime.fromisoformat(value).astimezone(plan.zone).date()
         case "uuid":
             return time_of(UUID(value)).astimezone(plan.zone).date()
-    raise WrongUse(f"column {plan.column} holds no times: `every` is for date, timestamp, timestamptz and uuidv7")
+    raise WrongUse(f"column {plan.column} has no times: `every` is for date, timestamp, timestamptz and uuidv7")
 
 
 def edge(plan: PartitionPlan, kind: Kind, day: date) -> str:
@@ -142,7 +142,7 @@ def edge(plan: PartitionPlan, kind: Kind, day: date) -> str:
             return beginning(day, plan.zone).isoformat(sep=" ")
         case "uuid":
             return str(uuid_from(beginning(day, plan.zone)))
-    raise WrongUse(f"column {plan.column} holds no times: `every` is for date, timestamp, timestamptz and uuidv7")
+    raise WrongUse(f"column {plan.column} has no times: `every` is for date, timestamp, timestamptz and uuidv7")
 
 
 def sane_limits(plan: PartitionPlan, kind: Kind) -> tuple[str, str]:

@@ -82,7 +82,7 @@ class _Translation:
         """The part of a table."""
         key = (planned.table_schema, planned.name)
         if key in self.by_old:
-            self._mistake(("tables", number, "name"), f"step 07 calls {planned.full_name} {self.by_old[key].to}")
+            self._mistake(("tables", number, "name"), f"step 07 renames {planned.full_name} to {self.by_old[key].to}")
             return planned
         one = self.by_new.get(key)
         columns = {} if one is None else {new: old for old, new in one.columns}
@@ -115,7 +115,9 @@ class _Translation:
         for n, added in enumerate(planned.add):
             if added.name in columns:
                 where: Place = ("tables", number, "add", n, "name")
-                self._mistake(where, f"step 07 calls column {columns[added.name]} so; fill it instead of adding it")
+                self._mistake(
+                    where, f"step 07 renames column {columns[added.name]} to this name; fill it instead of adding it"
+                )
             expressions = (added.value, added.default, added.on_update)
             if self._waits(planned, f"value of {added.name}", *expressions) or mentions(added.value or "", gone):
                 bare = {"value": None, "default": None, "on_update": None, "not_null": False}
@@ -146,11 +148,11 @@ class _Translation:
         """The present name of a column."""
         changed = {old: new for new, old in columns.items()}
         if name in changed:
-            self._mistake(where, f"step 07 calls column {name} {changed[name]}")
+            self._mistake(where, f"step 07 renames column {name} to {changed[name]}")
         return columns.get(name, name)
 
     def _mistake(self, where: Place, words: str) -> None:
-        self.mistakes.append(f"{self.file.at(*where)}: {words}: use the names that hold after the scripts")
+        self.mistakes.append(f"{self.file.at(*where)}: {words}: use the names after step 07")
 
 
 def _own_value(column: str) -> str:

@@ -18,7 +18,7 @@ SMALL_BLOCKS = 256
 """Up to here (2 MB) either is done in a moment, and a backfill needs no cutover."""
 
 
-OF_A_FAMILY = "inheritance joins it to other tables, and a family is rebuilt together"
+OF_A_FAMILY = "inheritance joins it to other tables, and these are rebuilt together"
 
 
 def needs_rebuild(planned: TablePlan) -> str:
@@ -29,7 +29,7 @@ def needs_rebuild(planned: TablePlan) -> str:
         return "its rows move to other partitions"
     for filled in planned.fill:
         if not filled.only_null:
-            return f"{filled.name} is overwritten: only a rebuild knows which rows it has done"
+            return f"{filled.name} is overwritten: only a rebuild records which rows are done"
     return ""
 
 
@@ -46,7 +46,7 @@ def choose_method(connection: Connection, planned: TablePlan, live: LiveTable) -
     if live.heap_blocks <= SMALL_BLOCKS:
         return "backfill", "the table is small"
     if share > REBUILD_FROM_SHARE:
-        return "rebuild", f"about {share:.0%} of its rows change: writing it anew is cheaper than updating them"
+        return "rebuild", f"about {share:.0%} of its rows change: rewriting the table is cheaper than updating them"
     return "backfill", f"about {share:.0%} of its rows change"
 
 

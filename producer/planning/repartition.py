@@ -48,7 +48,7 @@ def column_of(spec: TableSpec, plan: PartitionPlan) -> ColumnSpec:
     """The partition column. Raises WrongUse if neither the table nor the plan has it."""
     found = next((column for column in spec.columns if column.name == plan.column), None)
     if found is None:
-        raise WrongUse(f"{spec.full_name} has no column {plan.column}, by which the plan wants it partitioned")
+        raise WrongUse(f"{spec.full_name} has no column {plan.column}, by which the plan partitions it")
     return found
 
 
@@ -70,11 +70,11 @@ def refuse_unfit(name: str, spelled: str, plan: PartitionPlan, kind: Kind) -> No
     if plan.every is None:
         return
     if kind == "uuid" and not plan.uuidv7:
-        raise WrongUse(f"{name} will be uuid: say `uuidv7 = true` if its values are version 7 and begin with a time")
+        raise WrongUse(f"{name} will be uuid: set `uuidv7 = true` if its values are version 7, which begin with a time")
     if kind not in (*TIMES, "uuid"):
         raise WrongUse(f"{name} will be {spelled}: `every` is for date, timestamp, timestamptz and uuidv7")
     if kind == "timestamptz" and plan.timezone is None:
-        raise WrongUse(f"{name} is {spelled}: say `timezone`, in which days begin; it is never guessed")
+        raise WrongUse(f"{name} is {spelled}: set `timezone`, the time zone in which days begin")
 
 
 def _lowest(connection: Connection, spec: TableSpec, plan: PartitionPlan, column: ColumnSpec, kind: Kind) -> str | None:

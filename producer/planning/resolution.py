@@ -83,7 +83,7 @@ def resolve(connection: Connection, file: PlanFile) -> Resolved:
             mistakes.append(f"{file.at('tables', number, *said)}: {words}")
         found.append((planned, table))
     if mistakes:
-        raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or make a new one with `replank inspect`.")
+        raise WrongUse("\n".join(mistakes) + "\nCorrect the plan, or create a new one with `replank inspect`.")
     keys = catalogue.read_foreign_keys(connection, [table.oid for _, table in found])
     return Resolved(
         tables=without_blanks(rebuilt_where_quarantined(found, keys), keys),
@@ -122,11 +122,11 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
         elif not present.becomes(column.to):
             yield ("columns", n, "name"), f"{planned.full_name}.{column.name} is {present.type}; {_why_not(column)}"
         elif column.on_invalid == "null" and (present.not_null or column.name in table.key):
-            words = f"{planned.full_name}.{column.name} may not be NULL, so on_invalid = null is impossible"
+            words = f"{planned.full_name}.{column.name} is NOT NULL, so on_invalid = null is impossible"
             yield ("columns", n, "on_invalid"), words
     for n, added in enumerate(planned.add):
         if table.column(added.name) is not None:
-            words = f"table {planned.full_name} has a column {added.name} already; fill it instead of adding it"
+            words = f"table {planned.full_name} already has a column {added.name}; fill it instead of adding it"
             yield ("add", n, "name"), words
     if planned.method == "backfill" and needs_rebuild(planned):
         yield ("method",), f"{planned.full_name} cannot be filled in place: {needs_rebuild(planned)}"
@@ -143,7 +143,7 @@ def _mistakes(planned: TablePlan, table: LiveTable) -> Iterator[tuple[tuple[str 
             words = f"table {planned.full_name} has no column {filled.name}; add it instead of filling it"
             yield ("fill", n, "name"), words
         elif present.generated or filled.name in table.key:
-            what = "a generated column" if present.generated else "part of the key that names its rows"
+            what = "a generated column" if present.generated else "part of the key that identifies its rows"
             yield ("fill", n, "name"), f"{planned.full_name}.{filled.name} is {what} and cannot be filled"
 
 
@@ -152,7 +152,7 @@ def _why_not(column: ColumnPlan) -> str:
         return "only text, varchar and char become an enum"
     if column.to == "uuid[]":
         return "only arrays of text, varchar and char become uuid[]"
-    return "only text, varchar and char become uuid, and arrays of them uuid[]; ids inside other types stay texts"
+    return "only text, varchar and char become uuid, and arrays of them uuid[]; ids inside other types stay text"
 
 
 def refuse_other_database(connection: Connection, file: PlanFile) -> None:
@@ -160,12 +160,12 @@ def refuse_other_database(connection: Connection, file: PlanFile) -> None:
     wanted = file.plan.database
     if wanted.name not in (server.database, ANY_DATABASE):
         raise WrongUse(
-            f"{file.at('database', 'name')}: this plan is for database {wanted.name}, the connection leads to "
-            f"{server.database}. Check the URL, or make a plan for this database with `replank inspect`."
+            f"{file.at('database', 'name')}: this plan is for database {wanted.name}, and the connection is to "
+            f"{server.database}. Check the URL, or create a plan for this database with `replank inspect`."
         )
     if wanted.system_identifier not in (None, server.system_identifier):
         raise WrongUse(
             f"{file.at('database', 'system_identifier')}: this plan was made on another server "
-            f"({wanted.system_identifier}, this is {server.system_identifier}). If that is meant (a plan tried on a "
-            "copy first), remove the line."
+            f"({wanted.system_identifier}, this is {server.system_identifier}). To test a plan on a copy of the "
+            "database, remove the line."
         )

@@ -37,14 +37,14 @@ def table_spec(
     """What the table becomes. Raises WrongUse if it has no key that capture could log."""
     if not live.key and live.unusable_keys:
         raise WrongUse(
-            f"{live.full_name}: unique index {', '.join(live.unusable_keys)} compares with other operators or in "
-            "another collation than its columns do by themselves, so a changed row could not be told from its "
-            "neighbours. Add a primary key, or take the table out of the plan."
+            f"{live.full_name}: unique index {', '.join(live.unusable_keys)} uses other operators or another "
+            "collation than its columns' defaults, so changed rows cannot be identified. Add a primary key, or "
+            "remove the table from the plan."
         )
     if not live.key:
         raise WrongUse(
-            f"{live.full_name} has no primary key and no unique index over NOT NULL columns: rows cannot be "
-            "named, so changes cannot be followed. Add a key, or take the table out of the plan."
+            f"{live.full_name} has no primary key and no unique index on NOT NULL columns, so changed rows cannot be "
+            "identified. Add a key, or remove the table from the plan."
         )
     changes: dict[str, ColumnPlan | FilledColumnPlan] = {column.name: column for column in planned.columns}
     changes |= {filled.name: filled for filled in planned.fill}
@@ -145,10 +145,10 @@ def choose_axis(connection: Connection, planned: TablePlan, live: LiveTable) -> 
     if planned.axis != "auto":
         return Axis(planned.axis), "the plan says so"
     if live.partitioned:
-        return Axis.HEAP, "the same blocks of every partition are read together"
+        return Axis.HEAP, "all partitions are read in ranges of the same blocks"
     known = catalogue.correlation(connection, live)
     if known is None:
-        return Axis.HEAP, "the table was never analysed; blocks are read in order whatever the key"
+        return Axis.HEAP, "the table was never analysed; it is read in the order of its blocks"
     if abs(known) >= CORRELATED_FROM:
         return Axis.PRIMARY_KEY, f"the heap follows the key (correlation {known:.2f})"
     return Axis.HEAP, f"the key is scattered over the heap (correlation {known:.2f})"

@@ -60,7 +60,7 @@ def cloned(source: str, server: str, *, keep: bool) -> Iterator[Clone]:
         url = conninfo.make_conninfo(server, dbname=name)
         _copy(source, url, of_source["major"])
         if identity_of(url) == identity_of(source):
-            raise WrongUse("The clone cannot be told from the database itself, so its jobs could get mixed up.")
+            raise WrongUse("The clone has the same identity as the database, so their jobs could be mixed up.")
         yield Clone(
             url=url,
             database=name,
@@ -83,8 +83,8 @@ def _place(connection: Connection) -> dict[str, Any]:
 def _refuse_other_version(source: dict[str, Any], server: dict[str, Any]) -> None:
     if source["major"] != server["major"]:
         raise WrongUse(
-            f"The clone's server is PostgreSQL {server['major']}, the database's is {source['major']}: a rehearsal "
-            "there would say little. Name one of the same version with --clone-url."
+            f"The clone's server is PostgreSQL {server['major']}, the database's is {source['major']}, so a "
+            "rehearsal there would prove little. Give a server of the same version with --clone-url."
         )
 
 
@@ -111,7 +111,7 @@ def _create(there: Connection, name: str, source: dict[str, Any]) -> None:
         option = "ICU_LOCALE" if provider == "icu" else "BUILTIN_LOCALE"
         statement += SQL(" {} {}").format(SQL(option), source["locale"])
     there.execute(statement)
-    words = "made by `replank rehearse`; it may be dropped when no rehearsal is under way"
+    words = "made by `replank rehearse`; it may be dropped when no rehearsal is running"
     there.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), words))
 
 
@@ -124,13 +124,13 @@ def _copy(source: str, url: str, major: int) -> None:
         arguments = ("--format", "directory", "--compress", "1", "--no-sync", "--exclude-schema", "replank")
         done = run_program(dump, *arguments, *parallel, "--file", dumped, url=source)
         if not done.good:
-            raise NeedsOperator(f"The database was not cloned; {dump.words} says: {done.last_words}")
+            raise NeedsOperator(f"The database was not cloned; {dump.words} reports: {done.last_words}")
         restore = program_for("pg_restore", major)
         # Names its database itself: pg_restore connects nowhere otherwise.
         name = str(conninfo.conninfo_to_dict(url)["dbname"])
         done = run_program(restore, "--exit-on-error", *parallel, "--dbname", name, dumped, url=url)
         if not done.good:
-            raise NeedsOperator(f"The clone was not restored; {restore.words} says: {done.last_words}")
+            raise NeedsOperator(f"The clone was not restored; {restore.words} reports: {done.last_words}")
     with connect(url, name="rehearsal") as connection:
         connection.execute("ANALYZE")
 

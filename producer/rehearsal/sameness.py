@@ -27,7 +27,7 @@ def take_picture(url: str, major: int) -> Picture:
     tool = program_for("pg_dump", major)
     done = run_program(tool, "--schema-only", "--no-password", url=url)
     if not done.good:
-        raise NeedsOperator(f"the clone's catalogue could not be read; {tool.words} says: {done.last_words}")
+        raise NeedsOperator(f"could not read the clone's catalogue; {tool.words} reports: {done.last_words}")
     # Newer versions guard a dump by a random word.
     lines = [line for line in done.output.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with connect(url, name="rehearsal") as connection:

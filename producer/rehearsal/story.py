@@ -63,7 +63,7 @@ class Rehearsal:
         started = time.monotonic()
         problem = ""
         try:
-            doing("making the clone")
+            doing("creating the clone")
             with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
                 self._on(clone)
         except NeedsOperator as error:
@@ -74,7 +74,7 @@ class Rehearsal:
     def _begin(self) -> dict[str, str]:
         """The checksums of the scripts that are rehearsed. What the tables are now is noted as evidence."""
         self.settings.broker()
-        doing("composing the scripts that are rehearsed")
+        doing("compiling the scripts to rehearse")
         with connect(self.settings.database(), name="rehearsal") as connection:
             refuse_other_database(connection, self.file)
             gates.refuse_standby(connection)
@@ -86,15 +86,17 @@ class Rehearsal:
             return present_scripts(connection, self.file.plan)
 
     def _on(self, clone: Clone) -> None:
-        self.say(f"the clone {clone.database} is made, in {clone.seconds:.0f} s")
+        self.say(f"the clone {clone.database} was created in {clone.seconds:.0f} s")
         plan, left_out = clone_plan(self.file.plan, clone.database)
         if not (plan.tables or plan.caches or plan.steps.asked):
-            raise NeedsOperator("nothing of this plan can be rehearsed: keys of a Redis are the application's own")
+            raise NeedsOperator(
+                "nothing in this plan can be rehearsed: it has only Redis caches, which are outside the database"
+            )
         of_clone = {"bytes": clone.bytes, "seconds": round(clone.seconds, 1), "same_server": clone.same_server}
         self.evidence.update({"clone": of_clone, "postgresql": clone.major, "left_out": left_out})
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
         settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
-        doing("taking a picture of the clone as it was")
+        doing("recording the clone's catalogue and rows before the run")
         before = take_picture(clone.url, clone.major)
         if plan.tables:
             self._go_forward(file, settings, END)
@@ -117,7 +119,9 @@ class Rehearsal:
             name for name, checksum in done.scripts.items() if self.evidence["scripts"].get(name) != checksum
         )
         if differ:
-            raise NeedsOperator(f"the clone gives other scripts than the database does: {', '.join(differ)}")
+            raise NeedsOperator(
+                f"the scripts compiled on the clone differ from those of the database: {', '.join(differ)}"
+            )
         if until is END:
             # The first of two is the one that is predicted from: nothing was in memory yet.
             self.evidence.setdefault("figures", done.figures)
@@ -127,13 +131,15 @@ class Rehearsal:
     def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
         doing("rolling the clone back")
         self.evidence["back"] = go_back(settings, plan)
-        doing("comparing the clone with what it was")
+        doing("comparing the clone with its state before the run")
         told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
             self.evidence["differences"] = told
-            raise NeedsOperator(f"after the rollback the clone is not what it was: {'; '.join(told[:SHOWN])}")
+            raise NeedsOperator(
+                f"after the rollback the clone differs from its state before the run: {'; '.join(told[:SHOWN])}"
+            )
         self.evidence["same"] = {"tables": len(before.contents.tables), "rows": before.contents.rows}
-        self.say(f"back; the catalogue and {counted(before.contents.rows, 'row')} are what they were")
+        self.say(f"rolled back; the catalogue and {counted(before.contents.rows, 'row')} are the same as before")
 
     def _summary(self) -> str:
         figures = self.evidence.get("figures", {})
@@ -143,9 +149,9 @@ class Rehearsal:
         if figures.get("lock_hold_ms") is not None:
             words.append(f"lock held {figures['lock_hold_ms']:.0f} ms")
         if "same" in self.evidence:
-            words.append(f"back in {self.evidence['back']['seconds']:.0f} s, then the same as before")
+            words.append(f"rolled back in {self.evidence['back']['seconds']:.0f} s, then the same as before")
         else:
-            words.append("there is no way back in this plan")
+            words.append("this plan has no rollback")
         return ", ".join(words)
 
     def _write_down(self, words: str) -> Word:
@@ -171,11 +177,11 @@ def refuse_begun(connection: Connection) -> None:
         begun |= any(t.state is not TableState.PLANNED for t in tables.read_tables(connection, run.run_id))
         if begun:
             raise WrongUse(
-                f"Run {run.run_id} has begun to change this database, so a clone would rehearse something else. "
-                "Rehearse before the run; or `replank rollback` first."
+                f"Run {run.run_id} has already changed this database, so a clone would differ from the database "
+                "before the run. Rehearse before the run, or use `replank rollback` first."
             )
     elif done:
         raise WrongUse(
-            f"Run {done[0].run_id} is done and not finished: its triggers write to the ledger, which is not "
-            "cloned. `replank finish` or `replank rollback` first."
+            f"Run {done[0].run_id} is done and not finished: its triggers write to the ledger, which is not cloned. "
+            "Use `replank finish` or `replank rollback` first."
         )

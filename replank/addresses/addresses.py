@@ -30,7 +30,7 @@ def shown(url: str) -> str:
         return "(a connection string)"
     scheme, rest = found.groups()
     if not rest:
-        return "the server that PGSERVICE, PGHOST and the like name"
+        return "the server of PGSERVICE, PGHOST and similar variables"
     if not well_formed(url):
         return f"{scheme}://{HIDDEN}"
     login, at, place = _before_query(rest).rpartition("@")

@@ -41,13 +41,13 @@ def broker_address(url: str) -> BrokerAddress:
     unknown = sorted(said.keys() - {"master_name"} - OF_SENTINELS.keys())
     if unknown:
         raise WrongUse(
-            f"The broker's URL says {', '.join(unknown)}. With sentinel:// there are master_name, sentinel_username "
-            "and sentinel_password."
+            f"The broker's URL has the unknown parameters {', '.join(unknown)}. With sentinel:// use master_name, "
+            "sentinel_username and sentinel_password."
         )
     if not said.get("master_name"):
         raise WrongUse(
-            "The broker's URL names sentinels, and not the server to ask them for: add ?master_name=NAME, the name of "
-            "`sentinel monitor NAME …` in their configuration."
+            "The broker's URL names sentinels, but no master. Add ?master_name=NAME, the name in `sentinel monitor "
+            "NAME …` of their configuration."
         )
     options: dict[str, Any] = {"master_name": said["master_name"]}
     login = {name: said[key] for key, name in OF_SENTINELS.items() if key in said}

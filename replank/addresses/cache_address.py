@@ -23,7 +23,9 @@ def cache_address(url_env: str, environment: Mapping[str, str]) -> CacheAddress:
     """Read the variable. Raises WrongUse, without a word of its value, if it is missing or no URL of a Redis."""
     url = environment.get(url_env, "").strip()
     if not url:
-        raise WrongUse(f"the environment variable {url_env} is not set; it holds the cache's URL (redis://host:port/0)")
+        raise WrongUse(
+            f"the environment variable {url_env} is not set; it must have the cache's URL (redis://host:port/0)"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -37,7 +39,7 @@ def cache_address(url_env: str, environment: Mapping[str, str]) -> CacheAddress:
         or (parts.scheme != "unix" and host is None)
     ):
         raise WrongUse(
-            f"the environment variable {url_env} holds no URL of a Redis (redis://user:password@host:port/0)"
+            f"the environment variable {url_env} is not the URL of a Redis (redis://user:password@host:port/0)"
         )
     # Nothing of the login and nothing after the host: a password may hold any character.
     where = "(socket)" if parts.scheme == "unix" else f"{host}:{port or 6379}"

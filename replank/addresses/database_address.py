@@ -16,14 +16,14 @@ BY_ENVIRONMENT = "postgresql://"
 _VARIABLES = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGDATABASE")
 
 _ENCODED = (
-    "its port is no number, or its password holds / @ : ; ? # % or [, which a URL wants percent-encoded: %2F for /, "
-    "%40 for @."
+    "its port is not a number, or its password has / @ : ; ? # % or [, which must be percent-encoded in a URL: %2F "
+    "for /, %40 for @."
 )
 
 _LEFT_OUT = {
-    "schema": "the plan names schemas itself",
-    "pgbouncer": "Replank needs a connection to PostgreSQL itself, not through a pooler that shares connections",
-    "connection_limit": "Replank's connections are few",
+    "schema": "the plan has its own schema names",
+    "pgbouncer": "Replank needs a direct connection to PostgreSQL, not through a connection pooler",
+    "connection_limit": "Replank uses few connections",
     "pool_timeout": "Replank has no pool",
     "socket_timeout": "Replank sets its own timeouts",
     "statement_cache_size": "Replank prepares no statements",
@@ -53,12 +53,12 @@ def database_address(url: str) -> DatabaseAddress:
         notes.append(f"{scheme}:// is SQLAlchemy's; it is read as {base}://")
     before, mark, asked = rest.partition("?")
     if _misplaced(before) or (asked and "@" in asked.partition("=")[0]):
-        raise WrongUse(f"The database's URL {shown(url)} cannot be read: {_ENCODED}")
+        raise WrongUse(f"The database's URL {shown(url)} is invalid: {_ENCODED}")
     kept = []
     for parameter in asked.split("&") if asked else []:
         name = parameter.partition("=")[0]
         if name in _LEFT_OUT:
-            notes.append(f"the URL's parameter {name} is left out: {_LEFT_OUT[name]}")
+            notes.append(f"the URL's parameter {name} is ignored: {_LEFT_OUT[name]}")
         else:
             kept.append(parameter)
     mark = mark if kept else ""
@@ -90,4 +90,4 @@ def refuse_unreadable_broker(url: str) -> None:
         except ValueError:
             parts = None
         if parts is None or not one.startswith(f"{scheme}://") or "@" in "".join(parts[2:]):
-            raise WrongUse(f"The broker's URL {shown(url)} cannot be read: {_ENCODED}") from None
+            raise WrongUse(f"The broker's URL {shown(url)} is invalid: {_ENCODED}") from None

@@ -112,7 +112,7 @@ class Plan(Strict):
     @model_validator(mode="after")
     def _something_to_do(self) -> Plan:
         if not self.tables and not self.caches and not self.steps.asked:
-            raise ValueError("nothing to do: name tables, caches or steps")
+            raise ValueError("nothing to do: add tables, caches or steps")
         return self
 
     @property
@@ -153,7 +153,7 @@ def load_plan(path: Path) -> Plan:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise WrongUse(f"{path}: the plan cannot be read: {error.strerror}") from None
+        raise WrongUse(f"{path}: could not read the plan: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongUse(f"{path}: the plan is not UTF-8 text") from None
     return parse_plan(text, source=str(path))

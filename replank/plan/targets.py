@@ -54,11 +54,11 @@ def read_targets(path: Path, environment: Mapping[str, str] = os.environ) -> lis
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise WrongUse(f"The targets file {path} cannot be read: {reason}.") from None
+        raise WrongUse(f"Could not read the targets file {path}: {reason}.") from None
     said = list(_of_toml(path, text) if path.suffix == ".toml" else _of_lines(path, text))
     made = [_target(where, document, environment) for where, document in said]
     if not made:
-        raise WrongUse(f"{path} names no database. Write one on each line: NAME postgresql://user@host/database")
+        raise WrongUse(f"{path} has no database. Write one on each line: NAME postgresql://user@host/database")
     _refuse_twice([where for where, _ in said], made)
     return made
 
@@ -70,7 +70,7 @@ def warn_of_readers(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if not re.search(r"://[^\s/@:]*:(?!\$\{)[^\s@]+@", text) and not re.search(r"[?&]password=(?!\$\{)", text):
         return ""
-    return f"{path} holds passwords and others may read it: chmod 600 {path}"
+    return f"{path} has passwords and other users can read it. Run chmod 600 {path}"
 
 
 def _of_lines(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -79,7 +79,7 @@ def _of_lines(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if not words or words[0].startswith("#"):
             continue
         if len(words) > 2:
-            raise WrongUse(f"{path}:{number}: a line is NAME URL, or a URL alone.")
+            raise WrongUse(f"{path}:{number}: write a line as NAME URL, or as a URL alone.")
         yield f"{path}:{number}", {"url": words[-1], **({"name": words[0]} if len(words) == 2 else {})}
 
 
@@ -94,9 +94,11 @@ def _of_toml(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, said in enumerate(listed, start=1):
         where = f"{path}: target {number}"
         if not isinstance(said, dict) or not all(isinstance(text, str) for text in said.values()):
-            raise WrongUse(f"{where}: a target has texts: name, url, and broker_url if it has its own.")
+            raise WrongUse(f"{where}: a target has name, url and optionally broker_url, all of them strings.")
         if unknown := set(said) - _KNOWN:
-            raise WrongUse(f"{where}: {', '.join(sorted(unknown))} is unknown; there are {', '.join(sorted(_KNOWN))}.")
+            raise WrongUse(
+                f"{where}: {', '.join(sorted(unknown))} is unknown. The keys are {', '.join(sorted(_KNOWN))}."
+            )
         yield where, said
 
 
@@ -119,7 +121,7 @@ def _target(where: str, said: Mapping[str, Any], environment: Mapping[str, str])
         # A port that is no number is found only here.
         _ = made.host
     except ValueError:
-        raise WrongUse(f"{where}: the URL's port is no number.") from None
+        raise WrongUse(f"{where}: the URL's port is not a number.") from None
     if not name:
         raise WrongUse(f"{where}: the URL names no database, and the target has no name.")
     return Target(name=name, url=made.url, broker_url=made.broker_url)
@@ -129,7 +131,7 @@ def _with_environment(where: str, text: str, environment: Mapping[str, str]) -> 
     def value(found: re.Match[str]) -> str:
         name = found.group(1)
         if name not in environment:
-            raise WrongUse(f"{where}: the environment has no variable {name}.")
+            raise WrongUse(f"{where}: the environment variable {name} is not set.")
         return environment[name]
 
     return _REFERENCE.sub(value, text)
@@ -141,5 +143,5 @@ def _refuse_twice(places: Sequence[str], targets: Sequence[Target]) -> None:
     for where, target in zip(places, targets, strict=True):
         for said in (("name", target.name), ("database", target.host, target.database)):
             if said in seen:
-                raise WrongUse(f"{where}: {target.name} stands there twice by its {said[0]}; see {seen[said]}.")
+                raise WrongUse(f"{where}: {target.name} is a duplicate by its {said[0]}; see {seen[said]}.")
             seen[said] = where

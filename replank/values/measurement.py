@@ -107,7 +107,7 @@ class AuditPart:
 def changed_parts(before: Sequence[AuditPart], now: Sequence[AuditPart]) -> list[tuple[str, str]]:
     """Table (empty: all) and words of each part that is not as it was. A new trigger of a table only captures more."""
     old, new = {part.name: part for part in before}, {part.name: part for part in now}
-    changed = [(part.table, f"{name} is gone") for name, part in old.items() if name not in new]
+    changed = [(part.table, f"{name} does not exist any more") for name, part in old.items() if name not in new]
     changed += [(p.table, f"{name} was changed") for name, p in old.items() if name in new and new[name] != p]
     changed += [(p.table, f"{name} is new") for name, p in new.items() if p.on_log and name not in old]
     return sorted(changed)

@@ -44,9 +44,11 @@ def broker_error(url: str, error: Exception) -> CannotConnect:
     if isinstance(error.__cause__ or error, AuthenticationError):
         # It has answered.
         return CannotConnect(
-            f"The broker {without_password(url)} refuses this login: {said}. Check user and password in its URL."
+            f"The broker {without_password(url)} refuses the login: {said}. Check the user and the password in its URL."
         )
-    return NoServer(f"The broker {without_password(url)} does not answer: {said}. Check its URL and that it runs.")
+    return NoServer(
+        f"The broker {without_password(url)} does not answer: {said}. Check its URL, and that the broker runs."
+    )
 
 
 def _verified(broker_url: str) -> dict[str, Any]:

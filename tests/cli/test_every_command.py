@@ -21,9 +21,7 @@ pytestmark = pytest.mark.cli
 
 NOWHERE = "postgresql://postgres:s3cret@127.0.0.1:1/shop"
 NO_BROKER = "redis://:s3cret@127.0.0.1:1/0"
-NO_ROOM = (
-    "What the command has to say cannot be written: No space left on device. Make room, then the same command again."
-)
+NO_ROOM = "Could not write the output: No space left on device. Free disk space, then run the same command again."
 REPLANK = (sys.executable, "-P", "-m", "replank")
 
 

@@ -31,7 +31,7 @@ def _failed(finished: Finished, *words: str, code: int) -> dict[str, str]:
 
 def test_wrong_use_is_2(site: Site, postgres: EmbeddedPostgres) -> None:
     _failed(site.call("status", "--json", "--nonsense"), "No such option", code=2)
-    _failed(site.call("check", "nowhere.toml", "--json"), "nowhere.toml: the plan cannot be read", code=2)
+    _failed(site.call("check", "nowhere.toml", "--json"), "nowhere.toml: could not read the plan", code=2)
     _failed(site.call("status", "--json"), "There is no run on this database", code=2)
     wrong = postgres.url("no_such_database")
     _failed(site.call("status", "--json", REPLANK_DATABASE_URL=wrong), "no_such_database", code=2)

@@ -40,7 +40,7 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
     # And the same plan can be run again, and finished
     assert site.run().wait().exit_code == 0
     assert differences(site.database_url) == []
-    refused(site.call("finish", "--json"), "give `--yes` too", exit_code=2)
+    refused(site.call("finish", "--json"), "add `--yes` to confirm", exit_code=2)
     finished = site.call("finish", "--yes", "--json")
     assert finished.exit_code == 0, finished.stderr
     told = document_of(finished)
@@ -58,8 +58,8 @@ def test_back_after_the_cutover_and_there_again_and_finish(site: Site, ledger: L
     refused(site.call("rollback", "--yes", "--forget"), "Run 1 is finished", "cannot be rolled back", exit_code=2)
     again = site.run().wait()
     assert again.exit_code == 0
-    assert "done already" in again.stderr
-    assert "is finished already; nothing was changed" in site.call("finish").stderr
+    assert "already done" in again.stderr
+    assert "is already finished. Nothing was changed" in site.call("finish").stderr
 
 
 def test_finish_asks(site: Site, ledger: LedgerView) -> None:
@@ -68,7 +68,7 @@ def test_finish_asks(site: Site, ledger: LedgerView) -> None:
     asked = site.call("finish")
     assert asked.exit_code == 1
     assert "past table replank_past.orders" in asked.stderr
-    assert "afterwards there is no way back" in asked.stderr
+    assert "afterwards no rollback is possible" in asked.stderr
     assert ledger.run_state() == "done"
     assert ledger.number("SELECT count(*) FROM replank_past.orders") == ORDERS
 

@@ -31,7 +31,7 @@ def test_a_value_that_does_not_convert_is_named_corrected_and_tried_again(site: 
 
     # Then it stops and names the value
     assert stopped.exit_code == 1, stopped.stderr
-    assert "needs a person" in stopped.stderr
+    assert "needs the operator" in stopped.stderr
     assert BAD in stopped.stderr
     assert "replank failures" in stopped.stderr
     assert "replank retry" in stopped.stderr
@@ -60,7 +60,7 @@ def test_a_value_that_does_not_convert_is_named_corrected_and_tried_again(site: 
     # Then without `retry` the same command still says so
     again = site.run().wait()
     assert again.exit_code == 1
-    assert "needs a person" in again.stderr
+    assert "needs the operator" in again.stderr
 
     # When the value is corrected and the failed job tried again
     _change(site, "UPDATE orders SET id = gen_random_uuid() WHERE id = %s", BAD)

@@ -29,7 +29,7 @@ def test_rolling_back_a_stopped_run_leaves_no_trace(site: Site, ledger: LedgerVi
     # Then nothing of it is left
     assert done.exit_code == 0, done.stderr
     assert "Run 1 is rolled back" in done.stderr
-    assert "nothing of Replank is left in this database" in done.stderr
+    assert "This database has no objects of Replank any more" in done.stderr
     assert done.stdout == ""
     assert look(site.database_url) == before
     assert traces(site.database_url) == []
@@ -118,7 +118,7 @@ def test_a_rollback_that_was_killed_goes_on(site: Site, ledger: LedgerView) -> N
         refused(site.call("retry"), "Run 1 is being rolled back", "`replank rollback` again", exit_code=2)
         again = site.run(workers=0).wait()
         assert again.exit_code == 1, again.stderr
-        assert "`replank rollback` again to continue" in again.stderr
+        assert "run `replank rollback` again to continue it" in again.stderr
     # And that one comes to its end
     assert site.call("rollback", "--yes", "--forget").exit_code == 0
     assert look(site.database_url) == before

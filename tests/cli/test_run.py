@@ -38,7 +38,7 @@ def test_the_same_plan_twice_changes_nothing_the_second_time(site: Site) -> None
 
     # Then it says so, and nothing has changed
     assert second.exit_code == 0, second.stderr
-    assert "is done already; nothing was changed" in second.stderr
+    assert "is already done. Nothing was changed" in second.stderr
     again = document_of(second)
     assert isinstance(again, dict)
     assert (again["run_id"], again["state"]) == (told["run_id"], "done")

@@ -29,7 +29,7 @@ def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
     assert proposed.exit_code == 0, proposed.stderr
     proposal = document_of(proposed)
     assert isinstance(proposal, dict)
-    refused(site.call("inspect", "--every-uuid", "--out", str(site.plan)), "is there already", exit_code=2)
+    refused(site.call("inspect", "--every-uuid", "--out", str(site.plan)), "already exists", exit_code=2)
 
     # When it is checked and run, as it is
     checked = site.call("check", str(site.plan), "--json")

@@ -44,7 +44,7 @@ def test_urls_that_lead_nowhere_keep_their_password(site: Site) -> None:
         (f"postgresql://pg:{WRONG}@127.0.0.1:1/shop", "Cannot connect to postgresql://pg:***@127.0.0.1:1/shop", 3),
         (f"host=127.0.0.1 port=1 password={WRONG}", "Cannot connect to (a connection string)", 3),
         (f"postgres {WRONG}", "is not a URL that PostgreSQL's client library understands", 2),
-        ("", "No database is named", 2),
+        ("", "No database is given", 2),
     ):
         ended = site.call("status", REPLANK_DATABASE_URL=url)
         refused(ended, said, exit_code=code)
@@ -61,7 +61,7 @@ def test_a_broker_that_is_not_named_or_is_none(
     site: Site, before: Evidence, broker: EmbeddedValkey, command: tuple[str, ...]
 ) -> None:
     words = _filled(site, command)
-    refused(site.call(*words, REPLANK_BROKER_URL=""), "No broker is named", "REPLANK_BROKER_URL", exit_code=2)
+    refused(site.call(*words, REPLANK_BROKER_URL=""), "No broker is given", "REPLANK_BROKER_URL", exit_code=2)
     for url in (f"amqp://guest:{WRONG}@host/", f"guest:{WRONG}@host"):
         ended = site.call(*words, REPLANK_BROKER_URL=url)
         refused(ended, "is neither Redis nor Valkey", exit_code=2)
@@ -106,8 +106,8 @@ def test_plans_that_do_not_fit_name_file_line_and_key(
 
 def test_a_plan_file_that_is_not_there(site: Site) -> None:
     missing = site.folder / "nowhere.toml"
-    refused(site.call("run", str(missing)), f"{missing}: the plan cannot be read: No such file", exit_code=2)
-    refused(site.call("run", str(site.folder)), "the plan cannot be read: Is a directory", exit_code=2)
+    refused(site.call("run", str(missing)), f"{missing}: could not read the plan: No such file", exit_code=2)
+    refused(site.call("run", str(site.folder)), "could not read the plan: Is a directory", exit_code=2)
 
 
 @pytest.mark.parametrize("words", [("run",), ("run", "{plan}", "--workers", "-1"), ("nonsense",)], ids=" ".join)

@@ -130,7 +130,7 @@ def test_a_run_with_caches_of_every_kind(cached_site: Site, ledger: LedgerView, 
     # And the same command once more changes nothing
     again = cached_site.run(workers=0, **{VARIABLE: keys}).wait()
     assert again.exit_code == 0
-    assert "is done already" in again.stderr
+    assert "is already done" in again.stderr
 
 
 def test_a_killed_worker_and_an_emptied_broker_cost_only_time(

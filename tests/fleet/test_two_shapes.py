@@ -135,7 +135,7 @@ def test_a_database_that_cannot_begin_says_why_and_waits_no_longer(tenants: Tena
     assert ran.exit_code == 1
     assert ran.document["counts"] == {"refused": 1, "waiting": 2}
     assert "no column customer_id" in ran.document["targets"][0]["problem"]
-    assert "nothing else begins" in ran.document["stopped"]
+    assert "no other database begins" in ran.document["stopped"]
     assert "no column customer_id" in page.read_text(encoding="utf-8")
     shown = next(line for line in ran.stderr.splitlines() if line.startswith(odd))
     assert "refused" in shown

@@ -136,7 +136,7 @@ def test_a_copy_of_an_old_backup_is_old(base: tuple[str, Path], tmp_path: Path) 
     with connect(url, name="test") as connection:
         assert "old; the plan allows 24 hours" in gate(connection, url, path=str(copy)).reason
         (copy / "backup_manifest").write_text(re.sub(r"20\d\d-(\d\d-\d\d [\d:]+ GMT)", r"2091-\1", manifest))
-        assert "still to come" in gate(connection, url, path=str(copy)).reason
+        assert "in the future" in gate(connection, url, path=str(copy)).reason
 
 
 def test_backups_of_others_do_not_count(base: tuple[str, Path], place: Place) -> None:
@@ -160,7 +160,7 @@ def test_damage_to_a_dump_is_found(kind: str, database: str, place: Place, tmp_p
     whole = data.read_bytes()
     for damage in (flip, flip, flip, cut, empty, remove):
         damage(data, random_source)
-        with pytest.raises(NeedsOperator, match=r"damaged|cannot read|is not there|neither"):
+        with pytest.raises(NeedsOperator, match=r"damaged|cannot read|does not exist|neither"):
             verify(newest_backup(path, place), place)
         data.write_bytes(whole)
 
@@ -216,12 +216,12 @@ def test_programs_that_are_too_old_are_named(
     (programs / "pg_restore").chmod(0o755)
     monkeypatch.setenv(FOLDER_VARIABLE, str(programs))
     reason = gate(connection, database, path=str(path)).reason
-    assert f"pg_restore of PostgreSQL {place.major} or newer is needed, and found was 14 in {programs}" in reason
+    assert f"pg_restore of PostgreSQL {place.major} or newer is needed; found: 14 in {programs}" in reason
 
 
 def test_what_is_no_backup_is_said(connection: Connection, database: str, tmp_path: Path) -> None:
     assert "none was made" in gate(connection, database).reason
-    assert "is not there" in gate(connection, database, path=str(tmp_path / "nothing")).reason
+    assert "does not exist" in gate(connection, database, path=str(tmp_path / "nothing")).reason
     (tmp_path / "notes.txt").write_text("PostgreSQL")
     assert "neither a base backup nor a dump" in gate(connection, database, path=str(tmp_path)).reason
     (tmp_path / "backup_manifest").write_text("{}")

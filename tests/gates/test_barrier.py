@@ -64,7 +64,7 @@ def test_a_run_with_an_open_gate_is_not_told_to_retry(database: str, capsys: pyt
     with pytest.raises(typer.Exit):
         commands._report(settings, run, already=False, as_json=False)
     said = capsys.readouterr().err
-    assert "Then `replank run PLAN` again" in said
+    assert "Then run `replank run PLAN` again" in said
     assert "`replank retry`" not in said
     assert "this command again, or `replank rollback`" in said
     with connect(database, name="test") as connection:
@@ -152,7 +152,7 @@ def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
     ("name", "by", "reason", "why"),
     [
         ("backup", "Ann", "", "needs a reason"),
-        ("backup", " ", "because", "Somebody has to stand for it"),
+        ("backup", " ", "because", "Give the name of the person who answers for it"),
         ("coffee", "Ann", "because", "asks for no gate coffee"),
     ],
 )

@@ -95,7 +95,7 @@ def test_from_a_stop_at_the_gates_to_the_end(environment: Mapping[str, str], pla
     # Then a backup that has gone since is seen at the barrier
     (backup,) = (path for path in (tmp_path / "backups").iterdir() if path.is_dir())
     shutil.move(backup, tmp_path / "elsewhere")
-    assert "is not there" in call(environment, "run", plan, "--quiet").stderr
+    assert "does not exist" in call(environment, "run", plan, "--quiet").stderr
     shutil.move(tmp_path / "elsewhere", backup)
     ended = call(environment, "run", plan, "--quiet", "--workers", "1", "--json")
     assert (ended.exit_code, document(ended)["state"]) == (0, "done"), ended.stderr
@@ -104,10 +104,10 @@ def test_from_a_stop_at_the_gates_to_the_end(environment: Mapping[str, str], pla
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("attest",), "Which gate"),
+        (("attest",), "No gate is named"),
         (("attest", "backup", "--by", "Ann"), "cannot be attested"),
         (("override", "backup", "--by", "Ann"), "needs a reason"),
-        (("backup",), "Where to"),
+        (("backup",), "No folder is named"),
     ],
 )
 def test_what_is_wrong_use(arguments: tuple[str, ...], why: str, environment: Mapping[str, str], plan: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_rehearsal_opens_its_gates_for_this_plan_alone(postgres: EmbeddedPostg
     with connect(database, name="test") as connection:
         assert "was not rehearsed" in look(connection, file.plan)[0].reason
         # The scripts before the data migration have run already: a clone would not show what they do.
-        with pytest.raises(WrongUse, match="has begun to change this database"):
+        with pytest.raises(WrongUse, match="has already changed this database"):
             rehearse(file, database, postgres.url())
         roll_back(connection, say=lambda _: None, sleep=lambda _: None)
 
@@ -83,7 +83,7 @@ def test_a_rehearsal_opens_its_gates_for_this_plan_alone(postgres: EmbeddedPostg
     # And both gates are passed, for what this plan says and nothing else
     assert {gate.state for gate in gates_of(file, database).values()} == {"passed"}
     other = planned(database, tables=[TABLES[0], {**TABLES[1], "axis": "heap"}], gates=REHEARSED)
-    assert "says something else" in gates_of(other, database)["rehearsed"].reason
+    assert "a different version of the plan" in gates_of(other, database)["rehearsed"].reason
 
     # When the real run is done, what it cost stands beside what was predicted
     run = drive(file, settings)
@@ -240,7 +240,7 @@ def test_a_plan_without_a_way_back_says_so(postgres: EmbeddedPostgres, database:
     file = planned(database, options={"reverse_capture": False}, gates=REHEARSED)
     word = rehearse(file, database, postgres.url())
     assert word.evidence["passed"]
-    assert "no way back" in word.words
+    assert "no rollback" in word.words
     assert gates_of(file, database)["rollback_scripts"].state == "open"
 
 

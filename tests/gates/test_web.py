@@ -165,9 +165,9 @@ def test_metrics_and_rules_that_load(site: Site, tmp_path: Path) -> None:
     assert "has no replank_eta" in monitored(site, rules, metrics=("replank_eta",)).reason
 
     site.answers["/metrics"] = (200, {}, "<html>Log in</html>")
-    assert "no Prometheus text" in monitored(site, rules).reason
+    assert "not in Prometheus' text format" in monitored(site, rules).reason
     site.answers["/metrics"] = (200, {}, "")
-    assert "no Prometheus text" in monitored(site, rules).reason
+    assert "not in Prometheus' text format" in monitored(site, rules).reason
     site.answers["/metrics"] = (500, {}, "")
     assert "answers 500" in monitored(site, rules).reason
 
@@ -175,7 +175,7 @@ def test_metrics_and_rules_that_load(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
-        ("groups: [", "no YAML"),
+        ("groups: [", "not YAML"),
         ("[]", "it has no groups"),
         ("groups: []", "it has no groups"),
         ("groups: [{name: a, rules: []}]", "group a has no rules"),
@@ -204,4 +204,4 @@ def test_promtool_has_its_say_where_it_is(site: Site, tmp_path: Path, monkeypatc
     (programs / "promtool").write_text('#!/bin/sh\necho "$3: could not parse expression" >&2\nexit 1\n')
     (programs / "promtool").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    assert "promtool says" in monitored(site, rules).reason
+    assert "promtool reports" in monitored(site, rules).reason

@@ -72,9 +72,9 @@ def test_nothing_begins_that_would_end_behind_it() -> None:
     [
         ({"windows": [{"days": [], "start": "01:00", "end": "02:00"}]}, "at least 1"),
         ({"windows": [{"days": ["mon"], "start": "25:00", "end": "02:00"}]}, "start"),
-        ({"windows": [{"days": ["mon"], "start": "01:00", "end": "02:00", "time_zone": "Mars"}]}, "no time zone"),
+        ({"windows": [{"days": ["mon"], "start": "01:00", "end": "02:00", "time_zone": "Mars"}]}, "not a time zone"),
         ({"attestations": [{"name": "backup"}]}, "cannot be attested"),
-        ({"attestations": [{"name": "a"}, {"name": "a"}]}, "named twice"),
+        ({"attestations": [{"name": "a"}, {"name": "a"}]}, "listed twice"),
         ({"not_asked": ["team_notified"]}, "not_asked"),
         ({"backup": {"max_age": "soon"}}, "max_age"),
     ],

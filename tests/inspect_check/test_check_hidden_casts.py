@@ -46,7 +46,7 @@ def test_each_definition_with_a_hidden_cast_is_named_with_its_index(database: Da
     served = {name: f.details["indexes"] for name, f in found.items()}
     assert served["view public.mine"] == ["orders_user", "users_pkey"]
     assert served["view public.of_teams"] == []
-    assert "no index serves it now either" in found["view public.of_teams"].message
+    assert "no index supports it now either" in found["view public.of_teams"].message
     assert served["row security policy own of public.orders"] == ["orders_user"]
     assert "orders_user" in found["view public.mine"].message
     # And the statement that takes the casts away is ready, where there is one that works

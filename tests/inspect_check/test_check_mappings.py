@@ -96,8 +96,8 @@ def test_who_notices_the_new_names_is_told(old: Database) -> None:
 @pytest.mark.parametrize(
     ("was", "is_now", "words"),
     [
-        ('name = "booking"', 'name = "Booking"', r"plan\.toml:9: step 07 calls public\.Booking booking"),
-        ('name = "user_id"', 'name = "userId"', r"plan\.toml:10: step 07 calls column userId user_id"),
+        ('name = "booking"', 'name = "Booking"', r"plan\.toml:9: step 07 renames public\.Booking to booking"),
+        ('name = "user_id"', 'name = "userId"', r"plan\.toml:10: step 07 renames column userId to user_id"),
         ('name = "user_id"', 'name = "nothing"', "has no column nothing"),
         ('name = "more"', 'name = "seat_no"', "fill it instead of adding it"),
     ],

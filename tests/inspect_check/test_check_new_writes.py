@@ -96,7 +96,5 @@ def test_clients_must_stop_sending_what_becomes_null(database: Database) -> None
     report = audit(Settings(database_url=SecretStr(database.url)), file, workers=1, watch=Counting())
     assert report.blockers == ()
     warned = {(f.table, f.column): f.message for f in report.warnings if f.code == "new_ids_must_be_uuids"}
-    words = (
-        "texts that are there and are no uuid become NULL; afterwards an INSERT or UPDATE that sends such a text fails"
-    )
+    words = "existing texts that are not a uuid become NULL; afterwards an INSERT or UPDATE with such a text fails"
     assert warned == {("public.x", "token"): words}

@@ -173,7 +173,7 @@ def test_a_run_refuses_them_before_its_first_write(database: Database, attack: A
     # With the plan's consent it is a warning, and the run begins
     report = database.check_text(plan + CONSENT)
     assert codes(report.blockers) == []
-    assert "comes back NOT VALID" in only(report.warnings, "orphans").message
+    assert "is created again as NOT VALID" in only(report.warnings, "orphans").message
     _begin(database, plan + CONSENT)
     said = database.rows("SELECT message FROM replank.event WHERE kind = 'consent'")
     assert len(said) == 1

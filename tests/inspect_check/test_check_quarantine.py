@@ -63,7 +63,7 @@ def test_rows_are_counted_with_all_that_refer_to_them(database: Database) -> Non
     }
     assert "quarantine_large" not in codes(report.warnings)
     fate = only([f for f in report.warnings if f.table == "public.users"], "converted_by_policy")
-    assert "their rows are kept aside" in fate.message
+    assert "their rows are quarantined" in fate.message
     # And nothing is left of the count
     assert database.rows("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == [(0,)]
 

@@ -17,7 +17,7 @@ def test_a_reader_that_does_not_exist_blocks(database: Database) -> None:
         )
         assert found.details["roles"] == ["shop_raeder", "zzz"]
         assert "[access] readers: roles shop_raeder, zzz do not exist on this server" in found.message
-        assert "Is shop_reader meant, where the plan says shop_raeder?" in found.hint
+        assert "Did you mean shop_reader instead of shop_raeder?" in found.hint
         assert "Create" in found.hint
         right = database.check_text(f'{text}\n[access]\nreaders = ["shop_reader"]\n')
         assert "reader_missing" not in {f.code for f in right.blockers}

@@ -29,7 +29,7 @@ def test_inspect_then_check(shop: Database, tmp_path: Path) -> None:
     # And a second one does not overwrite it unless told so
     again = replank("inspect", "--sample", "10", url=shop.url, folder=tmp_path)
     assert again.returncode == 2
-    assert "plan.toml is there already" in again.stderr
+    assert "plan.toml already exists" in again.stderr
     assert replank("inspect", "--force", url=shop.url, folder=tmp_path).returncode == 0
     # And the check passes
     checked = replank("check", "plan.toml", "--json", url=shop.url, folder=tmp_path)
@@ -53,7 +53,7 @@ def test_blockers_are_said_and_make_the_exit_code(database: Database, tmp_path: 
     done = replank("check", "plan.toml", "--json", url=database.url, folder=tmp_path)
     assert done.returncode == 1
     assert {b["code"] for b in json.loads(done.stdout.splitlines()[-1])["blockers"]} == {"no_key", "not_convertible"}
-    assert "blocker not_convertible public.t.id: 1 value is no uuid, such as 'word [red]'" in done.stderr
+    assert "blocker not_convertible public.t.id: 1 value is not a uuid, such as 'word [red]'" in done.stderr
 
 
 def test_nothing_to_propose_is_said(database: Database, tmp_path: Path) -> None:

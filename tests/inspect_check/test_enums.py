@@ -109,7 +109,7 @@ def test_ends_of_a_foreign_key_become_the_same(database: Database) -> None:
     )
     found = _check(database, STATE)
     assert codes(found.blockers) == ["foreign_key_torn"]
-    assert "task_state = text has no operator" in only(found.blockers, "foreign_key_torn").message
+    assert "there is no operator public.task_state = text" in only(found.blockers, "foreign_key_torn").message
 
 
 def test_few_values_are_proposed_as_comments(tasks: Database) -> None:

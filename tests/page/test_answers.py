@@ -228,18 +228,18 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(serve: Serve, pa
     settings = load_settings(database_url=painted, broker_url="redis://127.0.0.1:1/0")
     served: Served = serve(painted, actions=page_actions(settings, database="page"))
     for name, fields, words in (
-        ("pause", {"run": 2}, "Look again first"),
+        ("pause", {"run": 2}, "Reload the page"),
         ("pause", {"run": 1, "table": "public.nothing"}, "has no table"),
         ("throttle", {"run": 1, "limit": 0}, "A limit is 1 to"),
         ("throttle", {"run": 1, "limit": "3"}, "cannot be understood: limit"),
         ("pause", {"run": 1, "sudo": True}, "cannot be understood: sudo"),
         ("retry", {"run": 1, "jobs": [999999]}, "has no job 999999"),
-        ("release", {"run": 1}, "was typed. Nothing was changed"),
-        ("release", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
-        ("rollback", {"run": 1, "database": "another"}, "'another' was typed. Nothing was changed"),
-        ("rollback", {"run": 1}, "was typed. Nothing was changed"),
-        ("skip", {"run": 1, "reason": "all"}, "Say which jobs"),
-        ("skip", {"run": 1, "cause": "22P02", "reason": "no time"}, "Nothing was left out"),
+        ("release", {"run": 1}, "was entered. Nothing was changed"),
+        ("release", {"run": 1, "database": "another"}, "'another' was entered. Nothing was changed"),
+        ("rollback", {"run": 1, "database": "another"}, "'another' was entered. Nothing was changed"),
+        ("rollback", {"run": 1}, "was entered. Nothing was changed"),
+        ("skip", {"run": 1, "reason": "all"}, "Select jobs"),
+        ("skip", {"run": 1, "cause": "22P02", "reason": "no time"}, "Nothing was skipped"),
     ):
         answer = served.act(name, **fields)  # type: ignore[arg-type]
         assert answer.status == 409, (name, answer.body)
@@ -293,7 +293,7 @@ def test_questions_name_what_hangs_on_them(serve: Serve, painted: str) -> None:
             own,
             "8 tables with",
             "rows",
-            "7 rows that the new tables do not have: public.Booking 7",
+            "7 rows missing in the new tables: public.Booking 7",
             "4 jobs",
         ):
             assert words in told, (question, words, told)

@@ -29,10 +29,10 @@ def no_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "words"),
     [
         ({}, "No login is named"),
-        ({"address": "0.0.0.0", "open_on_loopback": True}, "would let everybody in"),
-        ({"address": "example.org", "open_on_loopback": True}, "would let everybody in"),
-        ({"address": "", "open_on_loopback": True}, "would let everybody in"),
-        ({"url_prefix": "/a b"}, "--url-prefix holds"),
+        ({"address": "0.0.0.0", "open_on_loopback": True}, "would admit everyone"),
+        ({"address": "example.org", "open_on_loopback": True}, "would admit everyone"),
+        ({"address": "", "open_on_loopback": True}, "would admit everyone"),
+        ({"url_prefix": "/a b"}, "--url-prefix may have"),
         ({"tls_certificate": Path("nothing.pem")}, "needs its key"),
         ({"tls_certificate": Path("nothing.pem"), "tls_key": Path("nothing.key")}, "cannot be used"),
     ],
@@ -59,7 +59,7 @@ def test_it_does_not_start_open_nor_half(given: dict[str, object], words: str) -
 
 def test_logins_and_an_open_server_are_not_both_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLANK_FLOWER_LOGINS", "alice:wonderland")
-    with pytest.raises(WrongUse, match="Leave one of both out"):
+    with pytest.raises(WrongUse, match="Use only one of them"):
         flower(open_on_loopback=True, **NOWHERE)
 
 

@@ -66,7 +66,7 @@ def test_it_is_asked_for_with_the_name_and_done(
         # When it is the right one, then the past table is live again, with what was written since
         page.locator("#ask input").fill(name)
         page.locator("#ask-yes").click()
-        expect(page.locator("#said")).to_contain_text("the rollback has begun")
+        expect(page.locator("#said")).to_contain_text("the rollback has started")
         headline(page, "Rolled back by alice")
         wait_for("the end", lambda: one(app, "SELECT state FROM replank.run") == "rolled_back")
         assert one(app, "SELECT count(*) FROM parent WHERE pg_typeof(id) = 'text'::regtype") == 51

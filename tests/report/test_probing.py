@@ -110,7 +110,7 @@ def test_nothing_of_a_probe_stays(app: psycopg.Connection, connection: Connectio
 @pytest.mark.parametrize(
     ("harm", "table", "missing"),
     [
-        ("ALTER TABLE tag DISABLE TRIGGER replank_audit_update", "tag", ("update: the log has no entry of it",)),
+        ("ALTER TABLE tag DISABLE TRIGGER replank_audit_update", "tag", ("update: the log has no entry for it",)),
         ("DROP TRIGGER replank_audit_truncate ON tenant", "tenant", ("truncate: no trigger captures it",)),
         (
             "ALTER TABLE audit.audit_log ALTER COLUMN actor SET DEFAULT NULL;"
@@ -126,7 +126,7 @@ def test_nothing_of_a_probe_stays(app: psycopg.Connection, connection: Connectio
             "CREATE TRIGGER lie BEFORE INSERT ON audit.audit_log FOR EACH ROW WHEN (NEW.action = 'delete')"
             " EXECUTE FUNCTION lie()",
             "tag",
-            ("delete: the log's entry has other rows than were written",),
+            ("delete: the log's entry does not match the written rows",),
         ),
         ("CREATE TABLE later (id int PRIMARY KEY)", "later", None),
     ],
@@ -180,5 +180,5 @@ def test_rows_that_a_table_refuses_are_named(app: psycopg.Connection, connection
     )
     found = _again(connection)
     assert "violates check constraint" in found["public.profile"].missing[0]
-    assert "made nothing of it" in found["public.tag"].missing[0]
+    assert "suppressed the write" in found["public.tag"].missing[0]
     assert found["public.account"].proved

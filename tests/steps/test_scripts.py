@@ -115,7 +115,7 @@ def test_foreign_keys_without_an_index_get_one_and_those_with_one_do_not(
     ("steps", "words"),
     [
         ({"uuid_fields": {"tables": ["nowhere"]}}, "table public.nowhere does not exist"),
-        ({"uuid_fields": {"tables": ["account"], "column": "id"}}, "has a column id already"),
+        ({"uuid_fields": {"tables": ["account"], "column": "id"}}, "already has a column id"),
         ({"uuid_fields": {"tables": ["userEvents"]}}, "is partitioned"),
         ({"indexes": {"add": [{"name": "i", "table": "account", "columns": ["no"]}]}}, "has no column no"),
         ({"audit_log": {"tables": ["nowhere"]}}, "table public.nowhere does not exist"),

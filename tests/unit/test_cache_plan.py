@@ -56,8 +56,8 @@ def test_a_plan_with_nothing_but_caches_is_read() -> None:
         ('kind = "redis"', 'kind = "memcached"', 13, "kind must be table, materialized_view, prewarm or redis"),
         ('kind = "redis"\n', "", 13, "the key kind is missing"),
         ('url_env = "APP_CACHE_URL"', 'url_env = "redis://:secret@host"', 16, "match pattern"),
-        ('after = ["allowed"]', 'after = ["sessions"]', 1, "after names sessions, which is no cache before it"),
-        ('name = "sessions"', 'name = "prewarm"', 1, "cache named twice: prewarm"),
+        ('after = ["allowed"]', 'after = ["sessions"]', 1, "sessions in after is not an earlier cache"),
+        ('name = "sessions"', 'name = "prewarm"', 1, "cache listed twice: prewarm"),
         ('pattern = "perm:*"', 'pattern = "perm:*"\nrate = 0', 18, "at least 1"),
     ],
 )
@@ -69,7 +69,7 @@ def test_every_mistake_has_its_line(before: str, after: str, line: int, words: s
 
 
 def test_a_plan_with_nothing_to_do_is_refused() -> None:
-    with pytest.raises(WrongUse, match="nothing to do: name tables, caches or steps"):
+    with pytest.raises(WrongUse, match="nothing to do: add tables, caches or steps"):
         parse_plan('version = 1\n[database]\nname = "shop"\n', source="p")
 
 

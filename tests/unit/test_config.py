@@ -54,7 +54,7 @@ def test_a_variable_that_is_nearly_a_setting_is_refused_by_name() -> None:
         ("REPLANK_LOCK_TIMEOUT_S", "REPLANK_LOCK_TIMEOUT_MS"),
         ("REPLANK_JOB_ATEMPTS", "REPLANK_JOB_ATTEMPTS"),
     ):
-        with pytest.raises(WrongUse, match=f"{wrong} is no setting. Is {right} meant"):
+        with pytest.raises(WrongUse, match=f"{wrong} is not a setting. Did you mean {right}"):
             refuse_misspelled({wrong: "1"})
     refuse_misspelled({"REPLANK_POOLER_PASSWORD": "a plan may name any variable", "PATH": ""})
 

@@ -49,8 +49,8 @@ def test_the_screen_shows_trouble_first_and_fits() -> None:
     assert all(len(line) <= 60 for line in lines)
     assert "needs_operator" in lines[1]
     assert "running" in lines[2]
-    few = [line.plain for line in draw_fleet(replace(STATUS, stopped="nothing else begins"), width=60, height=4)]
-    assert few[1] == "nothing else begins"
+    few = [line.plain for line in draw_fleet(replace(STATUS, stopped="no other database begins"), width=60, height=4)]
+    assert few[1] == "no other database begins"
     assert few[-1] == "… and 3 more databases"
 
 

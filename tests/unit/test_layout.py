@@ -142,9 +142,9 @@ def test_explicit_bounds_lie_between_neighbours() -> None:
         "FROM (0) TO (1000)",
         "FROM (1000) TO (2000)",
     ]
-    with pytest.raises(WrongUse, match="say `timezone`"):
+    with pytest.raises(WrongUse, match="set `timezone`"):
         laid_out(_plan(by="range", bounds=["2024-01-01", "2025-01-01"]), TABLE, "timestamptz", now=NOW)
-    with pytest.raises(WrongUse, match="is no time"):
+    with pytest.raises(WrongUse, match="is not a time"):
         laid_out(_plan(by="range", bounds=["a", "b"], timezone="UTC"), TABLE, "timestamptz", now=NOW)
 
 
@@ -184,17 +184,17 @@ def test_too_many_partitions_are_refused() -> None:
         ({"by": "range", "every": "month", "bounds": [1, 2]}, "either every or bounds"),
         ({"by": "range", "bounds": [1]}, "at least two"),
         ({"by": "range", "bounds": [1, 1]}, "one bound twice"),
-        ({"by": "range", "every": "day", "timezone": "Berlin"}, "no time zone"),
-        ({"by": "range", "every": "day", "uuidv7": True}, "never guessed"),
+        ({"by": "range", "every": "day", "timezone": "Berlin"}, "not a time zone"),
+        ({"by": "range", "every": "day", "uuidv7": True}, "timezone is missing"),
         ({"by": "range", "every": "day", "retention": "2 fortnights", "expired": "drop"}, "24 months"),
-        ({"by": "range", "every": "day", "retention": "2 days"}, "go together"),
+        ({"by": "range", "every": "day", "retention": "2 days"}, "set both retention and expired"),
         ({"by": "hash"}, "needs count"),
-        ({"by": "hash", "count": 2, "every": "day"}, "every cannot be said together"),
+        ({"by": "hash", "count": 2, "every": "day"}, "every cannot be combined"),
         ({"by": "list", "values": {}}, "needs values"),
-        ({"by": "list", "values": {"a": ["x"], "b": ["x"]}}, "for one partition only: x"),
+        ({"by": "list", "values": {"a": ["x"], "b": ["x"]}}, "in only one partition: x"),
         ({"by": "list", "values": {"default": ["x"]}}, "default"),
         ({"by": "list", "values": {"a" * 50: ["x"]}}, "too long"),
-        ({"by": "none", "column": "at"}, "column cannot be said together"),
+        ({"by": "none", "column": "at"}, "column cannot be combined"),
         ({"by": "hash", "count": 2, "column": None}, "needs a column"),
     ],
 )

@@ -106,7 +106,7 @@ def test_libpqs_own_variables_are_enough(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     monkeypatch.setenv("PGPORT", "1")
     monkeypatch.setenv("PGPASSWORD", SECRET)
-    with pytest.raises(WrongUse, match="PGHOST and the like") as refused:
+    with pytest.raises(WrongUse, match="PGHOST and similar") as refused:
         connect(load_settings().database(), name="test")
     assert SECRET not in str(refused.value)
     assert refused.value.exit_code == 3

@@ -47,14 +47,14 @@ def test_lines_and_toml_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "names no database"),
-        ("a postgresql://h/a b\n", ":1: a line is NAME URL"),
+        ("", "has no database"),
+        ("a postgresql://h/a b\n", ":1: write a line as NAME URL"),
         (f"mysql://app:{SECRET}@h/a\n", ":1: a target is a URL"),
-        ("postgresql://app:${NOT_THERE}@h/a\n", "no variable NOT_THERE"),
-        (f"postgresql://app:{SECRET}@h:port/a\n", "port is no number"),
+        ("postgresql://app:${NOT_THERE}@h/a\n", "variable NOT_THERE is not set"),
+        (f"postgresql://app:{SECRET}@h:port/a\n", "port is not a number"),
         (f"postgresql://app:{SECRET}@h\n", "names no database"),
-        ("a postgresql://h/a\na postgresql://h/b\n", "twice by its name"),
-        (f"a postgresql://app:{SECRET}@h/one\nb postgresql://app:{SECRET}@h:5432/one\n", "twice by its database"),
+        ("a postgresql://h/a\na postgresql://h/b\n", "duplicate by its name"),
+        (f"a postgresql://app:{SECRET}@h/one\nb postgresql://app:{SECRET}@h:5432/one\n", "duplicate by its database"),
     ],
 )
 def test_mistakes_have_their_line_and_no_secret(tmp_path: Path, text: str, words: str) -> None:
@@ -73,7 +73,7 @@ def test_toml_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="cannot be read"):
+    with pytest.raises(WrongUse, match="Could not read"):
         read_targets(tmp_path / "nothing", {})
 
 

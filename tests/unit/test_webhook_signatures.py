@@ -78,7 +78,7 @@ def test_the_receiver_of_the_documentation_does_as_it_says(monkeypatch: pytest.M
     [
         ("", "begin with whsec_"),
         ("a password", "begin with whsec_"),
-        ("whsec_%%", "no base64"),
+        ("whsec_%%", "not base64"),
         ("whsec_c2hv", "3 bytes"),
     ],
 )

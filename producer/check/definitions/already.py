@@ -13,7 +13,7 @@ def audit_already(already: Sequence[Already]) -> list[Finding]:
     return [
         warning(
             "already_differs",
-            f"{one.words}, so the run leaves it alone; {one.differs}",
+            f"{one.words}, so the run does not change it; {one.differs}",
             hint=one.remedy,
             table=one.table,
             column=one.column,

@@ -56,8 +56,8 @@ def _table(connection: Connection, audited: PreparedRun, plan: TableCachePlan, *
     if live.partitioned or live.is_partition:
         yield blocker(
             "cache_partitioned",
-            "a cache that is partitioned, or a partition, is not rebuilt by this version",
-            hint="Take it out of the caches, or make it a plain table.",
+            "this version rebuilds no partitioned table or partition as a cache",
+            hint="Remove it from the caches, or make it an ordinary table.",
             table=plan.full_name,
         )
         return
@@ -69,7 +69,7 @@ def _table(connection: Connection, audited: PreparedRun, plan: TableCachePlan, *
         yield blocker(
             "cache_columns",
             str(error),
-            hint="Name exactly the table's columns in the query, with AS where they are called otherwise.",
+            hint="Let the query return exactly the table's columns; rename others with AS.",
             table=plan.full_name,
         )
         return
@@ -95,21 +95,21 @@ def _may_not(connection: Connection, audited: PreparedRun, plan: TableCachePlan,
             yield blocker(
                 "no_privilege",
                 f"{table.full_name} is not owned by {audited.server.role}, which rebuilds cache {plan.full_name}",
-                hint="Connect as its owner, or GRANT its owner to this role.",
+                hint="Connect as its owner, or grant membership in its owner to this role.",
                 table=plan.full_name,
             )
         if table.relkind == "r" and table.has_children:
             yield blocker(
                 "cache_inherited",
-                f"{table.full_name} has inheritance children, whose changes would not be seen",
-                hint="Take it out of keep_in_step, or out of the caches.",
+                f"{table.full_name} has inheritance children, and their changes would not be captured",
+                hint="Remove it from keep_in_step, or remove the cache.",
                 table=plan.full_name,
             )
         elif table is live and table.is_inheritance_child:
             yield blocker(
                 "cache_inherited",
-                f"{table.full_name} inherits from another table, which would not have the rebuilt rows",
-                hint="Take it out of the caches, or end the inheritance first (ALTER TABLE … NO INHERIT).",
+                f"{table.full_name} inherits from another table, which would lose the rebuilt rows",
+                hint="Remove it from the caches, or end the inheritance first (ALTER TABLE … NO INHERIT).",
                 table=plan.full_name,
             )
 
@@ -119,15 +119,15 @@ def _query_failed(audited: PreparedRun, plan: TableCachePlan, error: errors.Data
     if audited.subjects and isinstance(error, CHANGED_BY_PLAN):
         return warning(
             "cache_query_untried",
-            f"its query fails on the tables as they are ({said}); whether it works on the new ones cannot be tried",
-            hint="Try it on a copy. If it fails after the swap, the run waits for a corrected query.",
+            f"its query fails on the present tables ({said}); it cannot be tested on the new ones",
+            hint="Test it on a copy of the database. If it fails after the swap, the run waits for a corrected query.",
             table=plan.full_name,
             sqlstate=error.sqlstate,
         )
     return blocker(
         "cache_query",
-        f"the server refuses its query: {said}",
-        hint=error.diag.message_hint or "Names of tables and functions need their schema.",
+        f"PostgreSQL rejects its query: {said}",
+        hint=error.diag.message_hint or "Qualify the names of tables and functions with their schemas.",
         table=plan.full_name,
         sqlstate=error.sqlstate,
     )
@@ -139,8 +139,8 @@ def _carried(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
     for what, name in fingerprints.not_carried(connection, spec.oid, replaced=frozenset(dependents.oids)):
         yield blocker(
             "not_carried",
-            f"{what}: {name}; this version would not carry it over to the new contents",
-            hint="Drop it before the run and create it again afterwards, or take the cache out of the plan.",
+            f"{what}: {name}; this version cannot carry it over to the rebuilt cache",
+            hint="Drop it before the run and create it again afterwards, or remove the cache from the plan.",
             table=spec.full_name,
             object=name,
             kind=what,
@@ -149,7 +149,7 @@ def _carried(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
         names = [view.full_name for view in dependents.views] + [f.signature for f in dependents.functions]
         yield blocker(
             "cache_hung_on",
-            f"{', '.join(names)} would be replaced twice, with the table and with its contents",
+            f"{', '.join(names)} would be replaced twice: by the table's rebuild and by the cache's",
             hint="Drop it before the run and create it again afterwards, or rebuild the cache in a run of its own.",
             table=spec.full_name,
         )
@@ -162,8 +162,8 @@ def _names(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
         name = f"{found['schema']}.{found['name']}"
         yield blocker(
             "name_taken",
-            f"{name} exists already, and the run needs that name",
-            hint="It is left from an earlier run: look whether its rows are still wanted, then drop or rename it.",
+            f"{name} already exists, and the run needs this name",
+            hint="It is left over from an earlier run. Check whether its rows are needed, then drop or rename it.",
             table=spec.full_name,
             object=name,
         )
@@ -176,22 +176,22 @@ def _view(connection: Connection, plan: MaterializedViewPlan) -> Iterator[Findin
     if not view.owned:
         yield blocker(
             "no_privilege",
-            f"{plan.full_name} is not owned by this role, which may not refresh it",
-            hint="Connect as its owner, or GRANT its owner to this role.",
+            f"{plan.full_name} is not owned by this role, so the role cannot refresh it",
+            hint="Connect as its owner, or grant membership in its owner to this role.",
             table=plan.full_name,
         )
     if plan.concurrently and not view.has_unique_index:
         yield blocker(
             "cache_unique_index",
-            "REFRESH … CONCURRENTLY needs a unique index over plain columns and all rows",
-            hint="CREATE UNIQUE INDEX on it, or say concurrently = false: then its readers wait for the refresh.",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY needs a unique index on columns that covers all rows",
+            hint="Create such an index, or set concurrently = false: then readers wait for the refresh.",
             table=plan.full_name,
         )
     if plan.concurrently and not view.populated:
         yield blocker(
             "cache_not_populated",
-            "it has never been filled, so it cannot be refreshed CONCURRENTLY",
-            hint="REFRESH MATERIALIZED VIEW it once, or say concurrently = false.",
+            "it was never populated, so it cannot be refreshed concurrently",
+            hint="Run REFRESH MATERIALIZED VIEW once, or set concurrently = false.",
             table=plan.full_name,
         )
 
@@ -201,13 +201,13 @@ def _prewarm(connection: Connection, audited: PreparedRun, plan: PrewarmPlan) ->
         yield blocker(
             "cache_extension",
             f"cache {plan.name} needs the extension pg_prewarm",
-            hint="CREATE EXTENSION pg_prewarm (it comes with PostgreSQL's contrib), or take the cache out of the plan.",
+            hint="Run CREATE EXTENSION pg_prewarm (part of PostgreSQL's contrib), or remove the cache from the plan.",
         )
     if plan.tables is None and not swapped_names(audited.file.plan):
         yield blocker(
             "cache_nothing",
-            f"cache {plan.name} names no tables, and the plan swaps none",
-            hint='Say tables = ["public.orders"].',
+            f"cache {plan.name} lists no tables, and the plan swaps none",
+            hint='Set tables = ["public.orders"].',
         )
 
 
@@ -228,5 +228,5 @@ def _redis(plan: RedisPlan) -> Iterator[Finding]:
         yield blocker(
             "cache_unreachable",
             f"cache {plan.name}: {address.shown} does not answer: {error}",
-            hint="Check the URL, its password, and that it runs.",
+            hint="Check the URL and the password, and that the server runs.",
         )

@@ -38,16 +38,16 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     if live.is_partition:
         yield blocker(
             "partition",
-            f"{subject.name} is a partition: a partitioned table is rebuilt as a whole",
+            f"{subject.name} is a partition; only whole partitioned tables are rebuilt",
             hint="Name the partitioned table in the plan instead.",
             table=subject.name,
         )
     if not live.key and not live.unusable_keys:
         yield blocker(
             "no_key",
-            "the table has no primary key and no unique index over NOT NULL columns: rows cannot be named, so changes "
-            "cannot be followed",
-            hint="Add a primary key, or take the table out of the plan.",
+            "the table has no primary key and no unique index on NOT NULL columns, so changed rows cannot be "
+            "identified",
+            hint="Add a primary key, or remove the table from the plan.",
             table=subject.name,
         )
     if subject.spec.method == "backfill":
@@ -56,8 +56,8 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     for what, name in fingerprints.not_carried(connection, live.oid, replaced=replaced):
         yield blocker(
             "not_carried",
-            f"{what}: {name}; this version would not carry it over to the new table",
-            hint="Drop it before the run and create it again afterwards, or take the table out of the plan.",
+            f"{what}: {name}; this version cannot carry it over to the new table",
+            hint="Drop it before the run and create it again afterwards, or remove the table from the plan.",
             table=subject.name,
             object=name,
             kind=what,
@@ -66,7 +66,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     for name in fingerprints.carried(connection, [relation.oid for relation in going]):
         yield blocker(
             "not_carried",
-            f"{name}: it hangs on a partition that the plan does away with",
+            f"{name}: it belongs to a partition that the plan removes",
             hint="Drop it before the run.",
             table=subject.name,
             object=name,
@@ -76,9 +76,9 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     for index in (i for r in subject.spec.relations for i in rows(connection, invalid, {"oid": r.oid})):
         yield warning(
             "invalid_index",
-            f"index {index['name']} is invalid, left behind by a CREATE INDEX CONCURRENTLY that failed; it is not "
-            "built on the new table",
-            hint="DROP INDEX it, or build it anew (REINDEX INDEX CONCURRENTLY) if it is wanted.",
+            f"index {index['name']} is invalid, probably after a failed CREATE INDEX CONCURRENTLY; it is not built "
+            "on the new table",
+            hint="Drop it, or rebuild it with REINDEX INDEX CONCURRENTLY if it is needed.",
             table=subject.name,
             index=index["name"],
         )
@@ -89,12 +89,12 @@ def _domains(subject: Subject) -> Iterator[Finding]:
     planned = {column.name: column for column in subject.planned.columns}
     for live in (live for live in subject.live.columns if live.name in planned and live.is_domain):
         becomes = planned[live.name].type or planned[live.name].to
-        message = f"its type is the domain {live.type}, which it leaves as a plain {becomes}"
+        message = f"its type is the domain {live.type}, and it becomes plain {becomes}"
         if live.domain_checks and "domain_checks" not in planned[live.name].consent:
             yield blocker(
                 "domain_checks_lost",
                 f"{message}: {'; '.join(live.domain_checks)} would be lost",
-                hint='Say consent = ["domain_checks"] at the column if that may be.',
+                hint='Set consent = ["domain_checks"] at the column to accept this.',
                 table=subject.name,
                 column=live.name,
                 domain=live.type,
@@ -104,7 +104,7 @@ def _domains(subject: Subject) -> Iterator[Finding]:
             yield warning(
                 "domain_left",
                 f"{message}{gone}; NOT NULL and default stay",
-                hint="Functions and casts that name the domain do not know the column any more: look for them.",
+                hint="Check functions and casts that use the domain: they do not apply to the column any more.",
                 table=subject.name,
                 column=live.name,
                 domain=live.type,
@@ -123,8 +123,8 @@ def _names(
     for taken in (found for names in needed for found in rows(connection, taken_names, names)):
         yield blocker(
             "name_taken",
-            f"{taken['schema']}.{taken['name']} exists already, and the run needs that name",
-            hint="It is left from an earlier run: look whether its rows are still wanted, then drop or rename it.",
+            f"{taken['schema']}.{taken['name']} already exists, and the run needs this name",
+            hint="It is left over from an earlier run. Check whether its rows are needed, then drop or rename it.",
             table=table,
             object=f"{taken['schema']}.{taken['name']}",
         )
@@ -145,8 +145,8 @@ def _torn(audited: PreparedRun, key: ForeignKey) -> Iterator[Finding]:
         yield blocker(
             "foreign_key_torn",
             f"foreign key {key.name} of {child} joins {'.'.join(planned)}, which becomes {became}, and "
-            f"{'.'.join(missing)}, which the plan does not name: {became} = text has no operator",
-            hint=f"Add column {missing[1]} of table {missing[0]} to the plan, or take {'.'.join(planned)} out.",
+            f"{'.'.join(missing)}, which is not in the plan: there is no operator {became} = text",
+            hint=f"Add column {missing[1]} of table {missing[0]} to the plan, or remove {'.'.join(planned)} from it.",
             table=planned[0],
             column=planned[1],
             foreign_key=key.name,
@@ -160,6 +160,6 @@ def _run_open(audited: PreparedRun, run: Run) -> Finding:
         "run_open",
         f"run {run.run_id} of {'this plan' if same else 'plan ' + run.plan_name} is open on this database "
         f"({run.state})",
-        hint="`replank run` with its plan goes on with it; `replank rollback` removes it.",
+        hint="Continue it with `replank run` and its plan, or roll it back with `replank rollback`.",
         run_id=run.run_id,
     )

@@ -32,9 +32,8 @@ def audit_enums(connection: Connection, audited: PreparedRun) -> list[Finding]:
         found.append(
             warning(
                 "text_casts_no_enums",
-                "the plan's text_casts are for uuids: a typed text that is compared with an enum fails after the "
-                "cutover",
-                hint="Let clients send values of enums untyped, or cast them to the type.",
+                "text_casts covers uuids only: comparing a value of type text with an enum fails after the cutover",
+                hint="Let clients send enum values without a type, or cast them to the enum.",
             )
         )
     return found
@@ -45,10 +44,10 @@ def _maps(subject: Subject) -> Iterator[Finding]:
         texts = [text for text, _ in column.words]
         yield warning(
             "enum_map",
-            f"from the cutover on, clients that send {', '.join(map(repr, texts[:3]))} fail: these are no values of "
+            f"after the cutover, clients that send {', '.join(map(repr, texts[:3]))} fail: these are not values of "
             f"{column.next_type}",
-            hint="Deploy the new spellings at the moment of the cutover; or take the texts as values, and let step 05 "
-            "of a later plan rename them.",
+            hint="Deploy clients that send the new values at the cutover; or keep the texts as values, and rename "
+            "them in step 05 of a later plan.",
             table=subject.name,
             column=column.name,
             texts=texts,
@@ -62,8 +61,8 @@ def _checks(subject: Subject, checks: Sequence[EnumCheck]) -> Iterator[Finding]:
         if all(columns[name].drops_checks for name in check.columns):
             yield warning(
                 "enum_check_dropped",
-                f"{check.name} {check.definition} is about texts and goes with the swap, as the plan says",
-                hint="A rollback brings it back with the past table.",
+                f"{check.name} {check.definition} compares texts and is dropped with the swap, as the plan allows",
+                hint="A rollback restores it with the past table.",
                 table=subject.name,
                 column=check.columns[0],
                 constraint=check.name,
@@ -71,9 +70,9 @@ def _checks(subject: Subject, checks: Sequence[EnumCheck]) -> Iterator[Finding]:
             continue
         yield blocker(
             "enum_checks_lost",
-            f"{check.name} {check.definition} is about texts of {over}, and no list of them: it cannot be said of an "
-            "enum",
-            hint='Drop it, or say consent = ["enum_checks"] at the column: then it goes with the swap.',
+            f"{check.name} {check.definition} compares texts of {over} and is not a list of values: it cannot be "
+            "written for an enum",
+            hint='Drop it, or set consent = ["enum_checks"] at the column: then the swap drops it.',
             table=subject.name,
             column=check.columns[0],
             constraint=check.name,
@@ -89,8 +88,8 @@ def _orders(connection: Connection, subject: Subject) -> Iterator[Finding]:
         if partitioned and any(found["kind"] == "partition_key" for found in by):
             yield blocker(
                 "enum_partition",
-                "the table is partitioned by ranges of it, which would mean other values in the order of the enum",
-                hint="Take the column out of the plan, or partition the table anew.",
+                "the table is partitioned by range of it, and the enum's order would put other values into the ranges",
+                hint="Remove the column from the plan, or change the table's partitioning.",
                 table=subject.name,
                 column=column.name,
             )
@@ -98,8 +97,8 @@ def _orders(connection: Connection, subject: Subject) -> Iterator[Finding]:
         if indexes:
             yield warning(
                 "enum_order",
-                f"{', '.join(indexes)} and every ORDER BY go by the enum's order then, not by the alphabet",
-                hint="See that nobody relies on the order, or on `<` and `>` between texts.",
+                f"{', '.join(indexes)} and every ORDER BY use the enum's order afterwards, not the alphabetical one",
+                hint="Check that no query depends on the order, or on `<` and `>` between texts.",
                 table=subject.name,
                 column=column.name,
                 indexes=indexes,
@@ -118,10 +117,10 @@ def _expressions(connection: Connection, subject: Subject) -> Iterator[Finding]:
             if texts:
                 yield blocker(
                     "enum_spelling",
-                    f"{found['what']} names {', '.join(map(repr, texts))}, which the plan maps to other spellings: on "
-                    "the new table it would mean nothing",
-                    hint="Write it with the values of the enum after the run: drop it before, or do without the map "
-                    "(RENAME VALUE gives values their names later).",
+                    f"{found['what']} names {', '.join(map(repr, texts))}, which the plan maps to other values: on "
+                    "the new table it would match nothing",
+                    hint="Drop it before the run and create it again afterwards with the enum's values; or remove "
+                    "the map (ALTER TYPE … RENAME VALUE can rename values later).",
                     table=subject.name,
                     column=column.name,
                     object=found["what"],
@@ -144,9 +143,9 @@ def _torn(audited: PreparedRun) -> Iterator[Finding]:
             if _becomes(child[1]) != _becomes(parent[1]):
                 yield blocker(
                     "enum_torn",
-                    f"foreign key {key.name} joins it to {parent[0].name}.{parent[1].name}, and the plan does not say "
-                    "the same of both: type and map",
-                    hint="Say the same of both columns.",
+                    f"foreign key {key.name} joins it to {parent[0].name}.{parent[1].name}, and the plan gives the "
+                    "two a different type or map",
+                    hint="Set the same type and map for both columns.",
                     table=child[0].name,
                     column=child[1].name,
                     foreign_key=key.name,

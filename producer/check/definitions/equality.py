@@ -23,11 +23,10 @@ def _unusable_keys(subject: Subject) -> Finding:
     names = ", ".join(subject.live.unusable_keys)
     return blocker(
         "key_equality",
-        f"unique index {names} compares with other operators or in another collation than its columns do by "
-        "themselves, and the table has no other unique index over NOT NULL columns: a changed row could not be told "
-        "from its neighbours",
-        hint="Add a primary key, or a unique index with the columns' own collations and default operator classes; or "
-        "take the table out of the plan.",
+        f"unique index {names} uses other operators or another collation than its columns' defaults, and the table "
+        "has no other unique index on NOT NULL columns: changed rows cannot be identified",
+        hint="Add a primary key, or a unique index with the columns' own collations and default operator classes; "
+        "or remove the table from the plan.",
         table=subject.name,
         indexes=list(subject.live.unusable_keys),
     )
@@ -41,10 +40,10 @@ def _named_of_loose_texts(audited: PreparedRun, subject: Subject) -> Iterator[Fi
             continue
         yield blocker(
             "name_based_collation",
-            f"name_based makes uuids of a text's bytes, and {loose} has a nondeterministic collation, in which texts "
-            "that differ are equal: rows that find each other today would not any more",
+            f"name_based makes uuids of a text's bytes, and {loose} has a nondeterministic collation, which calls "
+            "different texts equal: joins that match today would no longer match",
             hint=f"Change the column to a deterministic collation (ALTER TABLE … ALTER COLUMN {column.name} TYPE … "
-            "COLLATE …), after giving all equal texts one spelling; or choose another on_invalid.",
+            "COLLATE …), after making all equal texts the same; or choose another on_invalid.",
             table=subject.name,
             column=column.name,
         )

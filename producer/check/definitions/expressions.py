@@ -53,8 +53,9 @@ def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
             if all(_differs(connection, statement) for _ in range(TRIES)):
                 yield blocker(
                     "not_stable",
-                    f"value of {column.name} ({column.value}) gives something else each time: it cannot be verified",
-                    hint="Say stable = false there, and the column is left out of the comparison.",
+                    f"value of {column.name} ({column.value}) returns another result at each call: it cannot be "
+                    "verified",
+                    hint="Set stable = false there: then the column is not compared.",
                     table=subject.name,
                     column=column.name,
                 )
@@ -64,8 +65,8 @@ def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
     except errors.DatabaseError as error:
         yield blocker(
             "expression_failed",
-            f"the plan's expressions cannot be evaluated: {without_rows(error)}",
-            hint=error.diag.message_hint or "Names of tables and functions need their schema; the row is called live.",
+            f"PostgreSQL cannot evaluate the plan's expressions: {without_rows(error)}",
+            hint=error.diag.message_hint or "Qualify tables and functions with their schemas; the row is called live.",
             table=subject.name,
             sqlstate=error.sqlstate,
         )
@@ -86,11 +87,11 @@ def _disturbing(connection: Connection, subject: Subject) -> Iterator[Finding]:
     keyed = keyed_columns(connection, spec)
     if not triggers or (may_be_quiet(connection) and not keyed):
         return
-    why = f"{', '.join(keyed)} is checked by a foreign key" if keyed else "this role may not keep them from firing"
+    why = f"{', '.join(keyed)} is checked by a foreign key" if keyed else "this role has no right to disable them"
     yield blocker(
         "triggers_would_fire",
-        f"filling rows in place would fire {', '.join(triggers)}, because {why}",
-        hint="GRANT SET ON PARAMETER session_replication_role to the role, or say method = 'rebuild' in the plan.",
+        f"filling rows in place would fire {', '.join(triggers)}: {why}",
+        hint="GRANT SET ON PARAMETER session_replication_role to the role, or set method = 'rebuild' in the plan.",
         table=subject.name,
         triggers=triggers,
     )
@@ -101,8 +102,8 @@ def _unique_on_partitioned(subject: Subject) -> Iterator[Finding]:
         if column.unique and subject.spec.next_partitioned:
             yield blocker(
                 "unique_on_partitioned",
-                f"column {column.name} cannot be unique by itself: the table is partitioned",
-                hint="Take unique = true out, and add an index that holds the partition key by hand.",
+                f"column {column.name} cannot be unique alone: the table is partitioned",
+                hint="Remove unique = true, and create a unique index that includes the partition key yourself.",
                 table=subject.name,
                 column=column.name,
             )
@@ -120,7 +121,7 @@ def _policy_torn(audited: PreparedRun, key: ForeignKey) -> Iterator[Finding]:
                 "policy_torn",
                 f"foreign key {key.name}: on_invalid is {child.on_invalid} for {key.schema}.{key.table_name}.{column} "
                 f"and {parent.on_invalid} for {key.ref_schema}.{key.ref_table}.{ref_column}",
-                hint="Say name_based at both ends or at neither: a text must become the same uuid everywhere.",
+                hint="Set name_based for both columns or for neither: a text must become the same uuid everywhere.",
                 table=f"{key.schema}.{key.table_name}",
                 column=column,
                 foreign_key=key.name,

@@ -15,8 +15,8 @@ def audit_foreign_code(code: ForeignCode | None, *, trusted: bool) -> list[Findi
         kind(
             "foreign_code",
             code.message,
-            hint="Connect as the tables' owner, or as a role that may do no more than it. If you trust these functions "
-            'and whoever may replace them, say consent = ["foreign_functions"] in [options].',
+            hint="Connect as the tables' owner, or as a role that has no more rights. If you trust these functions "
+            'and the roles that can replace them, set consent = ["foreign_functions"] in [options].',
             functions=[{"function": function, "owner": owner} for function, owner in code.functions],
         )
     ]

@@ -42,16 +42,15 @@ def _who_notices(connection: Connection, one: Renamed) -> Iterator[Finding]:
     if one.table.published:
         yield warning(
             "mapping_published",
-            f"is published: a subscriber looks for {one.table.schema}.{one.to} from then on",
-            hint="Rename the subscriber's table in the same moment, or give it a table of the new name.",
+            f"is published: from then on subscribers need a table {one.table.schema}.{one.to}",
+            hint="Rename the subscriber's table at the same time, or create a table with the new name there.",
             table=one.said,
         )
     for user in users_of_row_type(connection, one.table.oid):
         yield warning(
             "mapping_row_type",
-            f"{user} knows its row by the table's type, whose columns have the new names then; rows of the view have "
-            "another type",
-            hint="Look whether clients call it with rows, or read the columns of what it returns.",
+            f"{user} uses the table's row type, whose columns get the new names; rows of the view have another type",
+            hint="Check whether clients pass rows to it, or read columns of its result.",
             table=one.said,
             object=user,
         )
@@ -63,8 +62,9 @@ def _not_through_view(one: Renamed, functions: Sequence[WrittenFunction]) -> Ite
         if found is not None and mentions(function.text, [one.table.name]):
             yield warning(
                 "mapping_function",
-                f"function {function.full_name} names it and says {found.group(0).upper()}, which a view may not do",
-                hint="Let it use the new name from step 07 on, if it means this table.",
+                f"function {function.full_name} names it and says {found.group(0).upper()}, which is impossible on a "
+                "view",
+                hint="If it means this table, let it use the new name from step 07 on.",
                 table=one.said,
                 object=function.full_name,
             )
@@ -75,8 +75,8 @@ def _reserved(one: Renamed, words: set[str]) -> Iterator[Finding]:
     if names:
         yield warning(
             "mapping_reserved_word",
-            f"{', '.join(names)} is a reserved word: it needs quotes in SQL that is written by hand",
-            hint="Prisma quotes every name. Where people write SQL, say another name in [[steps.mappings.rename]].",
+            f"{', '.join(names)} is a reserved word and has to be quoted in SQL",
+            hint="Prisma quotes every name. For SQL written by hand, choose another name in [[steps.mappings.rename]].",
             table=one.said,
         )
 
@@ -92,8 +92,8 @@ def _left(connection: Connection, plan: Plan) -> Iterator[Finding]:
         if asked.table_to(table.schema, table.name) == table.name and asked.wants_view(table.schema, table.name):
             yield warning(
                 "mapping_left",
-                f"columns {', '.join(mixed)} keep their names: the table's own name stays, so no view could have it",
-                hint="Give the table another name in [[steps.mappings.rename]], or say view = false there.",
+                f"columns {', '.join(mixed)} keep their names: the table keeps its name, so no view can have it",
+                hint="Give the table another name in [[steps.mappings.rename]], or set view = false there.",
                 table=table.full_name,
             )
 
@@ -105,7 +105,7 @@ def _full(names: Sequence[str]) -> set[str]:
 def _waits(each: Waiting) -> Finding:
     return warning(
         "looked_at_later",
-        f"{each.what} names {', '.join(each.names)}, which step 07 changes: it cannot be tried before",
-        hint="`replank run` tries it when the scripts have run, before it touches a row. Use the new names in it.",
+        f"{each.what} names {', '.join(each.names)}, which step 07 renames: it cannot be tested before",
+        hint="Use the new names in it. `replank run` tests it after the scripts, before it changes any row.",
         table=each.table,
     )

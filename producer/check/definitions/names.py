@@ -20,7 +20,7 @@ def audit_names(connection: Connection, audited: PreparedRun) -> list[Finding]:
         found += [
             blocker(
                 "name_taken",
-                f"the {taken['kind']} {taken['object']} exists already, and on_update needs that name",
+                f"the {taken['kind']} {taken['object']} already exists, and on_update needs this name",
                 hint=f"Rename it, e.g. ALTER {taken['kind'].upper()} … RENAME TO …",
                 table=subject.name,
                 object=taken["object"],

@@ -56,8 +56,8 @@ def _only_on_partitions(connection: Connection, subject: Subject) -> Iterator[Fi
     for one in rows(connection, query("layout.only_on_partitions"), {"oids": oids}):
         yield blocker(
             "only_on_partition",
-            f"{one['what']} {one['object']} belongs to a single partition, and that is not there afterwards",
-            hint="Drop it before the run, and make it on the whole table if it is wanted.",
+            f"{one['what']} {one['object']} belongs to a single partition, which the run removes",
+            hint="Drop it before the run. If it is needed, create it on the partitioned table.",
             table=subject.name,
             object=one["object"],
             kind=one["what"],
@@ -69,8 +69,9 @@ def _uniqueness(subject: Subject, plan: PartitionPlan, wanted: list[Wanted]) -> 
         if one.parent.whole_constraint is not None:
             yield blocker(
                 "exclusion_lost",
-                f"constraint {one.parent.constraint_name} keeps rows apart that lie in different partitions",
-                hint="Drop it before the run, or take the partitioning out of the plan.",
+                f"constraint {one.parent.constraint_name} excludes rows across partitions, which PostgreSQL cannot "
+                "enforce",
+                hint="Drop it before the run, or remove the partitioning from the plan.",
                 table=subject.name,
                 object=one.parent.name,
             )
@@ -79,18 +80,18 @@ def _uniqueness(subject: Subject, plan: PartitionPlan, wanted: list[Wanted]) -> 
     if lost and "uniqueness" not in plan.consent:
         yield blocker(
             "uniqueness_lost",
-            f"unique without the partition column {plan.column}: {names}. PostgreSQL sees only to uniqueness within "
+            f"unique without the partition column {plan.column}: {names}. PostgreSQL enforces uniqueness only within "
             "each partition",
-            hint='Partition by a column of the key, or say consent = ["uniqueness"]: constraints get the column at '
-            "their end then, and other unique indexes become ordinary ones.",
+            hint='Partition by a column of the key, or set consent = ["uniqueness"]: then constraints get the '
+            "column appended, and other unique indexes become ordinary ones.",
             table=subject.name,
             indexes=lost,
         )
     elif lost:
         yield warning(
             "uniqueness_lost",
-            f"no longer unique without {plan.column}: {names}; the plan gives it up",
-            hint="See that the application does not rely on it (ON CONFLICT names the columns of a unique index).",
+            f"no longer unique without {plan.column}: {names}; the plan accepts this",
+            hint="Check that the application does not depend on it (ON CONFLICT needs a unique index on its columns).",
             table=subject.name,
             indexes=lost,
         )
@@ -100,7 +101,7 @@ def _uniqueness(subject: Subject, plan: PartitionPlan, wanted: list[Wanted]) -> 
     if nullable and any(one.lost and one.parent.constraint_type == "p" for one in wanted):
         yield blocker(
             "null_partition_key",
-            f"{plan.column} becomes part of the primary key, where no NULL may be, and it allows NULL",
+            f"{plan.column} becomes part of the primary key, which needs NOT NULL, and it allows NULL",
             hint="Fill it with not_null = true in the same plan, or set it NOT NULL before the run.",
             table=subject.name,
             column=plan.column,
@@ -114,9 +115,8 @@ def _locks(connection: Connection, subject: Subject, wanted: list[Wanted]) -> It
         yield blocker(
             "locks_short",
             f"{counted(len(subject.spec.next_heaps), 'partition')} with their indexes need about "
-            f"{counted(needed, 'lock')} in one "
-            f"transaction; the server has room for {room}",
-            hint="Say fewer partitions, or raise max_locks_per_transaction and restart the server.",
+            f"{counted(needed, 'lock')} in one transaction; the server allows {room}",
+            hint="Use fewer partitions, or raise max_locks_per_transaction and restart the server.",
             table=subject.name,
             needed=needed,
             room=room,
@@ -142,9 +142,9 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if plan.outside == "refuse" and found.outside + found.nulls:
         yield blocker(
             "outside_rows",
-            f"{counted(found.outside, 'row', 'lies')} outside of all partitions, and {found.nulls} "
+            f"{counted(found.outside, 'row', 'is')} outside all partitions, and {found.nulls} "
             f"{verb(found.nulls, 'has')} NULL there",
-            hint='Say other bounds, or outside = "default".',
+            hint='Change the bounds, or set outside = "default".',
             table=subject.name,
             column=plan.column,
             rows=found.outside,
@@ -154,8 +154,8 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if found.nulls and "nulls" not in plan.consent:
         yield blocker(
             "null_partition_key",
-            f"{counted(found.nulls, 'row', 'has')} NULL there: all of them would lie in the DEFAULT partition",
-            hint='Fill the column in the same plan, or say consent = ["nulls"].',
+            f"{counted(found.nulls, 'row', 'has')} NULL there: all of them would go to the DEFAULT partition",
+            hint='Fill the column in the same plan, or set consent = ["nulls"].',
             table=subject.name,
             column=plan.column,
             nulls=found.nulls,
@@ -163,8 +163,8 @@ def _strays(connection: Connection, subject: Subject, plan: PartitionPlan) -> It
     if found.outside:
         yield warning(
             "outside_rows",
-            f"{counted(found.outside, 'row', 'lies')} outside of all partitions; the DEFAULT partition takes them",
-            hint="Queries for other partitions will have to look there too; say other bounds if that is not meant.",
+            f"{counted(found.outside, 'row', 'is')} outside all partitions and would go to the DEFAULT partition",
+            hint="Queries that do not exclude it will scan it too. If that is not intended, change the bounds.",
             table=subject.name,
             column=plan.column,
             rows=found.outside,
@@ -189,17 +189,17 @@ def _names(connection: Connection, audited: PreparedRun, subjects: list[Subject]
         for place in (schema, building_schema("replank_next", schema)):
             asked = {"schema": place, "names": names, "moving": moving}
             for taken in rows(connection, query("layout.names_in_use"), asked):
-                yield _taken(f"{place}.{taken['name']} exists already", wanted[schema, taken["name"]])
+                yield _taken(f"{place}.{taken['name']} already exists", wanted[schema, taken["name"]])
     for (schema, name), times in every.items():
         if times > 1:
-            yield _taken(f"{schema}.{name} is wanted {times} times", wanted[schema, name])
+            yield _taken(f"{schema}.{name} is needed {times} times", wanted[schema, name])
 
 
 def _taken(words: str, table: str) -> Finding:
     return blocker(
         "name_taken",
         f"{words}, and a new partition or its index needs that name",
-        hint="Drop or rename what is there.",
+        hint="Drop or rename the object.",
         table=table,
     )
 
@@ -210,14 +210,14 @@ def _lost_keys(audited: PreparedRun) -> Iterator[Finding]:
         plan, key = plans[lost.spec.oid], lost.key
         given = plan is not None and "foreign_keys" in plan.consent
         told = (
-            f"foreign key {key.name} of {key.schema}.{key.table_name} leads to ({', '.join(key.ref_columns)}), "
-            "which is unique no longer"
+            f"foreign key {key.name} of {key.schema}.{key.table_name} leads to ({', '.join(key.ref_columns)}), which "
+            "will not be unique any more"
         )
         if given:
             yield warning(
                 "foreign_keys_lost",
-                f"{told}; the plan gives it up: it is dropped with the swap",
-                hint="From then on the application itself has to see to these references.",
+                f"{told}; the swap drops it, as the plan allows",
+                hint="From then on the application has to keep these references valid.",
                 table=lost.spec.full_name,
                 foreign_key=key.name,
             )
@@ -225,7 +225,7 @@ def _lost_keys(audited: PreparedRun) -> Iterator[Finding]:
             yield blocker(
                 "foreign_keys_lost",
                 told,
-                hint='Partition by a column of that key, or say consent = ["foreign_keys"]: the swap drops it then.',
+                hint='Partition by a column of that key, or set consent = ["foreign_keys"]: then the swap drops it.',
                 table=lost.spec.full_name,
                 foreign_key=key.name,
             )
@@ -240,7 +240,8 @@ def _not_valid(audited: PreparedRun) -> Iterator[Finding]:
         if key.table_oid in names and not key.validated:
             yield blocker(
                 "foreign_key_not_valid",
-                f"foreign key {key.name} is NOT VALID, which a partitioned table's cannot be before PostgreSQL 18",
+                f"foreign key {key.name} is NOT VALID, which PostgreSQL supports on a partitioned table from version "
+                "18 on",
                 hint="Validate it, or drop it before the run.",
                 table=names[key.table_oid],
                 foreign_key=key.name,

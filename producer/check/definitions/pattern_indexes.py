@@ -31,8 +31,8 @@ def audit_pattern_indexes(connection: Connection, audited: PreparedRun) -> list[
                 CODE,
                 f"{_indexes(len(named))} for LIKE over columns whose type changes: {_fate(named)} ({_names(named)})"
                 + _used(found),
-                hint="A rollback brings all of them back as they are now. Prefixes of ids (`id::text LIKE 'a1%'`) are "
-                f"looked for without an index afterwards.{_prisma(audited)}",
+                hint="A rollback restores all of them. Afterwards no index serves searches for prefixes of ids "
+                f"(`id::text LIKE 'a1%'`).{_prisma(audited)}",
                 indexes=_details(found),
             )
         ]
@@ -41,7 +41,7 @@ def audit_pattern_indexes(connection: Connection, audited: PreparedRun) -> list[
             CODE,
             f"{_indexes(len(named))} for LIKE (varchar_pattern_ops, text_pattern_ops) over columns whose type changes: "
             f"the new type has no such operator class ({_names(named)})" + _used(found),
-            hint=f'Say consent = ["{CONSENT}"] in [options]: {_fate(named)}, and a rollback brings all of them back.'
+            hint=f'Set consent = ["{CONSENT}"] in [options]: {_fate(named)}, and a rollback restores all of them.'
             + _prisma(audited),
             indexes=_details(found),
         )
@@ -64,7 +64,7 @@ def _fate(found: Sequence[PatternIndex]) -> str:
     plain = len(found) - going
     words = []
     if going:
-        words.append(f"{going:,} {'goes' if going == 1 else 'go'} with the swap, because another index serves")
+        words.append(f"{going:,} {'is' if going == 1 else 'are'} dropped with the swap, because another index serves")
     if plain:
         words.append(f"{plain:,} {'becomes a plain index' if plain == 1 else 'become plain indexes'}")
     return ", ".join(words)
@@ -83,7 +83,9 @@ def _used(found: Sequence[PatternIndex]) -> str:
     if not used:
         return ""
     scans = sum(index.scans for index in found)
-    return f"; {used:,} of them {'was' if used == 1 else 'were'} used {scans:,} times since the server began to count"
+    return (
+        f"; {used:,} of them {'was' if used == 1 else 'were'} used {scans:,} times since the statistics were last reset"
+    )
 
 
 def _details(found: Sequence[PatternIndex]) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from sql.catalogue.stores import Store, read_stores
 from sql.session.connection import Connection
 
 HINTS = {
-    "distributed table": "Citus keeps the rows of {table} in shards on other servers. Undistribute it before the run "
-    "(undistribute_table), or take it out of the plan; so must tables that foreign keys join to it.",
-    "hypertable": "TimescaleDB keeps the rows of {table} in chunks that only it may make. Take the table out of the "
-    "plan; so must tables that foreign keys join to it.",
-    "table access method": "Chunks are ranges of blocks of a heap. ALTER TABLE {table} SET ACCESS METHOD heap, or take "
-    "it out of the plan.",
+    "distributed table": "Citus stores the rows of {table} in shards on other servers. Undistribute it before the "
+    "run (undistribute_table), or remove it from the plan, together with tables that foreign "
+    "keys join to it.",
+    "hypertable": "TimescaleDB stores the rows of {table} in chunks that only it can create. Remove the table from "
+    "the plan, together with tables that foreign keys join to it.",
+    "table access method": "Only heap tables can be cut into chunks. Run ALTER TABLE {table} SET ACCESS METHOD "
+    "heap, or remove it from the plan.",
 }
 
 

@@ -15,14 +15,15 @@ def audit_text_casts(audited: PreparedRun) -> Iterator[Finding]:
     if not audited.server.superuser:
         yield blocker(
             "text_casts_not_allowed",
-            f"the plan's text_casts need a superuser, and role {audited.server.role} is none: a cast is made by the "
-            "owner of one of its types",
-            hint="Run as a superuser, or leave text_casts out and let clients send ids untyped or as uuid.",
+            f"text_casts needs a superuser, and role {audited.server.role} is none: only the owner of one of its "
+            "types can create a cast",
+            hint="Connect as a superuser, or remove text_casts and let clients send ids without a type or as uuid.",
         )
         return
     yield warning(
         "text_casts",
-        "from the cutover on every text is read as a uuid wherever one is compared with a uuid, in the whole database; "
-        "a text that is none then fails instead of not being found",
-        hint="Let clients send ids untyped or as uuid, and finish the run soon: the casts go with it.",
+        "from the cutover on, text is cast to uuid wherever the two are compared, in the whole database; a text "
+        "that is not a uuid then fails instead of matching nothing",
+        hint="Let clients send ids without a type or as uuid, and finish the run soon: `replank finish` drops the "
+        "casts.",
     )

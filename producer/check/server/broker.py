@@ -35,7 +35,7 @@ def audit_broker(settings: Settings) -> list[Finding]:
             warning(
                 "broker_unreachable",
                 f"the broker {shown} does not answer: {type(error).__name__}",
-                hint="Check REPLANK_BROKER_URL and that it runs; `replank run` refuses to begin without it.",
+                hint="Check REPLANK_BROKER_URL, and that the broker runs. `replank run` does not start without it.",
             )
         ]
     policy, limit = memory.get("maxmemory_policy", SPARING), int(memory.get("maxmemory", 0))
@@ -45,9 +45,9 @@ def audit_broker(settings: Settings) -> list[Finding]:
     return [
         warning(
             "broker_evicts",
-            f"the broker {shown} evicts keys {when} (maxmemory-policy {policy}): messages of queued jobs are lost, and "
-            "the run sends them again after some seconds, so it becomes several times slower",
-            hint=f"CONFIG SET maxmemory-policy {SPARING}, or give Replank a Redis of its own.",
+            f"the broker {shown} evicts keys {when} (maxmemory-policy {policy}): it loses messages of queued jobs. "
+            "The run sends them again after some seconds, and becomes several times slower",
+            hint=f"Run CONFIG SET maxmemory-policy {SPARING}, or use a separate Redis for Replank.",
             policy=policy,
             maxmemory=limit,
         )

@@ -20,8 +20,8 @@ def audit_disk(connection: Connection, audited: PreparedRun, *, max_wal_bytes: i
         return [
             warning(
                 "disk_unknown",
-                f"the run needs about {need:,} bytes on the server's disk; how much is free cannot be seen from here",
-                hint="Look on the server (df), and leave room for the application's own growth.",
+                f"the run needs about {need:,} bytes on the server's disk; the free space cannot be read from here",
+                hint="Check the free space on the server (df), and leave room for the application's own growth.",
                 need_bytes=need,
             )
         ]
@@ -30,7 +30,7 @@ def audit_disk(connection: Connection, audited: PreparedRun, *, max_wal_bytes: i
             blocker(
                 "disk_space",
                 f"the run needs about {need:,} bytes on the server's disk and {free:,} are free",
-                hint="Make room, or split the plan by conversion sets.",
+                hint="Free disk space, or split the plan by conversion sets.",
                 need_bytes=need,
                 free_bytes=free,
             )

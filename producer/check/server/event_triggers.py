@@ -65,16 +65,19 @@ def _named(trigger: EventTrigger, audited: PreparedRun) -> Finding:
         f"{trigger.function}"
     )
     if trigger.fires:
-        why = f"; role {audited.server.role} may not switch it off, so it fires for what Replank creates and drops"
+        why = (
+            f"; role {audited.server.role} has no right to disable it, so it fires for every object that Replank "
+            "creates or drops"
+        )
         hint = (
-            "See that it leaves schemas replank and replank_… alone and is quick. From PostgreSQL 17 on "
-            f"`GRANT SET ON PARAMETER event_triggers TO {audited.server.role}` lets the run switch it off for itself."
+            "Check that it ignores schemas replank and replank_… and is fast. From PostgreSQL 17 on, `GRANT SET ON "
+            f"PARAMETER event_triggers TO {audited.server.role}` lets the run disable it for its own sessions."
         )
     elif trigger.state == "disabled":
-        why, hint = "", "It is not in the way while it stays so."
+        why, hint = "", "It does not fire while it stays disabled."
     else:
-        why = "; it is switched off for what Replank itself does"
-        hint = "What it does after DDL (a log of it, NOTIFY to a server that caches the schema) is to be done by hand."
+        why = "; Replank disables it in its own sessions"
+        hint = "If other programs need its work (a DDL log, a NOTIFY that refreshes a schema cache), do this by hand."
     return warning("event_trigger", words + why, hint=hint, event_trigger=trigger.name, fires=trigger.fires)
 
 
@@ -106,8 +109,8 @@ def _refused(triggers: Sequence[EventTrigger], tags: Sequence[str], said: str) -
     commands = ", ".join(dict.fromkeys(tags))
     return blocker(
         "event_trigger_refuses",
-        f"{commands} on objects of Replank's own is refused by event trigger {names}: {said}",
-        hint="The run could not come to its end, nor be rolled back. Disable it for the run: "
+        f"{commands} on Replank's own objects is rejected by event trigger {names}: {said}",
+        hint="The run could neither finish nor be rolled back. Disable it for the run: "
         + "; ".join(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)).as_string(None) for name in who),
         event_triggers=who,
         commands=list(tags),
@@ -137,7 +140,7 @@ def _slow(
             "event_triggers_slow",
             f"event trigger {names}: a DDL statement takes {taken_ms:.0f} ms with it; the cutover of {tables} makes "
             f"about {statements}, which is {swap_ms:,.0f} ms under its lock (cutover_hold_budget_ms is {budget_ms:,})",
-            hint="Disable it for the cutover, or make it quicker.",
+            hint="Disable it for the cutover, or make it faster.",
             statement_ms=taken_ms,
             statements=statements,
             swap_ms=swap_ms,

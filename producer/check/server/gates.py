@@ -12,8 +12,8 @@ def audit_gates(audited: PreparedRun) -> list[Finding]:
         return [
             warning(
                 "no_gates",
-                "the plan has no [gates]: no backup, rehearsal, window or word of a person is asked for",
-                hint="Add [gates] to the plan; an empty section asks for the whole checklist.",
+                "the plan has no [gates]: no backup, rehearsal, window or attestation is required",
+                hint="Add [gates] to the plan; an empty section requires the whole checklist.",
             )
         ]
     return []

@@ -14,10 +14,10 @@ def audit_health(connection: Connection, audited: PreparedRun) -> list[Finding]:
     found: list[Finding] = []
     for reading in read_health(connection, audited.file.plan.governor, read_machine(connection)):
         if reading.problem:
-            message = f"the governor cannot read the signal {reading.signal}, and would begin no job"
+            message = f"the governor cannot read signal {reading.signal}, so it would start no job"
             found.append(blocker("signal_unreadable", message, hint=f"{reading.problem}.", signal=reading.signal))
         elif reading.strain > 1:
-            message = f"the governor would hold the run back now: {reading.words}"
-            hint = f"Mend it, or raise the limit of {reading.signal} in [governor] of the plan."
+            message = f"the governor would start no job now: {reading.words}"
+            hint = f"Correct this, or raise the limit of {reading.signal} in [governor] of the plan."
             found.append(warning("signal_over_limit", message, hint=hint, signal=reading.signal))
     return found

@@ -33,7 +33,7 @@ def audit_locks(connection: Connection, audited: PreparedRun) -> Iterator[Findin
         f"transaction needs about {counted(needed, 'lock')}; the server has room for {room:,}: "
         "max_locks_per_transaction "
         f"({found['setting']}) times max_connections and max_prepared_transactions ({found['sessions']})",
-        hint=f"ALTER SYSTEM SET max_locks_per_transaction = {wanted}, and restart the server.",
+        hint=f"Run Run ALTER SYSTEM SET max_locks_per_transaction = {wanted}, and restart the server.",
         needed=needed,
         room=room,
         max_locks_per_transaction=wanted,

@@ -28,7 +28,7 @@ def audit_server(connection: Connection, audited: PreparedRun) -> list[Finding]:
     found += audit_disk(connection, audited, max_wal_bytes=state["max_wal_bytes"])
     if state["in_recovery"]:
         found.append(
-            blocker("standby", "this server is a standby and takes no writes", hint="Use the primary server's URL.")
+            blocker("standby", "this server is a standby and accepts no writes", hint="Use the primary server's URL.")
         )
     else:
         found += _slots(connection)
@@ -42,8 +42,8 @@ def _version(server: Server) -> Iterator[Finding]:
     elif server.version // 10_000 > NEWEST_MAJOR:
         yield warning(
             "server_version",
-            f"{said}; this Replank was tried on 15 to 18",
-            hint="Try the plan on a copy first.",
+            f"{said}; this version of Replank is tested on 15 to 18",
+            hint="Test the plan on a copy of the database first.",
         )
 
 
@@ -52,7 +52,7 @@ def _rights(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
     if not audited.server.may_create:
         yield blocker(
             "no_privilege",
-            f"role {role} may not create schemas in this database",
+            f"role {role} cannot create schemas in this database",
             hint=f"GRANT CREATE ON DATABASE … TO {role}, or connect as the database's owner.",
         )
     ends = {oid for key in audited.foreign_keys for oid in (key.table_oid, key.ref_oid)}
@@ -61,25 +61,29 @@ def _rights(connection: Connection, audited: PreparedRun) -> Iterator[Finding]:
         name = f"{table['schema']}.{table['name']}"
         planned = audited.has(table["oid"])
         if (planned or table["oid"] in children) and not (table["owned"] and table["may_give"]):
-            yield _not_owned(name, role, table, "" if planned else "; its foreign key to a planned table is built anew")
+            yield _not_owned(
+                name, role, table, "" if planned else "; its foreign key to a planned table is created again"
+            )
         if planned and not table["may_create"]:
-            yield _no_right(name, role, "lies in a schema where objects may not be created", "GRANT CREATE ON SCHEMA")
+            yield _no_right(
+                name, role, "is in a schema in which the role cannot create objects", "GRANT CREATE ON SCHEMA"
+            )
         if planned and not table["may_read"]:
-            yield _no_right(name, role, "may not be read: its values were not looked at", "GRANT SELECT")
+            yield _no_right(name, role, "cannot be read: its values were not checked", "GRANT SELECT")
         if planned and table["filtered"]:
             yield blocker(
                 "row_security_forced",
-                f"row security is in force for role {role}: it would copy only the rows that policies show it, so no "
-                "row was looked at",
-                hint=f"ALTER ROLE {role} BYPASSRLS (a superuser may), or for the run ALTER TABLE {name} NO FORCE ROW "
-                "LEVEL SECURITY where the role owns the table.",
+                f"row-level security applies to role {role}: it would copy only the rows that policies allow, so no "
+                "row was checked",
+                hint=f"As a superuser run ALTER ROLE {role} BYPASSRLS; or, for the run, ALTER TABLE {name} NO FORCE "
+                "ROW LEVEL SECURITY where the role owns the table.",
                 table=name,
             )
         if not planned and table["oid"] not in children and not (table["may_reference"] and table["may_lock"]):
             yield _no_right(
                 name,
                 role,
-                "is referenced by a planned table, and may not be locked and referenced",
+                "is referenced by a planned table, and the role cannot lock and reference it",
                 "GRANT REFERENCES, UPDATE",
             )
 
@@ -89,8 +93,8 @@ def _not_owned(name: str, role: str, table: Mapping[str, Any], why: str) -> Find
     grant = f"GRANT {table['owner']} TO {role}"
     if not table["member"]:
         return _no_right(name, role, f"is not owned by {role}{why}", grant)
-    lacking = "become it (SET FALSE)" if table["owned"] else "use its rights (NOINHERIT)"
-    problem = f"is owned by {table['owner']}, and {role} is a member of it that may not {lacking}{why}"
+    lacking = "SET ROLE to it (SET FALSE)" if table["owned"] else "use its rights (NOINHERIT)"
+    problem = f"is owned by {table['owner']}, and {role} is a member of it but cannot {lacking}{why}"
     return _no_right(name, role, problem, f"{grant} WITH INHERIT TRUE, SET TRUE (before 16: ALTER ROLE {role} INHERIT)")
 
 
@@ -107,12 +111,12 @@ def _slots(connection: Connection) -> Iterator[Finding]:
     for slot in rows(connection, query("audit.slots")):
         if slot["active"] and slot["retained_bytes"] < SLOT_BYTES:
             continue
-        reading = "read" if slot["active"] else "not read by anybody"
+        reading = "read" if slot["active"] else "not in use"
         yield warning(
             "slot_retains_wal",
             f"replication slot {slot['name']} is {reading} and holds back {slot['retained_bytes']:,} bytes of WAL; "
             "what the run writes is kept too",
-            hint="See that its reader catches up, or drop the slot.",
+            hint="Let its consumer catch up, or drop the slot.",
             slot=slot["name"],
             retained_bytes=slot["retained_bytes"],
         )
@@ -122,16 +126,17 @@ def _in_the_way(connection: Connection, audited: PreparedRun) -> Iterator[Findin
     if not (audited.server.superuser or audited.server.reads_all_stats):
         yield warning(
             "activity_hidden",
-            f"role {audited.server.role} cannot see how long others' transactions have been open, nor what they do: a "
-            "swap waits for their snapshots and locks all the same, and can name no more of them than their process",
-            hint=f"GRANT pg_read_all_stats TO {audited.server.role}, so that long ones are named here and at the swap.",
+            f"role {audited.server.role} cannot see the transactions of other roles: a swap waits for their "
+            "snapshots and locks, and can report only their process ids",
+            hint=f"GRANT pg_read_all_stats TO {audited.server.role}, so that long transactions are reported here and "
+            "at the swap.",
         )
     for found in rows(connection, query("audit.long_transactions"), {"seconds": LONG_TRANSACTION_S}):
         yield warning(
             "long_transaction",
             f"pid {found['pid']} ({found['application'] or 'no name'}, role {found['role']}, {found['state']}) has had "
             f"a transaction open for {duration(found['seconds'])}",
-            hint="Capture and cutover wait for it if it has touched a planned table. Let it end before the run.",
+            hint="Capture and cutover wait for it if it has used a planned table. Let it end before the run.",
             pid=found["pid"],
             application=found["application"],
             seconds=found["seconds"],
@@ -139,9 +144,9 @@ def _in_the_way(connection: Connection, audited: PreparedRun) -> Iterator[Findin
     for found in rows(connection, query("audit.prepared_transactions")):
         yield warning(
             "prepared_transaction",
-            f"prepared transaction {found['gid']} of {found['owner']} has been waiting for "
-            f"{duration(found['seconds'])}; it holds its locks until it is ended",
-            hint="COMMIT PREPARED or ROLLBACK PREPARED it.",
+            f"prepared transaction {found['gid']} of {found['owner']} is {duration(found['seconds'])} old; it holds "
+            "its locks until it ends",
+            hint="Run COMMIT PREPARED or ROLLBACK PREPARED.",
             gid=found["gid"],
             seconds=found["seconds"],
         )
@@ -150,7 +155,8 @@ def _in_the_way(connection: Connection, audited: PreparedRun) -> Iterator[Findin
         if found["wraparound"]:
             yield warning(
                 "wraparound_vacuum",
-                f"a vacuum against wraparound is running (pid {found['pid']}); it does not give way to locks",
+                f"a vacuum to prevent wraparound is running (pid {found['pid']}); it does not give up its lock for "
+                "others",
                 hint="Let it end before the run.",
                 table=names.get(found["table"], found["table"]),
                 pid=found["pid"],

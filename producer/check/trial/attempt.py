@@ -54,16 +54,16 @@ def attempt(
     except errors.LockNotAvailable:
         return warning(
             "trial_unfinished",
-            f"building {what} waited more than {LOCK_TIMEOUT_MS} ms for a lock and was given up",
-            hint="Somebody holds the table exclusively. `replank check` again when that has ended.",
+            f"building {what} waited more than {LOCK_TIMEOUT_MS} ms for a lock and was cancelled",
+            hint="Another session holds an exclusive lock on the table. Run `replank check` again when it has ended.",
             table=table,
             object=what,
         )
     except errors.UnsafeNewEnumValueUsage:
         return warning(
             "trial_unfinished",
-            f"building {what} needs a value that step 05 gives to a type which is there: that cannot be tried yet",
-            hint="`run` tries it when the step has run, and stops there if it cannot be built.",
+            f"building {what} needs a value that step 05 adds to an existing type: this cannot be tested yet",
+            hint="`replank run` tests it after the step, and stops if it cannot be built.",
             table=table,
             object=what,
         )
@@ -89,7 +89,7 @@ def attempt(
         return blocker(
             "trial_failed",
             f"{what} cannot be built: {error}",
-            hint="Change or drop it, or take what it reads out of the plan.",
+            hint="Change or drop it, or remove the tables that it reads from the plan.",
             table=table,
             object=what,
         )
@@ -98,15 +98,15 @@ def attempt(
 
 def _hint(error: errors.DatabaseError) -> str:
     if isinstance(error, errors.InsufficientPrivilege):
-        return "It is a right that is missing, not the plan: docs/roles.md has the SQL for the role that runs it."
+        return "The role lacks a privilege; the plan is not the cause. docs/roles.md has the SQL for the role."
     if isinstance(error, errors.UndefinedFunction):
         # Also where it compares with a constant: the server keeps the constant as a text. Its own hint speaks of
         # casts, which it takes away again where the column is a text already.
         return (
             "Write it so that it works with either type: `concat(id)` is the text of both, `id::uuid = …` compares "
-            "uuids; or take its columns out of the plan."
+            "uuids; or remove its columns from the plan."
         )
-    return error.diag.message_hint or "Change or drop it on the live table, or take its columns out of the plan."
+    return error.diag.message_hint or "Change or drop it on the live table, or remove its columns from the plan."
 
 
 def _on_one_line(statement: str) -> str:

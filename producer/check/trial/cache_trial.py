@@ -68,8 +68,8 @@ def _try(
     except errors.LockNotAvailable:
         yield warning(
             "trial_unfinished",
-            f"planning its query waited more than {LOCK_TIMEOUT_MS} ms for a lock and was given up",
-            hint="`replank check` again when whoever holds the table has ended.",
+            f"planning its query waited more than {LOCK_TIMEOUT_MS} ms for a lock and was cancelled",
+            hint="Run `replank check` again when the session that holds the table has ended.",
             table=plan.full_name,
         )
     except errors.OperationalError:
@@ -77,8 +77,8 @@ def _try(
     except errors.DatabaseError as error:
         yield blocker(
             "cache_query",
-            f"with the tables as they will be, its query cannot fill it: {without_rows(error)}",
-            hint=error.diag.message_hint or "Cast in the query what becomes another type.",
+            f"with the new tables, its query cannot fill it: {without_rows(error)}",
+            hint=error.diag.message_hint or "In the query, cast the columns whose type changes.",
             table=plan.full_name,
             sqlstate=error.sqlstate,
         )

@@ -25,8 +25,8 @@ def audit_families(connection: Connection, audited: PreparedRun) -> list[Finding
         found.append(
             blocker(
                 "family_partitioned",
-                f"{subject.name} takes part in inheritance, and a partitioned table cannot",
-                hint="Take the partitions out of the plan, or end the inheritance first (ALTER TABLE … NO INHERIT).",
+                f"{subject.name} takes part in inheritance, which is impossible for a partitioned table",
+                hint="Remove the partitioning from the plan, or end the inheritance first (ALTER TABLE … NO INHERIT).",
                 table=subject.name,
             )
         )
@@ -42,12 +42,13 @@ def _missing(connection: Connection, kin: Mapping[int, Subject]) -> Iterator[Fin
             continue
         told |= {member.oid for member in members}
         names = ", ".join(m.full_name + (f" ({m.what})" if m.what else "") for m in missing)
-        hint = 'Name them too: [[tables]] with a name and method = "rebuild" is enough.'
+        hint = 'Add them: [[tables]] with a name and method = "rebuild" is enough.'
         if any(member.what for member in missing):
-            hint = "End the inheritance before the run (ALTER TABLE … NO INHERIT) and begin it again afterwards."
+            hint = "End the inheritance before the run (ALTER TABLE … NO INHERIT) and add it again afterwards."
         yield blocker(
             "family_incomplete",
-            f"inheritance joins {kin[oid].name} to {names}, which the plan does not name: a family is rebuilt together",
+            f"inheritance joins {kin[oid].name} to {names}, which the plan does not contain: tables joined by "
+            "inheritance are rebuilt together",
             hint=hint,
             table=kin[oid].name,
             missing=[member.full_name for member in missing],
@@ -66,7 +67,7 @@ def _torn(child: Subject, parent: Subject) -> Iterator[Finding]:
         yield blocker(
             "family_torn",
             f"{parent.name}.{column.name} {becomes}, and {child.name}, which inherits it, {there}",
-            hint="Say the same of this column in both tables of the plan.",
+            hint="Change this column in the same way in both tables of the plan.",
             table=child.name,
             column=column.name,
             parent=parent.name,

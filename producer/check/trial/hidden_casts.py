@@ -111,23 +111,23 @@ def _finding(kept: Kept, statement: str | None) -> Finding:
     definition = kept.definition
     what = f"{definition.kind} {definition.name}"
     columns = ", ".join(kept.columns)
-    served = "no index serves it now either"
+    served = "no index supports it now either"
     if kept.indexes:
-        served = f"{', '.join(kept.indexes)} can serve it now, and not afterwards"
+        served = f"{', '.join(kept.indexes)} can support it now, but not afterwards"
     hint = "After the cutover, write it without the casts"
     match statement, definition.kind:
         case str(), _:
             hint += f": {statement};"
         case None, "materialized view":
-            hint += ": drop it and create it again. Until then no REFRESH has an index, nor has the one in the cutover."
+            hint += ": drop it and create it again. Until then REFRESH uses no index, not even during the cutover."
         case None, "index":
             hint += ": create the index again with a predicate over uuids, and drop this one."
         case _:
-            hint += ", and let what it is compared with be a uuid (… = x::uuid)."
+            hint += ", and compare it with a uuid (… = x::uuid)."
     return warning(
         "text_cast_kept",
-        f"{what} compares {columns} as text, by casts that PostgreSQL keeps of varchar, and no index serves that over "
-        f"uuid; {served}",
+        f"{what} compares {columns} as text, because PostgreSQL keeps the casts from varchar, and no index on uuid "
+        f"supports that; {served}",
         hint=hint,
         table=kept.tables[0] if kept.tables else None,
         object=what,

@@ -45,8 +45,9 @@ from sql.swap.swap_parts import Site
 from sql.swap.views_beside import make_schemas
 
 INDEX_HINT = (
-    "An expression over `id::uuid::text` works with either type, and an operator class for texts (text_pattern_ops, "
-    "gin_trgm_ops) only with such an expression; or drop the index before the run: a uuid's own index needs no other."
+    "Index the expression `id::uuid::text`, which works with either type; operator classes for text "
+    "(text_pattern_ops, gin_trgm_ops) need it. Or drop the index before the run: an ordinary index on the uuid is "
+    "enough."
 )
 """`concat` would not do: no index takes what is not immutable."""
 
@@ -96,10 +97,10 @@ def audit_hold(audited: PreparedRun, hold_ms: float | None) -> Iterator[Finding]
     if hold_ms is not None and hold_ms > budget_ms:
         yield warning(
             "hold_too_long",
-            f"the statements of the swap took {hold_ms:,.0f} ms in the trial, and the plan lets the cutover hold its "
-            f"locks for cutover_hold_budget_ms = {budget_ms}: each attempt may be given up",
-            hint="Look for event triggers that make every statement slow, or raise the budget: nobody reads or writes "
-            "these tables meanwhile.",
+            f"the statements of the swap took {hold_ms:,.0f} ms in the trial, and the plan limits the cutover's "
+            f"locks to cutover_hold_budget_ms = {budget_ms}: each attempt may be rolled back",
+            hint="Check for event triggers that slow down every statement, or raise the budget: it is the time in "
+            "which no session can read or write these tables.",
             hold_ms=round(hold_ms, 1),
         )
 
@@ -160,7 +161,7 @@ def _build(connection: Connection, subject: Subject) -> Iterator[Finding]:
             yield failed
     if all_built:
         attached = stand_on_indexes(connection, spec, indexes)
-        failed = attempt(connection, subject.name, "what stands on its indexes", attached, of_many=True)
+        failed = attempt(connection, subject.name, "what depends on its indexes", attached, of_many=True)
         if failed is not None:
             yield failed
 
@@ -188,8 +189,8 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
         except errors.DataError as error:
             yield blocker(
                 "default_not_convertible",
-                f"its default {default} is no {column.next_type}: {without_rows(error)}",
-                hint="Change or drop the default, or take the column out of the plan.",
+                f"its default {default} is not a valid {column.next_type}: {without_rows(error)}",
+                hint="Change or drop the default, or remove the column from the plan.",
                 table=subject.name,
                 column=column.name,
                 default=default,
@@ -199,8 +200,8 @@ def _defaults(connection: Connection, subject: Subject) -> Iterator[Finding]:
         except errors.DatabaseError as error:
             yield warning(
                 "default_unknown",
-                f"its default {default} could not be tried: {without_rows(error)}",
-                hint=f"See that it gives a {column.next_type}.",
+                f"its default {default} could not be tested: {without_rows(error)}",
+                hint=f"Check that it returns a {column.next_type}.",
                 table=subject.name,
                 column=column.name,
                 default=default,

@@ -18,8 +18,8 @@ from sql.values.conversion import type_name
 from sql.values.enum_checks import enum_checks
 
 HINT = (
-    "Write it so that it works with either type: over `id::uuid::text`, or `concat(id)` where values may be no uuids; "
-    "or drop it before the run and add it again afterwards."
+    "Write it so that it works with either type: with `id::uuid::text`, or with `concat(id)` where values may not "
+    "be uuids; or drop it before the run and add it again afterwards."
 )
 
 
@@ -73,11 +73,11 @@ def _generated(connection: Connection, subject: Subject) -> Iterator[Finding]:
             name = column["name"]
             yield blocker(
                 "trial_failed",
-                f"generated column {name} of {subject.name} is made of {', '.join(used)}, and PostgreSQL does not "
-                f"change the type of a column that a generated column uses: {column['expression']}",
-                hint=f"No other expression helps. Drop it before the run (ALTER TABLE {subject.name} DROP COLUMN "
-                f"{name}), and add it again afterwards over the new type; `{used[0]}::uuid::text` is the text of a "
-                "uuid then, too.",
+                f"generated column {name} of {subject.name} uses {', '.join(used)}, and PostgreSQL does not change "
+                f"the type of a column that a generated column uses: {column['expression']}",
+                hint=f"Another expression does not help. Drop it before the run (ALTER TABLE {subject.name} DROP "
+                f"COLUMN {name}), and add it again afterwards with the new type; `{used[0]}::uuid::text` is the "
+                "text of a uuid then, too.",
                 table=subject.name,
                 column=name,
                 object=f"generated column {name} of {subject.name}",

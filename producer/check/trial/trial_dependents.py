@@ -54,7 +54,7 @@ def _changed_types(connection: Connection, view: View) -> Iterator[Finding]:
             "view_changes_type",
             f"{_named(view)} is carried over, and its columns {', '.join(columns)} become "
             f"{', '.join(sorted({after[name] for name in columns}))}",
-            hint="See that its readers can do with that.",
+            hint="Check that its readers accept the new types.",
             view=view.full_name,
             columns=columns,
         )

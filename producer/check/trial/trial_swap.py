@@ -92,7 +92,7 @@ def _found_by_name(connection: Connection, dependents: Dependents) -> Iterator[F
     for found in rows(connection, query("dependents.found_by_name"), named):
         yield blocker(
             "trial_failed",
-            f"{found['what']} would stand on uuids only with {found['uses']}, which the swap does not look for",
+            f"{found['what']} could be built on uuids only with {found['uses']}, which the swap does not search",
             hint=NOT_LOOKED_FOR,
             table=found["table"],
             object=found["what"],
@@ -148,7 +148,7 @@ def try_moves(
 def try_reverse_capture(connection: Connection, specs: Sequence[TableSpec], clock: Clock) -> Iterator[Finding]:
     """What logs the changes of the new tables for a rollback."""
     for spec in (spec for spec in specs if spec.key):
-        what = "what logs its changes for a rollback"
+        what = "its reverse capture"
         failed = attempt(connection, spec.full_name, what, _prepare_capture(connection, spec))
         if failed is None:
             switch = clock.timed([Statement(sql=enable_prepared_capture(spec))])

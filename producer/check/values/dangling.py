@@ -99,7 +99,7 @@ def _look(connection: Connection, audited: PreparedRun, changed: Sequence[Change
         kept = [column for column in columns if _stays(audited, column)]
         unread = [column for column in kept if not column.readable]
         if unread:
-            yield _unknown(unread[0].full_name, "its rows may not be read")
+            yield _unknown(unread[0].full_name, "its rows cannot be read")
         kept = [column for column in kept if column.readable]
         if not kept:
             continue
@@ -110,7 +110,7 @@ def _look(connection: Connection, audited: PreparedRun, changed: Sequence[Change
             continue
         except errors.LockNotAvailable:
             raise TryAgain(
-                f"{kept[0].full_name} is locked by another session. Try again when that has ended."
+                f"{kept[0].full_name} is locked by another session. Run the command again when that session has ended."
             ) from None
         for (number, source), hit in hits.items():
             column = kept[number]
@@ -147,15 +147,15 @@ def _dangling(table: str, column: str, changed: Changed, found: Found, *, become
     if found.paths:
         shown = [f"{path} ({count:,})" for path, count in found.paths.most_common(SHOWN_PATHS)]
         at = f", at {', '.join(shown)}"
-    fate = "it becomes NULL for them (on_invalid = null)" if becomes_null else "it keeps its texts"
+    fate = "it becomes NULL for them (on_invalid = null)" if becomes_null else "it keeps its text"
     make = warning if changed.consented else blocker
     return make(
         CONSENT,
-        f"{counted(found.count, 'value')} of it, such as {examples}{at}, {verb(found.count, 'is')} among the "
-        f"texts of {changed.full_name} that become other ids "
-        f"(on_invalid = name_based); {fate}, so these references lead nowhere after the swap",
-        hint="Let it become uuid with on_invalid = name_based too, or give these rows uuids before the run; or say "
-        f'consent = ["{CONSENT}"] at {changed.full_name} if the references may be lost.',
+        f"{counted(found.count, 'value')} of it, such as {examples}{at}, {verb(found.count, 'is')} among the texts "
+        f"of {changed.full_name} that become other ids (on_invalid = name_based); {fate}, so these references are "
+        "lost after the swap",
+        hint="Let it become uuid with on_invalid = name_based too, or give these rows uuids before the run; or set "
+        f'consent = ["{CONSENT}"] at {changed.full_name} to accept that the references are lost.',
         table=table,
         column=column,
         references={"table": changed.subject.name, "column": changed.column.name},
@@ -168,7 +168,7 @@ def _dangling(table: str, column: str, changed: Changed, found: Found, *, become
 def _unknown(table: str, why: str) -> Finding:
     return warning(
         "dangling_unknown",
-        f"whether it holds ids that name_based changes was not found out: {why}",
-        hint="Look through it yourself, or check as a role that may read it.",
+        f"could not check whether it holds ids that name_based changes: {why}",
+        hint="Check it yourself, or run `replank check` as a role that can read it.",
         table=table,
     )

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from producer.check.findings import Finding, warning
 from producer.planning.prepared_run import PreparedRun, Subject
 
-HINT = "Give it a default, or see that every client writes it before the run begins."
-FAILS = "afterwards an INSERT or UPDATE that sends such a text fails"
+HINT = "Give it a default, or let every client write it before the run starts."
+FAILS = "afterwards an INSERT or UPDATE with such a text fails"
 FATES = {
-    "name_based": "rows that are there get uuids made of their texts; afterwards an INSERT of such a text (a cuid) "
-    "fails",
+    "name_based": "existing rows get uuids made of their texts; afterwards an INSERT with such a text (a cuid) fails",
     "null": f"texts that are there and are {{no}} become NULL; {FAILS}",
 }
-VALUES_HINT = "Let every client send values of the type by the time of the cutover."
-NAMED_HINT = "Let every client make uuids (or leave the column to its default) by the time of the cutover."
+VALUES_HINT = "Before the cutover, let every client send values of the type."
+NAMED_HINT = "Before the cutover, let every client generate uuids or use the column's default."
 
 
 def audit_new_writes(audited: PreparedRun) -> list[Finding]:
@@ -37,7 +36,7 @@ def _of_made_texts(audited: PreparedRun, subject: Subject) -> Iterator[Finding]:
         if column.on_invalid == "name_based" and subject.live.key != (column.name,):
             # Elsewhere it follows an id that is made in another table.
             continue
-        no = f"no value of {column.next_type}" if column.enum else "no uuid"
+        no = f"not a value of {column.next_type}" if column.enum else "not a uuid"
         yield warning(
             "new_texts_must_be_values" if column.enum else "new_ids_must_be_uuids",
             FATES[column.on_invalid].format(no=no),
@@ -55,5 +54,5 @@ def _of_table(subject: Subject) -> Iterator[Finding]:
         if live is not None and not live.not_null and live.default_expr is None:
             wanted.append(filled.name)
     for name in wanted:
-        words = "will be NOT NULL without a default: an INSERT that does not name it fails as soon as the table is done"
+        words = "will be NOT NULL without a default: then an INSERT that does not set it fails"
         yield warning("not_null_without_default", words, hint=HINT, table=subject.name, column=name)

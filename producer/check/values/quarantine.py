@@ -52,10 +52,10 @@ def _outside(key: ForeignKey) -> Finding:
     child, parent = f"{key.schema}.{key.table_name}", f"{key.ref_schema}.{key.ref_table}"
     return blocker(
         "quarantine_outside",
-        f"foreign key {key.name} leads to {parent}, whose rows may be kept aside, and the plan does not name this "
-        "table: its rows would refer to rows that are gone",
+        f"foreign key {key.name} leads to {parent}, whose rows may be quarantined, and this table is not in the "
+        "plan: its rows would refer to missing rows",
         hint='Add the table to the plan, with method = "rebuild" where nothing else of it changes; or let no row of '
-        f'{parent} be kept aside (on_invalid = "fail", "null" or "name_based").',
+        f'{parent} be quarantined (on_invalid = "fail", "null" or "name_based").',
         table=child,
         column=key.columns[0],
         foreign_key=key.name,
@@ -68,10 +68,10 @@ def _torn(child: Subject, parent: Subject, key: ForeignKey) -> Iterator[Finding]
         if column.name in key.columns and column.on_invalid in ("fail", "name_based"):
             yield blocker(
                 "quarantine_torn",
-                f"foreign key {key.name} leads to {parent.name}, whose rows may be kept aside, and on_invalid is "
+                f"foreign key {key.name} leads to {parent.name}, whose rows may be quarantined, and on_invalid is "
                 f"{column.on_invalid} here",
-                hint='Say on_invalid = "quarantine": the row is kept aside with the one that it refers to. Or "null", '
-                "where the column may be NULL: the row stays without the reference.",
+                hint='Set on_invalid = "quarantine": the row is quarantined with the one that it refers to. Or set '
+                '"null" if the column allows NULL: the row stays without the reference.',
                 table=child.name,
                 column=column.name,
                 foreign_key=key.name,
@@ -81,8 +81,8 @@ def _torn(child: Subject, parent: Subject, key: ForeignKey) -> Iterator[Finding]
             if column.value and column.name in names:
                 yield blocker(
                     "quarantine_filled",
-                    f"foreign key {key.name} leads to rows that may be kept aside, and the plan fills this column: "
-                    "nobody could tell which rows will refer to them",
+                    f"foreign key {key.name} leads to rows that may be quarantined, and the plan fills this column: "
+                    "which rows will refer to them is unknown",
                     hint="Fill the column in a run of its own, before or after this one.",
                     table=subject.name,
                     column=column.name,
@@ -93,8 +93,8 @@ def _torn(child: Subject, parent: Subject, key: ForeignKey) -> Iterator[Finding]
 def _in_place(subject: Subject) -> Finding:
     return blocker(
         "quarantine_in_place",
-        "rows of it may be kept aside, so it cannot be filled in place",
-        hint='Say method = "rebuild", or leave the method away.',
+        "its rows may be quarantined, so it cannot be filled in place",
+        hint='Set method = "rebuild", or remove the method.',
         table=subject.name,
     )
 
@@ -125,7 +125,7 @@ def count_quarantined_rows(settings: Settings, audited: PreparedRun, scan: Scan)
         return [
             warning(
                 "quarantine_uncounted",
-                f"how many rows will be kept aside could not be counted: {without_rows(error)}",
+                f"could not count the rows that will be quarantined: {without_rows(error)}",
                 hint="`replank status` shows it while the run works, before the cutover.",
             )
         ]
@@ -159,18 +159,17 @@ def _counted(connection: Connection, spec: TableSpec) -> Iterator[Finding]:
     details = {"count": aside, "own": own, "rows": rows}
     yield warning(
         "quarantined",
-        f"{aside:,} of {counted(rows, 'row')} will be kept aside: {own:,} for a text that does not convert, "
-        f"{aside - own:,} "
-        "because they refer to such rows",
-        hint="They will not be in the new table. `replank quarantine list` shows them, with value and reason.",
+        f"{aside:,} of {counted(rows, 'row')} will be quarantined: {own:,} for a text that does not convert, "
+        f"{aside - own:,} because they refer to such rows",
+        hint="They will not be in the new table. `replank quarantine list` shows each with its value and the reason.",
         table=spec.full_name,
         **details,
     )
     if aside > rows * LARGE_SHARE:
         yield warning(
             "quarantine_large",
-            f"that is {aside / rows:.1%} of the table; quarantine is made for few rows",
-            hint="Look whether another policy is right: name_based keeps all rows, with uuids made of their texts.",
+            f"that is {aside / rows:.1%} of the table; quarantine is meant for few rows",
+            hint="Consider another policy: name_based keeps all rows, with uuids made of their texts.",
             table=spec.full_name,
             **details,
         )

@@ -17,7 +17,7 @@ from replank.values.table_spec import ColumnSpec
 from sql.catalogue.catalogue import LiveColumn
 from sql.checks.value_audit import RECENT_DAYS, Recency, Recent
 
-GO_ON = "Clients may go on writing them: see that they stop before the cutover"
+GO_ON = "Clients may still write them: make sure that they stop before the cutover"
 
 FEWEST_BLOCKS = 20
 """Below this the last tenth of a table says nothing."""
@@ -68,10 +68,10 @@ def _starts_now(column: LiveColumn) -> bool:
 def recent_words(recency: Recency, recent: Recent) -> str:
     """The end of a sentence about counted values."""
     if not recency.known:
-        return "; how many are recent is not known: no column says when a row was made"
+        return "; how many are recent is unknown: no column has the time of an insert"
     some = f"{recent.count:,} of them" if recent.count else "none of them"
     if not recency.column:
-        return f"; {some} in the last tenth of the table's blocks, where new rows usually come"
+        return f"; {some} in the last tenth of the table's blocks, where new rows usually are"
     rows = "in rows" if recent.count else "in a row"
     newest = _day(recent)
     words = f"; {some} {rows} of the last {RECENT_DAYS} days ({recency.column})"

@@ -65,7 +65,7 @@ def _look(connection: Connection, audited: PreparedRun) -> Iterator[Orphans | Fi
             by_relation[key.schema, key.table_name].append(key)
     for keys in by_relation.values():
         known = [key for key in keys if {key.table_oid, key.ref_oid} <= audited.readable_oids]
-        yield from (_unknown(key, "the rows of one end may not be read") for key in keys if key not in known)
+        yield from (_unknown(key, "the rows of one of the tables cannot be read") for key in keys if key not in known)
         if known:
             yield from _of_relation(connection, audited, known, states)
 
@@ -89,7 +89,9 @@ def _of_relation(
             if count:
                 yield _orphans(connection, audited, suspect, states[suspect.key.oid], count)
     except errors.LockNotAvailable:
-        raise TryAgain(f"{name} is locked by another session. Try again when that has ended.") from None
+        raise TryAgain(
+            f"{name} is locked by another session. Run the command again when that session has ended."
+        ) from None
     except UNREADABLE as error:
         yield from (_unknown(key, without_rows(error)) for key in keys)
 
@@ -115,20 +117,22 @@ def _orphans(
         f"{counted(count, 'row', 'has')} no parent in {key.ref_schema}.{key.ref_table} (foreign "
         f"key {key.name}), such as {'; '.join(examples)}"
     )
-    make, words, hint = warning, "", f"Nothing is lost by the run. {statement} lists them."
+    make, words, hint = warning, "", f"The run loses nothing. {statement} lists them."
     if not binding:
         words = f"the key is {'NOT ENFORCED' if state['not_enforced'] else 'NOT VALID'} and stays so"
     elif audited.file.plan.options.keeps_orphans and not _must_hold(connection, key):
-        words = f'the key comes back NOT VALID (consent = ["{CONSENT}"]): it checks new rows, and these stay'
+        words = f'the key is created again as NOT VALID (consent = ["{CONSENT}"]): it checks new rows, and these stay'
     else:
         make = blocker
         words = (
-            "the catalogue calls the key valid, so they came in while its triggers were off; proving it again after "
-            "the swap would fail"
+            "the catalogue calls the key valid, so they were written while its triggers were disabled; validating "
+            "it again after the swap would fail"
         )
         hint = f"{statement} lists them: correct or delete them{_or_keep(connection, key)}"
         if state["switched_off"]:
-            hint += f" Its triggers are still off: ALTER TABLE {_name(key)} and {_parent(key)} ENABLE TRIGGER ALL."
+            hint += (
+                f" Its triggers are still disabled: run ALTER TABLE {_name(key)} and {_parent(key)} ENABLE TRIGGER ALL."
+            )
     finding = make(
         "orphans",
         f"{said}; {words}",
@@ -150,19 +154,19 @@ def _must_hold(connection: Connection, key: ForeignKey) -> bool:
 
 def _or_keep(connection: Connection, key: ForeignKey) -> str:
     if _must_hold(connection, key):
-        return ". (They cannot stay: before version 18 a partitioned table has no NOT VALID foreign key.)"
+        return ". (They cannot stay: before version 18 a partitioned table cannot have a NOT VALID foreign key.)"
     return (
-        f'; or say consent = ["{CONSENT}"] in [options]: then no row is touched, and the key comes back NOT VALID, '
-        "which checks new rows only."
+        f'; or set consent = ["{CONSENT}"] in [options]: then no row is changed, and the key is created again as NOT '
+        "VALID, which checks new rows only."
     )
 
 
 def _unknown(key: ForeignKey, why: str) -> Finding:
     return warning(
         "orphans_unknown",
-        f"whether rows have no parent in {_parent(key)} (foreign key {key.name}) was not found out: {why}",
-        hint="GRANT SELECT on both tables and check again. If there are any, the run waits for you when it proves the "
-        "key, after the swap.",
+        f"whether rows lack a parent in {_parent(key)} (foreign key {key.name}) could not be checked: {why}",
+        hint="Grant SELECT on both tables and run `replank check` again. If such rows exist, the run stops when it "
+        "validates the key, after the swap.",
         table=_name(key),
         column=key.columns[0],
         foreign_key=key.name,

@@ -28,12 +28,13 @@ FORM_WORDS = {
 }
 
 CAST_HINT = (
-    "Its values stay as they are, but uuid = text has no operator: queries that join the two need a cast (id::text = …)"
+    "Its values do not change, but there is no operator uuid = text: queries that join the two need a cast "
+    "(id::text = …)"
 )
 
 
 NAMED_ANEW_HINT = (
-    "Its uuids stay as they are, and queries that join the two need a cast (id::text = …); its other texts may be ids "
+    "Its uuids do not change, and queries that join the two need a cast (id::text = …); its other texts may be ids "
     "that on_invalid = name_based changes: `dangling_references` counts them"
 )
 
@@ -144,8 +145,8 @@ def _soft_reference(referrer: Referrer, target: Target, count: int) -> Finding:
 def _unfinished(target: Target) -> Finding:
     return warning(
         "soft_reference_unknown",
-        f"looking for references to it without a foreign key took more than {PROBE_TIMEOUT_MS} ms and was given up",
-        hint="Look through arrays, JSON and logs that may hold these ids yourself.",
+        f"the search for references to it without a foreign key took more than {PROBE_TIMEOUT_MS} ms and was cancelled",
+        hint="Check arrays, JSON and logs that may hold these ids yourself.",
         table=target.table.full_name,
         column=target.column,
     )

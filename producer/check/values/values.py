@@ -100,12 +100,12 @@ class _Scanner:
             count, found = scan_chunk(connection, subject.spec, subject.converted, part.chunk, self._version, recency)
         except (errors.UndefinedTable, errors.UndefinedColumn):
             raise NeedsOperator(
-                f"{subject.name} was dropped or changed while it was read. Make a new plan with `replank inspect`."
+                f"{subject.name} was dropped or changed while it was read. Create a new plan with `replank inspect`."
             ) from None
         except errors.LockNotAvailable:
             raise TryAgain(
-                f"{subject.name} is locked by somebody for longer than {self._settings.lock_timeout_ms} ms. "
-                "`replank check` again when that has ended."
+                f"{subject.name} is locked by another session for longer than {self._settings.lock_timeout_ms} ms. "
+                "Run `replank check` again when that session has ended."
             ) from None
         with self._lock:
             self.rows += count
@@ -143,30 +143,30 @@ def audit_values(audited: PreparedRun, scan: Scan) -> list[Finding]:
 
 
 def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
-    one, many = (f"no value of {column.next_type}", f"no values of {column.next_type}")
+    one, many = (f"not a value of {column.next_type}", f"not values of {column.next_type}")
     if not column.enum:
-        one, many = "no uuid", "no uuids"
+        one, many = "not a uuid", "not uuids"
     no = one if count.bad == 1 else many
     recency = recency_of(subject, column)
     words, more = recent_words(recency, count.bad_recent), recent_hint(count.bad_recent)
     told = _told(subject, column, count.bad, count.bad_recent, count.bad_examples)
     if column.on_invalid != "fail":
-        fate = {"null": "they become NULL", "quarantine": "their rows are kept aside"}.get(
+        fate = {"null": "they become NULL", "quarantine": "their rows are quarantined"}.get(
             column.on_invalid, "they become uuids made of them"
         )
         return warning(
             "converted_by_policy",
             f"{counted(count.bad, 'value', 'is')} {no}, such as {_quoted(count.bad_examples)}; {fate}, as the "
             f"plan says{words}",
-            hint="The past table keeps them as they are until it is dropped. From the cutover on an INSERT or UPDATE "
-            f"that sends such a text fails.{more}",
+            hint="The past table keeps the original texts until `replank finish`. From the cutover on, an INSERT or "
+            f"UPDATE with such a text fails.{more}",
             **told,
         )
     return blocker(
         "not_convertible",
         f"{counted(count.bad, 'value', 'is')} {no}, such as {_quoted(count.bad_examples)}{words}",
-        hint="Correct or remove these rows, say in the plan what becomes of them (on_invalid), or take the column (and "
-        f"what foreign keys join to it) out.{more}",
+        hint="Correct or remove these rows, set on_invalid in the plan, or remove the column from the plan "
+        f"(together with columns that foreign keys join to it).{more}",
         **told,
     )
 
@@ -174,15 +174,13 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
 def _odd_spelling(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
     recency = recency_of(subject, column)
     # An odd spelling goes on being taken after the cutover, so this says no error: it reads otherwise.
-    more = (
-        " Clients may go on writing them: what they read back is spelled otherwise." if count.odd_recent.count else ""
-    )
+    more = " Clients may still write them, but read them back in PostgreSQL's form." if count.odd_recent.count else ""
     return warning(
         "odd_spelling",
-        f"{count.odd:,} uuids are spelled in another way than PostgreSQL writes them, such as "
+        f"{count.odd:,} uuids are not written in PostgreSQL's form, such as "
         f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
-        hint="After the run they read in lower case with four hyphens; the old spelling is kept in the past table "
-        f"only. Clients that compare ids as text must not depend on it.{more}",
+        hint="After the run they are read in lower case with four hyphens; only the past table keeps the original "
+        f"texts. Clients that compare ids as text must not depend on them.{more}",
         **_told(subject, column, count.odd, count.odd_recent, count.odd_examples),
     )
 
@@ -193,11 +191,10 @@ def _other_text(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Fin
     more = recent_hint(count.odd_recent)
     return warning(
         "odd_spelling",
-        f"{counted(count.odd, 'text', 'shares')} {verb(count.odd, 'its')} value with the text that the plan "
-        "names for it first, such as "
-        f"{_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
-        hint="A rollback gives them back as they are, where their row was not changed since the cutover and in changed "
-        f"rows that keep the value; new rows with it get the first text.{more}",
+        f"{counted(count.odd, 'text', 'shares')} {verb(count.odd, 'its')} value with the text that the plan lists "
+        f"first for it, such as {_quoted(count.odd_examples)}{recent_words(recency, count.odd_recent)}",
+        hint="A rollback restores them in rows that did not change since the cutover and in changed rows that keep "
+        f"the value; new rows with the value get the first text.{more}",
         **_told(subject, column, count.odd, count.odd_recent, count.odd_examples),
     )
 
@@ -239,10 +236,9 @@ def audit_collisions(connection: Connection, audited: PreparedRun, scan: Scan) -
                 blocker(
                     "collision",
                     f"{counted(collisions.keys, 'key')} of unique index {index['name']} "
-                    f"({', '.join(index['columns'])}) would "
-                    f"be in the table twice, because texts become the same {subject.becomes(odd[0])}: "
-                    f"{'; '.join(collisions.examples)}",
-                    hint="Decide which of the rows is right and change or remove the others.",
+                    f"({', '.join(index['columns'])}) would be duplicates, because different texts become the same "
+                    f"{subject.becomes(odd[0])}: {'; '.join(collisions.examples)}",
+                    hint="Decide which of the rows is right, and change or remove the others.",
                     table=subject.name,
                     column=odd[0],
                     count=collisions.keys,

@@ -17,5 +17,5 @@ class AccessPlan(Strict):
     def _no_public(cls, readers: tuple[str, ...]) -> tuple[str, ...]:
         """Keys and quarantined rows of the application's stand in the ledger's schema."""
         if "public" in (reader.lower() for reader in readers):
-            raise ValueError("name roles: what the run keeps of rows is not for everybody (PUBLIC)")
+            raise ValueError("name roles: rows that the run keeps must not be readable by every role (PUBLIC)")
         return readers

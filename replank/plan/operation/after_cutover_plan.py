@@ -22,7 +22,7 @@ def _without_secret(url: str) -> str:
     login = url.partition("://")[2].rpartition("@")[0]
     _, colon, password = login.partition(":")
     if colon and not REFERENCE.fullmatch(password):
-        raise ValueError("a plan holds no passwords: write ${NAME} in its place and set the variable NAME")
+        raise ValueError("a plan must not contain passwords: write ${NAME} instead and set the variable NAME")
     return url
 
 
@@ -57,5 +57,5 @@ def _address(number: int, said: str, environment: Mapping[str, str]) -> PoolerAd
     except ValueError:
         host = None
     if host is None or parts.scheme not in SCHEMES:
-        raise WrongUse(f"{where} is no URL of an admin console: postgresql://admin:${{NAME}}@host:6432/pgbouncer")
+        raise WrongUse(f"{where} is not the URL of an admin console: postgresql://admin:${{NAME}}@host:6432/pgbouncer")
     return PoolerAddress(url=url, shown=f"{host}:{port or 6432}")

@@ -73,7 +73,7 @@ class AttestationPlan(Strict):
     @classmethod
     def _not_looked_at(cls, name: str) -> str:
         if name in LOOKED:
-            raise ValueError(f"{name} is looked at, it cannot be attested; leave it out with not_asked")
+            raise ValueError(f"{name} is measured and cannot be attested; list it in not_asked if it is not needed")
         return name
 
 
@@ -91,14 +91,14 @@ class WindowPlan(Strict):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{name} is no time zone; write it as Europe/Berlin or UTC") from None
+            raise ValueError(f"{name} is not a time zone; write it as Europe/Berlin or UTC") from None
         return name
 
     @field_validator("start", "end")
     @classmethod
     def _in_the_zone(cls, moment: time) -> time:
         if moment.tzinfo is not None:
-            raise ValueError("a time of the day without a zone; the zone is time_zone")
+            raise ValueError("write the time of day without a zone; the zone is time_zone")
         return moment
 
 
@@ -123,7 +123,7 @@ class GatesPlan(Strict):
         names = [each.name for each in self.attestations]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ValueError(f"attestation named twice: {', '.join(sorted(twice))}")
+            raise ValueError(f"attestation listed twice: {', '.join(sorted(twice))}")
         return self
 
     @property

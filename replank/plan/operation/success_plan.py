@@ -52,5 +52,5 @@ class SuccessPlan(Strict):
         names = [query.name for query in queries]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"query named twice: {', '.join(twice)}")
+            raise ValueError(f"query listed twice: {', '.join(twice)}")
         return queries

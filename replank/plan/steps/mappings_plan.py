@@ -48,7 +48,7 @@ class MappingsPlan(Strict):
     @model_validator(mode="after")
     def _says_something(self) -> MappingsPlan:
         if not self.snake_case and not self.rename:
-            raise ValueError("nothing to do: snake_case = true, or say what is renamed")
+            raise ValueError("nothing to do: set snake_case = true, or list what is renamed")
         return self
 
     def renaming(self, schema: str, table: str) -> RenamePlan | None:

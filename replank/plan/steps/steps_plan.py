@@ -80,9 +80,9 @@ class EnumPlan(Strict):
     @model_validator(mode="after")
     def _says_something(self) -> EnumPlan:
         if not self.values and not self.rename:
-            raise ValueError("nothing to do: name values, or those to rename")
+            raise ValueError("nothing to do: list values to add or to rename")
         if len(set(self.rename.values())) < len(self.rename):
-            raise ValueError("two values cannot get one name")
+            raise ValueError("two values cannot get the same name")
         return self
 
 
@@ -126,14 +126,14 @@ class StepsPlan(Strict):
     def _no_type_twice(cls, enums: tuple[EnumPlan, ...]) -> tuple[EnumPlan, ...]:
         names = [(enum.table_schema, enum.name) for enum in enums]
         if len(set(names)) < len(names):
-            raise ValueError("an enum type is named twice")
+            raise ValueError("an enum type is listed twice")
         return enums
 
     @field_validator("off")
     @classmethod
     def _off_once(cls, off: tuple[PassStep, ...]) -> tuple[PassStep, ...]:
         if len(set(off)) < len(off):
-            raise ValueError("a step is named twice")
+            raise ValueError("a step is listed twice")
         return off
 
     @property

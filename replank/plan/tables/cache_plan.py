@@ -67,7 +67,7 @@ class TableCachePlan(_Cache):
         if self.keep_in_step and self.chunk_by is None:
             raise ValueError("keep_in_step needs chunk_by: changed rows are recomputed by its values")
         if (self.hits is None) != (self.misses is None):
-            raise ValueError("hits and misses come together")
+            raise ValueError("set both hits and misses, or neither")
         return self
 
 
@@ -121,9 +121,9 @@ def refuse_unordered(caches: tuple[CachePlan, ...]) -> tuple[CachePlan, ...]:
     before: set[str] = set()
     for cache in caches:
         if cache.full_name in before:
-            raise ValueError(f"cache named twice: {cache.full_name}")
+            raise ValueError(f"cache listed twice: {cache.full_name}")
         unknown = [name for name in cache.after if name not in before and f"public.{name}" not in before]
         if unknown:
-            raise ValueError(f"{cache.full_name}: after names {unknown[0]}, which is no cache before it in the plan")
+            raise ValueError(f"{cache.full_name}: {unknown[0]} in after is not an earlier cache of the plan")
         before.add(cache.full_name)
     return caches

@@ -92,7 +92,7 @@ class PartitionPlan(BaseModel):
             try:
                 ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError(f"{name!r} is no time zone; write it as Europe/Berlin or UTC") from None
+                raise ValueError(f"{name!r} is not a time zone; write it as Europe/Berlin or UTC") from None
         return name
 
     @field_validator("retention")
@@ -107,7 +107,7 @@ class PartitionPlan(BaseModel):
         allowed = _OF.get(self.by, set()) | ({"by"} if self.by == "none" else {"by", "column", "consent"})
         strange = sorted(self._said - allowed)
         if strange:
-            raise ValueError(f"{', '.join(strange)} cannot be said together with by = {self.by!r}")
+            raise ValueError(f"{', '.join(strange)} cannot be combined with by = {self.by!r}")
         if self.by != "none" and self.column is None:
             raise ValueError(f"by = {self.by!r} needs a column")
         match self.by:
@@ -123,25 +123,25 @@ class PartitionPlan(BaseModel):
         if (self.every is None) == (not self.bounds):
             raise ValueError("by = 'range' needs either every or bounds")
         if self.bounds and len(self.bounds) < 2:
-            raise ValueError("bounds needs at least two: partitions lie between neighbours")
+            raise ValueError("bounds needs at least two values: each partition is between two of them")
         if any(a == b for a, b in pairwise(self.bounds)):
-            raise ValueError("bounds names one bound twice")
+            raise ValueError("bounds has one bound twice")
         if self.bounds and (self.uuidv7 or {"ahead", "retention", "expired"} & self._said):
-            raise ValueError("uuidv7, ahead, retention and expired go with every, not with bounds")
+            raise ValueError("uuidv7, ahead, retention and expired need every, not bounds")
         if self.uuidv7 and self.timezone is None:
-            raise ValueError("timezone is missing: in which the days of the uuids' times begin is said, never guessed")
+            raise ValueError("timezone is missing: the time zone in which the days of the uuids' times begin")
         if (self.retention is None) != (self.expired is None):
-            raise ValueError("retention and expired go together")
+            raise ValueError("set both retention and expired, or neither")
 
     def _list_fits(self) -> None:
         if not self.values or not all(name and values for name, values in self.values.items()):
-            raise ValueError("by = 'list' needs values: for each partition's name the values that it is for")
+            raise ValueError("by = 'list' needs values: the values of each partition, by its name")
         long = [name for name in self.values if len(name.encode()) > LONGEST_SUFFIX_BYTES]
         if long:
-            raise ValueError(f"too long for the end of a name: {', '.join(long)}")
+            raise ValueError(f"too long for the suffix of a partition's name: {', '.join(long)}")
         if "default" in self.values and self.keeps_rest:
-            raise ValueError("default is the name of the partition for what lies outside; call this one otherwise")
+            raise ValueError("default is the name of the partition for all other values; give this one another name")
         named = [value for values in self.values.values() for value in values]
         twice = sorted({value for value in named if named.count(value) > 1})
         if twice:
-            raise ValueError(f"a value is for one partition only: {', '.join(twice)}")
+            raise ValueError(f"a value can be in only one partition: {', '.join(twice)}")

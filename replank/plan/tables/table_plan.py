@@ -37,19 +37,19 @@ class ColumnPlan(Strict):
     @model_validator(mode="after")
     def _arrays_convert_or_fail(self) -> ColumnPlan:
         if self.to == "uuid[]" and self.on_invalid != "fail":
-            raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is no uuid stops its job")
+            raise ValueError("on_invalid is `fail` for uuid[]: an array with a text that is not a uuid fails its job")
         return self
 
     @model_validator(mode="after")
     def _only_name_based_ids_dangle(self) -> ColumnPlan:
         if "dangling_references" in self.consent and self.on_invalid != "name_based":
-            raise ValueError('dangling_references is for on_invalid = "name_based": nothing else changes an id')
+            raise ValueError('dangling_references needs on_invalid = "name_based": no other policy changes an id')
         return self
 
     @model_validator(mode="after")
     def _enums_say_their_type(self) -> ColumnPlan:
         if self.to == "enum" and self.type is None:
-            raise ValueError('say which: type = "public.booking_status"')
+            raise ValueError('the type is missing, for example type = "public.booking_status"')
         if self.to == "enum" and self.on_invalid == "name_based":
             raise ValueError("on_invalid is fail, null or quarantine for an enum")
         if self.to != "enum" and (self.type is not None or self.map or "enum_checks" in self.consent):
@@ -117,7 +117,7 @@ class TablePlan(Strict):
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
         if not names and self.partition is None and self.method != "rebuild":
             # A table that is rebuilt as it is may be needed beside one whose rows are kept aside.
-            raise ValueError("nothing to do: name columns to convert, to add or to fill, or say how to partition")
+            raise ValueError("nothing to do: list columns to convert, to add or to fill, or set how to partition")
         refuse_twice("column", names)
         refuse_twice("join", [join.name for join in self.join])
         return self

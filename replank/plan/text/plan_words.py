@@ -34,7 +34,7 @@ def refuse_twice(what: str, names: list[_T]) -> None:
     """Raises ValueError that names what is there twice."""
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f"{what} named twice: {', '.join(sorted(map(str, twice)))}")
+        raise ValueError(f"{what} listed twice: {', '.join(sorted(map(str, twice)))}")
 
 
 def split_name(name: str) -> tuple[str, str]:

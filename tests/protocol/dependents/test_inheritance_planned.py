@@ -21,7 +21,7 @@ def test_a_plan_with_a_part_of_a_family_is_refused(family: psycopg.Connection, b
     app = family
     app.execute("ALTER TABLE plant DROP CONSTRAINT plant_eaten_by_fkey")
     app.execute("ALTER TABLE owned DROP CONSTRAINT owned_owner_id_fkey")
-    with pytest.raises(NeedsOperator, match=rf"family_incomplete .*public\.{missing}, which the plan does not name"):
+    with pytest.raises(NeedsOperator, match=rf"family_incomplete .*public\.{missing}, which the plan does not contain"):
         begin(*[one_table for one_table in PLANNED if one_table.name != missing])
 
 

@@ -98,7 +98,7 @@ def test_long_jobs_end_within_a_second_and_cost_nothing(
     assert seconds < 5
     print(f"panic: {seconds:.3f} s")
     assert "2 jobs were stopped and wait again" in said
-    assert "`replank resume` goes on" in said
+    assert "`replank resume` continues" in said
     # And the jobs wait as if they had never begun: nothing is half done
     found = app.execute("SELECT state, attempt - forgiven, worker IS NULL FROM replank.job").fetchall()
     assert {(state, counted) for state, counted, _ in found} == {("waiting", 0)}

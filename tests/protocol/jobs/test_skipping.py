@@ -39,12 +39,12 @@ def test_a_vacuum_may_be_left_out_a_verification_may_not(app: psycopg.Connection
     with pytest.raises(WrongUse, match=r"Nothing was left out.*nobody would know whether both tables are equal"):
         skip(connection, run, [*vacuum, *verify], "no time", by=ANNA)
     assert len(rebuild.failures()) == len(vacuum) + len(verify)
-    with pytest.raises(WrongUse, match="Say why"):
+    with pytest.raises(WrongUse, match="Give the reason"):
         skip(connection, run, vacuum, " ", by=ANNA)
 
     # A vacuum may: its reason stays, with who and what it means
     said = skip(connection, run, vacuum, "autovacuum is on", by=ANNA)
-    assert "autovacuum will see to the table later" in said
+    assert "autovacuum will process the table later" in said
     (left_out,) = read_status(connection).left_out
     assert (left_out["job"], left_out["kind"], left_out["table"]) == (vacuum[0], "vacuum", "public.t")
     assert "autovacuum is on (anna)" in left_out["reason"]

@@ -320,11 +320,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "foreign keys": (MONTHS | {"consent": ["uniqueness"]}, NeedsOperator, "foreign_keys_lost.*of_order"),
     "no column": (MONTHS | {"column": "nix"}, WrongUse, "no column nix"),
     "no time": (MONTHS | {"column": "amount"}, WrongUse, "`every` is for date"),
-    "no zone": ({k: v for k, v in MONTHS.items() if k != "timezone"}, WrongUse, "say `timezone`"),
-    "not version 7": (MONTHS | {"column": "id"}, WrongUse, "say `uuidv7 = true`"),
+    "no zone": ({k: v for k, v in MONTHS.items() if k != "timezone"}, WrongUse, "set `timezone`"),
+    "not version 7": (MONTHS | {"column": "id"}, WrongUse, "set `uuidv7 = true`"),
     "no uuid": (MONTHS | {"uuidv7": True}, WrongUse, "that are, or become, uuid"),
     "too many": (MONTHS | {"every": "day", "ahead": 1000}, WrongUse, "more than 1000 partitions"),
-    "rows outside": (KINDS["list"] | {"outside": "refuse"}, NeedsOperator, "outside_rows.*96 rows lie outside"),
+    "rows outside": (KINDS["list"] | {"outside": "refuse"}, NeedsOperator, "outside_rows.*96 rows are outside"),
     "bounds of another type": (KINDS["range of ids"] | {"bounds": ["a", "b"]}, NeedsOperator, "invalid input syntax"),
     "bounds that descend": (
         KINDS["range of ids"] | {"bounds": KINDS["range of ids"]["bounds"][::-1]},
@@ -388,7 +388,7 @@ def test_gotcha_43_rows_without_a_value_go_to_the_default_partition_if_the_plan_
     said = {"by": "range", "column": "at", "every": "week", "consent": ["uniqueness"]}
     with pytest.raises(NeedsOperator, match=r"null_partition_key.*10 rows have NULL"):
         begin(table("t", partition=said))
-    with pytest.raises(NeedsOperator, match=r"outside_rows.*0 rows lie outside of all partitions, and 10"):
+    with pytest.raises(NeedsOperator, match=r"outside_rows.*0 rows are outside all partitions, and 10"):
         begin(table("t", partition=said | {"outside": "refuse"}))
     rebuild = begin(table("t", partition=said | {"consent": ["uniqueness", "nulls"]}))
     rebuild.ready()

@@ -58,7 +58,7 @@ def _lines(ann: str, bob: str) -> list[Line]:
 
 def test_a_key_and_all_that_refers_to_it_are_corrected_together(app: psycopg.Connection, ready: Rebuild) -> None:
     said = fix(ready.connection, ready.run, _lines(GOOD[0], GOOD[1]), by=ANNA, source="aside.csv")
-    assert "values corrected in the live tables: 6; as before: 0" in said
+    assert "values corrected in the live tables: 6; not changed: 0" in said
     assert _rows(app, "SELECT id, friend FROM people WHERE friend IS NOT NULL ORDER BY 1") == [
         (GOOD[0], GOOD[1]),
         (GOOD[1], GOOD[0]),
@@ -79,7 +79,7 @@ def test_all_or_none(app: psycopg.Connection, ready: Rebuild) -> None:
             [*_lines(GOOD[0], GOOD[1]), Line(number=9, table="public.letter", key=("1",), column="to", value="x")],
             "kept",
         ),
-        ([*_lines(GOOD[0], GOOD[1])] * 2, "is there twice"),
+        ([*_lines(GOOD[0], GOOD[1])] * 2, "is listed twice"),
     ):
         with pytest.raises(WrongUse, match=words):
             fix(ready.connection, ready.run, lines, by=ANNA, source="aside.csv")

@@ -232,7 +232,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "unstable": (
         {"add": [{"name": "x", "type": "float8", "value": "random()"}]},
         NeedsOperator,
-        "gives something else",
+        "returns another result",
     ),
     "no such name": ({"add": [{"name": "x", "type": "int", "value": "live.nix"}]}, NeedsOperator, "live.nix"),
     "no such type": ({"add": [{"name": "x", "type": "nix"}]}, NeedsOperator, 'type "nix" does not exist'),
@@ -241,10 +241,10 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         NeedsOperator,
         "invalid input syntax",
     ),
-    "there already": ({"add": [{"name": "title", "type": "int"}]}, WrongUse, "has a column title already"),
+    "there already": ({"add": [{"name": "title", "type": "int"}]}, WrongUse, "already has a column title"),
     "not there": ({"fill": [{"name": "nix", "value": "1"}]}, WrongUse, "has no column nix"),
     "the key": ({"fill": [{"name": "id", "value": "'x'"}]}, WrongUse, "part of the key"),
-    "null key": ({"columns": [{"name": "id", "to": "uuid", "on_invalid": "null"}]}, WrongUse, "may not be NULL"),
+    "null key": ({"columns": [{"name": "id", "to": "uuid", "on_invalid": "null"}]}, WrongUse, "is NOT NULL, so"),
 }
 
 
@@ -259,7 +259,7 @@ def test_what_cannot_be_is_refused_before_the_first_write(app: psycopg.Connectio
 
 def test_both_ends_of_a_key_follow_one_policy(app: psycopg.Connection, begin: Begin) -> None:
     app.execute(NAMES)
-    with pytest.raises(NeedsOperator, match="name_based at both ends or at neither"):
+    with pytest.raises(NeedsOperator, match="name_based for both columns or for neither"):
         begin(table("parent", "id"), table("child", columns=[_name_based("parent_id").model_dump()]))
 
 

@@ -157,7 +157,7 @@ def test_a_verification_in_one_piece_comes_down_to_the_row(app: psycopg.Connecti
     # When: it is tried again in smaller pieces, then the answer says that there are none
     run = rebuild.run
     said = retry(rebuild.connection, run, Selection(), by=Operator(name="o", via="page"), smaller=True)
-    assert "a single row is left of the range" in said
+    assert "the range has only a single row" in said
     app.execute("TRUNCATE switch")
     rebuild.finish()
     assert count(app, live("t")) == ROWS

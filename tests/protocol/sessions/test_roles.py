@@ -116,7 +116,7 @@ def test_memberships_that_are_not_enough(app: psycopg.Connection, database: Url)
     if app.info.server_version >= 160_000:
         app.execute("GRANT m_owner TO m_run WITH INHERIT TRUE, SET FALSE")
         said = _words(_check(app, url))
-        assert "is a member of it that may not become it (SET FALSE)" in said
+        assert "is a member of it but cannot SET ROLE to it (SET FALSE)" in said
         assert "GRANT m_owner TO m_run WITH INHERIT TRUE, SET TRUE" in said
         app.execute("REVOKE m_owner FROM m_run")
     app.execute("ALTER ROLE m_run NOINHERIT")

@@ -205,10 +205,10 @@ def test_check_names_every_event_trigger(app: psycopg.Connection, owner: Url, da
     assert "sql_drop" in named["keeper"].message
     assert "disabled" in named["keeper"].message
     assert "public.sleeps" in named["sleeper"].message
-    assert "may not switch it off" in named["sleeper"].message
+    assert "has no right to disable it" in named["sleeper"].message
     assert not any(f.blocks for f in named.values())
     by_superuser = [f for f in _check(database, app.info.dbname) if f.code == "event_trigger"]
-    says = "switched off" if can_be_switched_off(app) else "may not switch it off"
+    says = "Replank disables it" if can_be_switched_off(app) else "has no right to disable it"
     assert says in next(f for f in by_superuser if f.details["event_trigger"] == "sleeper").message
 
 

@@ -91,7 +91,7 @@ def test_the_rules_of_a_domain_are_lost_only_by_consent(app: psycopg.Connection,
     with pytest.raises(NeedsOperator, match=r"domain_checks_lost.*in_capitals CHECK.*long_enough CHECK"):
         begin(table("person", columns=[_column("id"), _column("friend_id")]))
     told = _findings(database, PEOPLE)
-    assert "which it leaves as a plain uuid" in told["domain_left"]
+    assert "and it becomes plain uuid" in told["domain_left"]
     assert "domain_checks_lost" not in told
     assert one(app, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replank%'") == 0
 
