@@ -53,9 +53,9 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
     try:
         code = program()
     except ReplankError as error:
-        return _tell(error, arguments)
+        return _report_failure(error, arguments)
     except typer.Abort:
-        return _tell(
+        return _report_failure(
             NeedsOperator("Stopped: there was no answer.", hint="Add `--yes` to confirm without a question."), arguments
         )
     except click_error as error:
@@ -63,18 +63,18 @@ def run_command(program: Callable[[], object], arguments: Sequence[str]) -> int:
 
         rich_utils.rich_format_error(error)
         said = WrongUse(error.format_message(), hint="See the command's `--help`.")
-        return _tell(said, arguments, people=False)
+        return _report_failure(said, arguments, people=False)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost place of all: whatever comes here is told, and kept
-        return _tell(_named(error, arguments), arguments)
+        return _report_failure(_named(error, arguments), arguments)
     if code == _INTERRUPTED:
         words = "stopped; the ledger has what was done."
-        return _tell(NeedsOperator(words, hint="Run the same command to continue."), arguments)
+        return _report_failure(NeedsOperator(words, hint="Run the same command to continue."), arguments)
     return code if isinstance(code, int) else DONE
 
 
-def _tell(error: ReplankError, arguments: Sequence[str], *, people: bool = True) -> int:
+def _report_failure(error: ReplankError, arguments: Sequence[str], *, people: bool = True) -> int:
     addresses = list(_addresses(arguments))
     said, hint = hide(str(error), addresses), hide(error.hint, addresses)
     if people:

@@ -45,7 +45,7 @@ def compile_plan(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Write the scripts of the steps, forward and back, as plain SQL; nothing in the database is changed.
+    """Write the forward and rollback scripts of the steps as plain SQL. Changes nothing in the database.
 
     Example: replank compile plan.toml --out scripts
     """
@@ -79,7 +79,7 @@ def compile_plan(
 
 
 def indexes(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Indexes that are duplicate, redundant, unused, bloated or broken. What you agree on goes into the plan.
+    """List indexes that are duplicate, redundant, unused, bloated or invalid. Add those that you want to the plan.
 
     Example: replank indexes
     """

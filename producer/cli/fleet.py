@@ -17,14 +17,14 @@ from typer.core import TyperGroup
 from monitoring.fleet.fleet import OVER, UNREACHABLE, FleetStatus, TargetStatus, read_fleet
 from monitoring.fleet.fleet_page import fleet_page, write_page
 from monitoring.terminal.output import people, print_json
-from producer.fleet.beginning import with_refusals
-from producer.fleet.driving import Fleet
+from producer.fleet.display import FleetDisplay, draw_fleet
+from producer.fleet.fleet_runs import Fleet
 from producer.fleet.one_target import Task
 from producer.fleet.order import Limits
-from producer.fleet.showing import FleetDisplay, draw_fleet
+from producer.fleet.start_checks import with_refusals
 from producer.operator.operator import Operator, operator_of_shell
 from producer.operator.pausing import pause, resume
-from producer.operator.saying import NoOpenRun, open_run
+from producer.operator.run_for_action import NoOpenRun, open_run
 from producer.operator.scope import WHOLE_RUN
 from producer.planning.resolution import ANY_DATABASE, PlanFile, read_plan_file
 from replank.cli.options import As, AsJson, BrokerUrl, LocalWorkers, PlanPath, Targets, Yes
@@ -87,7 +87,7 @@ def fleet_run(
     as_json: AsJson = False,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Run the plan on every database that is not done; stopped or killed, the same command goes on.
+    """Run the plan on every database that is not done. After a stop, the same command continues.
 
     The plan's database is named "*".
 
@@ -163,7 +163,7 @@ def fleet_status(
     out: Page = None,
     as_json: AsJson = False,
 ) -> None:
-    """How every database stands, from its own ledger. Exit 1 where one needs the operator, 3 where none answers.
+    """Show the state of every database, from its ledger. Exit code 1 if one needs the operator, 3 if none answers.
 
     Example: replank fleet status --targets tenants --out fleet.html
     """
@@ -185,7 +185,7 @@ def fleet_status(
 
 
 def fleet_pause(targets: Targets, by: As = None) -> None:
-    """Pause the open run of every database. What has none yet is not begun while `fleet run` is full.
+    """Pause the open run of every database. Databases without a run are not started while `fleet run` is full.
 
     Example: replank fleet pause --targets tenants
     """
@@ -193,7 +193,7 @@ def fleet_pause(targets: Targets, by: As = None) -> None:
 
 
 def fleet_resume(targets: Targets, by: As = None) -> None:
-    """Go on after `replank fleet pause`.
+    """Continue after `replank fleet pause`.
 
     Example: replank fleet resume --targets tenants
     """
@@ -251,7 +251,7 @@ def _drive(
             show=display.show,
             is_done=is_done,
         )
-        status = fleet.drive()
+        status = fleet.run_all()
     if as_json:
         print_json(status.to_json())
     _print(status)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from monitoring.terminal.output import people, print_json
 from producer.cli.inspect_and_check import in_words
-from producer.gates.looking import attest, look, override
+from producer.gates.checking_gates import attest, check_gates, override
 from producer.gates.making_backups import Method, make_backup
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile, read_plan_file, refuse_other_database
@@ -65,7 +65,7 @@ def gates(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Look at the gates before the data migration (exit 1 while one is open); attest or override one; take a backup.
+    """Check the gates before the data migration (exit 1 while one is open), attest or override one, or make a backup.
 
     Example: replank gates plan.toml attest team_notified --by Ada --note "mail of Monday"
     """
@@ -80,7 +80,7 @@ def gates(
             override(connection, file.plan, _named(gate, action), by=by, reason=reason)
         elif action is Action.BACKUP:
             _back_up(connection, file, settings.database(), out, "base" if kind is BackupKind.BASE else "dump", by)
-        found = look(connection, file.plan)
+        found = check_gates(connection, file.plan)
     show(people(), found, plan)
     if as_json:
         passed = not any(each.is_open for each in found)

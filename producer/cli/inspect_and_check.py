@@ -155,7 +155,7 @@ def _say_proposal(proposal: Proposal, out: Path) -> None:
 
 
 def check(plan: PlanPath, workers: Workers = 2, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Look for everything that would stop the run or surprise afterwards. Changes nothing.
+    """Find everything that would stop the run or change something for the application. Changes nothing.
 
     Example: replank check plan.toml --workers 4
     """

@@ -32,7 +32,7 @@ def notify(
     ] = (False),
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Follow the newest run's events and tell the receivers that its plan names, until stopped.
+    """Send the newest run's events to the receivers in its plan, until stopped.
 
     Example: replank notify --once
     """

@@ -37,7 +37,7 @@ def partitions(
     with_checks: WithChecks = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make the partitions that will be needed, and take away those the plan keeps no longer. Run it daily.
+    """Create the partitions that will be needed, and remove expired ones as the plan says. Run it daily.
 
     Example: replank partitions plan.toml --dry-run
     """

@@ -1,4 +1,4 @@
-"""`replank quarantine`: what is kept aside (`monitoring`), corrections, and rows that are looked at again."""
+"""`replank quarantine`: quarantined rows (listed by `monitoring`), corrections, and rows that are converted again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fix_command(file: File, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Write corrected values into the live tables, all or none; the next drain brings the rows back.
+    """Write corrected values into the live tables, all or none. The next drain copies the rows.
 
     Example: replank quarantine fix rows.csv
     """
@@ -42,7 +42,7 @@ def fix_command(file: File, by: As = None, database_url: DatabaseUrl = None) -> 
 
 
 def return_command(table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Have the next drain look again at what is kept aside: who converts by now comes back.
+    """Let the next drain convert quarantined rows again: those that convert now are copied.
 
     Example: replank quarantine return --table orders
     """

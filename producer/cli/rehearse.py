@@ -1,4 +1,4 @@
-"""`replank rehearse`: the whole plan and its way back, on a clone that the tool makes."""
+"""`replank rehearse`: the whole plan and its rollback, on a clone that the tool creates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from producer.coordinator.run import RunOptions, run_plan
 from producer.dispatch.dispatcher import Dispatcher
 from producer.gates.programs import program
 from producer.planning.resolution import PlanFile, read_plan_file
-from producer.rehearsal.legs import Forward
-from producer.rehearsal.story import Rehearsal, Wishes
+from producer.rehearsal.rehearsal import Rehearsal, RehearsalOptions
+from producer.rehearsal.runs_on_clone import Forward
 from replank.activity import doing
 from replank.cli.options import AsJson, BrokerUrl, By, DatabaseUrl, LocalWorkers, PlanPath
 from replank.errors import NeedsOperator, WrongUse
@@ -58,7 +58,7 @@ def rehearse(
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Run the plan on a clone, verify, roll back, compare with the beginning; write down what it cost.
+    """Run the plan on a clone, verify, roll back and compare with the start; record time, WAL, disk and locks.
 
     Example: replank rehearse plan.toml --clone-url postgresql://user@clone/postgres
     """
@@ -74,7 +74,7 @@ def rehearse(
         word = Rehearsal(
             file=file,
             settings=settings,
-            wishes=Wishes(server=server, by=by.strip() or getpass.getuser(), again=again, keep=keep),
+            options=RehearsalOptions(server=server, by=by.strip() or getpass.getuser(), again=again, keep=keep),
             forward=_with_workers(workers),
             say=lambda words: console.print(words, markup=False, soft_wrap=True),
         ).rehearse()

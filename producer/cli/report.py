@@ -53,7 +53,7 @@ def report(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Say whether the migration was a success: six criteria with their figures, as a page or as JSON.
+    """Report whether the migration succeeded: six criteria with their figures, as a page or as JSON.
 
     Example: replank report --out report.html
     """

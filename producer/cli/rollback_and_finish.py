@@ -14,7 +14,7 @@ import typer
 from monitoring.terminal.activity_screen import ActivityScreen
 from monitoring.terminal.output import people, print_json
 from producer.compiling.compile_steps import step_named
-from producer.notifications.telling import notifier_for, rolled_back
+from producer.notifications.command_notifier import notifier_for, rolled_back
 from producer.operator.operator import operator_of_shell
 from producer.planning.resolution import read_plan_file
 from producer.rollback.choice import run_to_undo
@@ -56,9 +56,9 @@ def rollback(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Undo the run. After the cutover, past tables come back with all later changes. Asks first.
+    """Roll the run back. After the cutover, the past tables come back with all later changes. Asks for confirmation.
 
-    A script says --yes.
+    Scripts use --yes.
 
     Example: replank rollback plan.toml --yes
     """
@@ -124,10 +124,10 @@ def finish(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Drop the past tables and what captures changes for them. Afterwards there is no way back.
+    """Drop the past tables and reverse capture. Afterwards no rollback is possible.
 
-    Both sides are compared before, row by row, but for the rows that were written since the cutover: these are counted.
-    Where they differ, nothing is dropped.
+    Compares new and past tables row by row first; rows written since the cutover are only counted. If there is a
+    mismatch, nothing is dropped.
 
     Example: replank finish --yes
     """

@@ -46,7 +46,7 @@ def run(
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Coordinate the plan's run in the foreground; begun before, it goes on where it was.
+    """Start the plan's run and coordinate it in the foreground, or continue one that was started before.
 
     Example: replank run plan.toml --workers 4 --hold-cutover
     """

@@ -14,7 +14,7 @@ from producer.operator.panicking import panic
 from producer.operator.pausing import MOST_JOBS, pause, resume, throttle
 from producer.operator.pools import Pools
 from producer.operator.retrying import Selection, retry
-from producer.operator.saying import open_run, present_run
+from producer.operator.run_for_action import open_run, present_run
 from producer.operator.scaling import scale
 from producer.operator.scope import scope_of
 from producer.operator.skipping import skip
@@ -77,7 +77,7 @@ def cutover_command(
 def pause_command(
     phase: Phase = None, table: Table = None, reason: Reason = "", by: As = None, database_url: DatabaseUrl = None
 ) -> None:
-    """Start no further job of the run, a phase or a table. Jobs under way end; capture goes on.
+    """Pause the run, a phase or a table: no further job starts. Running jobs are completed; capture continues.
 
     Example: replank pause --table orders --reason "month-end closing"
     """
@@ -91,7 +91,7 @@ def pause_command(
 
 
 def resume_command(phase: Phase = None, table: Table = None, by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Go on after `replank pause` or `replank panic`, in the same scope.
+    """Continue after `replank pause` or `replank panic`, in the same scope.
 
     Example: replank resume --table orders
     """
@@ -116,7 +116,7 @@ def throttle_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Change the most jobs in flight while the run goes on. The governor still lowers it where a signal asks.
+    """Change the maximum of jobs in flight during the run. The governor can still lower it.
 
     Example: replank throttle --max-window 2 --reason "busy hour"
     """
@@ -144,7 +144,7 @@ def retry_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Have what failed tried again by the next `replank run PLAN` (or the one under way).
+    """Retry failed jobs, in the running coordinator or at the next `replank run PLAN`.
 
     Example: replank retry --table orders --cause 23505
     """
@@ -155,7 +155,7 @@ def retry_command(
 
 
 def panic_command(reason: Reason = "", by: As = None, database_url: DatabaseUrl = None) -> None:
-    """Stop everything of the run now: nothing is left half done, `replank resume` goes on.
+    """Stop all work of the run now; open transactions are rolled back. `replank resume` continues the run.
 
     Example: replank panic --reason "the application is slow"
     """
@@ -168,7 +168,7 @@ def skip_command(
     by: As = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Leave failed jobs out for good, where that loses nothing.
+    """Skip failed jobs for good, if this loses no data.
 
     Example: replank skip 1041 --reason "made again tomorrow"
     """
@@ -184,7 +184,7 @@ def scale_command(
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
 ) -> None:
-    """Grow or shrink the pools of running workers, so that so many processes work in all.
+    """Grow or shrink the pools of running workers to this number of processes in all.
 
     Example: replank scale 8
     """

@@ -22,12 +22,12 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Compare both sides now, row by row, beside the running application.
+    """Compare live and next (or new and past) tables now, row by row, while the application works.
 
-    Rows whose change waits in a log are counted, not compared: before the swap what the next drain brings, after it
-    what was written since the cutover.
+    Rows with a pending change in a change log are counted, not compared: before the swap those of the next drain, after
+    it those written since the cutover.
 
-    Exit 1 where any differs: its cutover is held until a comparison finds nothing. 2 where nothing can be compared.
+    Exit code 1 for a mismatch: the cutover is held until a comparison finds none. 2 if no table can be compared.
 
     Example: replank verify --json
     """

@@ -25,7 +25,7 @@ _SAMPLE = re.compile(rf"^([A-Za-z_:][A-Za-z0-9_:]*)(\{{(?:[^\"}}]|{_QUOTED})*\}}
 _STRINGS = re.compile(rf"{_QUOTED}|'(?:[^'\\]|\\.)*'|`[^`]*`")
 
 
-def look_at_monitoring(asked: MonitoringGatePlan) -> Gate:
+def check_monitoring(asked: MonitoringGatePlan) -> Gate:
     """Both have to be named in the plan, and both to be in order."""
     problems: list[str] = []
     evidence: dict[str, Any] = {}

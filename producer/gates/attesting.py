@@ -22,7 +22,7 @@ from sql.ledger.runs.gates import Gate, Word
 from sql.session.connection import Connection
 
 
-def look_at_attestation(connection: Connection, plan: Plan, asked: AttestationPlan, said: Word | None) -> Gate:
+def check_attestation(connection: Connection, plan: Plan, asked: AttestationPlan, said: Word | None) -> Gate:
     """By what was said of it; where that is nothing, or too old, the webhook is asked and its word is kept."""
     if said is not None and said.age <= age_of(asked.max_age):
         return _passed(asked, said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from producer.gates.looking import look
+from producer.gates.checking_gates import check_gates
 from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.values.states import RunState, TableState
@@ -26,7 +26,7 @@ def why_closed(connection: Connection, run: Run, present: Callable[[], Sequence[
     barrier = gates.read_barrier(connection, run.run_id)
     if barrier is not None and barrier.passed_at is not None:
         return ""
-    found = look(connection, run.plan)
+    found = check_gates(connection, run.plan)
     still_open = [gate for gate in found if gate.is_open]
     changed = _changed_since_planned(connection, present())
     passes = not still_open and not changed
@@ -58,7 +58,7 @@ def _words(still_open: Sequence[Gate]) -> str:
     )
 
 
-def go_on_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
+def continue_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
     """A run that `replank run` is called for again: with the gates that the plan has now, and past its stop at them."""
     if run.plan.gates != plan.gates:
         with connection.transaction():

@@ -24,7 +24,7 @@ NOT_REHEARSED = (6, 11)
 """The schema file is the real one, which a rehearsal leaves alone; step 11 ends the way back that is rehearsed."""
 
 
-def look_at_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
+def check_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
     """The newest rehearsal of exactly this plan has to be a good one, and not too old."""
     word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None:
@@ -60,7 +60,7 @@ def _begun_with(connection: Connection, plan: Plan) -> Mapping[str, str]:
     return read_definitions(connection, plan_schemas(plan))
 
 
-def look_at_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
+def check_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     """The rollbacks that would run are those that ran in the rehearsal, and came back to the beginning there."""
     word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None or not word.evidence["passed"]:

@@ -125,7 +125,7 @@ class _Measuring:
         return [MeasuredQuery(name=name, statement=text, timed=False) for name, text in found or ()]
 
     def _part(self, what: str, read: Callable[[], _T], *, timeout_ms: int = CATALOGUE_TIMEOUT_MS) -> _T | None:
-        self._look()
+        self._check_still_open()
         try:
             with read_only(self._connection, timeout_ms=timeout_ms, lock_timeout_ms=self._lock_timeout_ms):
                 return read()
@@ -139,7 +139,7 @@ class _Measuring:
     def _lock_timeout_ms(self) -> int:
         return self._plan.options.lock_timeout_ms
 
-    def _look(self) -> None:
+    def _check_still_open(self) -> None:
         if not self._go_on():
             raise Interrupted
 
@@ -149,7 +149,7 @@ class _Measuring:
         problems: dict[str, str] = {}
         for _ in range(self._plan.success.repeat + 1):
             for query in queries:
-                self._look()
+                self._check_still_open()
                 if query.name in problems:
                     continue
                 found = self._attempt(partial(measures.time_once, self._connection, query.statement))
@@ -160,7 +160,7 @@ class _Measuring:
         return [_summed(query, times[query.name][1:], problems.get(query.name, "")) for query in queries]
 
     def _planned(self, query: MeasuredQuery) -> MeasuredQuery:
-        self._look()
+        self._check_still_open()
         found = self._attempt(lambda: measures.generic_plan(self._connection, query.statement))
         if isinstance(found, str):
             measures.forget_prepared(self._connection)
@@ -192,14 +192,14 @@ class _Measuring:
         asked = self._plan.steps.audit_log
         if asked is None or not self._plan.success.probe_audit:
             return None
-        self._look()
+        self._check_still_open()
         return tuple(
             probe_tables(
                 self._connection,
                 self._plan.steps,
                 schemas=plan_schemas(self._plan),
                 lock_timeout_ms=self._lock_timeout_ms,
-                go_on=self._look,
+                go_on=self._check_still_open,
             )
         )
 

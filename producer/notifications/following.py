@@ -104,16 +104,16 @@ class Follower(threading.Thread):
         while not self._given_up.is_set():
             ending = self._ending.is_set()
             mine = mine or deliveries.try_to_follow(connection, self._receiver.name)
-            ledger = self._look(connection) if mine else True
+            ledger = self._read_pending(connection) if mine else True
             for event in list(self._known.values()):
-                self._tell(connection if ledger else None, event, *origin)
+                self._deliver(connection if ledger else None, event, *origin)
             if ending and (not mine or not self._known):
                 if mine and self._last is not None:
-                    self._tell(None, self._last, *origin)
+                    self._deliver(None, self._last, *origin)
                 return
             self._ending.wait(POLL_S)
 
-    def _look(self, connection: Connection) -> bool:
+    def _read_pending(self, connection: Connection) -> bool:
         """Take in what is to be told. False where the ledger is gone: then what is known is told, and kept nowhere."""
         found = deliveries.pending(connection, self._run_id, receiver=self._receiver.name, kinds=self._kinds)
         if found is None:
@@ -121,7 +121,7 @@ class Follower(threading.Thread):
         self._known = {event.event_id: event for event in found}
         return True
 
-    def _tell(self, connection: Connection | None, event: Event, database: str, identity: str) -> None:
+    def _deliver(self, connection: Connection | None, event: Event, database: str, identity: str) -> None:
         def keep(state: deliveries.State, attempts: int, problem: str) -> None:
             if connection is not None:
                 deliveries.keep(

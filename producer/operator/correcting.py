@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_rolling_back
+from producer.operator.run_for_action import note, refuse_rolling_back
 from producer.operator.scope import Scope
 from replank.errors import NeedsOperator, WrongUse
 from replank.values.states import RunState, TableState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_rolling_back
+from producer.operator.run_for_action import note, refuse_rolling_back
 from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection

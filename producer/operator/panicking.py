@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_at_rest
+from producer.operator.run_for_action import note, refuse_idle
 from replank.errors import NeedsOperator
 from replank.wording import counted, verb
 from sql.ledger.jobs import job_queue
@@ -41,7 +41,7 @@ def panic(
 
     Raises NeedsOperator if something is still there after `PATIENCE_S`; the run stays paused.
     """
-    refuse_at_rest(connection, run)
+    refuse_idle(connection, run)
     began = clock()
     with connection.transaction():
         since = restraints.put(connection, run.run_id, Place(), "pause", cause="panic", by=by.name, reason=reason)

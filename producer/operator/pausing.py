@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_at_rest, refuse_rolling_back
+from producer.operator.run_for_action import note, refuse_idle, refuse_rolling_back
 from producer.operator.scope import Scope
 from replank.errors import WrongUse
 from replank.values.states import RunState
@@ -20,7 +20,7 @@ MOST_JOBS = 1_000
 def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reason: str = "") -> str:
     """Start nothing further in the scope. Jobs under way end; capture goes on, so nothing is lost meanwhile."""
     refuse_rolling_back(run)
-    refuse_at_rest(connection, run)
+    refuse_idle(connection, run)
     with connection.transaction():
         restraints.put(connection, run.run_id, scope.place, "pause", by=by.name, reason=reason)
         note(connection, run, by, "pause", subject=scope.words, message=reason)

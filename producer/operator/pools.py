@@ -54,7 +54,7 @@ class Pools:
     ) -> None:
         self._app.close()
 
-    def look(self, *, only: str | None = None) -> list[Pool]:
+    def read_pools(self, *, only: str | None = None) -> list[Pool]:
         """The workers that answer, by name. Raises CannotConnect if the broker does not."""
         found = self._inspect("stats", [] if only is None else [only])
         queues = self._inspect("active_queues", list(found)) if found else {}
@@ -69,12 +69,12 @@ class Pools:
     def change(self, pool: Pool, target: int) -> str:
         """Bring one worker's pool to `target` processes. Why it did not come there; empty if it did."""
         if target > pool.processes:
-            problem = self._say(pool.worker, "pool_grow", target - pool.processes)
+            problem = self._send(pool.worker, "pool_grow", target - pool.processes)
             return problem or self._await(pool.worker, target)
         deadline = time.monotonic() + BUSY_S
         left = pool.processes - target
         while left > 0:
-            problem = self._say(pool.worker, "pool_shrink", left)
+            problem = self._send(pool.worker, "pool_shrink", left)
             if not problem:
                 break
             if "busy" not in problem:
@@ -85,10 +85,10 @@ class Pools:
                     f"{verb(left, 'it')} {verb(left, 'is')} idle, or pause the run"
                 )
             # It has taken away those that were idle, and does not say how many.
-            left = self._settled(pool.worker) - target
+            left = self._count_when_stable(pool.worker) - target
         return self._await(pool.worker, target)
 
-    def _settled(self, worker: str) -> int:
+    def _count_when_stable(self, worker: str) -> int:
         """Its processes, when all that were told to end have ended: a pool would tell one twice, and count it twice."""
         before, present = -1, self._count(worker)
         while before != present:
@@ -97,9 +97,9 @@ class Pools:
         return present
 
     def _count(self, worker: str) -> int:
-        return sum(pool.processes for pool in self.look(only=worker))
+        return sum(pool.processes for pool in self.read_pools(only=worker))
 
-    def _say(self, worker: str, command: str, count: int) -> str:
+    def _send(self, worker: str, command: str, count: int) -> str:
         """The worker's own error, or that it does not answer; empty if it agreed."""
         replies = self._ask(
             lambda: self._app.control.broadcast(
@@ -114,12 +114,12 @@ class Pools:
     def _await(self, worker: str, target: int) -> str:
         """Until the worker itself says that it has so many."""
         deadline = time.monotonic() + BUSY_S
-        present = self.look(only=worker)
+        present = self.read_pools(only=worker)
         while not present or present[0].processes != target:
             if time.monotonic() > deadline:
                 return f"it has {counted(present[0].processes if present else 0, 'process')} after {BUSY_S:.0f} s"
             time.sleep(ASK_AGAIN_S)
-            present = self.look(only=worker)
+            present = self.read_pools(only=worker)
         return ""
 
     def _ask(self, question: Callable[[], Any]) -> Any:

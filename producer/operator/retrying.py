@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg.errors import UniqueViolation
 
 from producer.operator.operator import Operator
-from producer.operator.saying import note, refuse_rolling_back
+from producer.operator.run_for_action import note, refuse_rolling_back
 from producer.operator.scope import scope_of
 from replank.errors import WrongUse
 from replank.values.states import JobKind, JobState, RunState, TableState

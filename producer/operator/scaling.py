@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from monitoring.status.queues import paused_tables, waiting_by_queue
 from producer.operator.operator import Operator
 from producer.operator.pools import Pool, Pools
-from producer.operator.saying import note
+from producer.operator.run_for_action import note
 from replank.errors import WrongUse
 from replank.wording import counted
 from sql.ledger.jobs import work
@@ -28,7 +28,7 @@ def scale(
     """
     if not 1 <= processes <= MOST_PROCESSES:
         raise WrongUse(f"Give a number of processes from 1 to {MOST_PROCESSES}. To stop all work: `replank pause`.")
-    answering = pools.look()
+    answering = pools.read_pools()
     waiting = _waiting(connection, run)
     targets = targets_of(answering, processes, worker=worker, waiting=waiting)
     with connection.transaction():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from producer.operator.operator import Operator
 from producer.operator.retrying import Selection, chosen
-from producer.operator.saying import note, refuse_rolling_back
+from producer.operator.run_for_action import note, refuse_rolling_back
 from replank.errors import WrongUse
 from replank.values.states import JobKind, RunState
 from replank.wording import counted

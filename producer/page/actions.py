@@ -16,11 +16,11 @@ from producer.operator.panicking import panic
 from producer.operator.pausing import pause, resume, throttle
 from producer.operator.pools import Pools
 from producer.operator.retrying import Selection, chosen, retry
-from producer.operator.saying import open_run
+from producer.operator.run_for_action import open_run
 from producer.operator.scaling import scale
 from producer.operator.scope import Scope, scope_of
 from producer.operator.skipping import skip
-from producer.page.at_stake import confirm, of_cutover, of_rollback
+from producer.page.consequences import confirm, of_cutover, of_rollback
 from producer.page.rollback import PageRollback
 from replank.errors import WrongUse
 from replank.settings import Settings

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import psycopg
 import structlog
 
-from producer.notifications.telling import notifier_for
+from producer.notifications.command_notifier import notifier_for
 from producer.operator.operator import Operator
-from producer.page.at_stake import confirm
+from producer.page.consequences import confirm
 from producer.rollback.choice import run_to_undo
 from producer.rollback.rollback import roll_back_through
 from replank.errors import ReplankError, WrongUse

@@ -55,7 +55,7 @@ class Already:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Look:
+class _TableProgress:
     """One table of the plan beside what is there."""
 
     connection: Connection
@@ -203,8 +203,10 @@ def without_done(
     left: list[tuple[int, TablePlan, LiveTable]] = []
     found: list[Already] = []
     for number, planned, live in tables:
-        look = _Look(connection=connection, planned=planned, live=live, enums=enums, updates=updates.get(live.oid, ""))
-        remaining, done = look.left()
+        progress = _TableProgress(
+            connection=connection, planned=planned, live=live, enums=enums, updates=updates.get(live.oid, "")
+        )
+        remaining, done = progress.left()
         left.append((number, remaining, live))
         found += done
     if not found:

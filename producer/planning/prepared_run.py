@@ -95,7 +95,7 @@ class PreparedRun:
         """Whether the plan changes this column's type."""
         return any(s.live.oid == oid and any(c.name == column for c in s.converted) for s in self.subjects)
 
-    def names_anew(self, oid: int, column: str) -> bool:
+    def gives_new_ids(self, oid: int, column: str) -> bool:
         """Whether texts of this column that are no uuids become other ids."""
         return any(
             s.live.oid == oid and any(c.name == column and c.on_invalid == "name_based" for c in s.converted)

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from monitoring.status.rollback_possible import read_rollback_facts
-from producer.operator.doubts import doubts
+from producer.operator.incomplete_data import incomplete_data
 from producer.planning.resolution import PlanFile, refuse_other_database
 from replank.errors import WrongUse
 from replank.values.states import RunState
@@ -36,7 +36,7 @@ class Extent:
     database: str
     host: str
     lines: tuple[str, ...]
-    doubts: tuple[str, ...] = ()
+    incomplete_data: tuple[str, ...] = ()
     """What is quarantined, what failed."""
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def read_extent(connection: Connection, run: Run, to: Step | None) -> Extent:
         database=info.dbname,
         host=f"{info.host}:{info.port}",
         lines=tuple(lines),
-        doubts=doubts(connection, run),
+        incomplete_data=incomplete_data(connection, run),
     )
 
 
@@ -129,7 +129,7 @@ def confirm_rollback(extent: Extent, say: Callable[[str], None]) -> None:
         say(f"  {line}")
     if len(extent.lines) > SHOWN:
         say(f"  … and {len(extent.lines) - SHOWN} more")
-    for line in extent.doubts:
+    for line in extent.incomplete_data:
         say(line)
     if typer.prompt("To roll it back, type the database's name", default="", show_default=False, err=True) != (
         extent.database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from producer.gates.barrier import go_on_at_barrier
+from producer.gates.barrier import continue_at_barrier
 from producer.planning.resolution import PlanFile
 from producer.starting.compile_all import review
 from producer.starting.correct_caches import correct_caches, differs_in_caches
@@ -37,7 +37,7 @@ def resume(connection: Connection, run: Run, file: PlanFile, *, hold_cutover: bo
     if hold_cutover and not run.hold_cutover:
         runs.set_hold(connection, run.run_id, hold_cutover=True)
     run = _with_limits(connection, with_readers(connection, run, file.plan), file.plan)
-    return go_on_at_barrier(connection, run, file.plan)
+    return continue_at_barrier(connection, run, file.plan)
 
 
 def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:

@@ -14,7 +14,7 @@ import pytest
 
 from demo.embedded import EmbeddedPostgres
 from gates.conftest import SHOP, planned
-from producer.gates import looking
+from producer.gates import checking_gates
 from producer.gates.backups import newest_backup, read_backup
 from producer.gates.making_backups import make_backup
 from producer.gates.programs import FOLDER_VARIABLE, program_for, run_program
@@ -45,7 +45,7 @@ def place(connection: Connection) -> Place:
 
 
 def gate(connection: Connection, url: str, **backup: str) -> Gate:
-    (found,) = looking.look(connection, planned(url, gates={**BACKUP, "backup": backup}).plan)
+    (found,) = checking_gates.check_gates(connection, planned(url, gates={**BACKUP, "backup": backup}).plan)
     return found
 
 

@@ -16,7 +16,7 @@ from monitoring.terminal.watch import draw, read_view
 from producer.cli import run as commands
 from producer.coordinator import facts as coordinating
 from producer.coordinator.coordinator import Coordinator
-from producer.gates.looking import attest, look, override
+from producer.gates.checking_gates import attest, check_gates, override
 from producer.planning.resolution import PlanFile
 from producer.rollback.rollback import roll_back
 from producer.starting.begin import begin_or_resume
@@ -128,13 +128,13 @@ def test_words_are_for_one_plan_and_one_attempt(database: str) -> None:
         )
         for name in ("deployment_ready", "team_notified"):
             attest(connection, file.plan, name, by="Ann", note="")
-        assert {gate.state for gate in look(connection, file.plan)} == {"passed"}
-        assert {gate.state for gate in look(connection, other.plan)} == {"open"}
+        assert {gate.state for gate in check_gates(connection, file.plan)} == {"passed"}
+        assert {gate.state for gate in check_gates(connection, other.plan)} == {"open"}
 
         # What was attested for an attempt that was rolled back says nothing about the next
         begin_or_resume(connection, file, hold_cutover=True)
         roll_back(connection, say=lambda _: None, sleep=lambda _: None)
-        assert {gate.state for gate in look(connection, file.plan)} == {"open"}
+        assert {gate.state for gate in check_gates(connection, file.plan)} == {"open"}
 
 
 def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
@@ -142,9 +142,9 @@ def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
     with connect(database, name="test") as connection:
         runs.ensure_ledger(connection)
         attest(connection, file.plan, "team_notified", by="Ann", note="")
-        assert look(connection, file.plan)[-1].state == "passed"
+        assert check_gates(connection, file.plan)[-1].state == "passed"
         connection.execute("UPDATE replank.gate_record SET at = at - interval '8 days'")
-        old = look(connection, file.plan)[-1]
+        old = check_gates(connection, file.plan)[-1]
     assert (old.state, "Ann attested it 8 days ago" in old.reason) == ("open", True)
 
 
@@ -171,7 +171,7 @@ def test_what_is_no_override(name: str, by: str, reason: str, why: str, database
 def test_an_empty_section_asks_for_all_of_it(database: str) -> None:
     with connect(database, name="test") as connection:
         runs.ensure_ledger(connection)
-        found = look(connection, planned(database, gates={}).plan)
+        found = check_gates(connection, planned(database, gates={}).plan)
     assert {gate.name: gate.state for gate in found} == dict.fromkeys(
         (*NOTHING_LOOKED_AT, "deployment_ready", "team_notified"), "open"
     )
@@ -303,7 +303,7 @@ def test_without_the_section_nothing_is_asked(database: str) -> None:
         barrier = gates.read_barrier(connection, run.run_id)
         assert barrier is not None
         assert barrier.gates == []
-        assert look(connection, file.plan) == []
+        assert check_gates(connection, file.plan) == []
 
 
 def test_scripts_before_the_data_migration_need_no_gate(database: str) -> None:

@@ -9,11 +9,11 @@ import pytest
 from demo.embedded import EmbeddedPostgres
 from gates.conftest import TABLES, drive, planned, settings_of
 from monitoring.status.figures import compare_with_rehearsal
-from producer.gates.looking import look
+from producer.gates.checking_gates import check_gates
 from producer.planning.resolution import PlanFile
 from producer.rehearsal.cloning import PREFIX, cloned
-from producer.rehearsal.sameness import differences, take_picture
-from producer.rehearsal.story import Rehearsal, Wishes
+from producer.rehearsal.database_state import differences, read_database_state
+from producer.rehearsal.rehearsal import Rehearsal, RehearsalOptions
 from producer.rollback.rollback import roll_back
 from replank.errors import NeedsOperator, WrongUse
 from replank.settings import Settings
@@ -37,9 +37,9 @@ STEPS_ASKED: dict[str, Any] = {
 
 
 def rehearse(file: PlanFile, url: str, server: str, *, again: bool = False, forward: Any = drive) -> Word:
-    wishes = Wishes(server=server, by="Ann", again=again)
+    options = RehearsalOptions(server=server, by="Ann", again=again)
     settings = settings_of(url)
-    return Rehearsal(file=file, settings=settings, wishes=wishes, forward=forward, say=lambda _: None).rehearse()
+    return Rehearsal(file=file, settings=settings, options=options, forward=forward, say=lambda _: None).rehearse()
 
 
 def clones(postgres: EmbeddedPostgres) -> list[str]:
@@ -50,7 +50,7 @@ def clones(postgres: EmbeddedPostgres) -> list[str]:
 
 def gates_of(file: PlanFile, url: str) -> dict[str, Gate]:
     with connect(url, name="test") as connection:
-        return {gate.name: gate for gate in look(connection, file.plan)}
+        return {gate.name: gate for gate in check_gates(connection, file.plan)}
 
 
 def test_a_rehearsal_opens_its_gates_for_this_plan_alone(postgres: EmbeddedPostgres, database: str) -> None:
@@ -59,7 +59,7 @@ def test_a_rehearsal_opens_its_gates_for_this_plan_alone(postgres: EmbeddedPostg
     settings = settings_of(database)
     assert drive(file, settings).state is RunState.NEEDS_OPERATOR
     with connect(database, name="test") as connection:
-        assert "was not rehearsed" in look(connection, file.plan)[0].reason
+        assert "was not rehearsed" in check_gates(connection, file.plan)[0].reason
         # The scripts before the data migration have run already: a clone would not show what they do.
         with pytest.raises(WrongUse, match="has already changed this database"):
             rehearse(file, database, postgres.url())
@@ -198,8 +198,8 @@ def test_a_clone_on_another_server_has_the_roles_it_needs(database: str, app: ps
         with EmbeddedPostgres(durable=False) as other:
             with cloned(database, other.url(), keep=False) as clone:
                 assert not clone.same_server
-                before = take_picture(database, clone.major)
-                assert differences(before, take_picture(clone.url, clone.major), rebuilt=()) == []
+                before = read_database_state(database, clone.major)
+                assert differences(before, read_database_state(clone.url, clone.major), rebuilt=()) == []
             with psycopg.connect(other.url()) as connection:
                 left = connection.execute("SELECT FROM pg_roles WHERE rolname IN ('the Owner', 'clerk')").fetchall()
             assert left == []

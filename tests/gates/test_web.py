@@ -11,8 +11,8 @@ from standardwebhooks.webhooks import Webhook
 from support.servers.receiving import SECRET
 
 from gates.conftest import NOTHING_LOOKED_AT, planned
-from producer.gates.alerts import look_at_monitoring
-from producer.gates.looking import look
+from producer.gates.alerts import check_monitoring
+from producer.gates.checking_gates import check_gates
 from replank.plan.operation.gates_plan import MonitoringGatePlan
 from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
@@ -84,7 +84,7 @@ def ready(url: str, database: str) -> Gate:
     file = planned(database, gates={"not_asked": NOTHING_LOOKED_AT, "attestations": attestations})
     with connect(database, name="test") as connection:
         runs.ensure_ledger(connection)
-        (found,) = look(connection, file.plan)
+        (found,) = check_gates(connection, file.plan)
     return found
 
 
@@ -153,7 +153,7 @@ def test_no_other_answer_attests(site: Site, database: str) -> None:
 
 
 def monitored(site: Site, rules: Path, *, metrics: tuple[str, ...] = ()) -> Gate:
-    return look_at_monitoring(MonitoringGatePlan(metrics_url=f"{site.url}/metrics", metrics=metrics, rules=rules))
+    return check_monitoring(MonitoringGatePlan(metrics_url=f"{site.url}/metrics", metrics=metrics, rules=rules))
 
 
 def test_metrics_and_rules_that_load(site: Site, tmp_path: Path) -> None:

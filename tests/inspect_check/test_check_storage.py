@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from inspect_check.conftest import Database, codes, only, reasons
-from producer.rehearsal.story import Rehearsal, Wishes
+from producer.rehearsal.rehearsal import Rehearsal, RehearsalOptions
 from producer.starting.begin import begin_or_resume
 from producer.starting.compile_all import compile_all
 from replank.errors import NeedsOperator, WrongUse
@@ -153,7 +153,11 @@ def test_every_command_refuses_them_by_name(database: Database, store: Callable[
             compile_all(connection, file)
     settings = Settings(database_url=SecretStr(database.url), broker_url=SecretStr("redis://127.0.0.1:1"))
     rehearsal = Rehearsal(
-        file=file, settings=settings, wishes=Wishes(server=database.url, by="me"), forward=_never, say=lambda _: None
+        file=file,
+        settings=settings,
+        options=RehearsalOptions(server=database.url, by="me"),
+        forward=_never,
+        say=lambda _: None,
     )
     with pytest.raises(NeedsOperator, match=said):
         rehearsal.rehearse()

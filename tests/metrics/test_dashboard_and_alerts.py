@@ -16,7 +16,7 @@ import yaml
 from support.runs.harness import Rebuild
 
 from metrics.scraping import Scrape, exporter, scrape
-from producer.gates.alerts import look_at_monitoring
+from producer.gates.alerts import check_monitoring
 from replank.plan.operation.gates_plan import MonitoringGatePlan
 from replank.values.states import TableState
 
@@ -80,7 +80,7 @@ def test_every_metric_and_label_that_is_asked_for_exists(
 
 @pytest.mark.unit
 def test_the_gate_for_monitoring_loads_the_rules() -> None:
-    gate = look_at_monitoring(MonitoringGatePlan(rules=RULES))
+    gate = check_monitoring(MonitoringGatePlan(rules=RULES))
     assert gate.evidence["alerts"] == len(rules()) >= 15
     assert "metrics_url" in gate.reason
     assert str(RULES) not in gate.reason

@@ -13,9 +13,9 @@ from support.runs.harness import Rebuild
 from support.servers.receiving import SECRET, Receiver, receiver
 
 from producer.notifications import following
+from producer.notifications.command_notifier import notifier_for, rolled_back
 from producer.notifications.following import Follower, Notifier
 from producer.notifications.receivers import receivers_of
-from producer.notifications.telling import notifier_for, rolled_back
 from replank.errors import WrongUse
 from replank.plan.operation.notifications_plan import NotificationsPlan
 from sql.ledger.reading import deliveries

@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.fleet.fleet import FleetStatus, TargetStatus
 from monitoring.fleet.fleet_page import fleet_page, write_page
-from producer.fleet.showing import draw_fleet
+from producer.fleet.display import draw_fleet
 
 pytestmark = pytest.mark.unit
 

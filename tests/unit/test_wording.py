@@ -21,8 +21,8 @@ BY_ITSELF = re.compile(rf"\x00 ((?!and )\w+ )?({NOUNS.replace(' ', '|')})\b")
 
 FINE = re.compile(
     r"after \x00 rounds|^All \x00 tables of the plan"
-    r"|limit is 1 to \x00 jobs|\x00 (names|evicts|compares|lacks|says|keeps|excludes) |has partitions of|rows/s|more than \x00"
-    r"|\x00 jobs, for example|^\x00 tables$|^\x00 rows: \x00$|attempts: other sessions hold it"
+    r"|limit is 1 to \x00 jobs|\x00 (names|evicts|compares|lacks|says|keeps|excludes) |has partitions of|rows/s"
+    r"|more than \x00|\x00 jobs, for example|^\x00 tables$|^\x00 rows: \x00$|attempts: other sessions hold it"
 )
 """What is put in is a name, a rate, a limit, or is known to be more than one."""
 

@@ -59,7 +59,7 @@ def audit_dangling(connection: Connection, audited: PreparedRun) -> list[Finding
         some = remember_changed(connection, remembered, version)
     except errors.InsufficientPrivilege as error:
         return [_unknown("the database", without_rows(error))]
-    found = [*_look(connection, audited, changed, version)] if some else []
+    found = [*_find_dangling(connection, audited, changed, version)] if some else []
     forget_changed(connection)
     return found
 
@@ -91,7 +91,9 @@ def _changed(connection: Connection, audited: PreparedRun) -> list[Changed]:
     return kept or list(columns.values())
 
 
-def _look(connection: Connection, audited: PreparedRun, changed: Sequence[Changed], version: int) -> Iterator[Finding]:
+def _find_dangling(
+    connection: Connection, audited: PreparedRun, changed: Sequence[Changed], version: int
+) -> Iterator[Finding]:
     totals: dict[tuple[str, str, int], Found] = {}
     becomes_null: set[tuple[str, str]] = set()
     heaps = groupby(word_columns(connection), key=lambda column: column.heap)

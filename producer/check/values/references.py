@@ -38,14 +38,14 @@ class Orphans:
 
 def audit_orphans(connection: Connection, audited: PreparedRun) -> list[Finding]:
     """Count the rows without a parent of every foreign key from or to a planned table."""
-    return [each.finding if isinstance(each, Orphans) else each for each in _look(connection, audited)]
+    return [each.finding if isinstance(each, Orphans) else each for each in _count_orphans(connection, audited)]
 
 
 def keys_with_orphans(connection: Connection, audited: PreparedRun) -> tuple[list[Finding], tuple[ForeignKey, ...]]:
     """What is in the way of a run, and its foreign keys: those that come back NOT VALID by consent say so."""
     kept: dict[int, ForeignKey] = {}
     found: list[Finding] = []
-    for each in _look(connection, audited):
+    for each in _count_orphans(connection, audited):
         if isinstance(each, Finding):
             found.append(each)
             continue
@@ -56,7 +56,7 @@ def keys_with_orphans(connection: Connection, audited: PreparedRun) -> tuple[lis
     return found, tuple(kept.get(key.oid, key) for key in audited.foreign_keys)
 
 
-def _look(connection: Connection, audited: PreparedRun) -> Iterator[Orphans | Finding]:
+def _count_orphans(connection: Connection, audited: PreparedRun) -> Iterator[Orphans | Finding]:
     """One pass over each referring relation, for all of its keys."""
     states = {r["oid"]: r for r in rows(connection, query("audit.key_states"), {"oids": _oids(audited.foreign_keys)})}
     by_relation: dict[tuple[str, str], list[ForeignKey]] = defaultdict(list)

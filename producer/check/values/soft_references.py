@@ -57,7 +57,7 @@ class Target:
     table: LiveTable
     column: str
     converted: bool
-    named_anew: bool
+    gets_new_ids: bool
     """Whether texts of it that are no uuids become other ids."""
 
 
@@ -116,7 +116,7 @@ def _targets(connection: Connection, audited: PreparedRun, tables: dict[int, Liv
                     table=table,
                     column=key[0],
                     converted=audited.converts(table.oid, key[0]),
-                    named_anew=audited.names_anew(table.oid, key[0]),
+                    gets_new_ids=audited.gives_new_ids(table.oid, key[0]),
                 )
 
 
@@ -125,7 +125,7 @@ def _soft_reference(referrer: Referrer, target: Target, count: int) -> Finding:
     hits = f"{count} of {len(referrer.words)} sampled uuids in it are values of {ids}"
     if referrer.converted:
         message, hint = f"it becomes uuid, and {hits}, which stays text", CAST_HINT.replace("Its values", "Those")
-    elif target.named_anew:
+    elif target.gets_new_ids:
         message = f"it is {FORM_WORDS[referrer.form]}, and {hits}, which becomes uuid"
         hint = NAMED_ANEW_HINT
     else:

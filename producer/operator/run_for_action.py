@@ -38,7 +38,7 @@ def refuse_rolling_back(run: Run) -> None:
         raise WrongUse(f"Run {run.run_id} is being rolled back. Run `replank rollback` again to continue.")
 
 
-def refuse_at_rest(connection: Connection, run: Run) -> None:
+def refuse_idle(connection: Connection, run: Run) -> None:
     """Of a run that is over, only a `finish` or a `rollback` can be under way."""
     if run.state not in OPEN_RUNS and read_leader(connection) is None:
         raise WrongUse(f"Run {run.run_id} is {run.state}, and no session of it is active. There is nothing to stop.")

@@ -9,7 +9,7 @@ from typing import Any
 from monitoring.status.read_status import read_status
 from monitoring.status.status import Status
 from monitoring.status.table_progress import TableProgress
-from producer.operator.doubts import SHOWN_TABLES, doubts
+from producer.operator.incomplete_data import SHOWN_TABLES, incomplete_data
 from producer.rollback.choice import run_to_undo
 from producer.rollback.question import read_extent
 from replank.errors import WrongUse
@@ -23,7 +23,7 @@ BEHIND_SWAP = (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE, Table
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtStake:
+class Consequences:
     """Where it happens and what it does. `host` is a name or folder with a port."""
 
     run_id: int
@@ -35,7 +35,7 @@ class AtStake:
         return {"run": self.run_id, "database": self.database, "host": self.host, "lines": list(self.lines)}
 
 
-def of_cutover(connection: Connection) -> AtStake:
+def of_cutover(connection: Connection) -> Consequences:
     """Of the newest run."""
     status = read_status(connection)
     going = [t for t in status.tables if TableState(t.state) not in BEHIND_SWAP and not t.why.startswith("backfill")]
@@ -46,10 +46,10 @@ def of_cutover(connection: Connection) -> AtStake:
     ]
     if late:
         lines.append(f"Not verified yet, so not swapped before that: {_named(late)}.")
-    return _told(status, [*lines, *doubts(connection, status.run)])
+    return _told(status, [*lines, *incomplete_data(connection, status.run)])
 
 
-def of_rollback(connection: Connection) -> AtStake:
+def of_rollback(connection: Connection) -> Consequences:
     """Of the run that a rollback would undo. Raises WrongUse where there is none."""
     run = run_to_undo(connection, None)
     status = read_status(connection)
@@ -63,7 +63,7 @@ def of_rollback(connection: Connection) -> AtStake:
     state = "done" if run.state is RunState.DONE else "under way"
     size = f"{counted(len(status.tables), 'table')} with {counted(rows, 'row')}"
     first = f"Run {run.run_id} of plan {run.plan_name}, {state}: {size}."
-    return _told(status, [first, *lines, *extent.doubts])
+    return _told(status, [first, *lines, *extent.incomplete_data])
 
 
 def confirm(connection: Connection, typed: str) -> None:
@@ -73,8 +73,8 @@ def confirm(connection: Connection, typed: str) -> None:
         raise WrongUse(f"This is database {name}, and {typed!r} was entered. Nothing was changed.")
 
 
-def _told(status: Status, lines: Sequence[str]) -> AtStake:
-    return AtStake(run_id=status.run.run_id, database=status.database, host=status.host, lines=tuple(lines))
+def _told(status: Status, lines: Sequence[str]) -> Consequences:
+    return Consequences(run_id=status.run.run_id, database=status.database, host=status.host, lines=tuple(lines))
 
 
 def _named(found: Sequence[TableProgress]) -> str:

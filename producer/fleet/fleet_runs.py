@@ -54,7 +54,7 @@ class Fleet:
     _failed: dict[str, str] = field(default_factory=dict)
     _status: dict[str, TargetStatus] = field(default_factory=dict)
 
-    def drive(self) -> FleetStatus:
+    def run_all(self) -> FleetStatus:
         """Until nothing runs and nothing may begin. A person's interruption stops all runs in good order."""
         self._status = {one.name: one for one in read_fleet(self.targets).targets}
         # One process imports everything once; each target's is forked from it.
@@ -74,11 +74,11 @@ class Fleet:
                 for target in begin:
                     self._begin(context, target)
                 if not self._running:
-                    return self._tell()
+                    return self._report()
                 if time.monotonic() - looked_at >= LOOK_S:
                     looked_at = time.monotonic()
-                    self._look()
-                    self._tell()
+                    self._refresh()
+                    self._report()
                 time.sleep(TURN_S)
         finally:
             self._stop()
@@ -113,11 +113,11 @@ class Fleet:
             self._status[target.name] = status
             log.info("ended", target=target.name, state=status.state, problem=status.problem)
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         for one in read_fleet([t for t in self.targets if t.name in self._running]).targets:
             self._status[one.name] = one
 
-    def _tell(self) -> FleetStatus:
+    def _report(self) -> FleetStatus:
         stopped = why_stopped(self.targets, failed=self._failed, limits=self.limits)
         status = FleetStatus(targets=tuple(self._status[target.name] for target in self.targets), stopped=stopped)
         self.show(status)

@@ -12,8 +12,8 @@ from producer.measurement.measure import plan_schemas
 from producer.planning.resolution import PlanFile, refuse_other_database
 from producer.rehearsal.clone_plan import can_roll_back, clone_plan, rebuilt_caches
 from producer.rehearsal.cloning import Clone, cloned
-from producer.rehearsal.legs import BEFORE_DATA, END, Forward, finish, go_back, go_forward
-from producer.rehearsal.sameness import Picture, differences, take_picture
+from producer.rehearsal.database_state import DatabaseState, differences, read_database_state
+from producer.rehearsal.runs_on_clone import BEFORE_DATA, END, Forward, finish, go_back, go_forward
 from producer.starting.preflight import refuse_stores
 from replank.activity import doing
 from replank.errors import NeedsOperator, WrongUse
@@ -32,7 +32,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RehearsalOptions:
     """How to rehearse. `server` is the URL of any database of the server that the clone is made on."""
 
     server: str
@@ -47,7 +47,7 @@ class Rehearsal:
 
     file: PlanFile
     settings: Settings
-    wishes: Wishes
+    options: RehearsalOptions
     forward: Forward
     say: Callable[[str], None]
     evidence: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Rehearsal:
         problem = ""
         try:
             doing("creating the clone")
-            with cloned(self.settings.database(), self.wishes.server, keep=self.wishes.keep) as clone:
+            with cloned(self.settings.database(), self.options.server, keep=self.options.keep) as clone:
                 self._on(clone)
         except NeedsOperator as error:
             problem = str(error)
@@ -97,7 +97,7 @@ class Rehearsal:
         file = PlanFile(plan=plan, source=self.file.source, text=self.file.text)
         settings = load_settings(database_url=clone.url, broker_url=self.settings.broker())
         doing("recording the clone's catalogue and rows before the run")
-        before = take_picture(clone.url, clone.major)
+        before = read_database_state(clone.url, clone.major)
         if plan.tables:
             self._go_forward(file, settings, END)
         elif plan.steps.asked:
@@ -105,9 +105,9 @@ class Rehearsal:
             self._go_forward(file, settings, BEFORE_DATA)
         if can_roll_back(plan):
             self._go_back(plan, settings, clone, before)
-        if self.wishes.again or not plan.tables:
+        if self.options.again or not plan.tables:
             self._go_forward(file, settings, END)
-        if self.wishes.again:
+        if self.options.again:
             doing("finishing on the clone")
             self.evidence["finish"] = finish(settings)
             self.say("finished")
@@ -128,11 +128,11 @@ class Rehearsal:
             self.evidence.setdefault("compared", done.compared)
         self.say(f"forward; {counted(done.rows, 'row')} of past tables {verb(done.rows, 'is')} equal to the new ones")
 
-    def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: Picture) -> None:
+    def _go_back(self, plan: Plan, settings: Settings, clone: Clone, before: DatabaseState) -> None:
         doing("rolling the clone back")
         self.evidence["back"] = go_back(settings, plan)
         doing("comparing the clone with its state before the run")
-        told = differences(before, take_picture(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
+        told = differences(before, read_database_state(clone.url, clone.major), rebuilt=rebuilt_caches(plan))
         if told:
             self.evidence["differences"] = told
             raise NeedsOperator(
@@ -162,7 +162,7 @@ class Rehearsal:
                 self.file.plan.digest(),
                 "rehearsed",
                 "rehearsed",
-                by=self.wishes.by,
+                by=self.options.by,
                 words=words,
                 evidence=self.evidence,
             )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from monitoring.status.gates import window_at
 from producer.gates.ages import in_words
-from producer.gates.alerts import look_at_monitoring
-from producer.gates.attesting import look_at_attestation
+from producer.gates.alerts import check_monitoring
+from producer.gates.attesting import check_attestation
 from producer.gates.backups import Backup, newest_backup
-from producer.gates.rehearsed import look_at_rehearsal, look_at_rollback_scripts
+from producer.gates.rehearsed import check_rehearsal, check_rollback_scripts
 from producer.gates.verifying_backups import verify
 from replank.errors import NeedsOperator, WrongUse
 from replank.plan.operation.gates_plan import GatesPlan, Looked, age_of
@@ -28,49 +28,49 @@ AHEAD = timedelta(minutes=5)
 MAKE_ONE = "`replank gates PLAN backup --out DIR`"
 
 
-def look(connection: Connection, plan: Plan) -> list[Gate]:
+def check_gates(connection: Connection, plan: Plan) -> list[Gate]:
     """How every gate of the plan stands now; written to the ledger, which must be there. None without `[gates]`.
 
-    A gate that was overridden is not looked at: its reason stands in the place of what would be found.
+    A gate that was overridden is not checked: its reason stands in the place of what would be found.
     """
     if plan.gates is None:
         return []
-    looking = _Looking(
+    checks = _GateChecks(
         connection=connection,
         plan=plan,
         asked=plan.gates,
         said=gates.attestations(connection, plan.digest()),
     )
-    found = [looking.at(name) for name in plan.gates.names]
+    found = [checks.check(name) for name in plan.gates.names]
     gates.keep_gates(connection, plan.digest(), found)
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Looking:
-    """One look. `said` is what people have said that still counts."""
+class _GateChecks:
+    """One pass over the gates. `said` is what people have attested that still counts."""
 
     connection: Connection
     plan: Plan
     asked: GatesPlan
     said: Mapping[tuple[str, Kind], Word]
 
-    def at(self, name: str) -> Gate:
+    def check(self, name: str) -> Gate:
         overridden = self.said.get((name, "overridden"))
         if overridden is not None:
             return Gate(name=name, state="overridden", by=overridden.by, at=overridden.at, reason=overridden.words)
-        looks: Mapping[Looked, Callable[[], Gate]] = {
+        checks: Mapping[Looked, Callable[[], Gate]] = {
             "backup": self._backup,
-            "rehearsed": lambda: look_at_rehearsal(self.connection, self.plan, self.asked.rehearsal),
-            "rollback_scripts": lambda: look_at_rollback_scripts(self.connection, self.plan),
-            "monitoring": lambda: look_at_monitoring(self.asked.monitoring),
+            "rehearsed": lambda: check_rehearsal(self.connection, self.plan, self.asked.rehearsal),
+            "rollback_scripts": lambda: check_rollback_scripts(self.connection, self.plan),
+            "monitoring": lambda: check_monitoring(self.asked.monitoring),
             "window": self._window,
         }
-        for looked, how in looks.items():
-            if looked == name:
+        for checked, how in checks.items():
+            if checked == name:
                 return how()
         attestation = next(each for each in self.asked.attestations if each.name == name)
-        return look_at_attestation(self.connection, self.plan, attestation, self.said.get((name, "attested")))
+        return check_attestation(self.connection, self.plan, attestation, self.said.get((name, "attested")))
 
     def _window(self) -> Gate:
         if not self.asked.windows:
@@ -133,11 +133,11 @@ def _path_of(made: Word | None) -> Path:
 
 
 def attest(connection: Connection, plan: Plan, name: str, *, by: str, note: str) -> None:
-    """A person says that it is so. Raises WrongUse for a gate that is looked at, or is none."""
+    """Record a person's attestation. Raises WrongUse for a gate that is measured, or is none."""
     asked = _asked(plan, name)
     if name not in {each.name for each in asked.attestations}:
         raise WrongUse(f"Gate {name} is measured and cannot be attested. `override` passes it, with a reason.")
-    _say(connection, plan, name, "attested", by=by, words=note)
+    _record(connection, plan, name, "attested", by=by, words=note)
 
 
 def override(connection: Connection, plan: Plan, name: str, *, by: str, reason: str) -> None:
@@ -145,7 +145,7 @@ def override(connection: Connection, plan: Plan, name: str, *, by: str, reason: 
     _asked(plan, name)
     if not reason.strip():
         raise WrongUse("An override needs a reason: --reason TEXT. `replank status` shows it.")
-    _say(connection, plan, name, "overridden", by=by, words=reason)
+    _record(connection, plan, name, "overridden", by=by, words=reason)
 
 
 def _asked(plan: Plan, name: str) -> GatesPlan:
@@ -156,7 +156,7 @@ def _asked(plan: Plan, name: str) -> GatesPlan:
     return plan.gates
 
 
-def _say(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: str, words: str) -> None:
+def _record(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: str, words: str) -> None:
     if not by.strip():
         raise WrongUse("Give the name of the person who answers for it: --by WHO.")
     with connection.transaction():

@@ -15,14 +15,14 @@ LINES_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class DatabaseState:
     """A database at one moment, by tools that share no code with what changes it."""
 
     catalogue: str
     contents: Checksums
 
 
-def take_picture(url: str, major: int) -> Picture:
+def read_database_state(url: str, major: int) -> DatabaseState:
     """Nobody else may write to the database. Raises NeedsOperator where pg_dump fails."""
     tool = program_for("pg_dump", major)
     done = run_program(tool, "--schema-only", "--no-password", url=url)
@@ -31,10 +31,10 @@ def take_picture(url: str, major: int) -> Picture:
     # Newer versions guard a dump by a random word.
     lines = [line for line in done.output.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with connect(url, name="rehearsal") as connection:
-        return Picture(catalogue="\n".join(lines), contents=read_checksums(connection))
+        return DatabaseState(catalogue="\n".join(lines), contents=read_checksums(connection))
 
 
-def differences(before: Picture, after: Picture, *, rebuilt: Collection[Name]) -> list[str]:
+def differences(before: DatabaseState, after: DatabaseState, *, rebuilt: Collection[Name]) -> list[str]:
     """What is not as it was. Rows of `rebuilt` caches are left out: these hold what their query gives."""
     told = _changes("rows of", before.contents.tables, after.contents.tables, set(rebuilt))
     told += _changes("sequence", before.contents.sequences, after.contents.sequences, set())

@@ -10,7 +10,7 @@ from sql.session.connection import Connection
 SHOWN_TABLES = 12
 
 
-def doubts(connection: Connection, run: Run) -> tuple[str, ...]:
+def incomplete_data(connection: Connection, run: Run) -> tuple[str, ...]:
     """A line each; said also where there is nothing of the kind."""
     aside = {number: rows for number, rows in quarantines.quarantined_rows(connection, run.run_id).items() if rows}
     lines = ["Quarantined: no row."]
