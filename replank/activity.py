@@ -1,6 +1,6 @@
 """What a command is doing now, for people who would otherwise wait in silence.
 
-Long work calls `doing` as it goes from one thing to the next. Whoever started it may listen; without a listener nothing
+Long work calls `doing` as it goes from one thing to the next. The caller may listen; without a listener nothing
 happens. Threads that are started meanwhile have no listener.
 """
 

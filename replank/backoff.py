@@ -54,7 +54,7 @@ SWAP_LOCKS = Backoff(first_s=0.3, most_s=3.0, factor=1.2)
 """Between attempts of a swap that asked for its locks: the next moment may be a good one."""
 
 SWAP_MOMENT = Backoff(first_s=0.3, most_s=22.5, factor=1.4)
-"""Where it did not even ask, because something lasts: nobody waits for us meanwhile."""
+"""Where it did not even ask, because something lasts: no session waits for us meanwhile."""
 
 JOB = Backoff(first_s=0.3, most_s=30.0)
 """Before a failed job is due again."""

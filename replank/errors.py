@@ -1,4 +1,4 @@
-"""Errors an operator understands: wrong use, try again, needs a person, outcome unknown.
+"""Errors an operator understands: wrong use, try again, needs the operator, outcome unknown.
 
 Each message says what happened, to what, and what to do next.
 """
@@ -45,7 +45,7 @@ class NoServer(CannotConnect):
 
 
 class NotAnswering(NoServer):
-    """Nobody takes the connection at the moment: a server that restarts, or none at that place."""
+    """No server accepts the connection now: it restarts, or there is none at this address."""
 
 
 class TryAgain(ReplankError):
@@ -59,7 +59,7 @@ class NotProved(TryAgain):
 
 
 class NeedsOperator(ReplankError):
-    """Replank stops here until somebody decides; everything done so far is kept."""
+    """Replank stops here until the operator decides; everything done so far is kept."""
 
 
 class MayNot(WrongUse):

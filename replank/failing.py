@@ -79,7 +79,7 @@ def _report_failure(error: ReplankError, arguments: Sequence[str], *, people: bo
     said, hint = hide(str(error), addresses), hide(error.hint, addresses)
     if people:
         own = f" {hint}" if error.has_own_hint else ""
-        # Where nobody listens any more, the exit code has to do.
+        # If no reader is left, only the exit code tells it.
         with suppress(OSError):
             print(f"replank: {said}{own}", file=sys.stderr)
     if "--json" in arguments:

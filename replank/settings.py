@@ -124,7 +124,7 @@ def variable_of(field: str) -> str:
 
 
 def refuse_misspelled(environment: Mapping[str, str]) -> None:
-    """Raises WrongUse for a variable that is nearly one of ours: it would have no effect, and nobody would see.
+    """Raises WrongUse for a variable that is nearly one of ours: it would have no effect, unnoticed.
 
     Others are left alone: a plan may name any variable.
     """

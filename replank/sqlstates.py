@@ -29,7 +29,7 @@ class Cause(StrEnum):
     transaction has committed between. `TIME`: it took longer than it may, or was cancelled. `MEMORY`: that of the
     machine, or the room for locks. `ENDED`: its session was ended from outside, which says nothing of it. `CONNECTION`:
     its session is lost. `SERVER`: a setting or the disk. `ROW`: some row that it meets; the others can be done without
-    it. `DEFINITION`: an object or a right that is not as it was. `UNKNOWN`: nobody knows.
+    it. `DEFINITION`: an object or a right that is not as it was. `UNKNOWN`: it cannot be known.
     """
 
     LOCK = "lock"
@@ -128,13 +128,13 @@ CLASSES: Mapping[str, SqlState] = {
     "54": _row("too large"),
     "P0": _row("refused by a trigger or function"),
 }
-"""By the first two characters: what is said of the other states of a class."""
+"""By the first two characters: the meaning of the other states of a class."""
 
 LOST = CLASSES["08"]
-"""An OperationalError of the driver's without a SQLSTATE: there was nobody to give one."""
+"""An OperationalError of the driver's without a SQLSTATE: there was no server to give one."""
 
 UNKNOWN = SqlState(name="database error", cause=Cause.UNKNOWN, smaller=True)
-"""What nobody knows may well be one row's: a function may raise whatever it likes."""
+"""An unknown error may well be one row's: a function may raise whatever it likes."""
 
 
 def meaning_of(error: psycopg.Error) -> SqlState:

@@ -47,7 +47,7 @@ class Finding:
 def blocker(
     code: str, message: str, *, hint: str, table: str | None = None, column: str | None = None, **details: Any
 ) -> Finding:
-    """The run must not begin before this is settled."""
+    """The run must not start before this is resolved."""
     return Finding(code=code, blocks=True, table=table, column=column, message=message, hint=hint, details=details)
 
 

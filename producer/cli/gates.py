@@ -1,4 +1,4 @@
-"""`replank gates`: the checklist before the data migration, looked at, attested, overridden."""
+"""`replank gates`: the checklist before the data migration, checked, attested, overridden."""
 
 from __future__ import annotations
 

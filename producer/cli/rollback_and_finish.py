@@ -168,7 +168,7 @@ def finish(
 
 
 def _ask(run: Run, found: Sequence[Leftover], outlook: str) -> None:
-    """Says what goes, and goes on only if a person says so."""
+    """Lists what will be dropped, and continues only after a confirmation."""
     console = people()
     console.print(f"Run {run.run_id} of plan {run.plan_name}. This will be dropped:")
     for each in found:

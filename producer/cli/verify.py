@@ -52,7 +52,7 @@ def verify(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
 
 
 def table_words(one: Comparison) -> str:
-    """A line for a person."""
+    """A line of text."""
     if one.mismatches is None:
         return f"{one.name}: not compared, {one.why}"
     left_out = f"; {one.left_out}" if one.left_out else ""

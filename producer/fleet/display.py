@@ -52,7 +52,7 @@ class FleetDisplay:
             self._live.update(Group(*lines), refresh=True)
 
     def _write(self, status: FleetStatus) -> None:
-        """What was writable when it began may not be any more; the runs go on all the same."""
+        """What was writable when it began may not be any more; the runs continue all the same."""
         if self._page is None:
             return
         try:
@@ -65,7 +65,7 @@ class FleetDisplay:
 
 
 def draw_fleet(status: FleetStatus, *, width: int, height: int) -> list[Text]:
-    """What needs a person first, then what runs, what waits, and what is done; lines never wrap."""
+    """What needs the operator first, then what runs, what waits, and what is done; lines never wrap."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
     head = [Text(f"{counted(len(status.targets), 'database')}, {100 * status.share:.0f} %: {states}", style="bold")]
     if status.stopped:

@@ -1,1 +1,1 @@
-"""Gates: what must be so before the data migration, looked at, attested, overridden."""
+"""Gates: what must be so before the data migration, checked, attested, overridden."""

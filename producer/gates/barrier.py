@@ -41,7 +41,7 @@ def why_closed(connection: Connection, run: Run, present: Callable[[], Sequence[
 
 
 def _changed_since_planned(connection: Connection, present: Sequence[RunTable]) -> str:
-    """Which tables somebody has changed while the run waited here; empty for none. Nothing is built of any by now."""
+    """Which tables were changed while the run waited here; empty for none. Nothing is built of any by now."""
     specs = [table.spec for table in present if table.state is TableState.PLANNED and table.spec.method == "rebuild"]
     try:
         refuse_changed_shapes(connection, specs, built=False)

@@ -1,4 +1,4 @@
-"""Looking at every gate of a plan: each with what was found, and with what would let it pass."""
+"""Checks every gate of a plan: each with what was found, and with what would let it pass."""
 
 from __future__ import annotations
 

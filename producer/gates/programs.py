@@ -17,7 +17,7 @@ from psycopg import conninfo, pq
 from replank.errors import NeedsOperator
 
 FOLDER_VARIABLE = "REPLANK_POSTGRES_BIN"
-"""Names the folder of the programs; then no other is looked at."""
+"""Names the folder of the programs; then no other is searched."""
 
 DEBIAN_FOLDERS = Path("/usr/lib/postgresql")
 VERSION_DEADLINE_S = 20.0

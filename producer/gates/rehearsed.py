@@ -21,7 +21,7 @@ REMEDY = "`replank rehearse PLAN`"
 
 SHOWN = 5
 NOT_REHEARSED = (6, 11)
-"""The schema file is the real one, which a rehearsal leaves alone; step 11 ends the way back that is rehearsed."""
+"""The schema file is the real one, which a rehearsal leaves alone; step 11 ends the rollback that is rehearsed."""
 
 
 def check_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:

@@ -1,7 +1,7 @@
 """Deciding which columns become uuid: a column and everything a foreign key joins it to must agree.
 
 Keys and what foreign keys join to them are proposed. Other columns that hold only uuids may be hashes, tokens or ids of
-somebody else's: they are named with the evidence, for the operator to decide.
+another's: they are named with the evidence, for the operator to decide.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _pairs(key: ForeignKey) -> list[tuple[Node, Node]]:
 
 
 def _joined_to_strangers(evidence: Evidence) -> Iterable[tuple[Node, str]]:
-    """Text columns that a foreign key joins to a column nobody may change, such as an extension's."""
+    """Text columns that a foreign key joins to a column that cannot change, such as an extension's."""
     for key in evidence.foreign_keys:
         for one, other in _pairs(key):
             for mine, theirs in ((one, other), (other, one)):

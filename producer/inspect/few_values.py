@@ -16,7 +16,7 @@ from sql.session.named_queries import query
 
 MOST_VALUES = 20
 LEAST_ROWS = 100
-"""Of fewer rows nobody can say that they hold all values."""
+"""Fewer rows do not show that they hold all values."""
 
 _WORDS = re.compile(r"^[A-Za-z][\w .:/-]{0,40}$")
 

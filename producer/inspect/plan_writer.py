@@ -1,4 +1,4 @@
-"""A proposal as a commented plan in TOML, for a person to review."""
+"""A proposal as a commented plan in TOML, for the operator to review."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class _Probe:
         return updated or there
 
     def _on_a_made_row(self, shape: Shape) -> None:
-        """Nobody has a row here, or all are locked: one is made."""
+        """There is no row here, or all are locked: one is inserted."""
         made = self._try("insert", lambda: probe_writes.insert_made(self.connection, shape))
         if made is None:
             for write in ("update", "delete"):

@@ -16,8 +16,8 @@ from sql.session.connection import connect
 
 
 def notifier_for(database_url: str, run_id: int | None, say: Callable[[str], None]) -> Notifier:
-    """For the open run, the one that is named, or else the newest. Where a variable is missing nobody is told, and
-    `say` hears why: a way back must not fail for want of a receiver.
+    """For the open run, the one that is named, or else the newest. Where a variable is missing, nothing is sent, and
+    `say` is called with the reason: a rollback must not fail for want of a receiver.
     """
     with connect(database_url, name="notify") as connection:
         if not runs.ledger_exists(connection):

@@ -61,7 +61,7 @@ def deliver(
 
 
 def _send(receiver: Receiver, message: Message) -> Answer:
-    """Signed anew at each try: a receiver refuses what was signed long ago."""
+    """Signed again at each try: a receiver refuses what was signed long ago."""
     headers = signed_headers(receiver.signer, message_id=message.message_id, at=datetime.now(UTC), body=message.body)
     return ask(receiver.url, body=message.body, headers={"Content-Type": "application/json", **headers})
 

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 POLL_S = 1.0
 FLUSH_S = 15.0
-"""What a command that ends waits for receivers at the most; what is left is told by whoever comes next."""
+"""What a command that ends waits for receivers at the most; the next follower delivers what is left."""
 
 LEFT = (
     "Not all notifications were delivered: a receiver does not answer, or refuses them. The ledger keeps them. "

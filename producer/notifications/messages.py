@@ -25,7 +25,7 @@ TOPIC_OF: Mapping[str, Topic] = {
     "rollback": "rollback",
     "rolled_back": "rollback",
 }
-"""Kinds of events and what receivers know them as; other kinds are told to nobody."""
+"""Kinds of events and what receivers know them as; other kinds are not sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def kinds_of(topics: Collection[Topic]) -> list[str]:
 
 
 def message_of(event: Event, *, database: str, identity: str) -> Message:
-    """`identity` tells databases apart: numbers of runs and events begin anew in each, and after a rollback."""
+    """`identity` tells databases apart: numbers of runs and events begin again in each, and after a rollback."""
     origin = f"{identity} {event.run_id} {event.event_id} {event.at.isoformat()}"
     document = {
         "type": f"run.{TOPIC_OF[event.kind]}",

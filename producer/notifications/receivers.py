@@ -33,9 +33,9 @@ class Receiver:
 
 
 def receivers_of(plan: NotificationsPlan | None, environment: Mapping[str, str]) -> tuple[Receiver, ...]:
-    """Everybody whom the plan wants told; nobody where it has no such section.
+    """All receivers of the plan; none where it has no such section.
 
-    Raises WrongUse where a variable is missing or wrong: a section that tells nobody would be a lie.
+    Raises WrongUse where a variable is missing or wrong: a section without receivers would be a lie.
     """
     if plan is None:
         return ()

@@ -1,4 +1,4 @@
-"""Corrected values for rows that are kept aside, and rows that are to be looked at again.
+"""Corrected values for rows that are quarantined, and rows that are to be converted again.
 
 Both go the normal way: an UPDATE of the live table is captured like any of the application's, and the next drain takes
 the row out of quarantine, with all that were there for its sake.
@@ -128,7 +128,7 @@ def _changed_words(changed: Mapping[str, int], table: str) -> str:
 
 @dataclass(kw_only=True)
 class _Row:
-    """The lines of one row, and what its columns had when it was kept aside."""
+    """The lines of one row, and what its columns had when it was quarantined."""
 
     spec: TableSpec
     key: tuple[str, ...]
@@ -152,7 +152,7 @@ def _wanted(connection: Connection, specs: Mapping[str, TableSpec], lines: Seque
 
 
 def _kept(connection: Connection, specs: Mapping[str, TableSpec], line: Line) -> tuple[TableSpec, str | None]:
-    """The table of a line, and what its column had when the row was kept aside. Raises WrongUse where it is not."""
+    """The table of a line, and what its column had when the row was quarantined. Raises WrongUse where it is not."""
     spec = specs.get(line.table)
     if spec is None:
         raise WrongUse(
@@ -186,7 +186,7 @@ def _correct(connection: Connection, wanted: Sequence[_Row]) -> None:
 
 
 def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> str:
-    """Have the next drain look again at what is kept aside: who belongs there no more comes back."""
+    """Let the next drain convert quarantined rows again: those that convert now are copied."""
     refuse_rolling_back(run)
     specs = _open_tables(connection, run)
     chosen = [spec for name, spec in specs.items() if scope.name in (None, name)]
@@ -212,7 +212,7 @@ def give_back(connection: Connection, run: Run, scope: Scope, *, by: Operator) -
 
 
 def _open_tables(connection: Connection, run: Run) -> dict[str, TableSpec]:
-    """Tables with rows aside whose way back is still the change log. Raises NeedsOperator after the cutover."""
+    """Tables with quarantined rows that still have a change log. Raises NeedsOperator after the cutover."""
     if run.state not in (RunState.RUNNING, RunState.NEEDS_OPERATOR):
         raise _too_late(run)
     aside = quarantines.quarantined_rows(connection, run.run_id)

@@ -1,4 +1,4 @@
-"""Whether the tables may change places as soon as they are ready, or wait for a person's word."""
+"""Whether the tables are swapped as soon as they are ready, or wait for the operator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sql.session.connection import Connection
 
 
 def hold_cutover(connection: Connection, run: Run, *, by: Operator, reason: str = "") -> str:
-    """No set, and no cache table, changes places from now on. One that is under way ends."""
+    """No set, and no cache table, is swapped from now on. A swap that has started ends."""
     refuse_rolling_back(run)
     with connection.transaction():
         runs.set_hold(connection, run.run_id, hold_cutover=True)
@@ -19,7 +19,7 @@ def hold_cutover(connection: Connection, run: Run, *, by: Operator, reason: str 
 
 
 def release_cutover(connection: Connection, run: Run, *, by: Operator) -> str:
-    """Sets change places as soon as they are ready, where no pause and no window of the plan says otherwise."""
+    """Sets are swapped as soon as they are ready, where no pause and no window of the plan says otherwise."""
     refuse_rolling_back(run)
     with connection.transaction():
         runs.set_hold(connection, run.run_id, hold_cutover=False)

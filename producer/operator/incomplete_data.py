@@ -1,4 +1,4 @@
-"""What an operator should know of a run's data before it changes places: what is kept aside, failed, left out."""
+"""What an operator should know of a run's data before the swap: what is quarantined, failed, skipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN_TABLES = 12
 
 
 def incomplete_data(connection: Connection, run: Run) -> tuple[str, ...]:
-    """A line each; said also where there is nothing of the kind."""
+    """A line each; also where there is nothing of the kind."""
     aside = {number: rows for number, rows in quarantines.quarantined_rows(connection, run.run_id).items() if rows}
     lines = ["Quarantined: no row."]
     if aside:

@@ -1,4 +1,4 @@
-"""`panic`: everything of Replank's stops within a second, nothing is left half done, and `resume` goes on."""
+"""`panic`: everything of Replank's stops within a second, nothing is left half done, and `resume` continues."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MOST_JOBS = 1_000
 
 
 def pause(connection: Connection, run: Run, scope: Scope, *, by: Operator, reason: str = "") -> str:
-    """Start nothing further in the scope. Jobs under way end; capture goes on, so nothing is lost meanwhile."""
+    """Start nothing further in the scope. Jobs under way end; capture continues, so nothing is lost meanwhile."""
     refuse_rolling_back(run)
     refuse_idle(connection, run)
     with connection.transaction():
@@ -38,7 +38,7 @@ def resume(connection: Connection, run: Run, scope: Scope, *, by: Operator) -> s
         if scope.place.table_no is not None:
             failed.forgive_errors(connection, run.run_id, [scope.place.table_no])
         if run.state is RunState.NEEDS_OPERATOR and lifted:
-            # If nothing can go on, the coordinator says so again.
+            # If nothing can continue, the coordinator says so again.
             runs.set_run_state(connection, run.run_id, RunState.RUNNING)
         note(connection, run, by, "resume", subject=scope.words)
     said = f"{scope.words} continues" if lifted else f"{scope.words} was not paused"

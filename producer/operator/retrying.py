@@ -83,7 +83,7 @@ def _why_not(connection: Connection, run: Run, job_id: int) -> str:
 def retry(connection: Connection, run: Run, which: Selection, *, by: Operator, smaller: bool = False) -> str:
     """Have failed jobs tried again by the run that is under way, or by the next `replank run PLAN`.
 
-    What a breaker has stopped among their tables goes on too. `smaller` halves each chunk first.
+    What a breaker has stopped among their tables continues too. `smaller` halves each chunk first.
     """
     refuse_rolling_back(run)
     found = chosen(connection, run, which)
@@ -107,7 +107,7 @@ def retry(connection: Connection, run: Run, which: Selection, *, by: Operator, s
 
 
 def _free(connection: Connection, run: Run, which: Selection, found: Sequence[JobStory]) -> None:
-    """Tables and caches of these jobs go on, and the table that was named, whether a job of it failed or not."""
+    """Tables and caches of these jobs continue, and the table that was named, whether a job of it failed or not."""
     place = scope_of(connection, run, table=which.table).place
     table_nos = {job.table_no for job in found} | {place.table_no}
     cache_nos = {job.cache_no for job in found} | {place.cache_no}
@@ -124,7 +124,7 @@ def _split_all(connection: Connection, run: Run, found: Sequence[JobStory]) -> s
     halves, whole = 0, []
     in_chunks = {job.table_no for job in found if job.table_no is not None and in_one_piece(job.kind, job.detail)}
     for table_no in in_chunks:
-        # Its barrier finds no result, and has the table compared anew: in chunks.
+        # Its barrier finds no result, and has the table compared again: in chunks.
         tables.verify_in_chunks(connection, specs[table_no])
         job_queue.cancel(connection, specs[table_no])
     for job in found:

@@ -39,7 +39,7 @@ WHOLE_RUN = Scope()
 
 
 def scope_of(connection: Connection, run: Run, *, phase: int | None = None, table: str | None = None) -> Scope:
-    """The scope that a person names; nothing named is the whole run. Raises WrongUse that says what there is."""
+    """The scope that the operator names; nothing named is the whole run. Raises WrongUse that says what there is."""
     if phase is not None and table is not None:
         raise WrongUse(f"Give either --phase or --table: tables always belong to phase {DATA_PHASE}.")
     if phase is not None:

@@ -1,7 +1,7 @@
 """A rollback that was asked for on the page: it is done in this process, as the command does it.
 
 A server that ends in the middle of it leaves what the command would leave: `replank rollback`, or the page's button
-again, goes on.
+again, continues.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PageRollback:
         self._refused: ReplankError | None = None
 
     def begin(self, run_id: int, *, by: Operator, typed: str) -> str:
-        """Begin, or go on with one that has stopped; it goes on after the answer. Raises ReplankError if refused."""
+        """Start, or continue one that has stopped; it continues after the answer. Raises ReplankError if refused."""
         with connect(self._url, name="page rollback") as connection:
             confirm(connection, typed)
             run = run_to_undo(connection, None)

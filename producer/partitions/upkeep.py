@@ -38,7 +38,7 @@ AGAIN: tuple[type[Exception], ...] = (*LOCK_MISSED, RowsCameInError)
 
 @dataclass(kw_only=True)
 class Kept:
-    """What was done for one table, or would be; `problems` need a person."""
+    """What was done for one table, or would be; `problems` need the operator."""
 
     table: str
     created: list[str] = field(default_factory=list)
@@ -56,8 +56,8 @@ def keep_partitions(
 ) -> list[Kept]:
     """Every table of the plan that is partitioned by time, here as there; the others are passed over, with a word.
 
-    `with_checks` proves first that the DEFAULT partition holds no row of a new range: nobody waits while it is looked
-    through, but rows of that range are refused meanwhile.
+    `with_checks` proves first that the DEFAULT partition holds no row of a new range: no session waits while it is
+    scanned, but rows of that range are refused meanwhile.
     Raises NeedsOperator if a run is open on one of them, WrongUse if plan and column do not go together.
     """
     live = {(table.schema, table.name): table for table in catalogue.read_tables(connection)}

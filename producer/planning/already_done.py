@@ -195,8 +195,8 @@ def without_done(
 ) -> tuple[list[tuple[int, TablePlan, LiveTable]], list[Already]]:
     """What is left to do of the plan's tables (each with its place in the file), and what is there already.
 
-    A table of which nothing is left is left alone, unless another that changes takes it along: rows that are kept aside
-    with those that they refer to, or inheritance. It is rebuilt as it is then.
+    A table of which nothing is left is not changed, unless another that changes takes it along: rows that are
+    quarantined with those that they refer to, or inheritance. It is rebuilt as it is then.
     """
     tables_by_oid = {live.oid: planned for _, planned, live in tables}
     updates = _update_triggers(connection, [live for _, _, live in tables])

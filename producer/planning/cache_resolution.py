@@ -167,7 +167,7 @@ def measure_tables(connection: Connection, plan: Plan) -> dict[str, object]:
 
 
 def measure(connection: Connection, plan: Plan, cache: CachePlan) -> dict[str, object] | None:
-    """How well a cache is hit now; None for a Redis, which nobody asks, and where it has no such name yet."""
+    """How well a cache is hit now; None for a Redis, which is not asked, and where it has no such name yet."""
     if any(find_relation(connection, *name) is None for _, name, _ in _named(cache)):
         return None
     match cache:

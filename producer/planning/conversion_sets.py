@@ -84,7 +84,7 @@ def joined_tables(connection: Connection, specs: Sequence[TableSpec]) -> list[tu
 def key_documents(members: set[int], keys: Iterable[ForeignKey], lost: Collection[int] = ()) -> list[Mapping[str, Any]]:
     """The foreign keys that start from or lead to a member, as the ledger keeps them.
 
-    Those whose oids are in `lost` are dropped with the swap, and nobody adds them again.
+    Those whose oids are in `lost` are dropped with the swap, and not added again.
     """
     return [
         {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(key).items()}

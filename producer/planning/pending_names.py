@@ -1,7 +1,7 @@
 """Names that step 07 will give: a plan of the new names meets a database that still has the old ones.
 
 `[[tables]]`, caches and expressions use the names that hold when phase 3 begins. Before step 07 has run, what they
-name is looked up by its old name; what cannot be translated (SQL) is left out and looked at when the scripts have run.
+name is looked up by its old name; what cannot be translated (SQL) is left out and checked when the scripts have run.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ Planned = tuple[TablePlan, LiveTable]
 
 
 def quarantining_tables(tables: Iterable[Planned], keys: Sequence[ForeignKey]) -> frozenset[int]:
-    """The oids of the tables whose rows may be kept aside.
+    """The oids of the tables whose rows may be quarantined.
 
     A row goes with the row that it refers to, unless the plan makes one of the reference's columns NULL.
     """
@@ -37,7 +37,7 @@ def nulled(planned: TablePlan, key: ForeignKey) -> tuple[str, ...]:
 
 
 def rebuilt_where_quarantined(tables: Sequence[Planned], keys: Sequence[ForeignKey]) -> tuple[Planned, ...]:
-    """A table whose rows may be kept aside is rebuilt, whatever would be cheaper; the plan's own word is kept."""
+    """A table whose rows may be quarantined is rebuilt, whatever would be cheaper; the plan's own word is kept."""
     aside = quarantining_tables(tables, keys)
     return tuple(
         (planned.model_copy(update={"method": "rebuild"}), live)

@@ -1,1 +1,1 @@
-"""The rehearsal: the whole plan, and its way back, on a clone."""
+"""The rehearsal: the whole plan, and its rollback, on a clone."""

@@ -18,7 +18,7 @@ PASTS = ("replank_past", "replank_past_cache")
 def clone_plan(plan: Plan, database: str) -> tuple[Plan, list[str]]:
     """The plan for the clone, and what it leaves out.
 
-    No gates and no windows: nobody is waited for. Neither keys of a Redis nor the schema file:
+    No gates and no windows: it waits for no operator. Neither keys of a Redis nor the schema file:
     they are the application's own.
     """
     redis = {cache.full_name for cache in plan.caches if isinstance(cache, RedisPlan)}

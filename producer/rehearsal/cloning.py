@@ -116,7 +116,7 @@ def _create(there: Connection, name: str, source: dict[str, Any]) -> None:
 
 
 def _copy(source: str, url: str, major: int) -> None:
-    """Everything but the ledger, subscriptions and statistics; the latter are gathered anew."""
+    """Everything but the ledger, subscriptions and statistics; the latter are gathered again."""
     with tempfile.TemporaryDirectory(prefix="replank-rehearsal-") as folder:
         dumped = Path(folder) / "dump"
         parallel = ("--jobs", str(JOBS), "--no-subscriptions", "--no-password")

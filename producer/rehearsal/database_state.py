@@ -1,4 +1,4 @@
-"""Whether a database is what it was: its catalogue as pg_dump writes it, every row, every sequence."""
+"""Whether a database is in the same state as before: its catalogue as pg_dump writes it, every row, every sequence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DatabaseState:
 
 
 def read_database_state(url: str, major: int) -> DatabaseState:
-    """Nobody else may write to the database. Raises NeedsOperator where pg_dump fails."""
+    """No other session may write to the database. Raises NeedsOperator where pg_dump fails."""
     tool = program_for("pg_dump", major)
     done = run_program(tool, "--schema-only", "--no-password", url=url)
     if not done.good:

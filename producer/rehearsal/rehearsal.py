@@ -1,4 +1,4 @@
-"""The rehearsal, told in order: clone, picture, forward, verification, back, the same picture, and forward again."""
+"""The rehearsal, in order: clone, its state, forward, verification, back, the same state, and forward again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Addresses of servers as they may be shown: scheme, user, host, port and name, and never a secret.
 
-A URL may be written wrongly, with a raw `/` or `@` in its password perhaps. Then nobody can tell where the secret
+A URL may be written wrongly, with a raw `/` or `@` in its password perhaps. Then it cannot be told where the secret
 ends, and as little is shown as is certain.
 """
 

@@ -106,7 +106,7 @@ def configure_logging() -> None:
     structlog.configure(
         processors=list(PROCESSORS),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        # Asked anew for each line: a progress display takes standard error's place while it is shown.
+        # Asked again for each line: a progress display takes standard error's place while it is shown.
         logger_factory=lambda *_: structlog.PrintLogger(file=sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -95,7 +95,7 @@ class Plan(Strict):
     gates: GatesPlan | None = None
     """What must be so before the data migration; without the section nothing is asked for."""
     notifications: NotificationsPlan | None = None
-    """Who is told of the run's events; without the section nobody."""
+    """Who is notified of the run's events; without the section, no receiver."""
     after_cutover: AfterCutoverPlan = AfterCutoverPlan()
 
     @field_validator("tables")

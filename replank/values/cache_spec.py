@@ -56,7 +56,7 @@ class CacheSpec(TableSpec):
 
     @property
     def trigger_prefix(self) -> str:
-        """Beginning of its triggers' names. Whoever looks at definitions knows these for ours."""
+        """Beginning of its triggers' names. By them the triggers are recognised as Replank's."""
         return f"replank_capture_cache_{self.run_id}_{self.cache_no}_"
 
     @classmethod

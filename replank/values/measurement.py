@@ -70,7 +70,7 @@ class MeasuredTable:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class SecurityFact:
-    """Something about roles, owners and rights. `attention` says why somebody should look; empty if nobody need."""
+    """Something about roles, owners and rights. `attention`: why the operator should check it; empty if there is no need."""
 
     what: str
     name: str

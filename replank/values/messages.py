@@ -93,7 +93,7 @@ def celery_settings(settings: Settings, *, database: str) -> dict[str, Any]:
         # The ledger alone sends again: a message of a lost process would find its job leased.
         "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,
-        # A job goes on when the broker dies: it needs the database alone, and a second delivery finds it leased.
+        # A job continues when the broker dies: it needs the database alone, and a second delivery finds it leased.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_prefetch_count_reduction": False,
         "worker_soft_shutdown_timeout": settings.soft_shutdown_s,

@@ -15,7 +15,7 @@ All three are SQL that the server wrote.
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """`columns` of a table lead to `ref_columns` of another of its run, whose rows may be kept aside.
+    """`columns` of a table lead to `ref_columns` of another of its run, whose rows may be quarantined.
 
     Where `nulled` names columns, these become NULL instead, and the row stays. `parent_key` is that of
     capture, in key order.
@@ -48,5 +48,5 @@ def equality_from_json(document: Iterable[Iterable[str]]) -> tuple[Equality, ...
 
 
 def quarantine_name(run_id: int, table_no: int) -> str:
-    """The table in schema `replank` with the rows of a table that are kept aside."""
+    """The table in schema `replank` with the rows of a table that are quarantined."""
     return f"quarantine_{run_id}_{table_no}"

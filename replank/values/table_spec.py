@@ -46,7 +46,7 @@ class ColumnSpec:
     words: tuple[tuple[str, str], ...] = ()
     """Texts that the plan maps to a value of another spelling: (text, value), in the plan's order."""
     drops_checks: bool = False
-    """Whether CHECKs over its texts may go that nobody can say of an enum."""
+    """Whether CHECKs over its texts may be dropped that cannot be written for an enum."""
 
     @property
     def added(self) -> bool:
@@ -69,7 +69,7 @@ class ColumnSpec:
 
     @property
     def remembered(self) -> bool:
-        """Whether the way back needs a map of its texts: of an enum the plan knows them, of arrays nobody does."""
+        """Whether a rollback needs a map of its texts: of an enum the plan has them, of arrays nothing has."""
         return self.converted and not self.array and not self.enum
 
     @classmethod
@@ -151,9 +151,9 @@ class TableSpec(Relation):
     """SQL after the live table wherever its values are read: left joins that find at most one row each."""
     layout: Layout | None = None
     quarantines: bool = False
-    """Whether rows of it may be kept aside: it has texts that are no uuids, or leads to a table that has."""
+    """Whether rows of it may be quarantined: it has texts that are no uuids, or leads to a table that has."""
     references: tuple[Reference, ...] = ()
-    """Where it leads to tables whose rows may be kept aside."""
+    """Where it leads to tables whose rows may be quarantined."""
     kin: bool = False
     """Whether classic inheritance joins it to other tables."""
     plain_patterns: bool = False
@@ -238,7 +238,7 @@ class TableSpec(Relation):
 
     @property
     def quarantining_columns(self) -> tuple[ColumnSpec, ...]:
-        """The columns whose texts must be uuids, or the row is kept aside."""
+        """The columns whose texts must be uuids, or the row is quarantined."""
         return tuple(c for c in self.columns if c.converted and c.on_invalid == "quarantine")
 
     @property

@@ -106,7 +106,7 @@ def _orders(connection: Connection, subject: Subject) -> Iterator[Finding]:
 
 
 def _expressions(connection: Connection, subject: Subject) -> Iterator[Finding]:
-    """An expression that casts the column to text works on, and means the new spelling: nobody would notice."""
+    """An expression that casts the column to text still works, and means the new text: this would stay unnoticed."""
     mapped = [column for column in subject.converted if column.words]
     for column in mapped:
         oids = [relation.oid for relation in subject.spec.relations]

@@ -40,7 +40,7 @@ def _unstable(connection: Connection, subject: Subject) -> Iterator[Finding]:
     version = connection.info.server_version
     try:
         for column in columns:
-            # A row that somebody has changed meanwhile is another row: its version is told with its value.
+            # A row that another session has changed meanwhile is another row: its version is read with its value.
             statement = SQL(
                 "SELECT ARRAY[live.tableoid::text, live.ctid::text, live.xmin::text], ({})::text"
                 " FROM {} ORDER BY {} LIMIT {}"

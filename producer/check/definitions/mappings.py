@@ -20,7 +20,7 @@ _NOT_THROUGH_VIEWS = re.compile(
 
 
 def audit_mappings(connection: Connection, plan: Plan, waiting: Sequence[Waiting]) -> list[Finding]:
-    """What a person should know; nothing where no name changes any more."""
+    """What the operator should know; nothing where no name changes any more."""
     asked = plan.steps.mappings
     renamed = renamed_tables(connection, plan.steps)
     if asked is None or not renamed:

@@ -1,4 +1,4 @@
-"""What a table loses when it is partitioned anew, and which rows the new partitions are not for."""
+"""What a table loses when it is repartitioned, and which rows the new partitions are not for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARE_OF_LOCKS = 0.7
 
 
 def audit_partitions(connection: Connection, audited: PreparedRun) -> list[Finding]:
-    """All of it for the tables that the plan partitions anew. Reads their partition column."""
+    """All of it for the tables that the plan repartitions. Reads their partition column."""
     subjects = [subject for subject in audited.subjects if subject.spec.layout is not None]
     found: list[Finding] = []
     for subject in subjects:

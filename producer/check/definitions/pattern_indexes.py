@@ -22,7 +22,7 @@ def audit_pattern_indexes(connection: Connection, audited: PreparedRun) -> list[
     found = [index for subject in audited.subjects for index in read_pattern_indexes(connection, subject.spec)]
     if not found:
         return []
-    # Partitions' parts share the fate of their parent's index: whoever reads this knows that one.
+    # Partitions' parts share the fate of their parent's index: the parent's index is enough to name.
     parents = {subject.live.oid for subject in audited.subjects}
     named = [index for index in found if index.relation.oid in parents] or found
     if audited.file.plan.options.gives_up_patterns:
@@ -49,7 +49,7 @@ def audit_pattern_indexes(connection: Connection, audited: PreparedRun) -> list[
 
 
 def _prisma(audited: PreparedRun) -> str:
-    """What nobody does for whoever has a schema file."""
+    """What users of a schema file have to change themselves."""
     if audited.file.plan.prisma is None:
         return ""
     return " `replank prisma` leaves `@@index(…, ops: …)` of such an index as it is: change it in the schema file."

@@ -17,7 +17,7 @@ OLDEST_VERSION = 150_000
 NEWEST_MAJOR = 18
 LONG_TRANSACTION_S = 60.0
 SLOT_BYTES = 1 << 30
-"""A slot that is read holds back some WAL by nature; from 1 GiB on it is said."""
+"""A slot that is read holds back some WAL by nature; from 1 GiB on it is reported."""
 
 
 def audit_server(connection: Connection, audited: PreparedRun) -> list[Finding]:

@@ -85,7 +85,7 @@ def _try(
 
 
 def _plan_query(connection: Connection, spec: CacheSpec, dependents: Dependents) -> None:
-    """As a view over the live tables, written anew by the server, the query means the next ones."""
+    """As a view over the live tables, rewritten by the server, the query means the next ones."""
     columns = SQL(", ").join(Identifier(name) for name in spec.given)
     run(connection, SQL("CREATE VIEW {} AS SELECT * FROM {}").format(AS_IT_IS, in_parentheses(spec.query)))
     regclass = SQL("SELECT pg_get_viewdef({}::regclass)").format(Literal(AS_IT_IS.as_string(connection)))

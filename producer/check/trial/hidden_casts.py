@@ -1,4 +1,4 @@
-"""Definitions that go on comparing ids as texts after the swap, so that no index serves them."""
+"""Definitions that still compare ids as text after the swap, so that no index serves them."""
 
 from __future__ import annotations
 

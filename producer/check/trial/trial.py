@@ -116,7 +116,7 @@ def _together(
     found = try_links(connection, audited)
     if found:
         return found
-    # What is added to a parent goes on to its children: so their inheritance comes first.
+    # What is added to a parent is inherited by its children: so their inheritance comes first.
     found = [
         finding
         for spec in children_first(connection, specs)

@@ -45,7 +45,7 @@ def _finish(connection: Connection, dependents: Dependents, view: View) -> Itera
 
 
 def _changed_types(connection: Connection, view: View) -> Iterator[Finding]:
-    """Clients that read the view see the new types, whoever planned them."""
+    """Clients that read the view see the new types, from whichever plan."""
     before = column_types(connection, view.schema, view.name)
     after = column_types(connection, view.next_schema, view.name)
     columns = [name for name, kind in before.items() if after[name] != kind]

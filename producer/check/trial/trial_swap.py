@@ -80,7 +80,7 @@ def try_joint_parts(
 def _found_by_name(connection: Connection, dependents: Dependents) -> Iterator[Finding]:
     """What is only made because the trial's search_path finds an operator or function of the user's.
 
-    The swap says all names in full, so that nobody can put another operator in the place of the one that was meant.
+    The swap says all names in full, so that no other operator can take the place of the intended one.
     """
     named = {
         "oids": [relation.oid for relation in dependents.kept],

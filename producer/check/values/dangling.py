@@ -136,7 +136,7 @@ def _stays(audited: PreparedRun, column: WordColumn) -> bool:
     for subject in (s for s in audited.subjects if s.live.oid == column.table):
         spec = next((c for c in subject.spec.columns if c.name == column.column), None)
         if spec is not None and spec.converted:
-            # Texts that become nothing else are blockers of their own, or keep their rows aside.
+            # Texts that become nothing else are blockers of their own, or their rows are quarantined.
             return spec.on_invalid == "null" and not spec.enum
         if spec is not None and spec.value and not spec.only_null:
             return False

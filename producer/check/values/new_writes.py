@@ -27,7 +27,7 @@ def audit_new_writes(audited: PreparedRun) -> list[Finding]:
 def _of_made_texts(audited: PreparedRun, subject: Subject) -> Iterator[Finding]:
     """Columns whose invalid texts become something else now, and whose new type will refuse them.
 
-    One that refers to another table's gets what was read there. Rows that are kept aside are named as they are counted.
+    One that refers to another table's gets what was read there. Quarantined rows are named as they are counted.
     """
     referring = {name for key in audited.foreign_keys if key.table_oid == subject.live.oid for name in key.columns}
     for column in subject.converted:

@@ -22,7 +22,7 @@ class ScanWatch(Protocol):
 
 
 class ScanScreen:
-    """Bars for whoever draws `drawn`: nothing before the scan begins."""
+    """Bars for the renderer of `drawn`: nothing before the scan begins."""
 
     def __init__(self) -> None:
         self._progress = Progress(

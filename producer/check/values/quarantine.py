@@ -1,4 +1,4 @@
-"""Quarantine before the run: whether the plan follows every reference, and how many rows will be kept aside."""
+"""Quarantine before the run: whether the plan follows every reference, and how many rows will be quarantined."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sql.session.server_message import without_rows
 from sql.session.statements import execute
 
 LARGE_SHARE = 0.01
-"""Above this, what is kept aside is no exception any more, and settling it costs as the tables do."""
+"""Above this, what is quarantined is no exception any more, and resolving it costs as much as the tables."""
 
 EVERYTHING = Chunk(axis=Axis.HEAP, lower=None, upper=None)
 
@@ -100,9 +100,9 @@ def _in_place(subject: Subject) -> Finding:
 
 
 def count_quarantined_rows(settings: Settings, audited: PreparedRun, scan: Scan) -> list[Finding]:
-    """How many rows of each table will be kept aside: what a run would do, in a transaction that is rolled back.
+    """How many rows of each table will be quarantined: what a run would do, in a transaction that is rolled back.
 
-    Only where the scan has found such texts. Memory and time go with the rows that are kept aside.
+    Only where the scan has found such texts. Memory and time go with the rows that are quarantined.
     """
     tables = [(s.planned, s.live) for s in audited.subjects]
     concerned = [

@@ -1,7 +1,7 @@
-"""How many of the values that were counted are recent: whether clients may go on writing them.
+"""How many of the values that were counted are recent: whether clients may still write them.
 
 By a column that says when a row was made or changed, if there is one; else by the end of the table's file, where new
-rows usually come; else nobody knows, and that is said.
+rows usually come; otherwise it is unknown, and reported so.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def recent_words(recency: Recency, recent: Recent) -> str:
 
 
 def recent_hint(recent: Recent) -> str:
-    """What to do where some are recent; empty where none are, or nobody knows."""
+    """What to do where some are recent; empty where none are, or it is unknown."""
     return f" {GO_ON}." if recent.count else ""
 
 

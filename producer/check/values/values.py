@@ -173,7 +173,7 @@ def _not_convertible(subject: Subject, column: ColumnSpec, count: ColumnCount) -
 
 def _odd_spelling(subject: Subject, column: ColumnSpec, count: ColumnCount) -> Finding:
     recency = recency_of(subject, column)
-    # An odd spelling goes on being taken after the cutover, so this says no error: it reads otherwise.
+    # An unusual form is still accepted after the cutover, so this is no error: it is read back in PostgreSQL's form.
     more = " Clients may still write them, but read them back in PostgreSQL's form." if count.odd_recent.count else ""
     return warning(
         "odd_spelling",

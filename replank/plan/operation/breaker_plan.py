@@ -12,7 +12,7 @@ from replank.plan.text.plan_words import Strict
 class BreakerPlan(Strict):
     """A table stops after `equal_errors` equal errors in a row, nothing of it going well in between; or when more than
     `failed_percent` of at least `at_least_jobs` of its jobs have failed; or when more than `failed_jobs` of them need a
-    person, each for a row of its own. The rest of the run goes on.
+    person, each for a row of its own. The rest of the run continues.
     """
 
     equal_errors: Annotated[int, Field(ge=2, le=10_000)] = 20

@@ -21,7 +21,7 @@ Age = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} (minute|hour|day|week)s?$"
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
 Looked = Literal["backup", "rehearsed", "rollback_scripts", "monitoring", "window"]
-"""Gates that are looked at. All others are attested by a person or a webhook."""
+"""Gates that are measured. All others are attested by a person or a webhook."""
 
 LOOKED: tuple[Looked, ...] = ("backup", "rehearsed", "rollback_scripts", "monitoring", "window")
 
@@ -38,7 +38,7 @@ class BackupGatePlan(Strict):
     """A full backup. `path` is a base backup, a dump, or a folder of them of which the newest counts.
 
     Without a path the newest one counts that `replank gates PLAN backup` has made. A verification holds for
-    `verified_for`, as long as size and time of every file are the same; the age is looked at each time.
+    `verified_for`, as long as size and time of every file are the same; the age is checked each time.
     """
 
     max_age: Age = "24 hours"
@@ -62,7 +62,7 @@ class MonitoringGatePlan(Strict):
 
 
 class AttestationPlan(Strict):
-    """What a person says, or a webhook by an answer of 2xx. It is asked for anew when it is older than `max_age`."""
+    """What a person says, or a webhook by an answer of 2xx. It is asked for again when it is older than `max_age`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     says: str = ""

@@ -27,7 +27,7 @@ class MappingsPlan(Strict):
     """Step 07: names in the database. `tables` are those that get snake_case names, None: all.
 
     `views` leaves a view under the old names for each renamed table; `finish` drops it, unless `keep_views`.
-    `reviewed` are trigger functions that name a renamed column and that somebody has made work with both names.
+    `reviewed` are trigger functions that name a renamed column and were made to work with both names.
     """
 
     tables: tuple[TableName, ...] | None = None

@@ -87,7 +87,7 @@ class EnumPlan(Strict):
 
 
 class DropPlan(Strict):
-    """Step 11: columns that nobody needs any more, as `table.column` or `schema.table.column`."""
+    """Step 11: columns that are not needed any more, as `table.column` or `schema.table.column`."""
 
     columns: tuple[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+(\.[^.]+)?$")], ...] = ()
 

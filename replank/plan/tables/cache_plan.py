@@ -72,7 +72,7 @@ class TableCachePlan(_Cache):
 
 
 class MaterializedViewPlan(_Cache):
-    """A materialized view that is refreshed; nobody who reads it waits unless `concurrently = false`."""
+    """A materialized view that is refreshed; its readers do not wait unless `concurrently = false`."""
 
     kind: Literal["materialized_view"]
     table_schema: Name = Field(alias="schema", default="public")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from replank.plan.tables.partition_plan import Every
 
 FIRST, LAST = date(1, 1, 3), date(9998, 12, 31)
-"""Times outside are taken to lie outside of every partition: Python cannot name them, and nobody means them."""
+"""Times outside are taken to lie outside of every partition: Python cannot represent them, and no plan means them."""
 
 
 def floor(day: date, every: Every) -> date:

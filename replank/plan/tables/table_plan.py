@@ -18,7 +18,7 @@ class ColumnPlan(Strict):
     """One column and the type it becomes. `on_invalid` says what becomes of a text that is no uuid, or no value.
 
     `fail` stops the run, `null` loses the text, `name_based` makes a uuid of it that is always the same,
-    `quarantine` keeps the row aside, and every row that refers to it. `default` replaces the present default, which
+    `quarantine` quarantines the row, and every row that refers to it. `default` replaces the present default, which
     is cast otherwise. Arrays of texts become `uuid[]`. A column whose type is a domain leaves it: `consent` says that
     the domain's CHECKs may go, and those over an enum's texts that are no plain lists of them; or that references to
     texts which `name_based` changes may lead nowhere.
@@ -29,7 +29,7 @@ class ColumnPlan(Strict):
     type: TableName | None = None
     """For `enum`: the type, with its schema if that is not `public`. Step 05 may make it."""
     map: dict[str, Name] = Field(default_factory=dict)
-    """For `enum`: texts that are spelled otherwise than their value. A value gets its first text on the way back."""
+    """For `enum`: texts that differ from their value. At a rollback a value gets its first text."""
     on_invalid: Literal["fail", "null", "name_based", "quarantine"] = "fail"
     default: Expression | None = None
     consent: tuple[Literal["domain_checks", "enum_checks", "dangling_references"], ...] = ()
@@ -116,7 +116,7 @@ class TablePlan(Strict):
     def _every_column_once(self) -> TablePlan:
         names = [c.name for c in self.columns] + [c.name for c in self.add] + [c.name for c in self.fill]
         if not names and self.partition is None and self.method != "rebuild":
-            # A table that is rebuilt as it is may be needed beside one whose rows are kept aside.
+            # A table that is rebuilt as it is may be needed beside one whose rows are quarantined.
             raise ValueError("nothing to do: list columns to convert, to add or to fill, or set how to partition")
         refuse_twice("column", names)
         refuse_twice("join", [join.name for join in self.join])

@@ -84,7 +84,7 @@ def _whose(place: Location, document: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(part, int):
             yield f"{_ONE_OF.get(before, before)} {_name_of(here, part)}"
         elif not isinstance(after, int):
-            # The name of a list is said with its element.
+            # The name of a list is reported with its element.
             yield part
         before = str(part)
 
