@@ -70,7 +70,7 @@ class MeasuredTable:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class SecurityFact:
-    """Something about roles, owners and rights. `attention`: why the operator should check it; empty if there is no need."""
+    """Something about roles, owners and rights. `attention`: why the operator should check it, or empty."""
 
     what: str
     name: str

@@ -143,7 +143,7 @@ def test_a_table_is_paused_and_throttled_while_the_other_goes_on(site: Site, led
     assert "public.customers is throttled to 1 job at once" in said
 
     # When the cutover is released, the set waits for its paused member
-    assert "waits all the same while public.orders is paused" in site.call("cutover").stderr
+    assert "still waits while public.orders is paused" in site.call("cutover").stderr
     assert run.running
     # When it is resumed, the run ends well
     assert site.call("resume", "--table", "orders").exit_code == 0

@@ -151,7 +151,7 @@ def test_backups_of_others_do_not_count(base: tuple[str, Path], place: Place) ->
 def test_damage_to_a_dump_is_found(kind: str, database: str, place: Place, tmp_path: Path) -> None:
     path = dumped(database, place, tmp_path / "shop.dump", "--format", kind)
     backup = read_backup(path, place)
-    with pytest.raises(NeedsOperator, match=r"has no checksums beside it.*into shop\.dump\.sha256"):
+    with pytest.raises(NeedsOperator, match=r"has no checksum file.*into shop\.dump\.sha256"):
         verify(backup, place)
     write_sums(backup)
     assert "SHA-256" in verify(backup, place)

@@ -153,7 +153,7 @@ def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
     [
         ("backup", "Ann", "", "needs a reason"),
         ("backup", " ", "because", "Give the name of the person who answers for it"),
-        ("coffee", "Ann", "because", "asks for no gate coffee"),
+        ("coffee", "Ann", "because", "has no gate coffee"),
     ],
 )
 def test_what_is_no_override(name: str, by: str, reason: str, why: str, database: str) -> None:

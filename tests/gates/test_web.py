@@ -125,7 +125,7 @@ def test_what_is_no_secret_signs_nothing_and_nothing_is_called(
     site.answers["/ready"] = (200, {}, "yes")
     found = ready(f"{site.url}/ready", database)
     assert (found.state, site.asked) == ("open", [])
-    assert "REPLANK_WEBHOOK_SECRET is no secret for webhooks" in found.reason
+    assert "REPLANK_WEBHOOK_SECRET is not a webhook secret" in found.reason
     assert "a password" not in found.reason
 
 

@@ -63,7 +63,7 @@ def test_values_are_counted_and_named(tasks: Database) -> None:
         "UPDATE tasks SET state = 'Open' WHERE ctid < '(0,6)'", "UPDATE tasks SET state = '' WHERE ctid = '(0,50)'"
     )
     found = only(_check(tasks, STATE).blockers, "not_convertible")
-    assert "values are no values of public.task_state, such as '', 'Open'" in found.message
+    assert "values are not values of public.task_state, such as '', 'Open'" in found.message
     assert found.details["count"] == tasks.rows("SELECT count(*) FROM tasks WHERE state IN ('Open', '')")[0][0]
     found = only(_check(tasks, {**STATE, "map": {"Open": "open", "": "open"}}).warnings, "odd_spelling")
     assert "'open'" in found.message

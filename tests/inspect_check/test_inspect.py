@@ -26,7 +26,7 @@ def test_the_samples_uuid_columns_are_proposed_and_no_others(shop: Database) -> 
     for column in left_alone():
         assert f"{column.schema}.{column.table}.{column.column}" in given
     assert given["public.plans.id"] == "0 of 3 sampled values are uuids"
-    assert given["public.events.owner_id"].startswith("polymorphic: owner_type says")
+    assert given["public.events.owner_id"].startswith("polymorphic: owner_type has the name")
     assert proposal.prose_columns > 0
 
 
@@ -37,7 +37,7 @@ def test_the_proposed_plan_loads_and_says_why(shop: Database) -> None:
     assert {(t.table_schema, t.name): tuple(c.name for c in t.columns) for t in plan.tables} == dict(uuid_columns())
     assert plan.database.name == "shop"
     assert plan.database.system_identifier == proposal.system_identifier
-    assert "# left alone: public.plans.id (text): 0 of 3 sampled values are uuids" in text
+    assert "# not changed: public.plans.id (text): 0 of 3 sampled values are uuids" in text
     assert '# conversion set 1: billing.invoices, billing.payments, public."Order"' in text
     assert "# text: primary key; default (gen_random_uuid())::text;" in text
 
@@ -161,13 +161,13 @@ def test_a_column_that_nobody_calls_an_id_needs_many_values(database: Database) 
     )
     proposal = database.inspect()
     assert proposed(proposal) == {("public", "notes"): ("origin",)}
-    assert reasons(proposal)["public.notes.note"].startswith("only 1 value to judge by")
+    assert reasons(proposal)["public.notes.note"].startswith("only 1 value in the sample")
 
 
 def test_gotcha_03_the_plan_says_that_old_spellings_do_not_come_back(database: Database) -> None:
     database.run("CREATE TABLE t (id text PRIMARY KEY)", "INSERT INTO t SELECT upper(gen_random_uuid()::text)")
     text = write_plan(database.inspect())
-    assert "1 of them are spelled in another way" in text
+    assert "1 of them are not written in PostgreSQL's form" in text
     assert "only the past table keeps the original texts" in text
 
 

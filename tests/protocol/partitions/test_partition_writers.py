@@ -168,7 +168,7 @@ def test_rows_that_come_in_after_they_were_counted_move_only_where_that_is_unnot
     monkeypatch.setattr(partition_upkeep, "lock_table", late)
     kept = Upkeep(url=database).ended()
     if noticed:
-        assert "would look like deleting them to trigger gone" in kept.problems[0]
+        assert "would be a DELETE for trigger gone" in kept.problems[0]
         assert one(app, "SELECT count(*) FROM event_default") == 1
     else:
         assert locked == [False, True]

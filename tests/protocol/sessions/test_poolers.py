@@ -135,7 +135,7 @@ def test_a_pooler_that_is_away_keeps_no_run_from_its_end(database: Url, app: psy
 
 
 def test_a_password_in_the_plan_is_refused() -> None:
-    with pytest.raises(WrongUse, match=r"a plan holds no passwords: write \$\{NAME\}") as refused:
+    with pytest.raises(WrongUse, match=r"a plan must not contain passwords: write \$\{NAME\}") as refused:
         parse_plan('[database]\nname = "x"\n[after_cutover]\npgbouncer = ["postgresql://a:hidden@h/p"]\n', source="p")
     assert "hidden" not in str(refused.value)
 
