@@ -134,7 +134,7 @@ def _compose(stage: Stage, whole: WholePlan) -> None:
     text = whole.compose_plan(proposed["tables"], stage.data_set.name, stage.options.rows)
     (stage.folder / "plan.toml").write_text(text + stage.urls.plan, encoding="utf-8")
     columns = sum(len(table["columns"]) for table in proposed["tables"])
-    stage.narrator.say(f"`replank inspect` proposed {columns} columns of ids; joined with what people wrote: plan.toml")
+    stage.narrator.say(f"`replank inspect` proposed {columns} columns of ids; merged with the reviewed plan.toml")
 
 
 def _migrate(stage: Stage) -> Sequence[Mapping[str, Any]]:

@@ -20,7 +20,7 @@ def rehearse(stage: Stage) -> None:
         stage.narrator.say(f"not rehearsed, and overridden with the reason: {NO_REHEARSAL}")
         return
     with stage.narrator.timed("rehearsal"):
-        stage.narrator.say("`replank rehearse` runs the plan and its way back on a clone")
+        stage.narrator.say("`replank rehearse` runs the plan and its rollback on a clone")
         stage.product.call("rehearse", "plan.toml", *stage.workers, "--by", BY)
 
 

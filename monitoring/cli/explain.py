@@ -46,9 +46,9 @@ def _show(found: Explanation) -> None:
         lines.append(f"  {job.error_class} {job.sqlstate}: {job.message}")
     if found.next_step:
         lines.append(f"  next: {found.next_step}")
-    lines.append("attempts that did not end well:" if found.attempts else "every attempt so far ended well")
+    lines.append("attempts that failed or ended early:" if found.attempts else "no attempt has failed so far")
     for each in found.attempts:
-        free = "" if each["counts"] else ", at no cost"
+        free = "" if each["counts"] else ", not counted"
         lines.append(
             f"  job {each['job']}, attempt {each['attempt']}, {each['ended']:%Y-%m-%d %H:%M:%S} UTC, {each['worker']}: "
             f"{each['outcome']}{free}: {each['class']} {each['sqlstate']}: {each['message']}"

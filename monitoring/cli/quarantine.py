@@ -26,9 +26,7 @@ from sql.session.connection import Connection, connect
 SHOWN_ROWS = 50
 LONGEST_SHOWN = 60
 
-Source = Annotated[
-    str | None, typer.Argument(metavar="[PLAN|URL]", help="The run's plan, or the database; it may be left out.")
-]
+Source = Annotated[str | None, typer.Argument(metavar="[PLAN|URL]", help="The run's plan, or the database; optional.")]
 Out = Annotated[Path, typer.Option(help="The CSV file to write.")]
 
 
@@ -51,7 +49,7 @@ def _newest_run(source: str | None, database_url: str | None) -> Iterator[tuple[
 
 
 def list_rows(source: Source = None, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Every row that is kept aside: table, key, column, value, reason.
+    """Every quarantined row: table, key, column, value, reason.
 
     Example: replank quarantine list --json
     """
@@ -62,7 +60,7 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
             rows = [to_json(each) for each in found]
             print_json({"run_id": run.run_id, "tables": aside, "rows": rows})
             return
-        shown = Table(title=f"Kept aside in run {run.run_id}")
+        shown = Table(title=f"Quarantined rows of run {run.run_id}")
         for heading in ("table", "key", "column", "value", "reason"):
             shown.add_column(heading, overflow="fold")
         for each in islice(found, SHOWN_ROWS):
@@ -70,7 +68,7 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
             shown.add_row(*(Text(word if len(word) <= LONGEST_SHOWN else word[:LONGEST_SHOWN] + "…") for word in words))
     console = people()
     if not aside:
-        console.print("No row is kept aside.")
+        console.print("No row is quarantined.")
         return
     console.print(shown)
     for table, count in aside.items():
@@ -80,7 +78,7 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
 
 
 def export(out: Out, source: Source = None, database_url: DatabaseUrl = None) -> None:
-    """Write every row that is kept aside to a CSV file; `key` and `row` are JSON.
+    """Write every quarantined row to a CSV file; `key` and `row` are JSON.
 
     Example: replank quarantine export --out rows.csv
     """

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     watch: Annotated[
-        bool, typer.Option(help="Stay and follow the run until it ends; exit 1 if it needs a person.")
+        bool, typer.Option(help="Stay and follow the run until it ends; exit 1 if it needs the operator.")
     ] = False,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
@@ -111,7 +111,7 @@ def catalogue_diff(
 
 
 def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Jobs that need a person, by cause: how many, one example with its table and range, what to do next.
+    """Jobs that need the operator, by cause: how many, one example with its table and range, what to do next.
 
     Example: replank failures --json
     """

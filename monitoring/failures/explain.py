@@ -87,7 +87,9 @@ def explain_job(connection: Connection, present: Run, job_id: int) -> Explanatio
     """Raises WrongUse where the run has no such job."""
     job = failed.read_job(connection, present.run_id, job_id)
     if job is None:
-        raise WrongUse(f"Run {present.run_id} has no job {job_id}; `replank failures` shows those that need a person.")
+        raise WrongUse(
+            f"Run {present.run_id} has no job {job_id}; `replank failures` shows those that need the operator."
+        )
     statements: tuple[Composable, ...] = ()
     if job.table_no is not None:
         spec = tables.read_table(connection, present.run_id, job.table_no).spec
@@ -127,7 +129,7 @@ def _statements(connection: Connection, job: JobStory, spec: TableSpec) -> tuple
 def _plan(connection: Connection, statements: Sequence[Composable], job: JobStory) -> tuple[list[str], str]:
     """The server's plan with estimates only, or why there is none."""
     if job.kind not in (JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY) or not statements:
-        return [], f"a {job.kind} job is no single statement that can be explained"
+        return [], f"a {job.kind} job is not a single statement that can be explained"
     try:
         with connection.transaction(force_rollback=True):
             apply_settings(connection, {"transaction_read_only": "on", "statement_timeout": "5s"}, local=True)
@@ -136,7 +138,7 @@ def _plan(connection: Connection, statements: Sequence[Composable], job: JobStor
     except psycopg.Error as error:
         if connection.closed:
             raise
-        return [], f"the server does not plan it now: {error.diag.message_primary or error}"
+        return [], f"the server cannot plan it now: {error.diag.message_primary or error}"
     return [str(line[0]) for line in found], ""
 
 

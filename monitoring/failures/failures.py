@@ -78,4 +78,4 @@ def render_failures(failures: Sequence[dict[str, Any]]) -> None:
                 f"  all of them: replank retry --table {cause.table} --cause {named}", markup=False, soft_wrap=True
             )
     if not failures:
-        console.print("No job needs a person.")
+        console.print("No job needs the operator.")

@@ -26,7 +26,7 @@ UNREACHABLE = "unreachable"
 UNDRIVEN = "undriven"
 REFUSED = "refused"
 """The plan's run could not begin there, and nothing was changed."""
-NOBODY = "nobody drives this run: whoever did has ended; the same `replank fleet run` goes on with it"
+NO_COORDINATOR = "no coordinator is running for this run; the same `replank fleet run` continues it"
 OVER = (str(RunState.DONE), str(RunState.FINISHED))
 
 
@@ -144,5 +144,5 @@ def _of_run(target: Target, status: Status) -> TargetStatus:
         # A table is done only after its comparison, and the run only after all of its tables.
         verified=over and all(table.state == "done" for table in status.tables),
         already=len(status.already),
-        problem=run.reason or (problems[0] if problems else NOBODY if undriven else ""),
+        problem=run.reason or (problems[0] if problems else NO_COORDINATOR if undriven else ""),
     )

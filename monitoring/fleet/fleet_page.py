@@ -41,8 +41,8 @@ def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: da
     written = f"As of {of}."
     if refresh_s is not None:
         written = (
-            f"As of {of}, read anew every {refresh_s} s. Where this time stands still, <code>replank fleet run</code> "
-            "has ended: ask <code>replank fleet status</code>."
+            f"As of {of}, updated every {refresh_s} s. If this time does not change, <code>replank fleet run</code> "
+            "has ended: use <code>replank fleet status</code>."
         )
     databases = counted(len(status.targets), "database")
     states = ", ".join(f"{count} {escape(state)}" for state, count in sorted(status.counts.items()))

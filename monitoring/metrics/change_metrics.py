@@ -22,8 +22,8 @@ def of_changes(connection: Connection, tables: Sequence[RunTable]) -> Iterator[M
     forward = metrics.read_logs(connection, {t.spec.full_name: t.spec.log_name for t in tables})
     back = metrics.read_logs(connection, {t.spec.full_name: f"reverse_log_{t.run_id}_{t.table_no}" for t in tables})
     for direction, words, logs in (
-        ("change_log", "the log of changes that wait to be drained", forward),
-        ("reverse_log", "the log of changes since the cutover, which a rollback would take along", back),
+        ("change_log", "the change log, which wait to be drained", forward),
+        ("reverse_log", "the log of reverse capture, which a rollback would drain", back),
     ):
         yield gauge(
             f"replank_{direction}_rows",
@@ -49,11 +49,11 @@ def of_writing(connection: Connection, run: Run, tables: Sequence[RunTable]) -> 
         [],
         [] if wal is None else [((), wal)],
     )
-    yield one("replank_database_added_bytes", "What the database had grown by at the most.", added)
+    yield one("replank_database_added_bytes", "The most that the database had grown.", added)
     sizes = metrics.next_bytes(connection, [t.spec for t in tables if t.spec.method == "rebuild"])
     yield gauge(
         "replank_next_table_bytes",
-        "Bytes of a table that is being built, with indexes; no sample once it took the live one's place.",
+        "Bytes of a next table with its indexes; no sample after the swap.",
         ["table"],
         [((name,), size) for name, size in sizes.items()],
     )
@@ -62,7 +62,7 @@ def of_writing(connection: Connection, run: Run, tables: Sequence[RunTable]) -> 
 def of_cutovers(sets: Sequence[ConversionSet]) -> Iterator[Metric]:
     """Conversion sets: whether they are swapped, attempts, and what their locks cost everybody else."""
     swapped = [((str(s.set_no),), float(s.swapped_at is not None)) for s in sets]
-    yield gauge("replank_cutover_done", "Whether a conversion set has changed places.", ["set"], swapped)
+    yield gauge("replank_cutover_done", "Whether a conversion set is swapped.", ["set"], swapped)
     attempts = [((str(s.set_no),), s.attempts) for s in sets]
     yield gauge("replank_cutover_attempts", "Attempts at the cutover that missed so far.", ["set"], attempts)
     for what, words in (("wait", "waited for"), ("hold", "held")):

@@ -89,7 +89,7 @@ class LedgerCollector(Collector):
             if problem:
                 log.info("the ledger cannot be read", reason=problem)
         yield one("replank_up", "Whether the database answered and its ledger could be read.", not problem)
-        yield one("replank_scrape_duration_seconds", "How long this answer took.", time.monotonic() - began)
+        yield one("replank_scrape_duration_seconds", "How long this scrape took.", time.monotonic() - began)
         yield from found
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     states = [((str(state),), float(state is run.state)) for state in RunState]
     yield gauge("replank_run_state", "1 for the run's present state, 0 for all others.", ["state"], states)
     needs_operator = run.state is RunState.NEEDS_OPERATOR
-    yield one("replank_run_needs_person", "Whether the run has stopped until a person has looked.", needs_operator)
+    yield one("replank_run_needs_person", "Whether the run has stopped and needs the operator.", needs_operator)
     yield one("replank_run_paused", "Whether an operator has paused the run.", run.paused)
     yield one("replank_run_cutover_held", "Whether an operator holds the cutover.", run.hold_cutover)
     yield moment("replank_run_start_timestamp_seconds", "When the run began.", run.created_at)
@@ -40,7 +40,7 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     verdict = status.headlines[0]
     yield gauge(
         "replank_verdict_info",
-        "What an operator should know first, as `status` and the page say it; the value is always 1.",
+        "The first headline of `status` and the page; the value is always 1.",
         ["weight", "kind"],
         [((verdict.weight, verdict.kind), 1)],
     )
@@ -52,21 +52,21 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
         [((bound,), found) for bound, found in bounds],
     )
     advice = None if status.workers is None else status.workers.recommended
-    yield one("replank_recommended_processes", "Worker processes that would be right now; `status` says why.", advice)
+    yield one("replank_recommended_processes", "The recommended number of worker processes; `status` says why.", advice)
     still_open = sum(gate.is_open for gate in status.gates)
-    yield one("replank_gates_open", "Gates of the plan that were open when they were looked at last.", still_open)
+    yield one("replank_gates_open", "Gates of the plan that were open when they were last checked.", still_open)
     words = "Events of the run, by kind."
     events = metrics.count_events(connection, run.run_id)
     yield counter("replank_events_total", words, ["kind"], [((kind,), count) for kind, count in events.items()])
     told = deliveries.count_by_state(connection, run.run_id)
-    words = "Notifications of events to receivers; `trying` ones were not taken yet, `given_up` ones never will be."
+    words = "Notifications of events to receivers; `trying` ones were not accepted yet, `given_up` ones never will be."
     yield gauge("replank_notifications", words, ["state"], [((state,), count) for state, count in told.items()])
 
 
 def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:
     """Whether anybody drives the run, how many children work, and when anything moved last."""
     alive = read_leader(connection) is not None
-    yield one("replank_coordinator_alive", "Whether a coordinator (or rollback) drives this database's run.", alive)
+    yield one("replank_coordinator_alive", "Whether a coordinator (or a rollback) is running on this database.", alive)
     sessions = metrics.worker_sessions(connection)
     yield one("replank_worker_processes", "Worker processes that are connected to the database.", sessions)
     pulse = metrics.read_pulse(connection, run.run_id)
@@ -76,8 +76,10 @@ def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:
         pulse.moved_at,
     )
     oldest = 0.0 if pulse.oldest_lease is None else (pulse.now - pulse.oldest_lease).total_seconds()
-    yield one("replank_oldest_lease_seconds", "How long the oldest job under way has taken so far.", oldest)
-    yield moment("replank_window_change_timestamp_seconds", "When the window moved last.", pulse.window_changed_at)
+    yield one("replank_oldest_lease_seconds", "How long the oldest running job has taken so far.", oldest)
+    yield moment(
+        "replank_window_change_timestamp_seconds", "When the governor's window last changed.", pulse.window_changed_at
+    )
 
 
 def of_surroundings(status: Status) -> Iterator[Metric]:

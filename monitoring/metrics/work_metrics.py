@@ -31,7 +31,7 @@ def of_sending(queues: Sequence[Queue], resent: Mapping[ResendCause, int]) -> It
     )
     yield counter(
         "replank_jobs_resent_total",
-        "Jobs sent again because nobody had claimed them in time, by the likely cause.",
+        "Jobs sent again because no worker claimed them in time, by the likely cause.",
         ["cause"],
         [((str(cause),), jobs) for cause, jobs in resent.items()],
     )
@@ -47,7 +47,7 @@ def of_jobs(work: Sequence[Work], *, sent: int) -> Iterator[Metric]:
     yield gauge("replank_jobs", "Jobs of the run, by kind and state.", ["kind", "state"], by_state.items())
     yield counter(
         "replank_job_retries_total",
-        "Tries of jobs after their first one, by kind.",
+        "Retries of jobs, by kind.",
         ["kind"],
         [((kind,), count) for kind, count in retries.items()],
     )
@@ -91,7 +91,7 @@ def of_tables(work: Sequence[Work], status: Status, names: Mapping[int, str]) ->
             done[names[each.table_no], each.kind] += each.rows
     yield counter(
         "replank_rows_total",
-        "Rows of done jobs, by table and kind of work; a copy that began anew counts again.",
+        "Rows of done jobs, by table and kind of work; a copy that began again counts again.",
         ["table", "kind"],
         done.items(),
     )
@@ -119,13 +119,13 @@ def of_tables(work: Sequence[Work], status: Status, names: Mapping[int, str]) ->
     )
     yield gauge(
         "replank_table_problems",
-        "Whether something keeps a table back; `replank status` says what.",
+        "Whether a problem holds a table back; `replank status` says what.",
         ["table"],
         [((t.name,), float(bool(t.problem))) for t in tables],
     )
     yield gauge(
         "replank_quarantined_rows",
-        "Rows of a table that are kept aside.",
+        "Rows of a table that are quarantined.",
         ["table"],
         [((t.name,), t.rows_quarantined) for t in tables],
     )

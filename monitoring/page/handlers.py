@@ -135,7 +135,7 @@ class Cell(Handler):
         run_id, first, last = self.number("run"), self.number("first"), self.number("last")
         kind = self.get_query_argument("kind", "")
         if run_id is None or first is None or last is None or kind not in list(JobKind):
-            raise HTTPError(400, reason="which cell")
+            raise HTTPError(400, reason="The cell is missing")
         table_no, cache_no = self.number("table"), self.number("cache")
 
         def read(connection: Connection) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class Explain(Handler):
     async def get(self) -> None:
         job_id = self.number("job")
         if job_id is None:
-            raise HTTPError(400, reason="which job")
+            raise HTTPError(400, reason="The job is missing")
 
         def read(connection: Connection) -> dict[str, Any]:
             return explain_job(connection, newest_run(connection), job_id).to_json()
@@ -208,7 +208,7 @@ class Act(Handler):
         asked = self._asked()
         run_id = asked.pop("run", None)
         if not isinstance(run_id, int):
-            raise HTTPError(400, reason="Which run is not said")
+            raise HTTPError(400, reason="The run is missing")
         who = str(self.current_user)
         loop = asyncio.get_running_loop()
         try:
@@ -226,13 +226,13 @@ class Act(Handler):
 
     def _asked(self) -> dict[str, Any]:
         if self.request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPError(415, reason="Only application/json")
+            raise HTTPError(415, reason="The body must be application/json")
         try:
             asked = json.loads(self.request.body)
         except (ValueError, RecursionError):
             asked = None
         if not isinstance(asked, dict):
-            raise HTTPError(400, reason="Not a JSON object")
+            raise HTTPError(400, reason="The body must be a JSON object")
         return asked
 
     def _answer(self, status: int, **said: str) -> None:

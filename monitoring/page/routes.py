@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitoring.page.aside import Aside, AsideFile
 from monitoring.page.handlers import FOLDER, Act, Ask, Cell, Explain, Home, Now, RunPage, Seat, Static
+from monitoring.page.quarantine import QuarantinedRows, QuarantineFile
 
 
 def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
@@ -17,8 +17,8 @@ def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
         (r"/run/now", Now, shared),
         (r"/run/cell", Cell, shared),
         (r"/run/job", Explain, shared),
-        (r"/run/aside", Aside, shared),
-        (r"/run/aside\.csv", AsideFile, shared),
+        (r"/run/quarantine", QuarantinedRows, shared),
+        (r"/run/quarantine\.csv", QuarantineFile, shared),
         (r"/run/do/([a-z_]{1,40})", Act, shared),
         (r"/run/ask/([a-z_]{1,40})", Ask, shared),
         (r"/run/static/([a-z]+\.(?:js|css|svg))", Static, {"path": str(FOLDER / "static")}),

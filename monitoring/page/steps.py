@@ -76,7 +76,7 @@ def _barrier(connection: Connection, status: Status, phase: int, steps: list[Ste
         "gates": {
             "open": passed is not None,
             "at": _moment(passed),
-            "waits": "" if passed is not None else ", ".join(closed) or "not looked at yet",
+            "waits": "" if passed is not None else ", ".join(closed) or "not checked yet",
         }
     }
 

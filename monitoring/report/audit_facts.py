@@ -58,7 +58,7 @@ def read_audit(
     return AuditFacts(
         audited=len(lacking),
         gaps=tuple(
-            (table, f"no trigger that is switched on captures {', '.join(writes)} now")
+            (table, f"no enabled trigger captures {', '.join(writes)} now")
             for table, writes in lacking.items()
             if writes
         ),

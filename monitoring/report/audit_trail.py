@@ -15,7 +15,7 @@ HOW = (
     "When all tables were swapped (or at the last `replank report --measure`), each audited table got an update that "
     "changes nothing, an insert of a copy of one of its rows, and a delete of that copy, in a transaction that was "
     "rolled back. The log had to show each with its old and new row, actor and request id. When this report was made, "
-    "the catalogue was read: that TRUNCATE is captured, that every trigger is still switched on, and that the log's "
+    "the catalogue was read: that TRUNCATE is captured, that every trigger is still enabled, and that the log's "
     "functions, their triggers, and triggers and rules on the log itself are those that were proved. Which tables are "
     "audited, the plan says; tables of its schemas that are not are named. Not captured by design: writes that go "
     "straight to a partition, and those of sessions with session_replication_role = replica."
@@ -23,7 +23,7 @@ HOW = (
 
 HOW_UNPROBED = (
     "When this report was made, the catalogue was read: whether each audited table has triggers that capture INSERT, "
-    "UPDATE, DELETE and TRUNCATE, and whether they are enabled. What they write was not looked at: no write was tried, "
+    "UPDATE, DELETE and TRUNCATE, and whether they are enabled. What they write was not checked: no write was tried, "
     "because the plan does not ask for it. With `probe_audit = true` under `[success]` each audited table gets one "
     "write of every kind, in a transaction that is rolled back."
 )
@@ -67,7 +67,7 @@ def _unprobed(facts: Facts, left_out: str) -> Criterion:
     captured = wanted - len(gaps)
     shown = (
         "not probed: the plan does not set probe_audit = true; triggers for every kind of write are there and enabled "
-        f"on {captured} of {counted(wanted, 'table')}, what they write was not looked at"
+        f"on {captured} of {counted(wanted, 'table')}, what they write was not checked"
     )
     more = f"; {counted(len(gaps), 'gap')}: {'; '.join(gaps[:NAMED])}" if gaps else ""
     return Criterion(
@@ -85,7 +85,8 @@ def _unprobed(facts: Facts, left_out: str) -> Criterion:
 def _against(facts: Facts, probes: tuple[AuditProbe, ...]) -> list[str]:
     """Changed objects, what the probes missed, triggers that do not capture now."""
     changed = [
-        f"{what} since the log was proved; `replank report --measure` proves it anew" for _, what in facts.audit.changed
+        f"{what} since the log was proved; `replank report --measure` proves it again"
+        for _, what in facts.audit.changed
     ]
     missing = [f"{probe.table}: {gap}" for probe in probes for gap in probe.missing]
     return [*changed, *missing, *(f"{table}: {what}" for table, what in facts.audit.gaps)]

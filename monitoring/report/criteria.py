@@ -151,9 +151,9 @@ def application_errors(facts: Facts) -> Criterion:
     said = facts.errors
     evidence = facts.activity_words
     how = (
-        "As the application, or whoever watches it, says in the file that was given with --errors. The server's own "
+        "From the file given with --errors, which the application or its monitoring writes. The server's own "
         "counters since the run began are evidence only: its rollbacks are also those of Replank's own probes and of "
-        "attempts that were taken back, and an error in the application need not reach the database."
+        "attempts that were rolled back, and an error in the application need not reach the database."
     )
     if said is None or said.checked == 0:
         why = "not measured: no file was given with --errors" if said is None else "the file says that 0 were checked"
@@ -174,16 +174,16 @@ def application_errors(facts: Facts) -> Criterion:
 def rollback_sentence(facts: Facts) -> str:
     """Whether a run that is done can go back; what is said is what `replank rollback` would do."""
     if facts.run.plan.wanted_tables and not facts.run.plan.options.reverse_capture:
-        return "there is no way back, as the plan says (reverse_capture = false)"
+        return "no rollback is possible, because the plan sets reverse_capture = false"
     if not facts.run.plan.wanted_tables:
         return "its caches stay as they are"
     if facts.rollback_facts is not None and facts.rollback_facts.closed:
-        return "there is no way back without loss any more"
+        return "a rollback without loss is no longer possible"
     if any(one.mismatches for one in facts.compared):
-        return "going back is refused while past and new tables differ"
+        return "a rollback is refused while past and new tables differ"
     if facts.rollback_facts is not None and facts.rollback_facts.doubtful:
-        return "whether going back would lose anything is not known until `replank rollback` has compared every row"
-    return "going back without loss is still possible"
+        return "whether a rollback would lose anything is not known until `replank rollback` has compared every row"
+    return "a rollback without loss is still possible"
 
 
 def headline(facts: Facts, verdict: Verdict) -> str:
@@ -191,7 +191,7 @@ def headline(facts: Facts, verdict: Verdict) -> str:
     run = facts.run
     states = {
         RunState.RUNNING: "is under way",
-        RunState.NEEDS_OPERATOR: "has stopped and needs a person",
+        RunState.NEEDS_OPERATOR: "has stopped and needs the operator",
         RunState.DONE: f"is done; {rollback_sentence(facts)}",
         RunState.FINISHED: "is finished",
         RunState.ROLLING_BACK: "is being rolled back",

@@ -23,14 +23,14 @@ def zero_data_loss(facts: Facts) -> Criterion:
         else "They were not compared again for this report.",
         journal="The application's own journal of acknowledged writes was looked for in the new tables."
         if journal is not None and journal.checked
-        else "No journal of the application's was given (--journal).",
+        else "No journal of the application was given (--journal).",
     )
     rebuilt = [table for table in facts.verified if table.rebuilt]
     waiting = [table.name for table in facts.verified if not table.done]
     unproved = [table.name for table in rebuilt if table.done and (table.sides is None or not table.sides.equal)]
     differing = {c.name: c.mismatches for c in facts.compared if c.mismatches}
     texts = {f"{lost.table}.{lost.column}": lost.values for lost in (facts.after.lost_texts if facts.after else ())}
-    against = [f"{name}: no verification that is equal stands in the ledger" for name in unproved]
+    against = [f"{name}: the ledger has no verification with equal sums" for name in unproved]
     against += [
         f"{name}: {counted(count, 'key', 'differs')} from the past table now" for name, count in differing.items()
     ]
@@ -72,7 +72,7 @@ def _words(facts: Facts, waiting: list[str], against: list[str]) -> str:
     in_place = [table for table in facts.verified if not table.rebuilt]
     words = [
         f"{counted(sum(s.rows_live for s in sides), 'row')} in {counted(len(sides), 'table')} verified, "
-        f"{_rows(sum(facts.quarantined.values()))} kept aside in quarantine"
+        f"{_rows(sum(facts.quarantined.values()))} quarantined"
     ]
     if in_place:
         words.append(f"{counted(len(in_place), 'table', 'was')} filled in place: none of their rows was moved")

@@ -28,12 +28,12 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
     if barrier.passed_at is None:
         words = "The data migration has not begun: gates are open."
     elif overridden:
-        words = f"Gone past by a person's word, with the reason below: {', '.join(overridden)}."
+        words = f"Overridden by the operator, with the reason below: {', '.join(overridden)}."
     if later:
-        words += f" Gone past by a person's word after that: {', '.join(word.gate for word in later)}."
+        words += f" Overridden by the operator after that: {', '.join(word.gate for word in later)}."
     outside = _outside_of_windows(connection, run)
     if outside:
-        words += f" Changed places outside of the plan's windows: {', '.join(outside)}."
+        words += f" Swapped outside the plan's cutover windows: {', '.join(outside)}."
     return (
         Note(
             title="Gates before the data migration",
@@ -82,7 +82,7 @@ def rehearsal_note(connection: Connection, run: Run) -> tuple[Note, ...]:
     return (
         Note(
             title="Rehearsal and reality",
-            words="On the clone nobody else wrote, and there was neither a gate nor a window to wait for.",
+            words="On the clone no application wrote, and there was no gate or cutover window to wait for.",
             headings=("what", "predicted", "real"),
             rows=[(one.what, _shown(one, one.predicted), _shown(one, one.real)) for one in compared],
         ),

@@ -38,7 +38,7 @@ def of_time(facts: Facts) -> Markup | str:
             spans += [_span(facts, f"· {name}", "stage", *found) for name, found in facts.stages.items()]
     if not spans:
         return ""
-    spans += [_span(facts, "waited for people", "wait", start, end) for start, end in _waits(facts)]
+    spans += [_span(facts, "waited for the operator", "wait", start, end) for start, end in _waits(facts)]
     if facts.after is not None and facts.after.taken_at <= facts.ended_at:
         end = facts.after.taken_at + timedelta(seconds=facts.after.seconds)
         what = "measured again" if facts.after.audit is None else "measured again, audit log proved"

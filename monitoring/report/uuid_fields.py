@@ -20,7 +20,7 @@ NAMED = 5
 HOW = (
     "Columns that the plan converts to uuid or adds as uuid, and those of step 01, are looked up in the catalogue when "
     "this report is made; a table counts when all of its own are there. A column of step 01 has to tell each row "
-    "apart, too. Beside them stand the models without a native uuid column that is NOT NULL and tells each row apart: "
+    "apart, too. Also listed are the models without a native uuid column that is NOT NULL and tells each row apart: "
     "by a unique index of its own (in a partitioned table together with the partition key), or as a primary key of "
     "uuids only. Join tables without a model (`_AToB` with columns A and B) and `_prisma_migrations` are no models."
 )

@@ -61,42 +61,44 @@ def advise(load: Load) -> Advice:
 def _wanted(load: Load) -> tuple[int, str]:
     jobs = load.waiting + load.leased
     if load.paused:
-        return max(load.processes, 1), "paused: nothing begins, so no number would change anything"
+        return max(load.processes, 1), "paused: no job starts, so more or fewer processes change nothing"
     if load.untaken and load.processes:
-        words = f"no worker takes jobs of {load.untaken}: `replank worker --queues {load.untaken}`"
+        words = f"no worker takes jobs from {load.untaken}: `replank worker --queues {load.untaken}`"
         return load.processes + 1, words
     if load.unheard and load.leased < load.processes:
         words = (
-            f"nobody takes jobs of the queue {load.unheard}, though "
+            f"no worker takes jobs from {load.unheard}, though "
             f"{counted(load.processes - load.leased, 'process', 'is')} idle: "
             f"`replank worker --queues {load.unheard}`"
         )
         return load.processes + 1, words
     if jobs == 0:
-        return 1, "no job waits that may begin; one is there when the next ones come"
+        return 1, "no waiting job can start now; one process is enough until more come"
     if load.window == 0:
         return (
             1,
-            f"the window is closed: {counted(load.leased, 'job', 'ends')}, and more processes would only wait",
+            f"the window is closed: {counted(load.leased, 'job', 'is')} running, and more processes would only wait",
         )
     most, bound = load.window, f"the window allows {counted(load.window, 'job')} at once"
     if load.cpus is not None and load.cpus * PER_CPU < most:
         most, bound = (
             load.cpus * PER_CPU,
-            f"the server has {counted(load.cpus, 'processor')}, so more would wait for them",
+            f"the server has {counted(load.cpus, 'processor')}, so more processes would wait for them",
         )
     wanted = max(min(most, jobs), 1)
     if wanted > load.processes:
         return _more(load, wanted, bound)
     if wanted < load.processes:
         why = f"only {_left(jobs)}" if jobs < most else bound
-        return wanted, f"{load.processes - wanted} fewer would do as much: {why}"
-    return wanted, f"as it should be: {bound if jobs >= most else _left(jobs)}"
+        return wanted, f"{load.processes - wanted} fewer would do the same work: {why}"
+    return wanted, f"the number is right: {bound if jobs >= most else _left(jobs)}"
 
 
 def _more(load: Load, wanted: int, bound: str) -> tuple[int, str]:
     if load.job_s is not None and load.job_s < SHORT_JOB_S:
-        words = f"jobs take {load.job_s * 1000:.0f} ms, less than their way here: larger chunks (chunk_mb) would help"
+        words = (
+            f"jobs take {load.job_s * 1000:.0f} ms, less than sending them takes: larger chunks (chunk_mb) would help"
+        )
         return max(load.processes, 1), words
     return (
         wanted,

@@ -64,7 +64,7 @@ def compare_with_rehearsal(connection: Connection, run: Run) -> list[ComparedFig
         for name, words, unit in (
             ("seconds", "data migration", "s"),
             ("wal_bytes", "WAL written", "bytes"),
-            ("disk_bytes", "disk taken at the most", "bytes"),
+            ("disk_bytes", "most disk space added", "bytes"),
             ("lock_wait_ms", "longest wait for a lock", "ms"),
             ("lock_hold_ms", "longest lock held", "ms"),
         )

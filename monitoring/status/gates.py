@@ -58,16 +58,18 @@ def window_at(asked: GatesPlan, moment: datetime, *, at_least: timedelta = timed
     """The windows of a plan at a moment."""
     opening = next_opening(asked.windows, moment)
     if opening is None:
-        return CutoverWindow(reason="no window of the plan ever opens")
+        return CutoverWindow(reason="no cutover window of the plan ever opens")
     # A window that is shorter than that must not stay closed for ever.
     margin = min(at_least, (opening.closes - opening.opens) / 2)
     if opening.holds(moment) and opening.holds(moment + margin):
         return CutoverWindow(opens=opening.opens, closes=opening.closes, left=opening.closes - moment)
     following = opening if not opening.holds(moment) else next_opening(asked.windows, opening.closes)
     if following is None:
-        return CutoverWindow(reason="the window closes, and no other opens")
+        return CutoverWindow(reason="the cutover window closes, and no other one follows")
     zone = asked.windows[0].time_zone
     told = f"{following.opens.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
     return CutoverWindow(
-        reason=f"outside of the plan's windows; the next opens {told}", opens=following.opens, closes=following.closes
+        reason=f"outside the plan's cutover windows; the next one opens {told}",
+        opens=following.opens,
+        closes=following.closes,
     )

@@ -34,11 +34,11 @@ class Preparing:
             age = "" if self.since is None else f" ({seconds((datetime.now(UTC) - self.since).total_seconds())})"
             return (
                 f"A run is being prepared{since}{age}: {self.doing} (server process {self.pid}, role {self.role}). "
-                "Nothing is changed yet."
+                "Nothing has been changed yet."
             )
         return (
             f"Process {self.pid}, which prepared a run of plan {self.plan}{since}, died before the run began, while "
-            f"{self.doing}. Nothing was changed: `replank run PLAN` begins again."
+            f"{self.doing}. Nothing was changed: `replank run PLAN` starts again."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LATELY_S = 300.0
 
 BECAUSE: Mapping[ResendCause, str] = {
     ResendCause.NO_WORKER: (
-        "no worker was there that takes jobs from their queue; nothing is lost, they begin as soon as one is there"
+        "no worker took jobs from their queue; nothing is lost, they start as soon as a worker does"
     ),
     ResendCause.EVICTED: (
         "the broker evicts keys when its memory is full, and messages of queued jobs with them, so the run is several "
@@ -26,13 +26,13 @@ BECAUSE: Mapping[ResendCause, str] = {
     ),
     ResendCause.LOST: (
         "their messages were gone from the broker: it was emptied or restarted, or a worker ended with them; if this "
-        "goes on, give Replank a Redis of its own"
+        "continues, give Replank a Redis of its own"
     ),
     ResendCause.BUSY: (
         "their messages still wait at the broker because all workers are busy; nothing is lost (`replank scale` starts "
         "more processes)"
     ),
-    ResendCause.UNKNOWN: "the broker did not tell what lies in it",
+    ResendCause.UNKNOWN: "the broker did not say which messages it holds",
 }
 """What each cause means, and what to do."""
 

@@ -15,11 +15,11 @@ from sql.rows.capture_continuity import broken_reverse_captures
 from sql.rows.reverse_capture import Captured, captured, provable, waiting_changes
 from sql.session.connection import Connection
 
-UNPROVABLE = "a comparison cannot find what changed then in columns that the run has filled"
+UNPROVABLE = "a comparison cannot find changes of that time in columns that the run has filled"
 
-KEPT = "`replank finish` gives the past tables up; until then they stand in schema replank_past"
+KEPT = "`replank finish` drops the past tables; until then they stay in schema replank_past"
 
-GONE = "`replank finish` removes what was kept for it"
+GONE = "`replank finish` removes what was kept for a rollback"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,10 @@ class RollbackFacts:
     @property
     def warnings(self) -> list[str]:
         """A line for each."""
-        closed = [f"the way back is closed: {one.words}. {GONE if one.gone else KEPT}" for one in self.closed_tables]
-        return [*closed, *(f"the way back has to be proved: {words}" for words in self.doubtful)]
+        closed = [
+            f"a rollback is not possible: {one.words}. {GONE if one.gone else KEPT}" for one in self.closed_tables
+        ]
+        return [*closed, *(f"a rollback needs a comparison first: {words}" for words in self.doubtful)]
 
     def to_json(self) -> dict[str, Any]:
         return {"waiting": self.waiting, "closed": list(self.closed), "doubtful": list(self.doubtful)}
@@ -61,12 +63,12 @@ class RollbackFacts:
 def describe_rollback(run: Run, rollback_facts: RollbackFacts | None) -> str:
     """What `replank rollback` would do with a run that is done: one sentence, the same wherever it is said."""
     if not run.plan.options.reverse_capture:
-        return "there is no way back: by the plan (`reverse_capture = false`) no changes are kept for the past tables"
+        return "no rollback is possible: the plan (`reverse_capture = false`) keeps no changes for the past tables"
     if rollback_facts is not None and rollback_facts.closed:
-        return f"there is no way back without loss any more: {'; '.join(rollback_facts.closed)}"
+        return f"a rollback without loss is no longer possible: {'; '.join(rollback_facts.closed)}"
     if rollback_facts is not None and rollback_facts.doubtful:
-        return "`replank rollback` compares every row first, and goes back only where nothing is missing"
-    return "`replank rollback` goes back, without loss"
+        return "`replank rollback` compares every row first, and rolls back only if none is missing"
+    return "`replank rollback` rolls back without loss"
 
 
 def read_rollback_facts(
@@ -94,13 +96,13 @@ def read_rollback_facts(
         waiting=waiting_changes(connection, specs),
         closed_tables=tuple(closed),
         doubtful=tuple(
-            f"{spec.full_name}: {why}. `replank rollback` compares every row, and goes back only where none is missing"
+            f"{spec.full_name}: {why}. `replank rollback` compares every row, and rolls back only if none is missing"
             for spec, why in touched
             if provable(spec)
         )
         + tuple(
-            f"{spec.full_name}: its triggers replank_capture_back_… were switched off, perhaps for a time. `replank "
-            "rollback` switches them on, compares every row, and goes back only where nothing is missing"
+            f"{spec.full_name}: its triggers replank_capture_back_… were disabled, perhaps for a time. `replank "
+            "rollback` enables them, compares every row, and rolls back only if none is missing"
             for spec, state in against
             if _comparable(spec, state)
         ),
@@ -127,6 +129,6 @@ def _closed(spec: TableSpec, state: Captured) -> str:
     why = {
         Captured.NO_PAST: "its past table is gone",
         Captured.NOT: f"{triggers} are gone, or it is another table than the cutover's",
-        Captured.NOT_ALWAYS: f"{triggers} were switched off, perhaps for a time, and {UNPROVABLE}",
+        Captured.NOT_ALWAYS: f"{triggers} were disabled, perhaps for a time, and {UNPROVABLE}",
     }
     return f"{spec.full_name}: {why[state]}"

@@ -17,12 +17,12 @@ def rollback_words(status: Status) -> str:
         return ""
     if run.state is RunState.ROLLED_BACK and rollback.ended_at is not None:
         return (
-            f"Run {run.run_id} was {rollback.ended_words}; nothing of it is left but its record "
+            f"Run {run.run_id} was {rollback.ended_words}; only its record is left "
             "(`replank rollback --forget` removes that)"
         )
     if run.state is RunState.ROLLING_BACK:
         stopped = "; it has stopped, `replank rollback` continues it" if rollback.problem else ""
         return f"rollback by {rollback.by} since {rollback.began_at:%H:%M} UTC, {rollback.stage_words}{stopped}"
     if rollback.problem and run.state is RunState.DONE:
-        return f"a rollback by {rollback.by} was refused, the run is done as before: {rollback.problem}"
+        return f"a rollback by {rollback.by} was refused, and the run is still done: {rollback.problem}"
     return ""

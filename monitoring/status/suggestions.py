@@ -12,7 +12,7 @@ FIRST = {
     "refused by a trigger or function": "correct the row in the live table",
     "data error": "correct the row in the live table",
     "timeout": "find what was slow (`replank explain{job}`)",
-    "out of memory": "let the server have more memory",
+    "out of memory": "give the server more memory",
     "out of locks": "raise max_locks_per_transaction and restart the server, or end the session that holds so many "
     "locks (count pg_locks by pid)",
     "worker lost": "read the log of the worker that it names, and the kernel's on that machine (`dmesg -T`): "
@@ -21,10 +21,10 @@ FIRST = {
     "for its memory; give it more, or lower work_mem",
     "internal error": "report this bug (its traceback is in the log of the worker that it names; "
     "`replank explain{job}` says which file local workers write) and install a version without it",
-    "disk full": "make room",
+    "disk full": "free disk space",
     "limit of the server": "raise the limit that the message names",
-    "no privilege": "grant the role what it lacks",
-    "lock timeout": "see who holds the table (pg_stat_activity)",
+    "no privilege": "grant the role the missing privilege",
+    "lock timeout": "find the session that holds the table (pg_stat_activity)",
 }
 """What comes before the job is tried again: otherwise it fails again."""
 
@@ -38,7 +38,7 @@ SMALLER_HELPS = frozenset({"timeout", "out of memory", "limit of the server", "w
 WITHOUT_RETRY = {
     "table is gone": "`replank rollback`, correct the plan, and run again",
     "column is gone": "`replank rollback`, correct the plan, and run again",
-    "rewritten": "nothing: the table's chunks are cut anew by themselves",
+    "rewritten": "nothing: the table is cut into chunks again automatically",
 }
 
 OTHERWISE = "read the message; when the cause is gone, `replank retry{job}` and run again, or `replank rollback`"

@@ -36,7 +36,7 @@ OLD_S = 3.0
 LONG = 200
 """Lines, where nobody pages."""
 
-WAITING = "No run on this database yet: waiting for one. `replank run PLAN` begins it, Ctrl-C ends the waiting."
+WAITING = "No run on this database yet: waiting for one. `replank run PLAN` starts one, Ctrl-C stops waiting."
 
 OpenConnection = Callable[[], Connection]
 
@@ -77,13 +77,13 @@ class Look:
         """Lines above the picture: what makes it less than the present."""
         lines = []
         age = seconds(self.age_s(now))
-        seen = "" if self.seen is None else f" What is shown is of {self.seen:%H:%M:%S} UTC, {age} ago."
+        seen = "" if self.seen is None else f" The figures are from {self.seen:%H:%M:%S} UTC, {age} ago."
         if self.away:
             lines.append(Text(f"The database does not answer: {self.away}. Trying again.{seen}", style="red"))
         elif self.seen is not None and self.age_s(now) > max(OLD_S, 2 * self.took_s):
             lines.append(Text(f"Waiting for the database's answer.{seen}", style="red"))
         if self.gone:
-            lines.append(Text("The ledger does not know this run any more: it was rolled back.", style="red"))
+            lines.append(Text("The ledger no longer has this run: it was rolled back.", style="red"))
         if self.preparing is not None:
             lines.append(Text(self.preparing.words, style="magenta" if self.preparing.alive else "red"))
         elif self.view is None and not self.away:

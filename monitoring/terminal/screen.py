@@ -70,7 +70,7 @@ def evidence(status: Status) -> str:
         return ""
     parts = [f"seen {signs.now:%H:%M:%S} UTC"]
     if signs.finished_at is not None:
-        parts.append(f"last job done {seconds(signs.age_s(signs.finished_at))} ago")
+        parts.append(f"last job finished {seconds(signs.age_s(signs.finished_at))} ago")
     if signs.broker is not None:
         answers = "answered" if signs.broker.answers else "did not answer"
         parts.append(f"broker {answers} {seconds(signs.age_s(signs.broker.seen_at))} ago")
@@ -111,7 +111,7 @@ def _head(status: Status) -> RenderableType:
     for refused in status.refused:
         words.append(f"\n! {refused.words}", style="red")
     if run.plan.steps.off:
-        words.append(f"\nswitched off: {', '.join(run.plan.steps.off)}")
+        words.append(f"\nsteps off: {', '.join(run.plan.steps.off)}")
     numbers = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     words.append(f"\njobs: {numbers or 'none yet'}")
     if status.cutover_window is not None and status.cutover_window.reason:
@@ -125,7 +125,7 @@ def _head(status: Status) -> RenderableType:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
-    """Rows and state are never cut, names never lost: where there is no room, "why so" gives way, then the bar."""
+    """Rows and state are never cut, names never lost: where there is no room, "reason" gives way, then the bar."""
 
     status: Status
 
@@ -147,7 +147,7 @@ class _Tables:
         table.add_column("table", overflow="fold")
         table.add_column("state", no_wrap=True)
         table.add_column("rows", justify="right", no_wrap=True)
-        for heading in ([""] if bar else []) + (["why so"] if whole else []):
+        for heading in ([""] if bar else []) + (["reason"] if whole else []):
             table.add_column(heading, no_wrap=True)
         for entry, numbers in zip(shown, rows, strict=True):
             state = Text(entry.state, style=COLOUR.get(entry.state, "white"))
@@ -213,7 +213,7 @@ def _aside(status: Status) -> list[RenderableType]:
     aside = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
     return [
         Text(
-            f"{table.name}: {counted(table.rows_quarantined, 'row', 'is')} kept aside in quarantine",
+            f"{table.name}: {counted(table.rows_quarantined, 'row', 'is')} quarantined",
             style="yellow",
         )
         for table in aside
@@ -252,9 +252,9 @@ def _cutovers(status: Status) -> list[RenderableType]:
 
 def _already(status: Status) -> list[RenderableType]:
     """A line for each part of the plan that was there before the run."""
-    lines = [Text(f"done already  {place}: {words}", style="dim") for place, words in status.already[:SHOWN_TABLES]]
+    lines = [Text(f"already done  {place}: {words}", style="dim") for place, words in status.already[:SHOWN_TABLES]]
     more = len(status.already) - SHOWN_TABLES
-    return [*lines, Text(f"… and {more} more that were done already", style="dim")] if more > 0 else [*lines]
+    return [*lines, Text(f"… and {more} more that were already done", style="dim")] if more > 0 else [*lines]
 
 
 def _problems(status: Status) -> list[RenderableType]:

@@ -78,7 +78,7 @@ def test_what_failed_is_found_explained_and_tried_again_piece_by_piece(site: Sit
     assert not any("actual" in line for line in told["plan"])
     assert (told["state"], told["sqlstate"]) == ("failed", "22P02")
     told_people = _words(site.call("explain", first).stderr)
-    for part in ("its SQL:", "its plan (not executed):", "attempts that did not end well:", BAD[0]):
+    for part in ("its SQL:", "its plan (not executed):", "attempts that failed or ended early:", BAD[0]):
         assert part in told_people
     refused(site.call("explain", "999999"), "no job 999999", exit_code=2)
 

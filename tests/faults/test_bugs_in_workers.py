@@ -91,7 +91,7 @@ def test_local_workers_write_a_log_that_run_and_explain_name(site: Site, ledger:
     assert file.stat().st_mode & 0o777 == 0o600
     # And the file has the worker's lines, each with its level
     text = file.read_text()
-    for level, words in (("info", "the worker starts"), ("info", "job done"), ("error", "job needs a person")):
+    for level, words in (("info", "the worker starts"), ("info", "job done"), ("error", "job needs the operator")):
         assert f"level='{level}' event='{words}'" in text
     assert "Traceback" not in text
     assert "WARNING" not in text

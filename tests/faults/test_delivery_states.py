@@ -97,7 +97,7 @@ def test_deliveries_that_come_late_twice_or_to_nothing(site: Site, broker: Embed
         # Then: each is ignored, and says why
         monitor.wait_for("IGNORED", 999_999)
         ignored = {job: monitor.deliveries(job)[-1].result for job in (first, second, 999_999)}
-        assert ignored[first].startswith("nothing: done already by ")
+        assert ignored[first].startswith("nothing: already done by ")
         assert ignored[second] == "nothing: the run is paused or throttled here; the ledger sends it again"
         assert ignored[999_999] == "nothing: run 1 has no such job in this ledger"
         assert monitor.states(first).count("SUCCESS") == 1

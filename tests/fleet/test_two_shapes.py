@@ -103,7 +103,7 @@ def test_a_database_in_the_wished_shape_has_nothing_to_do(tenants: Tenants) -> N
     assert ran.document["state"] == "done"
     assert len(ran.document["already"]) == 3
     assert files(url) == before
-    assert "done already  public.orders.customer_id" in tenants.site.call("status", REPLANK_DATABASE_URL=url).stderr
+    assert "already done  public.orders.customer_id" in tenants.site.call("status", REPLANK_DATABASE_URL=url).stderr
     # And again
     assert tenants.site.call("run", str(tenants.site.plan), REPLANK_DATABASE_URL=url).exit_code == 0
     page = tenants.site.folder / "report.html"

@@ -216,7 +216,7 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
     assert types(app) == {"text"}
     with connect(database, name="test") as connection:
         shown = read_status(connection).to_json()
-        assert "outside of the plan's windows; the next opens" in shown["sets"][0]["problem"]
+        assert "outside the plan's cutover windows; the next one opens" in shown["sets"][0]["problem"]
         assert (shown["sets"][0]["attempts"], shown["cutover_window"]["open"]) == (0, False)
 
         # When an operator overrides it, the cutover comes
@@ -230,7 +230,7 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
         assert run is not None
         (note,) = gates_note(connection, run)
     assert "Gone past by a person's word after that: window." in note.words
-    assert "Changed places outside of the plan's windows: set 1 at 20" in note.words
+    assert "Swapped outside the plan's cutover windows: set 1 at 20" in note.words
     (said,) = [row for row in note.rows if row[1] == "overridden afterwards"]
     assert (said[0], said[2], said[4]) == ("window", "Bob", "nobody works today")
 
@@ -256,7 +256,7 @@ def test_the_swap_of_a_cache_waits_for_its_window_too(database: str, app: psycop
     with connect(database, name="test") as connection:
         (cache,) = read_status(connection).to_json()["caches"]
     assert cache["state"] == "ready"
-    assert "outside of the plan's windows" in cache["problem"]
+    assert "outside the plan's cutover windows" in cache["problem"]
     assert app.execute("SELECT count(*) FROM count_of").fetchone() == (0,)
 
     # When the plan's windows are moved so that one is open now
@@ -269,7 +269,7 @@ def test_a_window_that_ends_during_the_attempt_ends_the_attempt(
     database: str, app: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a window that closes before the first attempt has got its lock, is closed, and opens again
-    asked: list[CutoverWindow | None] = [CutoverWindow(reason="outside of the plan's windows"), None]
+    asked: list[CutoverWindow | None] = [CutoverWindow(reason="outside the plan's cutover windows"), None]
     seen: list[tuple[str, bool]] = []
 
     def window(*_: object) -> CutoverWindow | None:
@@ -290,7 +290,7 @@ def test_a_window_that_ends_during_the_attempt_ends_the_attempt(
     # Then the attempt was taken back, autovacuum came back for the wait, and the third attempt swapped
     assert run.state is RunState.DONE, run.reason
     assert ("the cutover window closed during the attempt", False) in seen
-    assert ("outside of the plan's windows", True) in seen
+    assert ("outside the plan's cutover windows", True) in seen
     assert types(app) == {"uuid"}
 
 

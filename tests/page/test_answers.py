@@ -116,7 +116,7 @@ def test_failures_are_grouped_by_cause_with_an_example_and_a_next_step(serve: Se
     assert "legacy-" in cause["message"]
     assert "correct or delete the row" in cause["suggestion"]
     first = served.sections()["headlines"][0]
-    assert (first["weight"], first["words"]) == ("bad", "4 jobs have failed, of one cause")
+    assert (first["weight"], first["words"]) == ("bad", "4 jobs have failed, with one cause")
 
 
 def test_names_are_data_and_nothing_else(serve: Serve, painted: str) -> None:
@@ -155,7 +155,7 @@ def test_no_ledger_no_run_and_then_a_run(serve: Serve, database: str) -> None:
     ("state", "words"),
     [
         ("done", "Done: the new tables are live"),
-        ("finished", "Finished: the past tables are gone"),
+        ("finished", "Finished: the past tables are dropped"),
         ("rolled_back", "Rolled back"),
     ],
 )

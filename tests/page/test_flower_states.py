@@ -71,8 +71,8 @@ def test_flower_counts_filters_and_links(
     page.get_by_role("link", name=f"Job {failed} on the run page").click()
     dialog = page.locator("#chunks")
     expect(dialog).to_contain_text(BAD)
-    expect(dialog).to_contain_text("Attempts that did not end well")
-    expect(dialog.get_by_role("button", name="Try again")).to_be_visible()
+    expect(dialog).to_contain_text("Attempts that failed or ended early")
+    expect(dialog.get_by_role("button", name="Retry", exact=True)).to_be_visible()
     looking.keep(page, "flower-job-on-run-page", whole=False)
 
     # And the run page leads back to the messages of that job alone

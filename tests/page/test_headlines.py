@@ -61,7 +61,7 @@ def test_it_runs_where_something_ended_lately_or_works(ledger: Connection) -> No
     change(ledger, *LONG_AGO)
     status = read_status(ledger)
     assert kinds(status) == ["stuck"]
-    assert "Their sessions do nothing" in status.headlines[0].why
+    assert "No session works on a leased job" in status.headlines[0].why
     assert status.eta_s is None
     # One of them does
     change(ledger, "UPDATE replank.job SET backend_pid = pg_backend_pid() WHERE state = 'leased'")

@@ -32,7 +32,7 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     # When a run meets a value that is no uuid
     first = site.run("--hold-cutover", workers=0)
     worker = site.worker("--concurrency", "1", "--name", "first@here")
-    headline(page, "The run has stopped and needs a person")
+    headline(page, "The run has stopped and needs the operator")
     first.wait()
 
     # Then the page says what it is and what to do
@@ -46,10 +46,10 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     # When the value is corrected and the person clicks
     with psycopg.connect(site.database_url) as connection:
         connection.execute("UPDATE orders SET id = gen_random_uuid() WHERE id = %s", [BAD])
-    cause.get_by_role("button", name="Try again", exact=True).click()
+    cause.get_by_role("button", name="Retry", exact=True).click()
     expect(page.locator("#said")).to_contain_text("1 job waits again")
     expect(cause).to_have_count(0)
-    headline(page, "No coordinator is at work")
+    headline(page, "No coordinator is running")
 
     # Then it can be paused before it goes on, with the reason in the log
     page.locator("#steer").get_by_role("button", name="Pause").click()
@@ -59,11 +59,11 @@ def test_a_run_is_watched_repaired_held_and_let_go(
     second = site.run("--hold-cutover", workers=0)
     headline(page, "Paused by alice")
     looking.keep(page, "3-paused")
-    page.locator("#headlines").get_by_role("button", name="Go on").click()
+    page.locator("#headlines").get_by_role("button", name="Resume").click()
 
     # Then it is ready, and waits for a person's word
-    headline(page, "2 of 2 tables wait for your word to cut over")
-    expect(page.locator("#workers-sum")).to_contain_text("1 process connected, 1 worker heard by Celery")
+    headline(page, "2 of 2 tables wait for you to start the cutover")
+    expect(page.locator("#workers-sum")).to_contain_text("1 process connected, 1 worker seen by Celery")
     looking.keep(page, "4-held")
     _grow_the_pool(page, looking)
     page.locator("#headlines").get_by_role("button", name="Cut over now").click()
@@ -107,7 +107,7 @@ def _see_the_failed_job(page: Page, looking: Looking) -> None:
 def _see_it_on_a_phone(looking: Looking) -> None:
     for scheme in ("light", "dark"):
         page = looking.open("/run", width=360, height=740, scheme=scheme, touch=True)
-        headline(page, "The run has stopped and needs a person")
+        headline(page, "The run has stopped and needs the operator")
         expect(page.locator(".cells .cell.failed").first).to_be_visible()
         assert too_wide(page) <= 0
         # What a person must know and do is on the first screen

@@ -57,7 +57,7 @@ def _agree(rebuild: Rebuild) -> None:
     loss = judge(facts).criteria[1]
     assert loss.met is not False, loss.names
     if loss.met:
-        aside = f"{shown.rows_quarantined} row{'' if shown.rows_quarantined == 1 else 's'} kept aside in quarantine"
+        aside = f"{shown.rows_quarantined} row{'' if shown.rows_quarantined == 1 else 's'} quarantined"
         assert f"{shown.rows_done} rows in 1 table verified, {aside}" in loss.shown
 
 

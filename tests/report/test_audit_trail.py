@@ -51,9 +51,7 @@ def test_a_later_table_is_a_gap_where_the_plan_audits_all(app: psycopg.Connectio
     app.execute("CREATE TABLE newcomer (id int PRIMARY KEY)")
     found = criteria()[3]
     assert (found.measured, found.target, found.met) == (8, 9, False)
-    assert found.names == (
-        "public.newcomer: no trigger that is switched on captures insert, update, delete, truncate now",
-    )
+    assert found.names == ("public.newcomer: no enabled trigger captures insert, update, delete, truncate now",)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,7 @@ def test_what_was_changed_since_the_proof_is_not_proved(
     app.execute(harm)
     found = criteria()[3]
     assert (found.measured, found.met) == (proved, False)
-    assert found.names == (f"{words} since the log was proved; `replank report --measure` proves it anew",)
+    assert found.names == (f"{words} since the log was proved; `replank report --measure` proves it again",)
     assert words in found.shown
 
 

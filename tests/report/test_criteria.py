@@ -73,7 +73,7 @@ def test_verifications_that_are_missing_in_the_ledger_are_no_proof(app: psycopg.
     app.execute("DELETE FROM replank.job WHERE kind = 'verify' AND table_no = 1")
     found = criteria()[1]
     assert found.met is False
-    assert found.names == ("public.tenant: no verification that is equal stands in the ledger",)
+    assert found.names == ("public.tenant: the ledger has no verification with equal sums",)
 
 
 def test_a_few_lookups_are_no_hit_rate(app: psycopg.Connection, criteria: Criteria) -> None:
@@ -145,7 +145,7 @@ def test_rows_kept_aside_are_not_lost_and_texts_that_became_null_are(empty: str)
         found = judged()
         assert found.names == ("public.item.ref: 3 texts became NULL",)
         assert (found.measured, found.met) == (3, False)
-        assert "10 rows in 1 table verified, 1 row kept aside" in found.shown
+        assert "10 rows in 1 table verified, 1 row quarantined" in found.shown
         # What was counted is known when the past table is gone
         connection.execute("DROP TABLE replank_past.item CASCADE")
         measure_again(connection, run)

@@ -165,23 +165,23 @@ def test_the_first_line_does_not_promise_a_way_back_that_is_closed(
         report(out=tmp_path / "report.html", compare=compare, database_url=database)
         return re.sub(r"\s+", " ", Document((tmp_path / "report.html").read_text()).words)
 
-    assert "The migration is done; going back without loss is still possible: " in words()
+    assert "The migration is done; a rollback without loss is still possible: " in words()
     # Switched off for a time, as `pg_restore --disable-triggers` does: only a comparison knows
     app.execute("ALTER TABLE account DISABLE TRIGGER ALL; ALTER TABLE account ENABLE TRIGGER ALL")
     found = words()
     assert "still possible" not in found
     assert "not known until `replank rollback` has compared every row" in found
-    assert "the way back has to be proved: public.account: its triggers" in found
+    assert "a rollback needs a comparison first:  public.account: its triggers" in found
     # A write was missed, and the report's own comparison sees it
     app.execute("SET session_replication_role = replica; UPDATE account SET email = 'x' WHERE email = '7@example.org'")
-    assert "going back is refused while past and new tables differ" in words(compare=True)
+    assert "a rollback is refused while past and new tables differ" in words(compare=True)
     app.execute("DROP TRIGGER replank_capture_back_insert ON tenant")
     found = words()
-    assert "The migration is done; there is no way back without loss any more: " in found
-    assert "the way back is closed: public.tenant: its triggers replank_capture_back_… are gone" in found
+    assert "The migration is done; a rollback without loss is no longer possible: " in found
+    assert "a rollback is not possible:  public.tenant: its triggers replank_capture_back_… are gone" in found
     assert "replank rollback does it" not in found
     app.execute("UPDATE replank.run SET plan = jsonb_set(plan, '{options,reverse_capture}', 'false')")
-    assert "there is no way back, as the plan says" in words()
+    assert "no rollback is possible, because the plan sets" in words()
 
 
 def test_the_time_in_which_the_run_waited_for_people_is_drawn(
@@ -195,4 +195,4 @@ def test_the_time_in_which_the_run_waited_for_people_is_drawn(
     )
     page = tmp_path / "report.html"
     report(out=page, compare=False, database_url=database)
-    assert "waited for people 4 min 0 s" in re.sub(r"\s+", " ", Document(page.read_text()).words)
+    assert "waited for the operator 4 min 0 s" in re.sub(r"\s+", " ", Document(page.read_text()).words)

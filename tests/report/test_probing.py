@@ -59,7 +59,7 @@ def test_a_plan_that_does_not_ask_gets_no_probe_and_no_verdict(
     assert (found.measured, found.target, found.met) == (None, 8, None)
     assert found.shown == (
         "not probed: the plan does not set probe_audit = true; "
-        "triggers for every kind of write are there and enabled on 8 of 8 tables, what they write was not looked at"
+        "triggers for every kind of write are there and enabled on 8 of 8 tables, what they write was not checked"
     )
     assert "no write was tried" in found.how
 

@@ -27,7 +27,7 @@ NOT_YET = frozenset(
         "a person",
         "changed places",
         "change places",
-        "drives this run",
+
         "goes back",
         "going back",
         "kept aside",

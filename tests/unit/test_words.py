@@ -190,7 +190,7 @@ def test_our_own_errors_say_which_family_they_are() -> None:
         (False, True),
     ]
     # What has no family of its own needs a person; a bug is not judged, it is seen
-    assert judge(WrongUse("x")).failure.error_class == "needs a person"
+    assert judge(WrongUse("x")).failure.error_class == "needs the operator"
 
 
 def test_a_spec_survives_the_ledger() -> None:

@@ -56,7 +56,7 @@ def test_it_fits_and_never_wraps(view: View, width: int, height: int) -> None:
 def test_eighty_by_twenty_four_says_what_matters(view: View) -> None:
     lines = [line.plain for line in draw(view, width=80, height=24)]
     shown = "\n".join(lines)
-    for words in ("run 1 running", "rows/s", "window 8/16", "No coordinator is at work", "steps", "jobs:"):
+    for words in ("run 1 running", "rows/s", "window 8/16", "No coordinator is running", "steps", "jobs:"):
         assert words in shown, words
     # The nine failed jobs are one cause, with what to do
     assert sum(line.startswith("! 9 × value does not convert (22P02)") for line in lines) == 1
@@ -180,7 +180,5 @@ def test_the_axis_has_its_reason_and_not_the_rebuild(connection: Connection) -> 
 
 def test_jobs_sent_again_for_want_of_a_worker_say_so() -> None:
     words = Resent(by_cause={ResendCause.NO_WORKER: 3}).words
-    assert words.startswith(
-        "3 jobs were sent again in the last 5 minutes: no worker was there that takes jobs from their"
-    )
+    assert words.startswith("3 jobs were sent again in the last 5 minutes: no worker took jobs from their")
     assert "nothing is lost" in words

@@ -40,8 +40,8 @@ PATIENCE_S = 120.0
 NO_LEDGER = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 """It went with its run, by a rollback."""
 
-ANOTHER = "another session may have the job; the coordinator finds out"
-SILENT = "the ledger does not answer; the coordinator finds out"
+ANOTHER = "another session may have the job; the coordinator resolves it"
+SILENT = "the ledger does not answer; the coordinator resolves it"
 """What became of a delivery that could not be looked up."""
 
 SESSION = {"synchronous_commit": "off"}

@@ -72,7 +72,7 @@ class JobRequest(Request):  # type: ignore[misc]
             return
         task_ready(self)
         self.acknowledge()
-        log.warning("a process was lost at its job", message=self.humaninfo(), reason=str(error))
+        log.warning("a worker process was lost during its job", message=self.humaninfo(), reason=str(error))
         self._tell_lost(f"the process was lost ({_how(error)})")
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:

@@ -85,7 +85,8 @@ class Hearing:
                 continue
             if missed:
                 log.error(
-                    "the worker ends: it no longer asks the broker for jobs, though jobs were sent; start it again",
+                    "the worker ends: it no longer receives jobs from the broker, though jobs were sent; "
+                    "start it again",
                     silent_s=round(self.silent_s),
                     jobs=missed,
                 )

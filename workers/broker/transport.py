@@ -133,7 +133,7 @@ class Transport(redis.Transport):
         """Say so for the first, the second, the fourth one, and so on: there may be thousands."""
         self.dropped += 1
         if self.dropped & (self.dropped - 1) == 0:
-            log.warning("a message that Replank has not sent was dropped", reason=reason, dropped=self.dropped)
+            log.warning("dropped a message that Replank did not send", reason=reason, dropped=self.dropped)
 
 
 class SentinelTransport(Transport, redis.SentinelTransport):

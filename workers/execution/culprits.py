@@ -57,7 +57,7 @@ def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]
     except psycopg.Error as error:
         if connection.closed:
             raise
-        log.info("the search for the rows ended early", run=job.run_id, job=job.job_id, reason=str(error).strip())
+        log.info("the search for failing rows ended early", run=job.run_id, job=job.job_id, reason=str(error).strip())
     return found
 
 

@@ -137,7 +137,7 @@ class Executor:
                 costs_attempt=costs,
             )
             if found is not None:
-                log.info("the ledger says what became of it", job=job_id, state=str(found))
+                log.info("read the job's outcome in the ledger", job=job_id, state=str(found))
                 self.words["last"] = f"{failure.error_class} {failure.sqlstate}".strip()
                 return OF_STATE[found]
             sleep(LOOK_S)
@@ -197,7 +197,7 @@ class Executor:
             except LeaseLost:
                 return Outcome.NOTHING
         claims.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
-        bound.error("job needs a person", error_class=failure.error_class)
+        bound.error("job needs the operator", error_class=failure.error_class)
         return Outcome.FAILED
 
     def _leave_to_chunks(self, job: Job, failure: Failure) -> Outcome:

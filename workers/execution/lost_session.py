@@ -113,4 +113,4 @@ def _fail(connection: Connection, job: Job, found: Losses, key: dict[str, str] |
     row = "" if key is None else "; the row with " + ", ".join(f"{column} = {text!r}" for column, text in key.items())
     words = f"{counted(found.own, 'time')}: {found.last.message}; this job cannot be made smaller{row}"
     claims.fail(connection, job, Failure(error_class=SERVER_PROCESS_LOST, sqlstate="", message=words), row_key=key)
-    log.error("job needs a person", run=job.run_id, job=job.job_id, error_class=SERVER_PROCESS_LOST)
+    log.error("job needs the operator", run=job.run_id, job=job.job_id, error_class=SERVER_PROCESS_LOST)

@@ -14,11 +14,11 @@ def why_not_claimed(connection: Connection, run_id: int, job_id: int) -> str:
         return f"run {run_id} has no such job in this ledger"
     by = f"by {found.worker or 'another worker'}, attempt {found.attempt}"
     if found.state is JobState.DONE:
-        return f"done already {by}"
+        return f"already done {by}"
     if found.state is JobState.LEASED:
         return f"leased {by}"
     if found.state is not JobState.WAITING:
-        return f"the job is {found.state} already"
+        return f"the job is already {found.state}"
     return f"{_held_back(found)}; the ledger sends it again"
 
 

@@ -35,7 +35,7 @@ def leave_to_chunks(connection: Connection, job: Job, failure: Failure, limits: 
     with fenced(connection, job, limits):
         if not claims.finish(connection, job, rows_done=0, result={TOO_LARGE: failure.message}):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
-    log.info("verified in chunks instead", run=job.run_id, job=job.job_id, reason=failure.message)
+    log.info("verification is done in chunks instead", run=job.run_id, job=job.job_id, reason=failure.message)
     return Smaller.IN_CHUNKS
 
 

@@ -37,7 +37,7 @@ def judge(error: psycopg.Error | ReplankError) -> Verdict:
         return _verdict("not yet", "", str(error), again=True)
     if isinstance(error, psycopg.Error):
         return _of_database(error)
-    return _verdict("needs a person", "", str(error), again=False)
+    return _verdict("needs the operator", "", str(error), again=False)
 
 
 def _of_database(error: psycopg.Error) -> Verdict:

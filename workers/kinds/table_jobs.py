@@ -116,7 +116,7 @@ def _drain(connection: Connection, job: Job, table: RunTable, limits: Limits) ->
     together = tables.resolved_together(connection, table)
     with fenced(connection, job, limits, isolation=IsolationLevel.REPEATABLE_READ, settling=together):
         if job_reports.copying(connection, table.spec):
-            raise TryAgain(f"{table.spec.full_name}: a copy job is in flight; a drain could be undone")
+            raise TryAgain(f"{table.spec.full_name}: a copy job is in flight and could overwrite a drain")
         drained = drain_log(connection, job, table, together)
         return _finish(connection, job, Done(rows=drained.inserted, result={"keys": drained.keys}))
 

@@ -39,7 +39,7 @@ async function send(action, fields, pressed, then) {
     const words = await answer.json().catch(() => ({ problem: `The server answered ${answer.status}.` }));
     answered(words.said || words.problem, answer.ok);
   } catch {
-    answered('The server does not answer. Look at the log below before you ask again: it may have been done.', false);
+    answered('The server does not answer. Check the log below before you try again: the action may have been done.', false);
   } finally {
     pressed.disabled = false;
   }

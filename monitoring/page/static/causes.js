@@ -20,8 +20,8 @@ function make(cause) {
     h('p', { class: 'example soft' }),
     h('p', { class: 'next' }),
     which.cause && h('p', { class: 'buttons' },
-      button('Try again', 'retry', { fields: which }),
-      button('Try again in smaller chunks', 'retry', { fields: { ...which, smaller: true }, quiet: true }),
+      button('Retry', 'retry', { fields: which }),
+      button('Retry in smaller chunks', 'retry', { fields: { ...which, smaller: true }, quiet: true }),
       cause.places.every(maySkip) && button('Skip …', 'skip', { fields: which, ask: SKIP, quiet: true })),
     h('ul', { class: 'places' }));
 }

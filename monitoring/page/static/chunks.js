@@ -6,8 +6,8 @@ import { byId, duration, h, number, plural, say, show, tell } from './dom.js';
 // The server says why where even these may not be.
 export const SKIPPED_KINDS = ['vacuum', 'validate', 'cache'];
 
-export const SKIP = { title: 'Leave this out for good?', yes: 'Skip it', danger: true,
-  words: 'The run goes on without it. The reason stays in the log and in the report.', field: { label: 'Reason', name: 'reason', required: true } };
+export const SKIP = { title: 'Skip this for good?', yes: 'Skip it', danger: true,
+  words: 'The run continues without it. The reason stays in the log and in the report.', field: { label: 'Reason', name: 'reason', required: true } };
 
 let run = null;
 let pointing = 0;
@@ -26,13 +26,13 @@ async function jobsOf(cell) {
 export async function openCell(cell) {
   const dialog = byId('chunks');
   say(byId('chunks-title'), cell.title);
-  say(byId('chunks-sum'), 'asking …');
+  say(byId('chunks-sum'), 'loading …');
   byId('chunks-list').replaceChildren();
   if (!dialog.open) dialog.showModal();
   try {
     const jobs = await jobsOf(cell);
     const total = jobs.length ? jobs[0].total : 0;
-    say(byId('chunks-sum'), total > jobs.length ? `${number(jobs.length)} of ${plural(total, 'job')}, what went wrong first` : plural(total, 'job'));
+    say(byId('chunks-sum'), total > jobs.length ? `${number(jobs.length)} of ${plural(total, 'job')}, failed ones first` : plural(total, 'job'));
     byId('chunks-list').replaceChildren(...jobs.map(card));
   } catch (error) {
     say(byId('chunks-sum'), error.message);
@@ -52,8 +52,8 @@ function card(job) {
 }
 
 const steering = (job) => (job.state !== 'failed' ? null : [
-  button('Try again', 'retry', { fields: { jobs: [job.job_id] } }),
-  button('Smaller', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
+  button('Retry', 'retry', { fields: { jobs: [job.job_id] } }),
+  button('Retry in smaller chunks', 'retry', { fields: { jobs: [job.job_id], smaller: true }, quiet: true }),
   SKIPPED_KINDS.includes(job.kind) && button('Skip …', 'skip', { fields: { jobs: [job.job_id] }, ask: SKIP, quiet: true })]);
 
 // What Celery's monitor has heard of it: Flower's search takes several filters in one.
@@ -69,7 +69,7 @@ function next(words) {
 export async function openJob(number) {
   const dialog = byId('chunks');
   say(byId('chunks-title'), `Job ${number}`);
-  say(byId('chunks-sum'), 'asking …');
+  say(byId('chunks-sum'), 'loading …');
   byId('chunks-list').replaceChildren();
   if (!dialog.open) dialog.showModal();
   const answer = await explanation(number);
@@ -90,9 +90,9 @@ async function explain(number, pressed) {
 
 // Its attempts, its SQL and the server's plan.
 function explained(answer) {
-  const attempts = (answer.attempts || []).map((one) => h('li', {}, `job ${one.job}, attempt ${one.attempt}, ${one.worker || 'nobody'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
+  const attempts = (answer.attempts || []).map((one) => h('li', {}, `job ${one.job}, attempt ${one.attempt}, ${one.worker || 'no worker'}: ${one.outcome}, ${one.class}${one.sqlstate ? ` (${one.sqlstate})` : ''}: ${one.message}`));
   const parts = answer.problem ? [h('p', {}, answer.problem)] : [
-    h('h3', {}, attempts.length ? 'Attempts that did not end well' : 'No attempt of it has gone wrong'), attempts.length ? h('ol', {}, attempts) : null,
+    h('h3', {}, attempts.length ? 'Attempts that failed or ended early' : 'No attempt has failed so far'), attempts.length ? h('ol', {}, attempts) : null,
     answer.sql.length ? h('h3', {}, 'SQL') : null, ...answer.sql.map((text) => h('pre', {}, text)),
     h('h3', {}, 'Plan'), h('pre', {}, answer.plan.length ? answer.plan.join('\n') : answer.why_no_plan)];
   return h('div', { class: 'explained' }, parts, (answer.worker_logs || []).map((log) => h('p', { class: 'soft' }, `The log of the local workers on ${log.host}: ${log.file}`)));

@@ -6,27 +6,27 @@ import { byId, duration, h, keyed, moment, number, percent, plural, say, show, t
 const SIGNS = { bad: '!', look: 'i', good: '✓' };
 
 const BUTTONS = {
-  resume: () => button('Go on', 'resume'),
+  resume: () => button('Resume', 'resume'),
   release: () => button('Cut over now', 'release', { ask: RELEASE }),
-  retry: () => button('Try again what failed', 'retry', { ask: RETRY_ALL }),
+  retry: () => button('Retry failed jobs', 'retry', { ask: RETRY_ALL }),
   failures: () => h('a', { class: 'button', href: '#causes-section' }, 'See what failed'),
 };
 
 const RELEASE = { title: 'Cut over?', yes: 'Cut over', weighed: true,
-  words: 'The tables change places as soon as they are ready; a short lock keeps writers waiting. The way back stays open.' };
+  words: 'The tables are swapped as soon as they are ready. A short lock makes writers wait. A rollback stays possible.' };
 const ROLLBACK = { title: 'Roll it back?', yes: 'Roll back', weighed: true, danger: true,
-  words: 'What was built is removed. Tables that have changed places go back, with everything that was written since.' };
-const RETRY_ALL = { title: 'Try everything again that failed?', yes: 'Try again',
-  words: 'Every failed job waits again, with new attempts.' };
+  words: 'What was built is removed. After a swap, the past tables come back, with everything that was written since.' };
+const RETRY_ALL = { title: 'Retry all failed jobs?', yes: 'Retry',
+  words: 'Every failed job is tried again, with new attempts.' };
 const HOLD = { title: 'Hold the cutover?', yes: 'Hold it',
-  words: 'Tables are built, verified and kept in step, and wait for your word to change places.' };
+  words: 'Tables are built, verified and drained, and are not swapped until you start the cutover.' };
 const PAUSE = { title: 'Pause the run?', yes: 'Pause', field: { label: 'Why (for the log)', name: 'reason' },
-  words: 'Nothing further begins. Jobs under way end; capture goes on, so nothing is lost.' };
+  words: 'No further job starts. Running jobs end. Capture continues, so no change is lost.' };
 const PANIC = { title: 'Stop everything now?', yes: 'Stop everything', danger: true, field: { label: 'Why (for the log)', name: 'reason' },
-  words: 'The run is paused and statements under way are cancelled within a second. Nothing is left half done.' };
+  words: 'The run is paused, and running statements are cancelled within a second. No job is left half done.' };
 const LIMIT = { title: 'Limit the jobs in flight', yes: 'Limit', words: 'The governor may still allow fewer.',
   field: { label: 'At most', name: 'limit', type: 'number', required: true } };
-const SCALE = { title: 'How many worker processes?', yes: 'Scale', words: 'Running pools grow or shrink; jobs under way end first.',
+const SCALE = { title: 'How many worker processes?', yes: 'Scale', words: 'Running pools grow or shrink; running jobs end first.',
   field: { label: 'Processes', name: 'processes', type: 'number', required: true } };
 
 const card = (one) => h('article', { class: `headline ${one.weight}`, 'data-kind': one.kind },
@@ -45,7 +45,7 @@ export function drawHeadlines(headlines) {
 
 // What keeps the page from seeing anything comes first, with its age; what was seen is no verdict any more.
 export function drawTrouble(words, age) {
-  const seen = age === null ? '' : `What you see below was so ${duration(age)} ago.`;
+  const seen = age === null ? '' : `The figures below are from ${duration(age)} ago.`;
   const [first, ...rest] = words.split(': ');
   const why = [rest.join(': '), seen].filter(Boolean).join(' ');
   keyed(byId('trouble'), words ? [{ weight: 'bad', kind: 'unseen', words: first, why, button: '', command: '' }] : [], (one) => one.kind, card, write);
@@ -70,20 +70,20 @@ function writeSplit(box, run) {
 
 function left(run, headlines) {
   const held = headlines.some((one) => one.kind === 'cutover_held');
-  if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : held ? 'of work, once you have given your word' : `began ${duration(run.seconds)} ago`];
+  if (run.eta_s) return [`${duration(run.eta_s.low)} to ${duration(run.eta_s.high)}`, run.paused ? 'of work; the pause is not counted' : held ? 'of work, after you start the cutover' : `began ${duration(run.seconds)} ago`];
   if (!run.open) return ['–', `it took ${duration(run.seconds)}`];
   if (run.state === 'needs_operator') return ['–', 'it has stopped'];
-  if (!run.led) return ['–', 'no coordinator, so nobody knows'];
+  if (!run.led) return ['–', 'no coordinator is running'];
   const stopped = headlines.some((one) => one.weight === 'bad');
-  return stopped ? ['–', 'it does not go on by itself'] : ['not known yet', `began ${duration(run.seconds)} ago`];
+  return stopped ? ['–', 'it does not continue by itself'] : ['not known yet', `began ${duration(run.seconds)} ago`];
 }
 
 function brokerFact(seen) {
   const broker = seen.broker;
   if (!broker) return null;
   const age = `${duration(broker.age_s)} ago`;
-  if (broker.age_s > 15) return ['Broker', 'not known', `the coordinator asked ${age} at last`];
-  return broker.answers ? ['Broker', 'answers', `asked ${age}`] : ['Broker', 'does not answer', `asked ${age}`, 'bad'];
+  if (broker.age_s > 15) return ['Broker', 'not known', `last checked ${age}`];
+  return broker.answers ? ['Broker', 'answers', `checked ${age}`] : ['Broker', 'does not answer', `checked ${age}`, 'bad'];
 }
 
 function workersFact(seen) {
@@ -113,10 +113,10 @@ export function drawFacts(run, sections) {
   const failed = run.jobs.failed || 0;
   const { window } = run;
   const seen = sections.seen || {};
-  const aside = (sections.tables || []).reduce((sum, table) => sum + table.quarantined, 0);
-  const last = seen.finished_at ? `the last one was done ${duration((new Date(seen.at) - new Date(seen.finished_at)) / 1000)} ago` : 'none is done yet';
+  const quarantined = (sections.tables || []).reduce((sum, table) => sum + table.quarantined, 0);
+  const last = seen.finished_at ? `the last one finished ${duration((new Date(seen.at) - new Date(seen.finished_at)) / 1000)} ago` : 'none has finished yet';
   const facts = [
-    ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied${aside ? `, ${number(aside)} of them kept aside` : ''}`],
+    ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied${quarantined ? `, ${number(quarantined)} of them quarantined` : ''}`],
     ['Speed', `${number(run.rate_rows_s)} rows/s`, 'the last ten seconds'],
     ['Left', ...left(run, sections.headlines || [])],
     ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `${last}; window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
@@ -125,9 +125,9 @@ export function drawFacts(run, sections) {
   ].filter(Boolean);
   if (run.reverse_capture) {
     const { waiting, closed, doubtful } = run.reverse_capture;
-    if (closed.length) facts.push(['Way back', 'closed', closed.join('; '), 'bad']);
-    else if (doubtful.length) facts.push(['Way back', 'to be proved', doubtful.join('; '), 'bad']);
-    else facts.push(['Way back', number(waiting), 'changes kept for the past tables']);
+    if (closed.length) facts.push(['Rollback', 'not possible', closed.join('; '), 'bad']);
+    else if (doubtful.length) facts.push(['Rollback', 'needs a comparison', doubtful.join('; '), 'bad']);
+    else facts.push(['Changes since the swap', number(waiting), 'kept for a rollback']);
   }
   keyed(byId('facts'), facts, (fact) => fact[0], ([name]) => h('div', {}, h('dt', {}), h('dd', {}), ...(name === 'Done' ? split(run) : []), h('p', { class: 'soft words' })), (box, [name, value, words, mark]) => {
     say(box.querySelector('dt'), name);
@@ -144,10 +144,10 @@ export function drawRestraints(restraints) {
   const some = restraints.filter((one) => one.kind !== 'pause' || one.table || one.phase);
   keyed(byId('restraints'), some, (one) => [one.kind, one.scope, one.max_jobs, one.since].join(' '), (one) => {
     const where = one.table ? { table: one.table } : one.phase ? { phase: one.phase } : {};
-    return h('li', {}, h('span', {}), one.kind === 'pause' ? button('Go on', 'resume', { fields: where, quiet: true })
+    return h('li', {}, h('span', {}), one.kind === 'pause' ? button('Resume', 'resume', { fields: where, quiet: true })
       : button('Lift', 'throttle', { fields: { ...where, limit: null }, quiet: true }));
   }, (line, one) => {
-    const what = one.kind === 'pause' ? (one.cause === 'panic' ? 'is stopped by a panic' : 'is paused') : `is limited to ${plural(one.max_jobs, 'job')} at once`;
+    const what = one.kind === 'pause' ? (one.cause === 'panic' ? 'is stopped (panic)' : 'is paused') : `is limited to ${plural(one.max_jobs, 'job')} at once`;
     const why = one.reason ? `: ${one.reason}` : ', without a reason';
     say(line.querySelector('span'), `${one.scope} ${what}, by ${one.by} since ${moment(one.since)}${why}`);
   });
@@ -157,15 +157,15 @@ export function drawSteering(run) {
   if (!run) return;
   const going = run.state === 'running' || run.state === 'needs_operator';
   const wanted = going ? [
-    run.paused ? ['resume', () => button('Go on', 'resume')] : ['pause', () => button('Pause', 'pause', { ask: PAUSE, quiet: true })],
-    run.hold_cutover ? ['release', () => button('Let the cutover go', 'release', { ask: RELEASE, quiet: true })]
+    run.paused ? ['resume', () => button('Resume', 'resume')] : ['pause', () => button('Pause', 'pause', { ask: PAUSE, quiet: true })],
+    run.hold_cutover ? ['release', () => button('Release the cutover', 'release', { ask: RELEASE, quiet: true })]
       : ['hold', () => button('Hold the cutover', 'hold', { ask: HOLD, quiet: true })],
     ['throttle', () => button('Limit …', 'throttle', { ask: LIMIT, quiet: true })],
     ['scale', () => button('Scale …', 'scale', { ask: SCALE, quiet: true })],
     ['panic', () => button('Stop everything', 'panic', { ask: PANIC, danger: true })],
   ] : [];
   const back = going || run.state === 'done' || (run.state === 'rolling_back' && !run.led);
-  if (back) wanted.push(['rollback', () => button(run.state === 'rolling_back' ? 'Go on with the rollback' : 'Roll back …', 'rollback', { ask: ROLLBACK, danger: true })]);
+  if (back) wanted.push(['rollback', () => button(run.state === 'rolling_back' ? 'Continue the rollback' : 'Roll back …', 'rollback', { ask: ROLLBACK, danger: true })]);
   const there = wanted.filter(([name]) => can(name));
   keyed(byId('steer'), there, ([name]) => `${name} ${run.state === 'rolling_back'}`, ([, make]) => make(), () => {});
 }

@@ -42,14 +42,14 @@ export function drawWorkers(workers, pools) {
   const alive = (pools || []).filter((pool) => pool.alive);
   // Processes are those that are connected to the database: Celery's own word of its workers may be late, or get lost.
   const processes = Math.max(0, ...workers.queues.map((queue) => queue.processes));
-  say(byId('workers-sum'), [`${plural(processes, 'process', 'processes')} connected`, alive.length ? `${plural(alive.length, 'worker')} heard by Celery` : '', `${number(workers.jobs.length)} at work`,
+  say(byId('workers-sum'), [`${plural(processes, 'process', 'processes')} connected`, alive.length ? `${plural(alive.length, 'worker')} seen by Celery` : '', `${plural(workers.jobs.length, 'job')} running`,
     workers.sent ? `${plural(workers.sent, 'message')} not taken yet` : ''].filter(Boolean).join(', '));
   const { wanted } = workers;
   say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
-    line.className = `pool ${pool.alive ? '' : 'not heard by Celery lately'}`;
+    line.className = `pool ${pool.alive ? '' : 'gone'}`;
     say(line.querySelector('.name'), `${pool.alive ? '●' : '○'} ${pool.name}`);
-    say(line.querySelector('.soft'), [pool.alive ? '' : 'not heard by Celery lately', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
+    say(line.querySelector('.soft'), [pool.alive ? '' : 'not seen by Celery lately', pool.processes ? plural(pool.processes, 'process', 'processes') : '', pool.queues.map((queue) => queue.replace('replank.', '')).join(' ')].filter(Boolean).join(' · '));
   });
   keyed(byId('workers'), workers.jobs, (job) => job.job_id, () => h('p', { class: 'work' }, h('i', { class: 'cell running' }), h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, job) => {
     say(line.querySelector('.name'), ` ${job.kind} ${job.table}${job.range ? ` ${job.range}` : ''}`);

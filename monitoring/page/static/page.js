@@ -3,7 +3,7 @@
 import { onDone, steerRun } from './act.js';
 import { byId, duration, percent, say, show } from './dom.js';
 import { drawFacts, drawHeadlines, drawLogins, drawRestraints, drawSteering, drawTrouble } from './head.js';
-import { drawAside } from './aside.js';
+import { drawQuarantine } from './quarantine.js';
 import { openJob } from './chunks.js';
 import { drawCauses } from './causes.js';
 import { drawTables, drawLegend } from './tables.js';
@@ -26,7 +26,7 @@ const DRAW = {
   headlines: () => drawHeadlines(sections.headlines || []),
   run: () => { drawRun(sections.run); },
   causes: () => drawCauses(sections.causes || []),
-  tables: () => { drawAside(sections.tables || []); drawRun(sections.run); },
+  tables: () => { drawQuarantine(sections.tables || []); drawRun(sections.run); },
   phases: () => drawPhases(sections.phases || []),
   sets: () => drawSets(sections.sets || [], sections.run),
   speed: () => drawSpeed(sections.speed, sections.run),
@@ -48,7 +48,7 @@ async function ask() {
     if (answer.status === 401) {
       // Asking on would count as guessing.
       over = true;
-      throw new Error('You are not logged in any more: load the page again.');
+      throw new Error('You are no longer logged in. Reload the page.');
     }
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     hear(await answer.json());
@@ -72,7 +72,7 @@ function hear(news) {
   const cells = changed.filter((name) => name.startsWith('cells:'));
   if (cells.length || changed.includes('tables') || changed.includes('caches')) drawTables(sections, cells);
   if (sections.run === null) drawHeadlines([{ weight: 'look', words: 'There is no run on this database',
-    why: 'As soon as one begins, it is shown here.', kind: 'none', button: '', command: 'replank run PLAN' }]);
+    why: 'A new run is shown here as soon as it begins.', kind: 'none', button: '', command: 'replank run PLAN' }]);
   seen.problem = news.problem;
   drawAges();
 }
@@ -119,9 +119,9 @@ function drawAges() {
   byId('pulse').className = lost ? 'lost' : 'live';
   say(byId('pulse'), lost ? 'not live' : 'live');
   say(byId('age'), age === null ? '' : `, seen ${duration(age)} ago`);
-  drawTrouble(seen.problem || (lost ? 'Nothing was seen lately' : ''), age);
+  drawTrouble(seen.problem || (lost ? 'The page has no recent data' : ''), age);
   const figures = sections.figures ? sections.figures.age_s + (age || 0) : 0;
-  say(byId('figures'), sections.run && figures >= 2 ? `Tables, rows and cells are of ${duration(figures)} ago.` : '');
+  say(byId('figures'), sections.run && figures >= 2 ? `Tables, rows and cells are from ${duration(figures)} ago.` : '');
   drawTitle();
 }
 

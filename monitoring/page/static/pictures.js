@@ -43,5 +43,5 @@ export function drawWindow(changes, run) {
     svg('title', {}, `${clock(change[0])}: ${change[1]} of ${change[2]}, ${change[3]}`)));
   byId('window').replaceChildren(frame(path ? svg('path', { class: 'line', d: `${path}H${WIDE}` }) : '', ...marks));
   const last = changes[changes.length - 1];
-  say(byId('window-words'), last ? `Since ${clock(last[0])}: ${last[1]} of ${last[2]}, ${last[3]}. ${number(changes.length)} decisions since ${clock(changes[0][0])}.` : 'Nothing was decided yet.');
+  say(byId('window-words'), last ? `Since ${clock(last[0])}: ${last[1]} of ${last[2]}, ${last[3]}. ${number(changes.length)} decisions since ${clock(changes[0][0])}.` : 'No decision yet.');
 }

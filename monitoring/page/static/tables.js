@@ -5,7 +5,7 @@ import { chunksOfRun, openCell, point, pointAway } from './chunks.js';
 
 // After the first and last job of a cell.
 const COUNTS = ['jobs', 'done', 'running', 'failed', 'skipped', 'again', 'split', 'retried'];
-const LEGEND = { waiting: 'waiting', running: 'running', done: 'done', retried: 'done after another try', again: 'waits for another try',
+const LEGEND = { waiting: 'waiting', running: 'running', done: 'done', retried: 'done after a retry', again: 'waits for a retry',
   split: 'split into smaller ones', failed: 'failed', skipped: 'skipped' };
 const DONE = new Set(['done', 'restored']);
 const OPEN_AT_MOST = 12;
@@ -50,7 +50,7 @@ function make(one) {
     if (box.open && box.latest) bands(box, box.latest);
   } }, h('summary', {},
     h('span', { class: 'name' }), h('span', { class: 'state' }), h('progress', { max: 1 }), h('span', { class: 'rows soft' })),
-  h('p', { class: 'problem' }), h('p', { class: 'aside' }), h('div', { class: 'bands' }), h('p', { class: 'why soft' }));
+  h('p', { class: 'problem' }), h('p', { class: 'quarantine' }), h('div', { class: 'bands' }), h('p', { class: 'why soft' }));
   return box;
 }
 
@@ -64,7 +64,7 @@ function head(box, one) {
   box.querySelector('progress').setAttribute('aria-label', `${one.name} done`);
   say(box.querySelector('.rows'), one.object.startsWith('cache') ? `${number(one.jobs_done)} of ${number(one.jobs_total)} jobs` : `${number(one.rows[0])} of ${number(one.rows[1])} rows`);
   tell(box.querySelector('.problem'), one.problem || '');
-  tell(box.querySelector('.aside'), one.quarantined ? `${plural(one.quarantined, 'row')} kept aside: \`replank quarantine list\`` : '');
+  tell(box.querySelector('.quarantine'), one.quarantined ? `${plural(one.quarantined, 'row')} quarantined: \`replank quarantine list\`` : '');
   say(box.querySelector('.why'), one.why || '');
 }
 
@@ -92,7 +92,7 @@ function bands(box, one) {
 }
 
 const sums = (band) => [`${number(band.done)} of ${plural(band.jobs, 'job')} done`, ...['running', 'again', 'failed', 'skipped', 'split', 'retried']
-  .filter((state) => band[state]).map((state) => `${number(band[state])} ${state === 'again' ? 'to try again' : state}`)].join(', ');
+  .filter((state) => band[state]).map((state) => `${number(band[state])} ${state === 'again' ? 'to retry' : state}`)].join(', ');
 
 function draw(parent, cells) {
   while (parent.childElementCount > cells.length) parent.lastElementChild.remove();

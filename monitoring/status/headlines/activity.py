@@ -20,11 +20,11 @@ IN_WORDS = {
     TableState.CATCHING_UP: "being drained",
     TableState.VERIFYING: "being verified",
     TableState.REPAIRING: "being repaired",
-    TableState.READY: "kept in step",
+    TableState.READY: "ready for the cutover",
     TableState.SWAPPED: "swapped",
-    TableState.VALIDATING: "having foreign keys validated",
-    TableState.BACKFILLING: "being filled in place",
-    TableState.CONSTRAINING: "being constrained",
+    TableState.VALIDATING: "validating foreign keys",
+    TableState.BACKFILLING: "being backfilled",
+    TableState.CONSTRAINING: "getting constraints",
 }
 
 
@@ -32,7 +32,7 @@ def last_done(signs: Signs | None) -> str:
     """When something was done last."""
     if signs is None or signs.finished_at is None:
         return ""
-    return f"The last job was done {seconds(signs.age_s(signs.finished_at))} ago."
+    return f"The last job finished {seconds(signs.age_s(signs.finished_at))} ago."
 
 
 def evidence(status: Status) -> str:
@@ -42,7 +42,7 @@ def evidence(status: Status) -> str:
         return ""
     parts = [last_done(signs)] if signs.finished_at is not None else []
     if signs.leased:
-        parts.append(f"{counted(signs.leased, 'job', 'is')} under way in {counted(signs.processes, 'worker process')}.")
+        parts.append(f"{counted(signs.leased, 'job', 'is')} running in {counted(signs.processes, 'worker process')}.")
     return " ".join(parts)
 
 
@@ -57,5 +57,5 @@ def doing(status: Status) -> str:
         parts = (f"{counted(n, 'table', 'is')} {IN_WORDS[state]}" for state, n in by_state.items())
         return ", ".join(parts)
     if status.caches.under_way:
-        return "caches are built again"
+        return "caches are being built"
     return f"step {status.step[0]}"

@@ -37,9 +37,10 @@ def of_broker(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="broker",
-            words="The broker does not answer: no job reaches a worker",
-            why=f"So for {seconds(signs.age_s(broker.since))}, seen {seconds(age)} ago: {broker.problem.rstrip('.')}. "
-            "Jobs wait in the ledger, and are sent when it answers.",
+            words="The broker does not answer: workers receive no jobs",
+            why=f"No answer for {seconds(signs.age_s(broker.since))}, last checked {seconds(age)} ago: "
+            f"{broker.problem.rstrip('.')}. "
+            "Jobs wait in the ledger and are sent when the broker answers.",
         )
 
 
@@ -53,8 +54,8 @@ def of_workers(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="no_worker",
-            words="No worker is there",
-            why=f"{counted(found.jobs, 'job', 'was')} sent, and no worker process is connected to this database. "
+            words="No worker is connected",
+            why=f"{counted(found.jobs, 'job', 'was')} sent, but no worker process is connected to this database. "
             f"{last_done(signs)}",
             command="replank worker",
         )
@@ -63,8 +64,8 @@ def of_workers(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="no_consumer",
-            words=f"Nobody takes jobs of the queue {', '.join(names)}",
-            why=f"{counted(found.jobs, 'job', 'was')} sent there; the workers that are there take from other queues.",
+            words=f"No worker takes jobs from the queue {', '.join(names)}",
+            why=f"{counted(found.jobs, 'job', 'was')} sent to it. The connected workers take jobs from other queues.",
             command=f"replank worker --queues {','.join(names)}",
         )
     unheard = [queue for queue in signs.queues if queue.late and _unheard(queue, signs)]
@@ -72,18 +73,19 @@ def of_workers(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="unheard",
-            words="Workers take no messages",
-            why=f"{counted(sum(q.sent for q in unheard), 'job', 'was')} sent, to "
-            f"{', '.join(queue.name for queue in unheard)}, up to {max(q.sends for q in unheard)} times, though "
-            "processes are idle: do the workers reach the same broker?",
+            words="Idle workers take no jobs",
+            why=f"{counted(sum(q.sent for q in unheard), 'job', 'was')} sent to "
+            f"{', '.join(queue.name for queue in unheard)} up to {max(q.sends for q in unheard)} times, and idle "
+            "workers did not take them. Check that the workers use the same broker as the coordinator.",
             command="replank worker",
         )
     if signs.leased and not signs.working and signs.quiet_s > STUCK_S:
         yield Headline(
             weight="bad",
             kind="stuck",
-            words=f"Begun, and nothing works on it: {counted(signs.leased, 'job')}",
-            why=f"Their sessions do nothing; the oldest was begun {seconds(signs.oldest_s)} ago. {last_done(signs)}",
+            words=f"{counted(signs.leased, 'job', 'is')} stuck",
+            why=f"No session works on a leased job. The oldest was leased {seconds(signs.oldest_s)} ago. "
+            f"{last_done(signs)}",
             command="replank worker",
         )
 

@@ -31,10 +31,12 @@ def at_rest(status: Status) -> Headline:
             weight="good",
             kind="done",
             words="Done: the new tables are live",
-            why=f"The past ones are kept until `replank finish`. {_aside(status)}".strip(),
+            why=f"The past tables are retained until `replank finish`. {_aside(status)}".strip(),
         )
     if run.state is RunState.FINISHED:
-        return Headline(weight="good", kind="finished", words="Finished: the past tables are gone", why=_aside(status))
+        return Headline(
+            weight="good", kind="finished", words="Finished: the past tables are dropped", why=_aside(status)
+        )
     return Headline(weight="good", kind="running", words=f"Running: {doing(status)}", why=evidence(status))
 
 
@@ -43,4 +45,4 @@ def _aside(status: Status) -> str:
     rows = sum(table.rows_quarantined for table in status.tables)
     if not rows:
         return ""
-    return f"{counted(rows, 'row', 'is')} kept aside in quarantine: the new tables lack them."
+    return f"{counted(rows, 'row', 'is')} quarantined: the new tables do not have them."

@@ -36,7 +36,7 @@ def of_stopped(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="needs_operator",
-            words="The run has stopped and needs a person",
+            words="The run has stopped and needs the operator",
             why=run.reason,
             button="retry",
             command="replank retry, then replank run PLAN",
@@ -47,8 +47,8 @@ def of_stopped(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="no_coordinator",
-            words="No coordinator is at work: nothing new begins",
-            why=f"Its session has ended; the ledger has what was done. {last_done(status.signs)}".strip(),
+            words="No coordinator is running: no new job starts",
+            why=f"Its session has ended. The ledger has what was done. {last_done(status.signs)}".strip(),
             command="replank run PLAN" if run.state is RunState.RUNNING else "replank rollback",
         )
 
@@ -60,7 +60,7 @@ def of_problem(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="bad",
             kind="problem",
-            words="Something needs a person; the rest waits for its cutover",
+            words="A part of the run needs the operator; the rest waits for its cutover",
             why=run.reason,
             button="retry",
             command="replank retry",
@@ -69,7 +69,7 @@ def of_problem(status: Status) -> Iterator[Headline]:
 
 def _failed(status: Status, failed: int) -> Headline:
     failure = None if status.signs is None else status.signs.failure
-    of = "" if failure is None else ", of one cause" if failure.causes == 1 else f", of {failure.causes} causes"
+    of = "" if failure is None else ", with one cause" if failure.causes == 1 else f", with {failure.causes} causes"
     return Headline(
         weight="bad",
         kind="failed",

@@ -29,8 +29,9 @@ def of_unknown(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="look",
             kind="broker_unknown",
-            words="The coordinator has said nothing of the broker lately",
-            why=f"It looked {seconds(signs.age_s(signs.broker.seen_at))} ago; one statement of its own may take long.",
+            words="The coordinator has not checked the broker lately",
+            why=f"Its last check was {seconds(signs.age_s(signs.broker.seen_at))} ago. "
+            "It may be executing a long statement.",
         )
     found = untaken(signs.queues)
     sent = sum(queue.sent for queue in found.unsure)
@@ -39,7 +40,7 @@ def of_unknown(status: Status) -> Iterator[Headline]:
             weight="look",
             kind="awaiting_worker",
             words="Waiting for a worker",
-            why=f"{counted(sent, 'job', 'was')} sent a moment ago, and no worker process is connected yet.",
+            why=f"{counted(sent, 'job', 'was')} sent a moment ago, but no worker process is connected yet.",
             command="replank worker",
         )
     waits = any(True for _ in of_cutover(status, kept_in_step=True)) or status.run.window_now == 0
@@ -47,6 +48,6 @@ def of_unknown(status: Status) -> Iterator[Headline]:
         yield Headline(
             weight="look",
             kind="quiet",
-            words=f"Nothing has moved for {seconds(signs.quiet_s)}",
-            why=f"No job is under way. {last_done(signs)} At last: {doing(status)}.",
+            words=f"No progress for {seconds(signs.quiet_s)}",
+            why=f"No job is running. {last_done(signs)} Last activity: {doing(status)}.",
         )

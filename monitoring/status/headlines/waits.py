@@ -21,12 +21,12 @@ def of_waits(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
     if run.paused:
         yield _paused(status)
     elif run.window_now == 0 and status.leader is not None:
-        yield Headline(weight="look", kind="governor", words="The governor lets nothing begin", why=run.window_reason)
+        yield Headline(weight="look", kind="governor", words="The governor starts no jobs", why=run.window_reason)
     if status.resent.costs_time:
         yield Headline(
             weight="look",
             kind="messages_lost",
-            words="The broker loses messages, which costs time",
+            words="The broker loses messages, which slows the run",
             why=status.resent.words,
         )
     open_gates = [gate for gate in status.gates if gate.is_open]
@@ -49,8 +49,8 @@ def _paused(status: Status) -> Headline:
     return Headline(
         weight="look",
         kind="panicked" if panicked else "paused",
-        words=f"Stopped by a panic of {who}" if panicked else f"Paused by {who}",
-        why=f"{why}Capture goes on, so nothing is lost.",
+        words=f"Stopped by {who} (panic)" if panicked else f"Paused by {who}",
+        why=f"{why}Capture continues, so no change is lost.",
         button="resume",
         command="replank resume",
     )
@@ -62,13 +62,13 @@ def of_cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
     ready = _ready(status)
     if run.hold_cutover and ready:
         by = status.signs.held_by if status.signs is not None else ""
-        until = "kept in step until then" if kept_in_step else "nobody keeps them in step at present"
+        until = "They are drained until then." if kept_in_step else "No worker drains them at present."
         yield Headline(
             weight="look",
             kind="cutover_held",
             words=f"{len(ready)} of {counted(len(status.tables), 'table')} {verb(len(ready), 'waits')} "
-            "for your word to cut over",
-            why=f"They are verified, and {until}. {by}".strip(),
+            "for you to start the cutover",
+            why=f"They are verified. {until} {by}".strip(),
             button="release",
             command="replank cutover",
         )
@@ -76,7 +76,7 @@ def of_cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
         yield Headline(
             weight="look",
             kind="cutover_window",
-            words="The cutover waits for its window",
+            words="The cutover waits for a cutover window",
             why=status.cutover_window.reason,
         )
     for one in [s for s in status.sets if s["problem"] and not s["swapped"]][:3]:

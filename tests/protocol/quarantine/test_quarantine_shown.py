@@ -95,7 +95,7 @@ def test_nothing_kept_aside(app: psycopg.Connection, database: Url, begin: Begin
     app.execute("CREATE TABLE people (id text PRIMARY KEY); INSERT INTO people VALUES (gen_random_uuid())")
     assert "no run" in _call(database, "list", exit_code=2).stderr
     plan({"people": KINDS["people"]}, begin).finish()
-    assert "No row is kept aside." in _call(database, "list").stderr
+    assert "No row is quarantined." in _call(database, "list").stderr
     assert json.loads(_call(database, "list", "--json").stdout)["rows"] == []
 
 
@@ -108,4 +108,4 @@ def test_status_counts_them(begin: Begin) -> None:
     assert [t["rows_quarantined"] for t in status.to_json()["tables"]] == [1, 1]
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render(status))
-    assert "public.letter: 1 row is kept aside in quarantine" in console.export_text()
+    assert "public.letter: 1 row is quarantined" in console.export_text()

@@ -121,7 +121,7 @@ def test_what_others_built_on_a_past_table_stops_it_before_anything_is_given_up(
     rebuild = _one_table(app, begin)
     app.execute("CREATE VIEW mine AS SELECT id FROM replank_past.t")
     with pytest.raises(
-        NeedsOperator, match=r"view public\.mine depends on past tables.*`replank rollback` goes back, without loss"
+        NeedsOperator, match=r"view public\.mine depends on past tables.*`replank rollback` rolls back without loss"
     ):
         _finish(rebuild.connection)
     assert rebuild.run.state is RunState.DONE

@@ -207,7 +207,7 @@ def test_its_end_and_its_actor_stay_readable_and_the_next_run_begins_normally(
     assert (said["state"], said["tables"], said["rollback"]["by"]) == ("rolled_back", [], "ana")
     assert said["rollback"]["ended_at"] is not None
     assert f"Run {done.run_id} was rolled back by ana at " in _shown(status)
-    assert "nothing of it is left but its record" in _shown(status)
+    assert "only its record is left" in _shown(status)
     (headline,) = status.headlines
     assert "ana" in headline.words + headline.why
     again = call("rollback", "--yes")

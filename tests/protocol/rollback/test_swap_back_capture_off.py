@@ -85,7 +85,7 @@ def test_a_column_that_the_run_has_filled_cannot_be_compared(app: psycopg.Connec
     app.execute(OFF_AND_ON.format("single", "UPDATE single SET touched = 77 WHERE n = 9"))
     found = _way_back(rebuild)
     assert "columns that the run has filled" in found.closed[0]
-    assert any("the way back is closed" in warning for warning in found.warnings)
+    assert any("a rollback is not possible" in warning for warning in found.warnings)
     with pytest.raises(NeedsOperator, match="a rollback would lose changes"):
         go_back(rebuild)
 
@@ -134,15 +134,15 @@ def test_nothing_that_is_said_of_a_closed_way_back_contradicts_it(app: psycopg.C
 
     # Open
     assert "public.single: the past table becomes live again" in said()
-    assert "`replank rollback` goes back, without loss" in said()
+    assert "`replank rollback` rolls back without loss" in said()
     # Closed: capture is gone
     app.execute("DROP TRIGGER replank_capture_back_update ON single")
     assert "public.single: this will be refused" in said()
     assert "public.single: the past table becomes live again" not in said()
-    assert "goes back, without loss" not in said()
+    assert "rolls back without loss" not in said()
     assert "until then they stand in schema replank_past" in said()
     # Closed: what would come back is gone, and nobody says that it stands
     app.execute("DROP TABLE replank_past.single")
-    assert "its past table is gone. `replank finish` removes what was kept for it" in said()
+    assert "its past table is gone. `replank finish` removes what was kept for a rollback" in said()
     assert "stand in schema replank_past" not in said()
-    assert "there is no way back without loss any more: public.single" in said()
+    assert "a rollback without loss is no longer possible: public.single" in said()

@@ -104,7 +104,7 @@ def test_it_is_compared_while_a_window_is_waited_for(
     rebuild = begin(table("t", "id"), verify_again_minutes=0)
     rebuild.ready()
     with monkeypatch.context() as patch:
-        patch.setattr(facts, "window_now", lambda *_: CutoverWindow(reason="outside of the plan's windows"))
+        patch.setattr(facts, "window_now", lambda *_: CutoverWindow(reason="outside the plan's cutover windows"))
         runs.set_hold(rebuild.connection, rebuild.run_id, hold_cutover=False)
         _turns(rebuild, lambda: one(app, "SELECT rounds FROM replank.verification") == 2)
         app.execute(TAMPERED["ghost"].encode())

@@ -6,32 +6,32 @@ import { byId, h, keyed, number, plural, say, show } from './dom.js';
 // From the swap on the change log, which is the way back, is gone.
 const TOO_LATE = ['swapped', 'validating', 'done', 'swapped_back', 'restored'];
 
-export function drawAside(tables) {
+export function drawQuarantine(tables) {
   const some = tables.filter((table) => table.quarantined);
-  show(byId('aside-section'), some.length > 0);
-  keyed(byId('aside'), some, (table) => `${table.no} ${TOO_LATE.includes(table.state)}`, make, (card, table) => {
-    say(card.querySelector('h3'), `${table.name} · ${plural(table.quarantined, 'row')} kept aside`);
+  show(byId('quarantine-section'), some.length > 0);
+  keyed(byId('quarantine'), some, (table) => `${table.no} ${TOO_LATE.includes(table.state)}`, make, (card, table) => {
+    say(card.querySelector('h3'), `${table.name} · ${plural(table.quarantined, 'row')} quarantined`);
   });
 }
 
 function make(table) {
   const late = TOO_LATE.includes(table.state);
-  return h('article', { class: 'cause aside' }, h('h3', {}),
-    h('p', {}, late ? 'The table is swapped without these rows. Insert them, corrected, into the new table by hand; the file has each of them whole.'
-      : 'They will not be in the new table unless they are corrected before the cutover: here, in the live table, or in the file (replank quarantine fix).'),
+  return h('article', { class: 'cause quarantine' }, h('h3', {}),
+    h('p', {}, late ? 'The table is swapped without these rows. Correct them and insert them into the new table by hand; the file has each row whole.'
+      : 'The new table will not have them unless they are corrected before the cutover: here, in the live table, or in the file (replank quarantine fix).'),
     h('p', { class: 'buttons' },
-      h('button', { type: 'button', onclick: () => openAside(table.name, late) }, late ? 'Show' : 'Show and correct'),
-      !late && button('Look at all again', 'return', { fields: { table: table.name }, quiet: true })));
+      h('button', { type: 'button', onclick: () => openQuarantine(table.name, late) }, late ? 'Show' : 'Show and correct'),
+      !late && button('Return rows that convert now', 'return', { fields: { table: table.name }, quiet: true })));
 }
 
-async function openAside(name, late) {
+async function openQuarantine(name, late) {
   const dialog = byId('chunks');
-  say(byId('chunks-title'), `${name}: kept aside`);
-  say(byId('chunks-sum'), 'asking …');
+  say(byId('chunks-title'), `${name}: quarantined rows`);
+  say(byId('chunks-sum'), 'loading …');
   byId('chunks-list').replaceChildren();
   if (!dialog.open) dialog.showModal();
   try {
-    const answer = await fetch(`run/aside?${new URLSearchParams({ table: name })}`, { credentials: 'same-origin' });
+    const answer = await fetch(`run/quarantine?${new URLSearchParams({ table: name })}`, { credentials: 'same-origin' });
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.problem);
     const { rows, total } = found;

@@ -23,7 +23,7 @@ PIECE = 64 * 1024
 """Characters of the file that are sent at once."""
 
 
-class Aside(Handler):
+class QuarantinedRows(Handler):
     """The rows of one table, oldest first, and how many there are."""
 
     async def get(self) -> None:
@@ -42,7 +42,7 @@ class Aside(Handler):
         self.finish(json.dumps(found, default=str))
 
 
-class AsideFile(Handler):
+class QuarantineFile(Handler):
     """As `replank quarantine export` writes it, in constant memory."""
 
     async def get(self) -> None:
@@ -53,7 +53,7 @@ class AsideFile(Handler):
             except (psycopg.Error, ReplankError):
                 raise HTTPError(503, reason="The database does not answer") from None
             self.set_header("Content-Type", "text/csv; charset=utf-8")
-            self.set_header("Content-Disposition", 'attachment; filename="aside.csv"')
+            self.set_header("Content-Disposition", 'attachment; filename="quarantine.csv"')
             file.seek(0)
             while piece := file.read(PIECE):
                 self.write(piece)

@@ -1,4 +1,4 @@
-"""Rows that are kept aside, on the page: shown, written to a file, corrected by clicking, and back in the new table."""
+"""Quarantined rows, on the page: shown, written to a file, corrected by clicking, and back in the new table."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def app(database: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def ready(app: psycopg.Connection, database: str) -> Iterator[Rebuild]:
-    """A run before its cutover, with two people and their letters kept aside."""
+    """A run before its cutover, with two people and their letters quarantined."""
     assert count(app, live("letter")) == 22
     rebuild = Rebuild.begin(database, [kind.planned(name) for name, kind in KINDS.items()], {})
     rebuild.ready()
@@ -57,18 +57,18 @@ def served(ready: Rebuild, database: str, serve: Serve) -> Served:
 def test_rows_are_told_and_written_as_the_command_writes_them(served: Served) -> None:
     tables = {table["name"]: table["quarantined"] for table in served.sections()["tables"]}
     assert tables == {"public.people": 2, "public.letter": 2}
-    told = served.ask("/run/aside?table=public.people").document
+    told = served.ask("/run/quarantine?table=public.people").document
     assert told["total"] == 2
     assert {row["value"] for row in told["rows"]} == {EVIL, "person 2"}
     assert {row["reason"] for row in told["rows"]} == {"the text is no uuid"}
-    assert served.ask("/run/aside?table=public.nothing").document == {"rows": [], "total": 0}
+    assert served.ask("/run/quarantine?table=public.nothing").document == {"rows": [], "total": 0}
 
-    file = served.ask("/run/aside.csv")
-    assert file.headers["content-disposition"] == 'attachment; filename="aside.csv"'
+    file = served.ask("/run/quarantine.csv")
+    assert file.headers["content-disposition"] == 'attachment; filename="quarantine.csv"'
     lines = list(csv.DictReader(io.StringIO(file.body, newline="")))
     assert [line["table"] for line in lines] == ["public.people"] * 2 + ["public.letter"] * 2
     assert {json.loads(line["row"])["id"] for line in lines[:2]} == {EVIL, "person 2"}
-    for path in ("/run/aside?table=public.people", "/run/aside.csv"):
+    for path in ("/run/quarantine?table=public.people", "/run/quarantine.csv"):
         assert served.ask(path, login=None).status == 401
 
 
@@ -85,8 +85,8 @@ def test_a_value_is_corrected_by_clicking(
         return
     looking = Looking(browser=browser, root=f"http://127.0.0.1:{served.port}", login=("alice", ALICE.split(":")[1]))
     page = looking.open("/run", width=390, height=844)
-    aside = page.locator("#aside article").filter(has_text="public.people · 2 rows kept aside")
-    aside.get_by_role("button", name="Show and correct").click()
+    quarantined = page.locator("#quarantine article").filter(has_text="public.people · 2 rows quarantined")
+    quarantined.get_by_role("button", name="Show and correct").click()
     rows = page.locator("#chunks-list article")
     expect(rows).to_have_count(2)
     evil = rows.filter(has_text="onerror")
@@ -95,7 +95,7 @@ def test_a_value_is_corrected_by_clicking(
     evil.get_by_role("button", name="Correct").click()
     expect(evil.locator(".told")).to_contain_text("does not convert either")
     assert one(app, f"SELECT count(*) FROM people WHERE id = '{EVIL}'") == 1  # noqa: S608
-    looking.keep(page, "7-aside-phone", whole=False)
+    looking.keep(page, "7-quarantine-phone", whole=False)
     # The right one goes into the live table
     evil.locator("input").fill(GOOD)
     evil.get_by_role("button", name="Correct").click()
@@ -114,9 +114,9 @@ def test_a_value_is_corrected_by_clicking(
         return one(app, "SELECT sum(rows)::int FROM replank.quarantine") == 2
 
     eventually(came_back, "the row and its letter")
-    left = page.locator("#aside article").filter(has_text="public.people · 1 row kept aside")
+    left = page.locator("#quarantine article").filter(has_text="public.people · 1 row quarantined")
     expect(left).to_be_visible(timeout=20_000)
-    looking.keep(page, "7-aside")
+    looking.keep(page, "7-quarantine")
     said = app.execute(
         "SELECT actor, message FROM replank.event WHERE kind = 'quarantine' AND actor = 'alice'"
     ).fetchall()
@@ -127,7 +127,7 @@ def test_a_value_is_corrected_by_clicking(
     assert one(app, f"SELECT p.name FROM letter l JOIN people p ON p.id = l.\"to\" WHERE p.id = '{GOOD}'") == "Eve"  # noqa: S608
     assert count(app, past("letter")) == 22
     # From now on nothing can be corrected here, and the page does not offer it
-    page.locator("#aside article").filter(has_text="public.people").get_by_role(
+    page.locator("#quarantine article").filter(has_text="public.people").get_by_role(
         "button", name="Show", exact=True
     ).click()
     expect(rows).to_have_count(1)
