@@ -46,7 +46,7 @@ Meddling = Callable[[Connection, Run, float], None]
 
 
 def leave_alone(_connection: Connection, _run: Run, _at_s: float) -> None:
-    """Nobody does anything."""
+    """No action is taken."""
 
 
 def pause_between(begin_s: float, end_s: float) -> Meddling:
@@ -69,7 +69,7 @@ def throttle_between(begin_s: float, end_s: float, limit: int) -> Meddling:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What is recorded: a world, how many workers, how often it is looked at, and what is done meanwhile."""
+    """What is recorded: a world, how many workers, how often it is sampled, and what is done meanwhile."""
 
     what: str
     world: World | Platform

@@ -33,7 +33,7 @@ TUNED_ON = frozenset(
         "platform",
     }
 )
-"""The constants of the estimate were chosen by these; all others were only looked at afterwards."""
+"""The constants of the estimate were chosen by these; all others were only checked afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)

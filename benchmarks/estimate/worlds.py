@@ -48,7 +48,7 @@ class World:
     backfilled: tuple[str, ...] = ()
     """Tables that get a new column in place, and are not converted."""
     caches: tuple[str, ...] = ()
-    """Tables of which a summary is filled anew when all is done."""
+    """Tables of which a summary is filled again when all is done."""
     axis: str = "auto"
     chunk_mb: int | None = None
 
@@ -66,7 +66,7 @@ class World:
             connection.execute("VACUUM (ANALYZE)")
 
     def write_plan(self, path: Path, url: str) -> None:
-        """As a person would write it."""
+        """As an operator would write it."""
         path.write_text(self._plan_text(url.rpartition("/")[2]), encoding="utf-8")
 
     def _plan_text(self, database: str) -> str:

@@ -58,7 +58,7 @@ told AS (
          CASE WHEN table_state = 'verifying' AND part >= 0.95 THEN 'waiting'
               WHEN n < done THEN 'done' WHEN table_state <> 'copying' THEN 'waiting'
               WHEN n < done + 2 THEN 'leased' WHEN n < done + 5 THEN 'failed'
-              WHEN n = done + 5 THEN 'quarantined' WHEN n = done + 6 THEN 'cancelled' ELSE 'waiting' END AS state
+              WHEN n = done + 5 THEN 'skipped' WHEN n = done + 6 THEN 'cancelled' ELSE 'waiting' END AS state
     FROM numbered)
 INSERT INTO replank.job (run_id, step, table_no, kind, generation, axis, lower, upper, state, attempt, worker,
        backend_pid, sent_at, sends, started_at, finished_at, rows, error_class, sqlstate, message)
@@ -101,7 +101,7 @@ SELECT %(run_id)s, clock_timestamp() - (600 - n) * interval '6 seconds', 4 + n %
 def fill_ledger(url: str, *, jobs: int = 100_000) -> int:
     """Fill the ledger of the database at `url`, which may hold none; `jobs` are spread over eight tables.
 
-    Returns the run's id. The run is `running`, and nobody leads it.
+    Returns the run's id. The run is `running`, without a coordinator.
     """
     with connect(url, name="big ledger") as connection:
         runs.ensure_ledger(connection)

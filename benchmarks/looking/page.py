@@ -30,9 +30,9 @@ from demo.embedded import EmbeddedPostgres
 from monitoring.flower.login_gate import Gate
 from monitoring.flower.login_guard import LoginGuard
 from monitoring.flower.logins import Logins
-from monitoring.page.handlers import Seat
+from monitoring.page.handlers import PageContext
 from monitoring.page.routes import rules
-from monitoring.page.sections import Looks
+from monitoring.page.sections import SectionReader
 from monitoring.page.watcher import Reader, Watcher
 from monitoring.status.read_status import read_status
 from producer.waiting.leader import try_to_lead
@@ -61,10 +61,10 @@ async def watch(url: str, *, seconds: int) -> tuple[list[float], dict[str, float
     """
     seen: dict[str, list[float]] = {"whole": [], "any": []}
     before: dict[str, str] = {}
-    reader, looks, guard = Reader(url), Looks(), LoginGuard(logins=Logins.parse(LOGIN))
+    reader, looks, guard = Reader(url), SectionReader(), LoginGuard(logins=Logins.parse(LOGIN))
     watcher = Watcher(reader=reader, prepare=lambda: looks.whole, prepare_quick=lambda: looks.quick)
-    seat = Seat(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
-    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), guard))
+    context = PageContext(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
+    server = HTTPServer(Gate(Application(rules(context), xsrf_cookies=True, compress_response=True), guard))
     sockets = bind_sockets(0, address="127.0.0.1")
     server.add_sockets(sockets)
     headers = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}", "Accept-Encoding": "gzip"}
@@ -89,10 +89,10 @@ async def watch(url: str, *, seconds: int) -> tuple[list[float], dict[str, float
 
 async def measure(url: str, *, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each kind of answer, and the kilobytes on the wire."""
-    reader, looks, guard = Reader(url), Looks(), LoginGuard(logins=Logins.parse(LOGIN))
+    reader, looks, guard = Reader(url), SectionReader(), LoginGuard(logins=Logins.parse(LOGIN))
     watcher = Watcher(reader=reader, prepare=lambda: looks.whole, at_most_every_s=0.0, share_of_time=1.0)
-    seat = Seat(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
-    server = HTTPServer(Gate(Application(rules(seat), xsrf_cookies=True, compress_response=True), guard))
+    context = PageContext(guard=guard, watcher=watcher, reader=reader, actions={}, threads=ThreadPoolExecutor(1))
+    server = HTTPServer(Gate(Application(rules(context), xsrf_cookies=True, compress_response=True), guard))
     sockets = bind_sockets(0, address="127.0.0.1")
     server.add_sockets(sockets)
     root = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

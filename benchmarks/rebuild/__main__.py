@@ -29,21 +29,21 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _say(words: str) -> None:
+def _print(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
 def measure(options: argparse.Namespace) -> Findings:
     """Every round, and the memory of cutting, on one embedded server."""
     with EmbeddedPostgres(durable=True, settings=SERVER_SETTINGS) as server:
-        _say(f"PostgreSQL {server.version}; filling {options.rows:,} rows")
+        _print(f"PostgreSQL {server.version}; filling {options.rows:,} rows")
         row_bytes = create_template(server, options.rows)
-        _say("warming up")
+        _print("warming up")
         warm_up(server)
         rounds: list[Round] = []
         for number in range(options.repeat):
-            _say(f"round {number + 1} of {options.repeat}")
-            rounds.append(measure_round(server, number=number, workers=options.workers, rate=options.rate, say=_say))
+            _print(f"round {number + 1} of {options.repeat}")
+            rounds.append(measure_round(server, number=number, workers=options.workers, rate=options.rate, say=_print))
         cutting = [_cut(server, chunks) for chunks in (CUT_FEW, CUT_MANY)]
         return Findings(
             server_version=server.version,
@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> Findings:
 
 def _cut(server: EmbeddedPostgres, chunks: int) -> CuttingMemory:
     with fresh_copy(server) as url:
-        _say(f"cutting {chunks:,} chunks")
+        _print(f"cutting {chunks:,} chunks")
         return measure_cutting(url, chunks=chunks)
 
 

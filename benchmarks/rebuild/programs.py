@@ -26,7 +26,7 @@ START_S = 60.0
 RUN_S = 3_600.0
 STOP_S = 30.0
 SAMPLE_S = 0.02
-"""How often the coordinator's memory is looked at."""
+"""How often the coordinator's memory is sampled."""
 
 _WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'replank worker %'"
 

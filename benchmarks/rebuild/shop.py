@@ -110,7 +110,7 @@ def wal_position(url: str) -> int:
 
 
 def plan_text(*, chunk_mb: int | None = None) -> str:
-    """The plan that converts both tables, as a person would write it."""
+    """The plan that converts both tables, as an operator would write it."""
     lines = ["version = 1", "[database]", f'name = "{COPY}"']
     if chunk_mb is not None:
         lines += ["[options]", f"chunk_mb = {chunk_mb}"]

@@ -1,4 +1,4 @@
-"""What a demonstration must know of a data set: how it comes to be, its plan, and what is looked at afterwards."""
+"""What a demonstration must know of a data set: how it comes to be, its plan, and what is checked afterwards."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DataSet:
     """`name` is the database's, and the workload's (`demo.datasets.find_workload`).
 
     title: of the result; rows, rate, clients: where nothing else is asked for; create: owner's URL, rows -> table ->
-    rows; described: what it created, in words; at_work: what is said when clients write at a {rate}; schemas: which the
+    rows; described: what it created, in words; at_work: printed when clients write at a {rate}; schemas: which the
     application uses; settings: the server's; judge: URL, the run, the report's success criteria -> whether all is as
     planned, in words too; extensions: which the plan needs; offline: columns that become uuid on a copy, too;
     whole_plan: None where the plan is what `inspect` proposes and a run is all.

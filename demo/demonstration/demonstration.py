@@ -76,7 +76,7 @@ class Demonstration:
         return rows
 
     def _copy(self, postgres: EmbeddedPostgres) -> str | None:
-        """The same tables for the offline way: a database is only copied while nobody uses it."""
+        """The same tables for the offline way: a database is only copied while it is not used."""
         if not self._data_set.offline:
             return None
         return postgres.create_database(f"{self._data_set.name}_offline", template=self._data_set.name)

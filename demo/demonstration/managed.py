@@ -1,4 +1,4 @@
-"""A database as managed services give it: nobody is a superuser, others' sessions are hidden, public is another's.
+"""A database as managed services give it: no role is a superuser, others' sessions are hidden, public is another's.
 
 The least of what Amazon RDS, Cloud SQL, Azure, Supabase, Neon and Heroku give (docs/roles.md): no `pg_read_all_stats`,
 no `session_replication_role`, no replication, no right in schema public but those that were granted. The tables' owner
@@ -31,7 +31,7 @@ class Urls:
     worker: str
     application: str
     provider: str
-    """Its superuser, who makes extensions; nobody else may."""
+    """Its superuser, who makes extensions; no other role may."""
     managed: bool
 
     @property
@@ -56,7 +56,7 @@ class Urls:
 
 
 def create_database(postgres: EmbeddedPostgres, name: str, *, managed: bool) -> Urls:
-    """A new database; everything in it is the superuser's, or with `managed` nobody is one."""
+    """A new database; everything in it is the superuser's, or with `managed` no role is one."""
     url = postgres.create_database(name)
     if not managed:
         return Urls(owner=url, run=url, worker=url, application=url, provider=url, managed=False)

@@ -63,7 +63,7 @@ class _ForeignKey:
 def offline_alter(url: str, conversions: Sequence[Conversion]) -> OfflineResult:
     """Convert the columns to uuid the best offline way, in one transaction; each table is rewritten once.
 
-    For a copy of the database that nobody uses. Raises psycopg.Error, and then nothing was changed: a
+    For a copy of the database that is not used. Raises psycopg.Error, and then nothing was changed: a
     value that is no uuid, a view on a column, a lock that others hold.
     """
     started = time.monotonic()

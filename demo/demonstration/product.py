@@ -28,7 +28,7 @@ class Product:
         self._run(arguments, subprocess.DEVNULL, None)
 
     def call_quietly(self, *arguments: str) -> None:
-        """One command whose words nobody needs, unless it fails: then they are in the NeedsOperator."""
+        """One command whose output is not needed, unless it fails: then they are in the NeedsOperator."""
         self._run(arguments, subprocess.DEVNULL, subprocess.PIPE)
 
     def ask(self, *arguments: str) -> Any:

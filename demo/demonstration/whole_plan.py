@@ -64,7 +64,7 @@ def report(stage: Stage) -> Sequence[Mapping[str, Any]]:
 
 
 def finish(stage: Stage, whole: WholePlan) -> None:
-    """Phase 4: the old names have no clients any more; those of the new style go on meanwhile."""
+    """Phase 4: the old names have no clients any more; those of the new style continue meanwhile."""
     with stage.narrator.timed("finish"):
         stage.application.order(f"withdraw {whole.old_clients}")
         stage.product.call_quietly("finish", "--yes")

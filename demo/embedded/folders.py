@@ -100,7 +100,7 @@ def runtime_root(account: ServerAccount | None) -> Path:
     ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
     if not ours or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise EmbeddedServerError(
-            f"{root} is not a folder of our own that nobody else may write to: remove it, "
+            f"{root} is not a folder of our own that no other user may write to: remove it, "
             "or name another one in REPLANK_RUNTIME_DIR"
         )
     if not named and stat.S_IMODE(state.st_mode) != wanted_mode:

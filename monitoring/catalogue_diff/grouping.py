@@ -93,7 +93,7 @@ def _alike(change: CatalogueChange, whole: dict[str, str]) -> tuple[str, ...]:
     if change.explained:
         return (change.what, new_or_gone or "changed", change.reason)
     # Nobody asked for it: what it was and is must be seen, so only what says the same of partitions is one line.
-    said = _said_of_any(change, change.before), _said_of_any(change, change.after)
+    said = _without_own_names(change, change.before), _without_own_names(change, change.after)
     return (change.what, new_or_gone or "changed", change.table, *said)
 
 
@@ -107,7 +107,7 @@ def _column_change(change: CatalogueChange) -> str:
     return f"{'; '.join(only_was) or 'nothing'} → {'; '.join(only_became) or 'nothing'}"
 
 
-def _said_of_any(change: CatalogueChange, definition: str | None) -> str:
+def _without_own_names(change: CatalogueChange, definition: str | None) -> str:
     """A definition without the names that partitions have for themselves."""
     if definition is None:
         return ""

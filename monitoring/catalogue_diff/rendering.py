@@ -29,7 +29,7 @@ def _groups(groups: Sequence[ChangeGroup]) -> Table:
 
 
 def _change(group: ChangeGroup) -> str:
-    """Of what nobody asked for, the whole definition of the first."""
+    """Of what the plan does not ask for, the whole definition of the first."""
     first = group.changes[0]
     if group.explained or group.what == "column":
         return group.change

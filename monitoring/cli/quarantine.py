@@ -54,11 +54,11 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
     Example: replank quarantine list --json
     """
     with _newest_run(source, database_url) as (connection, run), connection.transaction():
-        aside = quarantined_rows(connection, run)
+        row_counts = quarantined_rows(connection, run)
         found = read_quarantine(connection, run)
         if as_json:
             rows = [to_json(each) for each in found]
-            print_json({"run_id": run.run_id, "tables": aside, "rows": rows})
+            print_json({"run_id": run.run_id, "tables": row_counts, "rows": rows})
             return
         shown = Table(title=f"Quarantined rows of run {run.run_id}")
         for heading in ("table", "key", "column", "value", "reason"):
@@ -67,13 +67,13 @@ def list_rows(source: Source = None, as_json: AsJson = False, database_url: Data
             words = (each["table"], ", ".join(each["key"]), each["column"], each["value"] or "", each["reason"])
             shown.add_row(*(Text(word if len(word) <= LONGEST_SHOWN else word[:LONGEST_SHOWN] + "…") for word in words))
     console = people()
-    if not aside:
+    if not row_counts:
         console.print("No row is quarantined.")
         return
     console.print(shown)
-    for table, count in aside.items():
+    for table, count in row_counts.items():
         console.print(f"{table}: {counted(count, 'row')}", markup=False)
-    if sum(aside.values()) > SHOWN_ROWS:
+    if sum(row_counts.values()) > SHOWN_ROWS:
         console.print(f"The first {SHOWN_ROWS} are shown. `replank quarantine export --out FILE.csv` writes them all.")
 
 

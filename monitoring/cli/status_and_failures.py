@@ -25,7 +25,7 @@ from sql.ledger.runs.preparation import preparing_session
 from sql.session.connection import Connection, connect
 
 PATIENCE = {"lock_timeout": "8s"}
-"""Somebody may hold the ledger: then that is the news."""
+"""Another session may lock the ledger: then that is the news."""
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +59,7 @@ def status(
         except NoRun:
             if prepared is None:
                 raise
-            _say_prepared(prepared, as_json=as_json)
+            _print_prepared(prepared, as_json=as_json)
             return
         if as_json:
             print_json(present.to_json())
@@ -67,7 +67,7 @@ def status(
             people().print(render(present))
 
 
-def _say_prepared(prepared: Preparing, *, as_json: bool) -> None:
+def _print_prepared(prepared: Preparing, *, as_json: bool) -> None:
     """There is no run yet. Raises NeedsOperator where the process that prepared one has died."""
     if not prepared.alive:
         raise NeedsOperator(prepared.words)

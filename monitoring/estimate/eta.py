@@ -3,7 +3,7 @@
 What every stage of every table will take is put together from seconds per row, and workers are sent through it as the
 coordinator would send them: so the last large table's indexes and verification count as what they are, time in which
 most workers wait. The interval's ends are the same with every pace at the quick and at the slow end of what is
-plausible. Pauses and closed windows are no part of it, as nobody knows how long they last.
+plausible. Pauses and closed windows are no part of it, as it is unknown how long they last.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TRUST = 0.5
 """How far what is left follows what is done: seconds of doubt, the most it may be off, and the power of it."""
 
 SPREAD_UNPLANNED = 0.25
-"""Of the logarithm of what tables take that nobody has looked at yet."""
+"""Of the logarithm of what tables take that were not measured yet."""
 
 Z = 1.8
 """Spreads between the middle and an end."""
@@ -104,9 +104,9 @@ def _seconds(moment: Moment, pace: Pace, z: float) -> float:
     return scripts + _of_tables(moment, tables) + caches + (ENDING_S + moment.measuring_s) * slower
 
 
-def _correction(taken_s: float, told_s: float) -> float:
-    """What was done so far took `taken_s`, and is told to have taken `told_s`: what is left will be off likewise."""
-    off = (taken_s + DAMPING_S) / (max(told_s, 0.0) + DAMPING_S)
+def _correction(taken_s: float, estimated_s: float) -> float:
+    """What was done so far took `taken_s`, and was estimated to take `estimated_s`: the rest will be off likewise."""
+    off = (taken_s + DAMPING_S) / (max(estimated_s, 0.0) + DAMPING_S)
     return float(min(max(off, 1 / MOST_OFF), MOST_OFF) ** TRUST)
 
 

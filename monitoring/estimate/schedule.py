@@ -46,7 +46,7 @@ class Chain:
 
 @dataclass(kw_only=True, eq=False)
 class _Active:
-    """A stage that workers may take part in. `ends_at` is fixed when somebody begins it."""
+    """A stage that workers may take part in. `ends_at` is fixed when a worker begins it."""
 
     seconds: float
     width: int

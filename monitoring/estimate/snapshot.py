@@ -25,7 +25,7 @@ class Work:
     rows_now: int = 0
     waiting: int = 0
     running: tuple[float, ...] = ()
-    """For how long each job that somebody has begun has been under way."""
+    """How long each leased job has been running."""
 
     @property
     def left(self) -> int:
@@ -149,7 +149,7 @@ class Moment:
 
     at_s: float
     open: bool
-    """Whether the run goes on: not done, nobody is needed, nothing is rolled back."""
+    """Whether the run continues: not done, no operator needed, nothing rolled back."""
     workers: int
     unplanned: int = 0
     unplanned_rows: int = 0

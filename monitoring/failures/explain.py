@@ -42,7 +42,7 @@ class Explanation:
     attempts: tuple[dict[str, Any], ...]
     halves: tuple[int, ...]
     worker_logs: tuple[WorkerLog, ...]
-    """Of workers that `run` started; where others write is up to whoever started them."""
+    """Of workers that `run` started; where others write depends on how they were started."""
 
     def to_json(self) -> dict[str, Any]:
         job = self.job

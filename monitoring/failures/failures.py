@@ -1,4 +1,4 @@
-"""What needs a person: failed jobs, each with what to do next, and grouped by their cause."""
+"""What needs the operator: failed jobs, each with what to do next, and grouped by their cause."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Cause:
     @property
     def next_step(self) -> str:
         """The suggestion with the command for these very jobs."""
-        said: str = self.example["suggestion"]
-        return said
+        suggested: str = self.example["suggestion"]
+        return suggested
 
 
 def read_failures(connection: Connection, run: Run) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def fleet_rows(status: FleetStatus) -> str:
 def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: datetime | None = None) -> str:
     """A whole document. `refresh_s` None: it is not read again.
 
-    `at` is of when it is, now by default: a page that nobody writes any more must not look alive.
+    `at` is of when it is, now by default: a page that is no longer written must not look alive.
     """
     of = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
     written = f"As of {of}."
@@ -59,7 +59,7 @@ def fleet_page(status: FleetStatus, *, refresh_s: int | None = REFRESH_S, at: da
 
 
 def write_page(path: Path, page: str) -> None:
-    """Whole or not at all: whoever reads the file meanwhile sees the one before.
+    """Whole or not at all: a reader meanwhile sees the file before.
 
     Raises WrongUse where it cannot be written, or where something else than a file is in its place.
     """

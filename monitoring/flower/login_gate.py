@@ -60,7 +60,7 @@ class Refusal(RequestHandler):
 
 
 class SecurityHeaders(OutputTransform):
-    """Puts the headers on every answer, whoever wrote it."""
+    """Puts the headers on every answer."""
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool

@@ -1,6 +1,6 @@
 """Wrong logins are counted, logged and slowed down: by the address that they come from, and by the name that they try.
 
-Whoever has guessed too often waits, longer each time, and is not even compared meanwhile. Nobody else waits for it:
+After too many guesses an address waits, longer each time, and is not even compared meanwhile. No other one waits:
 a browser that has logged in bears a cookie and is counted by that alone (OWASP calls it a device cookie), and the name
 that is guessed at from many addresses is slowed to one try in ten seconds, never locked.
 """
@@ -32,7 +32,7 @@ MOST_KEPT = 10_000
 
 LONGEST_NAME = 64
 IPV6_PREFIX = 64
-"""Whoever has one address of IPv6 has so many bits of them."""
+"""The owner of one address of IPv6 has so many bits of them."""
 
 Network = IPv4Network | IPv6Network
 
@@ -83,7 +83,7 @@ class _Counter:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """Who it is; None where nobody is let in, because of a wrong login or because of `wait_s` more seconds to wait."""
+    """Who it is; None where refused, because of a wrong login or because of `wait_s` more seconds to wait."""
 
     who: str | None
     wait_s: float = 0.0
@@ -170,13 +170,13 @@ class LoginGuard:
 def believed_address(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
     """The last address of X-Forwarded-For that is no trusted proxy's, if a trusted proxy says it; else the peer's."""
     found = peer
-    for said in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+    for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
         here = _parsed(found)
         if here is None or not any(here in network for network in proxies):
             return found
-        if _parsed(said) is None:
+        if _parsed(hop) is None:
             return found
-        found = said
+        found = hop
     return found
 
 

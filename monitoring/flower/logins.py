@@ -60,7 +60,7 @@ class Logins:
 
     @classmethod
     def nobody(cls, name: str) -> Logins:
-        """No login is asked for; whoever comes is called `name`."""
+        """No login is asked for; each visitor is called `name`."""
         return cls(_passwords={}, anonymous=name)
 
     @property
@@ -72,7 +72,7 @@ class Logins:
         return [f"{name}:{password}" for name, password in self._passwords.items()] or None
 
     def who(self, authorization: str | None) -> str | None:
-        """The name behind an `Authorization` header; None where it lets nobody in.
+        """The name behind an `Authorization` header; None where it is no valid login.
 
         Every login is compared, each in constant time: an answer's time tells neither names nor passwords.
         """

@@ -27,8 +27,8 @@ class Pools:
         found = [self._pool(name, heard[name], asked.get(name, {})) for name in sorted(heard)]
         return sorted(found, key=lambda pool: not pool["alive"])[:SHOWN_POOLS]
 
-    def _pool(self, name: str, worker: Any, said: dict[str, Any]) -> dict[str, Any]:
-        pool = said.get("stats", {}).get("pool", {})
+    def _pool(self, name: str, worker: Any, answers: dict[str, Any]) -> dict[str, Any]:
+        pool = answers.get("stats", {}).get("pool", {})
         # Not the concurrency it was started with: the pool may have grown since.
         processes = pool.get("processes")
         return {
@@ -36,5 +36,5 @@ class Pools:
             "alive": bool(worker.alive),
             "processes": len(processes) if isinstance(processes, list) else None,
             "active": getattr(worker, "active", None) or 0,
-            "queues": sorted(queue["name"] for queue in said.get("active_queues", [])),
+            "queues": sorted(queue["name"] for queue in answers.get("active_queues", [])),
         }

@@ -107,7 +107,7 @@ def build_flower(settings: Settings, *, database: str, logins: Logins, state: Pa
 
 
 def private_file(path: Path) -> Path:
-    """Where Flower keeps what it saw. It is read back with pickle, so nobody else may write there. Raises WrongUse."""
+    """Where Flower keeps what it saw. It is read back with pickle, so no other may write there. Raises WrongUse."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.parent.stat()

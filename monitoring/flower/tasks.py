@@ -11,15 +11,15 @@ COLUMNS = "name,kwargs,state,result,runtime,worker,received,uuid"
 def format_task(task: Any) -> Any:
     """Flower's hook, called with a copy: `{'job': 5, 'what': 'copy public.Booking heap [0, 16384)'}` as words.
 
-    Only what is shown changes; Flower's search goes on finding `kwargs:job=5`. `job` is for the link to the run page;
+    Only what is shown changes; Flower's search still finds `kwargs:job=5`. `job` is for the link to the run page;
     None where the message does not say it.
     """
-    said = _dictionary(getattr(task, "kwargs", None))
+    arguments = _dictionary(getattr(task, "kwargs", None))
     task.job = None
-    if {"job", "what"} <= said.keys():
-        task.kwargs = f"job {said['job']}: {said['what']}"
-        if isinstance(said["job"], int):
-            task.job = said["job"]
+    if {"job", "what"} <= arguments.keys():
+        task.kwargs = f"job {arguments['job']}: {arguments['what']}"
+        if isinstance(arguments["job"], int):
+            task.job = arguments["job"]
     result = getattr(task, "result", None)
     if isinstance(result, str) and len(result) > 1 and result[0] == result[-1] and result[0] in "'\"":
         task.result = result[1:-1]

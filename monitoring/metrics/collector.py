@@ -61,7 +61,7 @@ def read_metrics(connection: Connection) -> Iterator[Metric]:
 
 
 def refuse_who_may_not_read(url: str) -> None:
-    """Raise MayNot where the ledger is there and this login may not read it. A server that is away refuses nobody."""
+    """Raise MayNot where the ledger is there and this login may not read it. A server that is away refuses no role."""
     with (
         suppress(NoServer, psycopg.OperationalError),
         connect(url, name="exporter", settings=SESSION, connect_timeout_s=CONNECT_S) as connection,
@@ -135,6 +135,6 @@ def _wake(connection: Connection) -> None:
 
 
 def _close_late(reading: Future[tuple[list[Metric], Connection]]) -> None:
-    """An answer that comes when nobody waits for it any more."""
+    """An answer that comes after its deadline."""
     if reading.exception() is None:
         reading.result()[1].close()

@@ -1,4 +1,4 @@
-"""The run as a whole: its state, who drives it, the governor's window, what is left to do."""
+"""The run as a whole: its state, its coordinator, the governor's window, what is left to do."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     words = "Events of the run, by kind."
     events = metrics.count_events(connection, run.run_id)
     yield counter("replank_events_total", words, ["kind"], [((kind,), count) for kind, count in events.items()])
-    told = deliveries.count_by_state(connection, run.run_id)
+    by_state = deliveries.count_by_state(connection, run.run_id)
     words = "Notifications of events to receivers; `trying` ones were not accepted yet, `given_up` ones never will be."
-    yield gauge("replank_notifications", words, ["state"], [((state,), count) for state, count in told.items()])
+    yield gauge("replank_notifications", words, ["state"], [((state,), count) for state, count in by_state.items()])
 
 
 def of_drivers(connection: Connection, run: Run) -> Iterator[Metric]:
-    """Whether anybody drives the run, how many children work, and when anything moved last."""
+    """Whether a coordinator is running, how many children work, and when the last progress was."""
     alive = read_leader(connection) is not None
     yield one("replank_coordinator_alive", "Whether a coordinator (or a rollback) is running on this database.", alive)
     sessions = metrics.worker_sessions(connection)

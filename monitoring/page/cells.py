@@ -12,7 +12,7 @@ ALL_CELLS = 2_400
 """About so many cells on one page, however many tables there are."""
 
 MOST = 400
-"""So many at the most in one band, even where the ids of several tables alternate."""
+"""At most so many in one band, even where the ids of several tables alternate."""
 
 COUNTS = ("jobs", "done", "running", "failed", "skipped", "again", "split", "retried")
 """What a cell counts, in the order in which the page gets it, after its first and last job."""
@@ -47,7 +47,7 @@ def worst(cell: Cell) -> str:
 def bands(found: Mapping[CellKey, Sequence[Cell]]) -> dict[Key, list[dict[str, Any]]]:
     """Tables and caches with their bands: `kind`, sums, and `cells` of numbers with the state's name last.
 
-    Of each kind only the newest generation is shown: chunks of an older one were cut anew.
+    Of each kind only the newest generation is shown: chunks of an older one were cut again.
     """
     newest: dict[tuple[int, str], int] = {}
     for key in found:

@@ -1,4 +1,4 @@
-"""The run page's answers to a browser: the page itself, what is new, the jobs of a cell, and what a person asks for."""
+"""The run page's answers to a browser: the page itself, what is new, the jobs of a cell, and actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ POLICY = (
 """No script and no style but our own files, nothing from anywhere else, and no text that becomes markup."""
 
 Action = Callable[[str, int, Mapping[str, Any]], str]
-"""Called in a thread with the person's name, the run they looked at, and what they asked for; gives the answer.
+"""Called in a thread with the operator's name, the run on the page, and what was asked for; gives the answer.
 
 Raises ReplankError with what to do instead.
 """
@@ -47,7 +47,7 @@ Question = Callable[[Connection], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class PageContext:
     """What the handlers share. `actions` by the word in their URL; the page has a button for each that is there."""
 
     guard: LoginGuard
@@ -55,7 +55,7 @@ class Seat:
     reader: Reader
     actions: Mapping[str, Action]
     threads: Executor
-    """Where actions are done; a slow one keeps nobody else waiting for the page."""
+    """Where actions are done; a slow one delays no other viewer of the page."""
     prefix: str = ""
     questions: Mapping[str, Question] = field(default_factory=dict)
     """By the word of the action: what the page says before it asks whether that is meant."""
@@ -64,8 +64,8 @@ class Seat:
 class Handler(RequestHandler):
     """Asks for the login by itself too, whatever stands before it."""
 
-    def initialize(self, *, seat: Seat) -> None:
-        self.seat = seat
+    def initialize(self, *, context: PageContext) -> None:
+        self.context = context
 
     def prepare(self) -> None:
         if self.current_user is None:
@@ -73,7 +73,7 @@ class Handler(RequestHandler):
             raise HTTPError(401)
 
     def get_current_user(self) -> str | None:
-        return self.seat.guard.logins.who(self.request.headers.get("Authorization"))
+        return self.context.guard.logins.who(self.request.headers.get("Authorization"))
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", POLICY)
@@ -98,7 +98,7 @@ class Home(Handler):
     """The server's own address leads to the run; Flower's pages have theirs."""
 
     def get(self) -> None:
-        self.redirect(f"{self.seat.prefix}/run")
+        self.redirect(f"{self.context.prefix}/run")
 
 
 class RunPage(Handler):
@@ -107,23 +107,25 @@ class RunPage(Handler):
     def get(self) -> None:
         self._remember_browser()
         template = _templates().get_template("page.html.j2")
-        self.finish(template.render(who=self.current_user, token=self.xsrf_token.decode(), actions=self.seat.actions))
+        self.finish(
+            template.render(who=self.current_user, token=self.xsrf_token.decode(), actions=self.context.actions)
+        )
 
     def _remember_browser(self) -> None:
-        """Whoever guesses at this name from elsewhere makes nobody wait who has logged in here."""
-        if self.seat.guard.logins.open:
+        """Wrong guesses of this name from elsewhere do not delay a browser that has logged in here."""
+        if self.context.guard.logins.open:
             return
         secure = self.request.protocol == "https"
-        mark = self.seat.guard.cookie_for(str(self.current_user))
-        self.set_cookie(COOKIE, mark, httponly=True, samesite="Strict", secure=secure, path=f"{self.seat.prefix}/")
+        mark = self.context.guard.cookie_for(str(self.current_user))
+        self.set_cookie(COOKIE, mark, httponly=True, samesite="Strict", secure=secure, path=f"{self.context.prefix}/")
 
 
 class Now(Handler):
-    """What has changed since the look the page knows."""
+    """What has changed since the read that the page has."""
 
     async def get(self) -> None:
         since = self.number("since", 0) or 0
-        news = await self.seat.watcher.news(self.get_query_argument("epoch", ""), since)
+        news = await self.context.watcher.news(self.get_query_argument("epoch", ""), since)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(news)
 
@@ -151,7 +153,7 @@ class Cell(Handler):
             )
 
         try:
-            found = await self.seat.reader.read(read)
+            found = await self.context.reader.read(read)
         except (psycopg.Error, ReplankError):
             raise HTTPError(503, reason="The database does not answer") from None
         self.set_header("Content-Type", "application/json; charset=utf-8")
@@ -170,7 +172,7 @@ class Explain(Handler):
             return explain_job(connection, newest_run(connection), job_id).to_json()
 
         try:
-            found = await self.seat.reader.read(read)
+            found = await self.context.reader.read(read)
         except WrongUse as error:
             self.set_status(404)
             found = {"problem": str(error)}
@@ -181,14 +183,14 @@ class Explain(Handler):
 
 
 class Ask(Handler):
-    """What hangs on an action, before a person is asked whether it is meant."""
+    """The consequences of an action, before the operator is asked whether it is meant."""
 
     async def get(self, name: str) -> None:
-        question = self.seat.questions.get(name)
+        question = self.context.questions.get(name)
         if question is None:
             raise HTTPError(404, reason="There is no such question")
         try:
-            found = await self.seat.reader.read(question)
+            found = await self.context.reader.read(question)
         except WrongUse as error:
             self.set_status(409)
             found = {"problem": str(error)}
@@ -199,10 +201,10 @@ class Ask(Handler):
 
 
 class Act(Handler):
-    """What a person asks for. The request must come from the page itself, and name the run it was drawn of."""
+    """What the operator asks for. The request must come from the page itself, and name the run it was drawn of."""
 
     async def post(self, name: str) -> None:
-        action = self.seat.actions.get(name)
+        action = self.context.actions.get(name)
         if action is None:
             raise HTTPError(404, reason="There is no such action")
         asked = self._asked()
@@ -212,7 +214,7 @@ class Act(Handler):
         who = str(self.current_user)
         loop = asyncio.get_running_loop()
         try:
-            said = await loop.run_in_executor(self.seat.threads, action, who, run_id, asked)
+            said = await loop.run_in_executor(self.context.threads, action, who, run_id, asked)
         except ReplankError as error:
             self._answer(409, problem=str(error))
             return
@@ -220,7 +222,7 @@ class Act(Handler):
             log.warning("an action from the page failed", who=who, action=name, reason=str(error).strip())
             self._answer(503, problem="The database does not answer; nothing was changed, or the ledger's log says so.")
             return
-        self.seat.watcher.look_again()
+        self.context.watcher.refresh()
         log.info("done from the page", who=who, action=name, run=run_id)
         self._answer(200, said=said)
 

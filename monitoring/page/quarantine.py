@@ -1,4 +1,4 @@
-"""Rows that are kept aside, for a browser: the first of a table's, and all of them as a file."""
+"""Quarantined rows, for a browser: the first of a table's, and all of them as a file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class QuarantinedRows(Handler):
             return {"rows": shown, "total": quarantined_rows(connection, run).get(table, 0)}
 
         try:
-            found = await self.seat.reader.read(read)
+            found = await self.context.reader.read(read)
         except (psycopg.Error, ReplankError):
             raise HTTPError(503, reason="The database does not answer") from None
         self.set_header("Content-Type", "application/json; charset=utf-8")
@@ -49,7 +49,7 @@ class QuarantineFile(Handler):
         loop = asyncio.get_running_loop()
         with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
             try:
-                await loop.run_in_executor(self.seat.threads, _export, self.seat.reader.url, file)
+                await loop.run_in_executor(self.context.threads, _export, self.context.reader.url, file)
             except (psycopg.Error, ReplankError):
                 raise HTTPError(503, reason="The database does not answer") from None
             self.set_header("Content-Type", "text/csv; charset=utf-8")
@@ -61,7 +61,7 @@ class QuarantineFile(Handler):
 
 
 def _export(url: str, file: TextIO) -> None:
-    """All of one moment, in a session of its own: the page's looks go on meanwhile."""
+    """From one snapshot, in a session of its own: the page's reads continue meanwhile."""
     with connect(url, name="page export") as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitoring.page.handlers import FOLDER, Act, Ask, Cell, Explain, Home, Now, RunPage, Seat, Static
+from monitoring.page.handlers import FOLDER, Act, Ask, Cell, Explain, Home, Now, PageContext, RunPage, Static
 from monitoring.page.quarantine import QuarantinedRows, QuarantineFile
 
 
-def rules(seat: Seat) -> list[tuple[str, Any, dict[str, Any]]]:
+def rules(context: PageContext) -> list[tuple[str, Any, dict[str, Any]]]:
     """Paths and handlers, for any Tornado application; the prefix comes before them there."""
-    shared = {"seat": seat}
+    shared = {"context": context}
     return [
         (r"/", Home, shared),
         (r"/run", RunPage, shared),

@@ -1,4 +1,4 @@
-"""The page's document, section by section, from one look at the ledger."""
+"""The page's document, section by section, from one read of the ledger."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Sections = dict[str, Any]
 
 
 @dataclass(kw_only=True)
-class Looks:
-    """Looks at one database: a whole one now and then, and between two of them what is cheap to read."""
+class SectionReader:
+    """Reads the sections of one database: sometimes all, and in between what is cheap to read."""
 
     speed: Speed = field(default_factory=Speed)
     _status: Status | None = None
@@ -44,7 +44,7 @@ class Looks:
     def whole(self, connection: Connection, *, pools: Pools | None = None) -> Sections:
         """Everything the page shows of the newest run; only `run` with None where there has never been one.
 
-        `pools` are workers as they answered last, if anybody asked them.
+        `pools` are workers as they answered last, if they were asked.
         """
         run = runs.latest_run(connection)
         if run is None:
@@ -65,7 +65,7 @@ class Looks:
         }
 
     def quick(self, connection: Connection, *, pools: Pools | None = None) -> Sections:
-        """What may have changed since the last whole look and is cheap to read; the whole where the run is another."""
+        """What may have changed since the last whole read and is cheap to read; the whole where the run is another."""
         status = None if self._status is None else read_again(connection, self._status)
         if status is None:
             return self.whole(connection, pools=pools)
@@ -94,22 +94,22 @@ def _place(connection: Connection) -> dict[str, str]:
 
 def _run(status: Status, at: datetime) -> dict[str, Any]:
     run = status.run
-    said = status.to_json()
+    document = status.to_json()
     names = ("run_id", "state", "reason", "paused", "hold_cutover", "phase", "step", "jobs", "rate_rows_s", "eta_s")
-    return {name: said[name] for name in names} | {
+    return {name: document[name] for name in names} | {
         "plan": run.plan_name,
         "open": run.state in OPEN_RUNS,
         "led": status.leader is not None,
-        "window": said["window"] | {"limit": run.window_limit},
+        "window": document["window"] | {"limit": run.window_limit},
         "since": run.created_at.isoformat(),
         "seconds": round(((run.finished_at or at) - run.created_at).total_seconds()),
         "rows_done": sum(table.rows_done for table in status.tables),
         "rows_total": sum(table.rows_total for table in status.tables),
-        "share": said["share"],
-        "parts": said["parts"],
-        "behind": said["behind"],
-        "reverse_capture": said["reverse_capture"],
-        "cutover_window": said["cutover_window"],
+        "share": document["share"],
+        "parts": document["parts"],
+        "behind": document["behind"],
+        "reverse_capture": document["reverse_capture"],
+        "cutover_window": document["cutover_window"],
     }
 
 

@@ -1,4 +1,4 @@
-"""Rows over the last ten minutes: what is over is remembered, so that each look reads the newest seconds only."""
+"""Rows over the last ten minutes: what is over is remembered, so that each read takes the newest seconds only."""
 
 from __future__ import annotations
 

@@ -62,11 +62,11 @@ def _step(step: StepTimes, blocks: tuple[int, int] | None) -> dict[str, Any]:
 def _barrier(connection: Connection, status: Status, phase: int, steps: list[StepTimes]) -> dict[str, Any]:
     """The barrier behind a phase; before the data migration stands another one, of gates."""
     waits = [step.name for step in steps if step.finished_at is None]
-    said = f"{len(waits)} of {counted(len(steps), 'step')} {verb(len(waits), 'is')} not done" if waits else ""
+    waits_for = f"{len(waits)} of {counted(len(steps), 'step')} {verb(len(waits), 'is')} not done" if waits else ""
     late = [table for table in status.tables if TableState(table.state) not in BEHIND_DATA]
     if phase == DATA_PHASE and late and waits:
-        said += f"; {len(late)} of {counted(len(status.tables), 'table')} {verb(len(late), 'is')} not done"
-    behind = {"open": not waits, "waits": said}
+        waits_for += f"; {len(late)} of {counted(len(status.tables), 'table')} {verb(len(late), 'is')} not done"
+    behind = {"open": not waits, "waits": waits_for}
     if phase != DATA_PHASE or not status.gates:
         return behind
     before = gates.read_barrier(connection, status.run.run_id)

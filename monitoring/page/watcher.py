@@ -1,4 +1,4 @@
-"""One look at the ledger for all who watch: nobody's page costs the database more than another's."""
+"""One read of the ledger for all viewers: a further open page costs the database nothing."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Reading = Callable[[Connection], dict[str, Any]]
 
 AT_MOST_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
-"""Of a database's time: where a look takes long, the looks are further apart, as far as `AT_LEAST_EVERY_S` allows."""
+"""Of a database's time: where a read takes long, reads are further apart, as far as `AT_LEAST_EVERY_S` allows."""
 
 AT_LEAST_EVERY_S = 4.0
-"""From one whole look to the next, where one takes at most `MOST_OF_TIME` of that; who asks each second waits 5 s."""
+"""From one whole read to the next, where one takes at most `MOST_OF_TIME` of that; who asks each second waits 5 s."""
 
 MOST_OF_TIME = 1 / 3
-"""Of a database's time, however long a look takes."""
+"""Of a database's time, however long a read takes."""
 
 PATIENCE_S = 4.0
-"""Then a viewer is told what was seen last, and that there is no answer."""
+"""Then a viewer gets the last data, with the news that there is no answer."""
 
 SESSION = {
     "default_transaction_read_only": "on",
@@ -57,7 +57,7 @@ class Reader:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page-reader")
 
     async def read(self, reading: Callable[[Connection], T]) -> T:
-        """What `reading` says, of one moment. Raises psycopg.Error or ReplankError; the next call connects anew."""
+        """What `reading` says, of one moment. Raises psycopg.Error or ReplankError; the next call reconnects."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, reading)
 
     def _read(self, reading: Callable[[Connection], T]) -> T:
@@ -85,16 +85,16 @@ class Reader:
 
 @dataclass(kw_only=True)
 class Watcher:
-    """The sections as they were seen last, each with the number of the look that changed it.
+    """The sections as they were seen last, each with the number of the read that changed it.
 
     Numbers count from 1 for each server process; `epoch` tells one process from the next.
     """
 
     reader: Reader
     prepare: Callable[[], Reading]
-    """Called in the event loop before each look: what only the loop's thread may read goes into the reading."""
+    """Called in the event loop before each read: what only the loop's thread may read goes into the reading."""
     prepare_quick: Callable[[], Reading] | None = None
-    """The same for a look at what is cheap, between two whole ones; None where there is no such."""
+    """The same for a read of what is cheap, between two whole ones; None where there is none."""
     clock: Callable[[], float] = time.monotonic
     at_most_every_s: float = AT_MOST_EVERY_S
     at_least_every_s: float = AT_LEAST_EVERY_S
@@ -102,17 +102,17 @@ class Watcher:
     patience_s: float = PATIENCE_S
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     _texts: dict[str, tuple[int, str]] = field(default_factory=dict)
-    _looks: int = 0
+    _reads: int = 0
     _due: float = float("-inf")
     _quick_due: float = float("-inf")
     _problem: str = ""
     _read_at: str | None = None
     _seen: float | None = None
-    _look: asyncio.Task[None] | None = None
+    _running_read: asyncio.Task[None] | None = None
 
     async def news(self, epoch: str, since: int) -> str:
         """JSON: `epoch`, `look`, `read_at` and how old that is (`age_s`), `problem`, and the `sections` that changed
-        after the look `since`.
+        after the read `since`.
 
         Where the database does not answer, `problem` says so, and what was seen last stays.
         """
@@ -121,7 +121,7 @@ class Watcher:
         changed = {name: text for name, (look, text) in self._texts.items() if look > after}
         head = {
             "epoch": self.epoch,
-            "look": self._looks,
+            "look": self._reads,
             "read_at": self._read_at,
             "age_s": None if self._seen is None else round(self.clock() - self._seen, 1),
             "problem": self._problem,
@@ -129,18 +129,18 @@ class Watcher:
         sections = ",".join(f"{json.dumps(name)}:{text}" for name, text in changed.items())
         return f'{json.dumps(head)[:-1]},"sections":{{{sections}}}}}'
 
-    def look_again(self) -> None:
-        """Something was changed by an action: whoever asks next shall see it."""
+    def refresh(self) -> None:
+        """An action changed something: the next request reads the ledger again."""
         self._due = float("-inf")
 
     async def _fresh(self) -> None:
-        if self._look is None:
+        if self._running_read is None:
             now = self.clock()
             quick = None if now >= self._due else self.prepare_quick
             if now < self._due and (quick is None or now < self._quick_due):
                 return
-            self._look = asyncio.create_task(self._take_a_look(quick))
-        look = self._look
+            self._running_read = asyncio.create_task(self._read_sections(quick))
+        look = self._running_read
         # A viewer who goes away does not end the look that others wait for, and nobody waits for a frozen database.
         done, _ = await asyncio.wait({look}, timeout=self.patience_s)
         if done:
@@ -148,7 +148,7 @@ class Watcher:
         else:
             self._problem = f"The database has not answered for {self.patience_s:.0f} s."
 
-    async def _take_a_look(self, quick: Callable[[], Reading] | None) -> None:
+    async def _read_sections(self, quick: Callable[[], Reading] | None) -> None:
         began = self.clock()
         try:
             found = await self.reader.read(self.prepare() if quick is None else quick())
@@ -161,26 +161,26 @@ class Watcher:
         finally:
             took = self.clock() - began
             if quick is None:
-                self._due = began + took + self._rest_s(took, self.at_least_every_s)
-            self._quick_due = began + took + self._rest_s(took, self.at_most_every_s)
-            self._look = None
+                self._due = began + took + self._pause_s(took, self.at_least_every_s)
+            self._quick_due = began + took + self._pause_s(took, self.at_most_every_s)
+            self._running_read = None
 
-    def _rest_s(self, took: float, longest_s: float) -> float:
-        """Until the next look of a kind that took so long: the whole of it, or what others leave of the database."""
+    def _pause_s(self, took: float, longest_s: float) -> float:
+        """Until the next read of a kind that took so long: the whole of it, or what others leave of the database."""
         wanted = max(self.at_most_every_s, took * (1 / self.share_of_time - 1))
         return min(wanted, max(longest_s - took, took * (1 / MOST_OF_TIME - 1)))
 
     def _keep(self, found: dict[str, Any], *, whole: bool) -> None:
         self._problem = ""
-        self._looks += 1
+        self._reads += 1
         self._read_at, self._seen = datetime.now(UTC).isoformat(), self.clock()
         texts = {name: json.dumps(section, separators=(",", ":"), default=str) for name, section in found.items()}
         if whole:
-            # What is gone (tables that a rollback took from the ledger) is told as null, and kept as such.
+            # What is gone (tables that a rollback took from the ledger) is sent as null, and kept as such.
             texts |= {name: "null" for name in self._texts if name not in texts}
         for name, text in texts.items():
             if self._texts.get(name, (0, ""))[1] != text:
-                self._texts[name] = (self._looks, text)
+                self._texts[name] = (self._reads, text)
 
 
 def _first_line(error: Exception) -> str:

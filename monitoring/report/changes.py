@@ -121,6 +121,6 @@ def right_changes(before: Sequence[SecurityFact], after: Sequence[SecurityFact])
     ]
 
 
-def to_look_at(facts: Sequence[SecurityFact]) -> list[SecurityFact]:
-    """What a person should look at, whether or not it is new."""
+def needs_review(facts: Sequence[SecurityFact]) -> list[SecurityFact]:
+    """What the operator should review, whether or not it is new."""
     return [fact for fact in facts if fact.attention]

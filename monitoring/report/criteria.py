@@ -148,31 +148,36 @@ def cache_hits(facts: Facts) -> Criterion:
 
 def application_errors(facts: Facts) -> Criterion:
     """What the application says; the server's counters are shown beside it and decide nothing."""
-    said = facts.errors
+    statement = facts.errors
     evidence = facts.activity_words
     how = (
         "From the file given with --errors, which the application or its monitoring writes. The server's own "
         "counters since the run began are evidence only: its rollbacks are also those of Replank's own probes and of "
         "attempts that were rolled back, and an error in the application need not reach the database."
     )
-    if said is None or said.checked == 0:
-        why = "not measured: no file was given with --errors" if said is None else "the file says that 0 were checked"
+    if statement is None or statement.checked == 0:
+        why = (
+            "not measured: no file was given with --errors"
+            if statement is None
+            else "the file says that 0 were checked"
+        )
         return undecided("No application errors", f"{why}. {evidence}".strip(), how, target=0)
-    source = f" ({said.source})" if said.source else ""
+    source = f" ({statement.source})" if statement.source else ""
+    shown = f"{counted(statement.count, 'error')} in {counted(statement.checked, 'request')}"
     return Criterion(
         criterion="No application errors",
-        measured=said.count,
-        shown=f"{counted(said.count, 'error')} in {counted(said.checked, 'request')}{source}. {evidence}".strip(),
+        measured=statement.count,
+        shown=f"{shown}{source}. {evidence}".strip(),
         target=0,
         target_shown="0",
-        met=said.count == 0,
+        met=statement.count == 0,
         how=how,
-        names=said.sentences,
+        names=statement.sentences,
     )
 
 
 def rollback_sentence(facts: Facts) -> str:
-    """Whether a run that is done can go back; what is said is what `replank rollback` would do."""
+    """Whether a run that is done can be rolled back: what `replank rollback` would do."""
     if facts.run.plan.wanted_tables and not facts.run.plan.options.reverse_capture:
         return "no rollback is possible, because the plan sets reverse_capture = false"
     if not facts.run.plan.wanted_tables:

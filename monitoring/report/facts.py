@@ -31,7 +31,7 @@ from sql.session.connection import Connection
 
 MOST_EVENTS = 2_000
 SPANS = 72
-"""How many bars the picture of the rows has at the most."""
+"""How many bars the chart of the rows has at most."""
 
 SWAPPED = (TableState.SWAPPED, TableState.VALIDATING, TableState.DONE)
 

@@ -15,7 +15,7 @@ HOW = (
 
 
 def zero_data_loss(facts: Facts) -> Criterion:
-    """Lost rows and values, of all that was looked at. Undecided while a table is not swapped."""
+    """Lost rows and values, of all that was checked. Undecided while a table is not swapped."""
     journal = facts.journal
     how = HOW.format(
         now="When this report was made, both sides were compared again, but for rows that were written since the swap."
@@ -61,7 +61,7 @@ def _values(count: int | None) -> str:
 
 
 def _rows(count: int) -> str:
-    """As they are now: drains after the verification keep rows aside, and take them back, too."""
+    """As they are now: drains after the verification quarantine rows, and return them, too."""
     return counted(count, "row")
 
 

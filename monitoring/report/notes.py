@@ -23,7 +23,7 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
     if run.plan.gates is None or barrier is None:
         return ()
     overridden = [str(gate["name"]) for gate in barrier.gates if gate["state"] == "overridden"]
-    later = _gone_past_later(connection, run, overridden)
+    later = _overridden_later(connection, run, overridden)
     words = "Every gate had passed when the data migration began."
     if barrier.passed_at is None:
         words = "The data migration has not begun: gates are open."
@@ -44,14 +44,14 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
     )
 
 
-def _gone_past_later(connection: Connection, run: Run, known: Sequence[str]) -> list[Word]:
-    """Overrides that were not there yet when the gates were looked at, as those of the window are, mostly."""
-    said = gates.attestations(connection, run.plan_digest)
-    return [word for (gate, kind), word in sorted(said.items()) if kind == "overridden" and gate not in known]
+def _overridden_later(connection: Connection, run: Run, known: Sequence[str]) -> list[Word]:
+    """Overrides that were not there yet when the gates were checked, as those of the window mostly are."""
+    attestations = gates.attestations(connection, run.plan_digest)
+    return [word for (gate, kind), word in sorted(attestations.items()) if kind == "overridden" and gate not in known]
 
 
 def _outside_of_windows(connection: Connection, run: Run) -> list[str]:
-    """Sets that changed places when no window of the plan was open."""
+    """Sets that were swapped when no cutover window of the plan was open."""
     asked = run.plan.gates
     if asked is None or not asked.windows:
         return []

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitoring.report import pictures
-from monitoring.report.changes import TableChange, right_changes, table_changes, to_look_at
+from monitoring.report.changes import TableChange, needs_review, right_changes, table_changes
 from monitoring.report.criteria import MET_WORDS, Verdict, headline, rollback_sentence
 from monitoring.report.facts import Facts
 from monitoring.report.verdict import duration, number, percent, size
@@ -40,7 +40,7 @@ def render_page(facts: Facts, verdict: Verdict) -> str:
             tables=tables,
             totals=_totals(tables),
             rights=rights,
-            look_at=to_look_at(facts.security),
+            look_at=needs_review(facts.security),
             problems=problems,
             seconds=(facts.ended_at - facts.run.created_at).total_seconds(),
             timeline=pictures.of_time(facts),

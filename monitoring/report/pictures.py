@@ -50,11 +50,11 @@ def of_time(facts: Facts) -> Markup | str:
 
 
 STILL_WAITING = ("needs_operator", "gate")
-"""Events that come while a run waits: nobody has made it go on yet."""
+"""Events that come while a run waits for the operator: none of them has resumed it."""
 
 
 def _waits(facts: Facts) -> list[tuple[datetime, datetime | None]]:
-    """From each call for a person to the first sign that the run goes on; the end is None where there is none yet."""
+    """From each call for the operator until the run continues; the end is None where there is none yet."""
     found: list[tuple[datetime, datetime | None]] = []
     since: datetime | None = None
     for event in facts.events:
@@ -127,8 +127,8 @@ def of_locks(facts: Facts) -> Markup | str:
     ]
     if not found:
         return ""
-    said = [f"set {one.set_no}: {words}" for one in facts.sets if (words := attempts_words(one))]
-    below = Markup('<p class="soft">{}</p>').format("; ".join(said)) if said else Markup("")
+    missed = [f"set {one.set_no}: {words}" for one in facts.sets if (words := attempts_words(one))]
+    below = Markup('<p class="soft">{}</p>').format("; ".join(missed)) if missed else Markup("")
     return pairs(found, label="Locks of the swaps") + below
 
 

@@ -37,7 +37,7 @@ class ComparedQuery:
 
     @property
     def no_figure(self) -> str:
-        """Why nothing can be compared, where that is nobody's failure."""
+        """Why nothing can be compared, where that is no failure."""
         if self.before.problem:
             return f"had no figure before the run: {self.before.problem}"
         return ""

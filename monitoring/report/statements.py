@@ -5,7 +5,7 @@ Both are JSON objects:
     {"checked": 120000, "lost": ["orders 4f…: the row is missing"], "source": "the checkout service's outbox"}
     {"checked": 980000, "errors": 0, "source": "load balancer, 14:00 to 15:00"}
 
-`checked` is how many writes or requests were looked at; `lost` and `errors` are a number, or one sentence for each.
+`checked` is how many writes or requests were checked; `lost` and `errors` are a number, or one sentence for each.
 `source` says who looked, and may be left out.
 """
 

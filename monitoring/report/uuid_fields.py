@@ -83,7 +83,7 @@ def uuid_fields(facts: Facts) -> Criterion:
 
 
 def _of_all_models(expected: int, models: int, named: str, against: Sequence[str], alone: Sequence[str]) -> Criterion:
-    """The plan says how many models there are: whoever has no uuid of its own stands against it."""
+    """The plan says how many models there are: a model without a uuid of its own counts against it."""
     having = models - len(alone)
     other = f"; the plan expects {counted(expected, 'table')}, the database has {models}" if expected != models else ""
     missing = f"; without one: {_some(alone)}" if alone else ""

@@ -38,7 +38,7 @@ class Criterion:
 
 
 def undecided(criterion: str, shown: str, how: str, target: float | None = None) -> Criterion:
-    """One that nobody can judge, and why."""
+    """One that cannot be judged, and why."""
     return Criterion(criterion=criterion, measured=None, shown=shown, target=target, target_shown="", met=None, how=how)
 
 

@@ -35,14 +35,14 @@ class Load:
     untaken: str = ""
     """Queues in which jobs wait and that no process takes jobs from, as `--queues` has them."""
     unheard: str = ""
-    """A queue from which nobody takes jobs, though they were sent again and again."""
+    """A queue from which no worker takes jobs, though they were sent several times."""
     cpus: int | None = None
     job_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """`recommended` worker processes in all, and the reason for a person."""
+    """`recommended` worker processes in all, and the reason, for the operator."""
 
     processes: int
     recommended: int
@@ -53,7 +53,7 @@ class Advice:
 
 
 def advise(load: Load) -> Advice:
-    """Pure: nothing is asked of anybody."""
+    """A pure function."""
     recommended, reason = _wanted(load)
     return Advice(processes=load.processes, recommended=recommended, reason=reason)
 

@@ -83,7 +83,7 @@ def caches_progress(connection: Connection, run_id: int, present: Sequence[Cache
 
 
 def rates(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """`98.2 % → 99.1 %`; a dash where nobody has asked, nothing where nothing was measured."""
+    """`98.2 % → 99.1 %`; a dash where there were no lookups, nothing where nothing was measured."""
     if before is None and after is None:
         return ""
     return " → ".join(

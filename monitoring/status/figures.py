@@ -29,8 +29,8 @@ class ComparedFigure:
 def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
     """Seconds of phases, steps and stages, WAL and disk (bytes), locks (the longest wait and hold, ms), rows copied.
 
-    WAL is that of the whole server, from the data migration's beginning to the last look at it; disk is what the
-    database had grown by at the most. Stages begin when the gates have opened.
+    WAL is that of the whole server, from the data migration's beginning to the last measurement; disk is the most that
+    the database had grown. Stages begin when the gates have opened.
     """
     barrier = gates.read_barrier(connection, run.run_id)
     began = barrier.passed_at if barrier is not None and barrier.passed_at is not None else run.created_at
@@ -52,7 +52,7 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
 def compare_with_rehearsal(connection: Connection, run: Run) -> list[ComparedFigure]:
     """The newest good rehearsal before the run's data migration, beside the run itself; empty where there was none.
 
-    A rehearsal has nobody who writes beside it, and neither gates nor windows to wait for: phase 3 and the stage
+    In a rehearsal no application writes, and there are no gates or windows to wait for: phase 3 and the stage
     `cutover` of the real run hold that waiting too.
     """
     word = gates.rehearsal_before(connection, run.plan_digest, run.run_id)

@@ -1,4 +1,4 @@
-"""How the gates of a run stand, and whether tables may change places now."""
+"""The gates of a run, and whether tables may be swapped now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sql.session.connection import Connection
 
 @dataclass(frozen=True, kw_only=True)
 class CutoverWindow:
-    """Whether tables may change places now. `reason` says why not; it is empty where they may."""
+    """Whether tables may be swapped now. `reason` says why not; it is empty where they may."""
 
     reason: str = ""
     opens: datetime | None = None
@@ -36,14 +36,14 @@ class CutoverWindow:
 
 
 def read_gates(connection: Connection, plan: Plan) -> list[Gate]:
-    """How the gates of a plan stood when they were looked at last; none where it asks for none."""
+    """The gates of a plan as they were last checked; none where it asks for none."""
     return [] if plan.gates is None else gates.read_gates(connection, plan.digest())
 
 
 def cutover_window(
     connection: Connection, plan: Plan, *, at_least: timedelta = timedelta(), now: datetime | None = None
 ) -> CutoverWindow | None:
-    """The window by the server's clock (or `now`), None where the plan has none or a person overrode them.
+    """The window by the server's clock (or `now`), None where the plan has none or the operator overrode them.
 
     It is as good as closed when it will be within `at_least`.
     """
@@ -67,9 +67,9 @@ def window_at(asked: GatesPlan, moment: datetime, *, at_least: timedelta = timed
     if following is None:
         return CutoverWindow(reason="the cutover window closes, and no other one follows")
     zone = asked.windows[0].time_zone
-    told = f"{following.opens.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
+    opens_at = f"{following.opens.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
     return CutoverWindow(
-        reason=f"outside the plan's cutover windows; the next one opens {told}",
+        reason=f"outside the plan's cutover windows; the next one opens {opens_at}",
         opens=following.opens,
         closes=following.closes,
     )

@@ -18,7 +18,7 @@ from replank.state_folder import of_database
 
 _LOCK_TRIES = 5
 _LOCK_PAUSE_S = 0.02
-"""Somebody who reads holds the lock for a moment."""
+"""A reader holds the lock for a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is kept aside: the rows, each with the column, the value and the reason."""
+"""The quarantined rows, each with the column, the value and the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS = ("table", "key", "column", "value", "reason", "since", "row")
 
 
 def quarantined_rows(connection: Connection, run: Run) -> dict[str, int]:
-    """Table → rows kept aside, as they were settled last; tables without any are left out."""
+    """Table → quarantined rows, as they were last resolved; tables without any are left out."""
     counted = quarantines.quarantined_rows(connection, run.run_id)
     if not any(counted.values()):
         return {}
@@ -31,7 +31,7 @@ def quarantined_rows(connection: Connection, run: Run) -> dict[str, int]:
 
 
 def read_quarantine(connection: Connection, run: Run, *, only: str | None = None) -> Iterator[dict[str, Any]]:
-    """Every row that is kept aside, table by table, in constant memory. `key` and `row` are as they are in JSON.
+    """Every quarantined row, table by table, in constant memory. `key` and `row` are as they are in JSON.
 
     `only` names the one table that is asked for.
     """

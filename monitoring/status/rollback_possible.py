@@ -1,4 +1,4 @@
-"""Whether `replank rollback` can go back after the cutover, and if not, why: from the catalogue, as it would see it."""
+"""Whether `replank rollback` is possible after the cutover, and if not, why: from the catalogue, as it would see it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GONE = "`replank finish` removes what was kept for a rollback"
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedTable:
-    """A table for which nobody can go back without loss, by its full name, and why. `gone` is its past table."""
+    """A table that cannot be rolled back without loss, by its full name, and why. `gone` is its past table."""
 
     table: str
     words: str
@@ -35,7 +35,7 @@ class ClosedTable:
 class RollbackFacts:
     """After a cutover. `waiting` are changes that reverse capture has logged.
 
-    `closed_tables` are those for which nobody can go back without loss; `doubtful` says of which `replank rollback` has
+    `closed_tables` are those that cannot be rolled back without loss; `doubtful` says of which `replank rollback` has
     to compare every row first. Both are empty where nothing is known against it.
     """
 
@@ -61,7 +61,7 @@ class RollbackFacts:
 
 
 def describe_rollback(run: Run, rollback_facts: RollbackFacts | None) -> str:
-    """What `replank rollback` would do with a run that is done: one sentence, the same wherever it is said."""
+    """What `replank rollback` would do with a run that is done: one sentence, the same everywhere."""
     if not run.plan.options.reverse_capture:
         return "no rollback is possible: the plan (`reverse_capture = false`) keeps no changes for the past tables"
     if rollback_facts is not None and rollback_facts.closed:
@@ -74,7 +74,7 @@ def describe_rollback(run: Run, rollback_facts: RollbackFacts | None) -> str:
 def read_rollback_facts(
     connection: Connection, run: Run, sets: Sequence[ConversionSet], present: Sequence[RunTable]
 ) -> RollbackFacts | None:
-    """Of the sets that are swapped and have not gone back. None where there are none, or the plan keeps no way back."""
+    """Of the sets that are swapped and not swapped back. None where there are none, or the plan allows no rollback."""
     swapped = {s.set_no for s in sets if s.swapped_at is not None and s.swapped_back_at is None}
     if not swapped or not run.plan.options.reverse_capture or run.state is RunState.FINISHED:
         return None

@@ -59,21 +59,21 @@ class Status:
     """Name and phase of the step that is under way, or was the last one."""
     steps: tuple[StepProgress, ...] = ()
     rollback_facts: RollbackFacts | None = None
-    """What reverse capture has logged since the cutover, and what is known against going back; None without one."""
+    """What reverse capture has logged since the cutover, and what is known against a rollback; None without one."""
     rollback: Rollback | None = None
     """The newest one of the run: under way, refused, or done. None where there was none."""
     gates: tuple[Gate, ...] = ()
-    """As they stood when they were looked at last."""
+    """As they were last checked."""
     at_barrier: bool = False
-    """Whether the run has stopped before its data migration: then `replank run` goes on, without `replank retry`."""
+    """Whether the run has stopped before its data migration: then `replank run` continues, without `replank retry`."""
     restraints: tuple[Restraint, ...] = ()
     """What holds the run back, or a phase or table of it: who, since when, why."""
     left_out: tuple[dict[str, Any], ...] = ()
     """Jobs that an operator has left out for good, with the reasons."""
     cutover_window: CutoverWindow | None = None
-    """Whether tables may change places now; None where the plan has no windows, or none is waited for."""
+    """Whether tables may be swapped now; None where the plan has no windows, or none is waited for."""
     leader: Leader | None = None
-    """Who drives the run now; None where nobody does."""
+    """The coordinator or rollback that is running; None where there is none."""
     workers: Advice | None = None
     """How many worker processes are there and how many would be right; None where no run is open."""
     queues: tuple[Queue, ...] = ()
@@ -145,7 +145,7 @@ class Status:
 
     @property
     def asks(self) -> str:
-        """What a person has to look at, in words; empty where nobody is needed."""
+        """What needs the operator, in words; empty where nothing does."""
         if self.run.state is RunState.ROLLING_BACK and self.rollback is not None:
             return self.rollback.problem
         return self.run.reason if self.run.state in (RunState.NEEDS_OPERATOR, RunState.RUNNING) else ""

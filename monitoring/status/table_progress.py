@@ -22,7 +22,7 @@ WEIGHTS = {"copied": 0.38, "indexed": 0.36, "verified": 0.24, "swapped": 0.02}
 """How much of a rebuilt table's work each part is, from the prototype's seconds: 1.8, 1.9, 1.2 of 5."""
 
 BACKFILL_WEIGHTS = {"copied": 0.9, "indexed": 0.1, "verified": 0.0, "swapped": 0.0}
-"""Of a table that is filled in place: its rows, then what proves NOT NULL and uniqueness. Nothing changes places."""
+"""Of a table that is backfilled: its rows, then what proves NOT NULL and uniqueness. Nothing is swapped."""
 
 _ORDER = (
     TableState.PLANNED,
@@ -61,7 +61,7 @@ COMPARED = frozenset(
 """Every row was compared, and counted."""
 
 VALIDATED = 0.5
-"""How much of the last part is behind a table that has changed places: its foreign keys are validated afterwards."""
+"""How much of the last part is behind a table that is swapped: its foreign keys are validated afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,9 @@ class TableProgress:
     share: float
     problem: str
     why: str = ""
-    """Why the table is rebuilt or filled in place, and along which axis it is cut."""
+    """Why the table is rebuilt or backfilled, and along which axis it is cut."""
     rows_quarantined: int = 0
-    """Rows that are not in the next table, because they are kept aside."""
+    """Rows that are not in the next table, because they are quarantined."""
     verification: Mapping[str, Any] | None = None
     """The last one that passed, `at` and how many have (`rounds`); whether one is `under_way`, and `because` of what;
     a `doubt` holds the cutover. None before the first."""
@@ -108,14 +108,14 @@ def read_table_progress(
         entry["jobs"] += found.jobs
         if found.state == "done":
             entry.update(done=found.jobs, rows=found.rows, keys=found.keys)
-    aside = quarantines.quarantined_rows(connection, run.run_id)
+    quarantined = quarantines.quarantined_rows(connection, run.run_id)
     proofs = verifications.shown(connection, run.run_id)
     return tuple(
         replace(
             _progress_of(table, by_table[table.table_no]),
             chunks=_chunks(table, [t for t in tallies if t.table_no == table.table_no]),
-            rows_quarantined=aside.get(table.table_no, 0),
-            why=_why_so(table),
+            rows_quarantined=quarantined.get(table.table_no, 0),
+            why=_method_reason(table),
             verification=_verification(proofs.get(table.table_no)),
             problem=table.problem or _held_by(proofs.get(table.table_no)),
         )
@@ -123,7 +123,7 @@ def read_table_progress(
     )
 
 
-def _why_so(table: RunTable) -> str:
+def _method_reason(table: RunTable) -> str:
     """How it is changed, in which order its rows are read, and why in this order."""
     if table.spec.method == "backfill":
         return f"{table.spec.method}: {table.axis_reason}"
@@ -153,7 +153,7 @@ def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:
 
 
 def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
-    """By the rows looked at in this round; the last rounds find little to do."""
+    """By the rows read in this round; the last rounds find little to do."""
     total = max(table.rows_estimate, 1)
     looked_at = min(found.get(("backfill", table.generation), {}).get("keys", 0), total)
     over = table.state in (TableState.CONSTRAINING, TableState.DONE)
@@ -162,7 +162,7 @@ def _progress_of_backfill(table: RunTable, found: dict[tuple[str, int], dict[str
     filled = 1.0 if over else min(looked_at / total, 0.99) if table.state is TableState.BACKFILLING else 0.0
     done = 1.0 if table.state is TableState.DONE else 0.0
     behind = {"copied": filled, "indexed": done, "verified": done, "swapped": done}
-    return _told(table, BACKFILL_WEIGHTS, behind, rows_done=rows_done, rows_total=total)
+    return _table_progress(table, BACKFILL_WEIGHTS, behind, rows_done=rows_done, rows_total=total)
 
 
 def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) -> TableProgress:
@@ -176,7 +176,9 @@ def _progress_of(table: RunTable, found: dict[tuple[str, int], dict[str, Any]]) 
     past_copy = table.state not in (TableState.PLANNED, TableState.CAPTURED, TableState.COPYING)
     # An estimate that was too low must not show 120 %; one past its stage is what was counted.
     total = rows_done if past_copy else max(table.rows_estimate, rows_done)
-    return _told(table, WEIGHTS, _behind(table, found, rows_done, total), rows_done=rows_done, rows_total=total)
+    return _table_progress(
+        table, WEIGHTS, _behind(table, found, rows_done, total), rows_done=rows_done, rows_total=total
+    )
 
 
 def _behind(
@@ -203,7 +205,7 @@ def _behind(
     }
 
 
-def _told(
+def _table_progress(
     table: RunTable, weights: Mapping[str, float], behind: Mapping[str, float], *, rows_done: int, rows_total: int
 ) -> TableProgress:
     share = sum(weights[name] * done for name, done in behind.items())

@@ -1,4 +1,4 @@
-"""Jobs that were sent to queues from which nobody takes any: one judgement, by the server's clock."""
+"""Jobs that were sent to queues without a worker: one judgement, by the server's clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Untaken:
 
 
 def untaken(queues: Sequence[QueueSigns]) -> Untaken:
-    """Which queues have jobs that nobody takes."""
+    """Which queues have jobs that no worker takes."""
     deserted = [queue for queue in queues if queue.sent and not queue.processes]
     return Untaken(
         queues=tuple(queue for queue in deserted if queue.late),

@@ -1,4 +1,4 @@
-"""A table's chunks in a few characters: how many are done, under way, failed, put aside, waiting."""
+"""A table's chunks in a few characters: how many are done, running, failed, skipped, waiting."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def strip(counts: Mapping[str, int], width: int) -> Text:
 
 
 def _cells(counts: list[int], width: int) -> list[int]:
-    """Each at least one; the rest goes to whoever is furthest behind its share."""
+    """Each at least one; the rest goes to the one furthest behind its share."""
     total, cells = sum(counts), [1] * len(counts)
     for _ in range(width - len(counts)):
         behind = [width * count / total - cell for count, cell in zip(counts, cells, strict=True)]

@@ -34,7 +34,7 @@ OLD_S = 3.0
 """A picture older than this, and than two looks take, says its age."""
 
 LONG = 200
-"""Lines, where nobody pages."""
+"""Lines, where output is not a terminal."""
 
 WAITING = "No run on this database yet: waiting for one. `replank run PLAN` starts one, Ctrl-C stops waiting."
 
@@ -42,7 +42,7 @@ OpenConnection = Callable[[], Connection]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Observation:
     """What was seen last, and whether the database answers. Times are those of `time.monotonic`."""
 
     view: View | None = None
@@ -109,15 +109,15 @@ def before_run_json(preparing: Preparing | None) -> dict[str, Any]:
     return {"run_id": None, "state": "preparing", "preparing": preparing.to_json()}
 
 
-def look(connection: Connection, before: Look) -> Look:
+def observe(connection: Connection, before: Observation) -> Observation:
     """What there is to see now. Raises psycopg.Error."""
     began = time.monotonic()
     try:
         view = read_view(connection)
-        seen = Look(view=view, preparing=view.status.preparing)
+        seen = Observation(view=view, preparing=view.status.preparing)
     except NoRun:
         # Whether it was there before decides what that means.
-        seen = Look(
+        seen = Observation(
             view=before.view,
             preparing=before_run(connection, None, preparing_session(connection)),
             gone=before.view is not None,
@@ -132,13 +132,13 @@ class Follower:
     def __init__(self, open_connection: OpenConnection) -> None:
         self._open_connection = open_connection
         self._connection: Connection | None = open_connection()
-        self._last = Look()
+        self._last = Observation()
         self._error: BaseException | None = None
         self._ended = threading.Event()
         self._news = threading.Event()
-        self._thread = threading.Thread(target=self._look_on, name="follower", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="follower", daemon=True)
 
-    def looks(self) -> Iterator[Look]:
+    def observations(self) -> Iterator[Observation]:
         """The present state at least twice a second, the last one of the run's end. Raises what makes looking vain."""
         self._thread.start()
         try:
@@ -156,10 +156,10 @@ class Follower:
         finally:
             self._ended.set()
 
-    def _look_on(self) -> None:
+    def _poll(self) -> None:
         try:
             while not self._ended.is_set():
-                self._last = self._look()
+                self._last = self._observe()
                 self._news.set()
                 pause = AGAIN_S if self._last.away else max(EVERY_S, RESTS * self._last.took_s)
                 if self._last.over or self._ended.wait(pause):
@@ -171,11 +171,11 @@ class Follower:
             if self._connection is not None:
                 self._connection.close()
 
-    def _look(self) -> Look:
+    def _observe(self) -> Observation:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = self._open_connection()
-            return look(self._connection, self._last)
+            return observe(self._connection, self._last)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             # The ledger went between two questions: the next look says what that means.
             return self._last
@@ -189,14 +189,14 @@ def follow(open_connection: OpenConnection, console: Console) -> int:
     code = 1
     # What is no terminal gets the last screen only, and all of it.
     with Live(console=console, auto_refresh=False, vertical_overflow="crop", redirect_stdout=False) as live:
-        for seen in Follower(open_connection).looks():
+        for seen in Follower(open_connection).observations():
             height = max(console.height - 1, 3) if console.is_terminal else LONG
             live.update(Group(*picture(seen, width=console.width, height=height)), refresh=True)
             code = seen.code
     return code
 
 
-def picture(seen: Look, *, width: int, height: int) -> list[Text]:
+def picture(seen: Observation, *, width: int, height: int) -> list[Text]:
     """At most `height` lines: what is wrong with the picture, then the picture."""
     head = seen.head(time.monotonic())
     taken = sum(max(-(-line.cell_len // width), 1) for line in head)
@@ -208,13 +208,13 @@ def picture(seen: Look, *, width: int, height: int) -> list[Text]:
 def follow_json(open_connection: OpenConnection) -> int:
     """The document of `status --json` on each line, the last one of the run's end. Returns the exit code.
 
-    What lasts, an answer that is missing or a run that has not begun, is told once.
+    What lasts, an answer that is missing or a run that has not begun, is printed once.
     """
-    code, told = 1, None
-    for seen in Follower(open_connection).looks():
+    code, printed = 1, None
+    for seen in Follower(open_connection).observations():
         document = seen.to_json()
         lasts = document["state"] in ("away", "waiting", "preparing")
-        if not lasts or document != told:
+        if not lasts or document != printed:
             print_json(document)
-        told, code = document, seen.code
+        printed, code = document, seen.code
     return code

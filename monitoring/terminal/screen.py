@@ -43,7 +43,7 @@ def render(status: Status) -> RenderableType:
         *_gates(status),
         *_steps(status),
         _Tables(status=status),
-        *_aside(status),
+        *_quarantined(status),
         *_cutovers(status),
         *_caches(status),
         *_already(status),
@@ -91,17 +91,17 @@ def _head(status: Status) -> RenderableType:
         words.append(" (paused)", style="magenta")
     if run.hold_cutover:
         words.append(" (cutover held)", style="magenta")
-    told = rollback_words(status)
+    rollback_text = rollback_words(status)
     if run.state == "rolled_back":
-        return words.append(f"\n{told}" if told else "")
+        return words.append(f"\n{rollback_text}" if rollback_text else "")
     words.append(f"  {status.rate_rows_s:,.0f} rows/s")
     if status.eta_s is not None:
         low, high = status.eta_s
         words.append(f"  left: {seconds(low)} to {seconds(high)}")
     if status.preparing is not None:
         words.append(f"\n{status.preparing.words}", style="magenta" if status.preparing.alive else "red")
-    if told:
-        words.append(f"\n{told}", style="magenta")
+    if rollback_text:
+        words.append(f"\n{rollback_text}", style="magenta")
     words.append(f"\nwindow {run.window_now}/{run.window_max}: {run.window_reason}")
     if status.workers is not None:
         words.append(f"\nworkers: {status.workers.processes}, recommended {status.workers.recommended}: ")
@@ -188,7 +188,7 @@ def _restraints(status: Status) -> list[RenderableType]:
 
 
 def _gates(status: Status) -> list[RenderableType]:
-    """A line for each gate that is open, or that a person went past."""
+    """A line for each gate that is open, or that was overridden."""
     return [
         Text(f"gate {gate.name} {gate.state}: {f'by {gate.by}, ' if gate.by else ''}{gate.reason}", style="magenta")
         for gate in status.gates
@@ -208,15 +208,15 @@ def _steps(status: Status) -> list[RenderableType]:
     return shown
 
 
-def _aside(status: Status) -> list[RenderableType]:
+def _quarantined(status: Status) -> list[RenderableType]:
     """A line for each table with rows in quarantine."""
-    aside = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
+    quarantined = [table for table in status.tables if table.rows_quarantined][:SHOWN_TABLES]
     return [
         Text(
             f"{table.name}: {counted(table.rows_quarantined, 'row', 'is')} quarantined",
             style="yellow",
         )
-        for table in aside
+        for table in quarantined
     ]
 
 
@@ -258,8 +258,8 @@ def _already(status: Status) -> list[RenderableType]:
 
 
 def _problems(status: Status) -> list[RenderableType]:
-    said = [t.problem for t in status.tables if t.problem] + [s["problem"] for s in status.sets if s["problem"]]
-    said += [cache.problem for cache in status.caches.caches if cache.problem]
+    problems = [t.problem for t in status.tables if t.problem] + [s["problem"] for s in status.sets if s["problem"]]
+    problems += [cache.problem for cache in status.caches.caches if cache.problem]
     if status.asks:
-        said.insert(0, status.asks)
-    return [Text(f"! {problem}", style="red") for problem in dict.fromkeys(said)]
+        problems.insert(0, status.asks)
+    return [Text(f"! {problem}", style="red") for problem in dict.fromkeys(problems)]

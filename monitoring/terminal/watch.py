@@ -64,12 +64,12 @@ def is_over(view: View) -> bool:
 
 
 def exit_code(view: View) -> int:
-    """0 where the run is done, 1 where it needs a person or goes back."""
+    """0 where the run is done, 1 where it needs the operator or is rolled back."""
     return 0 if view.status.run.state in (RunState.DONE, RunState.FINISHED) else 1
 
 
 def draw(view: View, *, width: int, height: int) -> list[Text]:
-    """At most `height` lines of at most `width` cells. What needs somebody is never what is left out."""
+    """At most `height` lines of at most `width` cells. What needs the operator is never left out."""
     parts = [
         Part(lines=_head(view), least=20),
         Part(lines=_problems(view), least=4, more="! … and {} more: `replank failures`"),
@@ -94,9 +94,9 @@ def _head(view: View) -> list[Text]:
     numbers = ", ".join(f"{count:,} {state}" for state, count in status.jobs.items() if count)
     lines = [*verdict(status).split("\n"), first]
     lines.append(Text(f"window {run.window_now}/{run.window_max}: {run.window_reason}"))
-    told = rollback_words(status)
-    if told:
-        lines.append(Text(told, style="magenta"))
+    rollback_text = rollback_words(status)
+    if rollback_text:
+        lines.append(Text(rollback_text, style="magenta"))
     if status.cutover_window is not None and status.cutover_window.reason:
         lines.append(Text(f"cutover held: {status.cutover_window.reason}", style="magenta"))
     lines += [Text(f"! {refused.words}", style="red") for refused in status.refused]
@@ -125,19 +125,19 @@ def _steps(steps: Sequence[StepTimes]) -> Text:
 
 def _problems(view: View) -> list[Text]:
     status = view.status
-    said = [status.asks] if status.asks else []
-    said += [
+    problems = [status.asks] if status.asks else []
+    problems += [
         f"{cause['jobs']:,} × {cause['class'] or 'unknown'} ({cause['sqlstate'] or '-'}): {suggestion(cause['class'])}"
         for cause in view.causes
     ]
-    said += [
+    problems += [
         gate_words for gate in status.gates if gate.state == "open" for gate_words in (_gate(gate.name, gate.reason),)
     ]
-    said += [table.problem for table in status.tables if table.problem]
-    said += [one["problem"] for one in status.sets if one["problem"]]
-    said += [cache.problem for cache in status.caches.caches if cache.problem]
-    said += status.rollback_facts.warnings if status.rollback_facts is not None else []
-    return [Text(f"! {words}", style="red") for words in dict.fromkeys(said)]
+    problems += [table.problem for table in status.tables if table.problem]
+    problems += [one["problem"] for one in status.sets if one["problem"]]
+    problems += [cache.problem for cache in status.caches.caches if cache.problem]
+    problems += status.rollback_facts.warnings if status.rollback_facts is not None else []
+    return [Text(f"! {words}", style="red") for words in dict.fromkeys(problems)]
 
 
 def _gate(name: str, reason: str) -> str:

@@ -36,7 +36,7 @@ class Tracing(Protocol):
 
 
 class NoTracing:
-    """Nobody wants to know: nothing is imported, nothing is computed."""
+    """Tracing is off: nothing is imported, nothing is computed."""
 
     def job(self, _connection: Connection, _job: Job) -> AbstractContextManager[Note]:
         return nullcontext(_nothing)

@@ -22,9 +22,9 @@ from monitoring.flower.login_guard import LoginGuard, parse_proxies
 from monitoring.flower.logins import HOW, Logins, load_logins
 from monitoring.flower.pools import Pools
 from monitoring.flower.server import Place, build_flower, private_file, serve
-from monitoring.page.handlers import Action, Seat
+from monitoring.page.handlers import Action, PageContext
 from monitoring.page.routes import rules
-from monitoring.page.sections import Looks
+from monitoring.page.sections import SectionReader
 from monitoring.page.watcher import Reader, Reading, Watcher
 from monitoring.terminal.output import people
 from producer.page.actions import QUESTIONS, page_actions
@@ -158,16 +158,16 @@ async def _serve(
     reader = Reader(settings.database())
     threads = ThreadPoolExecutor(max_workers=ACTIONS_AT_ONCE, thread_name_prefix="page-action")
     pools: list[Pools] = []
-    looks = Looks()
+    sections = SectionReader()
 
     def prepare() -> Reading:
-        return partial(looks.whole, pools=pools[0]() if pools else None)
+        return partial(sections.whole, pools=pools[0]() if pools else None)
 
     def prepare_quick() -> Reading:
-        return partial(looks.quick, pools=pools[0]() if pools else None)
+        return partial(sections.quick, pools=pools[0]() if pools else None)
 
     actions: Mapping[str, Action] = page_actions(settings, database=database)
-    seat = Seat(
+    context = PageContext(
         guard=guard,
         watcher=Watcher(reader=reader, prepare=prepare, prepare_quick=prepare_quick),
         reader=reader,
@@ -177,7 +177,7 @@ async def _serve(
         questions=QUESTIONS,
     )
     application = build_flower(
-        settings, database=database, logins=guard.logins, state=state, place=place, rules=rules(seat)
+        settings, database=database, logins=guard.logins, state=state, place=place, rules=rules(context)
     )
     pools.append(Pools(application=application))
 

@@ -56,7 +56,8 @@ def filled(connection: Connection, work: Work, spec: TableSpec, rewriting: Colle
     if not work.options.reverse_capture:
         made.append(backfill.forget_filled(spec))
     final = lines(printed(made))
-    stood = ( refuse_rows(broken_fill_relations(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
+    stood = (
+        refuse_rows(broken_fill_relations(connection, spec), _not_stood(spec)) if backfill.filled_columns(spec) else ""
     )
     yield label(spec, "constraints get their final form", transaction(_locked(work, spec), stood, final))
 

@@ -132,7 +132,9 @@ def _indexed(connection: Connection, spec: TableSpec, sketch: NextTable) -> Iter
 def _verified(connection: Connection, spec: TableSpec) -> Iterator[Block]:
     """Values are compared at once: a script cannot compare texts first."""
     version = connection.info.server_version
-    live, built_anew = (summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES)
+    live, built_anew = (
+        summed(spec, side, not_logged(connection, spec, side), ComparedBy.VALUES, version) for side in SIDES
+    )
     words = f"{spec.full_name}: live and next table differ: "
     parts = [
         refuse_if(

@@ -92,7 +92,9 @@ def autovacuum_of_new(
     )
 
 
-def refused_row(connection: Connection, back: SetRollback, error: errors.DataError | errors.IntegrityError) -> NeedsOperator:
+def refused_row(
+    connection: Connection, back: SetRollback, error: errors.DataError | errors.IntegrityError
+) -> NeedsOperator:
     """Of which table it was, the server says for most errors."""
     named = error.diag.table_name
     pair = next((p for p in back.pairs if p.spec.name == named), back.pairs[0])

@@ -85,7 +85,9 @@ class SwappingBack:
         doing(f"{stage.replace('_', ' ')} set {one.set_no}")
         rollbacks.set_stage(self.connection, self.run.run_id, stage, f"set {one.set_no}")
 
-    def _swap_back_set(self, one: ConversionSet, preparation: Preparation, capture_facts: Mapping[int, CaptureFacts]) -> None:
+    def _swap_back_set(
+        self, one: ConversionSet, preparation: Preparation, capture_facts: Mapping[int, CaptureFacts]
+    ) -> None:
         """The set's tables are swapped back; tried again while another session holds the locks.
 
         Where capture has had a gap since the comparison of both tables began, they are compared again first.

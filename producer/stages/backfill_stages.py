@@ -65,7 +65,9 @@ class Backfilling(StageContext):
                 # Before the first row is read: new rows are filled at once from now on.
                 apply_settings(self.connection, {"lock_timeout": f"{self.options.lock_timeout_ms}ms"}, local=True)
                 fill_continuity.recreate_fill_triggers(self.connection, table.spec)
-                self.add_event(table.run_id, "backfill", table.spec.full_name, f"{fallen}; the trigger was created again")
+                self.add_event(
+                    table.run_id, "backfill", table.spec.full_name, f"{fallen}; the trigger was created again"
+                )
             if not backfill.filled_columns(table.spec):
                 tables.move_table(self.connection, table.spec, TableState.BACKFILLING)
                 tables.set_cut(self.connection, table.spec, cut_to=None, finished=True)

@@ -11,7 +11,7 @@ from support.schemas.small_shop import differences
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
 from monitoring.metrics.collector import read_metrics
-from monitoring.page.sections import Looks
+from monitoring.page.sections import SectionReader
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.faults
@@ -52,7 +52,7 @@ def test_lost_and_evicted_messages_are_told_apart_and_shown(
         assert {cause["cause"] for cause in resent["causes"]} >= {"lost", "evicted"}
         assert resent["jobs"] == sum(cause["jobs"] for cause in resent["causes"]) >= 2
         with connect(site.database_url, name="test") as connection:
-            headlines = Looks().whole(connection)["headlines"]
+            headlines = SectionReader().whole(connection)["headlines"]
         assert any("maxmemory-policy noeviction" in headline["why"] for headline in headlines), headlines
 
     with connect(site.database_url, name="test") as connection:

@@ -19,9 +19,9 @@ from tornado.web import Application
 from monitoring.flower.login_gate import Gate
 from monitoring.flower.login_guard import LoginGuard, parse_proxies
 from monitoring.flower.logins import Logins
-from monitoring.page.handlers import Action, Question, Seat
+from monitoring.page.handlers import Action, PageContext, Question
 from monitoring.page.routes import rules
-from monitoring.page.sections import Looks
+from monitoring.page.sections import SectionReader
 from monitoring.page.watcher import Reader, Watcher
 
 ALICE = "alice:wonderland"
@@ -69,9 +69,9 @@ class Served:
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        reader, looks = Reader(self.url), Looks()
+        reader, looks = Reader(self.url), SectionReader()
         threads = ThreadPoolExecutor(max_workers=2)
-        seat = Seat(
+        context = PageContext(
             guard=self.guard,
             # Each question is a look of its own
             watcher=Watcher(
@@ -85,7 +85,7 @@ class Served:
             questions=self.questions,
             threads=threads,
         )
-        application = Application(rules(seat), xsrf_cookies=True, compress_response=True)
+        application = Application(rules(context), xsrf_cookies=True, compress_response=True)
         server = HTTPServer(Gate(application, self.guard))
         sockets = bind_sockets(0, address="127.0.0.1")
         server.add_sockets(sockets)

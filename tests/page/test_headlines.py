@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from monitoring.page.sections import Looks
+from monitoring.page.sections import SectionReader
 from monitoring.status.headlines.deliveries import BROKER_KNOWN_S
 from monitoring.status.headlines.unknown import QUIET_S
 from monitoring.status.read_status import read_again, read_status
@@ -79,10 +79,10 @@ def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> N
     status = read_status(ledger)
     assert kinds(status) == ["broker"]
     assert "Connection refused" in status.headlines[0].why
-    # What waits for the operator's word is not kept in step meanwhile, and nobody says so
+    # What waits for the operator's word is not drained meanwhile, and the headline says so
     change(ledger, "UPDATE replank.run_table SET state = 'ready'", "UPDATE replank.run SET hold_cutover = true")
     held = read_status(ledger).headlines[1]
-    assert (held.kind, "nobody keeps them in step" in held.why) == ("cutover_held", True)
+    assert (held.kind, "No worker drains them" in held.why) == ("cutover_held", True)
     change(ledger, "UPDATE replank.run_table SET state = 'copying'", "UPDATE replank.run SET hold_cutover = false")
     since = status.signs and status.signs.broker and status.signs.broker.since
     # Looked at again, it is the same silence
@@ -122,14 +122,14 @@ def test_a_pause_says_who_when_and_why(ledger: Connection, cause: restraints.Cau
     since = restraints.put(ledger, 1, Place(), "pause", cause=cause, by="anna", reason="500s in checkout")
     first = read_status(ledger).headlines[0]
     assert first.kind == ("panicked" if cause == "panic" else "paused")
-    assert first.words.endswith("anna")
+    assert "by anna" in first.words
     assert f"{since:%Y-%m-%d %H:%M:%S} UTC: 500s in checkout" in first.why
 
 
 def test_without_a_coordinator_there_is_no_time_left(ledger: Connection, painted: str) -> None:
     assert read_status(ledger).eta_s is not None
     with connect(painted, name="status") as looking:
-        looks = Looks()
+        looks = SectionReader()
         assert looks.whole(looking)["run"]["eta_s"] is not None
         ledger.close()
         # Also where only what is cheap is read again
@@ -140,7 +140,7 @@ def test_without_a_coordinator_there_is_no_time_left(ledger: Connection, painted
 
 
 def test_a_quick_look_sees_what_is_urgent_and_a_new_run_is_looked_at_whole(ledger: Connection) -> None:
-    looks = Looks()
+    looks = SectionReader()
     assert looks.whole(ledger)["headlines"][0]["kind"] == "running"
     change(
         ledger,
@@ -162,7 +162,7 @@ def test_the_percentage_is_the_sum_of_its_parts(ledger: Connection) -> None:
         assert sum(table.parts.values()) == pytest.approx(table.share)
         assert all(0 <= done <= 1 for done in table.behind.values())
     assert sum(status.parts.values()) == pytest.approx(status.share)
-    shown = Looks().whole(ledger)["run"]
+    shown = SectionReader().whole(ledger)["run"]
     assert sum(shown["parts"].values()) == pytest.approx(shown["share"], abs=0.001)
     assert 0 < shown["behind"]["verified"] < shown["behind"]["copied"] < 1
     change(ledger, "UPDATE replank.run_table SET state = 'done'")

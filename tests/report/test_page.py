@@ -171,14 +171,14 @@ def test_the_first_line_does_not_promise_a_way_back_that_is_closed(
     found = words()
     assert "still possible" not in found
     assert "not known until `replank rollback` has compared every row" in found
-    assert "a rollback needs a comparison first:  public.account: its triggers" in found
+    assert "a rollback needs a comparison first: public.account: its triggers" in found
     # A write was missed, and the report's own comparison sees it
     app.execute("SET session_replication_role = replica; UPDATE account SET email = 'x' WHERE email = '7@example.org'")
     assert "a rollback is refused while past and new tables differ" in words(compare=True)
     app.execute("DROP TRIGGER replank_capture_back_insert ON tenant")
     found = words()
     assert "The migration is done; a rollback without loss is no longer possible: " in found
-    assert "a rollback is not possible:  public.tenant: its triggers replank_capture_back_… are gone" in found
+    assert "a rollback is not possible: public.tenant: its triggers replank_capture_back_… are gone" in found
     assert "replank rollback does it" not in found
     app.execute("UPDATE replank.run SET plan = jsonb_set(plan, '{options,reverse_capture}', 'false')")
     assert "no rollback is possible, because the plan sets" in words()

@@ -76,7 +76,7 @@ def test_a_missing_trigger_is_told_without_a_probe_too(
     app.execute(harm)
     found = criteria()[3]
     assert (found.measured, found.target, found.met) == (7, 8, False)
-    assert found.names == ("public.tag: no trigger that is switched on captures update now",)
+    assert found.names == ("public.tag: no enabled trigger captures update now",)
     assert "not probed" in found.shown
     assert "on 7 of 8 tables" in found.shown
 
@@ -154,7 +154,7 @@ def test_a_trigger_that_is_switched_off_later_is_seen_without_another_probe(
     app.execute("ALTER TABLE account DISABLE TRIGGER replank_audit_delete")
     found = criteria()[3]
     assert (found.measured, found.met) == (7, False)
-    assert found.names == ("public.account: no trigger that is switched on captures delete now",)
+    assert found.names == ("public.account: no enabled trigger captures delete now",)
 
 
 def test_a_table_that_others_hold_is_not_proved_and_holds_nobody_up(

@@ -22,7 +22,7 @@ AWAY = {"OperationalError", "Error", "CannotConnect", "NoServer", "NotAnswering"
 
 OTHER_LOOPS = {
     "sql/session/database_wait.py": "the one",
-    "workers/broker/hearing.py": "looks now and then whether jobs are missed; a ledger that is away says nothing",
+    "workers/broker/delivery_watch.py": "checks now and then for missed jobs; a ledger that is away says nothing",
     "demo/clients/client.py": "somebody else's application, which knows nothing of Replank",
 }
 

@@ -27,7 +27,6 @@ NOT_YET = frozenset(
         "a person",
         "changed places",
         "change places",
-
         "goes back",
         "going back",
         "kept aside",

@@ -16,7 +16,7 @@ from monitoring.estimate.eta import estimate
 from monitoring.estimate.read_snapshot import read_snapshot
 from monitoring.status.queues import Resent
 from monitoring.status.read_status import read_status
-from monitoring.terminal.follow import Follower, Look, follow
+from monitoring.terminal.follow import Follower, Observation, follow
 from monitoring.terminal.screen import render
 from monitoring.terminal.watch import View, draw, read_view
 from producer.coordinator.progress import Progress
@@ -116,9 +116,9 @@ def test_the_rate_uses_its_index(connection: Connection) -> None:
 
 
 def test_watching_ends_with_the_run_and_leaves_its_last_screen(ledger: str) -> None:
-    seen: list[Look] = []
+    seen: list[Observation] = []
     try:
-        for look in Follower(lambda: connect(ledger, name="test")).looks():
+        for look in Follower(lambda: connect(ledger, name="test")).observations():
             seen.append(look)
             with psycopg.connect(ledger) as other:
                 other.execute("UPDATE replank.run SET state = 'needs_operator', reason = 'nine jobs have failed'")

@@ -27,7 +27,7 @@ from workers.execution.executor import Executor
 from workers.execution.lost_session import Ending
 from workers.execution.outcome import Outcome
 from workers.stopping.refused_role import Refusals, refuse
-from workers.stopping.signals import stops_politely
+from workers.stopping.signals import stops_on_signal
 from workers.stopping.soft_stop import worker_name
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ class Child:
                 self._has_ledger = refuse(connection, name)
             except MayNot as error:
                 connection.close()
-                self._refusals.say(error)
+                self._refusals.send(error)
                 raise
             announce(connection, self._queues)
             self._ending = Ending(connection)
@@ -93,7 +93,7 @@ class Child:
         Raises SystemExit where this worker is being stopped in the middle of the job.
         """
         try:
-            with stops_politely():
+            with stops_on_signal():
                 executor = self.executor()
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
                 return Report(outcome=outcome, words=executor.words.get("last", ""))
@@ -101,29 +101,31 @@ class Child:
             # Nobody has claimed it: it is sent again, and another worker gets it.
             return Report(outcome=Outcome.LOST, words=f"refused: {error}")
         except (psycopg.Error, ReplankError) as error:
-            return self.settle(job_id, error, patience_s=PATIENCE_S)
+            return self.resolve_lost_delivery(job_id, error, patience_s=PATIENCE_S)
         except SystemExit as stopped:
             # It says so itself, and that costs no attempt.
             self.interrupt()
-            self.settle(job_id, stopped, patience_s=0.0)
+            self.resolve_lost_delivery(job_id, stopped, patience_s=0.0)
             raise
         except Exception as bug:  # noqa: BLE001 - the border of a job: a bug ends this one alone, and is seen
             return self.report(run_id, job_id, bug)
 
-    def settle(self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float) -> Report:
-        """A delivery ended early: a new session reads in the ledger what became of it. LOST where nobody knows."""
+    def resolve_lost_delivery(
+        self, job_id: int, error: psycopg.Error | ReplankError | SystemExit, *, patience_s: float
+    ) -> Report:
+        """A delivery ended early: a new session reads in the ledger what became of it. LOST where that is unknown."""
         log.info("delivery ended early", job=job_id, reason=str(error).strip() or type(error).__name__)
         job = None if self._executor is None else self._executor.claimed.get(job_id)
         ended_by = "" if self._ending is None else self._ending.sqlstate
 
         def ask(executor: Executor) -> Report | None:
-            found = executor.settle(job_id, error, job=job, ended_by=ended_by)
+            found = executor.resolve_outcome(job_id, error, job=job, ended_by=ended_by)
             return None if found is None else Report(outcome=found, words=f"session lost, {executor.words['last']}")
 
         return self._ask(job_id, ask, patience_s=patience_s)
 
     def report(self, run_id: int, job_id: int, bug: Exception) -> Report:
-        """An exception that nobody knows: the traceback goes into the log, the job to the operator."""
+        """An exception of no known kind: the traceback goes into the log, the job to the operator."""
         log.error("a bug ended a job", run=run_id, job=job_id, exc_info=bug)
         if self._executor is not None and not is_usable(self._executor.connection):
             self.interrupt()

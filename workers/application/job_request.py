@@ -54,10 +54,10 @@ class JobRequest(Request):  # type: ignore[misc]
     def send_event(self, type: str, **fields: Any) -> None:
         if type == SUCCEEDED:
             # The process has ended its work and reported; Celery calls that a success.
-            self._tell(Report.read(fields["result"]), runtime=fields["runtime"])
+            self._send_outcome(Report.read(fields["result"]), runtime=fields["runtime"])
         elif type == CANCELLED:
             # By a worker that is stopped, and whose time for present jobs is over.
-            self._tell_lost("its worker was stopped")
+            self._send_lost("its worker was stopped")
         else:
             # A traceback may quote what a row held.
             fields.pop("traceback", None)
@@ -65,7 +65,7 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """The process was lost: Celery would call that a failure, though the job is tried again."""
-        error = _bare(exc_info)
+        error = _original_error(exc_info)
         ours = not (self._already_cancelled or self._already_revoked)
         if not (isinstance(error, (WorkerLostError, SystemExit, KeyboardInterrupt)) and ours):
             super().on_failure(exc_info, send_failed_event, return_ok)
@@ -73,18 +73,18 @@ class JobRequest(Request):  # type: ignore[misc]
         task_ready(self)
         self.acknowledge()
         log.warning("a worker process was lost during its job", message=self.humaninfo(), reason=str(error))
-        self._tell_lost(f"the process was lost ({_how(error)})")
+        self._send_lost(f"the process was lost ({_exit_reason(error)})")
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """At the end of a worker's patience. Celery would leave the message to be delivered again."""
         super().cancel(pool, signal, emit_retry)
         self.acknowledge()
 
-    def _tell_lost(self, words: str) -> None:
+    def _send_lost(self, words: str) -> None:
         took = 0.0 if self.time_start is None else time.time() - self.time_start
-        self._tell(Report(outcome=Outcome.LOST, words=f"{words}; the ledger sends the job again"), runtime=took)
+        self._send_outcome(Report(outcome=Outcome.LOST, words=f"{words}; the ledger sends the job again"), runtime=took)
 
-    def _tell(self, report: Report, *, runtime: float) -> None:
+    def _send_outcome(self, report: Report, *, runtime: float) -> None:
         event = EVENTS[report.outcome]
         fields = {"result": report.line, "runtime": runtime}
         if event in EXCEPTIONS:
@@ -92,13 +92,13 @@ class JobRequest(Request):  # type: ignore[misc]
         super().send_event(event, **fields)
 
 
-def _bare(exc_info: Any) -> BaseException:
+def _original_error(exc_info: Any) -> BaseException:
     """The exception itself, as it left the process at work."""
     error = exc_info.exception
     return error.exc if isinstance(error, ExceptionWithTraceback) else error  # type: ignore[no-any-return]
 
 
-def _how(error: BaseException) -> str:
+def _exit_reason(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"exit code {error.code}"
     return str(error).removeprefix("Worker exited prematurely: ").partition(" Job:")[0].rstrip(".")

@@ -26,7 +26,7 @@ CELERY_LEVEL = logging.WARNING
 
 def use_own_log(settings: Settings) -> None:
     """For this process and those it forks. Call it before Celery's worker is made."""
-    # It advises an option of Celery's own command line. No message is read as code, whoever runs this.
+    # It advises an option of Celery's own command line. No message is read as code, under any user.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     secret = [str(url.get_secret_value()) for url in (settings.database_url, settings.broker_url) if url is not None]
 

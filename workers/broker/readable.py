@@ -1,4 +1,4 @@
-"""A message as Celery may see it: built again from the few things of it that Replank needs, each looked at.
+"""A message as Celery may see it: built again from the few things of it that Replank needs, each checked.
 
 Whatever else was in it (deadlines, retries, callbacks, languages) is not carried over: one field of another type ends
 Celery's consumer. Shape of a task message: https://docs.celeryq.dev/en/stable/internals/protocol.html

@@ -1,7 +1,7 @@
 """Celery's way to the broker, made for a ledger that sends again: nothing is put back, nothing unreadable gets in.
 
 Kombu puts unacknowledged messages back when a connection closes. Over a broker that has died it fails, and ends the
-worker's consumer for good. The ledger sends every job again that nobody has claimed, so nothing has to be put back; and
+worker's consumer for good. The ledger sends every unclaimed job again, so nothing has to be put back; and
 an acknowledgement over a connection that is gone is left out: what comes a second time finds its job leased or done.
 """
 
@@ -85,8 +85,8 @@ class Channel(redis.Channel):
             raise Empty from None
 
     def _answered(self) -> None:
-        for tell in self.on_answer:
-            tell()
+        for notify in self.on_answer:
+            notify()
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):

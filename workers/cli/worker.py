@@ -25,7 +25,7 @@ from workers.application.celery_app import build_app
 from workers.application.logs import use_own_log
 from workers.application.window_autoscaler import WindowAutoscaler
 from workers.broker import transport
-from workers.broker.hearing import Hearing
+from workers.broker.delivery_watch import DeliveryWatch
 from workers.stopping.refused_role import Refusals, refuse_at_start
 from workers.stopping.soft_stop import wait_for_jobs, worker_name
 
@@ -69,13 +69,13 @@ def worker(
     if settings.heartbeat_file is not None:
         _beat(settings.heartbeat_file)
     app = build_app(settings, database=identity, queues=chosen_queues, refusals=refusals)
-    hearing = Hearing(
+    delivery_watch = DeliveryWatch(
         settings.database(),
         kinds=[kind for kind, queue in QUEUE_OF.items() if queue in chosen_queues],
         children=lambda: [worker_name(pid) for pid in running.pool.info["processes"]],
         patience_s=settings.deaf_after_s,
     )
-    transport.use_in_this_process(hearing.heard)
+    transport.use_in_this_process(delivery_watch.heard)
     # Not through Celery's own command line: that loads a shell with completion, a seventh of this process's start.
     running = app.Worker(
         concurrency=concurrency if bounds is None else bounds[0],
@@ -93,7 +93,7 @@ def worker(
     log.info("the worker starts", name=chosen, processes=concurrency if bounds is None else autoscale, queues=queues)
     running.wait_for_soft_shutdown = lambda: wait_for_jobs(settings, lambda: running.pool.info["processes"])
     # Not before it is connected: only then it asks.
-    worker_ready.connect(hearing.watch, weak=False)
+    worker_ready.connect(delivery_watch.watch, weak=False)
     refusals.watch()
     running.start()
     if refusals.error is not None:

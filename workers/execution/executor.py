@@ -24,11 +24,11 @@ from sql.ledger.runs import runs
 from sql.ledger.tables import caches, tables
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection
-from workers.execution.culprits import find_culprits
+from workers.execution.failing_rows import find_failing_rows
 from workers.execution.lost_session import failure_of, remember_lease, stop_repeating
 from workers.execution.not_claimed import why_not_claimed
 from workers.execution.outcome import OF_STATE, Outcome
-from workers.execution.smaller import Smaller, leave_to_chunks, split
+from workers.execution.splitting import SplitResult, leave_to_chunks, split
 from workers.execution.verdict import TRIES_WHOLE, Verdict, judge
 from workers.kinds.cache_jobs import perform_on_cache
 from workers.kinds.table_jobs import Done, Limits, perform
@@ -36,8 +36,8 @@ from workers.kinds.table_jobs import Done, Limits, perform
 log = structlog.get_logger()
 
 
-LOOKS = 20
-LOOK_S = 0.1
+OUTCOME_CHECKS = 20
+OUTCOME_CHECK_S = 0.1
 """How often a worker that lost its session looks whether the old one has ended: the server sees to that in a second."""
 
 
@@ -75,16 +75,16 @@ class Executor:
         self.claimed.clear()
         self.claimed[job_id] = job
         with self.tracing.job(self.connection, job) as note:
-            outcome = self._carry_out(job)
+            outcome = self._execute_claimed(job)
             note(str(outcome))
         return outcome
 
-    def _carry_out(self, job: Job) -> Outcome:
+    def _execute_claimed(self, job: Job) -> Outcome:
         bound = log.bind(run=job.run_id, job=job.job_id, kind=str(job.kind), attempt=job.attempt)
         try:
             stopped = stop_repeating(self.connection, job, self._limits_of(job.run_id))
             if stopped is not None:
-                return self._instead(job, stopped)
+                return self._outcome_of_split(job, stopped)
             done = self._perform(job)
         except LeaseLost as error:
             bound.info("lease lost", reason=str(error))
@@ -93,23 +93,23 @@ class Executor:
         except (psycopg.Error, ReplankError) as error:
             if self.connection.closed:
                 raise
-            return self._give_up(job, error)
+            return self._handle_error(job, error)
         bound.info("job done", rows=done.rows)
         self.words["last"] = f"{counted(done.rows, 'row')}, attempt {job.attempt}"
         return Outcome.DONE
 
-    def _instead(self, job: Job, came_to: Smaller) -> Outcome:
+    def _outcome_of_split(self, job: Job, came_to: SplitResult) -> Outcome:
         """What became of a job that was not done again, because sessions or workers were lost at it."""
         self.words["last"] = f"attempt {job.attempt}: not repeated, {came_to}"
-        if came_to in (Smaller.SPLIT, Smaller.IN_CHUNKS):
+        if came_to in (SplitResult.SPLIT, SplitResult.IN_CHUNKS):
             return Outcome.SPLIT
-        if came_to is Smaller.ONE_ROW:
+        if came_to is SplitResult.ONE_ROW:
             return Outcome.FAILED
         missed = Failure(error_class="not yet", sqlstate="", message="its range could not be halved now")
         claims.give_back(self.connection, job, missed, delay_s=JOB.wait_s(job.counted, self.random_source))
         return Outcome.AGAIN
 
-    def settle(
+    def resolve_outcome(
         self,
         job_id: int,
         error: psycopg.Error | ReplankError | SystemExit,
@@ -127,7 +127,7 @@ class Executor:
         failure, costs = failure_of(self.connection, job_id, error, job=job, ended_by=ended_by)
         if job is not None and failure.error_class == SERVER_PROCESS_LOST:
             remember_lease(self.connection, job, worker=self.worker)
-        for _ in range(LOOKS):
+        for _ in range(OUTCOME_CHECKS):
             found = claims.resolve_unknown_outcome(
                 self.connection,
                 job_id=job_id,
@@ -140,7 +140,7 @@ class Executor:
                 log.info("read the job's outcome in the ledger", job=job_id, state=str(found))
                 self.words["last"] = f"{failure.error_class} {failure.sqlstate}".strip()
                 return OF_STATE[found]
-            sleep(LOOK_S)
+            sleep(OUTCOME_CHECK_S)
         return None
 
     def _perform(self, job: Job) -> Done:
@@ -164,7 +164,7 @@ class Executor:
             )
         return self._limits[run_id]
 
-    def _give_up(self, job: Job, error: psycopg.Error | ReplankError) -> Outcome:
+    def _handle_error(self, job: Job, error: psycopg.Error | ReplankError) -> Outcome:
         verdict = judge(error)
         failure = verdict.failure
         self.words["last"] = f"attempt {job.attempt}: {failure.error_class} {failure.sqlstate}".strip()
@@ -185,18 +185,18 @@ class Executor:
                 came_to, row_key = split(self.connection, job, failure, self._limits_of(job.run_id))
             except LeaseLost:
                 return Outcome.NOTHING
-            if came_to is Smaller.SPLIT:
+            if came_to is SplitResult.SPLIT:
                 return Outcome.SPLIT
-            may_pass = verdict.again or came_to is not Smaller.ONE_ROW
+            may_pass = verdict.again or came_to is not SplitResult.ONE_ROW
             if may_pass and job.counted < self.settings.job_attempts:
                 return self._again(job, verdict)
         keys = [] if row_key is None else [row_key]
         if job.kind is JobKind.DRAIN and verdict.smaller and not verdict.again:
             try:
-                keys = find_culprits(self.connection, job, self._limits_of(job.run_id))
+                keys = find_failing_rows(self.connection, job, self._limits_of(job.run_id))
             except LeaseLost:
                 return Outcome.NOTHING
-        claims.fail(self.connection, job, _naming(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
+        claims.fail(self.connection, job, _with_row_keys(failure, keys), row_key=keys[0] if len(keys) == 1 else None)
         bound.error("job needs the operator", error_class=failure.error_class)
         return Outcome.FAILED
 
@@ -214,7 +214,7 @@ class Executor:
         return Outcome.AGAIN
 
 
-def _naming(failure: Failure, keys: Sequence[Mapping[str, str]]) -> Failure:
+def _with_row_keys(failure: Failure, keys: Sequence[Mapping[str, str]]) -> Failure:
     """The failure with the rows that it came down to."""
     if not keys:
         return failure

@@ -18,7 +18,7 @@ from sql.ledger.jobs.claims import Failure, Job
 from sql.ledger.jobs.losses import SERVER_PROCESS_LOST, Losses
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection, apply_settings
-from workers.execution.smaller import Smaller, leave_to_chunks, split
+from workers.execution.splitting import SplitResult, leave_to_chunks, split
 from workers.execution.verdict import TRIES_WHOLE, judge
 from workers.kinds.table_jobs import Limits
 
@@ -83,8 +83,8 @@ def _write_to_disk(connection: Connection) -> None:
         connection.execute("SELECT pg_catalog.pg_current_xact_id()")
 
 
-def stop_repeating(connection: Connection, job: Job, limits: Limits) -> Smaller | None:
-    """Before a job is done again: where it has lost its session or worker too often, its halves go on instead of it.
+def stop_repeating(connection: Connection, job: Job, limits: Limits) -> SplitResult | None:
+    """Before a job is done again: where it has lost its session or worker too often, its halves replace it.
 
     What cannot be halved any more, and takes the server down with it, is the operator's. None: do it, as it is.
     Raises LeaseLost if another attempt owns the job.
@@ -97,15 +97,15 @@ def stop_repeating(connection: Connection, job: Job, limits: Limits) -> Smaller 
         return None
     if in_one_piece(job.kind, job.detail):
         return leave_to_chunks(connection, job, found.last, limits)
-    came_to, key = Smaller.ONE_ROW, None
+    came_to, key = SplitResult.ONE_ROW, None
     if may_split(job.kind, job.chunk, job.detail):
         came_to, key = split(connection, job, found.last, limits)
-    if came_to in (Smaller.SPLIT, Smaller.MISSED):
+    if came_to in (SplitResult.SPLIT, SplitResult.MISSED):
         return came_to
-    if found.last.error_class != SERVER_PROCESS_LOST or came_to is Smaller.EMPTY:
+    if found.last.error_class != SERVER_PROCESS_LOST or came_to is SplitResult.EMPTY:
         return None
     _fail(connection, job, found, key)
-    return Smaller.ONE_ROW
+    return SplitResult.ONE_ROW
 
 
 def _fail(connection: Connection, job: Job, found: Losses, key: dict[str, str] | None) -> None:

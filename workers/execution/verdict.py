@@ -1,4 +1,4 @@
-"""What an error means for a job: again, smaller, or a person. Classified by SQLSTATE, never by the message's words."""
+"""What an error means for a job: again, smaller, or the operator. Classified by SQLSTATE, never by its words."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _vacuum(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 
 
 def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -> Done:
-    """Sums at the barrier's snapshot. The lease is looked at afterwards: the old snapshot cannot see it."""
+    """Sums at the barrier's snapshot. The lease is checked afterwards: the old snapshot cannot see it."""
     if job.chunk is None:
         raise NeedsOperator(f"job {job.job_id} has no chunk")
     try:
@@ -206,7 +206,7 @@ def _verify(connection: Connection, job: Job, table: RunTable, limits: Limits) -
 
 
 def _snapshot_lost(connection: Connection, job: Job, limits: Limits, error: psycopg.Error) -> Done:
-    """The session that kept the snapshot has ended: say so, and the barrier compares anew."""
+    """The session that kept the snapshot has ended: say so, and the barrier compares again."""
     with fenced(connection, job, limits):
         lost = {"snapshot_lost": error.diag.message_primary or "?"}
         return _finish(connection, job, Done(rows=0, result=lost))

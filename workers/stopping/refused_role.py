@@ -20,7 +20,7 @@ WHO = "A worker"
 def refuse(connection: Connection, worker: str) -> bool:
     """Raise MayNot where this session's login may not work, after it was said aloud for the coordinator to hear.
 
-    False where there is no ledger yet: then nobody knows, and the session has not become the ledger's owner.
+    False where there is no ledger yet: then it is unknown, and the session has not become the ledger's owner.
     """
     try:
         return refuse_who_cannot_work(connection, WHO)
@@ -31,7 +31,7 @@ def refuse(connection: Connection, worker: str) -> bool:
 
 
 def refuse_at_start(url: str, worker: str) -> None:
-    """The same over a session of its own. A database that does not answer yet refuses nobody."""
+    """The same over a session of its own. A database that does not answer yet refuses no role."""
     with suppress(psycopg.OperationalError), connect(url, name="worker start") as connection:
         refuse(connection, worker)
 
@@ -46,7 +46,7 @@ class Refusals:
         self._reading, self._writing = os.pipe()
         self.error: MayNot | None = None
 
-    def say(self, error: MayNot) -> None:
+    def send(self, error: MayNot) -> None:
         """Called in a child."""
         os.write(self._writing, b"\0".join(part.encode() for part in (str(error), error.hint, error.login)))
 

@@ -22,7 +22,7 @@ class StopRequested(KeyboardInterrupt):
 
 
 @contextmanager
-def stops_politely() -> Iterator[None]:
+def stops_on_signal() -> Iterator[None]:
     """A signal to stop cancels the statement under way, undoes its transaction, and ends the block by SystemExit.
 
     Whatever else comes out of the block by then, or nothing. A second signal ends the process as usual.

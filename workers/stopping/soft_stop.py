@@ -20,7 +20,7 @@ from sql.session.connection import connect
 
 log = structlog.get_logger()
 
-LOOK_S = 0.2
+POLL_S = 0.2
 
 
 def worker_name(pid: int) -> str:
@@ -29,14 +29,14 @@ def worker_name(pid: int) -> str:
 
 
 def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> None:
-    """Until no job is leased to these processes, `soft_shutdown_s` at the most."""
+    """Until no job is leased to these processes, at most `soft_shutdown_s`."""
     deadline = time.monotonic() + settings.soft_shutdown_s
     workers = [worker_name(pid) for pid in children()]
     log.info("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
             while time.monotonic() < deadline and job_reports.leased_by(connection, workers):
-                time.sleep(LOOK_S)
+                time.sleep(POLL_S)
     except (psycopg.Error, ReplankError) as error:
         log.warning("the ledger does not answer", reason=str(error).strip())
         time.sleep(max(deadline - time.monotonic(), 0.0))

@@ -1,4 +1,4 @@
-// What a person asks for: a button, a question where it matters, one request, and the answer in words.
+// What the operator asks for: a button, a question where it matters, one request, and the answer in words.
 
 import { byId, h, say, show, tell as put } from './dom.js';
 
@@ -57,7 +57,7 @@ function tell(words, good) {
   if (good) hiding = setTimeout(() => show(said, false), 15000);
 }
 
-// What hangs on it, first: the question names database, tables, rows, what is kept aside and what failed.
+// The consequences first: the question names database, tables, rows, what is quarantined and what failed.
 async function weighed(action, ask, pressed) {
   let found;
   pressed.disabled = true;

@@ -1,4 +1,4 @@
-// The jobs behind a cell: asked for when somebody points at it or opens it.
+// The jobs behind a cell: asked for when the pointer is over it, or when it is opened.
 
 import { button } from './act.js';
 import { byId, duration, h, number, plural, say, show, tell } from './dom.js';

@@ -107,7 +107,7 @@ function drawTitle() {
 // How old the newest look is, by the server's clock and ours since we heard of it.
 const ageNow = () => (seen.age === null ? null : seen.age + (Date.now() - seen.heardAt) / 1000);
 
-// Whatever is wrong is said; what was seen last stays in sight, and its age with it.
+// A problem is shown; the last data stays in sight with its age.
 function trouble(words) {
   seen.problem = words;
   drawAges();

@@ -1,9 +1,9 @@
-// Rows that are kept aside: each with its value and the reason, and a field for the corrected one.
+// Quarantined rows: each with its value and the reason, and a field for the corrected one.
 
 import { button, can } from './act.js';
 import { byId, h, keyed, number, plural, say, show } from './dom.js';
 
-// From the swap on the change log, which is the way back, is gone.
+// After the swap the change log, through which rows return, is gone.
 const TOO_LATE = ['swapped', 'validating', 'done', 'swapped_back', 'restored'];
 
 export function drawQuarantine(tables) {

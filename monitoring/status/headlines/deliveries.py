@@ -45,7 +45,7 @@ def of_broker(status: Status) -> Iterator[Headline]:
 
 
 def of_workers(status: Status) -> Iterator[Headline]:
-    """Jobs that were sent, and that nobody begins; jobs that somebody has begun, and does not work on."""
+    """Jobs that were sent and that no worker takes; jobs that are leased and on which no session works."""
     signs = status.signs
     if signs is None:
         return

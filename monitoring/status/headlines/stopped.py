@@ -54,7 +54,7 @@ def of_stopped(status: Status) -> Iterator[Headline]:
 
 
 def of_problem(status: Status) -> Iterator[Headline]:
-    """What a person has to look at while the rest of the run goes on."""
+    """What needs the operator while the rest of the run continues."""
     run = status.run
     if run.reason:
         yield Headline(

@@ -43,7 +43,7 @@ def of_unknown(status: Status) -> Iterator[Headline]:
             why=f"{counted(sent, 'job', 'was')} sent a moment ago, but no worker process is connected yet.",
             command="replank worker",
         )
-    waits = any(True for _ in of_cutover(status, kept_in_step=True)) or status.run.window_now == 0
+    waits = any(True for _ in of_cutover(status, are_drained=True)) or status.run.window_now == 0
     if signs.quiet_s > QUIET_S and not signs.leased and status.step[1] == DATA_PHASE and not waits:
         yield Headline(
             weight="look",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitoring.status.headlines.deliveries import of_broker, of_workers
 from monitoring.status.headlines.headline import Headline
-from monitoring.status.headlines.resting import at_rest
+from monitoring.status.headlines.running_or_over import running_or_over
 from monitoring.status.headlines.stopped import of_problem, of_stopped
 from monitoring.status.headlines.unknown import of_unknown
 from monitoring.status.headlines.waits import of_waits
@@ -16,8 +16,8 @@ from replank.values.states import RunState
 if TYPE_CHECKING:
     from monitoring.status.status import Status
 
-NOBODY_WORKS = frozenset({"no_coordinator", "broker", "no_worker", "stuck"})
-"""Nothing goes on until somebody has done something: no time that is left can be told."""
+STOPS_PROGRESS = frozenset({"no_coordinator", "broker", "no_worker", "stuck"})
+"""The run makes no progress until the operator acts: the time left cannot be estimated."""
 
 
 def headlines(status: Status) -> list[Headline]:
@@ -27,12 +27,12 @@ def headlines(status: Status) -> list[Headline]:
     the broker and the coordinator, and never from the run's state alone.
     """
     bad = list(_bad(status))
-    return [*bad, *_look(status, kept_in_step=not no_worker_works(bad))] or [at_rest(status)]
+    return [*bad, *_look(status, are_drained=not no_worker_works(bad))] or [running_or_over(status)]
 
 
 def no_worker_works(found: list[Headline]) -> bool:
-    """Whether nothing goes on until somebody has done something."""
-    return any(one.kind in NOBODY_WORKS for one in found)
+    """Whether the run makes no progress until the operator acts."""
+    return any(one.kind in STOPS_PROGRESS for one in found)
 
 
 def _bad(status: Status) -> Iterator[Headline]:
@@ -44,7 +44,7 @@ def _bad(status: Status) -> Iterator[Headline]:
             yield from of_workers(status)
 
 
-def _look(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
+def _look(status: Status, *, are_drained: bool) -> Iterator[Headline]:
     if status.run.state is RunState.RUNNING:
-        yield from of_waits(status, kept_in_step=kept_in_step)
+        yield from of_waits(status, are_drained=are_drained)
         yield from of_unknown(status)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from monitoring.status.table_progress import TableProgress
 
 
-def of_waits(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
-    """`kept_in_step`: somebody keeps the tables that are ready in step."""
+def of_waits(status: Status, *, are_drained: bool) -> Iterator[Headline]:
+    """`are_drained`: workers drain the tables that are ready."""
     run = status.run
     if run.paused:
         yield _paused(status)
@@ -33,7 +33,7 @@ def of_waits(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
     if open_gates and all(table.state == str(TableState.PLANNED) for table in status.tables):
         reasons = "; ".join(f"{gate.name}: {gate.reason}" for gate in open_gates)
         yield Headline(weight="look", kind="gates", words="The data migration waits for its gates", why=reasons)
-    yield from of_cutover(status, kept_in_step=kept_in_step)
+    yield from of_cutover(status, are_drained=are_drained)
 
 
 def _paused(status: Status) -> Headline:
@@ -56,13 +56,13 @@ def _paused(status: Status) -> Headline:
     )
 
 
-def of_cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
-    """Tables that are ready and do not change places yet, and sets whose attempts missed."""
+def of_cutover(status: Status, *, are_drained: bool) -> Iterator[Headline]:
+    """Tables that are ready and not swapped yet, and sets whose attempts missed."""
     run = status.run
     ready = _ready(status)
     if run.hold_cutover and ready:
         by = status.signs.held_by if status.signs is not None else ""
-        until = "They are drained until then." if kept_in_step else "No worker drains them at present."
+        until = "They are drained until then." if are_drained else "No worker drains them at present."
         yield Headline(
             weight="look",
             kind="cutover_held",
@@ -90,6 +90,6 @@ def of_cutover(status: Status, *, kept_in_step: bool) -> Iterator[Headline]:
 
 
 def _ready(status: Status) -> list[TableProgress]:
-    """Tables that could change places now: those of sets in which every one is ready."""
+    """Tables that could be swapped now: those of sets in which every one is ready."""
     late = {table.set_no for table in status.tables if table.state != str(TableState.READY)}
     return [table for table in status.tables if table.set_no not in late]

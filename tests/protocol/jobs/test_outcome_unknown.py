@@ -60,7 +60,7 @@ def test_a_commit_whose_answer_was_lost_is_neither_done_twice_nor_a_failure(
 
     # When it asks the ledger in a new session
     again = _worker(rebuild, way.url)
-    assert again.settle(job_id, lost.value) is Outcome.DONE
+    assert again.resolve_outcome(job_id, lost.value) is Outcome.DONE
 
     # Then nothing is done again, and no failure is counted
     assert rebuild.execute(job_id, again) is Outcome.NOTHING
@@ -89,7 +89,7 @@ def test_a_session_that_was_ended_waits_again_at_once(
     app.execute("DROP FUNCTION ends() CASCADE")
     error = lost.value if by_operator else psycopg.OperationalError("the connection is lost")
     again = _worker(rebuild, rebuild.settings.database())
-    assert again.settle(job_id, error) is Outcome.AGAIN
+    assert again.resolve_outcome(job_id, error) is Outcome.AGAIN
     assert one(app, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid) == 0
     assert _job(app, job_id) == ("waiting", 1, 0 if by_operator else 1)
     history = app.execute("SELECT outcome, counts, sqlstate FROM replank.job_attempt").fetchall()
@@ -107,7 +107,7 @@ def test_while_the_old_session_lives_nothing_is_given_back(app: psycopg.Connecti
     from sql.ledger.jobs import claims
 
     assert claims.claim(old.connection, run_id=rebuild.run_id, job_id=job_id, worker="w", lease_s=60) is not None
-    assert new.settle(job_id, psycopg.OperationalError("lost"), sleep=lambda _: None) is None
+    assert new.resolve_outcome(job_id, psycopg.OperationalError("lost"), sleep=lambda _: None) is None
     assert _job(app, job_id) == ("leased", 1, 1)
     # And of another worker's job it knows nothing
     other = Executor(
@@ -115,5 +115,5 @@ def test_while_the_old_session_lives_nothing_is_given_back(app: psycopg.Connecti
     )
     old.connection.close()
     rebuild.wait_for_end_of("nobody")
-    assert other.settle(job_id, psycopg.OperationalError("lost"), sleep=lambda _: None) is None
+    assert other.resolve_outcome(job_id, psycopg.OperationalError("lost"), sleep=lambda _: None) is None
     assert _job(app, job_id) == ("leased", 1, 1)

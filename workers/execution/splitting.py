@@ -20,7 +20,7 @@ from workers.kinds.table_jobs import Limits, fenced
 log = structlog.get_logger()
 
 
-class Smaller(StrEnum):
+class SplitResult(StrEnum):
     """What halving came to."""
 
     SPLIT = "split"
@@ -30,16 +30,18 @@ class Smaller(StrEnum):
     IN_CHUNKS = "in chunks"
 
 
-def leave_to_chunks(connection: Connection, job: Job, failure: Failure, limits: Limits) -> Smaller:
+def leave_to_chunks(connection: Connection, job: Job, failure: Failure, limits: Limits) -> SplitResult:
     """A verification in one piece was too much: the job ends with that word, and its barrier has it done in chunks."""
     with fenced(connection, job, limits):
         if not claims.finish(connection, job, rows_done=0, result={TOO_LARGE: failure.message}):
             raise LeaseLost(f"job {job.job_id}: attempt {job.attempt} was overtaken")
     log.info("verification is done in chunks instead", run=job.run_id, job=job.job_id, reason=failure.message)
-    return Smaller.IN_CHUNKS
+    return SplitResult.IN_CHUNKS
 
 
-def split(connection: Connection, job: Job, failure: Failure, limits: Limits) -> tuple[Smaller, dict[str, str] | None]:
+def split(
+    connection: Connection, job: Job, failure: Failure, limits: Limits
+) -> tuple[SplitResult, dict[str, str] | None]:
     """Put the job's halves in its place, in one transaction that holds its lease.
 
     The key of the row where it has come down to one. Raises LeaseLost if another attempt owns the job,
@@ -52,7 +54,7 @@ def split(connection: Connection, job: Job, failure: Failure, limits: Limits) ->
             halves = halve(connection, spec, job.chunk, job.detail.get("side", "live"))
             if not halves.chunks:
                 key = None if halves.key is None else dict(zip(spec.key, halves.key, strict=True))
-                return (Smaller.ONE_ROW if halves.rows else Smaller.EMPTY), key
+                return (SplitResult.ONE_ROW if halves.rows else SplitResult.EMPTY), key
             children = claims.split(
                 connection,
                 job_id=job.job_id,
@@ -67,6 +69,6 @@ def split(connection: Connection, job: Job, failure: Failure, limits: Limits) ->
             raise
         # The table is locked, or even counting its rows takes too long: the whole chunk is tried again.
         log.info("a chunk could not be halved", run=job.run_id, job=job.job_id, reason=str(error).strip())
-        return Smaller.MISSED, None
+        return SplitResult.MISSED, None
     log.info("job split", run=job.run_id, job=job.job_id, halves=children, reason=failure.message)
-    return Smaller.SPLIT, None
+    return SplitResult.SPLIT, None

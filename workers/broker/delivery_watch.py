@@ -22,11 +22,11 @@ from sql.session.connection import connect
 
 log = structlog.get_logger()
 
-LOOKS_PER_PATIENCE = 10
+CHECKS_PER_PATIENCE = 10
 EXIT_CODE = 1
 
 
-class Hearing:
+class DeliveryWatch:
     """When the broker last answered this worker's question for messages, and whether that is too long ago.
 
     `children` gives the ledger's names of its processes, `kinds` are the kinds of jobs that its queues bring. Times are
@@ -58,7 +58,7 @@ class Hearing:
         return self._clock() - self._heard
 
     def missed(self) -> int:
-        """Jobs for this worker that were sent in its silence, and that nobody has claimed for its patience."""
+        """Jobs for this worker that were sent in its silence, and that no worker has claimed for its patience."""
         if self.silent_s <= self._patience_s:
             return 0
         with connect(self._database_url, name="worker hearing") as connection:
@@ -72,11 +72,11 @@ class Hearing:
     def watch(self, **_: Any) -> None:
         """Look in a thread of its own, until the process ends: by this, if the worker is deaf. For a signal."""
         self.heard()
-        threading.Thread(target=self._look_on, name="hearing", daemon=True).start()
+        threading.Thread(target=self._watch_loop, name="hearing", daemon=True).start()
 
-    def _look_on(self) -> None:
+    def _watch_loop(self) -> None:
         while True:
-            time.sleep(self._patience_s / LOOKS_PER_PATIENCE)
+            time.sleep(self._patience_s / CHECKS_PER_PATIENCE)
             try:
                 missed = self.missed()
             except (psycopg.Error, ReplankError) as error:

@@ -1,7 +1,7 @@
 """Which rows make a drain fail: halves of the change log are drained, and all of it is taken back.
 
-A drain takes its whole log or nothing, so one row that does not convert stops all others of its table. A person has to
-correct that row, and should not learn of the next one only then.
+A drain takes its whole log or nothing, so one row that does not convert stops all others of its table. The operator
+has to correct that row, and should learn of all such rows at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OF_A_ROW = (*OF_ROWS, psycopg.errors.RaiseException, NeedsOperator)
 Key = dict[str, str]
 
 
-def find_culprits(connection: Connection, job: Job, limits: Limits) -> list[Key]:
+def find_failing_rows(connection: Connection, job: Job, limits: Limits) -> list[Key]:
     """Keys of the live rows that do not come through a drain of their own; at most `MOST`, for `BUDGET_S` seconds.
 
     Empty where no single row is to blame. Changes nothing. Raises LeaseLost if another attempt owns the job,
