@@ -1,6 +1,6 @@
 """`python -m benchmarks.estimate.record [NAME …]`: real runs, and what their ledgers said of them at many moments.
 
-The recordings are kept beside the code, so that an estimate can be judged without a server. Recording them anew costs
+The recordings are kept beside the code, so that an estimate can be judged without a server. Recording them again costs
 some minutes of two cores.
 """
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.looking.page`: how long the run page's answers take where the ledger holds 100,000 jobs.
 
 Each answer is asked for over HTTP of the page's own server, on a ledger that is painted, not run. `page` is what
-somebody who watches gets, once a second, with the server's own settings: one look serves all, and looks take a
+a viewer gets, once a second, with the server's own settings: one read serves all, and reads take a
 twentieth of the time. `look at everything` and `look at changes` are answers that are a look of their own.
 """
 
@@ -42,7 +42,7 @@ MOST_MS = 200.0
 WATCHED_S = 20
 FEW_JOBS = 1_000
 MOST_APART_S = {"whole": 5.0, "any": 2.0}
-"""Between two looks, where there are few jobs; somebody asks twice a second."""
+"""Between two reads, where there are few jobs; the viewer asks twice a second."""
 JUDGED = ("page", "cell")
 """`status` is judged by `benchmarks.looking.status`; here it has more tables to tell of."""
 LOGIN = "bench:benchmark"

@@ -19,7 +19,7 @@ MEMORY_NOISE_MB = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineRun:
-    """One run of Replank. `writes` is None where nobody wrote."""
+    """One run of Replank. `writes` is None where no application wrote."""
 
     times: LedgerTimes
     wal_bytes: int

@@ -32,7 +32,7 @@ WINDOW = 16
 
 @dataclass(frozen=True, kw_only=True)
 class CuttingMemory:
-    """Memory of a producer, in MB, before and after it cut `chunks` jobs and looked at them `TURNS` times."""
+    """Memory of a producer, in MB, before and after it cut `chunks` jobs and read them `TURNS` times."""
 
     chunks: int
     before_mb: float

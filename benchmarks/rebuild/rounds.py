@@ -47,7 +47,7 @@ def measure_round(server: EmbeddedPostgres, *, number: int, workers: int, rate: 
 
 
 def warm_up(server: EmbeddedPostgres) -> None:
-    """One way, not measured: whoever is first pays for memory and files that the machine hands out once."""
+    """One way, not measured: the first one pays for memory and files that the machine hands out once."""
     with fresh_copy(server) as url:
         offline_alter(url, CONVERSIONS)
 

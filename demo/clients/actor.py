@@ -24,7 +24,7 @@ class Actor(Generic[S]):
         self._serial = itertools.count(1)
 
     def label(self, prefix: str) -> str:
-        """A name that nobody else makes."""
+        """A name that no other client makes."""
         return f"{prefix}-{self.name}-{next(self._serial)}"
 
     def new_id(self) -> str:

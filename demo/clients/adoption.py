@@ -1,4 +1,4 @@
-"""Before the application starts: what is there already. Nobody else may write meanwhile."""
+"""Before the application starts: what is there already. No other client may write meanwhile."""
 
 import random
 import uuid
@@ -83,7 +83,7 @@ class Reader:
         return tuple(found)
 
     def begin(self, models: Sequence[Model], counted: Sequence[tuple[str, str, Sequence[str]]]) -> Beginning:
-        """The values of these (table, column, ids), and how many rows are nobody's."""
+        """The values of these (table, column, ids), and how many rows have no owner."""
         counters = {
             (table, column, row_id): self._number(self._tables[table], column, row_id)
             for table, column, ids in counted

@@ -43,7 +43,7 @@ class Deployment:
     def deploy(self) -> None:
         """Clients may work again, as soon as what they need is there."""
         with self._changed:
-            # What was there may be gone: looked at anew.
+            # What was there may be gone: read again.
             self._open = self._is_ready is None
             self._withdrawn = False
             self._changed.notify_all()

@@ -28,7 +28,7 @@ class Model:
     """The rows of one client.
 
     rows: table -> key -> row, columns as the server prints them; gone: keys that must not be there (any
-    more); unknown: keys whose last transaction's outcome nobody knows; counters: (table, column, id of a
+    more); unknown: keys whose last transaction's outcome is unknown; counters: (table, column, id of a
     row shared with other clients) -> acknowledged increments.
     """
 
@@ -131,7 +131,7 @@ class Model:
         self._clear()
 
     def give_up(self) -> None:
-        """Nobody knows whether the transaction happened: forget its rows, and say so.
+        """The transaction's outcome is unknown: forget its rows, and say so.
 
         The other rows are still known exactly, but what hangs on them is not: an item may or may not be
         gone from its order. So from here on the client works with new rows only.

@@ -40,7 +40,7 @@ def _as_written(_connection: psycopg.Connection) -> Names:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload(Generic[A]):
-    """`name` is the data set's. adopt: gives each model its rows, while nobody else writes, and raises NothingThere;
+    """`name` is the data set's. adopt: gives each model its rows, while none other writes, and raises NothingThere;
     names_now: what the tables are called in the database as it is."""
 
     name: str

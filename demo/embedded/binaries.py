@@ -149,7 +149,7 @@ def _publish(staging: Path, place: OwnedFolder, kind: str, program: Path) -> Pat
     """Make a finished copy readable and give it its name, once for each version; returns its folder.
 
     The name follows the original's path, size and time of change: another version gets another copy. The
-    rename is atomic; whoever loses that race uses the winner's copy.
+    rename is atomic; the loser of that race uses the winner's copy.
     """
     state = program.stat()
     origin = f"{program}:{state.st_size}:{state.st_mtime_ns}"

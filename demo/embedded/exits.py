@@ -21,7 +21,7 @@ _running: list[StoppedAtExit] = []
 def discard_at_exit(server: StoppedAtExit) -> None:
     """See to it that the server is gone when this process ends, by its own will or by SIGTERM."""
     _running.append(server)
-    # Only where nobody has a handler, so nobody's is replaced; whoever sets one later replaces ours.
+    # Only where there is no handler, so none is replaced; one that is set later replaces ours.
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _discard_and_die)
 

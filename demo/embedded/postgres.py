@@ -32,7 +32,7 @@ DEFAULT_SETTINGS = {
     "shared_buffers": "256MB",
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# Not for the caller to change: url() depends on it, and nobody else shall get in.
+# Not for the caller to change: url() depends on it, and no other user shall get in.
 FIXED_SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "logging_collector": "off"}
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 STOP_PATIENCE_S = 30.0

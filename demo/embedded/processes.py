@@ -145,7 +145,7 @@ def end_servers_of(folder: Path) -> list[int]:
     for process in found:
         ask_to_end(process)
     wait_until_ended(found, ORDERLY_PATIENCE_S)
-    # Looked for anew: a child may have been started after the first look.
+    # Looked for again: a child may have been started after the first look.
     stubborn = servers_of(folder)
     for process in stubborn:
         send(process, signal.SIGKILL)

@@ -125,7 +125,7 @@ class EmbeddedValkey:
         return f"redis://:{self.password}@127.0.0.1:{port}/0"
 
     def _write_settings(self, server: HostedServer) -> None:
-        # Not for the caller to change: url() depends on it, and nobody else shall get in.
+        # Not for the caller to change: url() depends on it, and no other user shall get in.
         fixed = {
             "bind": "127.0.0.1",
             "requirepass": self.password,
@@ -134,7 +134,7 @@ class EmbeddedValkey:
             "dir": _quoted(server.data_dir),
             "pidfile": _quoted(server.data_dir / "server.pid"),
             "logfile": '""',
-            # The command line must go on naming this folder: that is how leftovers are recognised.
+            # The command line must keep naming this folder: that is how leftovers are recognised.
             "set-proc-title": "no",
         }
         lines = [f"{name} {value}" for name, value in (self._settings | fixed).items()]

@@ -92,7 +92,7 @@ def _alike(change: CatalogueChange, whole: dict[str, str]) -> tuple[str, ...]:
         return (change.what, new_or_gone or _column_change(change), change.name, change.reason)
     if change.explained:
         return (change.what, new_or_gone or "changed", change.reason)
-    # Nobody asked for it: what it was and is must be seen, so only what says the same of partitions is one line.
+    # The plan does not ask for it: what it was and is must be seen, so only equal changes of partitions share a line.
     said = _without_own_names(change, change.before), _without_own_names(change, change.after)
     return (change.what, new_or_gone or "changed", change.table, *said)
 

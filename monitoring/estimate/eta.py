@@ -80,7 +80,7 @@ def estimate(moment: Moment) -> Eta | None:
         return None
     pace = Pace(moment.tables)
     if not (moment.workers or moment.scripts.done):
-        # Nobody works yet: whether two or twenty will come, nobody knows.
+        # No worker is connected yet, and how many will come is unknown.
         return None
     low, middle, high = (_seconds(moment, pace, z) for z in (-Z, 0.0, Z))
     return Eta(low=max(min(low, middle - SMALLEST_S), 0.0), middle=middle, high=max(high, middle + SMALLEST_S))

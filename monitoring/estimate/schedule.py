@@ -101,7 +101,7 @@ def makespan(chains: Sequence[Chain], *, workers: int, handover_s: float) -> flo
     for number in range(len(chains)):
         go_on(number, 0.0)
     now = 0.0
-    # Those that nobody has come to yet wait in their order, and are not looked at.
+    # Those that no worker has come to yet wait in their order, and are left alone.
     active: dict[int, _Active] = {}
     while pending or active:
         while pending and pending[0][0] <= now + EPSILON_S:

@@ -15,7 +15,7 @@ class Work:
     """Jobs of one kind on one table or cache. `rows` and `seconds` are those of the `done` ones.
 
     `done_now` and `rows_now` are those of the present generation: a table may be compared more than once. A backfill's
-    rows are those that it looked at.
+    rows are those that it read.
     """
 
     done: int = 0

@@ -43,7 +43,7 @@ class WorkLeft:
 
     def chain(self, number: int, table: TableSnapshot) -> Chain:
         if table.method == "backfill":
-            # It swaps nothing, so it waits for nobody.
+            # It swaps nothing, so it waits for no other table.
             return Chain(set_no=-2 - number, before=tuple(self._backfill(table)), done_s=self.turns["done"])
         stages: dict[str, Callable[[TableSnapshot, bool], Stage]] = {
             "copying": self._copy,

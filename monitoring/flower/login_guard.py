@@ -109,7 +109,7 @@ class LoginGuard:
     def judge(self, authorization: str | None, *, peer: str, forwarded: str = "", cookies: str = "") -> Judged:
         """`peer` is the connection's other end, `forwarded` the header X-Forwarded-For, `cookies` the header Cookie."""
         if self.logins.open or not authorization:
-            return Judged(who=self.logins.who(authorization))
+            return Judged(who=self.logins.user_of(authorization))
         now, name = self.clock(), _name_in(authorization)
         address = self._address(peer, forwarded)
         known = self._known(cookies, name)
@@ -119,7 +119,7 @@ class LoginGuard:
             self._refused += 1
             self._note(name, address)
             return Judged(who=None, wait_s=wait)
-        who = self.logins.who(authorization)
+        who = self.logins.user_of(authorization)
         if who is None:
             for counter, key in counters:
                 counter.add(key, now)

@@ -59,7 +59,7 @@ class Logins:
         return cls(_passwords=found)
 
     @classmethod
-    def nobody(cls, name: str) -> Logins:
+    def without_login(cls, name: str) -> Logins:
         """No login is asked for; each visitor is called `name`."""
         return cls(_passwords={}, anonymous=name)
 
@@ -71,7 +71,7 @@ class Logins:
         """As Flower wants them."""
         return [f"{name}:{password}" for name, password in self._passwords.items()] or None
 
-    def who(self, authorization: str | None) -> str | None:
+    def user_of(self, authorization: str | None) -> str | None:
         """The name behind an `Authorization` header; None where it is no valid login.
 
         Every login is compared, each in constant time: an answer's time tells neither names nor passwords.

@@ -111,7 +111,7 @@ def private_file(path: Path) -> Path:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.parent.stat()
-        # Flower moves aside whatever it cannot read as its own.
+        # Flower renames any file that it cannot read as its own.
         if path.exists() and not path.is_file():
             raise WrongUse(f"{path} is no regular file; name another one with --state.")
         tempfile.TemporaryFile(dir=path.parent).close()

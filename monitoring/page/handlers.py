@@ -73,7 +73,7 @@ class Handler(RequestHandler):
             raise HTTPError(401)
 
     def get_current_user(self) -> str | None:
-        return self.context.guard.logins.who(self.request.headers.get("Authorization"))
+        return self.context.guard.logins.user_of(self.request.headers.get("Authorization"))
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", POLICY)

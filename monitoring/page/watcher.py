@@ -141,7 +141,7 @@ class Watcher:
                 return
             self._running_read = asyncio.create_task(self._read_sections(quick))
         look = self._running_read
-        # A viewer who goes away does not end the look that others wait for, and nobody waits for a frozen database.
+        # A viewer that leaves does not end the read that others wait for, and no viewer waits for a frozen database.
         done, _ = await asyncio.wait({look}, timeout=self.patience_s)
         if done:
             look.result()

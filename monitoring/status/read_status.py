@@ -58,7 +58,7 @@ def read_status(connection: Connection) -> Status:
     sets = conversion_sets.read_sets(connection, run.run_id)
     found = _with_workers(connection, _of_work(connection, run, tallies, present, of_caches, sets), tallies)
     found = replace(found, preparing=before_run(connection, run, prepared))
-    # Where the run does not go on by itself, nobody knows how long it takes.
+    # Where the run does not continue by itself, the time left is unknown.
     if run.reason or found.leader is None or any(s.problem for s in sets if s.swapped_at is None):
         return found
     if no_worker_works(found.headlines) or found.held:

@@ -50,7 +50,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "resent": status.resent.to_json(),
         "already": [{"object": place, "message": words} for place, words in status.already],
         "preparing": None if status.preparing is None else status.preparing.to_json(),
-        # Programs may count on this field: rows are kept aside, never jobs.
+        # Programs may count on this field: rows are quarantined, never jobs.
         "jobs": {**status.jobs, "quarantined": 0},
         "rate_rows_s": round(status.rate_rows_s, 1),
         "eta_s": None

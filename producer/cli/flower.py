@@ -115,7 +115,7 @@ def _logins(place: Place, *, open_on_loopback: bool) -> Logins:
         raise WrongUse("--open-on-loopback requires no login, but logins are set. Use only one of them.")
     if not _is_loopback(place.address):
         raise WrongUse(f"--open-on-loopback would admit everyone who can reach {place.address}. {HOW}")
-    return Logins.nobody("user of this machine")
+    return Logins.without_login("a user of this machine")
 
 
 def _is_loopback(address: str) -> bool:

@@ -128,7 +128,7 @@ def test_no_path_leads_to_another_site(served: Served) -> None:
 
 
 def test_open_on_loopback_answers_to_its_own_names_only(serve: Serve, painted: str) -> None:
-    served = serve(painted, logins=Logins.nobody("somebody"))
+    served = serve(painted, logins=Logins.without_login("somebody"))
     for host in (f"127.0.0.1:{served.port}", "localhost", "[::1]:80"):
         assert served.ask("/run/now", login=None, headers={"Host": host}).status == 200, host
     for host in ("example.org", "127.0.0.1.example.org", "localhost.example.org:5555", "[", ""):
@@ -147,6 +147,6 @@ def test_logins_that_protect_nothing_are_refused(text: str, monkeypatch: pytest.
 
 def test_two_people_are_told_apart_and_no_password_is_shown() -> None:
     logins = Logins.parse("alice:wonderland bob:builder-of-things")
-    assert logins.who(basic("bob:builder-of-things")["Authorization"]) == "bob"
-    assert logins.who(basic("alice:builder-of-things")["Authorization"]) is None
+    assert logins.user_of(basic("bob:builder-of-things")["Authorization"]) == "bob"
+    assert logins.user_of(basic("alice:builder-of-things")["Authorization"]) is None
     assert "wonderland" not in repr(logins)

@@ -98,7 +98,7 @@ class Child:
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
                 return Report(outcome=outcome, words=executor.words.get("last", ""))
         except MayNot as error:
-            # Nobody has claimed it: it is sent again, and another worker gets it.
+            # It is not claimed: it is sent again, and another worker gets it.
             return Report(outcome=Outcome.LOST, words=f"refused: {error}")
         except (psycopg.Error, ReplankError) as error:
             return self.resolve_lost_delivery(job_id, error, patience_s=PATIENCE_S)

@@ -45,7 +45,7 @@ class Session(Protocol):
         ...
 
     def savepoint(self) -> AbstractContextManager[object]:
-        """An error inside takes back what was done inside, and goes on."""
+        """An error inside rolls back what was done inside, and continues."""
         ...
 
     def check_constraints(self) -> None:

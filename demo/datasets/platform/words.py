@@ -64,7 +64,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ExportRequest.state": ("waiting", "running", "done", "failed"),
     "Tag.color": ("#ff0000", "#00ff00", "#0000ff"),
 }
-"""Texts with few values: enums that nobody has declared."""
+"""Texts with few values: undeclared enums."""
 
 REFERS: dict[str, str] = {
     "createdBy": "User",

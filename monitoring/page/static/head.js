@@ -118,7 +118,7 @@ export function drawFacts(run, sections) {
   const facts = [
     ['Done', percent(run.share), `${number(run.rows_done)} of ${number(run.rows_total)} rows copied${quarantined ? `, ${number(quarantined)} of them quarantined` : ''}`],
     ['Speed', `${number(run.rate_rows_s)} rows/s`, 'the last ten seconds'],
-    ['Left', ...left(run, sections.headlines || [])],
+    ['Time left', ...left(run, sections.headlines || [])],
     ['Jobs in flight', `${number(run.jobs.leased || 0)} of ${window.now}`, `${last}; window ${window.now} of ${window.max}: ${window.reason || 'not decided yet'}`],
     ['Failed', number(failed), failed ? plural((sections.causes || []).length, 'cause') : `${number(run.jobs.waiting || 0)} wait, ${number(run.jobs.done || 0)} done`, failed ? 'bad' : ''],
     run.open && workersFact(seen), run.open && run.led && brokerFact(seen),

@@ -45,7 +45,7 @@ export function drawWorkers(workers, pools) {
   say(byId('workers-sum'), [`${plural(processes, 'process', 'processes')} connected`, alive.length ? `${plural(alive.length, 'worker')} seen by Celery` : '', `${plural(workers.jobs.length, 'job')} running`,
     workers.sent ? `${plural(workers.sent, 'message')} not taken yet` : ''].filter(Boolean).join(', '));
   const { wanted } = workers;
-  say(byId('wanted'), wanted ? `Recommended: ${plural(wanted.recommended, 'process', 'processes')}. ${wanted.reason}` : '');
+  say(byId('wanted'), wanted ? `${plural(wanted.recommended, 'process', 'processes')} recommended: ${wanted.reason}` : '');
   keyed(byId('pools'), pools || [], (pool) => pool.name, () => h('p', { class: 'pool' }, h('span', { class: 'name' }), h('span', { class: 'soft' })), (line, pool) => {
     line.className = `pool ${pool.alive ? '' : 'gone'}`;
     say(line.querySelector('.name'), `${pool.alive ? '●' : '○'} ${pool.name}`);

@@ -62,13 +62,17 @@ def of_cutover(status: Status, *, are_drained: bool) -> Iterator[Headline]:
     ready = _ready(status)
     if run.hold_cutover and ready:
         by = status.signs.held_by if status.signs is not None else ""
-        until = "They are drained until then." if are_drained else "No worker drains them at present."
+        until = (
+            "They are verified, and drained until then."
+            if are_drained
+            else "They are verified. No worker drains them at present."
+        )
         yield Headline(
             weight="look",
             kind="cutover_held",
             words=f"{len(ready)} of {counted(len(status.tables), 'table')} {verb(len(ready), 'waits')} "
             "for you to start the cutover",
-            why=f"They are verified. {until} {by}".strip(),
+            why=f"{until} {by}".strip(),
             button="release",
             command="replank cutover",
         )

@@ -9,7 +9,7 @@ from demo.clients.transaction import Transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """Ids of rows that were there before and belong to nobody. `holders` are (user, tenant) with permissions."""
+    """Ids of rows that were there before and have no owner. `holders` are (user, tenant) with permissions."""
 
     tenants: tuple[str, ...]
     accounts: tuple[str, ...]

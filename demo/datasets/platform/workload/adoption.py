@@ -34,7 +34,7 @@ _SHARED_ROWS = 40
 
 
 def adopt(connection: psycopg.Connection, models: Sequence[Model], rng: random.Random) -> Adoption[Shared]:
-    """Give each model its rows. Nobody else may write meanwhile. Raises NothingThere."""
+    """Give each model its rows. No other client may write meanwhile. Raises NothingThere."""
     names = names_now(connection)
     reader = Reader(connection, PLATFORM, names)
     shared = _shared(connection, reader, names, rng)

@@ -34,7 +34,7 @@ def _of_content(tx: Transaction, content: Key) -> None:
         raise Surprise(f"content {content[0]} has other tags than were given")
     media = (row["mediaIds"] or "{}").strip("{}").split(",")[0]
     # An array that was written as uuids comes back from a rollback in the canonical spelling: no foreign key says whose
-    # ids these are. Whoever looks for another spelling in texts then finds nothing.
+    # ids these are. A search for another spelling in texts then finds nothing.
     if media and media == _canonical(media) and len(tx.fetch("content with media", [*content, media])) != 1:
         raise Surprise(f"content {content[0]} is not found by a medium of its array")
     history = {canonical_text(str(one)) for (one,) in tx.fetch("history of content", content)}

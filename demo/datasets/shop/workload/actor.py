@@ -9,7 +9,7 @@ from demo.clients.transaction import Transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """Ids of rows that were there before and belong to nobody: referenced and counted, never removed."""
+    """Ids of rows that were there before and have no owner: referenced and counted, never removed."""
 
     tenants: tuple[str, ...]
     products: tuple[str, ...]
@@ -115,7 +115,7 @@ class ShopActor(Actor[Shared]):
         return tx.model.put("Tag", row)
 
     def add_event(self, tx: Transaction, user: Key) -> Key:
-        """Insert an event whose owner is an order (a uuid), a plan (a word) or nobody."""
+        """Insert an event whose owner is an order (a uuid), a plan (a word) or none."""
         order = tx.model.pick("Order")
         owner: tuple[str | None, str | None] = (None, None)
         if order and self.rng.random() < 0.5:

@@ -21,7 +21,7 @@ _SHARED_ROWS = 40
 
 
 def adopt(connection: psycopg.Connection, models: Sequence[Model], rng: random.Random) -> Adoption[Shared]:
-    """Give each model its rows; read the shared rows' counters. Nobody else may write meanwhile.
+    """Give each model its rows; read the shared rows' counters. No other client may write meanwhile.
 
     Raises NothingThere when there is nothing to adopt.
     """
