@@ -12,7 +12,7 @@ from monitoring.status.headlines.deliveries import BROKER_KNOWN_S
 from monitoring.status.headlines.unknown import QUIET_S
 from monitoring.status.read_status import read_again, read_status
 from monitoring.status.status import Status
-from producer.coordinator.run import Progress
+from producer.coordinator.progress import Progress
 from producer.waiting.leader import try_to_lead
 from sql.ledger.jobs.consumers import announce
 from sql.ledger.reading import signs
