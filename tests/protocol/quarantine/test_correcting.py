@@ -77,7 +77,7 @@ def test_all_or_none(app: psycopg.Connection, ready: Rebuild) -> None:
         (_lines(GOOD[0], "Robert"), "does not convert either"),
         (
             [*_lines(GOOD[0], GOOD[1]), Line(number=9, table="public.letter", key=("1",), column="to", value="x")],
-            "kept",
+            "quarantined",
         ),
         ([*_lines(GOOD[0], GOOD[1])] * 2, "is listed twice"),
     ):
