@@ -26,7 +26,8 @@ def test_a_column_of_times_says_it(database: Database) -> None:
     (yesterday,) = database.rows("SELECT to_char((now() - interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD')")[0]
     assert recent["newest"] == yesterday
     assert (
-        f"3 of them in rows of the last 30 days (createdAt), the newest of {yesterday}; 1 have no time" in found.message
+        f"3 of them in rows of the last 30 days (createdAt), the newest of {yesterday}; 1 without a time"
+        in found.message
     )
     assert "Clients may still write them" in found.hint
 

@@ -71,7 +71,7 @@ def test_values_are_counted_and_named(tasks: Database) -> None:
     assert "for a text that does not convert" in aside.message
     default = "ALTER TABLE tasks ALTER state SET DEFAULT 'new'"
     tasks.run("UPDATE tasks SET state = 'open' WHERE state IN ('Open', '')", default)
-    assert "its default 'new'::text is no public.task_state" in only(
+    assert "its default 'new'::text is not a valid public.task_state" in only(
         _check(tasks, STATE).blockers, "default_not_convertible"
     ).message  # fmt: skip
 
