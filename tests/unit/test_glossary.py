@@ -24,15 +24,6 @@ OF_THEIR_TIME = ("glossary.md", "decisions.md", "reliability.md")
 
 NOT_YET = frozenset(
     {
-        "a person",
-        "changed places",
-        "change places",
-        "goes back",
-        "going back",
-        "kept aside",
-        "put aside",
-        "somebody",
-        "way back",
         "whoever",
     }
 )
