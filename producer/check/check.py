@@ -27,7 +27,8 @@ from producer.check.server.gates import audit_gates
 from producer.check.server.health import audit_health
 from producer.check.server.locks import audit_locks
 from producer.check.server.server import audit_server
-from producer.check.statements.mentions import audit_functions, audit_statements
+from producer.check.statements.audit import audit_statements
+from producer.check.statements.mentions import audit_functions
 from producer.check.statements.sets_apart import audit_sets_apart
 from producer.check.trial.cache_trial import try_caches
 from producer.check.trial.families import audit_families

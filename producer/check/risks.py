@@ -31,7 +31,8 @@ _RISKS: Mapping[Risk, str] = {
         soft_reference foreign_code invalid_index triggers_would_fire mapping_left
     """,
     Risk.APPLICATION: """
-        query_will_break function_compares_text function_mentions view_changes_type new_ids_must_be_uuids
+        query_will_break query_sends_text query_conflict_target queries_not_shown function_compares_text
+        function_mentions view_changes_type new_ids_must_be_uuids
         new_texts_must_be_values text_casts
         text_casts_no_enums text_cast_kept sets_apart event_trigger mapping_function mapping_row_type mapping_published
         mapping_reserved_word not_null_without_default cache_hung_on cache_not_populated
@@ -50,7 +51,8 @@ _RISKS: Mapping[Risk, str] = {
     """,
     Risk.UNKNOWN: """
         activity_hidden cache_query_untried dangling_unknown disk_unknown looked_at_later no_gates orphans_unknown
-        quarantine_uncounted signal_unreadable soft_reference_unknown statements_unknown trial_unfinished
+        quarantine_uncounted signal_unreadable soft_reference_unknown statements_hidden
+        statements_unknown statements_unread trial_unfinished
     """,
 }
 AT_RISK: Mapping[Risk, str] = {

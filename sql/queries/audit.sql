@@ -76,13 +76,47 @@ UNION ALL
 SELECT 'trigger', t.tgname::text FROM pg_trigger t WHERE t.tgrelid = %(oid)s::oid AND t.tgname = %(name)s
  ORDER BY 1;
 
--- statements_schema: where pg_stat_statements is installed in this database; no row where it is not
-SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements';
+-- statements_schema: where pg_stat_statements is installed in this database, and whether it says when it began to count
+SELECT n.nspname AS schema,
+       EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info') AS has_info
+  FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements';
 
--- statements: the queries of this database, the most called ones first
-SELECT query, calls FROM {view} AS s
- WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
- ORDER BY calls DESC LIMIT {limit}
+-- statements_reset: when pg_stat_statements began to count
+SELECT stats_reset AS since FROM {info}
+
+-- statements: the queries of this database, the most called ones first. From 1.11 of the extension on each has its own time
+SELECT s.query, sum(s.calls)::bigint AS calls,
+       extract(epoch FROM clock_timestamp() - min(coalesce((to_jsonb(s) ->> 'stats_since')::timestamptz, %(since)s::timestamptz)))::float8 AS seconds
+  FROM {view} AS s
+ WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.queryid IS NOT NULL
+ GROUP BY s.query ORDER BY sum(s.calls) DESC LIMIT {limit}
+
+-- statements_hidden: how many entries of this database are of roles whose statements may not be read, and of how many in all
+SELECT count(*) FILTER (WHERE queryid IS NULL) AS hidden, count(*) AS known FROM {view}
+ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- other_columns: the columns of tables and views that are not planned, with the names of their types; domains are looked through
+SELECT n.nspname AS schema, c.relname AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns,
+       array_agg(coalesce(b.typname, t.typname)::text ORDER BY a.attnum) AS types
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+ WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT c.relispartition AND c.oid <> ALL (%(oids)s::oid[])
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replank')
+ GROUP BY 1, 2;
+
+-- text_functions: functions that take a text somewhere and no uuid there, by position from 0, and those that always give a text
+WITH taken AS (
+  SELECT p.proname::text AS name, a.n - 1 AS position,
+         bool_or(t.typname IN ('text', 'varchar', 'bpchar')) AS texts,
+         bool_or(t.typname IN ('uuid', 'any', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray')) AS others
+    FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, n) JOIN pg_type t ON t.oid = a.type
+   WHERE p.prokind IN ('f', 'a', 'w') GROUP BY 1, 2)
+SELECT name, position::int, true AS takes FROM taken WHERE texts AND NOT others
+UNION ALL
+SELECT p.proname::text, 0, false FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype
+ WHERE p.prokind IN ('f', 'a', 'w') GROUP BY 1
+HAVING bool_or(t.typname IN ('text', 'varchar', 'bpchar')) AND bool_and(NOT p.proretset AND (t.typname IN ('text', 'varchar', 'bpchar') OR t.typtype = 'p'));
 
 -- functions_naming: functions of the user whose body holds one of the names, with their parameters of text, as named and as numbered
 SELECT p.oid::regprocedure::text AS function, p.prosrc AS body,

@@ -1,114 +1,16 @@
-"""Program text that may break: statements the server has seen, and functions that name a planned table."""
+"""Program text that may break: functions that name a planned table."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from psycopg import errors
-from psycopg.sql import Identifier
 
 from producer.check.findings import Finding, warning
 from producer.check.statements.comparisons import compares, word
 from producer.planning.prepared_run import PreparedRun, Subject
-from replank.wording import counted
-from sql.session.connection import Connection, row, rows
+from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
-from sql.session.server_message import without_rows
-
-STATEMENTS = 5_000
-SHOWN_STATEMENTS = 50
-SHOWN_LENGTH = 200
-
-# Operators and functions that exist for text and not for uuid. A cast to text in between makes them work.
-_AFTER = r"\s*(?:(?:NOT\s+)?I?LIKE\b|(?:NOT\s+)?SIMILAR\s+TO\b|!?~~?\*?|\|\|)"
-_FUNCTIONS = (
-    "left|right|substr|substring|lower|upper|starts_with|position|strpos|split_part|replace|regexp_replace|length"
-    "|char_length|concat|trim|btrim"
-)
-_BEFORE = rf"(?:\|\|\s*|\b(?:{_FUNCTIONS})\s*\(\s*)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Names:
-    """How a converted column's table and the column itself are found in program text."""
-
-    subject: Subject
-    column: str
-    becomes: str
-    table: re.Pattern[str]
-    breaking: re.Pattern[str]
-
-
-_UNREADABLE = (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege)
-
-
-def seen_statements(connection: Connection) -> list[dict[str, Any]]:
-    """`query` and `calls` of what pg_stat_statements knows of this database; nothing where it may not be read."""
-    try:
-        return _read_statements(connection)
-    except _UNREADABLE:
-        return []
-
-
-def _read_statements(connection: Connection) -> list[dict[str, Any]]:
-    """The same; nothing where it is not installed. Raises _UNREADABLE where it may not be read."""
-    extension = row(connection, query("audit.statements_schema"))
-    if extension is None:
-        return []
-    view = Identifier(extension["schema"], "pg_stat_statements")
-    with connection.transaction():
-        return rows(connection, query("audit.statements").format(view=view, limit=STATEMENTS))
-
-
-def audit_statements(connection: Connection, audited: PreparedRun) -> list[Finding]:
-    """Statements of pg_stat_statements that use text operators on a converted column."""
-    try:
-        seen = _read_statements(connection)
-    except _UNREADABLE as error:
-        return [
-            warning(
-                "statements_unknown",
-                f"pg_stat_statements is installed and cannot be read: {without_rows(error)}",
-                hint="Add it to shared_preload_libraries, or grant pg_read_all_stats.",
-            )
-        ]
-    names = list(_names(audited.subjects))
-    found = [finding for entry in seen if (finding := _breaks(entry["query"] or "", entry["calls"], names))]
-    return found[:SHOWN_STATEMENTS]
-
-
-def _names(subjects: Sequence[Subject]) -> Iterator[_Names]:
-    for subject in subjects:
-        table = re.compile(word(subject.live.name))
-        for column in subject.converted:
-            reference = rf"(?:[\w\"]+\s*\.\s*)*{word(column.name)}"
-            yield _Names(
-                subject=subject,
-                column=column.name,
-                becomes=column.next_type,
-                table=table,
-                breaking=re.compile(rf"{reference}(?i:{_AFTER})|(?i:{_BEFORE}){reference}(?!\s*::)(?![\w\"])"),
-            )
-
-
-def _breaks(statement: str, calls: int, names: Sequence[_Names]) -> Finding | None:
-    for entry in names:
-        if entry.breaking.search(statement) and entry.table.search(statement):
-            shown = " ".join(statement.split())[:SHOWN_LENGTH]
-            return warning(
-                "query_will_break",
-                f"called {counted(calls, 'time')}, uses a text operator on a column that becomes "
-                f"{entry.becomes}: {shown}",
-                hint=f"Cast it ({entry.column}::text) or compare whole values before the cutover.",
-                table=entry.subject.name,
-                column=entry.column,
-                calls=calls,
-                query=shown,
-            )
-    return None
 
 
 def audit_functions(connection: Connection, audited: PreparedRun) -> list[Finding]:

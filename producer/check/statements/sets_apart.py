@@ -11,7 +11,7 @@ from psycopg import errors
 
 from producer.check.findings import Finding, warning
 from producer.check.statements.comparisons import word
-from producer.check.statements.mentions import seen_statements
+from producer.check.statements.seen import seen_statements
 from producer.check.values.soft_references import PROBE_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, WORDS_PER_COLUMN
 from producer.planning.conversion_sets import planned_sets
 from producer.planning.prepared_run import PreparedRun, Subject
@@ -68,10 +68,7 @@ def _apart(connection: Connection, audited: PreparedRun) -> Iterator[tuple[Subje
 def _joined(connection: Connection, audited: PreparedRun, pairs: Sequence[tuple[Subject, Subject]]) -> Iterator[Joined]:
     if not pairs:
         return
-    texts = [
-        (f"a statement that was called {counted(s['calls'], 'time')}", s["query"] or "")
-        for s in seen_statements(connection)
-    ]
+    texts = [(f"a statement that was called {counted(s.calls, 'time')}", s.query) for s in seen_statements(connection)]
     named = {"names": sorted({s.live.name for pair in pairs for s in pair}), "oids": audited.oids}
     functions = rows(connection, query("audit.functions_naming"), named)
     texts += [(f"function {function['function']}", function["body"]) for function in functions]

@@ -1,0 +1,1 @@
+"""What statements of SQL do with columns whose type changes, read from their parse trees."""
