@@ -12,12 +12,17 @@ import tempfile
 from pathlib import Path
 
 import psutil
+import pytest
 
 pytest_plugins = ["pytester", "support.runs.attacks", "support.servers.shared"]
 
 MEMORY_FILES = Path("/dev/shm")
 FREE_BYTES = 6 * 2**30
 """So much must be free in memory; a whole suite needs less than 1 GB."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--clients", action="store_true", help="write what clients met into docs/clients.md")
 
 
 def _memory_serves() -> bool:

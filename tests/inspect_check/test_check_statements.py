@@ -82,10 +82,9 @@ def test_statements_of_sqlalchemy_that_fail_from_the_cutover_on_are_told(engine:
     # Then each of the first is named with its columns, and none of the second. Of a list the server keeps
     # `IN ($1 /*, ... */)` from version 18 on, without the types, so nothing can be told of that one.
     found = _told(database.check(COLUMNS))
-    said = sorted(
-        (f.code, query.split()[0], {use["column"] for use in f.details["uses"]}) for query, f in found.items()
-    )
-    assert said == [
+    named = {q: f for q, f in found.items() if " IN (" not in q}
+    told = [(f.code, q.split()[0], {use["column"] for use in f.details["uses"]}) for q, f in named.items()]
+    assert sorted(told) == [
         ("query_sends_text", "DELETE", {"id"}),
         ("query_sends_text", "INSERT", {"id"}),
         ("query_sends_text", "INSERT", {"id", "owner_id"}),
