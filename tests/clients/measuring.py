@@ -53,11 +53,18 @@ class Measured:
         return ", ".join(kind for kind in self.client.kinds if kind in kinds)
 
 
-def measure(url: str, app_url: str, clients: Sequence[Client], *, text_casts: bool) -> list[Measured]:
-    """Every client through a run and a rollback. `url` is the superuser's, of a database with nothing in it."""
+def measure(
+    url: str, app_url: str, clients: Sequence[Client], *, text_casts: bool, prepared: str = ""
+) -> list[Measured]:
+    """Every client through a run and a rollback. `url` is the superuser's, of a database with nothing in it.
+
+    `prepared`: what the owner of the tables, who is no superuser, executes before the run.
+    """
     measured = [Measured(client=client) for client in clients]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(TABLES.encode())
+        if prepared:
+            _prepare(connection, app_url, prepared)
         owners = [str(id_) for (id_,) in connection.execute("SELECT id FROM owner ORDER BY id")]
         columns = [table("owner", "id"), table("item", "id", "owner_id")]
         with _opened(measured, app_url) as first, _rebuild(url, columns, text_casts) as rebuild:
@@ -73,6 +80,14 @@ def measure(url: str, app_url: str, clients: Sequence[Client], *, text_casts: bo
                 _work(measured, third, "back, new", owners, LATER)
         _refuse_losses(connection, measured)
     return measured
+
+
+def _prepare(superuser: psycopg.Connection, app_url: str, prepared: str) -> None:
+    database = superuser.info.dbname
+    superuser.execute(f"GRANT CREATE ON DATABASE {database} TO app; GRANT CREATE ON SCHEMA public TO app".encode())
+    superuser.execute("ALTER TABLE owner OWNER TO app; ALTER TABLE item OWNER TO app")
+    with psycopg.connect(app_url, autocommit=True) as owner:
+        owner.execute(prepared.replace("DATABASE_NAME", database).encode())
 
 
 @contextmanager

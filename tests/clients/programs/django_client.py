@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from typing import Any
 
 import django
 from django.conf import settings
@@ -47,32 +46,32 @@ class Item(models.Model):
         db_table = "item"
 
 
-def run(said: dict[str, str]) -> str:
-    one = Item.objects.filter(id=said["item"])
-    match said["kind"]:
+def run(kind: str, item: str, owner: str, other: str) -> str:
+    one = Item.objects.filter(id=item)
+    match kind:
         case "insert":
-            Item.objects.create(id=said["item"], owner_id=said["owner"], note="x")
+            Item.objects.create(id=item, owner_id=owner, note="x")
         case "by id":
             found = one.first()
             return type(found.id).__name__ if found else ""
         case "IN":
-            list(Item.objects.filter(id__in=[said["item"], said["other"]]))
+            list(Item.objects.filter(id__in=[item, other]))
         case "join":
-            list(Item.objects.filter(owner__id=said["owner"]).select_related("owner"))
+            list(Item.objects.filter(owner__id=owner).select_related("owner"))
         case "update":
-            one.update(owner_id=said["owner"])
+            one.update(owner_id=owner)
         case "delete":
             one.delete()
     return ""
 
 
-def answer(said: dict[str, Any]) -> None:
-    print(json.dumps(said), flush=True)
+def answer(word: str, said: str) -> None:
+    print(f"{word}\t{' '.join(said.split())}", flush=True)
 
 
-answer({})
+answer("ok", "")
 for line in sys.stdin:
     try:
-        answer({"type": run(json.loads(line))})
+        answer("ok", run(*line.rstrip("\n").split("\t")))
     except Error as error:
-        answer({"error": str(error)})
+        answer("error", str(error))
