@@ -1,4 +1,4 @@
-"""One server for all clients, and a role that is no superuser."""
+"""The role of all clients, and what measures them."""
 
 from __future__ import annotations
 
@@ -7,40 +7,34 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 import pytest
+from support.servers.shared import shared
 
 from clients.client import Client
 from clients.measuring import measure
 from clients.page import lines, write
 from demo.embedded import EmbeddedPostgres
 
+ROLE = "app"
 PASSWORD = "of_the_application"
 _numbers = itertools.count(1)
 
 Measure = Callable[[Sequence[Client]], dict[str, str]]
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL server of these tests' own."""
-    with EmbeddedPostgres(durable=False) as server:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            # pg8000 refuses passwords that were hashed with fewer iterations, as the embedded server's own are.
-            connection.execute("SET scram_iterations = 4096")
-            connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'".encode())
-        yield server
-
-
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The superuser's URL of an empty database."""
-    name = f"clients_{next(_numbers)}"
-    yield postgres.create_database(name)
-    postgres.drop_database(name)
+@pytest.fixture(scope="package", autouse=True)
+def application(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """The role of the clients, which is no superuser."""
+    with shared.keeping(f"role {ROLE}"), psycopg.connect(postgres.url(), autocommit=True) as connection:
+        # pg8000 refuses passwords that were hashed with fewer iterations, as the embedded server's own are.
+        connection.execute("SET scram_iterations = 4096")
+        connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'".encode())
+        yield
+        connection.execute(f"DROP ROLE {ROLE}".encode())
 
 
 def application_url(postgres: EmbeddedPostgres, url: str) -> str:
     """The same database, as the application enters it."""
-    return url.replace(f"postgres:{postgres.password}@", f"app:{PASSWORD}@")
+    return url.replace(f"postgres:{postgres.password}@", f"{ROLE}:{PASSWORD}@")
 
 
 @pytest.fixture

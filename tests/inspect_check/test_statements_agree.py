@@ -16,6 +16,7 @@ from producer.planning.prepared_run import prepare_run
 from producer.planning.resolution import PlanFile
 from replank.plan.plan import Plan
 from sql.session.connection import Connection, connect
+from sql.session.statements import execute
 from sql.values.text_casts import create_text_casts
 
 pytestmark = pytest.mark.catalogue
@@ -66,7 +67,7 @@ def _known(connection: Connection, *, text_casts: bool) -> Known:
 
 @pytest.mark.parametrize("text_casts", [False, True])
 def test_the_server_refuses_what_the_check_names_and_nothing_else(
-    server: EmbeddedPostgres, database: Database, text_casts: bool
+    postgres: EmbeddedPostgres, database: Database, text_casts: bool
 ) -> None:
     # Given statements that the server takes today
     with psycopg.connect(database.url, autocommit=True) as app:
@@ -75,13 +76,13 @@ def test_the_server_refuses_what_the_check_names_and_nothing_else(
     with connect(database.url, name="check") as connection:
         what = _known(connection, text_casts=text_casts)
     # When the columns have their new types
-    after = server.create_database("after")
+    after = postgres.create_database("after")
     with psycopg.connect(after, autocommit=True) as app, connect(after, name="casts") as connection:
         app.execute(TABLES.format("uuid", "mood", "uuid[]").encode())
         if text_casts:
-            create_text_casts(connection)
+            execute(connection, create_text_casts(connection))
         fail = _refused(app)
-    server.drop_database("after")
+    postgres.drop_database("after")
     # Then the check names those that the server refuses, and no others
     named = {text for text in STATEMENTS if read_statement(text, what)}
     assert {"missed": sorted(fail - named), "false alarms": sorted(named - fail)} == {"missed": [], "false alarms": []}
