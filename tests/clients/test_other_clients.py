@@ -8,7 +8,8 @@ from clients.conftest import Measure
 from clients.other_languages import OTHERS
 from clients.page import committed
 
-pytestmark = pytest.mark.toolchains
+# The first time its packages are installed.
+pytestmark = [pytest.mark.toolchains, pytest.mark.timeout(1_800)]
 
 
 def test_what_clients_of_other_languages_meet_is_what_the_page_says(measured: Measure) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from clients import alchemy, django_clients, drivers
 from clients.conftest import Measure
 from clients.other_languages import NODE_POSTGRES
 from clients.page import committed
+
+# Dozens of sessions of their own begin and work, one after the other.
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_what_clients_meet_is_what_the_page_says(measured: Measure) -> None:

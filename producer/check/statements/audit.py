@@ -36,6 +36,8 @@ def audit_statements(connection: Connection, audited: PreparedRun) -> list[Findi
                 hint="Add it to shared_preload_libraries, or grant pg_read_all_stats.",
             )
         ]
+    if not seen.statements:
+        return list(_limits(seen))
     text_casts = audited.plan.options.text_casts
     others = read_other_tables(connection, audited)
     what = known(audited.subjects, others, read_functions(connection), text_casts=text_casts)
