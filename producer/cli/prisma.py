@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 
 from monitoring.terminal.output import people, print_json
+from producer.history.changes.changes import Change
+from producer.history.changes.step_changes import own_schemas
+from producer.history.migration.migration import unchanged
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile, read_plan_file, refuse_other_database
-from producer.prisma.changes.changes import Change
 from producer.prisma.changes.planned_changes import planned_changes, without_model
 from producer.prisma.changes.rewrite import rewrite
-from producer.prisma.changes.step_changes import listed_schemas
 from producer.prisma.migration.history import Folder, record, write_folder
-from producer.prisma.migration.migration import migration_script, unchanged
+from producer.prisma.migration.script import migration_script
+from producer.prisma.schema.listed_schemas import listed_schemas
 from producer.prisma.schema.matching import Matched, match
 from producer.prisma.schema.reader import read_schema
 from producer.prisma.schema.schema_file import diff_names, read_text
@@ -73,7 +75,7 @@ def follow(
             folder = _add_migration(connection, file, migration, changes, apply=apply, schema_name=schema_name)
     _write(schema, out, before, after, diff=diff)
     strangers = _strangers(before, changes, schema_name)
-    own = listed_schemas(read_schema(before), file.plan.steps)
+    own = listed_schemas(read_schema(before), own_schemas(file.plan.steps))
     _say(before, after, strangers, folder, own)
     if as_json:
         print_json(

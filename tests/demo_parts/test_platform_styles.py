@@ -16,7 +16,7 @@ from demo.datasets.platform.planning import compose_plan
 from demo.datasets.platform.workload.names import is_ready
 from demo.embedded import EmbeddedPostgres
 from producer.compiling.compile_steps import compile_steps
-from producer.prisma.migration.migration import migration_script
+from producer.prisma.migration.script import migration_script
 from producer.scripts.run_script import ScriptRunner
 from replank.cli.app import build_app
 from replank.plan.plan import Plan, parse_plan

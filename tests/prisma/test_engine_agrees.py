@@ -7,7 +7,7 @@ import pytest
 
 from demo.datasets.platform import read_schema_file
 from prisma import engine
-from producer.prisma.changes.changes import (
+from producer.history.changes.changes import (
     AddedColumn,
     AddedIndex,
     Change,

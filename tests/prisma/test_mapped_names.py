@@ -8,7 +8,7 @@ from prisma import engine
 from producer.compiling.compile_steps import compile_steps
 from producer.prisma.changes.planned_changes import planned_changes
 from producer.prisma.changes.rewrite import rewrite
-from producer.prisma.migration.migration import migration_script
+from producer.prisma.migration.script import migration_script
 from producer.prisma.schema.reader import read_schema
 from producer.scripts.run_script import ScriptRunner
 from replank.errors import WrongUse

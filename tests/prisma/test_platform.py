@@ -20,7 +20,7 @@ from prisma import engine
 from prisma.engine import Migration
 from producer.prisma.changes.planned_changes import planned_changes
 from producer.prisma.changes.rewrite import rewrite
-from producer.prisma.migration.migration import migration_script
+from producer.prisma.migration.script import migration_script
 from producer.prisma.schema.reader import read_schema
 from replank.plan.plan import Plan
 from sql.session.connection import connect

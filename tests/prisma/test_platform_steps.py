@@ -11,11 +11,13 @@ from demo.datasets.platform import create_platform, read_schema_file, read_scrip
 from demo.embedded import EmbeddedPostgres
 from prisma import engine
 from prisma.engine import Migration
+from producer.history.changes.step_changes import own_schemas
+from producer.history.migration.migration import unchanged
 from producer.planning.resolution import PlanFile
 from producer.prisma.changes.planned_changes import planned_changes
 from producer.prisma.changes.rewrite import rewrite
-from producer.prisma.changes.step_changes import listed_schemas
-from producer.prisma.migration.migration import migration_script, unchanged
+from producer.prisma.migration.script import migration_script
+from producer.prisma.schema.listed_schemas import listed_schemas
 from producer.prisma.schema.reader import read_schema
 from producer.starting.begin import begin_or_resume
 from replank.plan.plan import Plan
@@ -134,4 +136,4 @@ def test_the_migration_makes_the_same_of_an_empty_database(migrated: Migrated) -
 def test_a_file_that_names_the_schema_of_a_step_is_told() -> None:
     plan = Plan.model_validate({"database": {"name": "x"}, "steps": STEPS})
     listed = 'datasource db {\n  provider = "postgresql"\n  schemas  = ["public", "audit"]\n}\n'
-    assert listed_schemas(read_schema(listed), plan.steps) == ["audit"]
+    assert listed_schemas(read_schema(listed), own_schemas(plan.steps)) == ["audit"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producer.prisma.changes.changes import (
+from producer.history.changes.changes import (
     AddedColumn,
     AddedIndex,
     Change,

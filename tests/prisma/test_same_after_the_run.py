@@ -15,7 +15,7 @@ from prisma.engine import Migration
 from producer.planning.resolution import PlanFile
 from producer.prisma.changes.planned_changes import planned_changes
 from producer.prisma.changes.rewrite import rewrite
-from producer.prisma.migration.migration import migration_script
+from producer.prisma.migration.script import migration_script
 from producer.prisma.schema.reader import read_schema
 from producer.starting.begin import begin_or_resume
 from replank.errors import WrongUse

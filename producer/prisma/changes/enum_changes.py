@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from producer.prisma.changes.changes import EnumValues
+from producer.history.changes.changes import EnumValues
 from producer.prisma.changes.field_changes import enum_value, new_enum
 from producer.prisma.schema.document import Block, Document
 from producer.prisma.schema.schema_names import column_of, table_of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from producer.prisma.changes.changes import AddedColumn, RenamedColumn, SettledColumn, ToEnum, ToUuid
+from producer.history.changes.changes import AddedColumn, RenamedColumn, SettledColumn, ToEnum, ToUuid
 from producer.prisma.schema.document import Attribute, Block, BlockAttribute, Document, Field, attribute, mapped
 from producer.prisma.schema.schema_names import (
     Table,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from producer.prisma.changes import field_changes, table_changes
-from producer.prisma.changes.changes import (
+from producer.history.changes.changes import (
     AddedColumn,
     AddedIndex,
     Change,
@@ -19,6 +18,7 @@ from producer.prisma.changes.changes import (
     ToEnum,
     ToUuid,
 )
+from producer.prisma.changes import field_changes, table_changes
 from producer.prisma.changes.enum_changes import enum_values
 from producer.prisma.changes.field_order import in_order
 from producer.prisma.schema.document import Block, Document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from producer.prisma.changes.changes import AddedIndex, KeyChanged, LostForeignKey, RenamedEnum, RenamedTable
+from producer.history.changes.changes import AddedIndex, KeyChanged, LostForeignKey, RenamedEnum, RenamedTable
 from producer.prisma.changes.field_changes import renamed_value
 from producer.prisma.schema.document import (
     Attribute,

@@ -1,1 +1,1 @@
-"""The migration that makes of an older database what the run made of the live one."""
+"""Prisma's migration.sql and its history."""

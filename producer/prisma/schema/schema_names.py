@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from producer.history.changes.changes import Table as Table
 from producer.prisma.schema.document import Attribute, Block, Document, Field
 from replank.names import LONGEST_NAME_BYTES, cut
 
 SCALARS = frozenset({"String", "Boolean", "Int", "BigInt", "Float", "Decimal", "DateTime", "Json", "Bytes"})
-
-Table = tuple[str, str]
-"""Schema and name, as the database has them."""
 
 Kind = Literal["id", "unique", "index", "relation"]
 

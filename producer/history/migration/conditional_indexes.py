@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
 
-from producer.prisma.migration.other_schemas import alter_table, where_it_is
-from producer.prisma.migration.partitioning import Named
-from producer.prisma.migration.steps import enum_specs
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import Table
+from producer.history.migration.other_schemas import alter_table, where_it_is
+from producer.history.migration.partitioning import Named
+from producer.history.migration.steps import enum_specs
 from producer.steps.enum_types import EnumType
 from replank.errors import WrongUse
 from replank.plan.steps.steps_plan import IndexesPlan, IndexPlan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg.sql import SQL, Composable, Literal
 
-from producer.prisma.migration.partitioning import Named
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import Table
+from producer.history.migration.partitioning import Named
 
 IF_THERE = """\
 DO $there$

@@ -1,6 +1,6 @@
-"""What a schema file is to learn: one value for each thing that changed in the database.
+"""What models are to learn: one value for each thing that changed in the database.
 
-They come from a plan (`planned_changes`) or from wherever else; the rewriter knows nothing of plans. Tables are
+They come from a plan or from wherever else; whoever rewrites models by them knows nothing of plans. Tables are
 named as they are BEFORE the change, columns too, except in the renames' own `to`. Renames are made last.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from producer.prisma.schema.schema_names import Table
+Table = tuple[str, str]
+"""Schema and name, as the database has them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from producer.prisma.changes.changes import AddedColumn, AddedIndex, Change, EnumValues, RenamedEnum
-from producer.prisma.changes.foreign_key_indexes import foreign_key_indexes
-from producer.prisma.schema.document import Document
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import AddedColumn, AddedIndex, Change, EnumValues, RenamedEnum, Table
+from producer.history.changes.foreign_key_indexes import foreign_key_indexes
 from producer.steps.enum_types import after_step
 from replank.plan.steps.mappings_plan import MappingsPlan
 from replank.plan.steps.steps_plan import EnumPlan, IndexesPlan, StepsPlan, UuidFieldsPlan
@@ -39,12 +37,6 @@ def own_schemas(steps: StepsPlan) -> list[str]:
     """The schemas of tables that no model is made of."""
     asked = (steps.audit_log, steps.permission_cache)
     return [step.table_schema for step in asked if step is not None]
-
-
-def listed_schemas(document: Document, steps: StepsPlan) -> list[str]:
-    """Those of them that the file's datasource names."""
-    said = " ".join(line for block in document.of_kind("datasource") for m in block.members for line in m.lines)
-    return [schema for schema in own_schemas(steps) if f'"{schema}"' in said]
 
 
 def _uuid_fields(

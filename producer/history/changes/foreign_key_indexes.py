@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from producer.prisma.changes.changes import AddedIndex
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import AddedIndex, Table
 from replank.names import beginning_of_cut
 from replank.plan.steps.mappings_plan import MappingsPlan
 from replank.plan.steps.steps_plan import IndexesPlan

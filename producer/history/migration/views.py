@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from producer.prisma.migration.partitioning import Named
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import Table
+from producer.history.migration.partitioning import Named
 from sql.catalogue import prisma
 from sql.catalogue.prisma import LiveView
 from sql.scripts.compatibility_views import compatibility_views

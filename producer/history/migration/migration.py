@@ -1,7 +1,7 @@
 """The migration that makes of an older database what the run made of the live one: plain SQL, offline.
 
-Prisma applies it to empty databases (its shadow database, a new developer's); on the live one it is only recorded
-as done. It keeps rows too, under locks: a copy for tests may be migrated with it.
+Prisma and Alembic apply it to empty databases (a shadow database, a new developer's); on the live one it is only
+recorded as done. It keeps rows too, under locks: a copy for tests may be migrated with it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from producer.prisma.changes.changes import Change, RenamedColumn, RenamedTable
-from producer.prisma.changes.planned_changes import converted_default, is_converted
-from producer.prisma.changes.renames import renames_done, steps_now
-from producer.prisma.migration.conditional_indexes import ConditionalIndex, conditional_indexes
-from producer.prisma.migration.given_up import given_up_checks, given_up_keys
-from producer.prisma.migration.head import head_of
-from producer.prisma.migration.other_schemas import alter_table, where_it_is
-from producer.prisma.migration.partitioning import Named, relaid
-from producer.prisma.migration.permission_cache import CacheStatements, cache_statements
-from producer.prisma.migration.steps import checks_of_values, step_statements, value_of
-from producer.prisma.migration.views import views_over
-from producer.prisma.schema.schema_names import Table
+from producer.history.changes.changes import Change, RenamedColumn, RenamedTable, Table
+from producer.history.changes.names_now import renames_done, steps_now
+from producer.history.changes.table_changes import converted_default, is_converted
+from producer.history.migration.conditional_indexes import ConditionalIndex, conditional_indexes
+from producer.history.migration.given_up import given_up_checks, given_up_keys
+from producer.history.migration.other_schemas import alter_table, where_it_is
+from producer.history.migration.partitioning import Named, relaid
+from producer.history.migration.permission_cache import CacheStatements, cache_statements
+from producer.history.migration.steps import checks_of_values, step_statements, value_of
+from producer.history.migration.views import views_over
 from producer.steps.enum_types import EnumType, enum_types, make_types
 from producer.steps.mappings import renamed_tables
 from replank.errors import WrongUse
@@ -43,8 +41,12 @@ NAME_BASED = Identifier("pg_temp", "replank_name_based")
 Pairs = Sequence[tuple[TablePlan, LiveTable]]
 
 
-def migration_script(connection: Connection, plan: Plan, default_schema: str, changes: Iterable[Change] = ()) -> str:
-    """The whole of migration.sql. `changes` are those of the schema file: names that it gives up come first.
+def migration_statements(
+    connection: Connection, plan: Plan, default_schema: str, changes: Iterable[Change] = ()
+) -> list[str]:
+    """The statements, in order. `changes` are those of the tool's models: names that they give up come first.
+
+    Relations of `default_schema` are written bare.
 
     Raises WrongUse where the plan does not fit, or names and partitions are not there yet.
     """
@@ -77,7 +79,7 @@ def migration_script(connection: Connection, plan: Plan, default_schema: str, ch
             statements = [r.as_string(connection) for r in _renamed(renames, named)]
             statements += [s.as_string(connection) for s in of_steps]
             statements += _statements(connection, pairs, parts)
-    return head_of(plan) + "".join(f"\n{statement};\n" for statement in statements)
+    return statements
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from producer.history.changes.changes import AddedColumn, AddedIndex
+from producer.history.changes.step_changes import step_changes
+from producer.history.migration.other_schemas import alter_table, where_it_is
+from producer.history.migration.partitioning import Named
 from producer.planning.table_specs import column_spec
-from producer.prisma.changes.changes import AddedColumn, AddedIndex
-from producer.prisma.changes.step_changes import step_changes
-from producer.prisma.migration.other_schemas import alter_table, where_it_is
-from producer.prisma.migration.partitioning import Named
 from producer.steps.enum_types import EnumType, after_step
 from replank.plan.steps.steps_plan import EnumPlan, StepsPlan
 from replank.plan.tables.table_plan import ColumnPlan, TablePlan

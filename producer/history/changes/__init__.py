@@ -1,0 +1,1 @@
+"""What a plan changes in the database, as values that models are rewritten by."""

@@ -1,0 +1,1 @@
+"""The statements that make of an older database what the run made of the live one."""
