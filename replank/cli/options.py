@@ -24,7 +24,9 @@ Reason = Annotated[str, typer.Option("--reason", help="The reason; it is shown a
 
 Table = Annotated[str | None, typer.Option("--table", help="Only this table or cache, e.g. public.orders.")]
 Targets = Annotated[Path, typer.Option("--targets", help="The file of databases: NAME URL on each line, or TOML.")]
-SchemaName = Annotated[str, typer.Option("--schema-name", help="The schema that Prisma's URL names (?schema=…).")]
+SchemaName = Annotated[
+    str, typer.Option("--schema-name", help="The schema of models that name none; Prisma's URL says ?schema=….")
+]
 
 LocalWorkers = Annotated[int, typer.Option("--workers", min=1, help="Local workers to start for each run.")]
 

@@ -1,0 +1,169 @@
+"""Import SQLAlchemy models and say what they know, as one JSON object.
+
+Run as a program by the interpreter that has the application's packages: `python read_models.py package.module:name`.
+It imports nothing of Replank's. What the application prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+def main(reference: str) -> dict[str, Any]:
+    from sqlalchemy import event
+    from sqlalchemy.orm import Mapper, configure_mappers
+
+    mappers: list[Any] = []
+    event.listen(Mapper, "after_mapper_constructed", lambda mapper, _: mappers.append(mapper))
+    # Instead of this folder, whose names are no modules of the application.
+    sys.path[0] = os.getcwd()
+    metadata = _metadata(reference)
+    configure_mappers()
+    mapped: dict[Any, list[Any]] = {}
+    for mapper in mappers:
+        if getattr(mapper.local_table, "metadata", None) is metadata:
+            mapped.setdefault(mapper.local_table, []).append(mapper)
+    tables = metadata.tables.values()
+    return {
+        "tables": [_table(table, mapped.get(table, ())) for table in tables],
+        "files": sorted(_files({reference.partition(".")[0].partition(":")[0], *_packages(mappers)})),
+    }
+
+
+def _metadata(reference: str) -> Any:
+    from sqlalchemy import MetaData
+
+    module, _, path = reference.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in (path or "metadata").split("."):
+        found = getattr(found, name)
+    found = getattr(found, "metadata", found)
+    if not isinstance(found, MetaData):
+        raise SystemExit(f"{reference} is {type(found).__name__}, not a MetaData or a class that has one")
+    return found
+
+
+def _packages(mappers: list[Any]) -> set[str]:
+    return {mapper.class_.__module__.partition(".")[0] for mapper in mappers}
+
+
+def _files(packages: set[str]) -> Iterator[str]:
+    """The source files of the application's modules that were loaded."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in packages and file and file.endswith(".py"):
+            yield file
+
+
+def _table(table: Any, mappers: Any) -> dict[str, Any]:
+    from sqlalchemy import UniqueConstraint
+
+    return {
+        "schema": table.schema,
+        "name": table.name,
+        "columns": [_column(column, mappers) for column in table.columns],
+        "primary_key": [column.name for column in table.primary_key.columns],
+        "indexes": [
+            {"name": index.name, "columns": [getattr(c, "name", None) for c in index.columns], "unique": index.unique}
+            for index in table.indexes
+        ],
+        "uniques": [
+            {"name": one.name, "columns": [column.name for column in one.columns]}
+            for one in table.constraints
+            if isinstance(one, UniqueConstraint)
+        ],
+        "foreign_keys": [
+            {
+                "columns": [element.parent.name for element in key.elements],
+                "ref_schema": key.referred_table.schema,
+                "ref_table": key.referred_table.name,
+                "ref_columns": [element.column.name for element in key.elements],
+            }
+            for key in table.foreign_key_constraints
+        ],
+        "models": [_model(mapper) for mapper in mappers],
+    }
+
+
+def _column(column: Any, mappers: Any) -> dict[str, Any]:
+    from sqlalchemy import types
+
+    kind = column.type
+    inner = kind.impl_instance if isinstance(kind, types.TypeDecorator) else kind
+    default = column.default
+    attributes = {m.get_property_by_column(column).key for m in mappers if column in m.columns.values()}
+    return {
+        "name": column.name,
+        "attributes": sorted(attributes),
+        "type": repr(kind),
+        "is_text": isinstance(inner, types.String) and not isinstance(inner, types.Enum),
+        "is_uuid": isinstance(inner, types.Uuid),
+        "nullable": column.nullable,
+        "default": None if default is None else _default(default),
+        "server_default": _server_default(column.server_default),
+    }
+
+
+def _server_default(default: Any) -> str | None:
+    """As SQL; empty for what is no default's text, e.g. an identity."""
+    if default is None:
+        return None
+    said = getattr(default, "arg", "")
+    return "'" + said.replace("'", "''") + "'" if isinstance(said, str) and said else str(said)
+
+
+def _default(default: Any) -> str:
+    """A default that Python makes, as its source says it, or as a value."""
+    if not default.is_callable:
+        return repr(getattr(default, "arg", default))
+    made = inspect.unwrap(default.arg)
+    name = getattr(made, "__qualname__", type(made).__name__)
+    if name != "<lambda>" and "<locals>" not in name:
+        return f"{made.__module__}.{name}"
+    try:
+        return inspect.getsource(made).strip()
+    except (OSError, TypeError):
+        return name
+
+
+def _model(mapper: Any) -> dict[str, Any]:
+    """Its class with every class that it inherits, nearest first, each with its file."""
+    made = mapper.class_
+    return {
+        "name": f"{made.__module__}.{made.__qualname__}",
+        "classes": [one for cls in made.__mro__ if (one := _class(cls)) is not None],
+        "relationships": [
+            {
+                "name": one.key,
+                "to": f"{one.mapper.class_.__module__}.{one.mapper.class_.__qualname__}",
+                "pairs": [[_named(local), _named(remote)] for local, remote in one.local_remote_pairs],
+            }
+            for one in mapper.relationships
+        ],
+    }
+
+
+def _named(column: Any) -> list[Any]:
+    return [column.table.schema, column.table.name, column.name] if hasattr(column.table, "schema") else []
+
+
+def _class(cls: type) -> dict[str, Any] | None:
+    try:
+        file = inspect.getsourcefile(cls)
+        _, line = inspect.getsourcelines(cls)
+    except (OSError, TypeError):
+        return None
+    return {"file": file, "name": cls.__qualname__, "line": line}
+
+
+if __name__ == "__main__":
+    said = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    json.dump(main(sys.argv[1]), said)
+    said.close()

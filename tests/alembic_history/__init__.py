@@ -1,0 +1,1 @@
+"""Applications of SQLAlchemy and Alembic follow a run; Alembic itself is the judge."""
