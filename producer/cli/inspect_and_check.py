@@ -14,10 +14,12 @@ from psycopg import errors
 
 from monitoring.terminal.activity_screen import ActivityScreen
 from monitoring.terminal.output import people, print_json
+from producer.alembic.models.models import read_models
 from producer.check.check import audit
 from producer.check.findings import Report
 from producer.check.risks import AT_RISK
 from producer.check.values.progress import ScanScreen
+from producer.cli.models import ModelsOption, Python, Variables, interpreter_of, joined_with, say_joined
 from producer.cli.prisma import matched_with, say_matched
 from producer.inspect.decision import propose
 from producer.inspect.evidence import Evidence, read_evidence
@@ -66,8 +68,11 @@ def inspect(
     force: Force = False,
     as_json: AsJson = False,
     prisma: Prisma = None,
+    models: ModelsOption = None,
     schema_name: SchemaName = "public",
     every_uuid: EveryUuid = False,
+    python: Python = sys.executable,
+    env: Variables = None,
 ) -> None:
     """Propose a plan from the live catalogue and a sample of the values. Changes nothing.
 
@@ -77,6 +82,7 @@ def inspect(
     to_stdout = str(out) == "-"
     if not to_stdout and out.exists() and not force:
         raise WrongUse(_is_there(out))
+    said = None if models is None else read_models(models, interpreter_of(python, env))
     with (
         in_words(),
         ActivityScreen(people()),
@@ -86,6 +92,7 @@ def inspect(
         matched = None if prisma is None else matched_with(connection, prisma, schema_name)
         evidence = read_evidence(connection, sample_rows=sample)
         proposal = with_enums(connection, evidence, propose(evidence, every_uuid=every_uuid))
+        joined = None if said is None else joined_with(connection, said, proposal, schema_name)
     if proposal.tables:
         text = write_plan(proposal)
         parse_plan(text, source="the proposed plan")
@@ -95,9 +102,15 @@ def inspect(
             _write(out, text, force=force)
     if matched is not None:
         say_matched(matched)
+    if joined is not None:
+        say_joined(joined)
     _say_proposal(proposal, out)
     if as_json:
-        print_json(proposal.to_json() | ({} if matched is None else {"prisma": matched.to_json()}))
+        print_json(
+            proposal.to_json()
+            | ({} if matched is None else {"prisma": matched.to_json()})
+            | ({} if joined is None else {"models": joined.to_json()})
+        )
     if not proposal.tables:
         raise typer.Exit(1)
 

@@ -124,10 +124,11 @@ def _default(default: Any) -> str:
         return repr(getattr(default, "arg", default))
     made = inspect.unwrap(default.arg)
     name = getattr(made, "__qualname__", type(made).__name__)
-    if name != "<lambda>" and "<locals>" not in name:
+    if "<" not in name:
         return f"{made.__module__}.{name}"
     try:
-        return inspect.getsource(made).strip()
+        # All of the lines that a lambda stands in.
+        return " ".join(inspect.getsource(made).split())
     except (OSError, TypeError):
         return name
 
