@@ -1,1 +1,1 @@
-"""What follows a plan in an application of SQLAlchemy and Alembic: its models and its history of revisions."""
+"""SQLAlchemy and Alembic: an application's models and its history of revisions follow a plan."""

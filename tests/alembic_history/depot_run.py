@@ -143,7 +143,7 @@ def run_plan(url: str, file: PlanFile) -> None:
     with connect(url, name="test") as connection:
         begin_or_resume(connection, file, hold_cutover=True)
     rebuild = Rebuild.attach(url)
-    while rebuild.coordinator._take_script(rebuild.run):
+    while rebuild.take_script():
         rebuild.refuse_stuck()
     rebuild.finish()
     rebuild.close()

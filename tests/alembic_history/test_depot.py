@@ -1,16 +1,25 @@
 """A sample application with Alembic's history: its models and its history after one run."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from support.oracles.journal_oracle import snapshot_catalogue
+from support.servers.shared import new_database
 
-from alembic_history.depot_run import Depot
+from alembic_history.depot_run import Depot, run_depot
 from demo.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.alembic
+
+
+@pytest.fixture(scope="module")
+def migrated(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depot]:
+    """The depot after its run and after `replank alembic --apply`; `before` is what was said before the run."""
+    with new_database(postgres, "depot") as url:
+        yield run_depot(url, tmp_path_factory.mktemp("depot"))
 
 
 def test_before_the_run_nothing_is_stamped_and_partitions_are_not_known(migrated: Depot) -> None:
@@ -48,8 +57,8 @@ def test_alembic_finds_no_difference_after_the_run(migrated: Depot) -> None:
     assert "No new upgrade operations detected" in migrated.alembic("check")
 
 
-def test_the_history_makes_the_same_catalogue_of_an_empty_database(migrated: Depot, postgres: EmbeddedPostgres) -> None:
-    url = postgres.create_database("depot_empty")
+def test_the_history_makes_the_same_catalogue_of_an_empty_database(migrated: Depot, database: str) -> None:
+    url = database
     migrated.alembic("upgrade", "head", url=url)
     assert _made_of(migrated.url) == _made_of(url)
     with psycopg.connect(url) as app:

@@ -6,6 +6,7 @@ from pathlib import Path
 from support.runs.processes import Site
 
 CALLS: Mapping[str, tuple[str, ...]] = {
+    "alembic": ("{plan}",),
     "catalogue-diff": (),
     "check": ("{plan}",),
     "compile": ("{plan}", "--out", "{out}"),
@@ -53,7 +54,7 @@ SERVICES = frozenset({"worker", "flower", "exporter"})
 
 OWN_SERVERS = frozenset({"demo"})
 WITHOUT_RUN = frozenset(
-    {"config", "inspect", "check", "compile", "indexes", "gates", "partitions", "prisma", "rehearse"}
+    {"config", "inspect", "check", "compile", "indexes", "gates", "partitions", "prisma", "rehearse", "alembic"}
 )
 OF_A_FLEET = frozenset(name for name in CALLS if name.startswith("fleet"))
 

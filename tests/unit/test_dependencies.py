@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("replank", "sql", "monitoring", "producer", "workers", "demo")
-EXTRAS = {"demo": "embedded", "monitoring": "tracing"}
+EXTRAS = {"demo": "embedded", "monitoring": "tracing", "producer": "alembic"}
 """Which extra a package may lean on, beside what is always there."""
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def _follows(one: Any) -> list[str]:
 
 def _made(directory: Any, wish: dict[str, Any]) -> dict[str, str]:
     """The new file's path and text; written only where the wish says so."""
-    from mako.template import Template
+    from alembic.util import template_to_file
 
     given = {key: wish["make"][key] for key in ("message", "upgrades", "downgrades")}
     make = wish["make"]["revision"]
@@ -57,7 +58,10 @@ def _made(directory: Any, wish: dict[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def render(source: Any, to: Any, **values: Any) -> None:
-        found["path"], found["text"] = str(to), Template(filename=str(source)).render_unicode(**values)
+        with tempfile.TemporaryDirectory() as folder:
+            shown = Path(folder, "shown.py")
+            template_to_file(source, shown, "utf-8", **values)
+            found["path"], found["text"] = str(to), shown.read_text(encoding="utf-8")
         raise _Rendered
 
     # Alembic has no revision that is only shown: the two places where it writes do not.

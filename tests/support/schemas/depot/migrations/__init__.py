@@ -1,0 +1,1 @@
+"""The depot's history: Alembic's environment and its revisions."""
