@@ -32,6 +32,8 @@ def is_stamped(connection: Connection, revision: Revision, version_table: str) -
 
 
 def stamp(connection: Connection, revision: Revision, version_table: str) -> None:
-    """Move Alembic's version to the revision. Raises WrongUse where somebody else has moved it meanwhile."""
+    """Move Alembic's version to the revision. Raises WrongUse where another session has moved it meanwhile."""
     if not move_version(connection, *split_name(version_table), revision.follows, revision.revision):
-        raise WrongUse("Alembic's version has just changed: somebody upgrades this database. Look, and try again.")
+        raise WrongUse(
+            "Alembic's version has just changed: another session upgrades this database. Look, and try again."
+        )
