@@ -204,7 +204,7 @@ def test_rows_kept_aside_are_corrected_from_a_file_and_come_back(site: Site, led
     # When the file has a value that is no uuid either, then nothing is changed
     before = ledger.rows("SELECT count(*) FROM customers WHERE id = 'nobody'")
     _rewrite(file, "nobody", "still nobody")
-    refused(site.call("quarantine", "fix", str(file)), "does not convert either", "nothing was changed", exit_code=2)
+    refused(site.call("quarantine", "fix", str(file)), "does not convert either", "Nothing was changed", exit_code=2)
     assert ledger.rows("SELECT count(*) FROM customers WHERE id = 'nobody'") == before == [(1,)]
     refused(site.call("quarantine", "fix", str(site.plan)), "is missing", exit_code=2)
 

@@ -29,7 +29,7 @@ def test_rolling_back_a_stopped_run_leaves_no_trace(site: Site, ledger: LedgerVi
     # Then nothing of it is left
     assert done.exit_code == 0, done.stderr
     assert "Run 1 is rolled back" in done.stderr
-    assert "This database has no objects of Replank any more" in done.stderr
+    assert "nothing of Replank is left in this database" in done.stderr
     assert done.stdout == ""
     assert look(site.database_url) == before
     assert traces(site.database_url) == []

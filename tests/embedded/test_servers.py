@@ -282,7 +282,7 @@ def test_a_runtime_root_that_others_may_write_to_is_refused(
     shared.chmod(mode)
     monkeypatch.setenv("REPLANK_RUNTIME_DIR", str(shared))
 
-    with pytest.raises(EmbeddedServerError, match="nobody else may write"):
+    with pytest.raises(EmbeddedServerError, match="no other user may write"):
         EmbeddedValkey().start()
 
 

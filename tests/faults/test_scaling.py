@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psutil
 import pytest
 from support.runs.ledger_view import LedgerView
@@ -19,8 +21,12 @@ SESSIONS = (
 
 def children(worker: Process | psutil.Process) -> int:
     """Processes of a pool, counted by the operating system."""
-    pid = worker.pid
-    return sum(child.status() != psutil.STATUS_ZOMBIE for child in psutil.Process(pid).children())
+    found = 0
+    for child in psutil.Process(worker.pid).children():
+        # One that ends between the list and the question is no process of the pool any more.
+        with suppress(psutil.NoSuchProcess):
+            found += child.status() != psutil.STATUS_ZOMBIE
+    return found
 
 
 def sessions(ledger: LedgerView) -> int:

@@ -229,7 +229,7 @@ def test_the_cutover_waits_for_its_window(database: str, app: psycopg.Connection
         run = runs.latest_run(connection)
         assert run is not None
         (note,) = gates_note(connection, run)
-    assert "Gone past by a person's word after that: window." in note.words
+    assert "Overridden by the operator after that: window." in note.words
     assert "Swapped outside the plan's cutover windows: set 1 at 20" in note.words
     (said,) = [row for row in note.rows if row[1] == "overridden afterwards"]
     assert (said[0], said[2], said[4]) == ("window", "Bob", "nobody works today")

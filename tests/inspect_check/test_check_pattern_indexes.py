@@ -38,7 +38,7 @@ def test_with_consent_nothing_stands_in_the_way(database: Database) -> None:
     report = database.check_text(text)
     assert report.blockers == ()
     found = only(report.warnings, "pattern_indexes")
-    assert "2 go with the swap" in found.message
+    assert "2 are dropped with the swap" in found.message
     assert "1 becomes a plain index" in found.message
     assert report.hold_ms is not None, "all of the swap was tried"
 

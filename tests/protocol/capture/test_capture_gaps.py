@@ -78,7 +78,7 @@ def test_what_capture_missed_comes_along(app: psycopg.Connection, begin: Begin, 
     attack.record("noticed and said; verified again, what was missed came along", tried=len(ACTS), lost=len(lost))
     assert lost == {}
     said = (
-        "SELECT count(DISTINCT subject) FROM replank.event WHERE kind = 'capture' AND message LIKE '%compared again%'"
+        "SELECT count(DISTINCT subject) FROM replank.event WHERE kind = 'capture' AND message LIKE '%verified again%'"
     )
     assert one(app, said) == len(ACTS)
 

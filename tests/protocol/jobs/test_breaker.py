@@ -58,7 +58,7 @@ def test_a_table_without_a_good_row_stops_long_before_each_was_tried(app: psycop
     # When the rows are corrected, then `resume` is enough where nothing is left failed
     app.execute("UPDATE bad SET n = 5")
     said = resume(shop.connection, run, scope_of(shop.connection, run, table="bad"), by=ANNA)
-    assert "public.bad goes on" in said
+    assert "public.bad continues" in said
     if shop.failures():
         retry(shop.connection, shop.run, Selection(table="bad"), by=ANNA)
     shop.finish()
@@ -105,7 +105,7 @@ def test_an_operators_pause_is_waited_for_and_keeps_the_set_together(app: psycop
     assert "public.b is paused by anna" in problem
     assert "why" in problem
     # It was said once, and what is decided does not hang on the words
-    said = "SELECT count(*) FROM replank.event WHERE kind = 'cutover' AND message LIKE 'the cutover waits%'"
+    said = "SELECT count(*) FROM replank.event WHERE kind = 'cutover' AND message LIKE 'the cutover is waiting%'"
     assert app.execute(said).fetchone() == (1,)
     assert {s.waits_for for s in rebuild.sets} == {SwapWait.PAUSE}
     app.execute("UPDATE replank.conversion_set SET problem = 'in other words'")

@@ -220,7 +220,7 @@ def test_a_lease_that_was_lost_splits_nothing(app: psycopg.Connection, poisoned:
     assert job_queue.take_back_orphans(poisoned.connection, poisoned.run_id)
     app.execute("UPDATE t SET n = 150 WHERE n = 0")
     assert poisoned.execute(parent) is Outcome.DONE
-    assert slow._give_up(job, psycopg.errors.DivisionByZero()) is Outcome.NOTHING
+    assert slow._handle_error(job, psycopg.errors.DivisionByZero()) is Outcome.NOTHING
     assert poisoned.jobs("copy") == []
     assert one(app, "SELECT count(*) FROM replank.job WHERE parent IS NOT NULL") == 0
     assert count(app, built("t")) == 300
@@ -232,11 +232,11 @@ def test_what_times_out_is_tried_again_and_then_halved(app: psycopg.Connection, 
     (parent,) = poisoned.jobs("copy")
     job = claims.claim(poisoned.connection, run_id=poisoned.run_id, job_id=parent, worker="w", lease_s=60)
     assert job is not None
-    assert poisoned.worker._give_up(job, _timeout(app)) is Outcome.AGAIN
+    assert poisoned.worker._handle_error(job, _timeout(app)) is Outcome.AGAIN
     poisoned.pass_time()
     job = claims.claim(poisoned.connection, run_id=poisoned.run_id, job_id=parent, worker="w", lease_s=60)
     assert job is not None
-    assert poisoned.worker._give_up(job, _timeout(app)) is Outcome.SPLIT
+    assert poisoned.worker._handle_error(job, _timeout(app)) is Outcome.SPLIT
     history = app.execute("SELECT attempt, outcome, error_class, sqlstate, worker FROM replank.job_attempt").fetchall()
     assert history == [(1, "again", "timeout", "57014", "w"), (2, "split", "timeout", "57014", "w")]
     poisoned.finish()
@@ -265,7 +265,7 @@ def test_verification_halves_keep_its_one_snapshot(app: psycopg.Connection, begi
     job = claims.claim(rebuild.connection, run_id=rebuild.run_id, job_id=first, worker="w", lease_s=60)
     assert job is not None
     assert job.detail["snapshot"] is not None
-    assert rebuild.worker._give_up(job, _divided(app)) is Outcome.SPLIT
+    assert rebuild.worker._handle_error(job, _divided(app)) is Outcome.SPLIT
     app.execute("UPDATE t SET n = -n WHERE n <= 500")
     work_off(rebuild, "verify", lambda: None)
     rebuild.turn()

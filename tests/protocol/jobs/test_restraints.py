@@ -87,7 +87,7 @@ def test_a_paused_table_is_neither_sent_nor_begun(rebuild: Rebuild) -> None:
     # And for the coordinator it does not go on either
     assert [t.spec.name for t in _unpaused(rebuild)] == ["b"]
     # When it is resumed, what was sent may begin
-    assert "public.a goes on" in resume(rebuild.connection, rebuild.run, scope, by=ANNA)
+    assert "public.a continues" in resume(rebuild.connection, rebuild.run, scope, by=ANNA)
     assert _claim(rebuild, sent[1][0])
     assert "was not paused" in resume(rebuild.connection, rebuild.run, scope, by=ANNA)
 

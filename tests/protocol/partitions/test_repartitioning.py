@@ -223,7 +223,7 @@ def test_what_is_given_up_is_said(app: psycopg.Connection, begin: Begin) -> None
         one(app, "SELECT count(*) FROM pg_constraint WHERE conname = 'of_order' AND conrelid = 'item'::regclass") == 0
     )
     said = "SELECT message FROM replank.event WHERE kind = 'consent'"
-    assert one(app, said) == "foreign key of_order of public.item goes with the swap"
+    assert one(app, said) == "foreign key of_order of public.item is dropped at the swap"
     assert one(
         app, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'replank_past.item'::regclass AND contype = 'f'"
     )

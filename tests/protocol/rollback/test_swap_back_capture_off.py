@@ -140,9 +140,9 @@ def test_nothing_that_is_said_of_a_closed_way_back_contradicts_it(app: psycopg.C
     assert "public.single: this will be refused" in said()
     assert "public.single: the past table becomes live again" not in said()
     assert "rolls back without loss" not in said()
-    assert "until then they stand in schema replank_past" in said()
+    assert "until then they stay in schema replank_past" in said()
     # Closed: what would come back is gone, and nobody says that it stands
     app.execute("DROP TABLE replank_past.single")
     assert "its past table is gone. `replank finish` removes what was kept for a rollback" in said()
-    assert "stand in schema replank_past" not in said()
+    assert "stay in schema replank_past" not in said()
     assert "a rollback without loss is no longer possible: public.single" in said()

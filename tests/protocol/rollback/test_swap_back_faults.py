@@ -182,7 +182,7 @@ def test_a_lock_that_others_hold_is_waited_for_only_so_long(
     other.execute("SELECT FROM parent")
     with pytest.raises(
         NeedsOperator,
-        match=r"tried 3 times; (the locks were not granted in time; |no lock was requested: ).*SELECT FROM parent",
+        match=r"attempted 3 times; (the locks were not granted in time; |no lock was requested: ).*SELECT FROM parent",
     ):
         go_back(rebuild)
     # The set without the lock went back first; of the other nothing has changed, and writing goes on.

@@ -93,7 +93,10 @@ def test_gotcha_33_prepared_statements_that_return_a_changed_column_fail_and_the
     assert old.execute("EXECUTE returns_n").fetchall() == [(5,)]
     old.execute("EXECUTE changes (6)")
     assert one(app, "SELECT note FROM documents WHERE n = 6") == "x"
-    told = "SELECT message FROM replank.event WHERE kind = 'cutover' AND message LIKE 'sessions older%'"
+    told = (
+        "SELECT message FROM replank.event"
+        " WHERE kind = 'cutover' AND message LIKE 'sessions that began before the swap%'"
+    )
     assert "the old one (1)" in str(one(app, told))
     assert "Restart these connections" in str(one(app, told))
     old.execute("DEALLOCATE ALL")
