@@ -162,7 +162,7 @@ def test_gotcha_35_after_too_many_attempts_a_person_is_told_who_is_in_the_way(
     rebuild.ready()
     other.execute("SELECT count(*) FROM p").fetchall()
     assert rebuild.settle().state is RunState.NEEDS_OPERATOR
-    assert "tried 3 times" in rebuild.why()
+    assert "attempted 3 times" in rebuild.why()
     assert f"pid {other.info.backend_pid}" in rebuild.why()
     assert _settings(app) == before
     other.commit()
