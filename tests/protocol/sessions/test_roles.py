@@ -122,7 +122,7 @@ def test_memberships_that_are_not_enough(app: psycopg.Connection, database: Url)
     app.execute("ALTER ROLE m_run NOINHERIT")
     app.execute("ALTER TABLE child OWNER TO m_other")
     app.execute("GRANT m_owner, m_other TO m_run")
-    assert "may not use its rights (NOINHERIT)" in _words(_check(app, url))
+    assert "cannot use its rights (NOINHERIT)" in _words(_check(app, url))
 
 
 @pytest.mark.usefixtures("tables")
