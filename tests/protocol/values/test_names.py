@@ -199,7 +199,7 @@ def test_the_name_that_on_update_needs_may_be_taken(app: psycopg.Connection, beg
     app.execute("CREATE TABLE t (id text PRIMARY KEY, n int)")
     app.execute("CREATE FUNCTION t_on_update() RETURNS int LANGUAGE sql AS 'SELECT 1'")
     planned = table("t", "id", add=[{"name": "revision", "type": "int", "default": "1", "on_update": "1"}])
-    with pytest.raises(NeedsOperator, match=r"name_taken public.t: the function public.t_on_update\(\) exists"):
+    with pytest.raises(NeedsOperator, match=r"name_taken public.t: the function public.t_on_update\(\) already exists"):
         begin(planned)
     app.execute("DROP FUNCTION t_on_update()")
     begin(planned).finish()
