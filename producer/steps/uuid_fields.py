@@ -18,7 +18,7 @@ def facts(connection: Connection, plan: UuidFieldsPlan) -> Mapping[str, Any]:
     mistakes = [f"table {name} does not exist" for name in unknown]
     for table in found:
         if plan.column in table.columns:
-            mistakes.append(f"{table.full_name} has a column {plan.column} already")
+            mistakes.append(f"{table.full_name} already has a column {plan.column}")
         if table.partitioned:
             mistakes.append(
                 f"{table.full_name} is partitioned: a unique index has to include the partition key. "

@@ -58,7 +58,7 @@ def test_a_later_table_is_a_gap_where_the_plan_audits_all(app: psycopg.Connectio
     ("harm", "proved", "words"),
     [
         (EMPTIED, 0, "function audit.capture() was changed"),
-        ("DROP FUNCTION audit.key_of(jsonb, text[])", 0, "function audit.key_of(jsonb,text[]) is gone"),
+        ("DROP FUNCTION audit.key_of(jsonb, text[])", 0, "function audit.key_of(jsonb,text[]) does not exist any more"),
         (
             "CREATE OR REPLACE TRIGGER replank_audit_delete AFTER DELETE ON tag REFERENCING OLD TABLE AS old_rows"
             " FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION audit.capture('{id}')",

@@ -189,7 +189,7 @@ def test_half_of_the_first_steps_are_found_too(hand: str, compile_here: Compile)
 @pytest.mark.parametrize(
     ("undone", "refused"),
     [
-        ('ALTER TABLE tag ALTER "rowId" DROP NOT NULL', "alreadyhas a column rowId"),
+        ('ALTER TABLE tag ALTER "rowId" DROP NOT NULL', "already has a column rowId"),
         ("DROP TRIGGER replank_audit_insert ON tag", "steps.audit_log: table public.User, public.Order does not exist"),
         ('DROP INDEX "Order_total_idx"', "table public.Order does not exist"),
     ],
