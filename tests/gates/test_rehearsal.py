@@ -111,7 +111,7 @@ def test_scripts_that_are_not_those_of_the_rehearsal(postgres: EmbeddedPostgres,
     with psycopg.connect(database, autocommit=True) as app:
         app.execute("CREATE TABLE bill (id int PRIMARY KEY, order_id text REFERENCES orders)")
     found = gates_of(file, database)
-    assert found["rehearsed"].reason.startswith("since the rehearsal public.orders was changed: ")
+    assert found["rehearsed"].reason.startswith("since the rehearsal public.orders was changed, ")
     assert found["rollback_scripts"].state == "open"
     assert "rollback-02-remove-indexes" in found["rollback_scripts"].reason
     # A table that has nothing to do with the plan's is no change of them

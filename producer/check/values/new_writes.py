@@ -11,7 +11,7 @@ HINT = "Give it a default, or let every client write it before the run starts."
 FAILS = "afterwards an INSERT or UPDATE with such a text fails"
 FATES = {
     "name_based": "existing rows get uuids made of their texts; afterwards an INSERT with such a text (a cuid) fails",
-    "null": f"texts that are there and are {{no}} become NULL; {FAILS}",
+    "null": f"existing texts that are {{no}} become NULL; {FAILS}",
 }
 VALUES_HINT = "Before the cutover, let every client send values of the type."
 NAMED_HINT = "Before the cutover, let every client generate uuids or use the column's default."
