@@ -112,7 +112,7 @@ def test_wrong_use_is_said_before_anything_begins(tenants: Tenants) -> None:
     assert 'name = "*"' in refused.stderr
     missing = tenants.site.call("fleet", "run", str(tenants.site.plan), "--targets", "not-there")
     assert missing.exit_code == 2
-    assert "cannot be read" in missing.stderr
+    assert "Could not read" in missing.stderr
     # Where no server answers that is said, and no password is
     gone = tenants.site.folder / "gone"
     gone.touch(0o600)
