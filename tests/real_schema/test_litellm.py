@@ -186,5 +186,5 @@ def test_the_same_plan_again_says_that_it_is_done(story: Story) -> None:
     # When the same plan is run again
     # Then that is said, and no second run exists
     assert story.ran_again.status == 0
-    assert "nothing was changed" in story.ran_again.words
+    assert "Nothing was changed" in story.ran_again.words
     assert _ask(story, "SELECT count(*) FROM replank.run") == [(1,)]

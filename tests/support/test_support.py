@@ -266,7 +266,7 @@ def test_the_oracle_compares_as_foreign_keys_do(database: str) -> None:
         "INSERT INTO child VALUES ('x   ', 7, 't', 1, 'one', 1, 'one'), (NULL, NULL, NULL, 9, NULL, NULL, NULL)",
         lies,
         "CREATE OPERATOR public.= (FUNCTION = lies, LEFTARG = text, RIGHTARG = text)",
-        "ALTER DATABASE equalities SET search_path = public, pg_catalog",
+        f"ALTER DATABASE {psycopg.conninfo.conninfo_to_dict(url)['dbname']} SET search_path = public, pg_catalog",
     ):
         _run(url, statement)
     assert foreign_keys_hold(url) == []
