@@ -15,6 +15,7 @@ from producer.psql_scripts.swap_back import swapped_back
 from replank.values.table_spec import TableSpec
 from sql.next_table import foreign_keys
 from sql.next_table.on_update_trigger import drop_on_update, function_name
+from sql.rollback.disabled_triggers import disable_statements
 from sql.rollback.original_texts import build_original_texts, original_texts_table, places
 from sql.rollback.reverse_verification import not_in_log, summed
 from sql.rollback.set_rollback import SetRollback, counted_orphans
@@ -34,7 +35,7 @@ from sql.scripts.script_templates import Block
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 from sql.session.statements import printed
-from sql.session.table_names import next_table, past_table, server_text
+from sql.session.table_names import next_table, past_table
 from sql.swap.autovacuum import autovacuum_settings
 from sql.swap.moved_dependents import away
 from sql.values.conversion import ComparedBy
@@ -117,12 +118,7 @@ def _laid_open(work: Work, one: SwapSet, back: SetRollback) -> Block:
         for key in back.foreign_keys
         if (table := past.get((key["schema"], key["table_name"]))) is not None
     ]
-    off = [
-        SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
-            Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
-        )
-        for each in back.disabled_triggers
-    ]
+    off = disable_statements(back.disabled_triggers)
     lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(past.values()))
     patient = lock_patiently(lock, attempts=work.options.capture_attempts)
     body = transaction(patient, lines([*made, *dropped, *off]))

@@ -18,14 +18,19 @@ HOW = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 def disable_triggers(connection: Connection, relations: Iterable[Relation]) -> list[dict[str, str]]:
     """Switch off what fires on these past relations, each partition for itself. Returns what that was, and how."""
     found = rows(connection, query("swap_back.firing_triggers"), {"oids": [relation.oid for relation in relations]})
-    for each in found:
-        run(
-            connection,
-            SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
-                Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
-            ),
-        )
+    for statement in disable_statements(found):
+        run(connection, statement)
     return found
+
+
+def disable_statements(firing: Sequence[Mapping[str, str]]) -> list[Composable]:
+    """While the past relations are in the schema of past tables."""
+    return [
+        SQL("ALTER TABLE ONLY {} DISABLE {} {}").format(
+            Identifier(each["schema"], each["name"]), server_text(each["kind"]), Identifier(each["object"])
+        )
+        for each in firing
+    ]
 
 
 def enable_triggers_of_past(disabled_triggers: Sequence[Mapping[str, str]]) -> list[Composable]:
