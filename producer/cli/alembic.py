@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from replank.errors import WrongUse
 from replank.settings import load_settings
 from replank.wording import counted
 from sql.catalogue.alembic import VERSION_TABLE
+from sql.scripts.file_change import unified
 from sql.session.connection import Connection
 
 Config = Annotated[Path, typer.Option("--config", help="Alembic's file.")]
@@ -165,11 +165,7 @@ def _diff(made: Revision | None, patch: Patch) -> Iterator[str]:
         files[str(made.path)] = ("", made.text)
     for path, (before, after) in sorted(files.items()):
         name = _beside(path)
-        old = f"a/{name}" if before else "/dev/null"
-        lines = difflib.unified_diff(
-            before.splitlines(keepends=True), after.splitlines(keepends=True), old, f"b/{name}"
-        )
-        yield from (line if line.endswith("\n") else f"{line}\n" for line in lines)
+        yield unified(before, after, f"a/{name}" if before else "/dev/null", f"b/{name}")
 
 
 def _beside(path: str) -> str:
