@@ -79,15 +79,14 @@ def performance(facts: Facts) -> Criterion:
         target_shown=f"more than {percent(target)} less time",
         met=met,
         how=(
-            f"Each query of the plan was executed {counted(facts.run.plan.success.repeat, 'time')} before the "
-            "first write of the "
-            "run and again when all tables were swapped, in rounds over all queries, after a round that only warms "
-            "up, in read-only transactions. A query's time is planning and execution as the server counts them, "
-            "without network and client; its figure is 1 - median after / median before. The criterion is the median "
-            "of these figures. A query that fails, or that found rows before and finds none now, is a failure, and "
-            "then the criterion is not met. Where the target is reached only with queries whose times scatter so much "
-            "that their difference may be chance, it is undecided: repeat more often (success.repeat). New tables are "
-            "also freshly packed: part of a gain can be that."
+            f"Each query of the plan was executed {counted(facts.run.plan.success.repeat, 'time')} before the first "
+            "write of the run and again when all tables were swapped, in rounds over all queries, after a round that "
+            "only warms up, in read-only transactions. A query's time is planning and execution as the server counts "
+            "them, without network and client; its figure is 1 - median after / median before. The criterion is the "
+            "median of these figures. A query that fails, or that found rows before and finds none now, is a failure, "
+            "and then the criterion is not met. Where the target is reached only with queries whose times scatter so "
+            "much that their difference may be chance, it is undecided: repeat more often (success.repeat). New "
+            "tables are also freshly packed: part of a gain can be that."
         ),
         names=tuple(f"{query.name}: {query.failure}" for query in speed.failures),
     )
@@ -99,8 +98,8 @@ def _speed_words(speed: Speed) -> str:
     if speed.median_faster is not None and speed.total_faster is not None:
         words.append(
             f"median of {counted(len([q for q in speed.timed if q.faster is not None]), 'query')}: "
-            f"{_less(speed.median_faster)}; "
-            f"all together {before:.1f} ms before, {after:.1f} ms after ({_less(speed.total_faster)})"
+            f"{_less(speed.median_faster)}; all together {before:.1f} ms before, {after:.1f} ms after "
+            f"({_less(speed.total_faster)})"
         )
     scattered = [query for query in speed.timed if query.faster is not None and query.scattered]
     if scattered:

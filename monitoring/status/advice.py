@@ -68,8 +68,7 @@ def _wanted(load: Load) -> tuple[int, str]:
     if load.unheard and load.leased < load.processes:
         words = (
             f"no worker takes jobs from {load.unheard}, though "
-            f"{counted(load.processes - load.leased, 'process', 'is')} idle: "
-            f"`replank worker --queues {load.unheard}`"
+            f"{counted(load.processes - load.leased, 'process', 'is')} idle: `replank worker --queues {load.unheard}`"
         )
         return load.processes + 1, words
     if jobs == 0:

@@ -37,9 +37,8 @@ def coordinate_until_done(
             isinstance(error, (psycopg.OperationalError, CannotConnect)) and not isinstance(error, OF_SERVER)
         ),
         at_limit=lambda error: TryAgain(
-            f"The database has not accepted a connection for {patience_s:.0f} s ({error}). The ledger has "
-            "what was done: run the "
-            "same command again when the database is up."
+            f"The database has not accepted a connection for {patience_s:.0f} s ({error}). The ledger has what was "
+            "done: run the same command again when the database is up."
         ),
         pause=sleep,
     )
@@ -53,7 +52,6 @@ def coordinate_until_done(
         return wait.until_answered(coordinate)
     except OF_SERVER as error:
         raise NeedsOperator(
-            f"The server refused a statement: {server_words(error)}. What was done is kept. Correct the "
-            "cause, then run the same "
-            "command again."
+            f"The server refused a statement: {server_words(error)}. What was done is kept. Correct the cause, then "
+            "run the same command again."
         ) from None

@@ -54,9 +54,8 @@ def refuse_without_capture(connection: Connection, run: Run) -> None:
     filled = [t for t in tables.read_tables(connection, run.run_id) if t.spec.method == "backfill"]
     if run.state is RunState.DONE and filled and not run.plan.options.reverse_capture:
         raise WrongUse(
-            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: which values the "
-            "backfill wrote was not "
-            "recorded, so they cannot be removed."
+            f"Run {run.run_id} is done, and the plan says `reverse_capture = false`: which values the backfill wrote "
+            "was not recorded, so they cannot be removed."
         )
     if swapped and not run.plan.options.reverse_capture:
         raise WrongUse(

@@ -283,7 +283,6 @@ class Preparation:
             if orphans:
                 raise NeedsOperator(
                     f"{key['schema']}.{key['table_name']}: {counted(orphans, 'row')} would break foreign key "
-                    f"{key['name']} of "
-                    "the past tables: their parent rows are missing, or their texts differ. Nothing was swapped back. "
-                    "Correct or delete these rows in the live table, then `replank rollback` again."
+                    f"{key['name']} of the past tables: their parent rows are missing, or their texts differ. Nothing "
+                    "was swapped back. Correct or delete these rows in the live table, then `replank rollback` again."
                 )

@@ -45,7 +45,6 @@ def refuse_unproved(connection: Connection, run: Run, say: Callable[[str], None]
             say(f"{one.name}: past and new table are equal in {counted(one.rows_live or 0, 'row')}; {one.left_out}")
     if against:
         raise NeedsOperator(
-            f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, was the past "
-            "table written "
-            f"to, or was capture disabled since the cutover? `replank verify` compares again. {ANYWAY}"
+            f"{'; '.join(against)}. Nothing was dropped. Were partitions dropped or attached, was the past table "
+            f"written to, or was capture disabled since the cutover? `replank verify` compares again. {ANYWAY}"
         )

@@ -213,9 +213,8 @@ def roll_back_through(
         say=lambda *_: say("connection to the database lost; the rollback continues from the ledger"),
         may_pass=may_pass,
         at_limit=lambda error: TryAgain(
-            f"The database has not accepted a connection for {PATIENCE_S:.0f} s ({error}). The ledger has "
-            "what was done: "
-            "run `replank rollback` again when the database is up."
+            f"The database has not accepted a connection for {PATIENCE_S:.0f} s ({error}). The ledger has what was "
+            "done: run `replank rollback` again when the database is up."
         ),
         pause=sleep,
     )

@@ -118,10 +118,9 @@ class SwappingBack:
                 )
             self.sleep(pause_s(attempt, missed, self.random_source))
         raise NeedsOperator(
-            f"Swapping back set {one.set_no} was attempted {counted(options.cutover_attempts, 'time')}; "
-            f"{problem}. Nothing was "
-            "swapped back. "
-            "Wait for these sessions to end, or terminate them, then `replank rollback` again to continue."
+            f"Swapping back set {one.set_no} was attempted {counted(options.cutover_attempts, 'time')}; {problem}. "
+            "Nothing was swapped back. Wait for these sessions to end, or terminate them, then `replank rollback` "
+            "again to continue."
         )
 
     def _attempt(

@@ -135,9 +135,8 @@ class Backfilling(StageContext):
         """Another round over all rows."""
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsOperator(
-                f"{table.spec.full_name}: after {MOST_ROUNDS} rounds of backfill, columns may still be NULL "
-                f"({why}). Find what "
-                "sets these columns to NULL or disables the trigger. Then `replank retry` and run again."
+                f"{table.spec.full_name}: after {MOST_ROUNDS} rounds of backfill, columns may still be NULL ({why}). "
+                "Find what sets these columns to NULL or disables the trigger. Then `replank retry` and run again."
             )
         self.add_event(table.run_id, "backfill", table.spec.full_name, f"{why}; another round begins")
         tables.move_table(self.connection, table.spec, TableState.EXTENDED)

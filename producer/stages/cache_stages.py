@@ -262,10 +262,8 @@ class Caching(StageContext):
         if tried >= (self.options.cutover_attempts if ready else self.options.capture_attempts):
             self._block(
                 cache,
-                f"cache {cache.name} ({cache.state}) was attempted {counted(tried, 'time')}; {problem}. Wait "
-                "for these sessions to end, or "
-                "terminate them, "
-                "then `replank retry` and run again.",
+                f"cache {cache.name} ({cache.state}) was attempted {counted(tried, 'time')}; {problem}. Wait for "
+                "these sessions to end, or terminate them, then `replank retry` and run again.",
             )
 
     def _block(self, cache: Cache, problem: str) -> None:

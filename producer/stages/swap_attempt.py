@@ -195,10 +195,9 @@ class Swapping(StageContext):
         if sessions:
             self._report(
                 conversion_set,
-                f"sessions that began before the swap: {sessions}. Their prepared statements that return a "
-                "changed column, or "
-                "compare one with a parameter, fail until the session ends. Restart these connections of the "
-                "application.",
+                f"sessions that began before the swap: {sessions}. Their prepared statements that return a changed "
+                "column, or compare one with a parameter, fail until the session ends. Restart these connections of "
+                "the application.",
             )
 
     def _postpone(
@@ -228,9 +227,8 @@ class Swapping(StageContext):
             self._give_up(
                 conversion_set,
                 members,
-                f"the cutover was attempted {counted(tried, 'time')}; {problem}. Wait for these sessions to "
-                "end, or terminate them, then "
-                "`replank retry` and run again.",
+                f"the cutover was attempted {counted(tried, 'time')}; {problem}. Wait for these sessions to end, or "
+                "terminate them, then `replank retry` and run again.",
             )
 
     def _give_up(self, conversion_set: ConversionSet, members: Sequence[RunTable], problem: str) -> None:
@@ -252,7 +250,6 @@ def _refuse_gone(connection: Connection, specs: Sequence[TableSpec]) -> None:
     gone = [spec.full_name for spec in specs if spec not in there]
     if gone:
         raise NeedsOperator(
-            f"{', '.join(gone)}: dropped or renamed during the run. Nothing was swapped. Undo that and "
-            "`replank retry`, "
-            "or `replank rollback`, correct the plan, and run again."
+            f"{', '.join(gone)}: dropped or renamed during the run. Nothing was swapped. Undo that and `replank "
+            "retry`, or `replank rollback`, correct the plan, and run again."
         )

@@ -169,9 +169,8 @@ class Stages(StageContext):
             tables.block_table(
                 self.connection,
                 table.spec,
-                f"{table.spec.full_name}: {problem}; attempted {counted(tried, 'time')}. End the transactions "
-                "that hold "
-                "the table, then `replank retry` and run again.",
+                f"{table.spec.full_name}: {problem}; attempted {counted(tried, 'time')}. End the transactions that "
+                "hold the table, then `replank retry` and run again.",
             )
 
     def _start_copy(self, table: RunTable) -> bool:

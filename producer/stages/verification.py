@@ -188,9 +188,9 @@ class Verifying(StageContext):
     def _repair(self, table: RunTable, sums: VerificationSums) -> None:
         if tables.next_round(self.connection, table.spec) > MOST_ROUNDS:
             raise NeedsOperator(
-                f"{table.spec.full_name}: live has {counted(sums.rows_live, 'row')}, next {sums.rows_next}, "
-                "and they differ "
-                f"after {MOST_ROUNDS} repairs. Nothing is swapped. See `replank failures`, or `replank rollback`."
+                f"{table.spec.full_name}: live has {counted(sums.rows_live, 'row')}, next {sums.rows_next}, and they "
+                f"differ after {MOST_ROUNDS} repairs. Nothing is swapped. See `replank failures`, or `replank "
+                "rollback`."
             )
         self.add_event(
             table.run_id,

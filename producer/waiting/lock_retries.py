@@ -43,7 +43,6 @@ class LockRetries:
             except LOCK_MISSED:
                 self.sleep(SHORT_LOCK.wait_s(attempt + 1, self.random_source))
         raise NeedsOperator(
-            f"{what} is locked by {held_by or 'other sessions'}{left}. End the transactions that hold it, "
-            f"then `{command}` "
-            "again to continue."
+            f"{what} is locked by {held_by or 'other sessions'}{left}. End the transactions that hold it, then "
+            f"`{command}` again to continue."
         )

@@ -198,8 +198,7 @@ def _drain_equal(connection: Connection, spec: TableSpec, together: Sequence[Tab
     if done.mismatches:
         raise NeedsOperator(
             f"{spec.full_name}: {counted(done.mismatches, 'row', 'differs')} after the last drain; nothing was "
-            "swapped. "
-            "Please report this with `replank status --json`."
+            "swapped. Please report this with `replank status --json`."
         )
     return done.keys
 

@@ -43,8 +43,7 @@ def too_long(statements: int, each_ms: float, hold_ms: int) -> str:
     if statements * each_ms <= hold_ms:
         return ""
     return (
-        f"the swap has about {counted(statements, 'statement')}, and an ALTER TABLE takes {each_ms:.1f} ms in "
-        "this database: the "
-        f"locks would be held for about {statements * each_ms:,.0f} ms, and cutover_hold_budget_ms is {hold_ms}. Look "
-        "for a slow event trigger, or raise that option in the plan"
+        f"the swap has about {counted(statements, 'statement')}, and an ALTER TABLE takes {each_ms:.1f} ms in this "
+        f"database: the locks would be held for about {statements * each_ms:,.0f} ms, and cutover_hold_budget_ms is "
+        f"{hold_ms}. Look for a slow event trigger, or raise that option in the plan"
     )

@@ -28,11 +28,10 @@ def audit_locks(connection: Connection, audited: PreparedRun) -> Iterator[Findin
     wanted = int(needed / SHARE_OF_LOCKS / found["sessions"]) + 1
     yield blocker(
         "locks_short",
-        f"{counted(found['relations'], 'planned table')} and partitions have "
-        f"{counted(found['indexes'], 'index')}, so one "
-        f"transaction needs about {counted(needed, 'lock')}; the server has room for {room:,}: "
-        "max_locks_per_transaction "
-        f"({found['setting']}) times max_connections and max_prepared_transactions ({found['sessions']})",
+        f"{counted(found['relations'], 'planned table')} and partitions have {counted(found['indexes'], 'index')}, so "
+        f"one transaction needs about {counted(needed, 'lock')}; the server has room for {room:,}: "
+        f"max_locks_per_transaction ({found['setting']}) times max_connections and max_prepared_transactions "
+        f"({found['sessions']})",
         hint=f"Run Run ALTER SYSTEM SET max_locks_per_transaction = {wanted}, and restart the server.",
         needed=needed,
         room=room,

@@ -128,8 +128,7 @@ def _shared(
             if count:
                 return (
                     f"{count} of {counted(len(sampled), 'sampled value')} of {referrer.name}.{column.name} "
-                    f"{verb(count, 'is')} among the values of "
-                    f"{target.name}.{name}"
+                    f"{verb(count, 'is')} among the values of {target.name}.{name}"
                 )
             if column.name.lower() in {f"{target.live.name}_{name}", f"{target.live.name.removesuffix('s')}_{name}"}:
                 return f"{referrer.name}.{column.name} is called after {target.name}.{name}"
