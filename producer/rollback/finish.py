@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from psycopg.sql import SQL
@@ -135,7 +136,6 @@ class Finishing:
             if proof:
                 refuse_unproved(self.connection, run, self.say)
         runs.set_run_state(self.connection, run.run_id, RunState.FINISHED, "the operator ran `replank finish`")
-        limit = run.plan.options.lock_timeout_ms
         self.sleep = panic_aware_sleep(self.connection, run, self.sleep, command=COMMAND)
         lock_retries = LockRetries(
             connection=self.connection,
@@ -145,31 +145,9 @@ class Finishing:
         )
         self._restore_autovacuum(run)
         doing("removing reverse capture")
-        for spec in self._specs(run):
-            lock_retries.until_granted(
-                lambda each=spec: self._drop_reverse_capture(each, limit),  # type: ignore[misc]
-                what=spec.full_name,
-                command=COMMAND,
-            )
+        self._drop_reverse_captures(run, lock_retries)
         doing("dropping the past tables")
-        retained_names = [relation.full_name for relation in self._past_tables(run)]
-        self._run_late_scripts(run, DROP_DEPRECATED)
-        past = self._past_tables(run)
-        for name in (name for name in retained_names if name not in {relation.full_name for relation in past}):
-            self.say(f"{name}: dropped")
-        if past:
-            lock_retries.until_granted(
-                lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
-                what="a past table",
-                command=COMMAND,
-            )
-        for relation in past:
-            lock_retries.until_granted(
-                lambda each=relation: drop_table(self.connection, each, lock_timeout_ms=limit),  # type: ignore[misc]
-                what=relation.full_name,
-                command=COMMAND,
-            )
-            self.say(f"{relation.full_name}: dropped")
+        self._drop_past_tables(run, lock_retries)
         self._drop_maps(run)
         remove_text_casts(self.connection)
         self._run_late_scripts(run)
@@ -184,6 +162,36 @@ class Finishing:
             message="the past tables are dropped; no rollback is possible any more",
         )
         return runs.read_run(self.connection, run.run_id)
+
+    def _drop_reverse_captures(self, run: Run, lock_retries: LockRetries) -> None:
+        for spec in self._specs(run):
+            lock_retries.until_granted(
+                partial(self._drop_reverse_capture, spec, run.plan.options.lock_timeout_ms),
+                what=spec.full_name,
+                command=COMMAND,
+            )
+
+    def _drop_past_tables(self, run: Run, lock_retries: LockRetries) -> None:
+        """By the script of step 11 where the plan has one, then whatever is left, with all that hangs on it first."""
+        limit = run.plan.options.lock_timeout_ms
+        retained_names = [relation.full_name for relation in self._past_tables(run)]
+        self._run_late_scripts(run, DROP_DEPRECATED)
+        past = self._past_tables(run)
+        for name in (name for name in retained_names if name not in {relation.full_name for relation in past}):
+            self.say(f"{name}: dropped")
+        if past:
+            lock_retries.until_granted(
+                lambda: drop_hanging(self.connection, past, prefix=PAST, lock_timeout_ms=limit),
+                what="a past table",
+                command=COMMAND,
+            )
+        for relation in past:
+            lock_retries.until_granted(
+                partial(drop_table, self.connection, relation, lock_timeout_ms=limit),
+                what=relation.full_name,
+                command=COMMAND,
+            )
+            self.say(f"{relation.full_name}: dropped")
 
     def _refuse_dependents(self, run: Run) -> None:
         """Objects that depend on past tables would stop the drops, when a rollback is not possible any more."""
