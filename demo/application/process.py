@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Never, Self
 
 from demo.application.check import check_journal
+from demo.application.clients_result import ClientsResult
 from demo.application.journal import Journal
 from replank.isolation import ROOT
 
@@ -27,30 +28,16 @@ class ApplicationFailed(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplicationReport:
-    """What the application lived through.
+class ApplicationReport(ClientsResult):
+    """What the application lived through, and what of it is in the database.
 
-    acknowledged: facts that acknowledged transactions left (rows, absences, counters); found_again: how
-    many of them hold; lost: one sentence for each that does not, and for each table with too many or too
-    few rows; errors: SQLSTATE, message and statement, with how often; retries: transactions tried again
-    after a deadlock, a lock timeout, a serialization failure or a lost connection; unknown: transactions
-    whose COMMIT got no answer (what they wrote is not judged); latencies: of whole transactions, with
-    their retries, without their deliberate pauses; by_kind, by_style: acknowledged transactions by what they
-    do, and by the groups of clients; writes: their row changes, cascades included.
+    acknowledged: facts that acknowledged transactions left (rows, absences, counters); found_again: how many of them
+    hold; lost: one sentence for each that does not, and for each table with too many or too few rows.
     """
 
     acknowledged: int
     found_again: int
     lost: list[str]
-    errors: list[str]
-    retries: int
-    unknown: int
-    writes: int
-    max_latency_ms: float
-    p99_latency_ms: float
-    by_kind: dict[str, int]
-    by_style: dict[str, int]
-    seconds: float
 
     @property
     def transactions(self) -> int:

@@ -5,10 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from demo.application.clients_result import ClientsResult
 from demo.application.journal import write_journal
 from demo.clients.client import Client, Tally
 from demo.clients.crew import Crew, Hiring, hire
@@ -19,20 +20,6 @@ _MOST_ERRORS = 200
 
 # How long an order to a group of clients may take.
 _ORDER_S = 60.0
-
-
-class Result(TypedDict):
-    """What the clients lived through; latencies in milliseconds."""
-
-    errors: list[str]
-    retries: int
-    unknown: int
-    writes: int
-    max_latency_ms: float
-    p99_latency_ms: float
-    by_kind: dict[str, int]
-    by_style: dict[str, int]
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +51,7 @@ class Writers:
         """Write journal and result. No client may be in a transaction."""
         write_journal(self.data_set, self.crew.models, self.crew.beginning).save(self.folder / "journal.json")
         result = _summarise(self.crew.clients, time.monotonic() - self.started)
-        (self.folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+        (self.folder / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
 
     def _look(self) -> None:
         """All clients stand between two transactions and stay there: the asker deploys them again."""
@@ -96,7 +83,7 @@ def run_clients(workload: Workload[Any], hiring: Hiring, *, folder: Path, ready:
     writers.save()
 
 
-def _summarise(clients: Sequence[Client[Any]], seconds: float) -> Result:
+def _summarise(clients: Sequence[Client[Any]], seconds: float) -> ClientsResult:
     tallies: list[Tally] = [client.tally for client in clients]
     by_kind: Counter[str] = Counter()
     by_style: Counter[str] = Counter()
@@ -110,7 +97,7 @@ def _summarise(clients: Sequence[Client[Any]], seconds: float) -> Result:
     listed = [f"{text} ×{times}" for text, times in errors.most_common(_MOST_ERRORS)]
     if len(errors) > _MOST_ERRORS:
         listed.append(f"and {len(errors) - _MOST_ERRORS} more kinds of errors")
-    return Result(
+    return ClientsResult(
         errors=listed,
         retries=sum(tally.retries for tally in tallies),
         unknown=sum(tally.unknown for tally in tallies),
