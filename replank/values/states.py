@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 
 class RunState(StrEnum):
@@ -117,6 +118,18 @@ class JobKind(StrEnum):
     BACKFILL = "backfill"
     CACHE = "cache"
 
+
+AttemptOutcome = Literal["again", "split", "failed", "lost", "stopped"]
+"""How an attempt of a job ended that did not end well."""
+
+RestraintKind = Literal["pause", "throttle"]
+RestraintCause = Literal["operator", "panic", "breaker"]
+ScriptDirection = Literal["forward", "back"]
+DeliveryState = Literal["trying", "delivered", "given_up"]
+GateState = Literal["open", "passed", "overridden"]
+GateRecordKind = Literal["attested", "overridden", "backup", "verified", "rehearsed"]
+CacheKind = Literal["table", "materialized_view", "prewarm", "redis"]
+CaptureMode = Literal["statement", "row"]
 
 SPLITTING_KINDS = frozenset({JobKind.COPY, JobKind.BACKFILL, JobKind.VERIFY})
 """Their chunks are ranges of rows that may be halved; drains and indexes are of a whole table."""
