@@ -6,14 +6,16 @@ session and in its transaction. No engine is between: the two would both begin a
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL
-from pydantic import TypeAdapter, ValidationError
+from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Interval, any_, literal_column
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -56,6 +58,29 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 def seconds(name: str) -> ColumnElement[Any]:
     """An interval of so many seconds as are given."""
     return given(name, Double) * literal_column("interval '1 second'", Interval)
+
+
+@dataclass(frozen=True)
+class Document:
+    """In `Annotated[Value, Document(Value.from_json)]`: a JSON column that holds a value, as `make` reads it.
+
+    One that another version wrote may lack what this one needs, or have what it does not know: an error in words.
+    """
+
+    make: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def _read(self, found: Any) -> Any:
+        if found is None:
+            raise ValueError("there is no document")
+        try:
+            return self.make(found)
+        except KeyError as error:
+            raise ValueError(f"its document has no {error}") from None
+        except (TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"its document is another one ({error})") from None
 
 
 class Statement:
