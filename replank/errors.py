@@ -70,6 +70,10 @@ class MayNot(WrongUse):
         self.login = login
 
 
+class OtherVersion(WrongUse):
+    """The ledger was made by an older or a newer version of Replank. Nothing was changed."""
+
+
 class OutcomeUnknown(ReplankError):
     """A COMMIT was sent and its answer lost: read the ledger before doing anything again."""
 

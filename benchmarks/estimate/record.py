@@ -34,6 +34,7 @@ from sql.ledger.jobs import work
 from sql.ledger.runs import history, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, tables
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection, connect
 
 DEADLINE_S = 300.0
@@ -181,7 +182,7 @@ def watch(
     give_up_at = time.monotonic() + DEADLINE_S
     with connect(url, name="recording") as connection:
         while time.monotonic() < give_up_at:
-            run = runs.latest_run(connection) if runs.ledger_exists(connection) else None
+            run = runs.latest_run(connection) if ledger_exists(connection) else None
             if run is not None and run.state is not RunState.RUNNING:
                 return moments, _end_of(connection, run)
             if run is not None:

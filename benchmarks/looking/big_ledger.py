@@ -12,7 +12,9 @@ from replank.values.states import TableState
 from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_step
 from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import Connection, connect
 
 STEP = "08-migrate-uuid-types"
@@ -104,7 +106,7 @@ def fill_ledger(url: str, *, jobs: int = 100_000) -> int:
     Returns the run's id. The run is `running`, without a coordinator.
     """
     with connect(url, name="big ledger") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         names = [f"table_{n}" for n in range(1, len(_STATES) + 1)]
         column = ColumnPlan(name="id", to="uuid")
         plan = Plan(
@@ -114,7 +116,7 @@ def fill_ledger(url: str, *, jobs: int = 100_000) -> int:
         )
         with connection.transaction():
             run_id = runs.create_run(connection, plan, hold_cutover=False)
-            runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=STEP)
+            add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step=STEP)
             each = jobs // len(names)
             for number, name in enumerate(names, start=1):
                 conversion_sets.add_set(connection, run_id, number, [])

@@ -12,7 +12,9 @@ from replank.values.states import TableState, WindowCause
 from replank.values.steps import DATA_PHASE, PHASES
 from replank.values.table_spec import TableSpec
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event, add_step
 from sql.ledger.tables import tables
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import connect
 
 NAMES = ("Booking", "Payment", "User", "Organisation", "Invoice", "AuditLog", "Session", "<script>alert(1)</script>")
@@ -40,11 +42,11 @@ SELECT %(run)s, '08-migrate-uuid-types', %(table)s, %(kind)s, 1, 'heap', jsonb_b
 def paint_run(url: str, *, jobs: int, names: Sequence[str] = NAMES) -> int:
     """A run over the named tables with about so many jobs, and some of them in every state. Returns its number."""
     with connect(url, name="painter") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         wanted = [{"name": name, "columns": [{"name": "id", "to": "uuid"}]} for name in names]
         plan = Plan.model_validate({"name": "painted", "database": {"name": "painted"}, "tables": wanted})
         run_id = runs.create_run(connection, plan, hold_cutover=True)
-        runs.add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step="08-migrate-uuid-types")
+        add_step(connection, run_id, phase=DATA_PHASE, phase_name=PHASES[DATA_PHASE], step="08-migrate-uuid-types")
         runs.set_window(
             connection, run_id, now=4, maximum=16, cause=WindowCause.LIMIT, signal="", reason="the plan's limit"
         )
@@ -69,7 +71,7 @@ def paint_run(url: str, *, jobs: int, names: Sequence[str] = NAMES) -> int:
                 [run_id, 11 - minute, size, reason],
             )
         for kind in ("begin", "pause", "resume", "retry"):
-            runs.add_event(connection, run_id, actor="alice", kind=kind, message="through the page")
+            add_event(connection, run_id, actor="alice", kind=kind, message="through the page")
     return run_id
 
 

@@ -18,6 +18,7 @@ from monitoring.status.read_status import read_again, read_status
 from producer.waiting.leader import try_to_lead
 from sql.ledger.jobs import work
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import connect
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with connect(url, name="load") as connection, connect(url, name="coordinator") as leading:
             # Otherwise no time that is left would be estimated.
             try_to_lead(leading)
-            runs.add_event(leading, run_id, actor="benchmark", kind="begin")
+            add_event(leading, run_id, actor="benchmark", kind="begin")
             run = runs.read_run(connection, run_id)
             tallies = work.read_tallies(connection, run_id)
             present, sets = tables.read_tables(connection, run_id), conversion_sets.read_sets(connection, run_id)

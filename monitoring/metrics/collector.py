@@ -25,6 +25,7 @@ from sql.ledger.jobs import resends
 from sql.ledger.reading import metrics
 from sql.ledger.runs import runs
 from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection, connect
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ SESSION = {"statement_timeout": "5s", "lock_timeout": "1s", "default_transaction
 
 def read_metrics(connection: Connection) -> Iterator[Metric]:
     """Everything there is to say of the newest run; little where there is no ledger, or no run in it."""
-    has_ledger = runs.ledger_exists(connection)
+    has_ledger = ledger_exists(connection)
     yield one("replank_ledger_exists", "Whether this database has a ledger.", has_ledger)
     run = runs.latest_run(connection) if has_ledger else None
     yield one("replank_run_exists", "Whether there is, or was, a run on this database.", run is not None)
@@ -66,7 +67,7 @@ def refuse_who_may_not_read(url: str) -> None:
         suppress(NoServer, psycopg.OperationalError),
         connect(url, name="exporter", settings=SESSION, connect_timeout_s=CONNECT_S) as connection,
     ):
-        runs.ledger_exists(connection)
+        ledger_exists(connection)
 
 
 class LedgerCollector(Collector):

@@ -18,6 +18,7 @@ from replank.values.states import OPEN_RUNS
 from sql.ledger.jobs import job_reports
 from sql.ledger.reading import page
 from sql.ledger.runs import gates, runs
+from sql.ledger.runs.events import read_events
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
 from sql.session.connection import Connection
@@ -175,12 +176,15 @@ def _workers(connection: Connection, status: Status) -> dict[str, Any]:
 
 def _events(connection: Connection, run: Run) -> list[dict[str, Any]]:
     """The newest first."""
-    found = runs.read_events(connection, run.run_id, limit=SHOWN_EVENTS)
+    found = read_events(connection, run.run_id, limit=SHOWN_EVENTS)
     return [
         {
-            "id": event["event_id"],
-            "at": _moment(event["at"]),
-            **{name: event[name] for name in ("actor", "kind", "subject", "message")},
+            "id": event.event_id,
+            "at": _moment(event.at),
+            "actor": event.actor,
+            "kind": event.kind,
+            "subject": event.subject,
+            "message": event.message,
         }
         for event in reversed(found)
     ]

@@ -19,7 +19,8 @@ from replank.values.states import JobKind, RunState, TableState
 from replank.values.steps import DATA_PHASE
 from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_reports
-from sql.ledger.runs import history, measurements, runs
+from sql.ledger.runs import history, measurements
+from sql.ledger.runs.events import Event, read_events, table_moves
 from sql.ledger.runs.history import StepTimes, WindowChange
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, tables, verifications
@@ -120,7 +121,7 @@ class Facts:
     span_s: float
     work: tuple[dict[str, Any], ...]
     window: tuple[WindowChange, ...]
-    events: tuple[dict[str, Any], ...]
+    events: tuple[Event, ...]
     quarantined: dict[str, int]
     unvalidated: tuple[str, ...]
     invalid: tuple[str, ...]
@@ -197,14 +198,14 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         audit=read_audit(connection, run, measured=found, known=known, audited=audited),
         activity=measure.read_activity(connection),
         steps=tuple(steps),
-        stages=spans_of(runs.table_seconds(connection, run_id), began),
+        stages=spans_of(table_moves(connection, run_id), began),
         sets=tuple(sets),
         members=_members(run_tables),
         rows_over_time=tuple(history.rows_over_time(connection, run_id, since=run.created_at, span_s=span_s)),
         span_s=span_s,
         work=tuple(history.work_done(connection, run_id)),
         window=tuple(history.window_changes(connection, run_id)),
-        events=tuple(runs.read_events(connection, run_id, limit=MOST_EVENTS)),
+        events=tuple(read_events(connection, run_id, limit=MOST_EVENTS)),
         quarantined=quarantined_rows(connection, run),
         unvalidated=tuple(measure.unvalidated_keys(connection, schemas)),
         invalid=tuple(measure.invalid_indexes(connection, schemas)),

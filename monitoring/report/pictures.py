@@ -58,10 +58,10 @@ def _waits(facts: Facts) -> list[tuple[datetime, datetime | None]]:
     found: list[tuple[datetime, datetime | None]] = []
     since: datetime | None = None
     for event in facts.events:
-        if event["kind"] == "needs_operator":
-            since = since or event["at"]
-        elif since is not None and event["kind"] not in STILL_WAITING:
-            found.append((since, event["at"]))
+        if event.kind == "needs_operator":
+            since = since or event.at
+        elif since is not None and event.kind not in STILL_WAITING:
+            found.append((since, event.at))
             since = None
     return found if since is None else [*found, (since, None)]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from replank.values.states import TableState
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import TableMoved, table_moves
 from sql.session.connection import Connection
 
 STAGES: Mapping[str, tuple[TableState, TableState]] = {
@@ -25,22 +25,22 @@ STAGES: Mapping[str, tuple[TableState, TableState]] = {
 def stage_seconds(connection: Connection, run_id: int) -> dict[str, float]:
     """Seconds of each stage; tables overlap, so the sum is more than the run's own time."""
     began = runs.read_run(connection, run_id).created_at
-    return stages_of(runs.table_seconds(connection, run_id), began)
+    return stages_of(table_moves(connection, run_id), began)
 
 
-def stages_of(history: Iterable[Mapping[str, Any]], began: datetime) -> dict[str, float]:
-    """The same from the history itself: rows of `state` and `at`, in time order."""
+def stages_of(history: Iterable[TableMoved], began: datetime) -> dict[str, float]:
+    """The same from the history itself: in time order."""
     spans = spans_of(history, began)
     return {stage: round((end - start).total_seconds(), 3) for stage, (start, end) in spans.items()}
 
 
-def spans_of(history: Iterable[Mapping[str, Any]], began: datetime) -> dict[str, tuple[datetime, datetime]]:
+def spans_of(history: Iterable[TableMoved], began: datetime) -> dict[str, tuple[datetime, datetime]]:
     """When each stage began and ended; one that has not ended is left out."""
     first: dict[str, datetime] = {str(TableState.PLANNED): began}
     last: dict[str, datetime] = {}
     for entry in history:
-        first.setdefault(entry["state"], entry["at"])
-        last[entry["state"]] = entry["at"]
+        first.setdefault(entry.state, entry.at)
+        last[entry.state] = entry.at
     return {
         stage: (first[start], last[end]) for stage, (start, end) in STAGES.items() if start in first and end in last
     }

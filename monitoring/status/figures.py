@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from monitoring.status.durations import stages_of
-from sql.ledger.runs import gates, runs
+from sql.ledger.runs import gates
+from sql.ledger.runs.events import table_moves
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets
 from sql.session.connection import Connection
@@ -41,7 +42,7 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
         "seconds": measured.get("seconds"),
         "phases": gates.phase_seconds(connection, run.run_id),
         "steps": gates.step_seconds(connection, run.run_id),
-        "stages": stages_of(runs.table_seconds(connection, run.run_id), began),
+        "stages": stages_of(table_moves(connection, run.run_id), began),
         "wal_bytes": measured.get("wal_bytes"),
         "disk_bytes": measured.get("bytes_added"),
         "lock_wait_ms": max((wait for wait, _ in swaps if wait is not None), default=None),

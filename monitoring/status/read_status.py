@@ -24,6 +24,7 @@ from sql.ledger.jobs import failed, job_reports, work
 from sql.ledger.jobs.work import Tally
 from sql.ledger.reading.signs import Signs, read_signs
 from sql.ledger.runs import rollbacks, runs, scripts
+from sql.ledger.runs.events import read_already
 from sql.ledger.runs.gates import waits_at_barrier
 from sql.ledger.runs.preparation import preparing_session
 from sql.ledger.runs.refusals import read_refused
@@ -95,7 +96,7 @@ def _of_work(
         restraints=tuple(in_force(connection, run.run_id)),
         left_out=tuple(failed.left_out(connection, run.run_id)) if _any_left_out(tallies) else (),
         cutover_window=cutover_window(connection, run.plan) if run.state in OPEN_RUNS else None,
-        already=tuple(runs.read_already(connection, run.run_id)),
+        already=tuple(read_already(connection, run.run_id)),
         database=connection.info.dbname,
         host=f"{connection.info.host}:{connection.info.port}",
     )

@@ -19,7 +19,8 @@ from monitoring.terminal.screen import COLOUR, verdict
 from replank.values.states import RunState
 from replank.wording import counted, seconds
 from sql.ledger.jobs import failed, job_reports
-from sql.ledger.runs import history, runs
+from sql.ledger.runs import history
+from sql.ledger.runs.events import Event, read_events
 from sql.ledger.runs.history import StepTimes
 from sql.session.connection import Connection
 
@@ -39,7 +40,7 @@ class View:
     steps: Sequence[StepTimes]
     workers: Sequence[dict[str, Any]]
     causes: Sequence[dict[str, Any]]
-    events: Sequence[dict[str, Any]]
+    events: Sequence[Event]
 
 
 def read_view(connection: Connection) -> View:
@@ -51,7 +52,7 @@ def read_view(connection: Connection) -> View:
         steps=history.read_steps(connection, run_id),
         workers=job_reports.leases(connection, run_id),
         causes=failed.causes(connection, run_id),
-        events=runs.read_events(connection, run_id, limit=SHOWN_EVENTS),
+        events=read_events(connection, run_id, limit=SHOWN_EVENTS),
     )
 
 
@@ -181,11 +182,7 @@ def _events(view: View, height: int) -> list[Text]:
     """The newest first: what there is room for."""
     return [
         Text(
-            " ".join(
-                filter(
-                    None, (f"{event['at']:%H:%M:%S}", event["actor"], event["kind"], event["subject"], event["message"])
-                )
-            ),
+            " ".join(filter(None, (f"{event.at:%H:%M:%S}", event.actor, event.kind, event.subject, event.message))),
             style="dim",
         )
         for event in list(view.events)[::-1][:height]

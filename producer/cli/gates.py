@@ -24,8 +24,8 @@ from replank.errors import WrongUse
 from replank.settings import load_settings
 from sql.access.roles import refuse_who_cannot_work
 from sql.ledger.runs import gates as ledger
-from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import Connection
 
 COLOUR = {"open": "red", "passed": "green", "overridden": "magenta"}
@@ -94,7 +94,7 @@ def _prepare(connection: Connection, file: PlanFile) -> None:
     refuse_other_database(connection, file)
     if file.plan.gates is not None:
         ledger.refuse_standby(connection)
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
 
 
 def _named(gate: str | None, action: Action) -> str:

@@ -29,8 +29,8 @@ from replank.settings import load_settings
 from replank.values.states import RunState
 from replank.values.steps import Step
 from sql.access.roles import connect_to_change
-from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection
 from sql.swap.event_triggers import refusal
 
@@ -113,7 +113,7 @@ def _extent(
 
 def _ledger_is_gone(connection: Connection) -> bool:
     with connection:
-        return not runs.ledger_exists(connection)
+        return not ledger_exists(connection)
 
 
 def finish(

@@ -12,6 +12,7 @@ from producer.stages.cache_order import cache_stop_reasons, caches_can_continue
 from producer.stages.can_continue import can_continue, how_to_continue, stop_reasons
 from replank.values.states import CacheState, RunState, TableState
 from sql.ledger.runs import gates, measurements, runs
+from sql.ledger.runs.events import add_event, finish_steps
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches
 from sql.ledger.tables.conversion_sets import ConversionSet
@@ -54,7 +55,7 @@ def call_operator(facts: Facts, reason: str) -> None:
     """The run stops, and says why."""
     connection, run = facts.connection, facts.run
     runs.set_run_state(connection, run.run_id, RunState.NEEDS_OPERATOR, reason)
-    runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
+    add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
     facts.move(RunState.NEEDS_OPERATOR)
 
 
@@ -62,7 +63,7 @@ def _report_reason(facts: Facts, reason: str) -> None:
     """Something needs the operator while other tables only wait for their cutover. Logged once; empty removes it."""
     connection, run = facts.connection, facts.run
     if run.reason != reason and runs.set_reason(connection, run.run_id, reason) and reason:
-        runs.add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
+        add_event(connection, run.run_id, actor="coordinator", kind="needs_operator", message=reason)
 
 
 def _free_sets(facts: Facts) -> Sequence[ConversionSet]:
@@ -84,10 +85,10 @@ def _end_run(facts: Facts, *, with_caches: bool) -> None:
         caches.measure_step(connection, run.run_id, {"after": measured})
         measurements.keep(connection, run.run_id, "after", after)
         gates.measure(connection, run.run_id)
-        runs.finish_steps(connection, run.run_id)
+        finish_steps(connection, run.run_id)
         runs.set_run_state(connection, run.run_id, RunState.DONE)
         words = "the run is done: every table and cache is done, and every step is verified"
-        runs.add_event(connection, run.run_id, actor="coordinator", kind="done", message=words)
+        add_event(connection, run.run_id, actor="coordinator", kind="done", message=words)
         drop_empty_schemas(connection, building_schemas(connection, "replank_next"))
     facts.move(RunState.DONE)
 

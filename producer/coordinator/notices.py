@@ -14,7 +14,7 @@ from producer.coordinator.facts import Facts
 from replank.values.states import RunState, TableState
 from replank.wording import counted
 from sql.ledger.reading.signs import QueueSigns, read_queues
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.restraints import Restraint
 from sql.session.connection import Connection
 
@@ -100,7 +100,7 @@ class Notices:
     def _log_notice(self, facts: Facts, kind: Kind, words: str) -> None:
         log.info(words)
         if kind in OF_WORKERS:
-            runs.add_event(self.connection, facts.run.run_id, actor="coordinator", kind="workers", message=words)
+            add_event(self.connection, facts.run.run_id, actor="coordinator", kind="workers", message=words)
 
     def _of_workers(self, facts: Facts, now: float) -> Iterator[Notice]:
         """Queues without workers, with the command that starts one. Without new facts the last notices are kept."""

@@ -10,7 +10,8 @@ import structlog
 from replank.plan.operation.breaker_plan import BreakerPlan
 from replank.wording import counted
 from sql.ledger.jobs import failed
-from sql.ledger.runs import restraints, runs
+from sql.ledger.runs import restraints
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.restraints import Place
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
@@ -37,7 +38,7 @@ def pause_failing_tables(connection: Connection, run: Run) -> list[str]:
         with connection.transaction():
             place = Place(table_no=exceeded.table_no)
             restraints.put(connection, run.run_id, place, "pause", cause="breaker", by=BY, reason=exceeded.reason)
-            runs.add_event(
+            add_event(
                 connection,
                 run.run_id,
                 actor="coordinator",

@@ -10,6 +10,7 @@ from replank.plan.plan import Plan
 from replank.values.states import RunState, TableState
 from sql.catalogue.shapes import refuse_changed_shapes
 from sql.ledger.runs import gates, runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.gates import Gate
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables.tables import RunTable
@@ -36,7 +37,7 @@ def why_closed(connection: Connection, run: Run, present: Callable[[], Sequence[
             gates.measure(connection, run.run_id)
         if found and passes:
             words = ", ".join(f"{gate.name} {gate.state}" for gate in found)
-            runs.add_event(connection, run.run_id, actor="coordinator", kind="gates", message=words)
+            add_event(connection, run.run_id, actor="coordinator", kind="gates", message=words)
     return _words(still_open) if still_open else changed
 
 
@@ -64,7 +65,7 @@ def continue_at_barrier(connection: Connection, run: Run, plan: Plan) -> Run:
         with connection.transaction():
             gates.set_gates(connection, run.run_id, plan.gates)
             words = "the plan's gates were changed" if plan.gates is not None else "the plan's gates were removed"
-            runs.add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
+            add_event(connection, run.run_id, actor="operator", kind="gates", message=words)
     if run.state is RunState.NEEDS_OPERATOR and gates.waits_at_barrier(connection, run.run_id):
         runs.set_run_state(connection, run.run_id, RunState.RUNNING)
     return runs.read_run(connection, run.run_id)

@@ -19,6 +19,7 @@ from replank.plan.operation.gates_plan import GatesPlan, Looked, age_of
 from replank.plan.plan import Plan
 from sql.catalogue.backup_contents import read_place
 from sql.ledger.runs import gates, runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.gates import Gate, Kind, Word
 from sql.session.connection import Connection
 
@@ -164,4 +165,4 @@ def _record(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: st
         run = runs.open_run(connection)
         if run is not None and run.plan_digest == plan.digest():
             message = f"{kind} by {by.strip()}: {words.strip()}"
-            runs.add_event(connection, run.run_id, actor="operator", kind="gate", subject=name, message=message)
+            add_event(connection, run.run_id, actor="operator", kind="gate", subject=name, message=message)

@@ -12,6 +12,7 @@ from replank.errors import WrongUse
 from sql.ledger.reading.deliveries import Event
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import connect
 
 
@@ -20,7 +21,7 @@ def notifier_for(database_url: str, run_id: int | None, say: Callable[[str], Non
     `say` is called with the reason: a rollback must not fail for want of a receiver.
     """
     with connect(database_url, name="notify") as connection:
-        if not runs.ledger_exists(connection):
+        if not ledger_exists(connection):
             return Notifier(database_url, 0, None, ())
         run = runs.open_run(connection)
         if run is None:

@@ -7,6 +7,7 @@ from replank.errors import WrongUse
 from replank.values.states import OPEN_RUNS, RunState
 from sql.ledger.jobs import claims
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 from sql.session.leader_lock import read_leader
@@ -47,5 +48,5 @@ def refuse_idle(connection: Connection, run: Run) -> None:
 def note(connection: Connection, run: Run, by: Operator, kind: str, *, subject: str = "", message: str = "") -> None:
     """In the action's own transaction: the event, and a hint to the coordinator that there is news."""
     said = f"{message} (through the {by.via})" if message else f"through the {by.via}"
-    runs.add_event(connection, run.run_id, actor=by.name, kind=kind, subject=subject, message=said)
+    add_event(connection, run.run_id, actor=by.name, kind=kind, subject=subject, message=said)
     claims.wake_up(connection)

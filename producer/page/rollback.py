@@ -21,6 +21,7 @@ from producer.rollback.rollback import roll_back_through
 from replank.errors import ReplankError, WrongUse
 from replank.values.states import RunState
 from sql.ledger.runs import rollbacks, runs
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection, connect
 from sql.session.leader_lock import read_leader
 
@@ -60,7 +61,7 @@ class PageRollback:
         while time.monotonic() < deadline:
             if self._refused is not None:
                 raise self._refused
-            if not runs.ledger_exists(connection) or _of(connection, run_id, by):
+            if not ledger_exists(connection) or _of(connection, run_id, by):
                 break
             time.sleep(LOOK_S)
         return f"Run {run_id}: the rollback has started. Its stages are shown here and written to the log."

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from replank.plan.plan import Plan
 from replank.plan.tables.table_plan import TablePlan
 from sql.ledger.runs import runs
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection
 
 
@@ -15,7 +16,7 @@ def still_to_do(connection: Connection, plan: Plan) -> list[tuple[int, TablePlan
 
     Done is what a run of a plan of this name has ended with, in the same words, while steps were off in it.
     """
-    earlier = runs.runs_with_steps_off(connection, plan.name) if runs.ledger_exists(connection) else []
+    earlier = runs.runs_with_steps_off(connection, plan.name) if ledger_exists(connection) else []
     found = [(number, planned, _left(planned, (run.plan for run in earlier))) for number, planned in plan.wanted_tables]
     return [(n, left) for n, planned, left in found if left.says_something or not planned.says_something]
 

@@ -26,6 +26,7 @@ from sql.catalogue.definition_hashes import read_definitions
 from sql.ledger.runs import gates, runs, scripts
 from sql.ledger.runs.gates import Word
 from sql.ledger.tables import tables
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import Connection, connect
 
 SHOWN = 5
@@ -80,7 +81,7 @@ class Rehearsal:
             gates.refuse_standby(connection)
             # A clone's tables are heaps of its own server, whatever the real ones are: it would pass.
             refuse_stores(connection, self.file)
-            runs.ensure_ledger(connection)
+            ensure_ledger(connection)
             refuse_begun(connection)
             self.evidence["definitions"] = read_definitions(connection, plan_schemas(self.file.plan))
             return present_scripts(connection, self.file.plan)
@@ -156,7 +157,7 @@ class Rehearsal:
 
     def _write_down(self, words: str) -> Word:
         with connect(self.settings.database(), name="rehearsal") as connection:
-            runs.ensure_ledger(connection)
+            ensure_ledger(connection)
             return gates.add_record(
                 connection,
                 self.file.plan.digest(),

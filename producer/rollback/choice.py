@@ -7,6 +7,7 @@ from replank.values.states import RunState
 from sql.ledger.runs import rollbacks, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, tables
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection
 
 
@@ -26,7 +27,7 @@ def run_to_undo(connection: Connection, run_id: int | None) -> Run:
 
 def _done_run(connection: Connection, run_id: int | None) -> Run:
     """The newest run if it is done, or the one that was named."""
-    if not runs.ledger_exists(connection):
+    if not ledger_exists(connection):
         raise WrongUse("No run is open on this database: there is nothing to roll back.")
     run = runs.latest_run(connection) if run_id is None else runs.find_run(connection, run_id)
     if run is None and run_id is not None:

@@ -12,7 +12,9 @@ from replank.errors import OutcomeUnknown
 from replank.values.states import RollbackStage, RunState
 from replank.values.steps import BY_NAME, Step
 from sql.ledger.runs import rollbacks, runs, scripts
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
+from sql.ledger.upgrades.ledger import drop_ledger, ledger_exists
 from sql.session.connection import Connection
 
 
@@ -40,9 +42,9 @@ def end_rollback(
         rollbacks.end(connection, run.run_id)
         gone = not keep_record and rollbacks.only_records(connection)
         if gone:
-            runs.drop_ledger(connection)
+            drop_ledger(connection)
         else:
-            runs.add_event(connection, run.run_id, actor=by.name, kind="rolled_back", message="the run is rolled back")
+            add_event(connection, run.run_id, actor=by.name, kind="rolled_back", message="the run is rolled back")
     if gone:
         say("the ledger is removed; nothing of Replank is left in this database")
 
@@ -60,12 +62,12 @@ def _describe_end(connection: Connection, run: Run, last: Step) -> str:
 
 def forget_records(connection: Connection) -> bool:
     """Remove a ledger that holds nothing but records of runs that are rolled back. False where there is no such one."""
-    if not runs.ledger_exists(connection):
+    if not ledger_exists(connection):
         return False
     with connection.transaction():
         alone = rollbacks.only_records(connection)
         if alone:
-            runs.drop_ledger(connection)
+            drop_ledger(connection)
     return alone
 
 

@@ -26,8 +26,10 @@ from replank.values.table_spec import Relation, TableSpec
 from replank.wording import counted
 from sql.catalogue import catalogue
 from sql.ledger.runs import restraints, rollbacks, runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, quarantines, tables
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.rollback.original_texts import original_texts_table
 from sql.rollback.table_pair import as_new, was_table
 from sql.rows.backfill import filled_table
@@ -74,7 +76,7 @@ class Finishing:
 
     def run_to_finish(self) -> Run:
         """The newest run, done or finished halfway. Raises WrongUse where there is nothing to finish."""
-        if not runs.ledger_exists(self.connection):
+        if not ledger_exists(self.connection):
             raise WrongUse("There is no run on this database: there is nothing to finish.")
         opened = runs.open_run(self.connection)
         if opened is not None and opened.state is RunState.ROLLING_BACK and try_to_lead(self.connection):
@@ -154,7 +156,7 @@ class Finishing:
         self._report_quarantined(run)
         made = building_schemas(self.connection, PAST, "replank_past_cache", "replank_next")
         drop_empty_schemas(self.connection, made)
-        runs.add_event(
+        add_event(
             self.connection,
             run.run_id,
             actor="operator",

@@ -16,7 +16,8 @@ from replank.values.states import RollbackStage
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
 from sql.catalogue import catalogue
-from sql.ledger.runs import rollbacks, runs
+from sql.ledger.runs import rollbacks
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, tables
 from sql.ledger.tables.conversion_sets import ConversionSet
@@ -194,7 +195,7 @@ class Preparation:
 
     def _report(self, spec: TableSpec, words: str) -> None:
         self.say(f"{spec.full_name}: {words}")
-        runs.add_event(
+        add_event(
             self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=spec.full_name, message=words
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from producer.rollback.compare import COMPLETE, Comparison
 from replank.wording import counted, verb
 from sql.access.roles import read_login
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables, verifications
 from sql.session.connection import Connection
@@ -44,4 +44,4 @@ def record_differences(connection: Connection, run: Run, found: Iterable[Compari
 
 
 def _add_event(connection: Connection, run: Run, name: str, words: str) -> None:
-    runs.add_event(connection, run.run_id, actor="operator", kind="verification", subject=name, message=words)
+    add_event(connection, run.run_id, actor="operator", kind="verification", subject=name, message=words)

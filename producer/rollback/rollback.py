@@ -28,9 +28,11 @@ from replank.wording import counted
 from sql.catalogue.inheritance import unlink_next
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import restraints, rollbacks, runs, stopping
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, tables
 from sql.ledger.tables.tables import RunTable
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection
 from sql.session.database_wait import DatabaseWait
 from sql.session.statements import execute
@@ -95,7 +97,7 @@ def _begin(connection: Connection, run: Run, by: Operator) -> None:
         if present.state is not RunState.ROLLING_BACK:
             raise WrongUse(f"Run {run.run_id} is {present.state} now: another command has changed its state.")
         words = "the rollback begins" if fresh else "the rollback continues"
-        runs.add_event(connection, run.run_id, actor=by.name, kind="rollback", message=words)
+        add_event(connection, run.run_id, actor=by.name, kind="rollback", message=words)
         if run.state is not RunState.DONE:
             refuse_without_capture(connection, run)
         # A pause was for the way forward; one that comes from now on stops this.
@@ -254,7 +256,7 @@ def _explain_refusal(connection: Connection, roll_back_run: Callable[[], Run]) -
 
 def _is_rolled_back(connection: Connection, run: Run) -> bool:
     """Also where the ledger went with its last run."""
-    if not runs.ledger_exists(connection):
+    if not ledger_exists(connection):
         return True
     return runs.read_run(connection, run.run_id).state is RunState.ROLLED_BACK
 

@@ -22,7 +22,8 @@ from replank.errors import NeedsOperator, NotProved, OutcomeUnknown, TryAgain
 from replank.values.states import RollbackStage, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
-from sql.ledger.runs import rollbacks, runs
+from sql.ledger.runs import rollbacks
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets
 from sql.ledger.tables.conversion_sets import ConversionSet
@@ -165,9 +166,7 @@ class SwappingBack:
 
     def _report(self, one: ConversionSet, words: str) -> None:
         subject = f"set {one.set_no}"
-        runs.add_event(
-            self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words
-        )
+        add_event(self.connection, self.run.run_id, actor=self.actor, kind="rollback", subject=subject, message=words)
         self.say(f"{subject}: {words}")
 
 

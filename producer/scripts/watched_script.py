@@ -15,6 +15,7 @@ from producer.scripts.run_script import ScriptRunner
 from replank.errors import NeedsOperator
 from replank.values.states import RunState
 from sql.ledger.runs import restraints, runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.scripts import PlannedScript
 from sql.session.connection import Connection, connect
@@ -40,7 +41,7 @@ class WatchedScript:
         run_to_end(self.connection, planned, self._run_blocks, at_end=partial(self._add_event, planned))
 
     def _add_event(self, planned: PlannedScript, words: str) -> None:
-        runs.add_event(
+        add_event(
             self.connection,
             planned.run_id,
             actor="coordinator",

@@ -32,7 +32,7 @@ from sql.caches.cache_table import ranges
 from sql.caches.mark_continuity import DefinitionChanged, read_mark_facts, refuse_gaps
 from sql.catalogue import catalogue, fingerprints
 from sql.ledger.jobs.job_reports import Unfinished
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.tables import caches
 from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
@@ -275,6 +275,4 @@ class Caching(StageContext):
 
     def _report(self, cache: Cache, message: str) -> None:
         log.info("cache", cache=cache.name, message=message)
-        runs.add_event(
-            self.connection, cache.run_id, actor="coordinator", kind="cache", subject=cache.name, message=message
-        )
+        add_event(self.connection, cache.run_id, actor="coordinator", kind="cache", subject=cache.name, message=message)

@@ -9,7 +9,7 @@ from producer.stages.shared_snapshots import SnapshotKeeper
 from replank.plan.plan import OptionsPlan
 from replank.values.states import JobKind
 from sql.ledger.jobs import job_queue
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 
@@ -37,4 +37,4 @@ class StageContext:
 
     def add_event(self, run_id: int, kind: str, subject: str, message: str) -> None:
         """An event of the run."""
-        runs.add_event(self.connection, run_id, actor="coordinator", kind=kind, subject=subject, message=message)
+        add_event(self.connection, run_id, actor="coordinator", kind=kind, subject=subject, message=message)

@@ -15,7 +15,7 @@ import structlog
 
 from replank.errors import WrongUse
 from replank.plan.operation.after_cutover_plan import PoolerAddress, pooler_addresses
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets
 from sql.session.connection import Connection
@@ -48,7 +48,7 @@ def reconnect_poolers(
             if problem
             else "RECONNECT was sent: PgBouncer closes each server connection when it is released"
         )
-        runs.add_event(connection, run.run_id, actor=actor, kind=EVENT, subject=pooler, message=message)
+        add_event(connection, run.run_id, actor=actor, kind=EVENT, subject=pooler, message=message)
         log.log(logging.ERROR if problem else logging.INFO, EVENT, pooler=pooler, message=message)
     conversion_sets.set_reconnected(connection, run.run_id, swapped)
 

@@ -16,6 +16,7 @@ from producer.starting.write_run import write_run
 from replank.activity import doing
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
+from sql.ledger.upgrades.ledger import upgrade_ledger
 from sql.session.connection import Connection
 
 
@@ -34,8 +35,7 @@ def begin_or_resume(
     those of the pass, and they are not composed. Raises WrongUse if a run of another plan
     is open, or if the scripts are others.
     """
-    if runs.ledger_exists(connection):
-        runs.ensure_ledger(connection)
+    if upgrade_ledger(connection):
         present = runs.open_run(connection)
         if present is not None:
             return resume(connection, present, file, hold_cutover=hold_cutover, scripts_in=scripts_in)

@@ -24,6 +24,7 @@ from replank.plan.tables.cache_plan import CachePlan
 from replank.values.states import CacheState, RunState, TableState
 from sql.caches.built_contents import remove_built
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, tables
 from sql.ledger.tables.caches import Cache
@@ -132,4 +133,4 @@ def _take_over(connection: Connection, run: Run, correction: _Correction) -> Non
         runs.set_plan(connection, run.run_id, plan)
         runs.set_run_state(connection, run.run_id, RunState.RUNNING, "")
         words = f"caches planned again: {', '.join(cache.full_name for cache in correction.added) or 'none'}"
-        runs.add_event(connection, run.run_id, actor="operator", kind="correction", message=words)
+        add_event(connection, run.run_id, actor="operator", kind="correction", message=words)

@@ -8,7 +8,8 @@ from producer.planning.resolution import PlanFile
 from producer.starting.preflight import prepare_or_refuse
 from producer.starting.write_run import write_tables
 from replank.activity import doing
-from sql.ledger.runs import runs, scripts
+from sql.ledger.runs import scripts
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
@@ -21,7 +22,7 @@ def plan_tables(connection: Connection, run: Run) -> bool:
     if not run.plan.wanted_tables or scripts.has_step(connection, run.run_id, run.plan.steps.carrier):
         return False
     words = "the earlier steps have changed the catalogue: the plan is checked again, and the tables are planned"
-    runs.add_event(connection, run.run_id, actor="coordinator", kind="run", message=words)
+    add_event(connection, run.run_id, actor="coordinator", kind="run", message=words)
     doing("planning the tables")
     file = PlanFile(plan=run.plan, source="the run's plan", text="")
     prepared = prepare_or_refuse(connection, file, scripts_have_run=True)

@@ -13,6 +13,7 @@ from replank.errors import WrongUse
 from replank.plan.plan import Plan
 from sql.access.readers import let_read
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
@@ -47,7 +48,7 @@ def _with_limits(connection: Connection, run: Run, plan: Plan) -> Run:
     with connection.transaction():
         runs.set_plan(connection, run.run_id, run.plan.model_copy(update=changes))
         words = f"changed in the plan: {', '.join(changes)}"
-        runs.add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
+        add_event(connection, run.run_id, actor="operator", kind="governor", message=words)
     return runs.read_run(connection, run.run_id)
 
 
@@ -60,5 +61,5 @@ def with_readers(connection: Connection, run: Run, plan: Plan) -> Run:
     with connection.transaction():
         runs.set_plan(connection, run.run_id, run.plan.model_copy(update={"access": plan.access}))
         words = f"changed in the plan: readers are {', '.join(plan.access.readers) or 'none'}"
-        runs.add_event(connection, run.run_id, actor="operator", kind="access", message=words)
+        add_event(connection, run.run_id, actor="operator", kind="access", message=words)
     return runs.read_run(connection, run.run_id)

@@ -17,7 +17,9 @@ from replank.wording import counted
 from sql.access.readers import let_read
 from sql.catalogue.catalogue_snapshot import keep_objects
 from sql.ledger.runs import measurements, runs
+from sql.ledger.runs.events import ALREADY, add_event, add_step
 from sql.ledger.tables import conversion_sets, quarantines, tables
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.next_table.pattern_indexes import read_pattern_indexes
 from sql.quarantine.quarantined_rows import create_quarantine
 from sql.session.connection import Connection
@@ -37,12 +39,12 @@ def write_run(
 ) -> int:
     """A new run, its scripts, its caches and, where no script comes before them, its tables. Returns its number."""
     plan = prepared.said.plan
-    runs.ensure_ledger(connection)
+    ensure_ledger(connection)
     before = runs.latest_run(connection)
     let_read(connection, plan.access.readers, before=() if before is None else before.plan.access.readers)
     with connection.transaction():
         run_id = runs.create_run(connection, plan, hold_cutover=hold_cutover)
-        runs.add_event(connection, run_id, actor="operator", kind="run", message="the run began")
+        add_event(connection, run_id, actor="operator", kind="run", message="the run began")
         keep_scripts(connection, run_id, made.steps)
         keep_pass(connection, run_id, made.tables.all, reviewed=reviewed)
         if made.tables_come_first:
@@ -59,7 +61,7 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
     plan = prepared.said.plan
     specs = [replace(spec, run_id=run_id) for spec in prepared.specs]
     step = BY_NAME[plan.steps.carrier]
-    runs.add_step(connection, run_id, phase=step.phase, phase_name=PHASES[step.phase], step=step.name)
+    add_step(connection, run_id, phase=step.phase, phase_name=PHASES[step.phase], step=step.name)
     sets = planned_sets(connection, specs, prepared.foreign_keys, plan.options.sets)
     numbers = {spec.oid: set_no for set_no, (members, _) in sets.items() for spec in members}
     for set_no, (_, documents) in sorted(sets.items()):
@@ -90,9 +92,7 @@ def _add_events(connection: Connection, run_id: int, prepared: PreparedRun) -> N
         words = f"foreign key {key.name} has {counted(key.orphans, 'row')} without a parent: it is created NOT VALID"
         _add_consent(connection, run_id, f"{key.schema}.{key.table_name}", words)
     for done in prepared.already:
-        runs.add_event(
-            connection, run_id, actor="coordinator", kind=runs.ALREADY, subject=done.place, message=done.said
-        )
+        add_event(connection, run_id, actor="coordinator", kind=ALREADY, subject=done.place, message=done.said)
     specs = prepared.specs
     for each in lost_keys(specs, prepared.foreign_keys):
         words = f"foreign key {each.key.name} of {each.key.schema}.{each.key.table_name} is dropped at the swap"
@@ -105,4 +105,4 @@ def _add_events(connection: Connection, run_id: int, prepared: PreparedRun) -> N
 
 
 def _add_consent(connection: Connection, run_id: int, subject: str, words: str) -> None:
-    runs.add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)
+    add_event(connection, run_id, actor="operator", kind="consent", subject=subject, message=words)

@@ -1,23 +1,10 @@
--- ledger_version: which upgrades the ledger has had; no row where there is no ledger
-SELECT coalesce(max(version), 0) AS version FROM replank.version;
-
--- has_ledger: whether this database has a ledger at all, and whether this role may read it; a role without any right on it may ask this too
-SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'version') AS there,
+-- has_ledger: whether this database has a ledger at all, whether this role may read it, and whether it is of the days before its upgrades were Alembic's; a role without any right on it may ask this too
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'run') AS there,
        has_schema_privilege(n.oid, 'USAGE')
-         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('version', 'run', 'job') AND NOT has_table_privilege(c.oid, 'SELECT')) AS readable
+         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('version', 'alembic_version', 'run', 'job')
+                            AND NOT has_table_privilege(c.oid, 'SELECT')) AS readable,
+       EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'version') AS before_alembic
   FROM pg_namespace n WHERE n.nspname = 'replank';
-
--- create_run: one open run per database; a second one violates one_open_run
-INSERT INTO replank.run (plan_name, plan_digest, plan, hold_cutover, window_now, window_max)
-VALUES (%(plan_name)s, %(plan_digest)s, %(plan)s, %(hold_cutover)s, %(window_now)s, %(window_max)s)
-RETURNING run_id;
-
--- add_phase: the phase and its step; caches may have made it before
-INSERT INTO replank.phase (run_id, phase, name, started_at) VALUES (%(run_id)s, %(phase)s, %(name)s, clock_timestamp())
-ON CONFLICT (run_id, phase) DO UPDATE SET started_at = coalesce(phase.started_at, excluded.started_at);
-
--- add_step: a step of a phase
-INSERT INTO replank.step (run_id, step, phase, started_at) VALUES (%(run_id)s, %(step)s, %(phase)s, clock_timestamp());
 
 -- finish_steps: close every step and phase of a run that has begun
 WITH steps AS (
@@ -33,36 +20,8 @@ VALUES (%(run_id)s, %(table_no)s, %(schema_name)s, %(table_name)s, %(set_no)s, %
 -- add_set: a conversion set and the foreign keys it takes along
 INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys) VALUES (%(run_id)s, %(set_no)s, %(foreign_keys)s);
 
--- open_run: the run that is not finished, if any
-SELECT * FROM replank.run_in_force WHERE state = ANY (%(open_states)s) ORDER BY run_id DESC LIMIT 1;
-
--- latest_run: the newest run, open or not
-SELECT * FROM replank.run_in_force ORDER BY run_id DESC LIMIT 1;
-
--- finished_run_of_plan: a run of the same plan that is done
-SELECT * FROM replank.run_in_force WHERE plan_digest = %(plan_digest)s AND state IN ('done', 'finished') ORDER BY run_id DESC LIMIT 1;
-
--- runs_with_steps_off: runs of plans of one name that have ended well, though steps were switched off in them
-SELECT * FROM replank.run_in_force
- WHERE plan_name = %(plan_name)s AND state IN ('done', 'finished') AND jsonb_array_length(plan #> '{steps,off}') > 0 ORDER BY run_id;
-
--- run_by_id: one run
-SELECT * FROM replank.run_in_force WHERE run_id = %(run_id)s;
-
--- set_run_state: a transition that replank/values/states.py allows, or no row
-UPDATE replank.run SET state = %(state)s, reason = %(reason)s,
-       finished_at = CASE WHEN %(finished)s THEN clock_timestamp() END
- WHERE run_id = %(run_id)s AND state = ANY (%(sources)s)
-RETURNING run_id;
-
--- set_reason: what needs the operator while the rest of the run continues
-UPDATE replank.run SET reason = %(reason)s WHERE run_id = %(run_id)s AND state = 'running' AND reason <> %(reason)s RETURNING run_id;
-
 -- set_rows: what was estimated is counted
 UPDATE replank.run_table SET rows_estimate = %(rows)s WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- set_rollback_to: the step that a rollback leaves as the last one; NULL where it leaves none
-UPDATE replank.run SET rollback_to = %(step)s WHERE run_id = %(run_id)s;
 
 -- forget_data: what the ledger knows of a data migration that was rolled back. Jobs, logs and histories go along
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
@@ -79,12 +38,6 @@ DELETE FROM replank.phase p WHERE p.run_id = %(run_id)s AND p.phase IN (SELECT p
    AND NOT EXISTS (SELECT FROM replank.script c JOIN replank.step s USING (run_id, step)
                     WHERE s.run_id = p.run_id AND s.phase = p.phase);
 
--- set_plan: the plan of a run whose caches were corrected
-UPDATE replank.run SET plan = %(plan)s, plan_digest = %(plan_digest)s WHERE run_id = %(run_id)s;
-
--- set_hold: whether the cutovers wait for an operator
-UPDATE replank.run SET hold_cutover = %(hold_cutover)s WHERE run_id = %(run_id)s RETURNING run_id;
-
 -- set_window: how many jobs may be in flight now, and why; kept with its time when it is another window, or for another cause
 WITH before AS (SELECT window_now, window_max, window_cause, window_signal FROM replank.run WHERE run_id = %(run_id)s FOR UPDATE),
      changed AS (
@@ -93,17 +46,6 @@ WITH before AS (SELECT window_now, window_max, window_cause, window_signal FROM 
 INSERT INTO replank.window_change (run_id, now, maximum, reason)
 SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
  WHERE (window_now, window_max, window_cause, window_signal) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s, %(signal)s);
-
--- add_event: what happened, and by whom
-INSERT INTO replank.event (run_id, actor, kind, subject, message)
-VALUES (%(run_id)s, %(actor)s, %(kind)s, %(subject)s, %(message)s);
-
--- already: events of one kind, oldest first
-SELECT subject, message FROM replank.event WHERE run_id = %(run_id)s AND kind = %(kind)s ORDER BY event_id;
-
--- events: the newest events of a run, oldest first
-SELECT * FROM (SELECT * FROM replank.event WHERE run_id = %(run_id)s ORDER BY event_id DESC LIMIT %(limit)s) AS newest
- ORDER BY event_id;
 
 -- tables: every table of a run
 SELECT * FROM replank.run_table WHERE run_id = %(run_id)s ORDER BY table_no;
@@ -207,9 +149,6 @@ UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(h
        longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s)
  WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
--- table_seconds: when each table entered each state
-SELECT table_no, state, at FROM replank.table_history WHERE run_id = %(run_id)s ORDER BY at, table_no;
-
 -- set_rollback_facts: what a rollback after the swap will need and could not read any more
 UPDATE replank.conversion_set SET rollback_facts = coalesce(rollback_facts, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
 
@@ -227,6 +166,3 @@ SELECT set_no FROM replank.conversion_set
 
 -- set_reconnected: poolers have reconnected after these sets' last swap
 UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);
-
--- done_runs: runs that are done and that can still be rolled back, the newest first
-SELECT * FROM replank.run_in_force WHERE state = 'done' ORDER BY run_id DESC;

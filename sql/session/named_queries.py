@@ -27,10 +27,3 @@ def query(name: str) -> SQL:
     """The query `file.block`. The text is the package's own, never outside input."""
     file, _, block = name.partition(".")
     return SQL(_blocks(file)[block])
-
-
-def ledger_upgrades() -> dict[int, SQL]:
-    """The ledger's schema as numbered upgrades, oldest first."""
-    folder = files("sql") / "ledger"
-    scripts = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return {int(name.split("-")[0]): SQL((folder / name).read_text(encoding="utf-8")) for name in scripts}

@@ -7,15 +7,14 @@ session and in its transaction. No engine is between: the two would both begin a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property
+from dataclasses import fields, is_dataclass
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar, cast
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL
-from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic import PlainValidator, TypeAdapter, ValidationError
 from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Interval, any_, literal_column
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -60,55 +59,53 @@ def seconds(name: str) -> ColumnElement[Any]:
     return given(name, Double) * literal_column("interval '1 second'", Interval)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(PlainValidator):
     """In `Annotated[Value, Document(Value.from_json)]`: a JSON column that holds a value, as `make` reads it.
 
     One that another version wrote may lack what this one needs, or have what it does not know: an error in words.
     """
 
-    make: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def _read(self, found: Any) -> Any:
-        if found is None:
-            raise ValueError("there is no document")
-        try:
-            return self.make(found)
-        except KeyError as error:
-            raise ValueError(f"its document has no {error}") from None
-        except (TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"its document is another one ({error})") from None
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__(partial(_read_document, make))
 
 
-class Statement:
+def _read_document(make: Callable[[Any], Any], found: Any) -> Any:
+    if found is None:
+        raise ValueError("there is no document")
+    try:
+        return make(found)
+    except KeyError as error:
+        raise ValueError(f"its document has no {error}") from None
+    except (TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"its document is another one ({error})") from None
+
+
+class TypedStatement:
     """A Core expression, or the named query `file.block`. Its parameters are given by name."""
 
     def __init__(self, statement: ClauseElement | str) -> None:
-        self._statement = statement
+        self.statement = statement
 
     @cached_property
     def text(self) -> SQL:
         """What is sent."""
-        if isinstance(self._statement, str):
-            return query(self._statement)
+        if isinstance(self.statement, str):
+            return query(self.statement)
         options = {"literal_binds": True, "render_postcompile": True}
-        return SQL(str(self._statement.compile(dialect=_DIALECT, compile_kwargs=options)))
+        return SQL(str(self.statement.compile(dialect=_DIALECT, compile_kwargs=options)))
 
     def _run(self, connection: Connection, given: dict[str, Any]) -> psycopg.Cursor[TupleRow]:
         return connection.execute(self.text, given)
 
 
-class Command(Statement):
+class Command(TypedStatement):
     """A statement that is told to do something. Returns how many rows it was done to."""
 
     def __call__(self, connection: Connection, /, **given: Any) -> int:
         return self._run(connection, given).rowcount
 
 
-class Query(Statement, Generic[T]):
+class Query(TypedStatement, Generic[T]):
     """A statement that returns rows, each as a value: a dataclass with the columns' names, or the one column's type."""
 
     def __init__(self, statement: ClauseElement | str, into: type[T]) -> None:

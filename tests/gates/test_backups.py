@@ -21,8 +21,8 @@ from producer.gates.programs import FOLDER_VARIABLE, program_for, run_program
 from producer.gates.verifying_backups import verify, write_sums
 from replank.errors import NeedsOperator
 from sql.catalogue.backup_contents import Place, read_place
-from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import Connection, connect
 
 pytestmark = pytest.mark.protocol
@@ -35,7 +35,7 @@ BACKUP = {"not_asked": ["rehearsed", "rollback_scripts", "monitoring", "window"]
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         yield connection
 
 
@@ -55,7 +55,7 @@ def base(postgres: EmbeddedPostgres, shop: str, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("base")
     url = postgres.create_database("gates_base", template=shop)
     with connect(url, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         made = make_backup(connection, url, planned(url).plan.digest(), out=folder, method="base", by="test")
     yield url, made.path
     postgres.drop_database("gates_base")

@@ -24,7 +24,9 @@ from replank.errors import WrongUse
 from replank.values.states import RunState
 from replank.values.steps import STEPS
 from sql.ledger.runs import gates, runs
+from sql.ledger.runs.events import read_events
 from sql.ledger.tables import caches, conversion_sets
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
@@ -110,7 +112,7 @@ def test_a_run_stops_before_the_data_migration_and_goes_on_when_the_gates_pass(
             "Bob",
             "rolled out by hand",
         )
-        said = [(event["subject"], event["message"]) for event in runs.read_events(connection, run.run_id, limit=999)]
+        said = [(event.subject, event.message) for event in read_events(connection, run.run_id, limit=999)]
         assert ("deployment_ready", "overridden by Bob: rolled out by hand") in said
         assert read_figures(connection, runs.read_run(connection, run.run_id))["wal_bytes"] > 0
 
@@ -119,7 +121,7 @@ def test_words_are_for_one_plan_and_one_attempt(database: str) -> None:
     file = planned(database, gates=ATTESTED)
     other = planned(database, tables=[file.plan.tables[0].model_dump(by_alias=True)], gates=ATTESTED)
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         # Another run is in this ledger, so that a rollback leaves it where it is.
         connection.execute(
             "INSERT INTO replank.run (plan_name, plan_digest, plan, state, window_now, window_max)"
@@ -140,7 +142,7 @@ def test_words_are_for_one_plan_and_one_attempt(database: str) -> None:
 def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
     file = planned(database, gates=ATTESTED)
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         attest(connection, file.plan, "team_notified", by="Ann", note="")
         assert check_gates(connection, file.plan)[-1].state == "passed"
         connection.execute("UPDATE replank.gate_record SET at = at - interval '8 days'")
@@ -158,7 +160,7 @@ def test_an_attestation_is_asked_for_anew_when_it_is_old(database: str) -> None:
 )
 def test_what_is_no_override(name: str, by: str, reason: str, why: str, database: str) -> None:
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         file = planned(database, gates={})
         with pytest.raises(WrongUse, match=why):
             override(connection, file.plan, name, by=by, reason=reason)
@@ -170,7 +172,7 @@ def test_what_is_no_override(name: str, by: str, reason: str, why: str, database
 
 def test_an_empty_section_asks_for_all_of_it(database: str) -> None:
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         found = check_gates(connection, planned(database, gates={}).plan)
     assert {gate.name: gate.state for gate in found} == dict.fromkeys(
         (*NOTHING_LOOKED_AT, "deployment_ready", "team_notified"), "open"
@@ -185,7 +187,7 @@ def test_gates_may_change_while_a_run_waits_and_that_is_told(database: str) -> N
     run = drive(planned(database, gates={**ATTESTED, "attestations": []}), settings)
     assert run.state is RunState.DONE
     with connect(database, name="test") as connection:
-        messages = [event["message"] for event in runs.read_events(connection, run.run_id, limit=999)]
+        messages = [event.message for event in read_events(connection, run.run_id, limit=999)]
     assert "the plan's gates were changed" in messages
 
 
@@ -319,7 +321,7 @@ def test_swap_back_to_a_step_asks_the_gates_again(database: str) -> None:
     file = planned(database, steps={"indexes": {}}, gates=ATTESTED)
     settings = settings_of(database)
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         for name in ("deployment_ready", "team_notified"):
             attest(connection, file.plan, name, by="Ann", note="")
         assert drive(file, settings).state is RunState.DONE

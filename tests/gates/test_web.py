@@ -14,8 +14,8 @@ from gates.conftest import NOTHING_LOOKED_AT, planned
 from producer.gates.alerts import check_monitoring
 from producer.gates.checking_gates import check_gates
 from replank.plan.operation.gates_plan import MonitoringGatePlan
-from sql.ledger.runs import runs
 from sql.ledger.runs.gates import Gate
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
@@ -83,7 +83,7 @@ def ready(url: str, database: str) -> Gate:
     attestations = [{"name": "deployment_ready", "webhook": url, "says": "The new version may go out."}]
     file = planned(database, gates={"not_asked": NOTHING_LOOKED_AT, "attestations": attestations})
     with connect(database, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         (found,) = check_gates(connection, file.plan)
     return found
 

@@ -13,6 +13,7 @@ from producer.check.check import examine
 from producer.planning.prepared_run import prepare_run
 from replank.errors import WrongUse
 from sql.ledger.runs import runs
+from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
@@ -265,7 +266,7 @@ def test_an_open_run_is_told_and_its_own_names_are_no_fault(database: Database) 
     )
     file = database.plan({"t": ["id"]})
     with connect(database.url, name="test") as connection:
-        runs.ensure_ledger(connection)
+        ensure_ledger(connection)
         run_id = runs.create_run(connection, file.plan, hold_cutover=False)
     report = database.check({"t": ["id"]})
     assert only(report.warnings, "run_open").details["run_id"] == run_id

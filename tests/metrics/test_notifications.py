@@ -19,7 +19,7 @@ from producer.notifications.receivers import receivers_of
 from replank.errors import WrongUse
 from replank.plan.operation.notifications_plan import NotificationsPlan
 from sql.ledger.reading import deliveries
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import add_event
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.protocol
@@ -49,7 +49,7 @@ def ended(one: Follower) -> None:
 
 def say(database: str, rebuild: Rebuild, kind: str, message: str = "") -> None:
     with connect(database, name="test") as connection:
-        runs.add_event(connection, rebuild.run_id, actor="coordinator", kind=kind, message=message)
+        add_event(connection, rebuild.run_id, actor="coordinator", kind=kind, message=message)
 
 
 def test_a_whole_run_is_told_in_order_and_signed(begin: Begin, database: str) -> None:

@@ -20,7 +20,7 @@ from producer.starting.compile_all import compile_all
 from replank.errors import WrongUse
 from replank.values.states import RunState
 from replank.values.steps import BY_NAME
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import read_events
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.catalogue
@@ -128,8 +128,8 @@ def _scripts(rebuild: Rebuild) -> None:
 
 
 def _events(rebuild: Rebuild) -> list[str]:
-    found = runs.read_events(rebuild.connection, rebuild.run_id)
-    return [event["message"] for event in found if event["subject"] == "06-update-prisma-schema"]
+    found = read_events(rebuild.connection, rebuild.run_id)
+    return [event.message for event in found if event.subject == "06-update-prisma-schema"]
 
 
 def test_in_place_forward_back_and_forward_again(site: Callable[[bool], Site]) -> None:

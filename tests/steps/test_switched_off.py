@@ -20,6 +20,7 @@ from replank.errors import NeedsOperator, WrongUse
 from replank.plan.plan import Plan
 from replank.values.states import RunState
 from sql.ledger.runs import runs, scripts
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection, connect
 from steps.dumps import dump, psql, try_psql
 from steps.hand_shop import (
@@ -169,7 +170,7 @@ def test_a_changed_file_of_the_pass_is_refused_with_its_difference(shop: str, tm
         changed.write_text(whole.replace("'public.person", "'public.nobody", 1))
         with pytest.raises(WrongUse, match=r"(?s)08-migrate-uuid-types\.sql is not what .*\n-.*nobody.*\n\+.*person"):
             begin_or_resume(connection, file, hold_cutover=False, scripts_in=tmp_path)
-        assert not runs.ledger_exists(connection)
+        assert not ledger_exists(connection)
         changed.write_text(whole)
         # So is a catalogue that has changed since.
         execute(shop, "CREATE INDEX late ON orders (at)")

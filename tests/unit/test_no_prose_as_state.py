@@ -84,6 +84,7 @@ ONLY_SHOWN = {
         "(present.now, present.maximum, present.reason) != (run.window_now, run.window_max, run.window_reason)",
     ): "written where it differs",
     ("producer/coordinator/idle.py", "run.reason != reason"): "written where it differs",
+    ("sql/ledger/runs/runs.py", "RUN.c.reason != given('reason')"): "written where it differs",
 }
 """The words themselves are what changes: they are written again, and nothing else follows."""
 

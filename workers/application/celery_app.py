@@ -14,7 +14,7 @@ from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from monitoring.tracing.tracing import Tracing, tracing_from
-from replank.errors import MayNot, ReplankError
+from replank.errors import MayNot, OtherVersion, ReplankError
 from replank.settings import Settings
 from replank.values.messages import TASK, celery_settings
 from sql.ledger.jobs.consumers import announce
@@ -26,7 +26,7 @@ from workers.execution.bugs import fail_after, is_usable, words_of_bug
 from workers.execution.executor import Executor
 from workers.execution.lost_session import Ending
 from workers.execution.outcome import Outcome
-from workers.stopping.refused_role import Refusals, refuse
+from workers.stopping.refused_worker import Refusals, refuse
 from workers.stopping.signals import stops_on_signal
 from workers.stopping.soft_stop import worker_name
 
@@ -71,7 +71,7 @@ class Child:
             connection = connect(self._settings.database(), name=f"worker {name}", settings=SESSION)
             try:
                 self._has_ledger = refuse(connection, name)
-            except MayNot as error:
+            except (MayNot, OtherVersion) as error:
                 connection.close()
                 self._refusals.send(error)
                 raise
@@ -97,7 +97,7 @@ class Child:
                 executor = self.executor()
                 outcome = executor.execute(run_id=run_id, job_id=job_id)
                 return Report(outcome=outcome, words=executor.words.get("last", ""))
-        except MayNot as error:
+        except (MayNot, OtherVersion) as error:
             # It is not claimed: it is sent again, and another worker gets it.
             return Report(outcome=Outcome.LOST, words=f"refused: {error}")
         except (psycopg.Error, ReplankError) as error:
@@ -141,13 +141,13 @@ class Child:
         wait = DatabaseWait(
             limit_s=patience_s,
             say=lambda error, _: log.debug("waiting for the ledger", job=job_id, reason=str(error).strip()),
-            may_pass=lambda error: not isinstance(error, (*NO_LEDGER, MayNot)),
+            may_pass=lambda error: not isinstance(error, (*NO_LEDGER, MayNot, OtherVersion)),
         )
         try:
             return wait.until_answered(lambda: ask(self.executor())) or Report(outcome=Outcome.LOST, words=ANOTHER)
         except NO_LEDGER:
             return Report(outcome=Outcome.NOTHING, words="the ledger of its run is gone")
-        except MayNot as error:
+        except (MayNot, OtherVersion) as error:
             return Report(outcome=Outcome.LOST, words=f"refused: {error}")
         except (psycopg.Error, ReplankError) as later:
             # The ledger was not told, so the sweeper sends the job again.

@@ -26,7 +26,7 @@ from workers.application.logs import use_own_log
 from workers.application.window_autoscaler import WindowAutoscaler
 from workers.broker import transport
 from workers.broker.delivery_watch import DeliveryWatch
-from workers.stopping.refused_role import Refusals, refuse_at_start
+from workers.stopping.refused_worker import Refusals, refuse_at_start
 from workers.stopping.soft_stop import wait_for_jobs, worker_name
 
 log = structlog.get_logger()

@@ -20,7 +20,8 @@ from replank.values.steps import STEPS
 from sql.catalogue import prisma
 from sql.catalogue.catalogue import LiveTable, read_foreign_keys
 from sql.catalogue.relations import free_name, taken_names, unled_foreign_keys
-from sql.ledger.runs import runs, scripts
+from sql.ledger.runs import scripts
+from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import Connection
 
 INDEX_STEP = STEPS[1].name
@@ -73,7 +74,7 @@ def _built(
 
 def _said_by_ledger(connection: Connection) -> set[tuple[str, str]]:
     """Schema and name of every index that a script of step 02 has built, of whichever run."""
-    if not runs.ledger_exists(connection):
+    if not ledger_exists(connection):
         return set()
     begun = scripts.begun_of_step(connection, INDEX_STEP)
     built = (_BUILT.match(block.sql) for script in begun for block in script.blocks)

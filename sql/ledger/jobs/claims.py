@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from replank.values.chunk import Axis, Chunk
 from replank.values.states import JobKind, JobState, RunState, sources
-from sql.ledger.runs.runs import WAKE_UP
+from sql.ledger.runs.events import WAKE_UP
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
-from sql.ledger.runs.runs import WAKE_UP, add_event
+from sql.ledger.runs.events import WAKE_UP, add_event
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
 

@@ -16,7 +16,7 @@ from replank.values.states import JobKind, TableState
 from sql.ledger.jobs import claims, failed
 from workers.application.celery_app import Child
 from workers.execution.outcome import Outcome
-from workers.stopping.refused_role import Refusals
+from workers.stopping.refused_worker import Refusals
 from workers.stopping.soft_stop import worker_name
 
 pytestmark = pytest.mark.protocol

@@ -15,7 +15,7 @@ from support.runs.harness import Rebuild, eventually, table
 from replank.values.messages import QUEUES
 from replank.values.states import TableState
 from workers.application.celery_app import Child
-from workers.stopping.refused_role import Refusals
+from workers.stopping.refused_worker import Refusals
 
 pytestmark = pytest.mark.protocol
 

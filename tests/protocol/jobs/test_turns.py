@@ -25,7 +25,7 @@ Begin = Callable[..., Rebuild]
 pytestmark = [pytest.mark.protocol]
 
 READ_AGAIN = {
-    "ledger.run_by_id": "before the run is called done: a pause or a rollback may have come while it was measured",
+    "runs._BY_ID": "before the run is called done: a pause or a rollback may have come while it was measured",
     "verifications.proved": "under the lock of the swap: a comparison may have found differences meanwhile",
 }
 """What may be asked twice in one turn, and why."""

@@ -9,7 +9,7 @@ from support.runs.attacks import Attack
 from support.runs.harness import Rebuild, table
 
 from replank.values.states import TableState
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import read_events
 
 pytestmark = pytest.mark.protocol
 
@@ -72,8 +72,8 @@ def test_rows_written_while_it_was_off_are_filled(
     # Then another round has found the row, and it is said
     assert count(app, live("doc")) == 502
     assert one(app, EMPTY) == 0
-    said = [event for event in runs.read_events(rebuild.connection, rebuild.run_id) if event["kind"] == "backfill"]
-    assert any("the trigger that fills new rows" in str(event["message"]) for event in said)
+    said = [event for event in read_events(rebuild.connection, rebuild.run_id) if event.kind == "backfill"]
+    assert any("the trigger that fills new rows" in str(event.message) for event in said)
     assert one(app, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'replank%'") == 0
     attack.record("another round filled what was written meanwhile", tried=1, lost=0)
 

@@ -13,7 +13,7 @@ from monitoring.report.pictures import attempts_words
 from monitoring.status.read_status import read_status
 from monitoring.terminal.screen import render
 from producer.stages.cutover import CuttingOver
-from sql.ledger.runs import runs
+from sql.ledger.runs.events import read_events
 
 pytestmark = pytest.mark.protocol
 
@@ -37,8 +37,8 @@ def test_events_status_and_report_agree(
     monkeypatch.setattr(CuttingOver, "_swap", shorter)
     rebuild.swap()
     (one,) = rebuild.sets
-    events = runs.read_events(rebuild.connection, rebuild.run_id)
-    (swapped,) = [event["message"] for event in events if event["message"].startswith("swapped")]
+    events = read_events(rebuild.connection, rebuild.run_id)
+    (swapped,) = [event.message for event in events if event.message.startswith("swapped")]
     shown = Console(width=200, record=True)
     shown.print(render(read_status(rebuild.connection)))
     said = [WORDS.search(text) for text in (swapped, shown.export_text(), attempts_words(one))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +15,10 @@ from typing import Any, cast
 import psycopg
 from psycopg.sql import Composable
 
+from sql import ledger
 from sql.session.connection import Connection
 from sql.session.named_queries import query
+from sql.session.typed_queries import TypedStatement
 
 
 @dataclass
@@ -30,8 +34,8 @@ class Said:
 
 
 def asked_twice(statements: list[tuple[str, str]]) -> set[str]:
-    """The named queries of the ledger that read the same more than once."""
-    reads = {name for name, text in _named().items() if "replank." in text and not _writes(text)}
+    """The statements of the ledger that read the same more than once."""
+    reads = {name for name, text in _statements().items() if "replank." in text and not _writes(text)}
     return {name for (name, _), times in Counter(statements).items() if times > 1 and name in reads}
 
 
@@ -39,7 +43,7 @@ def asked_twice(statements: list[tuple[str, str]]) -> set[str]:
 def listening_to(connection: Connection) -> Iterator[Said]:
     """Everything that is executed on the connection meanwhile."""
     said = Said()
-    names = {text: name for name, text in _named().items()}
+    names = {text: name for name, text in _statements().items()}
 
     class Listening(psycopg.Cursor[Any]):
         def execute(self, statement: Any, params: Any = None, **how: Any) -> Listening:
@@ -67,6 +71,27 @@ def _named() -> Mapping[str, str]:
             if ": " in head and " " not in name:
                 found[name] = query(name).as_string(None)
     return found
+
+
+@cache
+def _statements() -> Mapping[str, str]:
+    """The text of every named query, and of every Core expression of the ledger by `module._NAME`."""
+    found = dict(_named())
+    for name, statement in ledger_statements():
+        if isinstance(statement.statement, str):
+            continue
+        found[name] = statement.text.as_string(None)
+    return found
+
+
+def ledger_statements() -> Iterator[tuple[str, TypedStatement]]:
+    """Every statement that a module of the ledger keeps, by `module._NAME`."""
+    for module in pkgutil.walk_packages(ledger.__path__, f"{ledger.__name__}."):
+        if module.name.startswith("sql.ledger.upgrades."):
+            continue
+        for name, kept in vars(importlib.import_module(module.name)).items():
+            if isinstance(kept, TypedStatement):
+                yield f"{module.name.rpartition('.')[2]}.{name}", kept
 
 
 def _writes(text: str) -> bool:
