@@ -106,7 +106,7 @@ PREFIX = "REPLANK_"
 
 OTHER_VARIABLES = {
     "REPLANK_SECRETS_DIR": "a folder of secrets: each file's name is a setting, its content the value",
-    "REPLANK_FLOWER_LOGINS": "names and password hashes for the run page and Flower",
+    "REPLANK_FLOWER_LOGINS": "names and passwords for the run page and Flower",
     "REPLANK_FLOWER_LOGINS_FILE": "a file with the same",
     "REPLANK_NOTIFY_URLS": "webhooks of [notifications], where the plan names no other variable",
     "REPLANK_NOTIFY_SECRET": "the secret that signs them (`whsec_…`)",

@@ -32,7 +32,7 @@ def of_run(connection: Connection, status: Status) -> Iterator[Metric]:
     states = [((str(state),), float(state is run.state)) for state in RunState]
     yield gauge("replank_run_state", "1 for the run's present state, 0 for all others.", ["state"], states)
     needs_operator = run.state is RunState.NEEDS_OPERATOR
-    yield one("replank_run_needs_person", "Whether the run has stopped and needs the operator.", needs_operator)
+    yield one("replank_run_needs_operator", "Whether the run has stopped and needs the operator.", needs_operator)
     yield one("replank_run_paused", "Whether an operator has paused the run.", run.paused)
     yield one("replank_run_cutover_held", "Whether an operator holds the cutover.", run.hold_cutover)
     yield moment("replank_run_start_timestamp_seconds", "When the run began.", run.created_at)

@@ -31,7 +31,7 @@ RULES = """
 groups:
   - name: replank
     rules:
-      - alert: ReplankNeedsPerson
+      - alert: ReplankNeedsOperator
         expr: max(replank_run_state{state="needs_operator )"}) > 0
         for: 1m
       - record: replank:rows:rate1m

@@ -28,6 +28,7 @@ DASHBOARD = FOLDER / "dashboards" / "replank.json"
 METRIC = re.compile(r"\breplank_[a-z_]+")
 SELECTOR = re.compile(r"\b(replank_[a-z_]+)\{([^}]*)\}")
 LABEL = re.compile(r'([a-z_]+)\s*=~?\s*"([^"]*)"')
+KINDS = re.compile(r'replank_events_total\{[^}]*kind=~"([a-z_|]+)"')
 TARGET_LABELS = {"instance", "job"}
 """What Prometheus itself adds."""
 
@@ -42,6 +43,20 @@ def expressions() -> Iterator[str]:
     document = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     yield from (target["expr"] for panel in document["panels"] for target in panel.get("targets", []))
     yield from (each["expr"] for each in document["annotations"]["list"])
+
+
+@pytest.mark.unit
+def test_every_kind_of_event_that_is_asked_for_is_written_somewhere() -> None:
+    """A kind that has got another name would leave the dashboard empty, and no query would fail."""
+    asked = {kind for said in expressions() for kinds in KINDS.findall(said) for kind in kinds.split("|")}
+    assert len(asked) > 3
+    written = {kind for kind in asked if any(f'"{kind}"' in source for source in sources())}
+    assert asked - written == set()
+
+
+def sources() -> Iterator[str]:
+    for package in ("producer", "sql"):
+        yield from (file.read_text(encoding="utf-8") for file in (FOLDER.parent / package).rglob("*.py"))
 
 
 @pytest.mark.protocol

@@ -1,7 +1,6 @@
 """One word for one thing: docs/glossary.md, and no second word for any of them in what people read.
 
-A second word is forbidden by standing in the glossary's third column. What is not rid of yet stands in `NOT_YET`; an
-entry of it that is no longer found anywhere fails, so the list can only become shorter.
+A second word is forbidden by standing in the glossary's third column.
 """
 
 import ast
@@ -21,13 +20,6 @@ FOLDERS = ("replank", "sql", "monitoring", "producer", "workers", "demo")
 
 OF_THEIR_TIME = ("glossary.md", "decisions.md", "reliability.md")
 """The glossary names the words, the other two are records."""
-
-NOT_YET = frozenset(
-    {
-        "whoever",
-    }
-)
-"""Second words that still stand in many places."""
 
 PLAIN: Mapping[str, str] = {
     "in other hands": "leased by another worker",
@@ -125,14 +117,7 @@ def test_every_folder_is_read() -> None:
     assert [kind for kind in kinds if kind not in places] == []
 
 
-@pytest.mark.parametrize("second", sorted((SECOND.keys() | PLAIN.keys()) - NOT_YET))
+@pytest.mark.parametrize("second", sorted(SECOND.keys() | PLAIN.keys()))
 def test_a_second_word_is_nowhere(second: str) -> None:
     instead = SECOND.get(second) or PLAIN[second]
     assert _places(second) == [], f"say: {instead}"
-
-
-@pytest.mark.parametrize("second", sorted(NOT_YET))
-def test_what_is_not_rid_of_yet_is_still_there(second: str) -> None:
-    """Otherwise it can go from `NOT_YET`, and is forbidden from then on."""
-    assert second in SECOND
-    assert _places(second)
