@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from psycopg.sql import SQL
+from sqlalchemy import and_, delete, insert, not_, select, update
 
 from replank.values.table_spec import TableSpec
-from sql.session.connection import Connection, row, rows
-from sql.session.named_queries import query
+from sql.ledger.schema.table_tables import QUARANTINE
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, given
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Quarantined:
+    table_no: int
+    rows: int
+
+
+_RUN = QUARANTINE.c.run_id == given("run_id")
+_TABLE = and_(_RUN, QUARANTINE.c.table_no == given("table_no"))
+_ADD = Command(insert(QUARANTINE).values(run_id=given("run_id"), table_no=given("table_no")))
+_REMOVE = Command(delete(QUARANTINE).where(_TABLE))
+_JOIN = Command(update(QUARANTINE).values(joined=True).where(_TABLE, not_(QUARANTINE.c.joined)))
+_JOINED = Query(select(QUARANTINE.c.table_no).where(_RUN, QUARANTINE.c.joined).order_by(QUARANTINE.c.table_no), int)
+_SET_ROWS = Command(update(QUARANTINE).values(rows=given("rows")).where(_TABLE))
+_ROWS = Query(
+    select(QUARANTINE.c.table_no, QUARANTINE.c.rows).where(_RUN).order_by(QUARANTINE.c.table_no), _Quarantined
+)
 
 
 def hold(connection: Connection, specs: Iterable[TableSpec], *, patient: bool) -> None:
@@ -25,32 +46,29 @@ def hold(connection: Connection, specs: Iterable[TableSpec], *, patient: bool) -
 
 
 def add(connection: Connection, spec: TableSpec) -> None:
-    connection.execute(query("quarantine.add"), _id(spec))
+    """Its rows may be quarantined from now on."""
+    _ADD(connection, run_id=spec.run_id, table_no=spec.table_no)
 
 
 def remove(connection: Connection, spec: TableSpec) -> None:
-    connection.execute(query("quarantine.remove"), _id(spec))
+    """Its run is rolled back."""
+    _REMOVE(connection, run_id=spec.run_id, table_no=spec.table_no)
 
 
 def join(connection: Connection, spec: TableSpec) -> bool:
     """From now on quarantine is kept right in this table. False if it was so before."""
-    return row(connection, query("quarantine.join"), _id(spec)) is not None
+    return _JOIN(connection, run_id=spec.run_id, table_no=spec.table_no) > 0
 
 
 def joined(connection: Connection, run_id: int) -> set[int]:
-    return {found["table_no"] for found in rows(connection, query("quarantine.joined"), {"run_id": run_id})}
+    """Numbers of the tables that quarantine is kept right in."""
+    return set(_JOINED.all(connection, run_id=run_id))
 
 
 def set_rows(connection: Connection, spec: TableSpec, count: int) -> None:
-    connection.execute(query("quarantine.set_rows"), {**_id(spec), "rows": count})
+    _SET_ROWS(connection, run_id=spec.run_id, table_no=spec.table_no, rows=count)
 
 
 def quarantined_rows(connection: Connection, run_id: int) -> dict[int, int]:
     """Table number → rows quarantined, for the tables that may have some."""
-    return {
-        found["table_no"]: found["rows"] for found in rows(connection, query("quarantine.rows"), {"run_id": run_id})
-    }
-
-
-def _id(spec: TableSpec) -> dict[str, int]:
-    return {"run_id": spec.run_id, "table_no": spec.table_no}
+    return {found.table_no: found.rows for found in _ROWS.all(connection, run_id=run_id)}
