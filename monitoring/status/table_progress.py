@@ -13,6 +13,7 @@ from sql.ledger.jobs.work import Tally
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import quarantines, verifications
 from sql.ledger.tables.tables import RunTable
+from sql.ledger.tables.verifications import Shown
 from sql.session.connection import Connection
 
 PARTS = ("copied", "indexed", "verified", "swapped")
@@ -131,17 +132,21 @@ def _method_reason(table: RunTable) -> str:
     return f"{table.spec.method}, read {order}: {table.axis_reason}"
 
 
-def _held_by(found: Mapping[str, Any] | None) -> str:
+def _held_by(found: Shown | None) -> str:
     """Why it is compared again before its cutover; empty where it is not."""
-    return "" if found is None else str(found["doubt"] or found["because"])
+    return "" if found is None else found.doubt or found.because
 
 
-def _verification(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _verification(found: Shown | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    at = found["passed_at"]
-    shown = {name: found[name] for name in ("rounds", "under_way", "because", "doubt")}
-    return {"at": None if at is None else at.isoformat(), **shown}
+    return {
+        "at": None if found.passed_at is None else found.passed_at.isoformat(),
+        "rounds": found.rounds,
+        "under_way": found.under_way,
+        "because": found.because,
+        "doubt": found.doubt,
+    }
 
 
 def _chunks(table: RunTable, tallies: Sequence[Tally]) -> dict[str, int]:
