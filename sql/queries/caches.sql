@@ -50,9 +50,6 @@ UPDATE replank.cache SET waits_for = %(waits_for)s, waits_subject = %(subject)s,
 UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
  WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
--- clear_cache_problems: an operator wants everything tried again
-UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
-
 -- set_cache_autovacuum: what autovacuum_enabled was on the cache table before its swap
 UPDATE replank.cache SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 

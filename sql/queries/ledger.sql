@@ -13,15 +13,8 @@ WITH steps AS (
 UPDATE replank.phase SET finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL;
 
--- add_table: one table of the run
-INSERT INTO replank.run_table (run_id, table_no, schema_name, table_name, set_no, spec, axis, axis_reason, rows_estimate)
-VALUES (%(run_id)s, %(table_no)s, %(schema_name)s, %(table_name)s, %(set_no)s, %(spec)s, %(axis)s, %(axis_reason)s, %(rows_estimate)s);
-
 -- add_set: a conversion set and the foreign keys it takes along
 INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys) VALUES (%(run_id)s, %(set_no)s, %(foreign_keys)s);
-
--- set_rows: what was estimated is counted
-UPDATE replank.run_table SET rows_estimate = %(rows)s WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
 
 -- forget_data: what the ledger knows of a data migration that was rolled back. Jobs, logs and histories go along
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
@@ -47,12 +40,6 @@ INSERT INTO replank.window_change (run_id, now, maximum, reason)
 SELECT %(run_id)s, %(now)s, %(max)s, %(reason)s FROM before
  WHERE (window_now, window_max, window_cause, window_signal) IS DISTINCT FROM (%(now)s, %(max)s, %(cause)s, %(signal)s);
 
--- tables: every table of a run
-SELECT * FROM replank.run_table WHERE run_id = %(run_id)s ORDER BY table_no;
-
--- table_by_no: one table of a run
-SELECT * FROM replank.run_table WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
 -- set_table_state: a transition that replank/values/states.py allows, or no row; its time goes to the history
 WITH moved AS (
   UPDATE replank.run_table SET state = %(state)s, problem = '', attempts = 0
@@ -68,47 +55,6 @@ WITH moved AS (
   RETURNING run_id, table_no, state)
 INSERT INTO replank.table_history (run_id, table_no, state) SELECT run_id, table_no, state FROM moved
 RETURNING table_no;
-
--- postpone_table: try this table again later, and say why
-UPDATE replank.run_table SET attempts = attempts + 1, problem = %(problem)s,
-       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING attempts;
-
--- block_table: only the operator can let this table continue
-UPDATE replank.run_table SET problem = %(problem)s, blocked = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- clear_problems: an operator wants everything tried again
-UPDATE replank.run_table SET problem = '', blocked = false, attempts = 0, rounds = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
-
--- clear_set_problems: likewise for the cutovers
-UPDATE replank.conversion_set SET waits_for = NULL, waits_subject = '', problem = '', blocked = false, attempts = 0, not_before = clock_timestamp() WHERE run_id = %(run_id)s;
-
--- mark_rewritten: a worker found another file than the one the blocks were cut from
-UPDATE replank.run_table SET rewritten = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- set_heap_extent: the file and its length when capture had committed
-UPDATE replank.run_table SET filenode = %(filenode)s, heap_blocks = %(heap_blocks)s, all_blocks = %(all_blocks)s, rewritten = false,
-       cutting_finished = false, cut_to = NULL WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- restart_copy: a new generation of chunks
-UPDATE replank.run_table SET generation = generation + 1, rewritten = false, cutting_finished = false, cut_to = NULL
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- set_cut: how far the table is cut
-UPDATE replank.run_table SET cut_to = %(cut_to)s, cutting_finished = %(finished)s
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- compare_values: some texts differ from their canonical uuid: from now on values are compared
-UPDATE replank.run_table SET compared_by = 'values' WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- verify_in_chunks: one piece was too much
-UPDATE replank.run_table SET in_chunks = true WHERE run_id = %(run_id)s AND table_no = %(table_no)s;
-
--- next_round: another verification; RETURNING how many there were
-UPDATE replank.run_table SET rounds = rounds + 1 WHERE run_id = %(run_id)s AND table_no = %(table_no)s RETURNING rounds;
-
--- add_change_log: where a table's changes are captured
-INSERT INTO replank.change_log (run_id, table_no, log_table, mode) VALUES (%(run_id)s, %(table_no)s, %(log_table)s, %(mode)s);
 
 -- sets: every conversion set of a run
 SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
