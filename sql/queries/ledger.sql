@@ -13,9 +13,6 @@ WITH steps AS (
 UPDATE replank.phase SET finished_at = clock_timestamp()
  WHERE run_id = %(run_id)s AND finished_at IS NULL AND started_at IS NOT NULL;
 
--- add_set: a conversion set and the foreign keys it takes along
-INSERT INTO replank.conversion_set (run_id, set_no, foreign_keys) VALUES (%(run_id)s, %(set_no)s, %(foreign_keys)s);
-
 -- forget_data: what the ledger knows of a data migration that was rolled back. Jobs, logs and histories go along
 WITH sets AS (DELETE FROM replank.conversion_set WHERE run_id = %(run_id)s),
      caches AS (DELETE FROM replank.cache WHERE run_id = %(run_id)s),
@@ -56,29 +53,6 @@ WITH moved AS (
 INSERT INTO replank.table_history (run_id, table_no, state) SELECT run_id, table_no, state FROM moved
 RETURNING table_no;
 
--- sets: every conversion set of a run
-SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s ORDER BY set_no;
-
--- set_by_no: one conversion set of a run
-SELECT * FROM replank.conversion_set WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- postpone_set: try the cutover again later, and say why
-UPDATE replank.conversion_set SET attempts = attempts + 1, waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s, chance = %(chance)s,
-       longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s),
-       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s RETURNING attempts;
-
--- hold_set: why its cutover does not come yet, or that nothing keeps it back any more
-UPDATE replank.conversion_set SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- block_set: only the operator can let this cutover continue
-UPDATE replank.conversion_set SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- set_autovacuum_before: what autovacuum_enabled was on the live tables before the cutover
-UPDATE replank.conversion_set SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
 -- set_swapped: the cutover's own word, in its own transaction; none if a rollback or a pause was asked for meanwhile
 WITH still_running AS (
   SELECT run_id FROM replank.run r WHERE run_id = %(run_id)s AND state = 'running'
@@ -89,26 +63,3 @@ WITH still_running AS (
 UPDATE replank.conversion_set s SET swapped_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = '', rows_last_drain = %(rows)s
   FROM still_running r
  WHERE s.run_id = r.run_id AND s.set_no = %(set_no)s AND s.swapped_at IS NULL RETURNING s.set_no;
-
--- set_lock_times: how long the cutover waited for and held its locks
-UPDATE replank.conversion_set SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s, chance = %(chance)s,
-       longest_wait_ms = greatest(longest_wait_ms, %(longest_wait_ms)s)
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- set_rollback_facts: what a rollback after the swap will need and could not read any more
-UPDATE replank.conversion_set SET rollback_facts = coalesce(rollback_facts, '{}') || %(known)s WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- set_swapped_back: the word of the swap back, in its own transaction; none if it was said before
-UPDATE replank.conversion_set SET swapped_back_at = clock_timestamp(), waits_for = NULL, waits_subject = '', problem = ''
- WHERE run_id = %(run_id)s AND set_no = %(set_no)s AND swapped_back_at IS NULL AND swapped_at IS NOT NULL RETURNING set_no;
-
--- set_swap_back_times: how long the swap back waited for and held its locks
-UPDATE replank.conversion_set SET swap_back_wait_ms = %(wait_ms)s, swap_back_hold_ms = %(hold_ms)s,
-       swap_back_longest_wait_ms = greatest(swap_back_longest_wait_ms, %(longest_wait_ms)s) WHERE run_id = %(run_id)s AND set_no = %(set_no)s;
-
--- sets_to_reconnect: sets whose last swap, forward or back, no pooler has reconnected after
-SELECT set_no FROM replank.conversion_set
- WHERE run_id = %(run_id)s AND coalesce(swapped_back_at, swapped_at) > coalesce(reconnected_at, '-infinity') ORDER BY set_no;
-
--- set_reconnected: poolers have reconnected after these sets' last swap
-UPDATE replank.conversion_set SET reconnected_at = clock_timestamp() WHERE run_id = %(run_id)s AND set_no = ANY (%(sets)s);

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
+from sqlalchemy import ColumnElement, Double, and_, func, insert, literal_column, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from replank.errors import NeedsOperator
 from replank.values.states import SwapWait, TableState, sources
-from sql.session.connection import Connection, row, rows
-from sql.session.named_queries import query
+from sql.ledger.schema.table_tables import CONVERSION_SET
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, among, given, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,42 +54,92 @@ class ConversionSet:
         return self.not_before <= datetime.now(UTC)
 
 
-def add_set(connection: Connection, run_id: int, set_no: int, foreign_keys: Sequence[Mapping[str, Any]]) -> None:
-    connection.execute(
-        query("ledger.add_set"),
-        {"run_id": run_id, "set_no": set_no, "foreign_keys": Jsonb(list(foreign_keys))},
+_S = CONVERSION_SET.c
+_RUN = _S.run_id == given("run_id")
+_SET = and_(_RUN, _S.set_no == given("set_no"))
+_CHANGE = update(CONVERSION_SET).where(_SET)
+_NOTHING_AWAITED = {"waits_for": None, "waits_subject": "", "problem": ""}
+_AWAITED = {"waits_for": given("waits_for"), "waits_subject": given("subject"), "problem": given("problem")}
+
+
+def _longest(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.greatest(column, given("longest_wait_ms", Double))
+
+
+_ADD = Command(insert(CONVERSION_SET).values({name: given(name) for name in ("run_id", "set_no", "foreign_keys")}))
+_SETS = Query(select(CONVERSION_SET).where(_RUN).order_by(_S.set_no), ConversionSet)
+_BY_NO = Query(select(CONVERSION_SET).where(_SET), ConversionSet)
+_MOVE = Command("ledger.move_set")
+_POSTPONE = Query(
+    _CHANGE.values(
+        attempts=_S.attempts + 1,
+        chance=given("chance"),
+        longest_wait_ms=_longest(_S.longest_wait_ms),
+        not_before=func.clock_timestamp() + seconds("delay_s"),
+        **_AWAITED,
+    ).returning(_S.attempts),
+    int,
+)
+_HOLD = Command(_CHANGE.values(**_AWAITED))
+_BLOCK = Command(_CHANGE.values(**{**_NOTHING_AWAITED, "problem": given("problem")}, blocked=True))
+_SET_AUTOVACUUM_BEFORE = Command(_CHANGE.values(autovacuum_before=given("before")))
+_SET_SWAPPED = Command("ledger.set_swapped")
+_SET_LOCK_TIMES = Command(
+    _CHANGE.values(
+        lock_wait_ms=given("wait_ms"),
+        lock_hold_ms=given("hold_ms"),
+        chance=given("chance"),
+        longest_wait_ms=_longest(_S.longest_wait_ms),
     )
+)
+_KNOWN_BEFORE = func.coalesce(_S.rollback_facts, literal_column("'{}'"))
+_SET_ROLLBACK_FACTS = Command(_CHANGE.values(rollback_facts=_KNOWN_BEFORE.op("||")(given("known", JSONB))))
+_SET_SWAPPED_BACK = Command(
+    _CHANGE.where(_S.swapped_back_at.is_(None), _S.swapped_at.is_not(None)).values(
+        swapped_back_at=func.clock_timestamp(), **_NOTHING_AWAITED
+    )
+)
+_SET_SWAP_BACK_TIMES = Command(
+    _CHANGE.values(
+        swap_back_wait_ms=given("wait_ms"),
+        swap_back_hold_ms=given("hold_ms"),
+        swap_back_longest_wait_ms=_longest(_S.swap_back_longest_wait_ms),
+    )
+)
+_RECONNECTED_AT = func.coalesce(_S.reconnected_at, literal_column("'-infinity'"))
+_TO_RECONNECT = Query(
+    select(_S.set_no)
+    .where(_RUN, func.coalesce(_S.swapped_back_at, _S.swapped_at) > _RECONNECTED_AT)
+    .order_by(_S.set_no),
+    int,
+)
+_SET_RECONNECTED = Command(
+    update(CONVERSION_SET).where(_RUN, among(_S.set_no, "sets")).values(reconnected_at=func.clock_timestamp())
+)
+
+
+def add_set(connection: Connection, run_id: int, set_no: int, foreign_keys: Sequence[Mapping[str, Any]]) -> None:
+    _ADD(connection, run_id=run_id, set_no=set_no, foreign_keys=Jsonb(list(foreign_keys)))
 
 
 def move_set(connection: Connection, conversion_set: ConversionSet, state: TableState) -> int:
     """Move every table of a set that may go there. Returns how many did."""
-    moved = rows(
-        connection,
-        query("ledger.move_set"),
-        {
-            "run_id": conversion_set.run_id,
-            "set_no": conversion_set.set_no,
-            "state": str(state),
-            "sources": sources(state),
-        },
-    )
-    return len(moved)
+    return _MOVE(connection, **_id(conversion_set), state=state, sources=sources(state))
 
 
 def read_sets(connection: Connection, run_id: int) -> list[ConversionSet]:
-    return [_set(found) for found in rows(connection, query("ledger.sets"), {"run_id": run_id})]
+    return _SETS.all(connection, run_id=run_id)
 
 
 def read_set(connection: Connection, run_id: int, set_no: int) -> ConversionSet:
-    found = row(connection, query("ledger.set_by_no"), {"run_id": run_id, "set_no": set_no})
+    found = _BY_NO.first(connection, run_id=run_id, set_no=set_no)
     if found is None:
         raise NeedsOperator(f"Conversion set {set_no} of run {run_id} is not in the ledger.")
-    return _set(found)
+    return found
 
 
-def _set(found: dict[str, Any]) -> ConversionSet:
-    waits_for = None if found["waits_for"] is None else SwapWait(found["waits_for"])
-    return ConversionSet(**{**found, "waits_for": waits_for})
+def _id(conversion_set: ConversionSet) -> dict[str, int]:
+    return {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no}
 
 
 def postpone_set(
@@ -101,62 +154,42 @@ def postpone_set(
     longest_wait_ms: float = 0.0,
 ) -> int:
     """Another attempt after `delay_s`. Returns how many there were."""
-    found = row(
+    attempts = _POSTPONE.first(
         connection,
-        query("ledger.postpone_set"),
-        {
-            "run_id": conversion_set.run_id,
-            "set_no": conversion_set.set_no,
-            "delay_s": delay_s,
-            "waits_for": str(waits_for),
-            "subject": subject,
-            "problem": problem,
-            "chance": chance,
-            "longest_wait_ms": longest_wait_ms,
-        },
+        **_id(conversion_set),
+        delay_s=delay_s,
+        waits_for=waits_for,
+        subject=subject,
+        problem=problem,
+        chance=chance,
+        longest_wait_ms=longest_wait_ms,
     )
-    return 0 if found is None else int(found["attempts"])
+    return attempts or 0
 
 
 def hold_set(
     connection: Connection, conversion_set: ConversionSet, waits_for: SwapWait | None, *, subject: str, problem: str
 ) -> None:
     """What its cutover waits for, in words too; None and no words take it back."""
-    waits = {"waits_for": waits_for, "subject": subject, "problem": problem}
-    connection.execute(
-        query("ledger.hold_set"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **waits}
-    )
+    _HOLD(connection, **_id(conversion_set), waits_for=waits_for, subject=subject, problem=problem)
 
 
 def block_set(connection: Connection, conversion_set: ConversionSet, problem: str) -> None:
     """Only the operator can let this cutover continue."""
-    connection.execute(
-        query("ledger.block_set"),
-        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "problem": problem},
-    )
+    _BLOCK(connection, **_id(conversion_set), problem=problem)
 
 
 def set_autovacuum_before(
     connection: Connection, conversion_set: ConversionSet, before: Mapping[str, str | None] | None
 ) -> None:
-    connection.execute(
-        query("ledger.set_autovacuum_before"),
-        {
-            "run_id": conversion_set.run_id,
-            "set_no": conversion_set.set_no,
-            "before": None if before is None else Jsonb(dict(before)),
-        },
-    )
+    """What autovacuum_enabled was on the live tables before the cutover."""
+    document = None if before is None else Jsonb(dict(before))
+    _SET_AUTOVACUUM_BEFORE(connection, **_id(conversion_set), before=document)
 
 
 def set_swapped(connection: Connection, conversion_set: ConversionSet, *, rows_drained: int) -> bool:
     """The cutover's word. False if it was said before: then the caller must not commit a second swap."""
-    found = row(
-        connection,
-        query("ledger.set_swapped"),
-        {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "rows": rows_drained},
-    )
-    return found is not None
+    return _SET_SWAPPED(connection, **_id(conversion_set), rows=rows_drained) > 0
 
 
 def set_lock_times(
@@ -168,29 +201,19 @@ def set_lock_times(
     longest_wait_ms: float,
     chance: float | None,
 ) -> None:
-    connection.execute(
-        query("ledger.set_lock_times"),
-        {
-            "run_id": conversion_set.run_id,
-            "set_no": conversion_set.set_no,
-            "wait_ms": wait_ms,
-            "hold_ms": hold_ms,
-            "longest_wait_ms": longest_wait_ms,
-            "chance": chance,
-        },
-    )
+    """How long the cutover waited for and held its locks."""
+    times = {"wait_ms": wait_ms, "hold_ms": hold_ms, "longest_wait_ms": longest_wait_ms}
+    _SET_LOCK_TIMES(connection, **_id(conversion_set), **times, chance=chance)
 
 
 def set_rollback_facts(connection: Connection, conversion_set: ConversionSet, known: Mapping[str, Any]) -> None:
-    """Add to what a rollback needs to know."""
-    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, "known": Jsonb(dict(known))}
-    connection.execute(query("ledger.set_rollback_facts"), named)
+    """Add to what a rollback after the swap will need and could not read any more."""
+    _SET_ROLLBACK_FACTS(connection, **_id(conversion_set), known=Jsonb(dict(known)))
 
 
 def set_swapped_back(connection: Connection, conversion_set: ConversionSet) -> bool:
     """The word of the swap back. False if it was said before: then the caller must not commit a second one."""
-    named = {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no}
-    return row(connection, query("ledger.set_swapped_back"), named) is not None
+    return _SET_SWAPPED_BACK(connection, **_id(conversion_set)) > 0
 
 
 def set_swap_back_times(
@@ -203,15 +226,14 @@ def set_swap_back_times(
 ) -> None:
     """Of an attempt that missed, `wait_ms` and `hold_ms` are None."""
     times = {"wait_ms": wait_ms, "hold_ms": hold_ms, "longest_wait_ms": longest_wait_ms}
-    connection.execute(
-        query("ledger.set_swap_back_times"), {"run_id": conversion_set.run_id, "set_no": conversion_set.set_no, **times}
-    )
+    _SET_SWAP_BACK_TIMES(connection, **_id(conversion_set), **times)
 
 
 def sets_to_reconnect(connection: Connection, run_id: int) -> list[int]:
     """Numbers of sets whose last swap, forward or back, no pooler has reconnected after."""
-    return [r["set_no"] for r in rows(connection, query("ledger.sets_to_reconnect"), {"run_id": run_id})]
+    return _TO_RECONNECT.all(connection, run_id=run_id)
 
 
 def set_reconnected(connection: Connection, run_id: int, sets: Sequence[int]) -> None:
-    connection.execute(query("ledger.set_reconnected"), {"run_id": run_id, "sets": list(sets)})
+    """Poolers have reconnected after these sets' last swap."""
+    _SET_RECONNECTED(connection, run_id=run_id, sets=list(sets))

@@ -56,8 +56,8 @@ _T = RUN_TABLE.c
 _RUN = _T.run_id == given("run_id")
 _TABLE = and_(_RUN, _T.table_no == given("table_no"))
 _CHANGE = update(RUN_TABLE).where(_TABLE)
-_AT_ITS_BEGINNING = {"rewritten": False, "cutting_finished": False, "cut_to": null()}
-"""Of cutting."""
+_NOT_CUT = {"rewritten": False, "cutting_finished": False, "cut_to": null()}
+"""Its chunks, if it has any, are of another file or another generation."""
 _TRY_NOW = {"problem": "", "blocked": False, "attempts": 0, "not_before": func.clock_timestamp()}
 
 _FROM_FILE = ("filenode", "heap_blocks", "all_blocks")
@@ -90,8 +90,8 @@ _SWAP_NOW = {"waits_for": None, "waits_subject": "", **_TRY_NOW}
 _CLEAR_CUTOVERS = Command(update(CONVERSION_SET).where(CONVERSION_SET.c.run_id == given("run_id")).values(**_SWAP_NOW))
 _CLEAR_CACHES = Command(update(CACHE).where(CACHE.c.run_id == given("run_id")).values(**_SWAP_NOW))
 _MARK_REWRITTEN = Command(_CHANGE.values(rewritten=True))
-_SET_HEAP_EXTENT = Command(_CHANGE.values(**{name: given(name) for name in _FROM_FILE}, **_AT_ITS_BEGINNING))
-_RESTART_COPY = Command(_CHANGE.values(generation=_T.generation + 1, **_AT_ITS_BEGINNING))
+_SET_HEAP_EXTENT = Command(_CHANGE.values(**{name: given(name) for name in _FROM_FILE}, **_NOT_CUT))
+_RESTART_COPY = Command(_CHANGE.values(generation=_T.generation + 1, **_NOT_CUT))
 _SET_ROWS = Command(_CHANGE.values(rows_estimate=given("rows")))
 _SET_CUT = Command(_CHANGE.values(cut_to=given("cut_to"), cutting_finished=given("finished")))
 _COMPARE_VALUES = Command(_CHANGE.values(compared_by=ComparedBy.VALUES))
