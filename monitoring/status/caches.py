@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replank.values.states import CacheState
-from sql.ledger.tables import caches
+from sql.ledger.tables import cache_jobs, cache_step
 from sql.ledger.tables.caches import Cache
 from sql.session.connection import Connection
 
@@ -60,17 +60,17 @@ class CachesProgress:
 
 def caches_progress(connection: Connection, run_id: int, present: Sequence[Cache]) -> CachesProgress:
     """How far the caches of a run are."""
-    counted = caches.progress(connection, run_id)
-    measured = caches.measured_step(connection, run_id)
+    counted = cache_jobs.progress(connection, run_id)
+    measured = cache_step.measured(connection, run_id)
     return CachesProgress(
         caches=tuple(
             CacheProgress(
                 name=cache.name,
                 kind=cache.kind,
                 state=str(cache.state),
-                jobs_done=counted[cache.cache_no]["done"],
-                jobs_total=counted[cache.cache_no]["jobs"],
-                rows=counted[cache.cache_no]["rows"],
+                jobs_done=counted[cache.cache_no].done,
+                jobs_total=counted[cache.cache_no].jobs,
+                rows=counted[cache.cache_no].rows,
                 problem=cache.problem,
                 before=cache.measured_before,
                 after=cache.measured_after,

@@ -31,7 +31,7 @@ from sql.ledger.runs.refusals import read_refused
 from sql.ledger.runs.restraints import in_force
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.scripts import PlannedScript
-from sql.ledger.tables import caches, conversion_sets, tables
+from sql.ledger.tables import cache_step, caches, conversion_sets, tables
 from sql.ledger.tables.caches import Cache
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
@@ -78,7 +78,7 @@ def _of_work(
 ) -> Status:
     """Tables, caches, steps and gates: what is done of the run, and what may be done next."""
     progress = caches_progress(connection, run.run_id, of_caches)
-    under_way = (caches.STEP, DATA_PHASE) if progress.under_way else scripts.present_step(connection, run.run_id)
+    under_way = (cache_step.STEP, DATA_PHASE) if progress.under_way else scripts.present_step(connection, run.run_id)
     return Status(
         run=run,
         tables=read_table_progress(connection, run, tallies, present),

@@ -23,7 +23,7 @@ from producer.stages.table_stages import Stages
 from replank.errors import OutcomeUnknown
 from replank.values.states import SwapWait, TableState
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches, conversion_sets
+from sql.ledger.tables import cache_step, conversion_sets
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection
 from sql.swap.event_triggers import refused_by
@@ -126,9 +126,9 @@ class DataTurn:
         """The barrier: nothing of a cache is touched before every table of the run is done."""
         if not self._run.plan.caches or not all(table.state is TableState.DONE for table in present):
             return False
-        caches.start_step(self._connection, self._run.run_id)
+        cache_step.start(self._connection, self._run.run_id)
         caching = Caching(
-            **self._shared(caches.STEP),
+            **self._shared(cache_step.STEP),
             plan=self._run.plan,
             rebuilt=frozenset(table.spec.full_name for table in present if table.spec.method == "rebuild"),
             held=self._run.hold_cutover,

@@ -22,7 +22,7 @@ from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.restraints import Restraint
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.scripts import PlannedScript
-from sql.ledger.tables import caches, conversion_sets, tables
+from sql.ledger.tables import cache_jobs, caches, conversion_sets, tables
 from sql.ledger.tables.caches import Cache
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
@@ -88,7 +88,7 @@ class Facts:
 
     @cached_property
     def unfinished_of_caches(self) -> Mapping[int, Unfinished]:
-        return caches.unfinished(self.connection, self.run.run_id) if self.run.plan.caches else {}
+        return cache_jobs.unfinished(self.connection, self.run.run_id) if self.run.plan.caches else {}
 
     @cached_property
     def _window(self) -> tuple[CutoverWindow | None, Callable[[], bool]]:

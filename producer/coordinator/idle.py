@@ -14,7 +14,7 @@ from replank.values.states import CacheState, RunState, TableState
 from sql.ledger.runs import gates, measurements, runs
 from sql.ledger.runs.events import add_event, finish_steps
 from sql.ledger.runs.runs import Run
-from sql.ledger.tables import caches
+from sql.ledger.tables import cache_step
 from sql.ledger.tables.conversion_sets import ConversionSet
 from sql.ledger.tables.tables import RunTable
 from sql.session.connection import Connection, apply_settings
@@ -82,7 +82,7 @@ def _end_run(facts: Facts, *, with_caches: bool) -> None:
         return
     with connection.transaction():
         apply_settings(connection, {"synchronous_commit": "on"}, local=True)
-        caches.measure_step(connection, run.run_id, {"after": measured})
+        cache_step.measure(connection, run.run_id, {"after": measured})
         measurements.keep(connection, run.run_id, "after", after)
         gates.measure(connection, run.run_id)
         finish_steps(connection, run.run_id)

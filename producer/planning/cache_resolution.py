@@ -12,7 +12,7 @@ from sql.caches.cache_hits import block_hits, counted_hits, find_relation
 from sql.caches.cache_table import GivenColumn, columns_against, given_columns, types_apart
 from sql.catalogue import catalogue, fingerprints
 from sql.catalogue.catalogue import LiveTable
-from sql.ledger.tables import caches
+from sql.ledger.tables import cache_step, caches
 from sql.session.connection import Connection
 
 TABLES = ("r", "p")
@@ -156,7 +156,7 @@ def plan_caches(connection: Connection, run_id: int, plan: Plan, *, named_now: P
     """
     if not plan.caches:
         return
-    caches.plan_step(connection, run_id, {"before": measure_tables(connection, named_now or plan)})
+    cache_step.plan(connection, run_id, {"before": measure_tables(connection, named_now or plan)})
     for number, cache in enumerate(plan.caches, start=1):
         caches.add_cache(connection, run_id, number, cache, measure(connection, plan, cache))
 

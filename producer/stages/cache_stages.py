@@ -33,7 +33,7 @@ from sql.caches.mark_continuity import DefinitionChanged, read_mark_facts, refus
 from sql.catalogue import catalogue, fingerprints
 from sql.ledger.jobs.job_reports import Unfinished
 from sql.ledger.runs.events import add_event
-from sql.ledger.tables import caches
+from sql.ledger.tables import cache_jobs, caches
 from sql.ledger.tables.caches import Cache
 from sql.next_table import builder, indexes
 from sql.session.connection import apply_settings
@@ -116,7 +116,7 @@ class Caching(StageContext):
             case _:
                 details = [{"what": "redis"}]
         with self.connection.transaction():
-            caches.add_jobs(self.connection, cache, details)
+            cache_jobs.add(self.connection, cache, details)
             caches.move_cache(self.connection, cache, CacheState.BUILDING)
         return True
 
@@ -131,7 +131,7 @@ class Caching(StageContext):
             refuse_added_objects(self.connection, spec)
             caches.set_built(self.connection, cache, spec, keys)
             caches.set_mark_facts(self.connection, cache, read_mark_facts(self.connection, spec))
-            caches.add_jobs(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))
+            cache_jobs.add(self.connection, cache, [{"what": "cut"}] if spec.chunks > 1 else ranges([]))
             caches.move_cache(self.connection, cache, CacheState.BUILDING)
         return True
 
@@ -140,13 +140,13 @@ class Caching(StageContext):
             self._done(cache)
             return True
         spec = self._unchanged(cache)
-        reported = caches.results(self.connection, cache)
+        reported = cache_jobs.results(self.connection, cache)
         with self.connection.transaction():
-            if [job["detail"]["what"] for job in reported] == ["cut"]:
-                caches.add_jobs(self.connection, cache, ranges(reported[0]["result"]["bounds"]))
+            if [job.detail["what"] for job in reported] == ["cut"]:
+                cache_jobs.add(self.connection, cache, ranges(reported[0].result["bounds"]))
                 return True
             found = indexes.read_indexes(self.connection, spec.relations)
-            caches.add_jobs(self.connection, cache, [{"what": "index", "index": asdict(index)} for index in found])
+            cache_jobs.add(self.connection, cache, [{"what": "index", "index": asdict(index)} for index in found])
             caches.move_cache(self.connection, cache, CacheState.INDEXING)
         return True
 
@@ -155,7 +155,7 @@ class Caching(StageContext):
         found = indexes.read_indexes(self.connection, spec.relations)
         with self.connection.transaction():
             execute(self.connection, indexes.attach_constraints(self.connection, spec, found))
-            caches.add_jobs(self.connection, cache, [{"what": "vacuum"}])
+            cache_jobs.add(self.connection, cache, [{"what": "vacuum"}])
             caches.move_cache(self.connection, cache, CacheState.READY)
         return True
 
@@ -170,7 +170,7 @@ class Caching(StageContext):
         if count_marks(self.connection, spec) > self.options.cutover_log_rows or everything_marked(
             self.connection, spec
         ):
-            caches.add_jobs(self.connection, cache, [{"what": "drain"}])
+            cache_jobs.add(self.connection, cache, [{"what": "drain"}])
             return True
         with autovacuum_of(self.connection, cache, spec).off(stays_off=True) as before:
             times = swap_cache(
@@ -207,7 +207,7 @@ class Caching(StageContext):
         details = [
             {"what": "validate", "schema": k["schema"], "table": k["table_name"], "name": k["name"]} for k in keys
         ]
-        caches.add_jobs(self.connection, cache, details)
+        cache_jobs.add(self.connection, cache, details)
 
     def _finish(self, cache: Cache) -> bool:
         assert cache.built is not None

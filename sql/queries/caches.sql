@@ -1,64 +1,9 @@
--- add_cache: one cache of the run
-INSERT INTO replank.cache (run_id, cache_no, name, kind, spec, measured_before)
-VALUES (%(run_id)s, %(cache_no)s, %(name)s, %(kind)s, %(spec)s, %(measured)s);
-
--- caches: every cache of a run
-SELECT * FROM replank.cache WHERE run_id = %(run_id)s ORDER BY cache_no;
-
--- cache_by_no: one cache of a run
-SELECT * FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- drop_cache: one that a corrected plan says otherwise, with its jobs
-DELETE FROM replank.cache WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- set_cache_state: a transition that replank/values/states.py allows, or no row
-UPDATE replank.cache SET state = %(state)s, waits_for = NULL, waits_subject = '', problem = '', attempts = 0
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING cache_no;
-
 -- set_cache_swapped: the swap's own word, in its own transaction; none if a rollback was asked for meanwhile
 WITH still_running AS (
   SELECT run_id FROM replank.run WHERE run_id = %(run_id)s AND state = 'running' FOR SHARE)
 UPDATE replank.cache c SET state = %(state)s, waits_for = NULL, waits_subject = '', problem = '', attempts = 0
   FROM still_running r
  WHERE c.run_id = r.run_id AND c.cache_no = %(cache_no)s AND c.state = ANY (%(sources)s) RETURNING c.cache_no;
-
--- set_built: the table that is being filled, and the foreign keys that it takes along
-UPDATE replank.cache SET built = %(built)s, foreign_keys = %(foreign_keys)s
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- set_mark_facts: what the marks of its sources stand on
-UPDATE replank.cache SET mark_facts = %(mark_facts)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- next_generation: its contents are built again; RETURNING how often that was
-UPDATE replank.cache SET generation = generation + 1, built = NULL, autovacuum_before = NULL
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING generation;
-
--- cancel_jobs: jobs of an earlier generation that no worker has begun
-UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND state = ANY (%(sources)s) RETURNING job_id;
-
--- postpone_cache: try it again later, and say why
-UPDATE replank.cache SET attempts = attempts + 1, waits_for = 'attempt', waits_subject = '', problem = %(problem)s,
-       not_before = clock_timestamp() + %(delay_s)s * interval '1 second'
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s RETURNING attempts;
-
--- hold_cache: why its swap waits; no operator is needed
-UPDATE replank.cache SET waits_for = %(waits_for)s, waits_subject = %(subject)s, problem = %(problem)s
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- block_cache: only the operator can let this cache continue
-UPDATE replank.cache SET waits_for = NULL, waits_subject = '', problem = %(problem)s, blocked = true
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- set_cache_autovacuum: what autovacuum_enabled was on the cache table before its swap
-UPDATE replank.cache SET autovacuum_before = %(before)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- set_cache_lock_times: how long the swap waited for and held its locks
-UPDATE replank.cache SET lock_wait_ms = %(wait_ms)s, lock_hold_ms = %(hold_ms)s
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
-
--- set_measured_after: how well it is hit now that it is rebuilt
-UPDATE replank.cache SET measured_after = %(measured)s WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s;
 
 -- plan_step: a phase and its step that begin later
 WITH phase AS (
@@ -72,30 +17,9 @@ WITH started AS (
 UPDATE replank.phase p SET started_at = coalesce(p.started_at, clock_timestamp()) FROM started s WHERE p.run_id = s.run_id AND p.phase = s.phase
 RETURNING p.phase;
 
--- measure_step: what was measured when a step had ended
-UPDATE replank.step SET measured = measured || %(measured)s WHERE run_id = %(run_id)s AND step = %(step)s;
-
--- measured_step: what was measured before and after a step; no row where the run has none
-SELECT measured, started_at, finished_at FROM replank.step WHERE run_id = %(run_id)s AND step = %(step)s;
-
 -- add_cache_jobs: one row per job, from a JSON array of details
 INSERT INTO replank.job (run_id, step, cache_no, kind, generation, detail)
 SELECT %(run_id)s, %(step)s, %(cache_no)s, 'cache', %(generation)s, d FROM jsonb_array_elements(%(details)s) AS d;
-
--- unfinished_by_cache: what keeps each cache's barrier closed
-SELECT c.cache_no, count(*) FILTER (WHERE j.state IN ('waiting', 'leased')) AS running, count(*) FILTER (WHERE j.state = 'failed') AS failed
-  FROM replank.cache c JOIN replank.job j USING (run_id, cache_no)
- WHERE c.run_id = %(run_id)s AND j.state IN ('waiting', 'leased', 'failed') GROUP BY c.cache_no;
-
--- results: what the done jobs of a cache's generation reported
-SELECT job_id, rows, detail, result FROM replank.job
- WHERE run_id = %(run_id)s AND cache_no = %(cache_no)s AND generation = %(generation)s AND state = 'done' ORDER BY job_id;
-
--- progress: jobs and rows of every cache, of its present generation
-SELECT c.cache_no, count(j.job_id) AS jobs, count(*) FILTER (WHERE j.state = 'done') AS done,
-       coalesce(sum(j.rows) FILTER (WHERE j.state = 'done'), 0)::bigint AS rows
-  FROM replank.cache c LEFT JOIN replank.job j ON j.run_id = c.run_id AND j.cache_no = c.cache_no AND j.generation = c.generation
- WHERE c.run_id = %(run_id)s GROUP BY c.cache_no;
 
 -- relation: a relation by name, with what decides whether it may be rebuilt
 SELECT c.oid::bigint AS oid, c.relkind::text AS relkind, c.relispopulated AS populated,

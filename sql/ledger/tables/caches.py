@@ -1,28 +1,23 @@
-"""Caches of a run in the ledger, and the step they are rebuilt in."""
+"""Caches of a run in the ledger: how far each is, and what its swap waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from psycopg.types.json import Jsonb
-from pydantic import TypeAdapter
+from sqlalchemy import and_, delete, func, insert, null, select, update
 
 from replank.errors import NeedsOperator
 from replank.plan.tables.cache_plan import CachePlan
 from replank.values.cache_spec import CacheSpec
-from replank.values.states import CacheState, JobState, SwapWait, sources
-from replank.values.steps import DATA_PHASE, PHASES
-from sql.ledger.jobs.job_reports import Unfinished
-from sql.session.connection import Connection, row, rows
-from sql.session.named_queries import query
-
-STEP = "10-rebuild-caches"
-"""Behind the tables, in the same phase."""
-
-_PLANS: TypeAdapter[CachePlan] = TypeAdapter(CachePlan)
+from replank.values.states import CacheKind, CacheState, JobState, SwapWait, sources
+from sql.ledger.schema.job_tables import JOB
+from sql.ledger.schema.table_tables import CACHE
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Document, Query, among, given, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +27,11 @@ class Cache:
     run_id: int
     cache_no: int
     name: str
-    kind: str
+    kind: CacheKind
     spec: CachePlan
     state: CacheState
     generation: int
-    built: CacheSpec | None
+    built: Annotated[CacheSpec, Document(CacheSpec.from_json)] | None
     mark_facts: Mapping[str, Sequence[str]]
     foreign_keys: Sequence[Mapping[str, Any]]
     autovacuum_before: Mapping[str, str | None] | None
@@ -58,159 +53,136 @@ class Cache:
         return self.not_before <= datetime.now(UTC)
 
 
-def _cache(found: dict[str, Any]) -> Cache:
-    return Cache(
-        **{
-            **found,
-            "spec": _PLANS.validate_python(found["spec"]),
-            "state": CacheState(found["state"]),
-            "waits_for": found["waits_for"] and SwapWait(found["waits_for"]),
-            "built": None if found["built"] is None else CacheSpec.from_json(found["built"]),
-        }
+_C = CACHE.c
+_RUN = _C.run_id == given("run_id")
+_CACHE = and_(_RUN, _C.cache_no == given("cache_no"))
+_CHANGE = update(CACHE).where(_CACHE)
+_NOTHING_AWAITED = {"waits_for": None, "waits_subject": "", "problem": ""}
+
+_ADD = Command(
+    insert(CACHE).values(
+        measured_before=given("measured"),
+        **{name: given(name) for name in ("run_id", "cache_no", "name", "kind", "spec")},
     )
+)
+_DROP = Command(delete(CACHE).where(_CACHE))
+_CACHES = Query(select(CACHE).where(_RUN).order_by(_C.cache_no), Cache)
+_BY_NO = Query(select(CACHE).where(_CACHE), Cache)
+_MOVE = Command(_CHANGE.where(among(_C.state, "sources")).values(state=given("state"), attempts=0, **_NOTHING_AWAITED))
+_SET_SWAPPED = Command("caches.set_cache_swapped")
+_SET_BUILT = Command(_CHANGE.values(built=given("built"), foreign_keys=given("foreign_keys")))
+_SET_MARK_FACTS = Command(_CHANGE.values(mark_facts=given("mark_facts")))
+_NEXT_GENERATION = Query(
+    _CHANGE.values(generation=_C.generation + 1, built=null(), autovacuum_before=null()).returning(_C.generation), int
+)
+_CANCEL_JOBS = Command(
+    update(JOB)
+    .where(JOB.c.run_id == given("run_id"), JOB.c.cache_no == given("cache_no"), among(JOB.c.state, "sources"))
+    .values(state=JobState.CANCELLED, finished_at=func.clock_timestamp())
+)
+_POSTPONE = Query(
+    _CHANGE.values(
+        attempts=_C.attempts + 1,
+        waits_for=SwapWait.ATTEMPT,
+        waits_subject="",
+        problem=given("problem"),
+        not_before=func.clock_timestamp() + seconds("delay_s"),
+    ).returning(_C.attempts),
+    int,
+)
+_HOLD = Command(_CHANGE.values(waits_for=given("waits_for"), waits_subject=given("subject"), problem=given("problem")))
+_BLOCK = Command(_CHANGE.values(**{**_NOTHING_AWAITED, "problem": given("problem")}, blocked=True))
+_SET_AUTOVACUUM_BEFORE = Command(_CHANGE.values(autovacuum_before=given("before")))
+_SET_LOCK_TIMES = Command(_CHANGE.values(lock_wait_ms=given("wait_ms"), lock_hold_ms=given("hold_ms")))
+_SET_MEASURED_AFTER = Command(_CHANGE.values(measured_after=given("measured")))
 
 
 def add_cache(
     connection: Connection, run_id: int, cache_no: int, plan: CachePlan, measured: Mapping[str, Any] | None
 ) -> None:
-    connection.execute(
-        query("caches.add_cache"),
-        {
-            "run_id": run_id,
-            "cache_no": cache_no,
-            "name": plan.full_name,
-            "kind": plan.kind,
-            "spec": Jsonb(plan.model_dump(mode="json", by_alias=True)),
-            "measured": None if measured is None else Jsonb(dict(measured)),
-        },
+    _ADD(
+        connection,
+        run_id=run_id,
+        cache_no=cache_no,
+        name=plan.full_name,
+        kind=plan.kind,
+        spec=Jsonb(plan.model_dump(mode="json", by_alias=True)),
+        measured=None if measured is None else Jsonb(dict(measured)),
     )
 
 
 def read_caches(connection: Connection, run_id: int) -> list[Cache]:
-    return [_cache(r) for r in rows(connection, query("caches.caches"), {"run_id": run_id})]
+    return _CACHES.all(connection, run_id=run_id)
 
 
 def read_cache(connection: Connection, run_id: int, cache_no: int) -> Cache:
-    found = row(connection, query("caches.cache_by_no"), {"run_id": run_id, "cache_no": cache_no})
+    found = _BY_NO.first(connection, run_id=run_id, cache_no=cache_no)
     if found is None:
         raise NeedsOperator(f"Cache {cache_no} of run {run_id} is not in the ledger.")
-    return _cache(found)
+    return found
 
 
 def set_mark_facts(connection: Connection, cache: Cache, mark_facts: Mapping[str, Sequence[str]]) -> None:
     """What the marks of its sources stand on, by the source's number, in the transaction that installs them."""
-    connection.execute(query("caches.set_mark_facts"), {**_id(cache), "mark_facts": Jsonb(dict(mark_facts))})
+    _SET_MARK_FACTS(connection, **_id(cache), mark_facts=Jsonb(dict(mark_facts)))
 
 
 def drop_cache(connection: Connection, cache: Cache) -> None:
     """Forget a cache with its jobs: a corrected plan says otherwise."""
-    connection.execute(query("caches.drop_cache"), _id(cache))
+    _DROP(connection, **_id(cache))
 
 
-def _id(cache: Cache) -> dict[str, Any]:
+def _id(cache: Cache) -> dict[str, int]:
     return {"run_id": cache.run_id, "cache_no": cache.cache_no}
 
 
 def move_cache(connection: Connection, cache: Cache, state: CacheState) -> bool:
     """Move a cache; False where `replank.states` does not allow it from where it is."""
-    named = {**_id(cache), "state": str(state), "sources": sources(state)}
-    return row(connection, query("caches.set_cache_state"), named) is not None
+    return _MOVE(connection, **_id(cache), state=state, sources=sources(state)) > 0
 
 
 def set_swapped(connection: Connection, cache: Cache) -> bool:
     """The swap's word. False if it was said before, or if the run is being rolled back."""
-    named = {**_id(cache), "state": str(CacheState.SWAPPED), "sources": sources(CacheState.SWAPPED)}
-    return row(connection, query("caches.set_cache_swapped"), named) is not None
+    state = CacheState.SWAPPED
+    return _SET_SWAPPED(connection, **_id(cache), state=state, sources=sources(state)) > 0
 
 
 def set_built(connection: Connection, cache: Cache, spec: CacheSpec, foreign_keys: Sequence[Mapping[str, Any]]) -> None:
-    named = {**_id(cache), "built": Jsonb(spec.to_json()), "foreign_keys": Jsonb(list(foreign_keys))}
-    connection.execute(query("caches.set_built"), named)
+    """The table that is being filled, and the foreign keys that it takes along."""
+    _SET_BUILT(connection, **_id(cache), built=Jsonb(spec.to_json()), foreign_keys=Jsonb(list(foreign_keys)))
 
 
 def next_generation(connection: Connection, cache: Cache) -> int:
     """Its contents are built again: jobs that wait are cancelled. Returns the next generation."""
-    connection.execute(query("caches.cancel_jobs"), {**_id(cache), "sources": sources(JobState.CANCELLED)})
-    found = row(connection, query("caches.next_generation"), _id(cache))
-    return 0 if found is None else int(found["generation"])
+    _CANCEL_JOBS(connection, **_id(cache), sources=sources(JobState.CANCELLED))
+    return _NEXT_GENERATION.first(connection, **_id(cache)) or 0
 
 
 def postpone_cache(connection: Connection, cache: Cache, *, delay_s: float, problem: str) -> int:
     """Try again after `delay_s`. Returns how often that was."""
-    found = row(connection, query("caches.postpone_cache"), {**_id(cache), "delay_s": delay_s, "problem": problem})
-    return 0 if found is None else int(found["attempts"])
+    return _POSTPONE.first(connection, **_id(cache), delay_s=delay_s, problem=problem) or 0
 
 
 def hold_cache(connection: Connection, cache: Cache, waits_for: SwapWait, *, subject: str, problem: str) -> None:
-    """What its swap waits for, in words too."""
-    waits = {"waits_for": str(waits_for), "subject": subject, "problem": problem}
-    connection.execute(query("caches.hold_cache"), {**_id(cache), **waits})
+    """What its swap waits for, in words too; no operator is needed."""
+    _HOLD(connection, **_id(cache), waits_for=waits_for, subject=subject, problem=problem)
 
 
 def block_cache(connection: Connection, cache: Cache, problem: str) -> None:
     """Only the operator can let this cache continue."""
-    connection.execute(query("caches.block_cache"), {**_id(cache), "problem": problem})
+    _BLOCK(connection, **_id(cache), problem=problem)
 
 
 def set_autovacuum_before(connection: Connection, cache: Cache, before: Mapping[str, str | None] | None) -> None:
-    document = None if before is None else Jsonb(dict(before))
-    connection.execute(query("caches.set_cache_autovacuum"), {**_id(cache), "before": document})
+    """What autovacuum_enabled was on the cache table before its swap."""
+    _SET_AUTOVACUUM_BEFORE(connection, **_id(cache), before=None if before is None else Jsonb(dict(before)))
 
 
 def set_lock_times(connection: Connection, cache: Cache, *, wait_ms: float, hold_ms: float) -> None:
-    connection.execute(query("caches.set_cache_lock_times"), {**_id(cache), "wait_ms": wait_ms, "hold_ms": hold_ms})
+    """How long the swap waited for and held its locks."""
+    _SET_LOCK_TIMES(connection, **_id(cache), wait_ms=wait_ms, hold_ms=hold_ms)
 
 
 def set_measured_after(connection: Connection, cache: Cache, measured: Mapping[str, Any] | None) -> None:
-    document = None if measured is None else Jsonb(dict(measured))
-    connection.execute(query("caches.set_measured_after"), {**_id(cache), "measured": document})
-
-
-def add_jobs(connection: Connection, cache: Cache, details: Sequence[Mapping[str, Any]]) -> None:
-    """One job per detail, which says `what` it does."""
-    named = {**_id(cache), "step": STEP, "generation": cache.generation, "details": Jsonb(list(details))}
-    connection.execute(query("caches.add_cache_jobs"), named)
-
-
-def unfinished(connection: Connection, run_id: int) -> dict[int, Unfinished]:
-    """By cache number; a cache that is not in it has no unfinished job."""
-    found = rows(connection, query("caches.unfinished_by_cache"), {"run_id": run_id})
-    return {r["cache_no"]: Unfinished(running=r["running"], failed=r["failed"]) for r in found}
-
-
-def results(connection: Connection, cache: Cache) -> list[dict[str, Any]]:
-    """`job_id`, `rows`, `detail` and `result` of the done jobs of the cache's present generation."""
-    return rows(connection, query("caches.results"), {**_id(cache), "generation": cache.generation})
-
-
-def progress(connection: Connection, run_id: int) -> dict[int, dict[str, int]]:
-    """By cache number: `jobs`, `done` and `rows` of its present generation."""
-    return {r["cache_no"]: r for r in rows(connection, query("caches.progress"), {"run_id": run_id})}
-
-
-def plan_step(connection: Connection, run_id: int, measured: Mapping[str, Any]) -> None:
-    """The step of the caches begins later; `measured` is how well the tables are hit now."""
-    named = {
-        "run_id": run_id,
-        "phase": DATA_PHASE,
-        "name": PHASES[DATA_PHASE],
-        "step": STEP,
-        "measured": Jsonb(dict(measured)),
-    }
-    connection.execute(query("caches.plan_step"), named)
-
-
-def start_step(connection: Connection, run_id: int) -> None:
-    """The barrier before the caches has opened; nothing where that was said before."""
-    connection.execute(query("caches.start_step"), {"run_id": run_id, "step": STEP})
-
-
-def measure_step(connection: Connection, run_id: int, measured: Mapping[str, Any]) -> None:
-    named = {"run_id": run_id, "step": STEP, "measured": Jsonb(dict(measured))}
-    connection.execute(query("caches.measure_step"), named)
-
-
-def measured_step(connection: Connection, run_id: int) -> Mapping[str, Any]:
-    """`before` and `after` of the swapped tables, as far as they were measured."""
-    found = row(connection, query("caches.measured_step"), {"run_id": run_id, "step": STEP})
-    return {} if found is None else dict(found["measured"])
+    """How well it is hit now that it is rebuilt."""
+    _SET_MEASURED_AFTER(connection, **_id(cache), measured=None if measured is None else Jsonb(dict(measured)))
