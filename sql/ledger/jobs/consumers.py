@@ -7,23 +7,35 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from replank.values.messages import QUEUES
-from sql.session.connection import Connection, rows
-from sql.session.named_queries import query
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query
 
 CONSUMER_LOCK = 0x7265_7071
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Consumed:
+    """A queue's lock, and how many sessions hold it."""
+
+    key: int
+    processes: int
+
+
+_ANNOUNCE = Command("consumers.announce")
+_PROCESSES = Query("consumers.processes", _Consumed)
+
+
 def announce(connection: Connection, queues: Iterable[str]) -> None:
     """Say that this session's process takes jobs from these queues, until the session ends."""
-    keys = [_key(queue) for queue in queues]
-    connection.execute(query("consumers.announce"), {"lock": CONSUMER_LOCK, "keys": keys})
+    _ANNOUNCE(connection, lock=CONSUMER_LOCK, keys=[_key(queue) for queue in queues])
 
 
 def processes_by_queue(connection: Connection) -> dict[str, int]:
     """Every queue with the number of connected processes that take jobs from it, 0 where none does."""
-    found = {r["key"]: r["processes"] for r in rows(connection, query("consumers.processes"), {"lock": CONSUMER_LOCK})}
+    found = {held.key: held.processes for held in _PROCESSES.all(connection, lock=CONSUMER_LOCK)}
     return {queue: found.get(_key(queue), 0) for queue in QUEUES}
 
 
