@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
+from sqlalchemy import BigInteger, Double, Integer, case, extract, func, select
 
-from sql.session.connection import Connection, row, rows, value
-from sql.session.named_queries import query
+from replank.values.states import JobKind, JobState, ScriptDirection, TableState
+from sql.ledger.schema.fact_tables import CATALOGUE_BEFORE, MEASUREMENT
+from sql.ledger.schema.job_tables import JOB
+from sql.ledger.schema.run_tables import RUN, SCRIPT, STEP
+from sql.session.connection import Connection
+from sql.session.typed_queries import Query, given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +28,9 @@ class Tally:
 
     table_no: int | None
     cache_no: int | None
-    kind: str
+    kind: JobKind
     generation: int
-    state: str
+    state: JobState
     jobs: int
     rows: int
     keys: int
@@ -38,7 +43,7 @@ class Age:
 
     table_no: int | None
     cache_no: int | None
-    kind: str
+    kind: JobKind
     seconds: float
 
 
@@ -49,33 +54,6 @@ class ScriptBlocks:
     done: int
     left: int
     seconds: float
-
-
-def read_tallies(connection: Connection, run_id: int) -> list[Tally]:
-    """All jobs of the run, counted."""
-    return [Tally(**r) for r in rows(connection, query("work.tallies"), {"run_id": run_id})]
-
-
-def read_ages(connection: Connection, run_id: int) -> list[Age]:
-    """What is under way now."""
-    return [Age(**r) for r in rows(connection, query("work.ages"), {"run_id": run_id})]
-
-
-def script_blocks(connection: Connection, run_id: int, *, before_phase: int) -> ScriptBlocks:
-    found = row(connection, query("work.scripts"), {"run_id": run_id, "before_phase": before_phase})
-    assert found is not None
-    return ScriptBlocks(**found)
-
-
-def indexes_before(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """(schema, name) of a relation → how many indexes it had when the run began."""
-    found = rows(connection, query("work.indexes_before"), {"run_id": run_id})
-    return {(r["relation"][0], r["relation"][1]): r["n"] for r in found}
-
-
-def turns(connection: Connection, run_id: int) -> dict[str, tuple[int, float]]:
-    """State → how often a table was moved into it right after another move, and the median of the seconds between."""
-    return {r["state"]: (r["n"], r["seconds"]) for r in rows(connection, query("work.turns"), {"run_id": run_id})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,26 +70,126 @@ class Rhythm:
     working: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _IndexesOf:
+    relation: tuple[str, str]
+    """(schema, name)."""
+    indexes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Turn:
+    state: TableState
+    moves: int
+    seconds: float
+
+
+_RUN = JOB.c.run_id == given("run_id")
+_FORWARD: ScriptDirection = "forward"
+_WHOSE = (JOB.c.table_no, JOB.c.cache_no, JOB.c.kind, JOB.c.generation, JOB.c.state)
+_KEYS = case((JOB.c.kind == JobKind.BACKFILL, JOB.c.detail["keys"].astext.cast(Integer)))
+_DONE_FOR = func.sum(JOB.c.finished_at - JOB.c.started_at).filter(JOB.c.state == JobState.DONE)
+_TALLIES = Query(
+    select(
+        *_WHOSE,
+        func.count().cast(Integer).label("jobs"),
+        func.sum(JOB.c.rows).cast(BigInteger).label("rows"),
+        func.coalesce(func.sum(_KEYS), 0).cast(BigInteger).label("keys"),
+        func.coalesce(extract("epoch", _DONE_FOR), 0).cast(Double).label("seconds"),
+    )
+    .where(_RUN)
+    .group_by(*_WHOSE),
+    Tally,
+)
+_AGES = Query(
+    select(
+        JOB.c.table_no,
+        JOB.c.cache_no,
+        JOB.c.kind,
+        extract("epoch", func.clock_timestamp() - JOB.c.started_at).cast(Double).label("seconds"),
+    )
+    .where(_RUN, JOB.c.state == JobState.LEASED)
+    .order_by(JOB.c.job_id),
+    Age,
+)
+_TOOK = extract("epoch", func.coalesce(STEP.c.finished_at, func.clock_timestamp()) - STEP.c.started_at)
+_SCRIPT_BLOCKS = Query(
+    select(
+        func.coalesce(func.sum(SCRIPT.c.blocks_done), 0).cast(Integer).label("done"),
+        func.coalesce(func.sum(SCRIPT.c.blocks - SCRIPT.c.blocks_done), 0).cast(Integer).label("left"),
+        func.coalesce(func.sum(_TOOK), 0).cast(Double).label("seconds"),
+    )
+    .select_from(SCRIPT.join(STEP, (STEP.c.run_id == SCRIPT.c.run_id) & (STEP.c.step == SCRIPT.c.step)))
+    .where(SCRIPT.c.run_id == given("run_id"), SCRIPT.c.direction == _FORWARD, STEP.c.phase < given("before_phase")),
+    ScriptBlocks,
+)
+_INDEXES_BEFORE = Query(
+    select(func.parse_ident(CATALOGUE_BEFORE.c.relation).label("relation"), func.count().cast(Integer).label("indexes"))
+    .where(CATALOGUE_BEFORE.c.run_id == given("run_id"), CATALOGUE_BEFORE.c.what == "index")
+    .group_by(CATALOGUE_BEFORE.c.relation),
+    _IndexesOf,
+)
+_MEASURING = Query(
+    select(func.coalesce(MEASUREMENT.c.document["seconds"].astext.cast(Double), 0.0)).where(
+        MEASUREMENT.c.run_id == given("run_id"), MEASUREMENT.c.moment == "before"
+    ),
+    float,
+)
+_CLOCK = Query(
+    select(extract("epoch", func.clock_timestamp() - RUN.c.created_at).cast(Double)).where(
+        RUN.c.run_id == given("run_id")
+    ),
+    float,
+)
+_TURNS = Query("work.turns", _Turn)
+_RHYTHM = Query("work.rhythm", Rhythm)
+_WORKERS_LATELY = Query("work.workers_lately", int)
+_ROWS_OF_TABLES = Query("work.rows_of_tables", int)
+
+
+def read_tallies(connection: Connection, run_id: int) -> list[Tally]:
+    """All jobs of the run, counted."""
+    return _TALLIES.all(connection, run_id=run_id)
+
+
+def read_ages(connection: Connection, run_id: int) -> list[Age]:
+    """What is under way now."""
+    return _AGES.all(connection, run_id=run_id)
+
+
+def script_blocks(connection: Connection, run_id: int, *, before_phase: int) -> ScriptBlocks:
+    return _SCRIPT_BLOCKS.only(connection, run_id=run_id, before_phase=before_phase)
+
+
+def indexes_before(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+    """(schema, name) of a relation → how many indexes it had when the run began."""
+    return {found.relation: found.indexes for found in _INDEXES_BEFORE.all(connection, run_id=run_id)}
+
+
+def turns(connection: Connection, run_id: int) -> dict[str, tuple[int, float]]:
+    """State → how often a table was moved into it right after another move, and the median of the seconds between."""
+    return {str(found.state): (found.moves, found.seconds) for found in _TURNS.all(connection, run_id=run_id)}
+
+
 def read_rhythm(connection: Connection, run_id: int) -> Rhythm:
-    found = row(connection, query("work.rhythm"), {"run_id": run_id})
-    assert found is not None
-    return Rhythm(**found)
+    return _RHYTHM.only(connection, run_id=run_id)
 
 
 def workers_lately(connection: Connection, run_id: int) -> int:
     """How many workers have, or had lately, jobs of the run. A pause does not make them fewer."""
-    return int(value(connection, query("work.workers_lately"), {"run_id": run_id}))
+    return _WORKERS_LATELY.only(connection, run_id=run_id)
 
 
 def rows_of_tables(connection: Connection, names: Sequence[tuple[str, str]]) -> int:
     """What the catalogue says of tables (schema, name) together; of those that are not there, nothing."""
-    return int(value(connection, query("work.rows_of_tables"), {"names": Jsonb([list(name) for name in names])}))
+    return _ROWS_OF_TABLES.only(connection, names=Jsonb([list(name) for name in names]))
 
 
 def measuring_seconds(connection: Connection, run_id: int) -> float:
     """What measuring took before the run's first write."""
-    return float(value(connection, query("work.measuring_seconds"), {"run_id": run_id}))
+    return _MEASURING.first(connection, run_id=run_id) or 0.0
 
 
 def seconds_since_begin(connection: Connection, run_id: int) -> float:
-    return float(value(connection, query("work.clock"), {"run_id": run_id}))
+    """By the server's clock."""
+    return _CLOCK.only(connection, run_id=run_id)
