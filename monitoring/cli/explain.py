@@ -48,10 +48,10 @@ def _show(found: Explanation) -> None:
         lines.append(f"  next: {found.next_step}")
     lines.append("attempts that failed or ended early:" if found.attempts else "no attempt has failed so far")
     for each in found.attempts:
-        free = "" if each["counts"] else ", not counted"
+        free = "" if each.counts else ", not counted"
         lines.append(
-            f"  job {each['job']}, attempt {each['attempt']}, {each['ended']:%Y-%m-%d %H:%M:%S} UTC, {each['worker']}: "
-            f"{each['outcome']}{free}: {each['class']} {each['sqlstate']}: {each['message']}"
+            f"  job {each.job_id}, attempt {each.attempt}, {each.ended:%Y-%m-%d %H:%M:%S} UTC, {each.worker}: "
+            f"{each.outcome}{free}: {each.error_class} {each.sqlstate}: {each.message}"
         )
     lines += [f"the log of the local workers on {log.host}: {log.file}" for log in found.worker_logs]
     lines += ["its SQL:", *(f"  {statement}" for statement in found.statements)] if found.statements else []

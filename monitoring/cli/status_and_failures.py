@@ -9,7 +9,7 @@ import typer
 from monitoring.catalogue_diff.changes import catalogue_changes
 from monitoring.catalogue_diff.grouping import group_changes
 from monitoring.catalogue_diff.rendering import render_changes
-from monitoring.failures.failures import read_failures, render_failures
+from monitoring.failures.failures import failures_json, read_failures, render_failures
 from monitoring.status.preparing import Preparing, before_run
 from monitoring.status.read_status import NoRun, read_status
 from monitoring.terminal.activity_screen import ActivityScreen
@@ -122,6 +122,6 @@ def failures(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
             raise WrongUse("There is no run on this database.")
         found = read_failures(connection, run)
     if as_json:
-        print_json(found)
+        print_json(failures_json(found))
         return
     render_failures(found)

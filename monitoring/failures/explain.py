@@ -17,8 +17,8 @@ from replank.errors import WrongUse
 from replank.values.states import JobKind, JobState
 from replank.values.table_spec import TableSpec
 from sql.drain.verification import summed
-from sql.ledger.jobs import failed
-from sql.ledger.jobs.failed import JobStory
+from sql.ledger.jobs import story
+from sql.ledger.jobs.story import JobAttempt, JobStory
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.runs.worker_logs import WorkerLog, worker_logs
@@ -39,7 +39,7 @@ class Explanation:
     statements: tuple[str, ...]
     plan: tuple[str, ...]
     why_no_plan: str
-    attempts: tuple[dict[str, Any], ...]
+    attempts: tuple[JobAttempt, ...]
     halves: tuple[int, ...]
     worker_logs: tuple[WorkerLog, ...]
     """Of workers that `run` started; where others write depends on how they were started."""
@@ -54,14 +54,12 @@ class Explanation:
             "table": job.name,
             "kind": str(job.kind),
             "state": str(job.state),
-            "range": str(job.chunk or ""),
-            "axis": None if job.chunk is None else str(job.chunk.axis),
-            "lower": None if job.chunk is None else job.chunk.lower,
-            "upper": None if job.chunk is None else job.chunk.upper,
+            "range": job.range,
+            "axis": job.axis and str(job.axis),
+            "lower": job.lower,
+            "upper": job.upper,
             "row": job.row_key,
-            "attempts": [
-                {**each, "started": _iso(each["started"]), "ended": _iso(each["ended"])} for each in self.attempts
-            ],
+            "attempts": [each.to_json() for each in self.attempts],
             "class": job.error_class,
             "sqlstate": job.sqlstate,
             "message": job.message,
@@ -79,13 +77,9 @@ class Explanation:
         return suggestion(self.job.error_class, job=self.job.job_id, row=self.job.row_key)
 
 
-def _iso(moment: Any) -> str | None:
-    return None if moment is None else str(moment.isoformat())
-
-
 def explain_job(connection: Connection, present: Run, job_id: int) -> Explanation:
     """Raises WrongUse where the run has no such job."""
-    job = failed.read_job(connection, present.run_id, job_id)
+    job = story.read_job(connection, present.run_id, job_id)
     if job is None:
         raise WrongUse(
             f"Run {present.run_id} has no job {job_id}; `replank failures` shows those that need the operator."
@@ -100,8 +94,8 @@ def explain_job(connection: Connection, present: Run, job_id: int) -> Explanatio
         statements=tuple(statement.as_string(connection) for statement in statements),
         plan=tuple(plan),
         why_no_plan=why_not,
-        attempts=tuple(failed.attempts(connection, job_id)),
-        halves=tuple(failed.halves(connection, job_id)),
+        attempts=tuple(story.attempts(connection, job_id)),
+        halves=tuple(story.halves(connection, job_id)),
         worker_logs=tuple(worker_logs(connection, present.run_id)),
     )
 

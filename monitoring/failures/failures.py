@@ -8,8 +8,10 @@ from typing import Any
 
 from monitoring.status.suggestions import suggestion
 from monitoring.terminal.output import people
+from replank.values.states import JobKind
 from replank.wording import counted
 from sql.ledger.jobs import job_reports
+from sql.ledger.jobs.job_reports import FailedJob
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
 
@@ -23,28 +25,33 @@ class Cause:
     error_class: str
     sqlstate: str
     jobs: tuple[int, ...]
-    example: dict[str, Any]
+    example: FailedJob
 
     @property
     def next_step(self) -> str:
         """The suggestion with the command for these very jobs."""
-        suggested: str = self.example["suggestion"]
-        return suggested
+        return next_step(self.example)
 
 
-def read_failures(connection: Connection, run: Run) -> list[dict[str, Any]]:
-    """Failed jobs: `job, step, table, kind, range, row, attempts, class, sqlstate, message, suggestion`."""
-    return [
-        {**failure, "suggestion": suggestion(failure["class"], job=failure["job"], row=failure["row"])}
-        for failure in job_reports.read_failures(connection, run.run_id)
-    ]
+def next_step(failure: FailedJob) -> str:
+    """What to do about a failed job."""
+    return suggestion(failure.error_class, job=failure.job_id, row=failure.row)
 
 
-def by_cause(failures: Sequence[dict[str, Any]]) -> list[Cause]:
+def read_failures(connection: Connection, run: Run) -> list[FailedJob]:
+    return job_reports.read_failures(connection, run.run_id)
+
+
+def failures_json(failures: Sequence[FailedJob]) -> list[dict[str, Any]]:
+    """`job, step, table, kind, range, row, attempts, class, sqlstate, message, suggestion` of each."""
+    return [{**failure.to_json(), "suggestion": next_step(failure)} for failure in failures]
+
+
+def by_cause(failures: Sequence[FailedJob]) -> list[Cause]:
     """The same grouped by table, kind and error, the most frequent first."""
-    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, JobKind, str, str], list[FailedJob]] = {}
     for failure in failures:
-        key = (failure["table"], failure["kind"], failure["class"] or "", failure["sqlstate"] or "")
+        key = (failure.name, failure.kind, failure.error_class or "", failure.sqlstate or "")
         groups.setdefault(key, []).append(failure)
     causes = [
         Cause(
@@ -52,7 +59,7 @@ def by_cause(failures: Sequence[dict[str, Any]]) -> list[Cause]:
             kind=kind,
             error_class=error_class,
             sqlstate=sqlstate,
-            jobs=tuple(each["job"] for each in found),
+            jobs=tuple(each.job_id for each in found),
             example=found[0],
         )
         for (table, kind, error_class, sqlstate), found in groups.items()
@@ -60,17 +67,15 @@ def by_cause(failures: Sequence[dict[str, Any]]) -> list[Cause]:
     return sorted(causes, key=lambda cause: (-len(cause.jobs), cause.jobs[0]))
 
 
-def render_failures(failures: Sequence[dict[str, Any]]) -> None:
+def render_failures(failures: Sequence[FailedJob]) -> None:
     """For people: a paragraph for each cause."""
     console = people()
     for cause in by_cause(failures):
         example = cause.example
         count = f"{len(cause.jobs):,} jobs, for example " if len(cause.jobs) > 1 else ""
-        console.print(f"[bold]{cause.error_class or 'error'} {cause.sqlstate}[/]: {count}job {example['job']}")
-        console.print(f"  {cause.kind} {cause.table} {example['range']}", markup=False, soft_wrap=True)
-        console.print(
-            f"  {counted(example['attempts'], 'attempt')}: {example['message']}", markup=False, soft_wrap=True
-        )
+        console.print(f"[bold]{cause.error_class or 'error'} {cause.sqlstate}[/]: {count}job {example.job_id}")
+        console.print(f"  {cause.kind} {cause.table} {example.range}", markup=False, soft_wrap=True)
+        console.print(f"  {counted(example.attempt, 'attempt')}: {example.message}", markup=False, soft_wrap=True)
         console.print(f"  next: {cause.next_step}", markup=False, soft_wrap=True)
         if len(cause.jobs) > 1:
             named = cause.sqlstate or f'"{cause.error_class}"'

@@ -218,13 +218,14 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
 def _verified(connection: Connection, table: RunTable, proof: Verification | None) -> VerifiedTable:
     """By the verification that passed last: one that was given up, or is not judged yet, proves nothing."""
     generation = None if proof is None else proof.passed_generation
-    results = [] if generation is None else job_reports.results(connection, table.spec, JobKind.VERIFY, generation)
+    done = [] if generation is None else job_reports.results(connection, table.spec, JobKind.VERIFY, generation)
+    sides = add_up([job.document for job in done])
     return VerifiedTable(
         name=table.spec.full_name,
         rebuilt=table.spec.method == "rebuild",
         done=table.state in (SWAPPED if table.spec.method == "rebuild" else (TableState.DONE,)),
         state=str(table.state),
-        sides=None if not results or add_up(results).stale else add_up(results),
+        sides=None if sides.stale else sides,
     )
 
 

@@ -18,6 +18,7 @@ from monitoring.status.status_document import status_json
 from monitoring.status.table_progress import PARTS, TableProgress
 from replank.values.states import JobState, RunState, TableState
 from replank.values.steps import DATA_PHASE
+from sql.ledger.jobs.failed import LeftOut
 from sql.ledger.reading.signs import Signs
 from sql.ledger.runs.gates import Gate
 from sql.ledger.runs.refusals import RefusedWorker
@@ -68,7 +69,7 @@ class Status:
     """Whether the run has stopped before its data migration: then `replank run` continues, without `replank retry`."""
     restraints: tuple[Restraint, ...] = ()
     """What holds the run back, or a phase or table of it: who, since when, why."""
-    left_out: tuple[dict[str, Any], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     """Jobs that an operator has left out for good, with the reasons."""
     cutover_window: CutoverWindow | None = None
     """Whether tables may be swapped now; None where the plan has no windows, or none is waited for."""

@@ -27,7 +27,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "paused": run.paused,
         "hold_cutover": run.hold_cutover,
         "restraints": [restraint.to_json() for restraint in status.restraints],
-        "left_out": list(status.left_out),
+        "left_out": [job.to_json() for job in status.left_out],
         "refused": [worker.to_json() for worker in status.refused],
         "phase": status.step[1],
         "step": status.step[0],

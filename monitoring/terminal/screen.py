@@ -181,9 +181,7 @@ def _restraints(status: Status) -> list[RenderableType]:
     """A line for each pause and limit, with the command that takes it away, and for each job that was left out."""
     shown: list[RenderableType] = [Text(f"{r.words}  (`{r.freed_by}`)", style="magenta") for r in status.restraints]
     for job in status.left_out[:SHOWN_TABLES]:
-        shown.append(
-            Text(f"left out: job {job['job']}, {job['kind']} of {job['table']}: {job['reason']}", style="yellow")
-        )
+        shown.append(Text(f"left out: job {job.job_id}, {job.kind} of {job.name}: {job.reason}", style="yellow"))
     return shown
 
 

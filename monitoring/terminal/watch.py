@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 
@@ -18,7 +17,9 @@ from monitoring.terminal.fitting import Part, fit
 from monitoring.terminal.screen import COLOUR, verdict
 from replank.values.states import RunState
 from replank.wording import counted, seconds
-from sql.ledger.jobs import failed, job_reports
+from sql.ledger.jobs import failed, leased
+from sql.ledger.jobs.failed import FailureCause
+from sql.ledger.jobs.leased import Lease
 from sql.ledger.runs import history
 from sql.ledger.runs.events import Event, read_events
 from sql.ledger.runs.history import StepTimes
@@ -38,8 +39,8 @@ class View:
 
     status: Status
     steps: Sequence[StepTimes]
-    workers: Sequence[dict[str, Any]]
-    causes: Sequence[dict[str, Any]]
+    workers: Sequence[Lease]
+    causes: Sequence[FailureCause]
     events: Sequence[Event]
 
 
@@ -50,7 +51,7 @@ def read_view(connection: Connection) -> View:
     return View(
         status=status,
         steps=history.read_steps(connection, run_id),
-        workers=job_reports.leases(connection, run_id),
+        workers=leased.leases(connection, run_id),
         causes=failed.causes(connection, run_id),
         events=read_events(connection, run_id, limit=SHOWN_EVENTS),
     )
@@ -128,7 +129,7 @@ def _problems(view: View) -> list[Text]:
     status = view.status
     problems = [status.asks] if status.asks else []
     problems += [
-        f"{cause['jobs']:,} × {cause['class'] or 'unknown'} ({cause['sqlstate'] or '-'}): {suggestion(cause['class'])}"
+        f"{cause.jobs:,} × {cause.error_class or 'unknown'} ({cause.sqlstate or '-'}): {suggestion(cause.error_class)}"
         for cause in view.causes
     ]
     problems += [
@@ -173,7 +174,7 @@ def _table(table: TableProgress, name_cells: int, width: int) -> Text:
 
 def _workers(view: View) -> list[Text]:
     return [
-        Text(f"{lease['worker'] or '?'}  {lease['kind']} {lease['table']}  {seconds(lease['seconds'])}", style="yellow")
+        Text(f"{lease.worker or '?'}  {lease.kind} {lease.name}  {seconds(lease.seconds)}", style="yellow")
         for lease in view.workers
     ]
 

@@ -104,9 +104,7 @@ def _report(settings: Settings, finished: Run, *, already: bool, as_json: bool) 
     else:
         console.print(f"Run {finished.run_id} needs the operator: {finished.reason}", markup=False, soft_wrap=True)
         for failure in failed[:SHOWN_FAILURES]:
-            console.print(
-                f"  {failure['table']} {failure['range']}: {failure['message']}", markup=False, soft_wrap=True
-            )
+            console.print(f"  {failure.name} {failure.range}: {failure.message}", markup=False, soft_wrap=True)
         if status.at_barrier:
             console.print("Then run this command again, or `replank rollback`; there is nothing to retry.")
         else:

@@ -182,7 +182,7 @@ class Coordinator:
             return
         self._last_sweep = time.monotonic()
         for orphan in job_queue.take_back_orphans(self.connection, run.run_id):
-            log.info("job of a lost worker requeued", job=orphan["job_id"], worker=orphan["worker"])
+            log.info("job of a lost worker requeued", job=orphan.job_id, worker=orphan.worker)
         exhausted = job_queue.fail_exhausted(self.connection, run.run_id, attempts=self.settings.job_attempts)
         if exhausted:
             log.error("jobs used up their attempts", jobs=exhausted)

@@ -9,7 +9,7 @@ import structlog
 
 from replank.plan.operation.breaker_plan import BreakerPlan
 from replank.wording import counted
-from sql.ledger.jobs import failed
+from sql.ledger.jobs.failing_tables import tables_over_share, tables_with_equal_errors, tables_with_many_failed
 from sql.ledger.runs import restraints
 from sql.ledger.runs.events import add_event
 from sql.ledger.runs.restraints import Place
@@ -52,20 +52,16 @@ def pause_failing_tables(connection: Connection, run: Run) -> list[str]:
 
 def _exceeded_limits(connection: Connection, run_id: int, limits: BreakerPlan) -> Iterator[ExceededLimit]:
     share = limits.failed_percent / 100
-    for found in failed.tables_over_share(connection, run_id, at_least=limits.at_least_jobs, share=share):
+    for over in tables_over_share(connection, run_id, at_least=limits.at_least_jobs, share=share):
+        words = f"{over.failed} of {counted(over.ended, f'{over.kind} job')} failed (limit {limits.failed_percent} %)"
+        yield ExceededLimit(table_no=over.table_no, name=over.name, reason=words)
+    for many in tables_with_many_failed(connection, run_id, most=limits.failed_jobs):
+        words = f"{many.failed} of its jobs failed and need the operator (limit {limits.failed_jobs})"
+        yield ExceededLimit(table_no=many.table_no, name=many.name, reason=words)
+    for equal in tables_with_equal_errors(connection, run_id, in_a_row=limits.equal_errors):
+        cause = f"{equal.error_class} {equal.sqlstate}".strip()
+        message = equal.message[:LONGEST_MESSAGE]
         words = (
-            f"{found['failed']} of {counted(found['ended'], found['kind'] + ' job')} failed (limit "
-            f"{limits.failed_percent} %)"
+            f"{counted(equal.errors, 'attempt')} in a row failed with {cause} (limit {limits.equal_errors}): {message}"
         )
-        yield ExceededLimit(table_no=found["table_no"], name=found["name"], reason=words)
-    for found in failed.tables_with_many_failed(connection, run_id, most=limits.failed_jobs):
-        words = f"{found['failed']} of its jobs failed and need the operator (limit {limits.failed_jobs})"
-        yield ExceededLimit(table_no=found["table_no"], name=found["name"], reason=words)
-    for found in failed.tables_with_equal_errors(connection, run_id, in_a_row=limits.equal_errors):
-        cause = f"{found['class']} {found['sqlstate']}".strip()
-        message = found["message"][:LONGEST_MESSAGE]
-        words = (
-            f"{counted(found['errors'], 'attempt')} in a row failed with {cause} (limit "
-            f"{limits.equal_errors}): {message}"
-        )
-        yield ExceededLimit(table_no=found["table_no"], name=found["name"], reason=words)
+        yield ExceededLimit(table_no=equal.table_no, name=equal.name, reason=words)

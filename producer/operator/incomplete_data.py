@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from replank.values.states import JobState
 from sql.ledger.jobs import failed, job_reports
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import quarantines, tables
@@ -19,7 +20,7 @@ def incomplete_data(connection: Connection, run: Run) -> tuple[str, ...]:
         of = ", ".join(f"{names[number]} {rows:,}" for number, rows in list(aside.items())[:SHOWN_TABLES])
         total = sum(aside.values())
         lines = [f"Quarantined: {total:,} {'row' if total == 1 else 'rows'} missing in the new tables: {of}."]
-    count = job_reports.count_by_state(connection, run.run_id)["failed"]
+    count = job_reports.count_by_state(connection, run.run_id)[JobState.FAILED]
     lines.append(f"Failed: {count:,} {'job' if count == 1 else 'jobs'}." if count else "Failed: no job.")
     left_out = len(failed.left_out(connection, run.run_id))
     if left_out:

@@ -13,8 +13,8 @@ from producer.operator.scope import scope_of
 from replank.errors import WrongUse
 from replank.values.states import JobKind, JobState, RunState, TableState
 from replank.wording import counted, verb
-from sql.ledger.jobs import claims, failed, job_queue
-from sql.ledger.jobs.failed import JobStory
+from sql.ledger.jobs import claims, failed, job_queue, story
+from sql.ledger.jobs.story import JobStory
 from sql.ledger.runs import restraints, runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import tables
@@ -64,18 +64,18 @@ def chosen(connection: Connection, run: Run, which: Selection) -> list[JobStory]
     if not found and (which.step is not None or which.cause is not None):
         there = failed.causes(connection, run.run_id)
         causes = ", ".join(
-            f"{c['class']!r} ({c['sqlstate'] or 'no SQLSTATE'}, {counted(c['jobs'], 'job')})" for c in there
+            f"{c.error_class!r} ({c.sqlstate or 'no SQLSTATE'}, {counted(c.jobs, 'job')})" for c in there
         )
         raise WrongUse(f"No failed job matches {which.words}. Present causes: {causes or 'none'}.")
     return found
 
 
 def _why_not(connection: Connection, run: Run, job_id: int) -> str:
-    job = failed.read_job(connection, run.run_id, job_id)
+    job = story.read_job(connection, run.run_id, job_id)
     if job is None:
         return f"run {run.run_id} has no job {job_id}"
     if job.state is JobState.SPLIT:
-        halves = ", ".join(map(str, failed.halves(connection, job_id)))
+        halves = ", ".join(map(str, story.halves(connection, job_id)))
         return f"job {job_id} was split: its range is now in jobs {halves}"
     return f"job {job_id} is {job.state}, not failed"
 

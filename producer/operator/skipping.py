@@ -11,7 +11,7 @@ from replank.errors import WrongUse
 from replank.values.states import JobKind, RunState
 from replank.wording import counted
 from sql.ledger.jobs import failed
-from sql.ledger.jobs.failed import JobStory
+from sql.ledger.jobs.story import JobStory
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.next_table.foreign_keys import is_partition

@@ -26,7 +26,7 @@ from replank.values.states import CacheState, RollbackStage, RunState, TableStat
 from replank.values.steps import DATA_PHASE, Step
 from replank.wording import counted
 from sql.catalogue.inheritance import unlink_next
-from sql.ledger.jobs import job_reports
+from sql.ledger.jobs import leased
 from sql.ledger.runs import restraints, rollbacks, runs, stopping
 from sql.ledger.runs.events import add_event
 from sql.ledger.runs.runs import Run
@@ -277,7 +277,7 @@ def _end_jobs(connection: Connection, run: Run, say: Callable[[str], None], slee
     """Let leased jobs end; after a while end Replank's own sessions, and no others."""
     doing("waiting for jobs to end")
     deadline = time.monotonic() + WORKERS_WAIT_S
-    while working := job_reports.working_backends(connection, run.run_id):
+    while working := leased.working_backends(connection, run.run_id):
         if time.monotonic() > deadline:
             say(f"ending {counted(len(working), 'session')} of Replank in which a job is still running")
             stopping.end_workers(connection, run.run_id)

@@ -83,7 +83,7 @@ class Backfilling(StageContext):
             return False
         pace = job_reports.pace(self.connection, table.spec, JobKind.BACKFILL)
         most = rows_per_chunk(table, LARGEST_CHUNK_BLOCKS)
-        keys = next_keys(seconds=pace["seconds"], keys=pace["keys"], most=most)
+        keys = next_keys(seconds=pace.seconds, keys=pace.keys, most=most)
         quiet = is_quiet(self.connection, table.spec)
         with self.connection.transaction():
             bounds = next_bounds(
@@ -124,7 +124,7 @@ class Backfilling(StageContext):
         if not table.cutting_finished:
             return self.cut_more(table)
         done = job_reports.results(self.connection, table.spec, JobKind.BACKFILL, table.generation)
-        filled = sum(int(job["rows"] or 0) for job in done)
+        filled = sum(job.rows for job in done)
         fallen = fill_continuity.why_fill_broke(self.connection, table.spec)
         if filled == 0 and not fallen:
             return self._start_constraints(table)

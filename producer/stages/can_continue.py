@@ -74,7 +74,7 @@ def how_to_continue(connection: Connection, run_id: int, held_back: Sequence[Res
 def _by_cause(connection: Connection, run_id: int) -> list[tuple[str, str]]:
     """For each cause of failed jobs, what removes it, and the `retry` of its jobs."""
     return [
-        (first_step(cause["class"]), f"replank retry --cause {cause['sqlstate'] or shlex.quote(cause['class'])}")
+        (first_step(cause.error_class), f"replank retry --cause {cause.sqlstate or shlex.quote(cause.error_class)}")
         for cause in failed.causes(connection, run_id)
-        if cause["class"] or cause["sqlstate"]
+        if cause.error_class or cause.sqlstate
     ]

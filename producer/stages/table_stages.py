@@ -218,7 +218,7 @@ class Stages(StageContext):
     def _start_indexes(self, table: RunTable) -> bool:
         # Some are built already where the operator has corrected rows that violated a unique index.
         done = job_reports.results(self.connection, table.spec, JobKind.INDEX, table.generation)
-        built = {(job["detail"]["schema"], job["detail"]["name"]) for job in done}
+        built = {(job.detail["schema"], job.detail["name"]) for job in done}
         missing = [index for index in self._indexes(table) if (index.schema, index.name) not in built]
         with self.connection.transaction():
             job_queue.add_jobs(
@@ -251,8 +251,8 @@ class Stages(StageContext):
         with self.connection.transaction():
             self.add_drain(table, compare=True)
             tables.move_table(self.connection, table.spec, TableState.CATCHING_UP)
-            for found in (job["result"] for job in results):
-                self.add_event(table.run_id, "verification", table.spec.full_name, _describe_repair(found))
+            for job in results:
+                self.add_event(table.run_id, "verification", table.spec.full_name, _describe_repair(job.document))
         return True
 
 

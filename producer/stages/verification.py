@@ -151,7 +151,8 @@ class Verifying(StageContext):
 
     def sums(self, table: RunTable, generation: int) -> VerificationSums:
         """What the verify jobs of a generation saw."""
-        return add_up(job_reports.results(self.connection, table.spec, JobKind.VERIFY, generation))
+        done = job_reports.results(self.connection, table.spec, JobKind.VERIFY, generation)
+        return add_up([job.document for job in done])
 
     def proves(self, table: RunTable, generation: int) -> bool:
         """Whether every verify job of a generation is done, and they found both sides equal."""

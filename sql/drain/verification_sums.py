@@ -26,14 +26,13 @@ class VerificationSums:
     """The table was one job, and that was too much: it is compared in chunks."""
 
 
-def add_up(results: Sequence[Mapping[str, Any]]) -> VerificationSums:
+def add_up(documents: Sequence[Mapping[str, Any]]) -> VerificationSums:
     """Add the jobs' sums for each side. Stale: a snapshot was lost, a job too large, or a TRUNCATE waits in the log."""
     rows = {"live": 0, "next": 0}
     totals = {"live": 0, "next": 0}
     quarantined = {"live": (0, 0), "next": (0, 0)}
-    stale = not results
-    for result in results:
-        document = result["result"]
+    stale = not documents
+    for document in documents:
         if "snapshot_lost" in document or TOO_LARGE in document:
             stale = True
             continue
@@ -54,5 +53,5 @@ def add_up(results: Sequence[Mapping[str, Any]]) -> VerificationSums:
         quarantined_rows=quarantined["live"][0],
         hash_live=totals["live"],
         hash_next=totals["next"],
-        too_large=any(TOO_LARGE in result["result"] for result in results),
+        too_large=any(TOO_LARGE in document for document in documents),
     )

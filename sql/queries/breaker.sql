@@ -1,5 +1,5 @@
 -- equal_errors: tables whose latest attempts failed with one and the same error, and nothing of them has gone well since the first of these
-SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, e.n::int AS errors, e.error_class AS class, e.sqlstate, e.message
+SELECT t.table_no, t.schema_name || '.' || t.table_name AS name, e.n::int AS errors, e.error_class, e.sqlstate, e.message
   FROM replank.run_table t,
        LATERAL (
          SELECT count(*) AS n, min(l.ended) AS first_one, min(l.error_class) AS error_class, min(l.sqlstate) AS sqlstate,

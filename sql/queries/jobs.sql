@@ -13,10 +13,6 @@ SELECT %(run_id)s, %(step)s, %(table_no)s, %(kind)s, %(generation)s, 'heap',
   FROM generate_series(0::bigint, greatest(%(heap_blocks)s, 1) - 1, %(chunk_blocks)s) AS b, generate_series(0, %(parts)s - 1) AS p
  ORDER BY b, p;
 
--- unfinished_copies: copy jobs that may still write
-SELECT job_id FROM replank.job
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = 'copy' AND state IN ('waiting', 'leased', 'failed') LIMIT 1;
-
 -- unfinished_by_table: what keeps each table's barrier closed; counting stops early, however much waits
 SELECT t.table_no,
        (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
@@ -24,21 +20,6 @@ SELECT t.table_no,
        (SELECT count(*) FROM (SELECT FROM replank.job j WHERE j.run_id = t.run_id AND j.table_no = t.table_no
                                  AND j.state = 'failed' LIMIT 1000) AS first_ones) AS failed
   FROM replank.run_table t WHERE t.run_id = %(run_id)s;
-
--- pace: how long the last few jobs of a kind took on a table, and for how many keys each was cut
-SELECT avg(seconds)::float8 AS seconds, avg(keys)::float8 AS keys FROM (
-  SELECT extract(epoch FROM finished_at - started_at) AS seconds, (detail ->> 'keys')::int AS keys FROM replank.job
-   WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND state = 'done'
-   ORDER BY finished_at DESC LIMIT 8) AS latest;
-
--- of_kind: whether jobs of a kind are unfinished on a table
-SELECT job_id FROM replank.job
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND state IN ('waiting', 'leased', 'failed') LIMIT 1;
-
--- results: what the done jobs of one kind and generation reported
-SELECT job_id, rows, detail, result FROM replank.job
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND kind = %(kind)s AND generation = %(generation)s AND state = 'done'
- ORDER BY job_id;
 
 -- take_for_sending: waiting jobs up to the window and to what holds tables back, marked sent; one that was sent before waits twice as long each time. A queue that no worker takes jobs from is a lane of its own: its jobs are sent, and hold up no others
 WITH lane AS MATERIALIZED (
@@ -78,15 +59,8 @@ fitting AS (
                        WHERE e.consumed AND e.job_id <= d.job_id AND (r.table_no IS NULL OR r.table_no = e.table_no)
                          AND (r.cache_no IS NULL OR r.cache_no = e.cache_no))))
 UPDATE replank.job j SET sent_at = clock_timestamp(), sends = j.sends + 1 FROM fitting f WHERE j.job_id = f.job_id
-RETURNING j.job_id, j.kind, j.table_no, j.axis, j.lower, j.upper, j.sends,
+RETURNING j.job_id, j.kind, coalesce(j.table_no, 0) AS table_no, j.axis, j.lower, j.upper, j.sends,
           (SELECT c.name FROM replank.cache c WHERE c.run_id = j.run_id AND c.cache_no = j.cache_no) AS cache;
-
--- make_due: sent jobs of these kinds are sent again as if for the first time
-UPDATE replank.job SET sent_at = NULL, sends = 0
- WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL AND kind = ANY (%(kinds)s);
-
--- unsend: the broker did not take them
-UPDATE replank.job SET sent_at = NULL, sends = greatest(sends - 1, 0) WHERE job_id = ANY (%(job_ids)s) AND state = 'waiting';
 
 -- recall: the window has shrunk: what is sent and not begun, beyond it, waits here again, newest first, lane by lane
 WITH lane AS MATERIALIZED (
@@ -115,14 +89,15 @@ UPDATE replank.job j SET state = 'leased', attempt = j.attempt + 1, worker = %(w
                WHERE f.run_id = p.run_id AND f.state = 'leased'
                  AND (p.table_no IS NULL OR p.table_no = f.table_no) AND (p.cache_no IS NULL OR p.cache_no = f.cache_no)) END)
    AND (SELECT count(*) FROM replank.job f WHERE f.run_id = %(run_id)s AND f.state = 'leased') < r.window_now
-RETURNING j.*;
+RETURNING j.job_id, j.run_id, coalesce(j.table_no, 0) AS table_no, j.cache_no, j.kind, j.generation, j.attempt, j.attempt - j.forgiven AS counted,
+          j.axis, j.lower, j.upper, j.detail, j.step, j.started_at, j.parent;
 
 -- refusal: the state of a job that could not be claimed, and of its run
 SELECT j.state, j.worker, j.attempt, r.state AS run_state, j.not_before > clock_timestamp() AS early,
        EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no)) AS held
   FROM replank.job j JOIN replank.run r USING (run_id) WHERE j.job_id = %(job_id)s AND j.run_id = %(run_id)s;
 
--- fail_after_bug: the job that this worker has leased needs the operator; its state before, in any case
+-- fail_leased: the job that this worker has leased needs the operator; its state before, in any case
 WITH mine AS (
   SELECT job_id, state, worker FROM replank.job WHERE job_id = %(job_id)s FOR UPDATE),
 failed AS (
@@ -139,14 +114,6 @@ SELECT m.state, EXISTS (SELECT FROM failed) AS failed FROM mine m;
 WITH held AS MATERIALIZED (
   SELECT job_id FROM replank.job WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s FOR UPDATE)
 SELECT job_id, ARRAY(SELECT set_config(s.name, s.setting, true) FROM jsonb_each_text(%(settings)s) AS s (name, setting)) AS settings FROM held;
-
--- finish: done, in the transaction that changed the data
-UPDATE replank.job SET state = 'done', finished_at = clock_timestamp(), rows = %(rows)s, result = %(result)s
- WHERE job_id = %(job_id)s AND state = ANY (%(sources)s) AND attempt = %(attempt)s RETURNING job_id, pg_notify(%(wake_up)s, '');
-
--- renew_lease: a job that works outside the database says that it still does; no row if it was overtaken
-UPDATE replank.job SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
- WHERE job_id = %(job_id)s AND state = 'leased' AND attempt = %(attempt)s RETURNING job_id;
 
 -- give_back: a passing error: wait, then again. What a worker's own shutdown ends costs no attempt
 WITH given AS (
@@ -235,46 +202,6 @@ history_forgiven AS (
   UPDATE replank.job_attempt a SET outcome = 'stopped', counts = false, error_class = %(error_class)s, sqlstate = %(sqlstate)s,
          message = %(message)s FROM forgiven f WHERE a.job_id = f.job_id AND a.attempt = f.attempt)
 SELECT m.state, m.alive FROM mine m;
-
--- exhausted: waiting jobs that have used up their attempts fail, and need the operator
-UPDATE replank.job SET state = 'failed', finished_at = clock_timestamp(),
-       message = coalesce(message, '') || ' (attempts used up)'
- WHERE run_id = %(run_id)s AND state = 'waiting' AND attempt - forgiven >= %(attempts)s RETURNING job_id;
-
--- leased_by: jobs that these workers have leased
-SELECT count(*) AS n FROM replank.job WHERE state = 'leased' AND worker = ANY (%(workers)s);
-
--- unclaimed: jobs of these kinds that were sent between so many seconds ago, and that no worker has claimed since
-SELECT count(*) AS n FROM replank.job
- WHERE state = 'waiting' AND kind = ANY (%(kinds)s) AND sent_at < clock_timestamp() - %(older_than_s)s * interval '1 second'
-   AND sent_at > clock_timestamp() - %(younger_than_s)s * interval '1 second';
-
--- drained_lately: whether a table's log was drained within so many seconds
-SELECT EXISTS (SELECT FROM replank.job WHERE run_id = %(run_id)s AND state = 'done' AND table_no = %(table_no)s AND kind = 'drain'
-                  AND finished_at > clock_timestamp() - %(seconds)s * interval '1 second') AS lately;
-
--- cancel: chunks that no longer exist
-UPDATE replank.job SET state = 'cancelled', finished_at = clock_timestamp()
- WHERE run_id = %(run_id)s AND table_no = %(table_no)s AND state = ANY (%(sources)s) RETURNING job_id;
-
--- failures: jobs that need the operator
-SELECT j.job_id AS job, j.step, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.kind, j.axis, j.lower, j.upper,
-       j.attempt AS attempts, j.error_class AS class, j.sqlstate, j.message, j.result -> 'row' AS "row"
-  FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
- WHERE j.run_id = %(run_id)s AND j.state = 'failed' ORDER BY j.job_id;
-
--- counts: jobs of a run by state
-SELECT state, count(*) AS n FROM replank.job WHERE run_id = %(run_id)s GROUP BY state;
-
--- leases: what every worker does now
-SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
-  FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
- WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker;
-
--- rate: rows that jobs of one run finished within the last seconds. An index does not serve a clock that changes meanwhile
-SELECT coalesce(sum(rows), 0)::bigint AS rows FROM replank.job
- WHERE run_id = %(run_id)s AND state = 'done' AND kind IN ('copy', 'verify', 'backfill')
-   AND finished_at > statement_timestamp() - %(seconds)s * interval '1 second';
 
 -- own_backends: sessions that leased jobs of a run and still live
 SELECT a.pid FROM replank.job j

@@ -9,13 +9,5 @@ SELECT count(*) FILTER (WHERE own)::int AS own, count(*)::int AS line,
        (array_agg(error_class ORDER BY ended DESC))[1] AS last_class, (array_agg(message ORDER BY ended DESC))[1] AS last_message
   FROM lost;
 
--- crashes: how often a job was stopped because another session's process had crashed
-SELECT count(*)::int AS n FROM replank.job_attempt WHERE job_id = %(job_id)s AND sqlstate = '57P02';
-
 -- server_crashed: whether the server has ended all sessions since then and gone on by itself, its main process living on: it resets its statistics then
-SELECT pg_stat_get_bgwriter_stat_reset_time() > %(since)s AND pg_postmaster_start_time() < %(since)s AS crashed;
-
--- put_back_lease: a lease that the crash took back, because no commit of a worker waits for the disk: the attempt counts all the same
-UPDATE replank.job SET state = 'leased', attempt = %(attempt)s, worker = %(worker)s, backend_pid = 0, backend_start = NULL,
-       started_at = %(started_at)s, lease_until = clock_timestamp()
- WHERE job_id = %(job_id)s AND state = 'waiting' AND state = ANY (%(sources)s) AND attempt = %(attempt)s - 1 RETURNING job_id;
+SELECT coalesce(pg_stat_get_bgwriter_stat_reset_time() > %(since)s AND pg_postmaster_start_time() < %(since)s, false) AS crashed;

@@ -18,7 +18,7 @@ QUEUE = "*:replank.copy"
 def open_queue(site: Site, client: redis.Redis) -> tuple[str, dict[str, object]]:
     """The key of the copy jobs' queue and a message in it, which is taken out; no worker may run yet."""
     with dispatching(site) as dispatcher:
-        dispatcher.send(1, [Sendable(job_id=NO_JOB, kind=JobKind.COPY, table_no=1, chunk=None)], {})
+        dispatcher.send(1, [Sendable(job_id=NO_JOB, kind=JobKind.COPY, table_no=1)], {})
     (key,) = client.scan_iter(QUEUE)
     return str(key), json.loads(str(client.rpop(key)))
 

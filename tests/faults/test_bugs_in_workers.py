@@ -50,7 +50,7 @@ def test_a_foreign_exception_in_each_kind_of_job(site: Site, ledger: LedgerView)
     worker = site.worker("--concurrency", "1", "--name", "bugs@here")
     with monitoring(site) as monitor, dispatching(site) as dispatcher:
         # When: their messages come
-        jobs = [Sendable(job_id=job, kind=kind, table_no=2, chunk=None) for kind, job in made.items()]
+        jobs = [Sendable(job_id=job, kind=kind, table_no=2) for kind, job in made.items()]
         assert dispatcher.send(1, jobs, {}) == []
         # Then: Celery calls each a failure, by type and place
         for kind, job in made.items():

@@ -20,7 +20,7 @@ SECRET = "broken-42-of-a-customer"
 
 
 def _copy(job_id: int) -> Sendable:
-    return Sendable(job_id=job_id, kind=JobKind.COPY, table_no=1, chunk=None)
+    return Sendable(job_id=job_id, kind=JobKind.COPY, table_no=1)
 
 
 def test_failed_split_and_done_deliveries(site: Site, broker: EmbeddedValkey, ledger: LedgerView) -> None:

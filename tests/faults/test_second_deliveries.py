@@ -50,7 +50,7 @@ def test_every_message_three_times_and_once_more_when_it_is_done(
     ledger.wait_for_states({"copying"})
     site.end()
     copies = [
-        Sendable(job_id=int(str(job)), kind=JobKind.COPY, table_no=1, chunk=None)
+        Sendable(job_id=int(str(job)), kind=JobKind.COPY, table_no=1)
         for (job,) in ledger.rows("SELECT job_id FROM replank.job ORDER BY job_id")
     ]
     assert len(copies) >= 4

@@ -12,7 +12,7 @@ from fakeredis import TcpFakeServer
 
 from producer.dispatch.dispatcher import Dispatcher
 from replank.settings import load_settings
-from replank.values.chunk import Axis, Chunk
+from replank.values.chunk import Axis
 from replank.values.messages import QUEUE_OF
 from replank.values.states import JobKind
 from sql.ledger.jobs.job_queue import Sendable
@@ -32,8 +32,7 @@ def broker() -> Iterator[str]:
 
 
 def _job(kind: JobKind) -> Sendable:
-    chunk = Chunk(axis=Axis.HEAP, lower=("0",), upper=("16384",))
-    return Sendable(job_id=7, kind=kind, table_no=1, chunk=chunk)
+    return Sendable(job_id=7, kind=kind, table_no=1, axis=Axis.HEAP, lower=("0",), upper=("16384",))
 
 
 def test_a_message_carries_ids_and_no_secret(broker: str) -> None:

@@ -102,12 +102,11 @@ def test_conversion_sets_are_the_components_under_foreign_keys() -> None:
 
 def _sums(live: tuple[int, int] | None, next_: tuple[int, int] | None, *, truncated: bool = False) -> dict[str, object]:
     sides = {"live": live, "next": next_}
-    result = {
+    return {
         side: {"rows": pair[0], "total": str(pair[1]), "truncated": truncated}
         for side, pair in sides.items()
         if pair is not None
     }
-    return {"result": result}
 
 
 def test_sums_are_added_side_by_side() -> None:
@@ -121,7 +120,7 @@ def test_sums_are_added_side_by_side() -> None:
         ([_sums((2, 10), None), _sums(None, (2, 11))], False, False),
         ([_sums((2, 10), None), _sums(None, (3, 10))], False, False),
         ([_sums((2, 10), (2, 10), truncated=True)], True, True),
-        ([{"result": {"snapshot_lost": "gone"}}, _sums(None, (0, 0))], True, True),
+        ([{"snapshot_lost": "gone"}, _sums(None, (0, 0))], True, True),
         ([], True, True),
     ],
 )

@@ -17,7 +17,7 @@ import structlog
 
 from replank.errors import ReplankError
 from replank.values.states import JobKind
-from sql.ledger.jobs import job_reports
+from sql.ledger.jobs import leased
 from sql.session.connection import connect
 
 log = structlog.get_logger()
@@ -62,10 +62,10 @@ class DeliveryWatch:
         if self.silent_s <= self._patience_s:
             return 0
         with connect(self._database_url, name="worker hearing") as connection:
-            if job_reports.leased_by(connection, self._children()):
+            if leased.leased_by(connection, self._children()):
                 self.heard()
                 return 0
-            return job_reports.unclaimed(
+            return leased.unclaimed(
                 connection, self._kinds, older_than_s=self._patience_s, younger_than_s=self.silent_s
             )
 

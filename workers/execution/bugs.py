@@ -48,7 +48,12 @@ def place_of(error: BaseException) -> str:
 
 def fail_after(connection: Connection, error: BaseException, *, job_id: int, worker: str) -> Outcome:
     """Write the job as failed. Raises psycopg.OperationalError if the connection is lost."""
-    found = claims.fail_after_bug(connection, job_id=job_id, worker=worker, failure=failure_of_bug(error))
+    return fail_leased(connection, failure_of_bug(error), job_id=job_id, worker=worker)
+
+
+def fail_leased(connection: Connection, failure: Failure, *, job_id: int, worker: str) -> Outcome:
+    """Write the job that this worker has leased as failed, where there is no `Job` of it."""
+    found = claims.fail_leased(connection, job_id=job_id, worker=worker, failure=failure)
     if found is None:
         return Outcome.NOTHING
     return Outcome.NOTHING if found is JobState.LEASED else OF_STATE[found]

@@ -12,7 +12,7 @@ import structlog
 
 from monitoring.tracing.tracing import NoTracing, Tracing
 from replank.backoff import JOB
-from replank.errors import LeaseLost, ReplankError
+from replank.errors import LeaseLost, NeedsOperator, ReplankError
 from replank.settings import Settings
 from replank.values.states import JobKind
 from replank.wording import counted
@@ -24,6 +24,7 @@ from sql.ledger.runs import runs
 from sql.ledger.tables import caches, tables
 from sql.rows.split import in_one_piece, may_split
 from sql.session.connection import Connection
+from workers.execution.bugs import fail_leased
 from workers.execution.failing_rows import find_failing_rows
 from workers.execution.lost_session import failure_of, remember_lease, stop_repeating
 from workers.execution.not_claimed import why_not_claimed
@@ -62,13 +63,16 @@ class Executor:
 
         Raises psycopg.OperationalError if the connection is lost: the lease is then swept up.
         """
-        job = claims.claim(
-            self.connection,
-            run_id=run_id,
-            job_id=job_id,
-            worker=self.worker,
-            lease_s=self.settings.lease_s,
-        )
+        try:
+            job = claims.claim(
+                self.connection,
+                run_id=run_id,
+                job_id=job_id,
+                worker=self.worker,
+                lease_s=self.settings.lease_s,
+            )
+        except NeedsOperator as error:
+            return self._fail_unread(run_id, job_id, error)
         if job is None:
             self.words["last"] = why_not_claimed(self.connection, run_id, job_id)
             return Outcome.NOTHING
@@ -77,6 +81,14 @@ class Executor:
         with self.tracing.job(self.connection, job) as note:
             outcome = self._execute_claimed(job)
             note(str(outcome))
+        return outcome
+
+    def _fail_unread(self, run_id: int, job_id: int, error: NeedsOperator) -> Outcome:
+        """Its lease is committed, but another version wrote the job: another attempt of this one reads no more."""
+        failure = replace(judge(error).failure, message=f"{error} {error.hint}")
+        outcome = fail_leased(self.connection, failure, job_id=job_id, worker=self.worker)
+        self.words["last"] = failure.error_class
+        log.error("job needs the operator", run=run_id, job=job_id, reason=str(error))
         return outcome
 
     def _execute_claimed(self, job: Job) -> Outcome:

@@ -65,7 +65,7 @@ def failure_of(
         free = losses.crashes(connection, job_id) < MOST_CRASHES
         return Failure(error_class="crash", sqlstate=ended_by, message=words), not free
     lost = isinstance(error, psycopg.OperationalError) and not error.sqlstate
-    if lost and job is not None and job.started_at is not None and losses.server_crashed(connection, job.started_at):
+    if lost and job is not None and losses.server_crashed(connection, job.started_at):
         return Failure(error_class=SERVER_PROCESS_LOST, sqlstate="", message=SERVER_LOG), True
     return verdict.failure, not verdict.stopped
 

@@ -15,7 +15,7 @@ import structlog
 from replank import names
 from replank.errors import ReplankError
 from replank.settings import Settings
-from sql.ledger.jobs import job_reports
+from sql.ledger.jobs import leased
 from sql.session.connection import connect
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ def wait_for_jobs(settings: Settings, children: Callable[[], Sequence[int]]) -> 
     log.info("stopping: present jobs may end", at_most_s=settings.soft_shutdown_s)
     try:
         with connect(settings.database(), name="worker stop") as connection:
-            while time.monotonic() < deadline and job_reports.leased_by(connection, workers):
+            while time.monotonic() < deadline and leased.leased_by(connection, workers):
                 time.sleep(POLL_S)
     except (psycopg.Error, ReplankError) as error:
         log.warning("the ledger does not answer", reason=str(error).strip())

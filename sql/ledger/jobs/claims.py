@@ -9,16 +9,20 @@ from typing import Any
 
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
+from sqlalchemy import func, literal_column, update
 
-from replank.values.chunk import Axis, Chunk
+from replank.values.chunk import Chunk
 from replank.values.states import JobKind, JobState, RunState, sources
+from sql.ledger.jobs.chunk_columns import ChunkColumns, bounds_json
+from sql.ledger.jobs.chunk_columns import chunk_of as chunk_of
 from sql.ledger.runs.events import WAKE_UP
-from sql.session.connection import Connection, row, rows
-from sql.session.named_queries import query
+from sql.ledger.schema.job_tables import JOB
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, among, given, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(ChunkColumns):
     """A leased job. `attempt` is the fence: it only grows, and a later one makes this one void.
 
     `counted` is how many attempts count against the limit: an operator's retry begins at 0.
@@ -27,17 +31,17 @@ class Job:
     job_id: int
     run_id: int
     table_no: int
+    """0 where it works for a cache."""
+    cache_no: int | None
+    """The cache that the job works for, where it works for none of the tables."""
     kind: JobKind
     generation: int
     attempt: int
     counted: int
-    chunk: Chunk | None
     detail: Mapping[str, Any]
-    cache_no: int | None = None
-    """The cache that the job works for, where it works for none of the tables."""
-    step: str = ""
-    started_at: datetime | None = None
-    parent: int | None = None
+    step: str
+    started_at: datetime
+    parent: int | None
     """The job whose range this one has a part of."""
 
 
@@ -48,50 +52,6 @@ class Failure:
     error_class: str
     sqlstate: str
     message: str
-
-
-def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
-    """The chunk of a row of the ledger; None where the job has none."""
-    if found["axis"] is None:
-        return None
-    lower, upper = found["lower"], found["upper"]
-    return Chunk(
-        axis=Axis(found["axis"]),
-        lower=None if lower is None else tuple(lower),
-        upper=None if upper is None else tuple(upper),
-    )
-
-
-def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, lease_s: float) -> Job | None:
-    """Commit a lease. None where another delivery was first, the run rests, or the window is full."""
-    found = row(
-        connection,
-        query("jobs.claim"),
-        {
-            "run_id": run_id,
-            "job_id": job_id,
-            "worker": worker,
-            "lease_s": lease_s,
-            "sources": sources(JobState.LEASED),
-        },
-    )
-    if found is None:
-        return None
-    return Job(
-        job_id=job_id,
-        run_id=run_id,
-        table_no=found["table_no"] or 0,
-        cache_no=found["cache_no"],
-        kind=JobKind(found["kind"]),
-        generation=found["generation"],
-        attempt=found["attempt"],
-        counted=found["attempt"] - found["forgiven"],
-        chunk=chunk_of(found),
-        detail=found["detail"],
-        step=found["step"],
-        started_at=found["started_at"],
-        parent=found["parent"],
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,82 +66,112 @@ class Refusal:
     held: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Before:
+    """A job's state when its end was to be written, and whether it was."""
+
+    state: JobState
+    failed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A job whose worker lost its session: its state, and whether the old session lives."""
+
+    state: JobState
+    alive: bool
+
+
+_CLAIM = Query("jobs.claim", Job)
+_REFUSAL = Query("jobs.refusal", Refusal)
+_HOLD_LEASE = Command("jobs.hold_lease")
+_GIVE_BACK = Command("jobs.give_back")
+_FAIL = Command("jobs.fail")
+_FAIL_LEASED = Query("jobs.fail_leased", _Before)
+_SPLIT = Query("jobs.split", int)
+_RESOLVE = Query("jobs.resolve_unknown_outcome", _Found)
+_OF_ATTEMPT = (JOB.c.job_id == given("job_id"), JOB.c.attempt == given("attempt"))
+_RENEW_LEASE = Command(
+    update(JOB)
+    .values(lease_until=func.clock_timestamp() + seconds("lease_s"))
+    .where(*_OF_ATTEMPT, JOB.c.state == JobState.LEASED)
+)
+_FINISH = Command(
+    update(JOB)
+    .values(state=JobState.DONE, finished_at=func.clock_timestamp(), rows=given("rows"), result=given("result"))
+    .where(*_OF_ATTEMPT, among(JOB.c.state, "sources"))
+    .returning(literal_column(f"pg_notify('{WAKE_UP}', '')"))
+)
+
+
+def claim(connection: Connection, *, run_id: int, job_id: int, worker: str, lease_s: float) -> Job | None:
+    """Commit a lease. None where another delivery was first, the run rests, or the window is full.
+
+    Raises NeedsOperator where another version wrote the job: the lease is committed even so.
+    """
+    return _CLAIM.first(
+        connection, run_id=run_id, job_id=job_id, worker=worker, lease_s=lease_s, sources=sources(JobState.LEASED)
+    )
+
+
 def refusal(connection: Connection, *, run_id: int, job_id: int) -> Refusal | None:
     """None where the run has no such job."""
-    found = row(connection, query("jobs.refusal"), {"run_id": run_id, "job_id": job_id})
-    if found is None:
-        return None
-    return Refusal(**{**found, "state": JobState(found["state"]), "run_state": RunState(found["run_state"])})
+    return _REFUSAL.first(connection, run_id=run_id, job_id=job_id)
 
 
 def holds_lease(connection: Connection, job: Job, settings: Mapping[str, str]) -> bool:
     """In the job's own transaction: is the lease still ours? Row lock and `settings` last until its end."""
-    found = row(
-        connection,
-        query("jobs.hold_lease"),
-        {"job_id": job.job_id, "attempt": job.attempt, "settings": Jsonb(dict(settings))},
-    )
-    return found is not None
+    return _HOLD_LEASE(connection, job_id=job.job_id, attempt=job.attempt, settings=Jsonb(dict(settings))) > 0
 
 
 def renew_lease(connection: Connection, job: Job, *, lease_s: float) -> bool:
     """For work outside the database, where an idle session says nothing. False if the job was overtaken."""
-    named = {"job_id": job.job_id, "attempt": job.attempt, "lease_s": lease_s}
-    return row(connection, query("jobs.renew_lease"), named) is not None
+    return _RENEW_LEASE(connection, job_id=job.job_id, attempt=job.attempt, lease_s=lease_s) > 0
 
 
 def finish(connection: Connection, job: Job, *, rows_done: int, result: Mapping[str, Any] | None) -> bool:
-    """Write "done" in the transaction that changed the data."""
-    found = row(
+    """Write "done" in the transaction that changed the data. False if the job was overtaken."""
+    done = _FINISH(
         connection,
-        query("jobs.finish"),
-        {
-            "job_id": job.job_id,
-            "attempt": job.attempt,
-            "rows": rows_done,
-            "result": None if result is None else Jsonb(dict(result)),
-            "sources": sources(JobState.DONE),
-            "wake_up": WAKE_UP,
-        },
+        job_id=job.job_id,
+        attempt=job.attempt,
+        rows=rows_done,
+        result=None if result is None else Jsonb(dict(result)),
+        sources=sources(JobState.DONE),
     )
-    return found is not None
+    return done > 0
 
 
 def give_back(
     connection: Connection, job: Job, failure: Failure, *, delay_s: float, costs_attempt: bool = True
 ) -> None:
     """A passing error: the job waits and is tried again after `delay_s`."""
-    connection.execute(
-        query("jobs.give_back"),
-        {**_ended(job, failure, JobState.WAITING), "delay_s": delay_s, "costs_attempt": costs_attempt},
-    )
+    _GIVE_BACK(connection, **_ended(job, failure, JobState.WAITING), delay_s=delay_s, costs_attempt=costs_attempt)
     wake_up(connection)
 
 
 def fail(connection: Connection, job: Job, failure: Failure, *, row_key: Mapping[str, str] | None = None) -> None:
     """The error will not pass by itself. `row_key` names the single row that the job has come down to."""
     result = None if row_key is None else Jsonb({"row": dict(row_key)})
-    connection.execute(query("jobs.fail"), {**_ended(job, failure, JobState.FAILED), "result": result})
+    _FAIL(connection, **_ended(job, failure, JobState.FAILED), result=result)
     wake_up(connection)
 
 
-def fail_after_bug(connection: Connection, *, job_id: int, worker: str, failure: Failure) -> JobState | None:
-    """A bug ended the work of this worker, whose only lease is that job's: it needs the operator.
+def fail_leased(connection: Connection, *, job_id: int, worker: str, failure: Failure) -> JobState | None:
+    """The job that this worker has leased needs the operator, whatever attempt it is: a bug, or no words for it.
 
     Returns the job's state now, which may be another one's doing; None where it is gone.
     """
-    named = {
-        "job_id": job_id,
-        "worker": worker,
-        "error_class": failure.error_class,
-        "message": failure.message,
-        "sources": sources(JobState.FAILED),
-    }
-    found = row(connection, query("jobs.fail_after_bug"), named)
-    if found is None:
-        return None
-    if not found["failed"]:
-        return JobState(found["state"])
+    found = _FAIL_LEASED.first(
+        connection,
+        job_id=job_id,
+        worker=worker,
+        error_class=failure.error_class,
+        message=failure.message,
+        sources=sources(JobState.FAILED),
+    )
+    if found is None or not found.failed:
+        return None if found is None else found.state
     wake_up(connection)
     return JobState.FAILED
 
@@ -199,28 +189,17 @@ def split(
 
     None where the job is not in `state` any more, or was overtaken. `failure` is why; None keeps what is known.
     """
-    found = rows(
+    return _SPLIT.all(
         connection,
-        query("jobs.split"),
-        {
-            "job_id": job_id,
-            "attempt": attempt,
-            "state": str(state),
-            "sources": sources(JobState.SPLIT),
-            "error_class": None if failure is None else failure.error_class,
-            "sqlstate": None if failure is None else failure.sqlstate,
-            "message": None if failure is None else failure.message,
-            "halves": Jsonb([bounds_json(chunk) for chunk in halves]),
-        },
+        job_id=job_id,
+        attempt=attempt,
+        state=state,
+        sources=sources(JobState.SPLIT),
+        error_class=None if failure is None else failure.error_class,
+        sqlstate=None if failure is None else failure.sqlstate,
+        message=None if failure is None else failure.message,
+        halves=Jsonb([bounds_json(chunk) for chunk in halves]),
     )
-    return [r["job_id"] for r in found]
-
-
-def bounds_json(chunk: Chunk) -> dict[str, Any]:
-    return {
-        "lower": None if chunk.lower is None else list(chunk.lower),
-        "upper": None if chunk.upper is None else list(chunk.upper),
-    }
 
 
 def _ended(job: Job, failure: Failure, state: JobState) -> dict[str, Any]:
@@ -246,21 +225,18 @@ def resolve_unknown_outcome(
 
     None where another worker has it, or where the old session still lives: then the sweeper sees to it.
     """
-    found = row(
+    found = _RESOLVE.first(
         connection,
-        query("jobs.resolve_unknown_outcome"),
-        {
-            "job_id": job_id,
-            "worker": worker,
-            "error_class": failure.error_class,
-            "sqlstate": failure.sqlstate,
-            "message": failure.message,
-            "delay_s": delay_s,
-            "costs_attempt": costs_attempt,
-            "sources": sources(JobState.WAITING),
-        },
+        job_id=job_id,
+        worker=worker,
+        error_class=failure.error_class,
+        sqlstate=failure.sqlstate,
+        message=failure.message,
+        delay_s=delay_s,
+        costs_attempt=costs_attempt,
+        sources=sources(JobState.WAITING),
     )
-    if found is None or (found["alive"] and found["state"] == JobState.LEASED):
+    if found is None or (found.alive and found.state is JobState.LEASED):
         return None
     wake_up(connection)
-    return JobState(found["state"])
+    return found.state

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.errors import CrashShutdown
+from sqlalchemy import Integer, func, null, select, update
+
 from replank.values.states import JobState, sources
 from sql.ledger.jobs.claims import Failure, Job
-from sql.session.connection import Connection, row
-from sql.session.named_queries import query
+from sql.ledger.schema.job_tables import JOB, JOB_ATTEMPT
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, among, given
 
 WORKER_LOST = "worker lost"
 SERVER_PROCESS_LOST = "server process lost"
@@ -17,43 +21,74 @@ SERVER_PROCESS_LOST = "server process lost"
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Lost attempts of a job, and of it with all whose range it has a part of. `last` is the newest one's error."""
+    """Lost attempts of a job, and of it with all whose range it has a part of."""
 
     own: int
     line: int
-    last: Failure | None
+    last_class: str | None
+    last_message: str | None
+
+    @property
+    def last(self) -> Failure | None:
+        """The newest one's error."""
+        if self.last_class is None:
+            return None
+        return Failure(error_class=self.last_class, sqlstate="", message=self.last_message or "")
+
+
+_LOSSES = Query("losses.of_job", Losses)
+_SERVER_CRASHED = Query("losses.server_crashed", bool)
+_CRASHES = Query(
+    select(func.count())
+    .select_from(JOB_ATTEMPT)
+    .where(JOB_ATTEMPT.c.job_id == given("job_id"), JOB_ATTEMPT.c.sqlstate == CrashShutdown.sqlstate),
+    int,
+)
+_PUT_BACK_LEASE = Command(
+    update(JOB)
+    .values(
+        state=JobState.LEASED,
+        attempt=given("attempt"),
+        worker=given("worker"),
+        backend_pid=0,
+        backend_start=null(),
+        started_at=given("started_at"),
+        lease_until=func.clock_timestamp(),
+    )
+    .where(
+        JOB.c.job_id == given("job_id"),
+        JOB.c.state == JobState.WAITING,
+        among(JOB.c.state, "sources"),
+        JOB.c.attempt == given("attempt", Integer) - 1,
+    )
+)
 
 
 def losses(connection: Connection, job_id: int) -> Losses:
     """Those since an operator's last retry."""
-    named = {"job_id": job_id, "lost": [WORKER_LOST, SERVER_PROCESS_LOST]}
-    found = row(connection, query("losses.of_job"), named)
-    assert found is not None
-    last = None
-    if found["last_class"] is not None:
-        last = Failure(error_class=found["last_class"], sqlstate="", message=found["last_message"])
-    return Losses(own=found["own"], line=found["line"], last=last)
+    return _LOSSES.only(connection, job_id=job_id, lost=[WORKER_LOST, SERVER_PROCESS_LOST])
 
 
 def crashes(connection: Connection, job_id: int) -> int:
     """How often the job was stopped because another session's process had crashed."""
-    found = row(connection, query("losses.crashes"), {"job_id": job_id})
-    return 0 if found is None else int(found["n"])
+    return _CRASHES.only(connection, job_id=job_id)
 
 
 def server_crashed(connection: Connection, since: datetime) -> bool:
     """Whether a process of the server was killed since then, and all others were ended with it."""
-    found = row(connection, query("losses.server_crashed"), {"since": since})
-    return found is not None and bool(found["crashed"])
+    return _SERVER_CRASHED.only(connection, since=since)
 
 
 def put_back_lease(connection: Connection, job: Job, *, worker: str) -> None:
-    """Where the server's crash took the lease back, the ledger does not know of the attempt: now it does."""
-    named = {
-        "job_id": job.job_id,
-        "attempt": job.attempt,
-        "worker": worker,
-        "started_at": job.started_at,
-        "sources": sources(JobState.LEASED),
-    }
-    row(connection, query("losses.put_back_lease"), named)
+    """Where the server's crash took the lease back, the ledger does not know of the attempt: now it does.
+
+    No commit of a worker waits for the disk. The attempt counts all the same.
+    """
+    _PUT_BACK_LEASE(
+        connection,
+        job_id=job.job_id,
+        attempt=job.attempt,
+        worker=worker,
+        started_at=job.started_at,
+        sources=sources(JobState.LEASED),
+    )

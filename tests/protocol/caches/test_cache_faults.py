@@ -188,8 +188,8 @@ def test_values_that_collide_need_a_person(start: Begin, shop: psycopg.Connectio
     assert run.state is RunState.NEEDS_OPERATOR
     assert "cache public.user_permission_cache: 1 job failed" in run.reason
     (failure,) = rebuild.failures()
-    assert failure["table"] == "public.user_permission_cache"
-    assert failure["class"] == "values collide"
+    assert failure.name == "public.user_permission_cache"
+    assert failure.error_class == "values collide"
     assert one(shop, "SELECT count(*) FROM user_permission_cache WHERE permission = 'stale'") == 60
 
 

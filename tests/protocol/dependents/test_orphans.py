@@ -81,9 +81,9 @@ def test_those_made_during_a_run_wait_for_the_operator(
     # Then the tables have changed places, nothing is missing, and the jobs that prove the keys wait
     assert differences(app, past("post"), live("post"), ("id", "author")) == []
     failed = rebuild.failures()
-    assert {f["class"] for f in failed} == {"orphan"}
+    assert {f.error_class for f in failed} == {"orphan"}
     assert len(failed) == 2
-    assert "replank skip" in suggestion("orphan", job=int(failed[0]["job"]))
+    assert "replank skip" in suggestion("orphan", job=failed[0].job_id)
     with pytest.raises(errors.ForeignKeyViolation):
         app.execute("INSERT INTO mark VALUES (-8)")
     # When the operator has removed them

@@ -13,7 +13,7 @@ from support.runs.harness import Rebuild
 from protocol.caches.cached_shop import ALL_UUID, CACHE, SUMMARY, USERS, Begin, differences
 from replank.values.messages import QUEUES
 from replank.values.states import JobKind, TableState
-from sql.ledger.jobs import claims, failed
+from sql.ledger.jobs import claims, failed, story
 from workers.application.celery_app import Child
 from workers.execution.outcome import Outcome
 from workers.stopping.refused_worker import Refusals
@@ -37,9 +37,9 @@ class Bugs:
 
     def execute(self, rebuild: Rebuild, job_id: int, _worker: object = None) -> Outcome:
         self._child = self._child or Child(rebuild.settings, QUEUES, Refusals())
-        story = failed.read_job(rebuild.connection, rebuild.run_id, job_id)
-        assert story is not None
-        work = f"cache {story.detail['what']}" if story.kind is JobKind.CACHE else str(story.kind)
+        found = story.read_job(rebuild.connection, rebuild.run_id, job_id)
+        assert found is not None
+        work = f"cache {found.detail['what']}" if found.kind is JobKind.CACHE else str(found.kind)
         if work in self.met:
             return self._child.deliver(rebuild.run_id, job_id).outcome
         self.met[work] = job_id
@@ -60,9 +60,9 @@ class Bugs:
         assert (line["run"], line["job"]) == (rebuild.run_id, job_id)
         assert isinstance(line["exc_info"], KeyError)
         (failure,) = rebuild.failures()
-        assert (failure["class"], failure["attempts"]) == ("internal error", 1), work
-        assert SECRET in failure["message"]
-        assert "test_bugs.py:" in failure["message"]
+        assert (failure.error_class, failure.attempt) == ("internal error", 1), work
+        assert SECRET in (failure.message or "")
+        assert "test_bugs.py:" in (failure.message or "")
         assert failed.retry(rebuild.connection, rebuild.run_id, [job_id]) == 1
 
     def close(self) -> None:

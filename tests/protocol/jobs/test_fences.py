@@ -51,9 +51,7 @@ def _expire(rebuild: Rebuild, job: Job) -> None:
     rebuild.connection.execute(
         "UPDATE replank.job SET lease_until = clock_timestamp() - interval '1 s' WHERE job_id = %s", [job.job_id]
     )
-    assert [orphan["job_id"] for orphan in job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)] == [
-        job.job_id
-    ]
+    assert [orphan.job_id for orphan in job_queue.take_back_orphans(rebuild.connection, rebuild.run_id)] == [job.job_id]
 
 
 def _contents(app: psycopg.Connection) -> list[Any]:

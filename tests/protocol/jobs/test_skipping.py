@@ -46,8 +46,8 @@ def test_a_vacuum_may_be_left_out_a_verification_may_not(app: psycopg.Connection
     said = skip(connection, run, vacuum, "autovacuum is on", by=ANNA)
     assert "autovacuum will process the table later" in said
     (left_out,) = read_status(connection).left_out
-    assert (left_out["job"], left_out["kind"], left_out["table"]) == (vacuum[0], "vacuum", "public.t")
-    assert "autovacuum is on (anna)" in left_out["reason"]
+    assert (left_out.job_id, left_out.kind, left_out.name) == (vacuum[0], "vacuum", "public.t")
+    assert "autovacuum is on (anna)" in (left_out.reason or "")
     with pytest.raises(WrongUse, match="is skipped, not failed"):
         skip(connection, run, vacuum, "again", by=ANNA)
     assert one(app, "SELECT actor FROM replank.event WHERE kind = 'skip'") == "anna"
@@ -70,4 +70,4 @@ def test_what_would_lose_rows_is_refused(app: psycopg.Connection, begin: Begin, 
     found = _fail(rebuild, kind)
     with pytest.raises(WrongUse, match=f"{kind} of public.t"):
         skip(rebuild.connection, rebuild.run, found, "no time", by=ANNA)
-    assert {failure["job"] for failure in rebuild.failures()} == set(found)
+    assert {failure.job_id for failure in rebuild.failures()} == set(found)

@@ -9,6 +9,7 @@ from support.runs.harness import Rebuild, eventually, table
 
 from producer.stages import cutover
 from replank.values.states import RunState
+from sql.ledger.jobs.job_reports import FailedJob
 
 pytestmark = pytest.mark.protocol
 
@@ -37,9 +38,9 @@ def _write_late(app: psycopg.Connection, *, good: int = 150) -> None:
     app.execute("INSERT INTO t SELECT gen_random_uuid()::text, g FROM generate_series(300, 310) AS g")
 
 
-def _named(failures: Sequence[dict[str, str]]) -> list[bool]:
-    assert [failure["kind"] for failure in failures] == ["drain"]
-    return [f"id = '{name}'" in failures[0]["message"] for name in LATE]
+def _named(failures: Sequence[FailedJob]) -> list[bool]:
+    assert [failure.kind for failure in failures] == ["drain"]
+    return [f"id = '{name}'" in (failures[0].message or "") for name in LATE]
 
 
 def test_they_are_found_while_the_cutover_is_held(
@@ -57,7 +58,7 @@ def test_they_are_found_while_the_cutover_is_held(
     eventually(told, "a word that something needs a person")
     # All of them by their keys, and no other; the drain that searched for them has changed nothing
     assert _named(ready.failures()) == [True] * 3
-    assert ready.failures()[0]["message"].count("id = '") == 3
+    assert (ready.failures()[0].message or "").count("id = '") == 3
     assert ready.log_length("t") >= 165
     # The run goes on, so that what waits for its word is kept in step, and a person is told once, with what frees it
     assert ready.run.state is RunState.RUNNING
@@ -94,4 +95,4 @@ def test_those_that_only_the_cutover_meets_are_named_too(app: psycopg.Connection
 def test_one_row_is_the_failure_s_row(app: psycopg.Connection, ready: Rebuild) -> None:
     app.execute("INSERT INTO t VALUES ('x''y', 1)")
     ready.settle()
-    assert [failure["row"] for failure in ready.failures()] == [{"id": "x'y"}]
+    assert [failure.row for failure in ready.failures()] == [{"id": "x'y"}]

@@ -66,7 +66,7 @@ def largest(rebuild: Rebuild, kind: JobKind) -> int:
     generation = rebuild.table("t").generation
     done = job_reports.results(rebuild.connection, rebuild.spec("t"), kind, generation)
     assert done
-    return max(int(job["rows"]) for job in done)
+    return max(job.rows for job in done)
 
 
 @pytest.mark.attack("D5", "a few blocks of heap with hundreds of times as much out of line (TOAST)")
@@ -153,7 +153,7 @@ def test_a_verification_in_one_piece_comes_down_to_the_row(app: psycopg.Connecti
     rebuild.settle()
     # Then: one job with one row is left, which is named
     (failure,) = rebuild.failures()
-    assert failure["row"] == {"id": key}
+    assert failure.row == {"id": key}
     # When: it is tried again in smaller pieces, then the answer says that there are none
     run = rebuild.run
     said = retry(rebuild.connection, run, Selection(), by=Operator(name="o", via="page"), smaller=True)

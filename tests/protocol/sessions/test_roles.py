@@ -24,7 +24,7 @@ from replank.plan.operation.governor_plan import GovernorPlan
 from replank.plan.plan import Plan
 from replank.settings import Settings
 from replank.values.states import TableState
-from sql.ledger.jobs import claims, job_queue, job_reports
+from sql.ledger.jobs import claims, job_queue, leased
 from sql.ledger.jobs.claims import Job
 from sql.ledger.runs import stopping
 from sql.session.connection import connect
@@ -154,17 +154,17 @@ def test_a_worker_of_another_login_is_alive(app: psycopg.Connection, database: U
         # In a transaction, it is at work
         worker.execute("BEGIN")
         assert job_queue.take_back_orphans(coordinator, job.run_id) == []
-        assert job_reports.working_backends(coordinator, job.run_id) == [worker.info.backend_pid]
+        assert leased.working_backends(coordinator, job.run_id) == [worker.info.backend_pid]
         # Idle past its lease, or gone, it is not
         worker.execute("ROLLBACK")
-        assert job_reports.working_backends(coordinator, job.run_id) == []
-        assert [each["job_id"] for each in job_queue.take_back_orphans(coordinator, job.run_id)] == [job.job_id]
+        assert leased.working_backends(coordinator, job.run_id) == []
+        assert [each.job_id for each in job_queue.take_back_orphans(coordinator, job.run_id)] == [job.job_id]
         again = claims.claim(worker, run_id=job.run_id, job_id=job.job_id, worker="w1", lease_s=60)
         assert again is not None
         assert again.attempt == 2
         worker.close()  # And the job waits again, as soon as the server has noticed.
         eventually(
-            lambda: [each["attempt"] for each in job_queue.take_back_orphans(coordinator, job.run_id)] == [2],
+            lambda: [each.attempt for each in job_queue.take_back_orphans(coordinator, job.run_id)] == [2],
             "the job of a worker that is gone waits again",
         )
 

@@ -62,10 +62,10 @@ def test_gotcha_01_what_postgres_rejects_stops_the_run_and_harms_nothing(app: ps
         on(app, name, "INSERT INTO {t} VALUES (%s, 1), (%s, 2)", U2, text)
     rebuild = begin(*[table(name, "id") for name in rejected])
     assert rebuild.settle().state is RunState.NEEDS_OPERATOR
-    failed = {failure["table"]: failure for failure in rebuild.failures()}
+    failed = {failure.name: failure for failure in rebuild.failures()}
     for name, text in rejected.items():
-        assert failed[f"public.{name}"]["class"] == "value does not convert"
-        assert f'"{text}"' in failed[f"public.{name}"]["message"]
+        assert failed[f"public.{name}"].error_class == "value does not convert"
+        assert f'"{text}"' in (failed[f"public.{name}"].message or "")
         assert count(app, live(name)) == 2
 
 

@@ -33,6 +33,7 @@ from replank.values.states import JobKind, RunState, TableState
 from replank.values.table_spec import TableSpec
 from sql.access.roles import act_as_owner
 from sql.ledger.jobs import job_queue, job_reports
+from sql.ledger.jobs.job_reports import FailedJob
 from sql.ledger.runs import runs
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, tables
@@ -197,7 +198,7 @@ class Rebuild:
         )
         return [job_id for (job_id,) in found]
 
-    def failures(self) -> list[dict[str, Any]]:
+    def failures(self) -> list[FailedJob]:
         return job_reports.read_failures(self.connection, self.run_id)
 
     def log_length(self, name: str) -> int:
@@ -309,7 +310,7 @@ class Rebuild:
 
     def why(self) -> str:
         """Everything that an operator is told about what needs a person."""
-        return self.run.reason + "".join(str(failure["message"]) for failure in self.failures())
+        return self.run.reason + "".join(str(failure.message) for failure in self.failures())
 
     def refuse_stuck(self) -> None:
         """Fails with the reasons if a person is needed."""

@@ -1,0 +1,46 @@
+"""The three columns of a job in which its chunk stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from replank.values.chunk import Axis, Bound, Chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkColumns:
+    """A row with a chunk; all three are None where its job has none."""
+
+    axis: Axis | None = None
+    lower: Bound | None = None
+    upper: Bound | None = None
+
+    @property
+    def chunk(self) -> Chunk | None:
+        return None if self.axis is None else Chunk(axis=self.axis, lower=self.lower, upper=self.upper)
+
+    @property
+    def range(self) -> str:
+        """The chunk as operators read it; empty where the job has none."""
+        return str(self.chunk or "")
+
+
+def bounds_json(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "lower": None if chunk.lower is None else list(chunk.lower),
+        "upper": None if chunk.upper is None else list(chunk.upper),
+    }
+
+
+def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
+    """The chunk of a row that is no value yet; None where the job has none."""
+    if found["axis"] is None:
+        return None
+    lower, upper = found["lower"], found["upper"]
+    return Chunk(
+        axis=Axis(found["axis"]),
+        lower=None if lower is None else tuple(lower),
+        upper=None if upper is None else tuple(upper),
+    )
