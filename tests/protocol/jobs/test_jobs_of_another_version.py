@@ -8,7 +8,7 @@ import structlog
 from psycopg.sql import SQL, Identifier
 from support.oracles.oracle import differences, live, past
 from support.runs.harness import Rebuild, table
-from workers.stopping.refused_role import Refusals
+from workers.stopping.refused_worker import Refusals
 
 from replank.values.messages import QUEUES
 from replank.values.states import TableState
