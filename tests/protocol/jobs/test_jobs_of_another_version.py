@@ -8,13 +8,13 @@ import structlog
 from psycopg.sql import SQL, Identifier
 from support.oracles.oracle import differences, live, past
 from support.runs.harness import Rebuild, table
-from workers.stopping.refused_worker import Refusals
 
 from replank.values.messages import QUEUES
 from replank.values.states import TableState
 from sql.ledger.jobs import failed
 from workers.application.celery_app import Child
 from workers.execution.outcome import Outcome
+from workers.stopping.refused_worker import Refusals
 
 pytestmark = pytest.mark.protocol
 

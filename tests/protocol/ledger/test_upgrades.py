@@ -207,6 +207,9 @@ def test_a_newer_ledger_is_refused_by_all_and_left_as_it_is(
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        ("UPDATE replank.run_table SET spec = spec - 'partitions'", "spec: .*its document has no 'partitions'"),
+        ("UPDATE replank.run_table SET spec = spec || '{\"of_tomorrow\": 1}'", "spec: .*of_tomorrow"),
+        ("UPDATE replank.run_table SET spec = '[]'", "spec: .*its document is another one"),
         (
             "UPDATE replank.run SET plan = plan || '{\"of_tomorrow\": 1}'",
             "plan.of_tomorrow: Extra inputs are not permitted",
