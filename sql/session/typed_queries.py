@@ -6,6 +6,7 @@ session and in its transaction. No engine is between: the two would both begin a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cached_property, partial
@@ -28,6 +29,7 @@ from sql.session.named_queries import query
 
 T = TypeVar("T")
 
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 _DIALECT = registry.load("postgresql.psycopg")()
 
 
@@ -92,7 +94,11 @@ class TypedStatement:
         if isinstance(self.statement, str):
             return query(self.statement)
         options = {"literal_binds": True, "render_postcompile": True}
-        return SQL(str(self.statement.compile(dialect=_DIALECT, compile_kwargs=options)))
+        compiled = cast(SQLCompiler, self.statement.compile(dialect=_DIALECT, compile_kwargs=options))
+        text = str(compiled)
+        left = [name for name in _PARAMETER.findall(text) if not isinstance(compiled.binds[name], Given)]
+        assert not left, f"constants that do not stand in the text: {left}"
+        return SQL(text)
 
     def _run(self, connection: Connection, given: dict[str, Any]) -> psycopg.Cursor[TupleRow]:
         return connection.execute(self.text, given)
