@@ -18,26 +18,26 @@ SECRET = "of-a-customer"
 _JOB = """
 INSERT INTO replank.job (run_id, step, table_no, cache_no, kind, generation, detail)
 SELECT 1, '08-migrate-uuid-types', CASE WHEN %(kind)s <> 'cache' THEN 2 END, CASE WHEN %(kind)s = 'cache' THEN 1 END,
-       %(kind)s, 7, '{}' RETURNING job_id
+       %(kind)s, 7, jsonb_build_object('what', %(what)s::text) RETURNING job_id
 """
 
 
 def _jobs(url: str) -> dict[JobKind, int]:
-    """A job of each kind, for a table and a cache that no worker of this version can read. Its ids."""
+    """A job of each kind that can be read, and not be done: its table's oid is no number, its cache's work is none."""
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE replank.job SET state = 'done' WHERE state = 'leased'")
         connection.execute("UPDATE replank.run SET window_now = 16")
         connection.execute(
-            "UPDATE replank.run_table SET spec = spec || jsonb_build_object('of_a_newer_version', %s::text)", [SECRET]
+            "UPDATE replank.run_table SET spec = spec || jsonb_build_object('oid', jsonb_build_array(%s::text))",
+            [SECRET],
         )
         connection.execute(
             "INSERT INTO replank.cache (run_id, cache_no, name, kind, spec)"
-            " VALUES (1, 1, 'newer', 'table', jsonb_build_object('of_a_newer_version', %s::text))",
-            [SECRET],
+            """ VALUES (1, 1, 'prewarm', 'prewarm', '{"kind": "prewarm"}')"""
         )
         made = {}
         for kind in JobKind:
-            found = connection.execute(_JOB, {"kind": str(kind)}).fetchone()
+            found = connection.execute(_JOB, {"kind": str(kind), "what": SECRET}).fetchone()
             assert found is not None
             made[kind] = int(found[0])
     return made
@@ -66,7 +66,7 @@ def test_a_foreign_exception_in_each_kind_of_job(site: Site, ledger: LedgerView)
         ("failed", 1, "internal error")
     ] * len(JobKind)
     for *_, message, _ in found:
-        assert ("TypeError: " in str(message)) or ("ValidationError: " in str(message))
+        assert ("TypeError: " in str(message)) or ("KeyError: " in str(message))
         assert ".py:" in str(message)
     # And one process has done them all, one after the other
     assert len({str(name) for *_, name in found}) == 1
