@@ -119,7 +119,6 @@ class Facts:
     members: dict[int, list[str]]
     rows_over_time: tuple[tuple[str, int, int], ...]
     span_s: float
-    work: tuple[dict[str, Any], ...]
     window: tuple[WindowChange, ...]
     events: tuple[Event, ...]
     quarantined: dict[str, int]
@@ -203,7 +202,6 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         members=_members(run_tables),
         rows_over_time=tuple(history.rows_over_time(connection, run_id, since=run.created_at, span_s=span_s)),
         span_s=span_s,
-        work=tuple(history.work_done(connection, run_id)),
         window=tuple(history.window_changes(connection, run_id)),
         events=tuple(read_events(connection, run_id, limit=MOST_EVENTS)),
         quarantined=quarantined_rows(connection, run),

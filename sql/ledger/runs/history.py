@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sql.session.connection import Connection, rows, value
-from sql.session.named_queries import query
+from sqlalchemy import select
+
+from replank.values.states import JobKind
+from sql.ledger.schema.run_tables import PHASE, STEP, WINDOW_CHANGE
+from sql.session.connection import Connection
+from sql.session.typed_queries import Query, given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,28 +34,45 @@ class WindowChange:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _RowsOfSpan:
+    kind: JobKind
+    span: int
+    rows: int
+
+
+_STEPS = Query(
+    select(
+        STEP.c.step.label("name"),
+        STEP.c.phase,
+        PHASE.c.name.label("phase_name"),
+        STEP.c.started_at,
+        STEP.c.finished_at,
+    )
+    .join_from(STEP, PHASE)
+    .where(STEP.c.run_id == given("run_id"))
+    .order_by(STEP.c.step),
+    StepTimes,
+)
+_ROWS_OVER_TIME = Query("history.rows_over_time", _RowsOfSpan)
+_W = WINDOW_CHANGE.c
+_WINDOW = Query(
+    select(_W.at, _W.now, _W.maximum, _W.reason).where(_W.run_id == given("run_id")).order_by(_W.at), WindowChange
+)
+
+
 def read_steps(connection: Connection, run_id: int) -> list[StepTimes]:
-    return [
-        StepTimes(**{name: found for name, found in r.items() if name != "measured"})
-        for r in rows(connection, query("history.steps"), {"run_id": run_id})
-    ]
+    return _STEPS.all(connection, run_id=run_id)
 
 
 def rows_over_time(
     connection: Connection, run_id: int, *, since: datetime, span_s: float
-) -> list[tuple[str, int, int]]:
+) -> list[tuple[JobKind, int, int]]:
     """Kind of job, number of the span since `since`, rows of the jobs that ended in it. Empty spans are left out."""
-    named = {"run_id": run_id, "since": since, "span_s": span_s}
-    return [(r["kind"], r["span"], r["rows"]) for r in rows(connection, query("history.rows_over_time"), named)]
-
-
-def work_done(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """`kind`, `state`, `jobs`, `rows` and `retries` of all jobs."""
-    return rows(connection, query("history.work"), {"run_id": run_id})
+    found = _ROWS_OVER_TIME.all(connection, run_id=run_id, since=since, span_s=span_s)
+    return [(each.kind, each.span, each.rows) for each in found]
 
 
 def window_changes(connection: Connection, run_id: int) -> list[WindowChange]:
-    """The governor's decisions; none where the ledger does not keep them."""
-    if not value(connection, query("history.keeps_window")):
-        return []
-    return [WindowChange(**r) for r in rows(connection, query("history.window"), {"run_id": run_id})]
+    """The governor's decisions, in time order."""
+    return _WINDOW.all(connection, run_id=run_id)
