@@ -10,8 +10,8 @@ from monitoring.report.facts import Note
 from monitoring.report.verdict import duration, size
 from monitoring.status.figures import ComparedFigure, compare_with_rehearsal
 from monitoring.status.gates import window_at
-from sql.ledger.runs import gates
-from sql.ledger.runs.gates import Word
+from sql.ledger.runs import gate_records, gates
+from sql.ledger.runs.gate_records import Word
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets
 from sql.session.connection import Connection
@@ -46,7 +46,7 @@ def gates_note(connection: Connection, run: Run) -> tuple[Note, ...]:
 
 def _overridden_later(connection: Connection, run: Run, known: Sequence[str]) -> list[Word]:
     """Overrides that were not there yet when the gates were checked, as those of the window mostly are."""
-    attestations = gates.attestations(connection, run.plan_digest)
+    attestations = gate_records.attestations(connection, run.plan_digest)
     return [word for (gate, kind), word in sorted(attestations.items()) if kind == "overridden" and gate not in known]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from monitoring.status.durations import stages_of
-from sql.ledger.runs import gates
+from sql.ledger.runs import costs, gate_records, gates
 from sql.ledger.runs.events import table_moves
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets
@@ -35,16 +35,16 @@ def read_figures(connection: Connection, run: Run) -> dict[str, Any]:
     """
     barrier = gates.read_barrier(connection, run.run_id)
     began = barrier.passed_at if barrier is not None and barrier.passed_at is not None else run.created_at
-    measured = gates.measured(connection, run.run_id)
+    cost = costs.measured(connection, run.run_id)
     swaps = [(one.lock_wait_ms, one.lock_hold_ms) for one in conversion_sets.read_sets(connection, run.run_id)]
     swaps += [(one.lock_wait_ms, one.lock_hold_ms) for one in caches.read_caches(connection, run.run_id)]
     return {
-        "seconds": measured.get("seconds"),
-        "phases": gates.phase_seconds(connection, run.run_id),
-        "steps": gates.step_seconds(connection, run.run_id),
+        "seconds": None if cost is None else cost.seconds,
+        "phases": costs.phase_seconds(connection, run.run_id),
+        "steps": costs.step_seconds(connection, run.run_id),
         "stages": stages_of(table_moves(connection, run.run_id), began),
-        "wal_bytes": measured.get("wal_bytes"),
-        "disk_bytes": measured.get("bytes_added"),
+        "wal_bytes": None if cost is None else cost.wal_bytes,
+        "disk_bytes": None if cost is None else cost.bytes_added,
         "lock_wait_ms": max((wait for wait, _ in swaps if wait is not None), default=None),
         "lock_hold_ms": max((hold for _, hold in swaps if hold is not None), default=None),
     }
@@ -56,7 +56,7 @@ def compare_with_rehearsal(connection: Connection, run: Run) -> list[ComparedFig
     In a rehearsal no application writes, and there are no gates or windows to wait for: phase 3 and the stage
     `cutover` of the real run hold that waiting too.
     """
-    word = gates.rehearsal_before(connection, run.plan_digest, run.run_id)
+    word = gate_records.rehearsal_before(connection, run.plan_digest, run.run_id)
     if word is None:
         return []
     predicted, real = word.evidence["figures"], read_figures(connection, run)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from replank.plan.operation.gates_plan import GatesPlan
 from replank.plan.operation.windows import next_opening
 from replank.plan.plan import Plan
-from sql.ledger.runs import gates
+from sql.ledger.runs import gate_records, gates
 from sql.ledger.runs.gates import Gate
 from sql.session.connection import Connection
 
@@ -49,7 +49,7 @@ def cutover_window(
     """
     if plan.gates is None or not plan.gates.windows:
         return None
-    if ("window", "overridden") in gates.attestations(connection, plan.digest()):
+    if ("window", "overridden") in gate_records.attestations(connection, plan.digest()):
         return None
     return window_at(plan.gates, gates.server_now(connection) if now is None else now, at_least=at_least)
 

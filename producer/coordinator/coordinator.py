@@ -30,7 +30,7 @@ from replank.settings import Settings
 from replank.values.states import RunState
 from replank.values.steps import DATA_PHASE, STEPS, Step
 from sql.ledger.jobs import job_queue
-from sql.ledger.runs import gates, restraints, runs
+from sql.ledger.runs import costs, restraints, runs
 from sql.ledger.runs.refusals import listen, note_notifications, note_refused
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
@@ -131,7 +131,7 @@ class Coordinator:
     def _measure(self, run: Run) -> None:
         if time.monotonic() - self._last_measure > MEASURE_S:
             self._last_measure = time.monotonic()
-            gates.measure(self.connection, run.run_id)
+            costs.measure(self.connection, run.run_id)
 
     def _wait_for_news(self) -> None:
         """Until a worker has news, or the tick is over; several news are one waking."""

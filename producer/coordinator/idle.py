@@ -11,7 +11,7 @@ from producer.planning.cache_resolution import measure_tables
 from producer.stages.cache_order import cache_stop_reasons, caches_can_continue
 from producer.stages.can_continue import can_continue, how_to_continue, stop_reasons
 from replank.values.states import CacheState, RunState, TableState
-from sql.ledger.runs import gates, measurements, runs
+from sql.ledger.runs import costs, measurements, runs
 from sql.ledger.runs.events import add_event, finish_steps
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import cache_step
@@ -84,7 +84,7 @@ def _end_run(facts: Facts, *, with_caches: bool) -> None:
         apply_settings(connection, {"synchronous_commit": "on"}, local=True)
         cache_step.measure(connection, run.run_id, {"after": measured})
         measurements.keep(connection, run.run_id, "after", after)
-        gates.measure(connection, run.run_id)
+        costs.measure(connection, run.run_id)
         finish_steps(connection, run.run_id)
         runs.set_run_state(connection, run.run_id, RunState.DONE)
         words = "the run is done: every table and cache is done, and every step is verified"

@@ -17,8 +17,9 @@ from replank.errors import WrongUse
 from replank.plan.operation.gates_plan import AttestationPlan, age_of
 from replank.plan.plan import Plan
 from replank.wording import counted
-from sql.ledger.runs import gates
-from sql.ledger.runs.gates import Gate, Word
+from sql.ledger.runs import gate_records
+from sql.ledger.runs.gate_records import Word
+from sql.ledger.runs.gates import Gate
 from sql.session.connection import Connection
 
 
@@ -39,7 +40,7 @@ def check_attestation(connection: Connection, plan: Plan, asked: AttestationPlan
         reason = f"{place_of(asked.webhook)} answers {answer.status or 'nothing'}: {answer.text[:120]}{old}"
         return Gate(name=asked.name, state="open", reason=reason, remedy=remedy, evidence=evidence)
     by = f"webhook {place_of(asked.webhook)}"
-    word = gates.add_record(
+    word = gate_records.add_record(
         connection, plan.digest(), asked.name, "attested", by=by, words=answer.text[:200].strip(), evidence=evidence
     )
     return _passed(asked, word)

@@ -9,7 +9,7 @@ from replank.errors import NeedsOperator
 from replank.plan.plan import Plan
 from replank.values.states import RunState, TableState
 from sql.catalogue.shapes import refuse_changed_shapes
-from sql.ledger.runs import gates, runs
+from sql.ledger.runs import costs, gates, runs
 from sql.ledger.runs.events import add_event
 from sql.ledger.runs.gates import Gate
 from sql.ledger.runs.runs import Run
@@ -34,7 +34,7 @@ def why_closed(connection: Connection, run: Run, present: Callable[[], Sequence[
     with connection.transaction():
         gates.set_barrier(connection, run.run_id, passed=passes, gates=found)
         if passes:
-            gates.measure(connection, run.run_id)
+            costs.measure(connection, run.run_id)
         if found and passes:
             words = ", ".join(f"{gate.name} {gate.state}" for gate in found)
             add_event(connection, run.run_id, actor="coordinator", kind="gates", message=words)

@@ -17,10 +17,12 @@ from producer.gates.verifying_backups import verify
 from replank.errors import NeedsOperator, WrongUse
 from replank.plan.operation.gates_plan import GatesPlan, Looked, age_of
 from replank.plan.plan import Plan
+from replank.values.states import GateRecordKind
 from sql.catalogue.backup_contents import read_place
-from sql.ledger.runs import gates, runs
+from sql.ledger.runs import gate_records, gates, runs
 from sql.ledger.runs.events import add_event
-from sql.ledger.runs.gates import Gate, Kind, Word
+from sql.ledger.runs.gate_records import Word
+from sql.ledger.runs.gates import Gate
 from sql.session.connection import Connection
 
 AHEAD = timedelta(minutes=5)
@@ -40,7 +42,7 @@ def check_gates(connection: Connection, plan: Plan) -> list[Gate]:
         connection=connection,
         plan=plan,
         asked=plan.gates,
-        said=gates.attestations(connection, plan.digest()),
+        said=gate_records.attestations(connection, plan.digest()),
     )
     found = [checks.check(name) for name in plan.gates.names]
     gates.keep_gates(connection, plan.digest(), found)
@@ -54,7 +56,7 @@ class _GateChecks:
     connection: Connection
     plan: Plan
     asked: GatesPlan
-    said: Mapping[tuple[str, Kind], Word]
+    said: Mapping[tuple[str, GateRecordKind], Word]
 
     def check(self, name: str) -> Gate:
         overridden = self.said.get((name, "overridden"))
@@ -93,7 +95,7 @@ class _GateChecks:
     def _good_backup(self) -> Gate:
         """Raises NeedsOperator, saying what is wrong."""
         place = read_place(self.connection)
-        made = gates.newest_record(self.connection, "backup", plan_digest=None)
+        made = gate_records.newest_record(self.connection, "backup", plan_digest=None)
         path = self.asked.backup.path
         if path is None and made is None:
             raise NeedsOperator("the plan has no backup, and none was made by `replank gates PLAN backup`")
@@ -116,7 +118,7 @@ class _GateChecks:
 
     def _remembered(self, backup: Backup) -> str:
         """How these same files were verified lately; empty where they were not."""
-        word = gates.newest_record(self.connection, "verified", plan_digest=None)
+        word = gate_records.newest_record(self.connection, "verified", plan_digest=None)
         if word is None or word.age > age_of(self.asked.backup.verified_for):
             return ""
         known = (word.evidence.get("path"), word.evidence.get("fingerprint"))
@@ -124,7 +126,9 @@ class _GateChecks:
 
     def _verified(self, backup: Backup, how: str) -> str:
         evidence = {"path": str(backup.path), "fingerprint": backup.fingerprint, "how": how}
-        gates.add_record(self.connection, self.plan.digest(), "backup", "verified", by="replank", evidence=evidence)
+        gate_records.add_record(
+            self.connection, self.plan.digest(), "backup", "verified", by="replank", evidence=evidence
+        )
         return how
 
 
@@ -157,11 +161,11 @@ def _asked(plan: Plan, name: str) -> GatesPlan:
     return plan.gates
 
 
-def _record(connection: Connection, plan: Plan, name: str, kind: Kind, *, by: str, words: str) -> None:
+def _record(connection: Connection, plan: Plan, name: str, kind: GateRecordKind, *, by: str, words: str) -> None:
     if not by.strip():
         raise WrongUse("Give the name of the person who answers for it: --by WHO.")
     with connection.transaction():
-        gates.add_record(connection, plan.digest(), name, kind, by=by.strip(), words=words.strip())
+        gate_records.add_record(connection, plan.digest(), name, kind, by=by.strip(), words=words.strip())
         run = runs.open_run(connection)
         if run is not None and run.plan_digest == plan.digest():
             message = f"{kind} by {by.strip()}: {words.strip()}"

@@ -12,7 +12,7 @@ from producer.gates.verifying_backups import verify, write_sums
 from replank.errors import NeedsOperator, WrongUse
 from sql.access.roles import acting_role
 from sql.catalogue.backup_contents import Place, read_place
-from sql.ledger.runs import gates
+from sql.ledger.runs import gate_records
 from sql.session.connection import Connection
 
 DUMP_JOBS = 2
@@ -36,9 +36,9 @@ def make_backup(connection: Connection, url: str, plan_digest: str, *, out: Path
         write_sums(backup)
     how = verify(backup, read_place(connection))
     evidence = {"path": str(target), "kind": method, "verified": how, "taken_at": backup.taken_at.isoformat()}
-    gates.add_record(connection, plan_digest, "backup", "backup", by=by, evidence=evidence)
+    gate_records.add_record(connection, plan_digest, "backup", "backup", by=by, evidence=evidence)
     known = {"path": str(target), "fingerprint": backup.fingerprint, "how": how}
-    gates.add_record(connection, plan_digest, "backup", "verified", by=by, evidence=known)
+    gate_records.add_record(connection, plan_digest, "backup", "verified", by=by, evidence=known)
     return backup
 
 

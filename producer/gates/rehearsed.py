@@ -13,7 +13,7 @@ from replank.plan.operation.gates_plan import RehearsalGatePlan, age_of
 from replank.plan.plan import Plan
 from replank.wording import counted
 from sql.catalogue.definition_hashes import changed_definitions, read_definitions
-from sql.ledger.runs import gates, measurements, runs, scripts
+from sql.ledger.runs import gate_records, measurements, runs, scripts
 from sql.ledger.runs.gates import Gate
 from sql.session.connection import Connection
 
@@ -26,9 +26,9 @@ NOT_REHEARSED = (6, 11)
 
 def check_rehearsal(connection: Connection, plan: Plan, asked: RehearsalGatePlan) -> Gate:
     """The newest rehearsal of exactly this plan has to be a good one, and not too old."""
-    word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
+    word = gate_records.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None:
-        other = gates.newest_record(connection, "rehearsed", plan_digest=None)
+        other = gate_records.newest_record(connection, "rehearsed", plan_digest=None)
         also = "" if other is None else "; the last rehearsal was of a different version of the plan"
         return _open("rehearsed", f"this plan was not rehearsed{also}")
     if not word.evidence["passed"]:
@@ -62,7 +62,7 @@ def _begun_with(connection: Connection, plan: Plan) -> Mapping[str, str]:
 
 def check_rollback_scripts(connection: Connection, plan: Plan) -> Gate:
     """The rollbacks that would run are those that ran in the rehearsal, and came back to the beginning there."""
-    word = gates.newest_record(connection, "rehearsed", plan_digest=plan.digest())
+    word = gate_records.newest_record(connection, "rehearsed", plan_digest=plan.digest())
     if word is None or not word.evidence["passed"]:
         return _open("rollback_scripts", "the rollback was not rehearsed with this plan")
     if "same" not in word.evidence:

@@ -23,8 +23,8 @@ from replank.values.states import TableState
 from replank.values.steps import Step
 from replank.wording import counted, verb
 from sql.catalogue.definition_hashes import read_definitions
-from sql.ledger.runs import gates, runs, scripts
-from sql.ledger.runs.gates import Word
+from sql.ledger.runs import gate_records, gates, runs, scripts
+from sql.ledger.runs.gate_records import Word
 from sql.ledger.tables import tables
 from sql.ledger.upgrades.ledger import ensure_ledger
 from sql.session.connection import Connection, connect
@@ -158,7 +158,7 @@ class Rehearsal:
     def _write_down(self, words: str) -> Word:
         with connect(self.settings.database(), name="rehearsal") as connection:
             ensure_ledger(connection)
-            return gates.add_record(
+            return gate_records.add_record(
                 connection,
                 self.file.plan.digest(),
                 "rehearsed",

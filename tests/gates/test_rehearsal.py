@@ -20,7 +20,8 @@ from replank.settings import Settings
 from replank.values.states import RunState
 from replank.values.steps import Step
 from sql.ledger.runs import runs
-from sql.ledger.runs.gates import Gate, Word
+from sql.ledger.runs.gate_records import Word
+from sql.ledger.runs.gates import Gate
 from sql.ledger.runs.runs import Run
 from sql.session.connection import connect
 from sql.session.database_identity import identity_of
