@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import exists, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+
 from replank.values.states import BEFORE_GOING_BACK, GIVEN_UP, RollbackStage, RunState
 from sql.ledger.runs import runs
-from sql.session.connection import Connection, row, value
-from sql.session.named_queries import query
+from sql.ledger.schema.run_tables import ROLLBACK, RUN
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, given
 
 IN_WORDS = {
     RollbackStage.ENDING_JOBS: "jobs under way end",
@@ -59,49 +63,85 @@ class Rollback:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Before:
+    state: RunState
+    finished_at: datetime | None
+
+
+_B = ROLLBACK.c
+_CHANGE = update(ROLLBACK).where(_B.run_id == given("run_id"))
+_GOES_ON = {"actor": given("by"), "via": given("via"), "problem": ""}
+_NEW = insert(ROLLBACK).values(
+    run_id=given("run_id"), actor=given("by"), via=given("via"), finished_before=given("finished_before")
+)
+_LOCK_RUN = Query("rollbacks.lock_run", _Before)
+_BEGIN = Command(
+    _NEW.on_conflict_do_update(
+        index_elements=["run_id"],
+        set_={
+            **{name: _NEW.excluded[name] for name in ("actor", "via", "began_at", "finished_before", "stage")},
+            "ended_at": null(),
+            "subject": "",
+            "problem": "",
+        },
+    )
+)
+_CONTINUE = Command(_CHANGE.values(**_GOES_ON))
+_SET_STAGE = Command(_CHANGE.values(stage=given("stage"), subject=given("subject")))
+_SET_PROBLEM = Command(_CHANGE.values(problem=given("problem")))
+_END = Command(_CHANGE.values(ended_at=func.clock_timestamp(), subject="", problem=""))
+_GIVE_UP = Command("rollbacks.give_up")
+_READ = Query(
+    select(_B.actor.label("by"), _B.via, _B.began_at, _B.stage, _B.subject, _B.problem, _B.ended_at).where(
+        _B.run_id == given("run_id")
+    ),
+    Rollback,
+)
+_ONLY_RECORDS = Query(select(~exists().where(RUN.c.state != RunState.ROLLED_BACK)), bool)
+
+
 def begin(connection: Connection, run_id: int, *, by: str, via: str) -> bool:
     """In the caller's transaction: the run is being rolled back from here on. True if it was not before.
 
-    A run that is over, rolled back or finished, stays as it is.
+    A run that is over, rolled back or finished, stays as it is. One that was stopped continues, perhaps by another
+    operator.
     """
-    before = row(connection, query("rollbacks.lock_run"), {"run_id": run_id})
-    named = {"run_id": run_id, "by": by, "via": via}
-    if before is not None and before["state"] == RunState.ROLLING_BACK:
-        connection.execute(query("rollbacks.continue"), named)
+    before = _LOCK_RUN.first(connection, run_id=run_id)
+    if before is not None and before.state is RunState.ROLLING_BACK:
+        _CONTINUE(connection, run_id=run_id, by=by, via=via)
         return False
     if not runs.set_run_state(connection, run_id, RunState.ROLLING_BACK, f"{by} rolls back"):
         return False
-    finished_before = before["finished_at"] if before is not None and before["state"] == RunState.DONE else None
-    connection.execute(query("rollbacks.begin"), {**named, "finished_before": finished_before})
+    finished_before = before.finished_at if before is not None and before.state is RunState.DONE else None
+    _BEGIN(connection, run_id=run_id, by=by, via=via, finished_before=finished_before)
     return True
 
 
 def set_stage(connection: Connection, run_id: int, stage: RollbackStage, subject: str = "") -> None:
-    connection.execute(query("rollbacks.set_stage"), {"run_id": run_id, "stage": str(stage), "subject": subject})
+    _SET_STAGE(connection, run_id=run_id, stage=stage, subject=subject)
 
 
 def set_problem(connection: Connection, run_id: int, problem: str) -> None:
-    connection.execute(query("rollbacks.set_problem"), {"run_id": run_id, "problem": problem})
+    """Why it has stopped."""
+    _SET_PROBLEM(connection, run_id=run_id, problem=problem)
 
 
 def end(connection: Connection, run_id: int) -> None:
-    connection.execute(query("rollbacks.end"), {"run_id": run_id})
+    _END(connection, run_id=run_id)
 
 
 def give_up(connection: Connection, run_id: int) -> bool:
     """The run is done, as before its rollback. False where that has changed anything the application sees."""
     before, after = GIVEN_UP
-    stages = [str(stage) for stage in BEFORE_GOING_BACK]
-    asked = {"run_id": run_id, "before": str(before), "after": str(after), "stages": stages}
-    return row(connection, query("rollbacks.give_up"), asked) is not None
+    return _GIVE_UP(connection, run_id=run_id, before=before, after=after, stages=list(BEFORE_GOING_BACK)) > 0
 
 
 def read(connection: Connection, run_id: int) -> Rollback | None:
     """None where the run was not rolled back."""
-    found = row(connection, query("rollbacks.read"), {"run_id": run_id})
-    return None if found is None else Rollback(**{**found, "stage": RollbackStage(found["stage"])})
+    return _READ.first(connection, run_id=run_id)
 
 
 def only_records(connection: Connection) -> bool:
     """Whether the ledger holds nothing but records of runs that are rolled back."""
-    return bool(value(connection, query("rollbacks.only_records")))
+    return _ONLY_RECORDS.only(connection)
