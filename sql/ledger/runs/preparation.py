@@ -8,8 +8,8 @@ from datetime import datetime
 import psycopg
 from psycopg.sql import SQL
 
-from sql.session.connection import Connection, connect, row
-from sql.session.named_queries import query
+from sql.session.connection import Connection, connect
+from sql.session.typed_queries import Query
 
 NAME = "run: "
 """After "replank ", in front of what is being done, in the name of a session that does nothing else."""
@@ -25,10 +25,12 @@ class PreparingSession:
     since: datetime | None
 
 
+_PREPARING = Query("metrics.preparing", PreparingSession)
+
+
 def preparing_session(connection: Connection) -> PreparingSession | None:
     """The oldest one on this database; None where no run is being prepared."""
-    found = row(connection, query("metrics.preparing"), {"prefix": f"replank {NAME}"})
-    return None if found is None else PreparingSession(**found)
+    return _PREPARING.first(connection, prefix=f"replank {NAME}")
 
 
 class Announcement:

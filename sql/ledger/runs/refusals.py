@@ -14,8 +14,8 @@ from typing import Any
 from psycopg.sql import SQL, Identifier
 
 from sql.ledger.runs.events import WAKE_UP, add_event
-from sql.session.connection import Connection, rows
-from sql.session.named_queries import query
+from sql.session.connection import Connection
+from sql.session.typed_queries import Query
 
 KIND = "refused"
 SHOWN_FOR_S = 3600.0
@@ -37,6 +37,10 @@ class RefusedWorker:
 
     def to_json(self) -> dict[str, Any]:
         return {"login": self.login, "worker": self.worker, "at": self.at.isoformat(), "grant": self.grant}
+
+
+_WITHOUT_RIGHTS = Query("roles.without_rights", str)
+_REFUSED = Query("roles.refused", RefusedWorker)
 
 
 def notify_refused(connection: Connection, *, login: str, worker: str) -> None:
@@ -62,18 +66,16 @@ def note_refused(connection: Connection, run_id: int, payload: str) -> None:
     if refused is None:
         return
     login, worker = refused
-    if not rows(connection, query("roles.without_rights"), {"logins": [login]}):
+    if not _WITHOUT_RIGHTS.all(connection, logins=[login]):
         return
-    known = rows(connection, query("roles.refused"), {"run_id": run_id, "kind": KIND, "seconds": SHOWN_FOR_S})
-    if any((each["login"], each["worker"]) == (login, worker) for each in known):
+    if any((each.login, each.worker) == (login, worker) for each in read_refused(connection, run_id)):
         return
     add_event(connection, run_id, actor="worker", kind=KIND, subject=login, message=worker)
 
 
 def read_refused(connection: Connection, run_id: int) -> Sequence[RefusedWorker]:
     """Workers that were refused within the last hour, and whose login has no right yet; the latest first."""
-    wanted = {"run_id": run_id, "kind": KIND, "seconds": SHOWN_FOR_S}
-    return [RefusedWorker(**found) for found in rows(connection, query("roles.refused"), wanted)]
+    return _REFUSED.all(connection, run_id=run_id, kind=KIND, seconds=SHOWN_FOR_S)
 
 
 def _parsed(payload: str) -> tuple[str, str] | None:
