@@ -22,6 +22,7 @@ from producer.notifications.messages import kinds_of, message_of
 from producer.notifications.receivers import Receiver
 from replank.errors import ReplankError
 from replank.plan.operation.notifications_plan import NotificationsPlan
+from replank.values.states import DeliveryState
 from sql.ledger.reading import deliveries
 from sql.ledger.reading.deliveries import Event
 from sql.session.connection import Connection, connect
@@ -122,7 +123,7 @@ class Follower(threading.Thread):
         return True
 
     def _deliver(self, connection: Connection | None, event: Event, database: str, identity: str) -> None:
-        def keep(state: deliveries.State, attempts: int, problem: str) -> None:
+        def keep(state: DeliveryState, attempts: int, problem: str) -> None:
             if connection is not None:
                 deliveries.keep(
                     connection, event, receiver=self._receiver.name, state=state, attempts=attempts, problem=problem
