@@ -42,13 +42,13 @@ def of_changes(connection: Connection, tables: Sequence[RunTable]) -> Iterator[M
 def of_writing(connection: Connection, run: Run, tables: Sequence[RunTable]) -> Iterator[Metric]:
     """WAL of the whole server, growth of the database, and the next tables."""
     written = metrics.written(connection, run.run_id)
-    wal, added = written.get("wal_bytes"), written.get("added_bytes")
     yield counter(
         "replank_wal_bytes_total",
         "WAL that the whole server has written since the run's data migration began.",
         [],
-        [] if wal is None else [((), wal)],
+        [] if written is None else [((), written.wal_bytes)],
     )
+    added = None if written is None else written.added_bytes
     yield one("replank_database_added_bytes", "The most that the database had grown.", added)
     sizes = metrics.next_bytes(connection, [t.spec for t in tables if t.spec.method == "rebuild"])
     yield gauge(

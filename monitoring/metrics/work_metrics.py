@@ -88,7 +88,7 @@ def of_tables(work: Sequence[Work], status: Status, names: Mapping[int, str]) ->
     done: Counter[tuple[str, str]] = Counter({(name, "copy"): 0 for name in names.values()})
     for each in work:
         if each.state == JobState.DONE and each.kind in ROW_KINDS and each.table_no is not None:
-            done[names[each.table_no], each.kind] += each.rows
+            done[names[each.table_no], str(each.kind)] += each.rows
     yield counter(
         "replank_rows_total",
         "Rows of done jobs, by table and kind of work; a copy that began again counts again.",

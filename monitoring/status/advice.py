@@ -8,12 +8,11 @@ from typing import Any
 
 from monitoring.status.queues import Queue
 from replank.values.messages import QUEUE_OF
-from replank.values.states import OPEN_RUNS, JobKind, RunState
+from replank.values.states import OPEN_RUNS, RunState
 from replank.wording import counted
-from sql.ledger.reading import metrics
+from sql.ledger.reading import metrics, workload
 from sql.ledger.runs.runs import Run
-from sql.session.connection import Connection, row
-from sql.session.named_queries import query
+from sql.session.connection import Connection
 
 PER_CPU = 2
 """Jobs wait for the disk about as long as they use a processor."""
@@ -109,8 +108,7 @@ def read_advice(connection: Connection, run: Run, *, queues: Sequence[Queue], le
     """For a run that is open; None for any other."""
     if run.state not in OPEN_RUNS or run.state is RunState.ROLLING_BACK:
         return None
-    lately = row(connection, query("metrics.lately"), {"run_id": run.run_id})
-    unheard = row(connection, query("metrics.unheard"), {"run_id": run.run_id})
+    unheard = workload.unheard_kind(connection, run.run_id)
     untaken = [queue.queue for queue in queues if queue.waiting and not queue.processes]
     return advise(
         Load(
@@ -120,9 +118,9 @@ def read_advice(connection: Connection, run: Run, *, queues: Sequence[Queue], le
             leased=leased,
             paused=run.paused,
             untaken=",".join(untaken) if run.window_now else "",
-            unheard="" if unheard is None or run.window_now == 0 else QUEUE_OF[JobKind(unheard["kind"])],
+            unheard="" if unheard is None or run.window_now == 0 else QUEUE_OF[unheard],
             cpus=run.plan.governor.server_cpus,
-            job_s=None if lately is None else lately["seconds"],
+            job_s=workload.last_jobs_s(connection, run.run_id),
         )
     )
 

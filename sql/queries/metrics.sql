@@ -14,16 +14,6 @@ SELECT kind, state, table_no, bucket, count(*) AS jobs, sum(rows)::bigint AS row
             FROM replank.job WHERE run_id = %(run_id)s) AS timed) AS placed
  GROUP BY 1, 2, 3, 4;
 
--- pulse: when the run moved last, and since when its oldest job has been under way
-SELECT greatest((SELECT max(finished_at) FROM replank.job WHERE run_id = %(run_id)s AND state = 'done'),
-                (SELECT max(at) FROM replank.table_history WHERE run_id = %(run_id)s),
-                (SELECT max(at) FROM replank.event WHERE run_id = %(run_id)s),
-                (SELECT created_at FROM replank.run WHERE run_id = %(run_id)s)) AS moved_at,
-       (SELECT min(started_at) FROM replank.job WHERE run_id = %(run_id)s AND state = 'leased') AS oldest_lease,
-       (SELECT count(*) FROM replank.job WHERE run_id = %(run_id)s AND state = 'waiting' AND sent_at IS NOT NULL) AS sent,
-       (SELECT max(at) FROM replank.window_change WHERE run_id = %(run_id)s) AS window_changed_at,
-       clock_timestamp() AS now;
-
 -- worker_sessions: children of workers that are connected to this database
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, 'replank worker ');
 
@@ -32,9 +22,6 @@ SELECT greatest(pg_wal_lsn_diff(CASE WHEN r.state IN ('running', 'needs_operator
                                      THEN pg_current_wal_insert_lsn() ELSE m.wal_now END, m.wal_start), 0)::float8 AS wal_bytes,
        (m.bytes_peak - m.bytes_start)::float8 AS added_bytes
   FROM replank.run_measure m JOIN replank.run r USING (run_id) WHERE m.run_id = %(run_id)s;
-
--- events: how often each kind of event was written
-SELECT kind, count(*) AS events FROM replank.event WHERE run_id = %(run_id)s GROUP BY kind;
 
 -- log_lengths: rows of change logs, counted no further than a bound, and their bytes; logs that are not there are left out
 SELECT t.name, t.log, pg_relation_size(c.oid)::float8 AS bytes FROM unnest(%(names)s::text[], %(logs)s::text[]) AS t (name, log)
@@ -56,11 +43,6 @@ SELECT j.kind FROM replank.job j
    AND NOT EXISTS (SELECT FROM replank.job d WHERE d.run_id = j.run_id AND d.state = 'done' AND d.kind = j.kind
                       AND d.finished_at > clock_timestamp() - interval '10 seconds')
  LIMIT 1;
-
--- lately: how long the last jobs took that were done
-SELECT avg(seconds)::float8 AS seconds FROM (
-  SELECT extract(epoch FROM finished_at - started_at) AS seconds FROM replank.job
-   WHERE run_id = %(run_id)s AND state = 'done' ORDER BY finished_at DESC LIMIT 20) AS last_ones;
 
 -- preparing: the oldest session whose name says that a run is being prepared on this database
 SELECT pid, coalesce(usename, '') AS role, substr(application_name, length(%(prefix)s) + 1) AS doing, backend_start AS since
