@@ -140,7 +140,7 @@ class Cell(Handler):
             raise HTTPError(400, reason="The cell is missing")
         table_no, cache_no = self.number("table"), self.number("cache")
 
-        def read(connection: Connection) -> list[dict[str, Any]]:
+        def read(connection: Connection) -> list[page.CellJob]:
             return page.read_chunks(
                 connection,
                 run_id,
@@ -157,7 +157,7 @@ class Cell(Handler):
         except (psycopg.Error, ReplankError):
             raise HTTPError(503, reason="The database does not answer") from None
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps({"jobs": found}, default=str))
+        self.finish(json.dumps({"jobs": [job.to_json() for job in found]}, default=str))
 
 
 class Explain(Handler):

@@ -149,17 +149,13 @@ def _caches(connection: Connection, status: Status) -> list[dict[str, Any]]:
 
 def _window(connection: Connection, run: Run) -> list[list[Any]]:
     found = page.read_window_lately(connection, run.run_id, limit=SHOWN_WINDOWS)
-    return [[change["at"].isoformat(), change["now"], change["maximum"], change["reason"]] for change in found]
+    return [[change.at.isoformat(), change.now, change.maximum, change.reason] for change in found]
 
 
 def _causes(connection: Connection, run: Run) -> list[dict[str, Any]]:
     found = page.read_causes(connection, run.run_id, limit=SHOWN_CAUSES)
     return [
-        {
-            **cause,
-            "last_at": _moment(cause["last_at"]),
-            "suggestion": suggestion(cause["class"] or None, job=cause["job"], row=cause["row_key"]),
-        }
+        cause.to_json() | {"suggestion": suggestion(cause.error_class or None, job=cause.job, row=cause.row_key)}
         for cause in found
     ]
 
@@ -170,8 +166,7 @@ def _workers(connection: Connection, status: Status) -> dict[str, Any]:
     found = page.read_present_jobs(connection, status.run.run_id, limit=SHOWN_WORKERS)
     wanted = None if status.workers is None else status.workers.to_json()
     queues = [] if status.signs is None else [asdict(queue) for queue in status.signs.queues]
-    under_way = [{**job, "seconds": round(job["seconds"])} for job in found]
-    return {"sent": sent, "queues": queues, "wanted": wanted, "jobs": under_way}
+    return {"sent": sent, "queues": queues, "wanted": wanted, "jobs": [job.to_json() for job in found]}
 
 
 def _events(connection: Connection, run: Run) -> list[dict[str, Any]]:

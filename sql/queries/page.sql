@@ -22,14 +22,14 @@ SELECT j.job_id, j.kind, j.state, j.axis, j.lower, j.upper, j.attempt, j.rows, j
 
 -- causes: what failed, by class of error, with the first job of each as its example and the tables it befell
 WITH places AS (
-  SELECT coalesce(j.error_class, '') AS class, coalesce(j.sqlstate, '') AS sqlstate, j.kind,
+  SELECT coalesce(j.error_class, '') AS error_class, coalesce(j.sqlstate, '') AS sqlstate, j.kind,
          coalesce(t.schema_name || '.' || t.table_name, k.name) AS "table",
          coalesce('table:' || j.table_no, 'cache:' || j.cache_no) AS object,
          count(*) AS jobs, min(j.job_id) AS job, max(j.finished_at) AS last_at
     FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache k USING (run_id, cache_no)
    WHERE j.run_id = %(run_id)s AND j.state = 'failed' GROUP BY 1, 2, 3, 4, 5),
 causes AS (
-  SELECT class, sqlstate, sum(jobs)::bigint AS jobs, min(job) AS job, max(last_at) AS last_at, count(*) AS objects,
+  SELECT error_class, sqlstate, sum(jobs)::bigint AS jobs, min(job) AS job, max(last_at) AS last_at, count(*) AS objects,
          (array_agg(jsonb_build_object('table', "table", 'object', object, 'kind', kind, 'jobs', jobs) ORDER BY jobs DESC, job))[:20] AS places
     FROM places GROUP BY 1, 2 ORDER BY max(last_at) DESC NULLS LAST LIMIT %(limit)s)
 SELECT c.*, e.kind, coalesce(t.schema_name || '.' || t.table_name, k.name) AS "table", e.axis, e.lower, e.upper, e.message,
@@ -37,13 +37,3 @@ SELECT c.*, e.kind, coalesce(t.schema_name || '.' || t.table_name, k.name) AS "t
   FROM causes c JOIN replank.job e ON e.job_id = c.job
   LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache k USING (run_id, cache_no)
  ORDER BY c.last_at DESC NULLS LAST, c.job;
-
--- present_jobs: what every worker does now
-SELECT j.worker, j.job_id, j.kind, coalesce(t.schema_name || '.' || t.table_name, c.name) AS "table", j.axis, j.lower, j.upper,
-       j.attempt, extract(epoch FROM clock_timestamp() - j.started_at)::float8 AS seconds
-  FROM replank.job j LEFT JOIN replank.run_table t USING (run_id, table_no) LEFT JOIN replank.cache c USING (run_id, cache_no)
- WHERE j.run_id = %(run_id)s AND j.state = 'leased' ORDER BY j.worker, j.job_id LIMIT %(limit)s;
-
--- window_lately: the governor's newest decisions, oldest first
-SELECT * FROM (SELECT at, now, maximum, reason FROM replank.window_change WHERE run_id = %(run_id)s ORDER BY at DESC LIMIT %(limit)s) AS newest
- ORDER BY at;
