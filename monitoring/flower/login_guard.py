@@ -22,7 +22,7 @@ import structlog
 
 from monitoring.flower.logins import Logins
 from replank.errors import WrongUse
-from sql.ledger.reading.signs import WrongLogins
+from sql.ledger.reading.surroundings import WrongLogins
 
 log = structlog.get_logger()
 

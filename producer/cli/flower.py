@@ -32,8 +32,8 @@ from replank.cli.options import Address, BrokerUrl, DatabaseUrl, Port
 from replank.errors import ReplankError, WrongUse
 from replank.settings import Settings, load_settings
 from replank.state_folder import of_database
-from sql.ledger.reading import signs
-from sql.ledger.reading.signs import WrongLogins
+from sql.ledger.reading import surroundings
+from sql.ledger.reading.surroundings import WrongLogins
 from sql.ledger.upgrades.ledger import ledger_exists
 from sql.session.connection import connect
 from sql.session.database_identity import identity_when_up
@@ -141,7 +141,7 @@ class CountedLogins:
         try:
             with connect(self._url, name="page logins") as connection:
                 if ledger_exists(connection):
-                    signs.note_logins(connection, counted)
+                    surroundings.note_logins(connection, counted)
         except (psycopg.Error, ReplankError) as error:
             log.info("failed logins could not be written to the ledger yet", reason=str(error).strip())
             return

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from replank.addresses.addresses import hide
 from replank.settings import Settings
 from replank.values.messages import celery_settings
-from sql.ledger.reading import signs
+from sql.ledger.reading import surroundings
 from sql.session.connection import Connection
 
 EVERY_S = 2.0
@@ -66,7 +66,7 @@ class BrokerWatch:
         if answer is None or answer is self._written:
             return
         age_s = time.monotonic() - answer.at
-        signs.note_broker(connection, answers=answer.answers, problem=answer.problem, age_s=age_s)
+        surroundings.note_broker(connection, answers=answer.answers, problem=answer.problem, age_s=age_s)
         self._written = answer
 
     def ask(self) -> BrokerAnswer:

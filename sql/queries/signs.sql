@@ -22,30 +22,8 @@ SELECT j.kind, count(*)::int AS sent,
    AND NOT EXISTS (SELECT FROM replank.restraints_on_job(j.run_id, j.table_no, j.cache_no) AS p WHERE p.kind = 'pause')
  GROUP BY j.kind;
 
--- first_failure: the failure that an operator reads first: of the job that failed last
-SELECT coalesce(error_class, '') AS class, coalesce(message, '') AS message FROM replank.job
- WHERE run_id = %(run_id)s AND state = 'failed' ORDER BY finished_at DESC NULLS LAST, job_id LIMIT 1;
-
--- causes: of how many kinds of errors jobs failed
-SELECT count(DISTINCT (error_class, sqlstate))::int AS n FROM replank.job WHERE run_id = %(run_id)s AND state = 'failed';
-
--- held_by: which operator held the cutover last, when and why; no row where the run began so
-SELECT actor, at, message FROM replank.event WHERE run_id = %(run_id)s AND kind = 'hold_cutover' ORDER BY event_id DESC LIMIT 1;
-
 -- note_broker: what the coordinator saw of the broker, so many seconds ago
 INSERT INTO replank.broker_status (seen_at, answers, since, problem)
 SELECT at, %(answers)s, at, %(problem)s FROM (SELECT clock_timestamp() - %(age_s)s * interval '1 second' AS at) AS seen
 ON CONFLICT (only_one) DO UPDATE SET seen_at = excluded.seen_at, answers = excluded.answers, problem = excluded.problem,
        since = CASE WHEN broker_status.answers = excluded.answers THEN broker_status.since ELSE excluded.seen_at END;
-
--- broker: what was seen of the broker last; no row before the first check
-SELECT seen_at, answers, since, problem FROM replank.broker_status;
-
--- note_logins: how many wrong logins the page's server has seen since it began, how many it did not even compare, and the last one
-INSERT INTO replank.wrong_login (since, count, refused, last_at, name, address)
-VALUES (%(since)s, %(count)s, %(refused)s, %(last_at)s, %(name)s, %(address)s)
-ON CONFLICT (only_one) DO UPDATE SET since = excluded.since, count = excluded.count, refused = excluded.refused,
-       last_at = excluded.last_at, name = excluded.name, address = excluded.address;
-
--- logins: wrong logins at the page; no row where there were none
-SELECT since, count, refused, last_at, name, address FROM replank.wrong_login;

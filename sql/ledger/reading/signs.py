@@ -1,4 +1,4 @@
-"""Signs of life of a run: what moved lately, which queues have no worker, and what was seen outside the database.
+"""Signs of life of a run: what moved lately, which queues have no worker.
 
 All of it is cheap, however many jobs there are: it may be asked for every second.
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from sqlalchemy import Integer, distinct, func, select, tuple_
 
 from replank.values.messages import QUEUE_OF
-from replank.values.states import JobKind
+from replank.values.states import JobKind, JobState
 from sql.ledger.jobs.consumers import processes_by_queue
-from sql.session.connection import Connection, row, rows, value
-from sql.session.named_queries import query
+from sql.ledger.reading.surroundings import BrokerSeen, WrongLogins, read_broker, read_logins
+from sql.ledger.schema.job_tables import JOB
+from sql.ledger.schema.run_tables import EVENT
+from sql.session.connection import Connection
+from sql.session.typed_queries import Query, given
 
 LATE_S = 5.0
 """A sent job that no worker has begun for so long is late: an idle worker takes one at once."""
@@ -30,30 +34,6 @@ class QueueSigns:
     sent: int = 0
     late: int = 0
     sends: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokerSeen:
-    """The broker as the coordinator saw it at `seen_at`, and has been seeing it `since`. A `problem` where it does not
-    answer."""
-
-    seen_at: datetime
-    answers: bool
-    since: datetime
-    problem: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongLogins:
-    """Wrong logins at the run page `since` its server began: `count` in all; of these `refused` ones came too fast to
-    be compared. `name` and `address` are the last one's."""
-
-    since: datetime
-    count: int
-    refused: int
-    last_at: datetime
-    name: str
-    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +82,77 @@ class Signs:
         return max((self.now - at).total_seconds(), 0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Lately:
+    """What one statement reads of `Signs`; `oldest_s` is None where no job is leased."""
+
+    now: datetime
+    finished_at: datetime | None
+    moved_at: datetime
+    leased: int
+    working: int
+    oldest_s: float | None
+    failed: int
+    workers_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unclaimed:
+    kind: JobKind
+    sent: int
+    late: int
+    sends: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstFailure:
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _HeldBy:
+    actor: str
+    at: datetime
+    message: str
+
+
+_LATELY = Query("signs.lately", _Lately)
+_UNCLAIMED = Query("signs.unclaimed", _Unclaimed)
+_FAILED = (JOB.c.run_id == given("run_id"), JOB.c.state == JobState.FAILED)
+_FIRST_FAILURE = Query(
+    select(func.coalesce(JOB.c.error_class, "").label("error_class"), func.coalesce(JOB.c.message, "").label("message"))
+    .where(*_FAILED)
+    .order_by(JOB.c.finished_at.desc().nulls_last(), JOB.c.job_id)
+    .limit(1),
+    _FirstFailure,
+)
+_CAUSES = Query(
+    select(func.count(distinct(tuple_(JOB.c.error_class, JOB.c.sqlstate))).cast(Integer).label("n")).where(*_FAILED),
+    int,
+)
+_HELD_BY = Query(
+    select(EVENT.c.actor, EVENT.c.at, EVENT.c.message)
+    .where(EVENT.c.run_id == given("run_id"), EVENT.c.kind == "hold_cutover")
+    .order_by(EVENT.c.event_id.desc())
+    .limit(1),
+    _HeldBy,
+)
+
+
 def read_signs(connection: Connection, run_id: int, *, held: bool = False) -> Signs:
     """`held`: the cutover is held, so the operator who holds it is read too."""
-    found = row(connection, query("signs.lately"), {"run_id": run_id})
-    assert found is not None
+    lately = _LATELY.only(connection, run_id=run_id)
     return Signs(
-        **{**found, "oldest_s": found["oldest_s"] or 0.0},
-        failure=_failure(connection, run_id) if found["failed"] else None,
+        now=lately.now,
+        finished_at=lately.finished_at,
+        moved_at=lately.moved_at,
+        leased=lately.leased,
+        working=lately.working,
+        oldest_s=lately.oldest_s or 0.0,
+        failed=lately.failed,
+        workers_s=lately.workers_s,
+        failure=_failure(connection, run_id) if lately.failed else None,
         queues=read_queues(connection, run_id, processes_by_queue(connection)),
         broker=read_broker(connection),
         logins=read_logins(connection),
@@ -118,51 +162,34 @@ def read_signs(connection: Connection, run_id: int, *, held: bool = False) -> Si
 
 def read_queues(connection: Connection, run_id: int, processes: Mapping[str, int]) -> tuple[QueueSigns, ...]:
     """Every queue with its `processes`, which may have been asked for already."""
-    counted: dict[str, dict[str, int]] = {}
-    for found in rows(connection, query("signs.unclaimed"), {"run_id": run_id, "late_s": LATE_S}):
-        queue = counted.setdefault(QUEUE_OF[JobKind(found["kind"])], {"sent": 0, "late": 0, "sends": 0})
-        queue["sent"] += found["sent"]
-        queue["late"] += found["late"]
-        queue["sends"] = max(queue["sends"], found["sends"])
+    of_queue: dict[str, list[_Unclaimed]] = {}
+    for kind in _UNCLAIMED.all(connection, run_id=run_id, late_s=LATE_S):
+        of_queue.setdefault(QUEUE_OF[kind.kind], []).append(kind)
     return tuple(
-        QueueSigns(name=name, processes=taking, **counted.get(name, {})) for name, taking in sorted(processes.items())
+        QueueSigns(
+            name=name,
+            processes=taking,
+            sent=sum(kind.sent for kind in of_queue.get(name, ())),
+            late=sum(kind.late for kind in of_queue.get(name, ())),
+            sends=max((kind.sends for kind in of_queue.get(name, ())), default=0),
+        )
+        for name, taking in sorted(processes.items())
     )
 
 
 def _failure(connection: Connection, run_id: int) -> Failure | None:
-    found = row(connection, query("signs.first_failure"), {"run_id": run_id})
-    if found is None:
+    """The failure that an operator reads first: of the job that failed last."""
+    first = _FIRST_FAILURE.first(connection, run_id=run_id)
+    if first is None:
         return None
-    causes = int(value(connection, query("signs.causes"), {"run_id": run_id}))
-    return Failure(error_class=found["class"], message=found["message"], causes=causes)
+    causes = _CAUSES.only(connection, run_id=run_id)
+    return Failure(error_class=first.error_class, message=first.message, causes=causes)
 
 
 def _held_by(connection: Connection, run_id: int) -> str:
-    found = row(connection, query("signs.held_by"), {"run_id": run_id})
-    if found is None:
+    """Empty where the run began with its cutover held."""
+    held = _HELD_BY.first(connection, run_id=run_id)
+    if held is None:
         return ""
-    why = f": {found['message']}" if found["message"] else ""
-    return f"Held by {found['actor']} since {found['at']:%Y-%m-%d %H:%M:%S} UTC{why}."
-
-
-def note_broker(connection: Connection, *, answers: bool, problem: str, age_s: float) -> None:
-    """Keep what was seen of the broker `age_s` seconds ago."""
-    connection.execute(query("signs.note_broker"), {"answers": answers, "problem": problem, "age_s": age_s})
-
-
-def read_broker(connection: Connection) -> BrokerSeen | None:
-    """What was seen of the broker last; None before the first check."""
-    found = row(connection, query("signs.broker"))
-    return None if found is None else BrokerSeen(**found)
-
-
-def note_logins(connection: Connection, seen: WrongLogins) -> None:
-    """Keep what the page's server has counted."""
-    words: Mapping[str, Any] = {name: getattr(seen, name) for name in WrongLogins.__dataclass_fields__}
-    connection.execute(query("signs.note_logins"), words)
-
-
-def read_logins(connection: Connection) -> WrongLogins | None:
-    """Wrong logins at the page; None where there were none."""
-    found = row(connection, query("signs.logins"))
-    return None if found is None else WrongLogins(**found)
+    why = f": {held.message}" if held.message else ""
+    return f"Held by {held.actor} since {held.at:%Y-%m-%d %H:%M:%S} UTC{why}."
