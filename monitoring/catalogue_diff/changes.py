@@ -8,7 +8,8 @@ from typing import Any
 
 from monitoring.catalogue_diff.reasons import explain, explain_orphans, owner_of, split
 from replank.values.table_spec import TableSpec
-from sql.catalogue.catalogue_snapshot import CatalogueObject, kept_objects, read_objects, subjects
+from sql.catalogue.catalogue_snapshot import CatalogueObject, read_objects, subjects
+from sql.ledger.runs.catalogue_before import read_catalogue_before
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import conversion_sets, tables
 from sql.session.connection import Connection
@@ -52,7 +53,7 @@ class CatalogueChange:
 def catalogue_changes(connection: Connection, run: Run) -> list[CatalogueChange]:
     """Every difference between the beginning of a run and now, over its relations and their views."""
     specs = [table.spec for table in tables.read_tables(connection, run.run_id)]
-    before = {found.identity: found for found in kept_objects(connection, run.run_id)}
+    before = {found.identity: found for found in read_catalogue_before(connection, run.run_id)}
     names = {split(relation) for relation, what, _ in before if what == "table"}
     after = {found.identity: found for found in read_objects(connection, names | subjects(connection, specs))}
     present = list(after.values())

@@ -13,8 +13,8 @@ from replank.values.chunk import Axis
 from replank.values.states import JobKind, TableState
 from replank.values.table_spec import TableSpec
 from replank.wording import counted
-from sql.catalogue.catalogue_snapshot import kept_objects
 from sql.ledger.jobs import job_queue, job_reports
+from sql.ledger.runs.catalogue_before import read_catalogue_before
 from sql.ledger.tables import tables
 from sql.ledger.tables.tables import RunTable
 from sql.next_table.indexes import planned_indexes
@@ -223,7 +223,7 @@ def nullable_before(connection: Connection, spec: TableSpec) -> set[str]:
     """The columns of the live table that could be NULL when the run began."""
     return {
         found.name
-        for found in kept_objects(connection, spec.run_id)
+        for found in read_catalogue_before(connection, spec.run_id)
         if found.what == "column"
         and found.relation == quoted_name(connection, spec)
         and "not null" not in found.definition.split("; ")

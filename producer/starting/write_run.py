@@ -15,8 +15,8 @@ from replank.values.measurement import Measurement
 from replank.values.steps import BY_NAME, PHASES
 from replank.wording import counted
 from sql.access.readers import let_read
-from sql.catalogue.catalogue_snapshot import keep_objects
-from sql.ledger.runs import measurements, runs
+from sql.catalogue.catalogue_snapshot import read_objects, subjects
+from sql.ledger.runs import catalogue_before, measurements, runs
 from sql.ledger.runs.events import ALREADY, add_event, add_step
 from sql.ledger.tables import conversion_sets, quarantines, tables
 from sql.ledger.upgrades.ledger import ensure_ledger
@@ -82,7 +82,7 @@ def write_tables(connection: Connection, run_id: int, prepared: PreparedRun) -> 
         if spec.settles:
             create_quarantine(connection, spec)
             quarantines.add(connection, spec)
-    keep_objects(connection, run_id, specs)
+    catalogue_before.keep(connection, run_id, read_objects(connection, subjects(connection, specs)))
     _add_events(connection, run_id, prepared)
 
 

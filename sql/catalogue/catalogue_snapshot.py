@@ -1,11 +1,9 @@
-"""Snapshots of the catalogue: what it says of a run's relations, kept from the beginning and read again."""
+"""Snapshots of the catalogue: what it says of a run's relations. The ledger keeps the one of the beginning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-
-from psycopg.types.json import Jsonb
+from dataclasses import dataclass
 
 from replank.values.table_spec import TableSpec
 from sql.session.connection import Connection, rows
@@ -49,16 +47,3 @@ def read_objects(connection: Connection, names: Iterable[Name]) -> list[Catalogu
         {"schemas": [schema for schema, _ in wanted], "names": [name for _, name in wanted]},
     )
     return [CatalogueObject(**{**r, "definition": r["definition"] or ""}) for r in found]
-
-
-def keep_objects(connection: Connection, run_id: int, specs: Iterable[TableSpec]) -> None:
-    """At the run's beginning: what there was."""
-    objects = read_objects(connection, subjects(connection, specs))
-    connection.execute(
-        query("snapshot.keep"), {"run_id": run_id, "objects": Jsonb([asdict(found) for found in objects])}
-    )
-
-
-def kept_objects(connection: Connection, run_id: int) -> list[CatalogueObject]:
-    """What there was when the run began."""
-    return [CatalogueObject(**r) for r in rows(connection, query("snapshot.before"), {"run_id": run_id})]

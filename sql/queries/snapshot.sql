@@ -74,13 +74,6 @@ SELECT called AS relation, what, name, definition FROM (
 ) AS found
 ORDER BY called, what, name;
 
--- keep: the snapshot that was taken when the run began
-INSERT INTO replank.catalogue_before (run_id, relation, what, name, definition)
-SELECT %(run_id)s, o ->> 'relation', o ->> 'what', o ->> 'name', o ->> 'definition' FROM jsonb_array_elements(%(objects)s) AS o;
-
--- before: what was kept of a run
-SELECT relation, what, name, definition FROM replank.catalogue_before WHERE run_id = %(run_id)s ORDER BY relation, what, name;
-
 -- dependent_views: views over the relations of these names, at any depth
 WITH RECURSIVE given AS (
   SELECT c.oid FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
