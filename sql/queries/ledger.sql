@@ -6,6 +6,9 @@ SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname
        EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'version') AS before_alembic
   FROM pg_namespace n WHERE n.nspname = 'replank';
 
+-- revision: Alembic's, of a ledger that is upgraded by it
+SELECT version_num FROM replank.alembic_version;
+
 -- finish_steps: close every step and phase of a run that has begun
 WITH steps AS (
   UPDATE replank.step SET finished_at = clock_timestamp()

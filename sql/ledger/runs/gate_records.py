@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Interval, exists, func, insert, literal_column, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from replank.values.states import GateRecordKind, RunState
 from sql.ledger.schema.fact_tables import GATE_BARRIER, GATE_RECORD
@@ -44,7 +45,7 @@ _ROLLED_BACK_SINCE = exists().where(
     RUN.c.plan_digest == _W.plan_digest, RUN.c.state == RunState.ROLLED_BACK, RUN.c.finished_at > _W.at
 )
 _ATTESTATIONS = Query(
-    _SAID.distinct(_W.gate, _W.kind)
+    _SAID.ext(distinct_on(_W.gate, _W.kind))
     .where(_W.plan_digest == given("plan_digest"), _W.kind.in_(("attested", "overridden")), ~_ROLLED_BACK_SINCE)
     .order_by(_W.gate, _W.kind, _W.word_id.desc()),
     Word,

@@ -5,18 +5,18 @@ Alembic keeps its revision in `replank.alembic_version`, and is loaded only wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg.sql import SQL
 
 from replank import __version__
 from replank.errors import OtherVersion
 from sql.access.roles import refuse_who_cannot_read
-from sql.session.connection import Connection, row
+from sql.session.connection import Connection
 from sql.session.leader_lock import read_leader
-from sql.session.named_queries import query
+from sql.session.typed_queries import Query
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -32,6 +32,20 @@ _UPGRADE_LOCK = 0x7265_706C_0001
 
 _BEFORE_ALEMBIC = "0001"
 """What a ledger is that has the table `version` of earlier days."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What the catalogue says of the schema `replank`, which a role without any right on it may ask too."""
+
+    there: bool
+    readable: bool
+    before_alembic: bool
+
+
+_FIND = Query("ledger.has_ledger", _Found)
+_REVISION = Query("ledger.revision", str)
+_WORKERS = Query("metrics.worker_sessions", int)
 
 
 def ledger_exists(connection: Connection) -> bool:
@@ -76,21 +90,18 @@ def drop_ledger(connection: Connection) -> None:
     connection.execute("DROP SCHEMA IF EXISTS replank CASCADE")
 
 
-def _find(connection: Connection) -> Mapping[str, Any] | None:
+def _find(connection: Connection) -> _Found | None:
     """None where there is no ledger. Raises MayNot where this role may not read it."""
-    found = row(connection, query("ledger.has_ledger"))
-    if found is None or not found["there"]:
+    found = _FIND.first(connection)
+    if found is None or not found.there:
         return None
-    if not found["readable"]:
+    if not found.readable:
         refuse_who_cannot_read(connection)
     return found
 
 
-def _revision(connection: Connection, found: Mapping[str, Any]) -> str:
-    if found["before_alembic"]:
-        return _BEFORE_ALEMBIC
-    at = connection.execute("SELECT version_num FROM replank.alembic_version").fetchone()
-    return "none" if at is None else str(at[0])
+def _revision(connection: Connection, found: _Found) -> str:
+    return _BEFORE_ALEMBIC if found.before_alembic else _REVISION.first(connection) or "none"
 
 
 def _newer(revision: str) -> OtherVersion:
@@ -104,9 +115,10 @@ def _newer(revision: str) -> OtherVersion:
 def _refuse_while_in_use(connection: Connection) -> None:
     """Processes of the version before would work with tables that they do not know."""
     leader = read_leader(connection)
-    workers = row(connection, query("metrics.worker_sessions"))
-    who = leader.name or "a coordinator" if leader is not None else "a worker" if workers and workers["count"] else None
-    if who is not None:
+    who = "a worker" if _WORKERS.only(connection) else ""
+    if leader is not None:
+        who = leader.name or "a coordinator"
+    if who:
         raise OtherVersion(
             f"The ledger of this database has to be upgraded to revision {NEWEST}, and {who} is still connected to it. "
             "Nothing was changed.",
@@ -144,7 +156,7 @@ def _upgrade(connection: Connection) -> None:
                     raise _newer(revision)
                 if revision != NEWEST:
                     _refuse_while_in_use(connection)
-                if found["before_alembic"]:
+                if found.before_alembic:
                     command.stamp(config, _BEFORE_ALEMBIC)
             command.upgrade(config, "head")
     finally:
