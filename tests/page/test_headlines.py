@@ -14,8 +14,9 @@ from monitoring.status.read_status import read_again, read_status
 from monitoring.status.status import Status
 from producer.coordinator.progress import Progress
 from producer.waiting.leader import try_to_lead
+from replank.values.states import RestraintCause
 from sql.ledger.jobs.consumers import announce
-from sql.ledger.reading import signs, surroundings
+from sql.ledger.reading import signs
 from sql.ledger.runs import restraints
 from sql.ledger.runs.restraints import Place
 from sql.session.connection import Connection, connect
@@ -41,7 +42,7 @@ def ledger(painted: str) -> Iterator[Connection]:
         for statement in CALM:
             led.execute(statement.encode())
         assert try_to_lead(led)
-        surroundings.note_broker(led, answers=True, problem="", age_s=0)
+        signs.note_broker(led, answers=True, problem="", age_s=0)
         announce(worker, ["replank.copy", "replank.index", "replank.verify", "replank.cache"])
         yield led
 
@@ -75,7 +76,7 @@ def test_it_runs_where_something_ended_lately_or_works(ledger: Connection) -> No
 
 
 def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> None:
-    surroundings.note_broker(ledger, answers=False, problem="Connection refused", age_s=1)
+    signs.note_broker(ledger, answers=False, problem="Connection refused", age_s=1)
     status = read_status(ledger)
     assert kinds(status) == ["broker"]
     assert "Connection refused" in status.headlines[0].why
@@ -86,14 +87,14 @@ def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> N
     change(ledger, "UPDATE replank.run_table SET state = 'copying'", "UPDATE replank.run SET hold_cutover = false")
     since = status.signs and status.signs.broker and status.signs.broker.since
     # Looked at again, it is the same silence
-    surroundings.note_broker(ledger, answers=False, problem="Connection refused", age_s=0)
+    signs.note_broker(ledger, answers=False, problem="Connection refused", age_s=0)
     again = read_status(ledger).signs
     assert again is not None
     assert again.broker is not None
     assert again.broker.since == since
-    surroundings.note_broker(ledger, answers=True, problem="", age_s=0)
+    signs.note_broker(ledger, answers=True, problem="", age_s=0)
     assert kinds(read_status(ledger)) == ["running"]
-    surroundings.note_broker(ledger, answers=True, problem="", age_s=BROKER_KNOWN_S + 1)
+    signs.note_broker(ledger, answers=True, problem="", age_s=BROKER_KNOWN_S + 1)
     assert kinds(read_status(ledger)) == ["broker_unknown"]
 
 
@@ -118,7 +119,7 @@ def test_jobs_that_nobody_takes(ledger: Connection, painted: str) -> None:
 
 
 @pytest.mark.parametrize("cause", ["operator", "panic"])
-def test_a_pause_says_who_when_and_why(ledger: Connection, cause: restraints.Cause) -> None:
+def test_a_pause_says_who_when_and_why(ledger: Connection, cause: RestraintCause) -> None:
     since = restraints.put(ledger, 1, Place(), "pause", cause=cause, by="anna", reason="500s in checkout")
     first = read_status(ledger).headlines[0]
     assert first.kind == ("panicked" if cause == "panic" else "paused")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
+from sqlalchemy import and_, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from replank.values.states import JobState, RestraintCause, RestraintKind
 from replank.wording import counted
-from sql.session.connection import Connection, row, rows
-from sql.session.named_queries import query
-
-"""All jobs belong to it: those of tables and of caches."""
+from sql.ledger.schema.job_tables import JOB
+from sql.ledger.schema.table_tables import CACHE, RESTRAINT, RUN_TABLE
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, among, given
 
 FREED_BY = "replank resume"
-
-Kind = Literal["pause", "throttle"]
-Cause = Literal["operator", "panic", "breaker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,12 @@ class Place:
 class Restraint:
     """One pause (`max_jobs` 0) or throttle (at most `max_jobs` at once), by whom, since when and why."""
 
-    kind: Kind
+    kind: RestraintKind
     place: Place
     name: str | None
     """The table's or cache's, where it is one's."""
     max_jobs: int
-    cause: Cause
+    cause: RestraintCause
     by: str
     reason: str
     since: datetime
@@ -80,58 +81,125 @@ class Restraint:
         }
 
 
-def _named(run_id: int, place: Place) -> dict[str, Any]:
-    return {"run_id": run_id, "phase": place.phase, "table_no": place.table_no, "cache_no": place.cache_no}
+@dataclass(frozen=True, kw_only=True)
+class _InForce:
+    kind: RestraintKind
+    phase: int | None
+    table_no: int | None
+    cache_no: int | None
+    name: str | None
+    max_jobs: int
+    cause: RestraintCause
+    by: str
+    reason: str
+    since: datetime
+
+
+_R, _T, _C = RESTRAINT.c, RUN_TABLE.c, CACHE.c
+_RUN = _R.run_id == given("run_id")
+_PLACE = (_R.phase, _R.table_no, _R.cache_no)
+
+_NEW = insert(RESTRAINT).values(
+    actor=given("by"),
+    **{
+        name: given(name) for name in ("run_id", "kind", "phase", "table_no", "cache_no", "max_jobs", "cause", "reason")
+    },
+)
+_PUT = Query(
+    _NEW.on_conflict_do_update(
+        constraint="one_of_each_kind",
+        set_={
+            **{name: _NEW.excluded[name] for name in ("max_jobs", "cause", "actor", "reason")},
+            "since": func.clock_timestamp(),
+        },
+    ).returning(_R.since),
+    datetime,
+)
+_LIFT = Command(
+    delete(RESTRAINT).where(
+        _RUN, _R.kind == given("kind"), *(column.is_not_distinct_from(given(column.name)) for column in _PLACE)
+    )
+)
+_LIFT_ALL = Command(delete(RESTRAINT).where(_RUN))
+_LIFT_BREAKER = Query(
+    delete(RESTRAINT).where(_RUN, _R.cause == "breaker", among(_R.table_no, "table_nos")).returning(_R.table_no),
+    int,
+)
+_IN_FORCE = Query(
+    select(
+        _R.kind,
+        *_PLACE,
+        _R.max_jobs,
+        _R.cause,
+        _R.actor.label("by"),
+        _R.reason,
+        _R.since,
+        func.coalesce(_T.schema_name + "." + _T.table_name, _C.name).label("name"),
+    )
+    .select_from(RESTRAINT)
+    .outerjoin(RUN_TABLE, and_(_T.run_id == _R.run_id, _T.table_no == _R.table_no))
+    .outerjoin(CACHE, and_(_C.run_id == _R.run_id, _C.cache_no == _R.cache_no))
+    .where(_RUN)
+    .order_by(func.num_nonnulls(*_PLACE), *_PLACE, _R.kind),
+    _InForce,
+)
+_LEASED = and_(JOB.c.run_id == given("run_id"), JOB.c.state == JobState.LEASED)
+_BUSY_TABLES = Query(select(JOB.c.table_no).distinct().where(_LEASED, JOB.c.table_no.is_not(None)), int)
+_BUSY_CACHES = Query(select(JOB.c.cache_no).distinct().where(_LEASED, JOB.c.cache_no.is_not(None)), int)
 
 
 def put(
     connection: Connection,
     run_id: int,
     place: Place,
-    kind: Kind,
+    kind: RestraintKind,
     *,
     max_jobs: int = 0,
-    cause: Cause = "operator",
+    cause: RestraintCause = "operator",
     by: str,
     reason: str = "",
 ) -> datetime:
     """Put it in force, in the place of one of its kind that is there. Returns since when it holds."""
-    words = {"kind": kind, "max_jobs": max_jobs, "cause": cause, "actor": by, "reason": reason}
-    found = row(connection, query("restraints.put"), {**_named(run_id, place), **words})
-    assert found is not None
-    since: datetime = found["since"]
-    return since
+    return _PUT.only(
+        connection,
+        run_id=run_id,
+        **asdict(place),
+        kind=kind,
+        max_jobs=max_jobs,
+        cause=cause,
+        by=by,
+        reason=reason,
+    )
 
 
-def lift(connection: Connection, run_id: int, place: Place, kind: Kind) -> bool:
+def lift(connection: Connection, run_id: int, place: Place, kind: RestraintKind) -> bool:
     """Take it away. False where there was none."""
-    return bool(rows(connection, query("restraints.lift"), {**_named(run_id, place), "kind": kind}))
+    return _LIFT(connection, run_id=run_id, **asdict(place), kind=kind) > 0
 
 
 def lift_all(connection: Connection, run_id: int) -> None:
-    connection.execute(query("restraints.lift_all"), {"run_id": run_id})
+    _LIFT_ALL(connection, run_id=run_id)
 
 
 def lift_breaker(connection: Connection, run_id: int, table_nos: Collection[int]) -> list[int]:
     """The tables among these that a breaker had paused continue. Returns them."""
-    found = rows(connection, query("restraints.lift_breaker"), {"run_id": run_id, "table_nos": list(table_nos)})
-    return [r["table_no"] for r in found]
+    return _LIFT_BREAKER.all(connection, run_id=run_id, table_nos=list(table_nos))
 
 
 def in_force(connection: Connection, run_id: int) -> list[Restraint]:
     """Everything that holds the run back, the widest first."""
     return [
         Restraint(
-            kind=r["kind"],
-            place=Place(phase=r["phase"], table_no=r["table_no"], cache_no=r["cache_no"]),
-            name=r["name"],
-            max_jobs=r["max_jobs"],
-            cause=r["cause"],
-            by=r["actor"],
-            reason=r["reason"],
-            since=r["since"],
+            kind=each.kind,
+            place=Place(phase=each.phase, table_no=each.table_no, cache_no=each.cache_no),
+            name=each.name,
+            max_jobs=each.max_jobs,
+            cause=each.cause,
+            by=each.by,
+            reason=each.reason,
+            since=each.since,
         )
-        for r in rows(connection, query("restraints.in_force"), {"run_id": run_id})
+        for each in _IN_FORCE.all(connection, run_id=run_id)
     ]
 
 
@@ -152,9 +220,9 @@ def pause_of(
 
 def busy_tables(connection: Connection, run_id: int) -> set[int]:
     """The tables that workers work on now."""
-    return {r["table_no"] for r in rows(connection, query("restraints.leased_tables"), {"run_id": run_id})}
+    return set(_BUSY_TABLES.all(connection, run_id=run_id))
 
 
 def busy_caches(connection: Connection, run_id: int) -> set[int]:
     """The caches that workers work on now."""
-    return {r["cache_no"] for r in rows(connection, query("restraints.leased_caches"), {"run_id": run_id})}
+    return set(_BUSY_CACHES.all(connection, run_id=run_id))

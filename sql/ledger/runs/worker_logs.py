@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sql.session.connection import Connection, rows
-from sql.session.named_queries import query
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from sql.ledger.schema.run_tables import WORKER_LOG
+from sql.session.connection import Connection
+from sql.session.typed_queries import Command, Query, given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +18,17 @@ class WorkerLog:
     file: str
 
 
+_L = WORKER_LOG.c
+_KEEP = Command(
+    insert(WORKER_LOG).values(run_id=given("run_id"), host=given("host"), file=given("file")).on_conflict_do_nothing()
+)
+_OF_RUN = Query(select(_L.host, _L.file).where(_L.run_id == given("run_id")).order_by(_L.at.desc()), WorkerLog)
+
+
 def keep(connection: Connection, run_id: int, log: WorkerLog) -> None:
-    connection.execute(query("worker_logs.keep"), {"run_id": run_id, "host": log.host, "file": log.file})
+    _KEEP(connection, run_id=run_id, host=log.host, file=log.file)
 
 
 def worker_logs(connection: Connection, run_id: int) -> list[WorkerLog]:
     """The newest first."""
-    return [WorkerLog(**found) for found in rows(connection, query("worker_logs.of_run"), {"run_id": run_id})]
+    return _OF_RUN.all(connection, run_id=run_id)
