@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue.catalogue_snapshot import CatalogueObject
+from sql.next_table.pattern_indexes import pattern_of_keys
 
 # What a definition says of types; without it two definitions are the same if only types changed.
 _CASTS = re.compile(
     r"::(?:pg_catalog\.)?(?:text|uuid|character varying(?:\(\d+\))?|character\(\d+\)|bpchar)(?:\[\])?|[()]"
 )
 _OF_THE_TYPE = ("collation ", "storage ", "compression ", "default ")
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_PATTERNS = "(?:text|varchar|bpchar)_pattern_ops"
 # The keys of an index over columns alone; `rest` holds its predicate.
 _KEYS = re.compile(r" USING \w+ \((?P<keys>[^()]*)\)(?P<rest>[^;]*)")
 _KEYS_TO = re.compile(r" USING btree \((?P<keys>.*)$")
@@ -76,11 +75,8 @@ def _explain_pattern(
 
 def _without_patterns(definition: str, columns: Sequence[ColumnSpec]) -> str:
     """The definition with the operator classes of the new types, where a converted column had one for patterns."""
-    for column in (column for column in columns if column.converted):
-        name = column.name if _PLAIN_NAME.fullmatch(column.name) else '"' + column.name.replace('"', '""') + '"'
-        key = rf'(?<=[(, ])({re.escape(name)})(?: COLLATE (?:[^\s,()"]|"[^"]*")+)? {_PATTERNS}'
-        definition = re.sub(key, r"\1", definition)
-    return definition
+    converted = [column.name for column in columns if column.converted]
+    return re.sub(pattern_of_keys(converted), r"\1", definition) if converted else definition
 
 
 def _serves(one: str, plain: str) -> bool:

@@ -7,6 +7,7 @@ What makes rows unique, names them for replication or orders the table stays in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -50,16 +51,41 @@ class PatternIndex:
 
 Found = Mapping[str, Any]
 
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def pattern_of_keys(columns: Iterable[str]) -> str:
+    """What finds keys over any of these columns with an operator class for text patterns, in an index's definition.
+
+    For Python's `re` and PostgreSQL's alike; the first group is the column. `columns` must not be empty.
+    """
+    names = "|".join(map(_quoted_or_plain, columns))
+    collated = r'(?: COLLATE (?:[^\s,()"]|"[^"]*")+)?'
+    return rf"(?<=[(, ])({names}){collated} (?:text|varchar|bpchar)_pattern_ops"
+
+
+def _quoted_or_plain(name: str) -> str:
+    # The server quotes its key words too.
+    quotes = '"?' if _PLAIN_NAME.fullmatch(name) else '"'
+    return quotes + re.escape(name.replace('"', '""')) + quotes
+
 
 def read_pattern_indexes(connection: Connection, spec: TableSpec) -> list[PatternIndex]:
     """Those of the live table and its partitions, parents first. Partitions' parts share their parent's fate."""
     columns = [column.name for column in spec.columns if column.converted and not column.array]
+    return pattern_indexes_over(connection, spec.relations, columns)
+
+
+def pattern_indexes_over(
+    connection: Connection, relations: Sequence[Relation], columns: Sequence[str]
+) -> list[PatternIndex]:
+    """Those of some relations over any of these columns, which all of them have."""
     if not columns:
         return []
-    by_relation = _read(connection, spec.relations, columns)
+    by_relation = _read(connection, relations, columns)
     served: dict[tuple[int, str], str] = {}
     made: list[PatternIndex] = []
-    for relation in spec.relations:
+    for relation in relations:
         there = by_relation.get(relation.oid, [])
         own = _served(there)
         for index in (index for index in there if index["columns"]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Composable, Identifier
 from producer.history.changes.changes import Table
 from producer.history.migration.other_schemas import alter_table, where_it_is
 from producer.history.migration.partitioning import Named
+from producer.history.migration.pattern_indexes import gone_patterns, without_patterns
 from producer.history.migration.steps import enum_specs
 from producer.steps.enum_types import EnumType
 from replank.errors import WrongUse
@@ -68,16 +69,25 @@ def conditional_indexes(
     step: IndexesPlan | None,
     found: Mapping[Table, LiveTable],
     types: Mapping[str, EnumType],
+    *,
+    plain_patterns: bool = False,
 ) -> list[ConditionalIndex]:
     """Those that speak of columns which become something else, and those that step 02 builds with a condition.
 
-    Before the run and after it alike. Raises WrongUse where the server does not understand a condition.
+    Before the run and after it alike. `plain_patterns`: those for LIKE over such columns are plain ones then.
+    Raises WrongUse where the server does not understand a condition.
     """
     made: dict[tuple[str, str], ConditionalIndex] = {}
     # Definitions then name every schema, whichever the plan's expressions leave away.
     with prisma.every_schema_named(connection):
         for planned, table in pairs:
-            made |= {(one.table[0], one.name): one for one in _in_the_way(connection, planned, table, types)}
+            gone = gone_patterns(connection, planned, table) if plain_patterns else ()
+            for one in _in_the_way(connection, planned, table, types):
+                if one.name in gone:
+                    continue
+                if plain_patterns:
+                    one = replace(one, definition=without_patterns(planned, one.definition))
+                made[one.table[0], one.name] = one
         planned_for = {(table.schema, table.name): planned for planned, table in pairs}
         for index in () if step is None else step.add:
             named = split_name(index.table)

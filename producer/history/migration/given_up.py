@@ -5,11 +5,12 @@ So a copy is asked for what it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from replank.plan.tables.table_plan import TablePlan
+from sql.next_table.pattern_indexes import pattern_of_keys
 
 CHECKS = """\
 DO $checks$
@@ -41,6 +42,25 @@ BEGIN
 END
 $keys$"""
 
+PATTERNS = """\
+DO $patterns$
+DECLARE
+  each record;
+BEGIN
+  FOR each IN
+    SELECT i.indexrelid::regclass AS index, c.relname AS name,
+           regexp_replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), {keys}, E'\\\\1', 'g') AS plain
+      FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+     WHERE i.indrelid = to_regclass({table}) AND NOT c.relispartition AND pg_get_indexdef(i.indexrelid) ~ {keys}
+  LOOP
+    EXECUTE format('DROP INDEX %s', each.index);
+    IF each.name = ANY (ARRAY[{kept}]::text[]) THEN
+      EXECUTE each.plain;
+    END IF;
+  END LOOP;
+END
+$patterns$"""
+
 
 def given_up_checks(planned: TablePlan, table: Identifier) -> Iterator[Composable]:
     """CHECKs over texts that become an enum. Those that hold for its values too come back."""
@@ -54,3 +74,13 @@ def given_up_keys(planned: TablePlan, table: Identifier) -> Iterator[Composable]
     """Foreign keys that lead to what is unique no longer. Those that the live database has come back."""
     if planned.partition is not None and "foreign_keys" in planned.partition.consent:
         yield SQL(KEYS).format(table=Literal(table.as_string(None)))
+
+
+def given_up_patterns(columns: Collection[str], table: Identifier, kept: Collection[str]) -> Iterator[Composable]:
+    """Indexes for LIKE over columns whose type changes; those that are `kept` by name become plain ones."""
+    if columns:
+        yield SQL(PATTERNS).format(
+            table=Literal(table.as_string(None)),
+            keys=Literal(pattern_of_keys(columns)),
+            kept=SQL(", ").join(map(Literal, sorted(kept))),
+        )

@@ -18,6 +18,7 @@ from producer.history.migration.conditional_indexes import ConditionalIndex, con
 from producer.history.migration.given_up import given_up_checks, given_up_keys
 from producer.history.migration.other_schemas import alter_table, where_it_is
 from producer.history.migration.partitioning import Named, relaid
+from producer.history.migration.pattern_indexes import patterns_given_up
 from producer.history.migration.permission_cache import CacheStatements, cache_statements
 from producer.history.migration.steps import checks_of_values, step_statements, value_of
 from producer.history.migration.views import views_over
@@ -71,8 +72,11 @@ def migration_statements(
         parts = _Parts(
             named=named,
             types=types,
-            indexes=conditional_indexes(connection, pairs, steps.indexes, found, types),
+            indexes=conditional_indexes(
+                connection, pairs, steps.indexes, found, types, plain_patterns=plan.options.gives_up_patterns
+            ),
             cache=cache_statements(connection, steps.permission_cache),
+            plain_patterns=plan.options.gives_up_patterns,
         )
         with scratch(connection):
             make_types(connection, plan)
@@ -90,6 +94,7 @@ class _Parts:
     types: Mapping[str, EnumType]
     indexes: Sequence[ConditionalIndex]
     cache: CacheStatements | None
+    plain_patterns: bool
 
 
 def _renamed(renames: Iterable[Change], named: Named) -> Iterator[Composable]:
@@ -118,6 +123,9 @@ def _statements(connection: Connection, pairs: Pairs, parts: _Parts) -> Iterator
         composed.append(dropped.format(alter_table((key.schema, key.table_name), named), Identifier(key.name)))
     for planned, table in pairs:
         composed += given_up_keys(planned, named(table.schema, table.name))
+    if parts.plain_patterns:
+        for planned, table in pairs:
+            composed += patterns_given_up(connection, planned, table, named)
     composed += [gone for index in parts.indexes if (gone := index.dropped(named)) is not None]
     for planned, table in pairs:
         composed += _altered(connection, planned, table, named, types)

@@ -1,0 +1,1 @@
+"""Django's history follows a plan: judged by Django itself."""
