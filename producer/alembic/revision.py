@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from producer.alembic.foreign_code import Interpreter
-from producer.history.migration.notes import notes_of
+from producer.history.foreign_code import Interpreter
+from producer.history.migration.notes import mark_of, notes_of
+from producer.history.migration.python_source import literal
 from replank.errors import WrongUse
 from replank.plan.plan import Plan
 
+PROGRAM = Path(__file__).parent / "child" / "revisions.py"
 OF_CACHE = "It is the migration's own."
 MADE_BY = "Written by `replank alembic`: what its plan changed, as one offline migration."
 NEVER_LIVE = "The live database was migrated by Replank and has this stamped as applied: it never runs there."
@@ -101,17 +103,12 @@ def revision_of(plan: Plan, statements: Sequence[str], environment: Environment,
     )
 
 
-def mark_of(plan: Plan) -> str:
-    """The revision's message: the same for the same plan."""
-    return f"replank {hashlib.sha256(plan.model_dump_json().encode()).hexdigest()[:8]}"
-
-
 def _ask(environment: Environment, make: Mapping[str, object] | None) -> Any:
     config = environment.config.absolute()
     if not config.is_file() and environment.script_location is None:
         raise WrongUse(f"{environment.config} is not there: name Alembic's file with --config, or --script-location.")
     wish = {"config": str(config), "script_location": environment.script_location, "make": make}
-    return environment.interpreter.ask("revisions", wish=wish)
+    return environment.interpreter.ask(PROGRAM, wish=wish)
 
 
 def _descendants(name: str, known: Mapping[str, Known]) -> frozenset[str]:
@@ -126,20 +123,10 @@ def upgrade_body(statements: Sequence[str], notes: Sequence[str]) -> str:
     said = "".join(f"# {note}\n    " for note in (MADE_BY, NEVER_LIVE, *notes))
     if not statements:
         return f"{said}pass"
-    listed = "".join(f"        {_literal(statement)},\n" for statement in statements)
+    listed = "".join(f"        {literal(statement)},\n" for statement in statements)
     return (
         f"{said}statements = (\n{listed}    )\n"
         "    for statement in statements:\n"
         "        # A colon is the statement's own, never a parameter.\n"
         '        op.execute(statement.replace(":", "\\\\:"))'
     )
-
-
-def _literal(statement: str) -> str:
-    """Python's literal of a text, with its lines kept where that can be."""
-    # Python reads a carriage return in its source as a line's end.
-    if "\\" not in statement and "\r" not in statement:
-        for quotes in ('"""', "'''"):
-            if quotes not in statement and not statement.endswith(quotes[0]):
-                return f"{quotes}{statement}{quotes}"
-    return repr(statement)

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from monitoring.terminal.output import people, print_json
-from producer.alembic.foreign_code import Interpreter
 from producer.alembic.models.changes import ModelChange, Patch, by_hand
 from producer.alembic.models.differences import differences
 from producer.alembic.models.models import read_models
@@ -21,7 +20,8 @@ from producer.alembic.stamping import is_stamped, stamp
 from producer.cli.models import ModelsOption, Python, Variables, interpreter_of
 from producer.history.changes.changes import Table
 from producer.history.changes.step_changes import own_schemas
-from producer.history.migration.migration import migration_statements, unchanged
+from producer.history.foreign_code import Interpreter
+from producer.history.migration.migration import migration_statements, refuse_unchanged
 from producer.planning.plan_session import connect_for_plan
 from producer.planning.resolution import PlanFile, read_plan_file, refuse_other_database
 from replank.cli.options import AsJson, DatabaseUrl, PlanPath, SchemaName
@@ -77,7 +77,7 @@ def follow(
     with connect_for_plan(settings, file.plan, name="alembic") as connection:
         refuse_other_database(connection, file)
         if apply:
-            _refuse_unchanged(connection, file)
+            refuse_unchanged(connection, file.plan)
         asked = _Asked(file=file, schema_name=schema_name, interpreter=interpreter)
         patch, strangers = _models(connection, asked, models, as_uuid=as_uuid)
         made = None
@@ -108,13 +108,6 @@ class _Asked:
     file: PlanFile
     schema_name: str
     interpreter: Interpreter
-
-
-def _refuse_unchanged(connection: Connection, file: PlanFile) -> None:
-    missing = unchanged(connection, file.plan)
-    if missing:
-        listed = "; ".join(missing[:3])
-        raise WrongUse(f"The database is not migrated yet: {listed}. `replank run` first, then stamp it with --apply.")
 
 
 def _models(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from monitoring.terminal.output import people
-from producer.alembic.foreign_code import Interpreter
 from producer.alembic.models.joining import JoinedModels, JoinedTable, join_models
 from producer.alembic.models.models import Models
+from producer.history.foreign_code import Interpreter
 from producer.inspect.proposal import Proposal
 from replank.errors import WrongUse
 from sql.catalogue.catalogue import read_foreign_keys, read_tables

@@ -60,7 +60,7 @@ def pattern_of_keys(columns: Iterable[str]) -> str:
     For Python's `re` and PostgreSQL's alike; the first group is the column. `columns` must not be empty.
     """
     names = "|".join(map(_quoted_or_plain, columns))
-    collated = r'(?: COLLATE (?:[^\s,()"]|"[^"]*")+)?'
+    collated = r'(?: COLLATE (?:[^ ,()"]|"[^"]*")+)?'
     return rf"(?<=[(, ])({names}){collated} (?:text|varchar|bpchar)_pattern_ops"
 
 

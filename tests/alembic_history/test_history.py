@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from support.schemas.depot import copy_application
 
-from producer.alembic.foreign_code import Interpreter
 from producer.alembic.revision import Environment, Revision, revision_of
 from producer.alembic.stamping import is_stamped, stamp
+from producer.history.foreign_code import Interpreter
 from replank.errors import WrongUse
 from replank.plan.plan import Plan
 from sql.session.connection import connect

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from producer.alembic.foreign_code import Interpreter
 from producer.alembic.models.differences import differences
 from producer.alembic.models.models import read_models
 from producer.alembic.models.patch import make_patch
 from producer.alembic.models.source import sources
 from producer.history.changes.changes import ToUuid
+from producer.history.foreign_code import Interpreter
 from replank.errors import WrongUse
 
 pytestmark = pytest.mark.alembic

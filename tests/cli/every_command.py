@@ -12,6 +12,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "compile": ("{plan}", "--out", "{out}"),
     "config": (),
     "cutover": (),
+    "django": ("{plan}", "--settings", "no.settings"),
     "demo": ("--rows", "1000"),
     "explain": ("1",),
     "exporter": ("--port", "0"),
@@ -54,7 +55,19 @@ SERVICES = frozenset({"worker", "flower", "exporter"})
 
 OWN_SERVERS = frozenset({"demo"})
 WITHOUT_RUN = frozenset(
-    {"config", "inspect", "check", "compile", "indexes", "gates", "partitions", "prisma", "rehearse", "alembic"}
+    {
+        "config",
+        "inspect",
+        "check",
+        "compile",
+        "indexes",
+        "gates",
+        "partitions",
+        "prisma",
+        "rehearse",
+        "alembic",
+        "django",
+    }
 )
 OF_A_FLEET = frozenset(name for name in CALLS if name.startswith("fleet"))
 

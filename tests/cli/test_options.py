@@ -9,10 +9,11 @@ from support.runs.commands import commands
 pytestmark = pytest.mark.unit
 
 OTHER_MEANING: Mapping[str, str] = {
-    "--apply": "what is written and recorded differs: Prisma's history, or Alembic's and the models",
+    "--apply": "what is written and recorded differs: Prisma's history, Django's, or Alembic's and the models",
     "--diff": "`prisma` writes nothing without it, `alembic` shows one anyway unless it writes",
     "--out": "what is written differs: a plan, a page, scripts, a backup, a schema file, rows",
     "--phase": "`run` stops after a phase; pausing and throttling are for one",
+    "--write": "what is written differs: Alembic's revision and the models, or Django's migrations",
     "--workers": "`run` may do without any; those of `check` are connections",
 }
 """Options that are called the same and mean something else in each command, and why."""

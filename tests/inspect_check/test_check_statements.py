@@ -118,6 +118,30 @@ def test_statements_without_a_typed_text_raise_no_alarm(database: Database) -> N
     assert _told(database.check(COLUMNS)) == {}
 
 
+def test_djangos_bulk_statements_are_told(database: Database) -> None:
+    # Given what Django sends for `bulk_create` and for `add` of several objects since 5.2, and for `bulk_update`
+    database.run(
+        "CREATE TABLE owner (id varchar(36) PRIMARY KEY, name text)",
+        "CREATE TABLE item (id varchar(36) PRIMARY KEY, owner_id varchar(36) REFERENCES owner, note text)",
+        "CREATE EXTENSION pg_stat_statements",
+        "SELECT pg_stat_statements_reset()",
+    )
+    with psycopg.connect(database.url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        bulk = 'INSERT INTO "item" ("id", "owner_id") SELECT * FROM UNNEST((%s)::varchar[], (%s)::varchar[])'
+        connection.execute(bulk, [[ID, OTHER], [None, None]])
+        connection.execute(
+            'UPDATE "item" SET "owner_id" = (CASE WHEN ("item"."id" = %s) THEN %s ELSE NULL END)::varchar(36)'
+            ' WHERE "item"."id" IN (%s)',
+            [ID, None, ID],
+        )
+    found = _told(database.check(COLUMNS))
+    told = [(f.code, q.split()[0], {use["column"] for use in f.details["uses"]}) for q, f in found.items()]
+    assert sorted(told) == [
+        ("query_sends_text", "INSERT", {"id", "owner_id"}),
+        ("query_sends_text", "UPDATE", {"owner_id"}),
+    ]
+
+
 def test_on_conflict_targets_that_the_partition_key_takes_away_are_told(database: Database) -> None:
     database.run(
         "CREATE TABLE event (id varchar(36) PRIMARY KEY, n int, created_at date NOT NULL DEFAULT '2026-01-01',"

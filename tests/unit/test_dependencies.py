@@ -14,8 +14,8 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("replank", "sql", "monitoring", "producer", "workers", "demo")
-EXTRAS = {"demo": "embedded", "monitoring": "tracing", "producer": "alembic"}
-"""Which extra a package may lean on, beside what is always there."""
+EXTRAS = {"demo": ("embedded",), "monitoring": ("tracing",), "producer": ("alembic", "django")}
+"""Which extras a package may lean on, beside what is always there."""
 
 
 def _imported(package: str) -> Iterator[tuple[Path, str]]:
@@ -35,7 +35,8 @@ def _name(requirement: str) -> str:
 def test_every_import_is_of_a_distribution_that_is_asked_for(package: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = {_name(one) for one in project["dependencies"]}
-    asked |= {_name(one) for one in project["optional-dependencies"].get(EXTRAS.get(package, ""), [])}
+    for extra in EXTRAS.get(package, ()):
+        asked |= {_name(one) for one in project["optional-dependencies"][extra]}
     brought_by = packages_distributions()
     missing = {
         (str(file.relative_to(ROOT)), module)

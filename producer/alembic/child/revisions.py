@@ -31,7 +31,7 @@ def main(wish: dict[str, Any]) -> dict[str, Any]:
         revisions = list(directory.walk_revisions())
         made = _made(directory, wish) if wish["make"] else None
     except CommandError as error:
-        return {"error": str(error)}
+        return {"error": f"Alembic: {error}"}
     return {
         "heads": list(directory.get_heads()),
         "revisions": {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from producer.alembic.foreign_code import Interpreter
 from producer.history.changes.changes import Table
+from producer.history.foreign_code import Interpreter
+
+PROGRAM = Path(__file__).parents[1] / "child" / "read_models.py"
 
 
 class _Said(BaseModel):
@@ -105,4 +108,4 @@ class Models(_Said):
 
 def read_models(reference: str, interpreter: Interpreter) -> Models:
     """Of `package.module:metadata`, or of a class that has one. Raises WrongUse where it does not load."""
-    return Models.model_validate(interpreter.ask("read_models", reference))
+    return Models.model_validate(interpreter.ask(PROGRAM, reference))

@@ -49,7 +49,7 @@ DECLARE
 BEGIN
   FOR each IN
     SELECT i.indexrelid::regclass AS index, c.relname AS name,
-           regexp_replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), {keys}, E'\\\\1', 'g') AS plain
+           regexp_replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), {keys}, '\\1', 'g') AS plain
       FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
      WHERE i.indrelid = to_regclass({table}) AND NOT c.relispartition AND pg_get_indexdef(i.indexrelid) ~ {keys}
   LOOP

@@ -251,3 +251,11 @@ def unchanged(connection: Connection, plan: Plan) -> list[str]:
         if planned.partition is not None and table.partitioned != (planned.partition.by != "none"):
             missing.append(f"{planned.full_name} is not partitioned as planned")
     return missing
+
+
+def refuse_unchanged(connection: Connection, plan: Plan) -> None:
+    """Raises WrongUse where the plan is not carried out: nothing may be recorded as applied then."""
+    missing = unchanged(connection, plan)
+    if missing:
+        listed = "; ".join(missing[:3])
+        raise WrongUse(f"The database is not migrated yet: {listed}. `replank run` first, then stamp it with --apply.")

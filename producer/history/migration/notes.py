@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from replank.plan.plan import Plan
 
 CACHE = "Schema {} is the cache of permissions (step 04), which applications ask. {}"
 AUDIT = "Schema {} (step 03) is left out: no model stands for its tables, and a copy works without them."
+
+
+def mark_of(plan: Plan) -> str:
+    """By what a history knows the migration of a plan: the same for the same plan."""
+    return f"replank {hashlib.sha256(plan.model_dump_json().encode()).hexdigest()[:8]}"
 
 
 def notes_of(plan: Plan, of_cache: str) -> list[str]:

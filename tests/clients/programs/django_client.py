@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import uuid
 
 import django
 from django.conf import settings
@@ -27,9 +28,16 @@ django.setup()
 
 from django.db import Error, models  # noqa: E402
 
+Id = models.CharField
+if "CLIENT_ID_FIELD" in os.environ:
+    # A class of the documentation's.
+    given: dict[str, type[models.CharField]] = {}
+    exec(os.environ["CLIENT_ID_FIELD"], {"models": models}, given)
+    (Id,) = given.values()
+
 
 class Owner(models.Model):
-    id = models.CharField(max_length=36, primary_key=True)
+    id = Id(max_length=36, primary_key=True)
 
     class Meta:
         app_label = "client"
@@ -37,7 +45,7 @@ class Owner(models.Model):
 
 
 class Item(models.Model):
-    id = models.CharField(max_length=36, primary_key=True)
+    id = Id(max_length=36, primary_key=True)
     owner = models.ForeignKey(Owner, models.CASCADE)
     note = models.CharField(max_length=50)
 
@@ -60,6 +68,10 @@ def run(kind: str, item: str, owner: str, other: str) -> str:
             list(Item.objects.filter(owner__id=owner).select_related("owner"))
         case "update":
             one.update(owner_id=owner)
+        case "bulk insert":
+            Item.objects.bulk_create([Item(id=str(uuid.uuid4()), owner_id=owner, note="x") for _ in range(2)])
+        case "bulk update":
+            Item.objects.bulk_update([Item(id=item, owner_id=owner)], ["owner"])
         case "delete":
             one.delete()
     return ""

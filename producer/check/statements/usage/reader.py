@@ -124,6 +124,8 @@ class Reader(Expressions):
         else:
             self.read(item["functions"], scope)
         names = words(alias.get("colnames", ())) or [alias.get("aliasname", "unnest")]
+        # Several arrays give columns of one name, which only `*` can mean: names that nobody can say keep them apart.
+        names += [f"unnest {n}" for n in range(len(names), len(kinds))]
         columns = dict(zip(names, kinds, strict=False))
         scope.relations.append(Relation(alias=alias.get("aliasname", ""), columns=columns, complete=False))
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from replank.errors import WrongUse
 
-PROGRAMS = Path(__file__).with_name("child")
 KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT"})
 """What a child gets of the environment, with `LC_…`. A database's URL or a password may stand in any other."""
 
@@ -29,9 +28,9 @@ class Interpreter:
     variables: Mapping[str, str] = field(default_factory=dict)
     folder: Path = field(default_factory=Path.cwd)
 
-    def ask(self, program: str, *arguments: str, wish: object = None) -> Any:
-        """What a program of `child` says. Raises WrongUse with the last lines of what went wrong."""
-        command = [self.python, str(PROGRAMS / f"{program}.py"), *arguments]
+    def ask(self, program: Path, *arguments: str, wish: object = None) -> Any:
+        """What a program says. Raises WrongUse with its own words for it, or the last lines of what went wrong."""
+        command = [self.python, str(program), *arguments]
         try:
             done = subprocess.run(
                 command,
@@ -55,7 +54,7 @@ class Interpreter:
             )
         said = json.loads(done.stdout)
         if isinstance(said, dict) and "error" in said:
-            raise WrongUse(f"Alembic: {said['error']}")
+            raise WrongUse(str(said["error"]))
         return said
 
     @property

@@ -1,0 +1,1 @@
+"""Django: an application's history of migrations follows a plan."""
