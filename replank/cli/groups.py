@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Plan and look": ("inspect", "check", "compile", "rehearse", "gates", "alembic", "prisma", "indexes"),
+    "Plan and look": ("inspect", "check", "compile", "rehearse", "gates", "django", "alembic", "prisma", "indexes"),
     "Run": ("run", "worker", "scale", "fleet", "rollback", "finish", "partitions"),
     "Watch": ("status", "flower", "exporter", "notify", "verify", "config", "catalogue-diff", "report"),
     "Intervene": (

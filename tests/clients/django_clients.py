@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from django_history.page import blocks
+from support.schemas.django_page import blocks
 
 from clients.client import KINDS, Client
 from clients.processes import PROGRAMS, ProcessSession

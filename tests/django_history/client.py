@@ -38,11 +38,12 @@ def write(number: int) -> str:
     return str(project.pk)
 
 
+first = Tag.objects.count()
 written: list[str] = []
 errors: list[str] = []
 while not ended.is_set():
     try:
-        written.append(write(len(written) + len(errors)))
+        written.append(write(first + len(written) + len(errors)))
     except Error as error:
         errors.append(str(error))
     print(len(written), flush=True)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from support.oracles.journal_oracle import snapshot_catalogue
+from support.schemas.django_page import blocks, commands
 from support.schemas.django_studio import copy_application
-
-from django_history.page import blocks, commands
 
 HERE = Path(__file__).parent
 LONGEST_S = 120

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from support.schemas.django_page import PAGE, blocks, commands, table_of
 from support.servers.shared import new_database
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
-from django_history.page import PAGE, blocks, commands, table_of
 from django_history.studio import NEW_ID, OLD_ID, Story, tell
 
 pytestmark = pytest.mark.django

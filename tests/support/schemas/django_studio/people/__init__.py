@@ -1,0 +1,1 @@
+"""Who works in the studio."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "django.md"
+PAGE = Path(__file__).parents[3] / "docs" / "django.md"
 
 
 def commands() -> list[str]:
