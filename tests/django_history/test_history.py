@@ -1,5 +1,7 @@
 """The plan's migrations in a project's history, and what a database must have to be told of them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from producer.django.recording import not_recorded, record
 from producer.history.foreign_code import Interpreter
 from replank.errors import WrongUse
 from replank.plan.plan import Plan
+from replank.plan.tables.table_plan import TablePlan
 from sql.session.connection import connect
 
 pytestmark = pytest.mark.django
@@ -90,6 +93,26 @@ def test_models_may_follow_later(project: Path, ask: Ask) -> None:
     assert "RunSQL" not in later.text
     done = ask()
     assert (len(done.present), done.made, [one.field for one in done.fields]) == (2, (), ["token"])
+
+
+def test_a_proxy_in_another_app_and_a_model_without_source_change_nothing(project: Path) -> None:
+    # Given a proxy of a planned model in an app that comes later, and a model that no source says
+    with (project / "work" / "models.py").open("a") as models:
+        models.write(
+            "\n\nfrom people.models import Member\n\n\nclass Worker(Member):\n    class Meta:\n        proxy = True\n"
+            "\n\nBadge = type('Badge', (models.Model,), {'__module__': __name__, 'token': models.TextField()})\n"
+        )
+    made = [sys.executable, "manage.py", "makemigrations", "work"]
+    subprocess.run(made, cwd=project, check=True, capture_output=True)
+    badge = TablePlan.model_validate({"name": "work_badge", "columns": [{"name": "token", "to": "uuid"}]})
+    plan = PLAN.model_copy(update={"tables": (*PLAN.tables, badge)})
+    interpreter = Interpreter(variables={"DJANGO_SETTINGS_MODULE": "studio.settings"}, folder=project)
+    found = history_of(plan, STATEMENTS, interpreter, app=None, default_schema="public")
+    assert [one.app for one in found.made] == ["people"]
+    assert [(one.model, one.line) for one in found.fields if one.field == "token"] == [
+        ("people.Member", 9),
+        ("work.Badge", 0),
+    ]
 
 
 def test_the_app_can_be_named(ask: Ask) -> None:

@@ -100,7 +100,8 @@ def _owners(tables: list[str]) -> list[str]:
 def _models() -> list[Any]:
     from django.apps import apps
 
-    return [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    models = apps.get_models(include_auto_created=True)
+    return [model for model in models if model._meta.managed and not model._meta.proxy]
 
 
 def _home(loader: Any, owners: list[str], changes: dict[str, list[Any]]) -> str:
@@ -192,11 +193,14 @@ def _place(model: Any, name: str) -> tuple[str, int]:
     for each in model.__mro__:
         if name not in {field.name for field in getattr(getattr(each, "_meta", None), "local_fields", ())}:
             continue
-        lines, first = inspect.getsourcelines(each)
+        try:
+            lines, first = inspect.getsourcelines(each)
+        except (OSError, TypeError):  # A class that no source says.
+            break
         said = next((n for n, line in enumerate(lines) if re.match(rf"\s+{name}\s*[:=]", line)), None)
         if said is not None:
             return inspect.getfile(each), first + said
-    return inspect.getfile(model), 0
+    return sys.modules[model.__module__].__file__ or "", 0
 
 
 if __name__ == "__main__":
