@@ -27,6 +27,9 @@ CREATE INDEX user_like ON shape ("user" text_pattern_ops);
 CREATE INDEX user_plain ON shape ("user");
 CREATE INDEX pair_like ON shape (kind text_pattern_ops, pair text_pattern_ops) INCLUDE (n);
 CREATE INDEX kind_like ON shape (kind text_pattern_ops);
+ALTER TABLE shape REPLICA IDENTITY USING INDEX named_like;
+ALTER TABLE shape CLUSTER ON alone_like;
+COMMENT ON INDEX alone_like IS 'the only one';
 """
 UUIDS = ("id", "alone", "twice", "named", "Odd name", "user", "pair")
 PLANNED = table("shape", *UUIDS)

@@ -48,7 +48,8 @@ DECLARE
   each record;
 BEGIN
   FOR each IN
-    SELECT i.indexrelid::regclass AS index, c.relname AS name,
+    SELECT i.indexrelid::regclass::text AS index, c.relname AS name, i.indisreplident AS identity,
+           i.indisclustered AS clustered, obj_description(i.indexrelid, 'pg_class') AS said,
            regexp_replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), {keys}, '\\1', 'g') AS plain
       FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
      WHERE i.indrelid = to_regclass({table}) AND NOT c.relispartition AND pg_get_indexdef(i.indexrelid) ~ {keys}
@@ -56,6 +57,13 @@ BEGIN
     EXECUTE format('DROP INDEX %s', each.index);
     IF each.name = ANY (ARRAY[{kept}]::text[]) THEN
       EXECUTE each.plain;
+      EXECUTE format('COMMENT ON INDEX %s IS %L', each.index, each.said);
+      IF each.identity THEN
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', {table}, each.name);
+      END IF;
+      IF each.clustered THEN
+        EXECUTE format('ALTER TABLE %s CLUSTER ON %I', {table}, each.name);
+      END IF;
     END IF;
   END LOOP;
 END
