@@ -98,3 +98,15 @@ def test_models_that_do_not_load_are_told_with_their_last_words(tmp_path: Path) 
     (tmp_path / "broken.py").write_text("import os\nos.environ['SHOP_URL']\n")
     with pytest.raises(WrongUse, match=r"--env NAME=VALUE[\s\S]*KeyError: 'SHOP_URL'"):
         read_models("broken:metadata", Interpreter(folder=tmp_path))
+
+
+def test_a_default_that_is_sql_is_told_as_sql(tmp_path: Path) -> None:
+    (tmp_path / "sqldefaults.py").write_text(
+        "from sqlalchemy import Column, DateTime, Integer, MetaData, Sequence, Table, func, text\n"
+        "metadata = MetaData()\n"
+        "Table('t', metadata, Column('at', DateTime, default=func.now()), Column('n', Integer, default=text('1 + 1')),"
+        " Column('s', Integer, Sequence('s_seq')), Column('c', Integer, default=7))\n"
+    )
+    (table,) = read_models("sqldefaults", Interpreter(folder=tmp_path)).tables
+    said = {column.name: column.default for column in table.columns}
+    assert said == {"at": "now()", "n": "1 + 1", "s": "Sequence('s_seq')", "c": "7"}

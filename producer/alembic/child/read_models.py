@@ -119,9 +119,14 @@ def _server_default(default: Any) -> str | None:
 
 
 def _default(default: Any) -> str:
-    """A default that Python makes, as its source says it, or as a value."""
+    """A default that the models make, as their source says it, as a value or as SQL."""
+    if default.is_sequence:
+        return f"Sequence({default.name!r})"
+    if default.is_clause_element:
+        # Its repr is an address in memory, another one each time.
+        return str(default.arg)
     if not default.is_callable:
-        return repr(getattr(default, "arg", default))
+        return repr(default.arg)
     made = inspect.unwrap(default.arg)
     name = getattr(made, "__qualname__", type(made).__name__)
     if "<" not in name:
