@@ -44,6 +44,18 @@ def test_gotcha_06_ids_in_arrays_json_and_other_texts_are_suggested(database: Da
     assert report.blockers == ()
 
 
+def test_a_uuid_that_stands_for_nothing_is_no_reference(database: Database) -> None:
+    # Given placeholders, the nil uuid and the largest one, in two tables that have nothing to do with each other
+    database.run(
+        *USERS,
+        "INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000000'), ('ffffffff-ffff-ffff-ffff-ffffffffffff')",
+        "CREATE TABLE zones (name text PRIMARY KEY)",
+        "INSERT INTO zones SELECT id FROM users WHERE id ~ '0{12}|f{12}' UNION VALUES ('north')",
+    )
+    # Then neither is said to refer to the other
+    assert [f for f in database.check({"users": ["id"]}).warnings if f.code == "soft_reference"] == []
+
+
 def test_gotcha_06_a_planned_column_that_refers_to_an_id_outside_the_plan_is_told(database: Database) -> None:
     # Given logs of users whose own ids stay as they are, because one of them is a word
     database.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg import errors
 
@@ -14,6 +15,9 @@ from sql.catalogue.catalogue import LiveTable
 from sql.checks.sampling import matching, readable_tables, uuid_texts
 from sql.session.connection import Connection, apply_settings, rows
 from sql.session.named_queries import query
+
+PLACEHOLDERS = frozenset({UUID(int=0), UUID(int=2**128 - 1)})
+"""The nil uuid and the largest one stand for "none" in tables that have nothing to do with each other."""
 
 WORDS_PER_COLUMN = 50
 """So many uuid-like words of a column are looked for among the ids."""
@@ -95,9 +99,10 @@ def _referrers(connection: Connection, audited: PreparedRun, tables: dict[int, L
         try:
             with connection.transaction():
                 apply_settings(connection, {"statement_timeout": f"{SAMPLE_TIMEOUT_MS}ms"}, local=True)
-                words = uuid_texts(connection, table, column["name"], form=column["form"], wanted=WORDS_PER_COLUMN)
+                found = uuid_texts(connection, table, column["name"], form=column["form"], wanted=WORDS_PER_COLUMN)
         except errors.QueryCanceled:
             continue
+        words = [word for word in found if UUID(word) not in PLACEHOLDERS]
         if words:
             yield Referrer(
                 table=table, column=column["name"], form=column["form"], words=tuple(words), converted=converted
