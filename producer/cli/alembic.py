@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from monitoring.terminal.output import people, print_json
 from producer.alembic.models.changes import ModelChange, Patch, by_hand
 from producer.alembic.models.differences import differences
 from producer.alembic.models.models import read_models
+from producer.alembic.models.own_sql import own_sql
 from producer.alembic.planned_changes import planned_changes, without_model
 from producer.alembic.revision import Environment, Revision, revision_of
 from producer.alembic.stamping import is_stamped, stamp
@@ -124,6 +125,8 @@ def _models(
     changes = planned_changes(connection, asked.file.plan, models, asked.schema_name)
     found = differences(models, changes, asked.schema_name, as_uuid=as_uuid)
     patch = make_patch(models, found, sources(models.sources()), asked.schema_name)
+    by_words = own_sql(models, changes, asked.schema_name, as_uuid=as_uuid)
+    patch = replace(patch, changes=(*patch.changes, *by_words))
     return patch, without_model(models, changes, asked.schema_name)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from producer.alembic.models.differences import differences
 from producer.alembic.models.models import read_models
+from producer.alembic.models.own_sql import own_sql
 from producer.alembic.models.patch import make_patch
 from producer.alembic.models.source import sources
 from producer.history.changes.changes import ToUuid
@@ -98,6 +99,41 @@ def test_models_that_do_not_load_are_told_with_their_last_words(tmp_path: Path) 
     (tmp_path / "broken.py").write_text("import os\nos.environ['SHOP_URL']\n")
     with pytest.raises(WrongUse, match=r"--env NAME=VALUE[\s\S]*KeyError: 'SHOP_URL'"):
         read_models("broken:metadata", Interpreter(folder=tmp_path))
+
+
+OWN_SQL = """\
+from sqlalchemy import bindparam, text, types
+import sqlalchemy as sa
+
+BY_ID = text("SELECT a.note FROM a "
+             "WHERE a.id = :wanted AND a.note <> :note AND late_id NOT IN (:late)")
+DONE = text("DELETE FROM a WHERE id = :id").bindparams(bindparam("id", type_=types.Uuid(as_uuid=False)))
+OTHERS = text("SELECT 1 FROM other WHERE id = :id AND '10:30'::text <> :at")
+CAST = sa.text("UPDATE a SET id = CAST(:id AS uuid), late_id = :late WHERE x.id = :x::uuid")
+INSERT = text('INSERT INTO a ("id", note) VALUES (:new, :note)')
+"""
+
+
+def test_values_of_sql_in_words_are_listed_by_file_and_line(tmp_path: Path) -> None:
+    # Given statements in a module that the models do not import
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "models.py").write_text(SOURCE)
+    (tmp_path / "shop" / "queries.py").write_text(OWN_SQL)
+    (tmp_path / "shop" / "template.py").write_text("{{ text( }}")
+    models = read_models("shop.models:Base", Interpreter(folder=tmp_path))
+    # When ids of table a become uuids
+    found = own_sql(models, [ToUuid(table=("public", "a"), column=name) for name in ("id", "late_id")], "public")
+    # Then each value that needs a type and has none is told, and no other
+    assert [(one.line, one.table, one.column, one.old) for one in found] == [
+        (4, "public.a", "id", ":wanted in text(…)"),
+        (4, "public.a", "late_id", ":late in text(…)"),
+        (8, "public.a", "late_id", ":late in text(…)"),
+        (9, "public.a", "id", ":new in text(…)"),
+    ]
+    assert {Path(one.file).name for one in found} == {"queries.py"}
+    assert found[0].new == 'bindparam("wanted", type_=Uuid(as_uuid=False))'
+    assert not any(one.patched for one in found)
 
 
 def test_a_default_that_is_sql_is_told_as_sql(tmp_path: Path) -> None:

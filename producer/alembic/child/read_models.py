@@ -6,12 +6,14 @@ It imports nothing of Replank's. What the application prints goes to standard er
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -30,9 +32,11 @@ def main(reference: str) -> dict[str, Any]:
         if getattr(mapper.local_table, "metadata", None) is metadata:
             mapped.setdefault(mapper.local_table, []).append(mapper)
     tables = metadata.tables.values()
+    packages = {reference.partition(".")[0].partition(":")[0], *_packages(mappers)}
     return {
         "tables": [_table(table, mapped.get(table, ())) for table in tables],
-        "files": sorted(_files({reference.partition(".")[0].partition(":")[0], *_packages(mappers)})),
+        "files": sorted(_files(packages)),
+        "statements": [one for file in sorted(_all_files(packages)) for one in _statements(file)],
     }
 
 
@@ -59,6 +63,47 @@ def _files(packages: set[str]) -> Iterator[str]:
         file = getattr(module, "__file__", None)
         if name.partition(".")[0] in packages and file and file.endswith(".py"):
             yield file
+
+
+def _all_files(packages: set[str]) -> set[str]:
+    """The source files of the application's packages, loaded or not: statements stand elsewhere than models."""
+    found = set(_files(packages))
+    for name in packages:
+        for folder in getattr(sys.modules.get(name), "__path__", ()):
+            found |= {str(path) for path in Path(folder).rglob("*.py")}
+    return found
+
+
+def _statements(file: str) -> Iterator[dict[str, Any]]:
+    """Every `text("…")` with a value in it, parsed and not run; `typed`: the values with a type in `bindparams(…)`."""
+    source = Path(file).read_bytes()
+    if b"text(" not in source:
+        return
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # E.g. a template with the ending of a program.
+        return
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    bound = [(node.func, node) for node in calls if _called(node, "bindparams")]
+    typed = {id(func.value): list(_typed(node)) for func, node in bound if isinstance(func, ast.Attribute)}
+    for node in calls:
+        said = node.args[0] if _called(node, "text") and node.args else None
+        if isinstance(said, ast.Constant) and isinstance(said.value, str) and ":" in said.value:
+            yield {"file": file, "line": node.lineno, "text": said.value, "typed": typed.get(id(node), [])}
+
+
+def _called(node: Any, name: str) -> bool:
+    """Whether a call is of `name` or of `….name`."""
+    return name in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
+
+
+def _typed(node: ast.Call) -> Iterator[str]:
+    for one in node.args:
+        if isinstance(one, ast.Call) and _called(one, "bindparam") and one.args:
+            name, given = one.args[0], len(one.args) > 2 or any(word.arg == "type_" for word in one.keywords)
+            if given and isinstance(name, ast.Constant):
+                yield str(name.value)
 
 
 def _table(table: Any, mappers: Any) -> dict[str, Any]:

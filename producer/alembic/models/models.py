@@ -91,11 +91,21 @@ class ModelTable(_Said):
         return next((column for column in self.columns if column.name == name), None)
 
 
+class TextStatement(_Said):
+    """A literal `text("…")` with values, anywhere in the application's packages. `typed` values have a type already."""
+
+    file: str
+    line: int
+    text: str
+    typed: tuple[str, ...]
+
+
 class Models(_Said):
     """All tables of a MetaData; `files` are the source files that were loaded with it."""
 
     tables: tuple[ModelTable, ...]
     files: tuple[str, ...]
+    statements: tuple[TextStatement, ...]
 
     def by_table(self, default_schema: str) -> Mapping[Table, ModelTable]:
         return {table.named(default_schema): table for table in self.tables}
