@@ -1,15 +1,20 @@
 """Models are imported in a process without our secrets, and their source is patched where a type is a literal."""
 
+import ast
+import inspect
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from producer.alembic.child import read_models as read_models_program
 from producer.alembic.models.differences import differences
 from producer.alembic.models.models import read_models
 from producer.alembic.models.own_sql import own_sql
 from producer.alembic.models.patch import make_patch
 from producer.alembic.models.source import sources
+from producer.history.changes import changes
 from producer.history.changes.changes import ToUuid
 from producer.history.foreign_code import Interpreter
 from replank.errors import WrongUse
@@ -134,6 +139,31 @@ def test_values_of_sql_in_words_are_listed_by_file_and_line(tmp_path: Path) -> N
     assert {Path(one.file).name for one in found} == {"queries.py"}
     assert found[0].new == 'bindparam("wanted", type_=Uuid(as_uuid=False))'
     assert not any(one.patched for one in found)
+
+
+def test_a_file_of_many_models_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given classes of one file, one of them in a function and with a decorator
+    classes = [one for one in vars(changes).values() if getattr(one, "__module__", "") == changes.__name__]
+    classes = [one for one in classes if isinstance(one, type)] + [_decorated()]
+    wanted = [inspect.getsourcelines(one)[1] for one in classes]
+    parsed: list[object] = []
+    parse = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda *given, **more: parsed.append(given) or parse(*given, **more))
+    # When each is looked for
+    said = [read_models_program._class(one) for one in classes]
+    # Then its line is what Python says, and no file was parsed once more for each
+    assert [one and one["line"] for one in said] == wanted
+    assert len(classes) > 8
+    assert len(parsed) <= len({one["file"] for one in said if one})
+    assert read_models_program._class(int) is None
+
+
+def _decorated() -> type:
+    @dataclass
+    class Inner:
+        pass
+
+    return Inner
 
 
 def test_a_default_that_is_sql_is_told_as_sql(tmp_path: Path) -> None:

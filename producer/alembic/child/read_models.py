@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -207,10 +208,30 @@ def _named(column: Any) -> list[Any]:
 def _class(cls: type) -> dict[str, Any] | None:
     try:
         file = inspect.getsourcefile(cls)
-        _, line = inspect.getsourcelines(cls)
-    except (OSError, TypeError):
+        line = None if file is None else _lines(file).get(cls.__qualname__)
+    except (OSError, TypeError, SyntaxError):
         return None
-    return {"file": file, "name": cls.__qualname__, "line": line}
+    return None if line is None else {"file": file, "name": cls.__qualname__, "line": line}
+
+
+@cache
+def _lines(file: str) -> dict[str, int]:
+    """The first line of each class of a file. `inspect` would parse it once more for every class and its bases."""
+    found: dict[str, int] = {}
+
+    def look(node: ast.AST, names: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            inside = names
+            if isinstance(child, ast.ClassDef):
+                inside = (*names, child.name)
+                first = child.decorator_list[0] if child.decorator_list else child
+                found.setdefault(".".join(inside), first.lineno)
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside = (*names, child.name, "<locals>")
+            look(child, inside)
+
+    look(ast.parse(Path(file).read_bytes()), ())
+    return found
 
 
 if __name__ == "__main__":
