@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from support.schemas.octavia.service import Lived, Row, Service, service
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from producer.planning.resolution import read_plan_file
 from producer.starting.begin import begin_or_resume
+from real_schema.octavia_plan import leave_out, planned, write_few
+from real_schema.octavia_rows import Rows, keys_of_uuids, projects_of, read_rows
 from replank.values.states import TableState
 from sql.session.connection import connect
 
@@ -43,7 +44,8 @@ which no column gives a type."""
 SHORT, LONG = 20, 120
 """Transactions of a service in each phase."""
 
-Rows = dict[Row, dict[str, Any]]
+SLOWLY_S = 0.15
+"""Between two transactions in the short form, whose time is to be spent on the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ class More:
 class Story:
     """Before the run, the run, and after it. `differences_*` is what Alembic finds between models and database.
 
-    `more` is what the long form alone has: octavia's code takes 4 s of CPU each time that it is imported.
+    `columns` are the plan's, `held` those that plain SQL finds. `more` is what the long form alone has:
+    octavia's code takes 4 s of CPU each time that it is imported.
     """
 
     url: str
@@ -71,6 +74,7 @@ class Story:
     inspected: Said
     checked: Said
     columns: tuple[tuple[str, str], ...]
+    held: set[tuple[str, str]]
     applied: Said
     differences_before: list[str]
     differences_patched: list[str]
@@ -121,9 +125,9 @@ def tell(postgres: EmbeddedPostgres, broker: EmbeddedValkey | None, url: str, co
     assert inspected.status == 0, inspected.words
     leave_out(place.plan, LEFT_OUT)
     checked = place.replank("check", str(place.plan), "--json")
-    few = place.asked("alembic", str(_few(place.plan, folder / "few.toml")), "--models-only") if long else None
+    few = place.asked("alembic", str(write_few(place.plan, folder / "few.toml")), "--models-only") if long else None
     copy = postgres.create_database(copied, template=psycopg.conninfo.conninfo_to_dict(url)["dbname"])
-    before = read_rows(url)
+    before, held = read_rows(url), keys_of_uuids(url)
     ready, untouched = _run(place, LONG if long else SHORT, in_processes=long)
     after = read_rows(url)
     differences_after_run = place.differences() if long else []
@@ -136,6 +140,7 @@ def tell(postgres: EmbeddedPostgres, broker: EmbeddedValkey | None, url: str, co
         inspected=inspected,
         checked=checked,
         columns=planned(place.plan),
+        held=held,
         applied=applied,
         differences_before=differences_before,
         differences_patched=place.differences(),
@@ -185,9 +190,9 @@ def _run(place: Place, enough: int, *, in_processes: bool) -> tuple[Lived, Lived
     """The plan is run while services work: what they lived through. That of octavia as it is only in the long form."""
     columns, projects = planned(place.plan), projects_of(place.url)
     with ExitStack() as stack:
-        prepared = service(
-            sqlalchemy_url(place.url), place.ready, project=projects[0], text_or_uuid=columns, **NO_PREPARED
-        )
+        pace = {} if in_processes else {"pause_s": SLOWLY_S}
+        url = sqlalchemy_url(place.url)
+        prepared = service(url, place.ready, project=projects[0], text_or_uuid=columns, **pace, **NO_PREPARED)
         services = [stack.enter_context(prepared)]
         if in_processes:
             own = service(sqlalchemy_url(place.url, "psycopg2"), place.source, project=projects[1])
@@ -238,51 +243,3 @@ def _wait(services: Sequence[Service], transactions: int) -> None:
 def _enter(services: Sequence[Service], phase: Any) -> None:
     for one in services:
         one.enter(phase)
-
-
-def leave_out(plan: Path, table: str) -> None:
-    """Take a table out of a plan, as a person does with an editor."""
-    head, *tables = plan.read_text(encoding="utf-8").split("[[tables]]\n")
-    kept = [one for one in tables if f'\nname = "{table}"\n' not in f"\n{one.split('[[tables.columns]]')[0]}"]
-    assert len(kept) == len(tables) - 1
-    plan.write_text("[[tables]]\n".join([head, *kept]), encoding="utf-8")
-
-
-def _few(plan: Path, path: Path) -> Path:
-    """A plan of two tables of it: the ids of the others stay texts, and all have them of one mixin."""
-    head, *tables = plan.read_text(encoding="utf-8").split("[[tables]]\n")
-    few = [one for one in tables if 'name = "availability_zone' in one]
-    assert len(few) == 2
-    path.write_text("[[tables]]\n".join([head, *few]), encoding="utf-8")
-    return path
-
-
-def planned(plan: Path) -> tuple[tuple[str, str], ...]:
-    tables: list[Mapping[str, Any]] = tomllib.loads(plan.read_text(encoding="utf-8"))["tables"]
-    return tuple((table["name"], column["name"]) for table in tables for column in table["columns"])
-
-
-def projects_of(url: str) -> list[str]:
-    with psycopg.connect(url) as connection:
-        return [project for (project,) in connection.execute("SELECT project_id FROM quotas ORDER BY 1")]
-
-
-KEYS = """
-SELECT c.relname, array_agg(a.attname::text ORDER BY array_position(i.indkey::int[], a.attnum::int))
-  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
-  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
- WHERE i.indisprimary AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
- GROUP BY 1
-"""
-
-
-def read_rows(url: str) -> Rows:
-    """Every row of every table, by its key. In JSON a uuid is the text that it was."""
-    with psycopg.connect(url) as connection:
-        keys: list[tuple[str, list[str]]] = connection.execute(KEYS).fetchall()
-        found: Rows = {}
-        for table, columns in keys:
-            query = psycopg.sql.SQL("SELECT to_jsonb(t) FROM {} AS t").format(psycopg.sql.Identifier("public", table))
-            for (row,) in connection.execute(query):
-                found[table, tuple(str(row[column]) for column in columns)] = row
-    return found

@@ -19,9 +19,6 @@ Phase = Literal["before", "at", "after"]
 Row = tuple[str, tuple[str, ...]]
 """A table, and the text of a row's key."""
 
-PAUSE_S = 0.02
-"""Between two transactions."""
-
 WAIT_S = 120.0
 
 
@@ -91,14 +88,15 @@ def service(
     *,
     project: str,
     text_or_uuid: Sequence[tuple[str, str]] = (),
+    pause_s: float = 0.02,
     **options: Any,
 ) -> Iterator[Service]:
     """One on the rows of `project`, which no other touches; stopped at the block's end, however that comes.
 
-    `url` with the driver that SQLAlchemy takes, `options` for its `create_engine`. The columns of `text_or_uuid` have
-    that type of docs/clients.md.
+    It rests for `pause_s` between two transactions. `url` with the driver that SQLAlchemy takes, `options` for its
+    `create_engine`. The columns of `text_or_uuid` have that type of docs/clients.md.
     """
-    asked = {"url": url, "project": project, "options": options, "text_or_uuid": text_or_uuid, "pause_s": PAUSE_S}
+    asked = {"url": url, "project": project, "options": options, "text_or_uuid": text_or_uuid, "pause_s": pause_s}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [str(interpreter()), "-W", "ignore", str(PROGRAMS / "client.py")],
