@@ -1,1 +1,1 @@
-"""The demonstration: a sample shop, its live application, and Replank rebuilding it underneath."""
+"""The demonstration: a sample database, its live application, and Replank rebuilding it underneath."""

@@ -25,7 +25,13 @@ def demo(
         float | None, typer.Option(min=1, help="The application's transactions per second, of each style of clients.")
     ] = None,
     shop: Annotated[
-        bool, typer.Option("--shop", help="A small shop: only the ids, compared with the same job offline.")
+        bool, typer.Option("--shop", help="A shop: SQLAlchemy models and clients, and Alembic's history.")
+    ] = False,
+    unprepared: Annotated[
+        bool, typer.Option("--unprepared", help="With --shop: its models stay as they are; see which statements fail.")
+    ] = False,
+    market: Annotated[
+        bool, typer.Option("--market", help="A small market: only the ids, compared with the same job offline.")
     ] = False,
     rehearse: Annotated[bool, typer.Option("--rehearse", help="Rehearse the plan on a clone before.")] = False,
     there_and_back: Annotated[
@@ -40,16 +46,22 @@ def demo(
 ) -> None:
     """A whole migration on embedded servers, under live writes: a platform of 71 models, all four phases.
 
-    Example: replank demo --rows 100000 --out report.html
+    Example: replank demo --shop --rows 100000
     """
-    if shop and (rehearse or there_and_back):
-        raise WrongUse("--rehearse and --there-and-back are for the platform; leave --shop away.")
+    if shop and market:
+        raise WrongUse("--shop and --market are two databases; give one of them.")
+    if unprepared and not shop:
+        raise WrongUse("--unprepared is for the application of --shop.")
+    if (shop or market) and (rehearse or there_and_back):
+        raise WrongUse(
+            f"--rehearse and --there-and-back are for the platform; leave --{'shop' if shop else 'market'} away."
+        )
     # Only this command needs the embedded servers' packages; the others work without them.
     from demo.datasets import find_data_set
     from demo.demonstration.demonstration import Demonstration
     from demo.demonstration.stage import Options
 
-    data_set = find_data_set("shop" if shop else "platform")
+    data_set = find_data_set(_name(shop=shop, unprepared=unprepared, market=market))
     options = Options(
         rows=rows or data_set.rows,
         workers=workers,
@@ -67,3 +79,9 @@ def demo(
         print_json(result.to_json())
     if not result.good:
         raise typer.Exit(1)
+
+
+def _name(*, shop: bool, unprepared: bool, market: bool) -> str:
+    if shop:
+        return "shop_unprepared" if unprepared else "shop"
+    return "market" if market else "platform"

@@ -25,7 +25,7 @@ PARTITIONS = (
 
 def include_name(
     connection: Any, *, own_schemas: Collection[str] = OF_STEPS
-) -> Callable[[str | None, str, Mapping[str, str | None]], bool]:
+) -> Callable[[str | None, str, Mapping[Any, str | None]], bool]:
     """Alembic's `include_name`: leaves out every partition, and the schemas that are Replank's.
 
     `connection` is the one that `context.configure` gets. `own_schemas` are those of the plan's steps 03 and 04, where
@@ -34,7 +34,7 @@ def include_name(
     partitions: set[tuple[str | None, str]] = set()
     asked = False
 
-    def included(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
+    def included(name: str | None, type_: str, parent_names: Mapping[Any, str | None]) -> bool:
         nonlocal asked
         if type_ == "schema":
             return name is None or not (OF_RUNS.match(name) or name in own_schemas)

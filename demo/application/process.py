@@ -60,7 +60,9 @@ class Application:
     clients: `clients` and `rate` are of each.
     """
 
-    def __init__(self, *, url: str, data_set: str = "shop", clients: int = 4, rate: float = 400, seed: int = 1) -> None:
+    def __init__(
+        self, *, url: str, data_set: str = "market", clients: int = 4, rate: float = 400, seed: int = 1
+    ) -> None:
         self.journal: Journal | None = None
         self._url = url
         self._options = ["--data-set", data_set, "--clients", str(clients), "--rate", str(rate), "--seed", str(seed)]

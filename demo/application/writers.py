@@ -99,6 +99,7 @@ def _summarise(clients: Sequence[Client[Any]], seconds: float) -> ClientsResult:
         listed.append(f"and {len(errors) - _MOST_ERRORS} more kinds of errors")
     return ClientsResult(
         errors=listed,
+        failed=errors.total(),
         retries=sum(tally.retries for tally in tallies),
         unknown=sum(tally.unknown for tally in tallies),
         writes=sum(tally.writes for tally in tallies),
@@ -106,5 +107,6 @@ def _summarise(clients: Sequence[Client[Any]], seconds: float) -> ClientsResult:
         p99_latency_ms=round(latencies[int(len(latencies) * 0.99)] * 1000, 3),
         by_kind=dict(sorted(by_kind.items())),
         by_style=dict(sorted(by_style.items())),
+        ended_at={client.name: client.tally.ended_at for client in clients},
         seconds=round(seconds, 3),
     )

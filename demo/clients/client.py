@@ -31,7 +31,8 @@ _MOST_BACKLOG_S = 1.0
 @dataclass(kw_only=True)
 class Tally:
     """What one client lived through. Latencies are seconds of a transaction with all its retries, but
-    without its deliberate pause; writes are acknowledged row changes, cascades included."""
+    without its deliberate pause; writes are acknowledged row changes, cascades included; ended_at: when each
+    acknowledged transaction ended, as a Unix time."""
 
     by_kind: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -39,6 +40,7 @@ class Tally:
     unknown: int = 0
     writes: int = 0
     latencies: list[float] = field(default_factory=list)
+    ended_at: list[float] = field(default_factory=list)
 
 
 class OutcomeUnknown(Exception):
@@ -61,6 +63,7 @@ class Client(Generic[A]):
     ) -> None:
         self.model = model
         self.group = group.name
+        self.name = actor.name
         self.tally = Tally()
         self._url = url
         self._interval_s = interval_s
@@ -116,6 +119,7 @@ class Client(Generic[A]):
                 return
             else:
                 self.tally.latencies.append(time.monotonic() - started - self._kinds[name].pause_s)
+                self.tally.ended_at.append(time.time())
                 self.tally.by_kind[name] += 1
                 self.tally.writes += writes
                 return

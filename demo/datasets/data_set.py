@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 Columns = Mapping[tuple[str, str], Sequence[str]]
 """(schema, table) -> columns."""
@@ -15,6 +16,7 @@ class Migration:
     """Of the last run: seconds from its begin to the last swap, seconds of each stage (they overlap), the longest that
     a set's locks took, and how many of its tables were compared row by row before their swap."""
 
+    run_id: int
     state: str
     tables: int
     compared: int
@@ -45,6 +47,35 @@ class WholePlan:
     """The tables that `inspect` proposes, the database's name, rows -> the plan as TOML."""
 
 
+class CallAlembic(Protocol):
+    """Alembic as a developer calls it: the database's URL, its arguments, the project's folder -> what it says."""
+
+    def __call__(self, url: str, *arguments: str, folder: Path) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What a developer does by hand: in this file of the project, this text becomes that one."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """An application's own source, with models and Alembic's history, which follow the run.
+
+    models: the MetaData, as `--models` wants it; copy: makes the folder, which must not be there yet; by_hand:
+    (table, column) -> the edit for a change that `replank alembic` lists and leaves to a developer.
+    """
+
+    models: str
+    copy: Callable[[Path], Path]
+    alembic: CallAlembic
+    by_hand: Mapping[tuple[str, str], Edit]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
     """`name` is the database's, and the workload's (`demo.datasets.find_workload`).
@@ -53,7 +84,7 @@ class DataSet:
     rows; described: what it created, in words; at_work: printed when clients write at a {rate}; schemas: which the
     application uses; settings: the server's; judge: URL, the run, the report's success criteria -> whether all is as
     planned, in words too; extensions: which the plan needs; offline: columns that become uuid on a copy, too;
-    whole_plan: None where the plan is what `inspect` proposes and a run is all.
+    whole_plan: None where the plan is what `inspect` proposes and a run is all; project: None where no source is shown.
     """
 
     name: str
@@ -70,3 +101,4 @@ class DataSet:
     extensions: Sequence[str] = ()
     offline: Columns = field(default_factory=dict)
     whole_plan: WholePlan | None = None
+    project: Project | None = None

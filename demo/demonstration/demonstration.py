@@ -15,10 +15,11 @@ from rich.console import Console
 
 from demo.application import Application
 from demo.datasets.data_set import DataSet, WholePlan
-from demo.demonstration import whole_plan
+from demo.demonstration import history, whole_plan
 from demo.demonstration.managed import Urls, create_database
 from demo.demonstration.migration import read_migration
 from demo.demonstration.offline import OfflineResult, offline_alter
+from demo.demonstration.phases import read_moments, transactions_of
 from demo.demonstration.product import Product
 from demo.demonstration.result import Result
 from demo.demonstration.stage import Narrator, Options, Stage
@@ -40,18 +41,25 @@ class Demonstration:
         """Everything, on servers that are gone afterwards."""
         with EmbeddedPostgres(settings=self._data_set.settings) as postgres, EmbeddedValkey() as valkey:
             self._narrator.say(f"PostgreSQL {postgres.version} and Valkey are running on this machine")
-            urls = create_database(postgres, self._data_set.name, managed=self._options.managed)
-            rows = self._create(urls)
-            copy = self._copy(postgres)
-            with self._at_work(urls, valkey.url()) as stage:
-                _plan(stage)
-                criteria = _migrate(stage)
-                offline = self._compare(copy)
-                migration = read_migration(urls.run)
-                if stage.data_set.whole_plan is not None:
-                    whole_plan.finish(stage, stage.data_set.whole_plan)
-                application = stage.application.stop()
-            verified, words = self._data_set.judge(urls.run, migration, criteria)
+            return self.run_on(postgres, valkey.url(), database=self._data_set.name)
+
+    def run_on(self, postgres: EmbeddedPostgres, broker_url: str, *, database: str) -> Result:
+        """Everything, in a new database of this name, which stays."""
+        project, whole = self._data_set.project, self._data_set.whole_plan
+        urls = create_database(postgres, database, managed=self._options.managed)
+        rows = self._create(urls)
+        copy = self._copy(postgres, database)
+        with self._at_work(urls, broker_url) as stage:
+            _plan(stage)
+            criteria = _migrate(stage)
+            offline = self._compare(copy)
+            followed = None if project is None else history.follow(stage, project)
+            migration = read_migration(urls.run)
+            if whole is not None:
+                whole_plan.finish(stage, whole)
+            application = stage.application.stop()
+        verified, words = self._data_set.judge(urls.run, migration, criteria)
+        moments = read_moments(urls.run, migration.run_id)
         return Result(
             data_set=self._data_set,
             options=self._options,
@@ -63,6 +71,9 @@ class Demonstration:
             criteria=criteria,
             seconds_of=self._narrator.seconds,
             application=application,
+            journal=stage.application.journal,
+            history=followed,
+            by_client=transactions_of(moments, application.ended_at),
         )
 
     def _create(self, urls: Urls) -> Mapping[str, int]:
@@ -75,11 +86,11 @@ class Demonstration:
         self._narrator.say(self._data_set.described(rows))
         return rows
 
-    def _copy(self, postgres: EmbeddedPostgres) -> str | None:
+    def _copy(self, postgres: EmbeddedPostgres, database: str) -> str | None:
         """The same tables for the offline way: a database is only copied while it is not used."""
         if not self._data_set.offline:
             return None
-        return postgres.create_database(f"{self._data_set.name}_offline", template=self._data_set.name)
+        return postgres.create_database(f"{database}_offline", template=database)
 
     @contextmanager
     def _at_work(self, urls: Urls, broker_url: str) -> Iterator[Stage]:
@@ -91,6 +102,8 @@ class Demonstration:
             rate=self._options.rate,
         )
         with tempfile.TemporaryDirectory(prefix="replank-demo-") as folder, application:
+            if self._data_set.project is not None:
+                self._data_set.project.copy(Path(folder) / history.FOLDER)
             time.sleep(SETTLE_S)
             self._narrator.say(self._data_set.at_work.format(rate=self._options.rate))
             yield Stage(
@@ -115,10 +128,13 @@ def _plan(stage: Stage) -> None:
     """`inspect`, the plan, `check`."""
     with stage.narrator.timed("prepare"):
         if stage.data_set.whole_plan is None:
-            stage.product.call("inspect", "--every-uuid", "--out", "plan.toml")
+            if stage.data_set.project is None:
+                stage.product.call("inspect", "--every-uuid", "--out", "plan.toml")
+                stage.narrator.say("`replank inspect` wrote a plan")
+            else:
+                history.propose(stage, stage.data_set.project)
             with (stage.folder / "plan.toml").open("a", encoding="utf-8") as text:
                 text.write(stage.urls.plan)
-            stage.narrator.say("`replank inspect` wrote a plan")
             stage.product.call("check", "plan.toml")
         else:
             _compose(stage, stage.data_set.whole_plan)

@@ -18,6 +18,7 @@ def read_migration(url: str) -> Migration:
         proofs = verifications.read(connection, run.run_id)
     swapped = [one.swapped_at for one in sets if one.swapped_at is not None]
     return Migration(
+        run_id=run.run_id,
         state=str(run.state),
         tables=len(status.tables),
         compared=sum(proof.passed for proof in proofs.values()),

@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from demo.application import ApplicationReport
+from demo.application import ApplicationReport, Journal
 from demo.datasets.data_set import DataSet, Migration
+from demo.demonstration.history import History
 from demo.demonstration.offline import OfflineResult
+from demo.demonstration.phases import PHASES
 from demo.demonstration.stage import Options
 from replank.wording import counted
 
@@ -19,7 +21,8 @@ from replank.wording import counted
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """`offline` is the same job on a copy, where the data set compares them; `criteria` are those of `replank report`,
-    where it has a whole plan; `seconds_of` is how long each part of the demonstration took."""
+    where it has a whole plan; `seconds_of` is how long each part of the demonstration took; `journal` is
+    what the clients must find again; `history` is there where the data set has a project; `by_client` counts each client's transactions by phase (`phases.PHASES`)."""
 
     data_set: DataSet
     options: Options
@@ -31,11 +34,20 @@ class Result:
     criteria: Sequence[Mapping[str, Any]]
     seconds_of: Mapping[str, float]
     application: ApplicationReport
+    journal: Journal | None
+    history: History | None
+    by_client: Mapping[str, Mapping[str, int]]
 
     @property
     def good(self) -> bool:
         """Whether nothing was lost and nothing failed."""
-        return self.verified and not self.application.lost and not self.application.errors
+        followed = self.history is None or self.history.good
+        return self.verified and followed and not self.application.lost and not self.application.errors
+
+    @property
+    def least_of(self) -> dict[str, int]:
+        """Phase -> the transactions of the client that had the fewest."""
+        return {phase: min(counts[phase] for counts in self.by_client.values()) for phase in PHASES}
 
     @property
     def ratio(self) -> float | None:
@@ -56,6 +68,8 @@ class Result:
         """`offline_seconds` and `ratio` are there where both ways are compared; `criteria` and all that
         follows, with a whole plan."""
         application = asdict(self.application)
+        # One number for each transaction: counted above all that.
+        del application["ended_at"]
         document: dict[str, Any] = {
             "rows": self.rows,
             "workers": self.options.workers,
@@ -73,10 +87,13 @@ class Result:
                 "there_and_back": self.options.there_and_back,
                 "report_file": str(self.options.out),
             }
+        if self.history is not None:
+            document |= {"history": asdict(self.history)}
         return {
             **document,
+            "by_client": self.by_client,
             "lost_writes": len(application["lost"]),
-            "app_errors": len(application["errors"]),
+            "app_errors": application["failed"],
             "writes_acknowledged": application["acknowledged"],
             "writes_found_again": application["found_again"],
             "application": application,
@@ -117,6 +134,8 @@ class Result:
         if self.data_set.whole_plan is not None:
             yield "gates", f"overridden: {', '.join(self.overridden)}" if self.overridden else "all passed"
         yield "verified", f"{'yes' if self.verified else 'NO'}: {self.verification}"
+        if self.history is not None:
+            yield from _followed(self.history)
         if self.criteria:
             met = sum(one["met"] is True for one in self.criteria)
             yield "criteria", f"{met} of {len(self.criteria)} success criteria are met"
@@ -127,5 +146,13 @@ class Result:
             + (f"; by style: {by_style}" if len(app.by_style) > 1 else ""),
         )
         yield "found again", f"{app.found_again:,} of {app.acknowledged:,} acknowledged facts; {len(app.lost)} lost"
-        yield "errors", f"{counted(len(app.errors), 'application error')}, {counted(app.retries, 'retry')}"
+        least = ", ".join(f"{phase} {number:,}" for phase, number in self.least_of.items())
+        yield "each client", f"at least so many transactions: {least}"
+        yield "errors", f"{counted(app.failed, 'application error')}, {counted(app.retries, 'retry')}"
         yield "latency", f"p99 {app.p99_latency_ms:.0f} ms, longest {app.max_latency_ms:.0f} ms"
+
+
+def _followed(history: History) -> Iterator[tuple[str, str]]:
+    yield "models", f"{counted(history.patched, 'column')} changed by `replank alembic`, {history.by_hand} by hand"
+    yield "alembic check", f"{'nothing to do' if history.same else 'DIFFERS'}: {history.compared}"
+    yield "revision", f"{history.revision} {'is' if history.stamped else 'is NOT'} stamped as applied"

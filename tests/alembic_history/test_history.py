@@ -4,8 +4,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.schemas.depot import copy_application
 
+from demo.datasets.shop.project import alembic, copy_project
 from producer.alembic.revision import Environment, Revision, revision_of
 from producer.alembic.stamping import is_stamped, stamp
 from producer.history.foreign_code import Interpreter
@@ -16,13 +16,13 @@ from sql.session.connection import connect
 pytestmark = pytest.mark.alembic
 
 PLAN = Plan.model_validate(
-    {"database": {"name": "depot"}, "tables": [{"name": "t", "columns": [{"name": "id", "to": "uuid"}]}]}
+    {"database": {"name": "shop"}, "tables": [{"name": "t", "columns": [{"name": "id", "to": "uuid"}]}]}
 )
 OTHER = """
 import sqlalchemy as sa
 from alembic import op
 revision = "e5other"
-down_revision = "c300depot"
+down_revision = "c300shop"
 """
 STATEMENTS = [
     """SELECT ':no_parameter', '100%', 'a\\:b'::text""",
@@ -33,13 +33,13 @@ STATEMENTS = [
 
 @pytest.fixture
 def application(tmp_path: Path) -> Environment:
-    folder = copy_application(tmp_path / "application")
+    folder = copy_project(tmp_path / "application")
     return Environment(config=folder / "alembic.ini", script_location=None, interpreter=Interpreter(folder=folder))
 
 
 def test_several_heads_are_refused_by_name(application: Environment) -> None:
     (application.config.parent / "migrations" / "versions" / "e5other.py").write_text(OTHER)
-    with pytest.raises(WrongUse, match="has 2 heads: d400depot, e5other"):
+    with pytest.raises(WrongUse, match="has 2 heads: d400shop, e5other"):
         revision_of(PLAN, STATEMENTS, application, write=True)
 
 
@@ -49,7 +49,7 @@ def test_a_revision_is_shown_written_once_and_refused_with_other_statements(appl
     shown = revision_of(PLAN, STATEMENTS, application, write=False)
     assert sorted(versions.glob("*.py")) == before
     written = revision_of(PLAN, STATEMENTS, application, write=True)
-    assert (written.revision, written.follows, written.text) == (shown.revision, "d400depot", shown.text)
+    assert (written.revision, written.follows, written.text) == (shown.revision, "d400shop", shown.text)
     assert written.path.read_text() == shown.text
     again = revision_of(PLAN, STATEMENTS, application, write=True)
     assert (again.revision, again.path, again.new) == (written.revision, written.path, False)
@@ -58,10 +58,8 @@ def test_a_revision_is_shown_written_once_and_refused_with_other_statements(appl
 
 
 def test_statements_reach_the_server_as_they_are(application: Environment, database: str) -> None:
-    from alembic_history.depot_run import alembic
-
     revision_of(PLAN, STATEMENTS, application, write=True)
-    alembic(database, application.config.parent, "upgrade", "head")
+    alembic(database, "upgrade", "head", folder=application.config.parent)
     with psycopg.connect(database) as app:
         comment = app.execute("SELECT obj_description('t'::regclass)").fetchone()
         columns = [one.name for one in app.execute("SELECT * FROM t").description or ()]

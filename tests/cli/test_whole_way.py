@@ -8,7 +8,7 @@ from support.servers.shared import template
 
 from cli.conftest import MakeSite
 from cli.evidence import document_of, refused
-from demo.datasets.shop import create_shop, uuid_columns
+from demo.datasets.market import create_market, uuid_columns
 from demo.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.cli
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.cli
 
 @pytest.fixture(scope="module")
 def sample(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The name of a database that holds the sample shop."""
-    with template(postgres, "cli_sample", lambda url: create_shop(url, rows=3_000)) as name:
+    """The name of a database that holds the sample market."""
+    with template(postgres, "cli_sample", lambda url: create_market(url, rows=3_000)) as name:
         yield name
 
 
@@ -52,7 +52,7 @@ def test_inspect_check_and_run(make_site: MakeSite, sample: str) -> None:
 @pytest.mark.slow
 def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
     site = make_site(None)
-    shown = site.call("demo", "--shop", "--rows", "3000", "--json", deadline_s=240)
+    shown = site.call("demo", "--market", "--rows", "3000", "--json", deadline_s=240)
     assert shown.exit_code == 0, shown.stderr
     told = document_of(shown)
     assert isinstance(told, dict)
@@ -70,7 +70,7 @@ def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
 def test_the_demonstration_under_the_managed_profile(make_site: MakeSite) -> None:
     """No superuser, no `pg_read_all_stats`, another owner of public: the shop is converted under live writes."""
     site = make_site(None)
-    shown = site.call("demo", "--shop", "--managed", "--rows", "1500", "--rate", "60", "--json", deadline_s=240)
+    shown = site.call("demo", "--market", "--managed", "--rows", "1500", "--rate", "60", "--json", deadline_s=240)
     assert shown.exit_code == 0, shown.stderr
     told = document_of(shown)
     assert isinstance(told, dict)

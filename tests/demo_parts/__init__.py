@@ -1,1 +1,1 @@
-"""The demo's parts: the sample shop, the application that writes to it, and the offline comparison."""
+"""The demo's parts: the sample market, the application that writes to it, and the offline comparison."""

@@ -1,4 +1,4 @@
-"""One filled shop for all these tests, and a fresh copy of it for each test that writes."""
+"""One filled market for all these tests, and a fresh copy of it for each test that writes."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from support.servers.shared import new_database, template
 
 from demo.application import Application, Journal
-from demo.datasets.shop import create_shop
+from demo.datasets.market import create_market
 from demo.embedded import EmbeddedPostgres
 
 ROWS = 5_000
@@ -15,17 +15,17 @@ ROWS = 5_000
 
 @pytest.fixture(scope="package")
 def counted(postgres: EmbeddedPostgres) -> Iterator[dict[str, int]]:
-    """Fills the database `shop_template`; what create_shop says about it."""
+    """Fills the database `market_template`; what create_market says about it."""
     counts: dict[str, int] = {}
-    with template(postgres, "shop_template", lambda url: counts.update(create_shop(url, rows=ROWS))):
+    with template(postgres, "market_template", lambda url: counts.update(create_market(url, rows=ROWS))):
         yield counts
 
 
 @pytest.fixture
-def shop(postgres: EmbeddedPostgres, counted: dict[str, int]) -> Iterator[str]:
-    """The URL of a fresh copy of the filled shop."""
+def market(postgres: EmbeddedPostgres, counted: dict[str, int]) -> Iterator[str]:
+    """The URL of a fresh copy of the filled market."""
     assert counted
-    with new_database(postgres, template="shop_template") as url:
+    with new_database(postgres, template="market_template") as url:
         yield url
 
 
@@ -42,5 +42,5 @@ def written(postgres: EmbeddedPostgres, counted: dict[str, int]) -> Iterator[Jou
         assert application.journal is not None
         journals.append(application.journal)
 
-    with template(postgres, "written", write, copied="shop_template"):
+    with template(postgres, "written", write, copied="market_template"):
         yield journals[0]

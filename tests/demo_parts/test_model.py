@@ -1,4 +1,4 @@
-"""The client's model does what the shop's foreign keys do, and knows what it does not know."""
+"""The client's model does what the market's foreign keys do, and knows what it does not know."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 
 from demo.clients.model import Model, StillReferenced
 from demo.clients.tables import Row
-from demo.datasets.shop.workload.tables import SHOP
+from demo.datasets.market.workload.tables import MARKET
 
 pytestmark = pytest.mark.unit
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def model() -> Model:
     """A user with an order, of a product and with an invoice, and an event; all committed."""
-    model = Model(SHOP, random.Random(1))
+    model = Model(MARKET, random.Random(1))
     rows: list[tuple[str, Row]] = [
         ("User", {"id": "u", "tenantId": "t"}),
         ("products", {"id": "p", "category_id": None}),

@@ -9,8 +9,8 @@ from psycopg.sql import SQL, Identifier
 from support.servers.shared import new_database
 
 from demo.application import Application, ApplicationFailed, ApplicationReport, Journal, check_journal
-from demo.datasets.shop import create_shop, left_alone, uuid_columns
-from demo.datasets.shop.workload.operations import KINDS
+from demo.datasets.market import create_market, left_alone, uuid_columns
+from demo.datasets.market.workload.operations import KINDS
 from demo.demonstration.offline import Conversion, offline_alter
 from demo.embedded import EmbeddedPostgres
 
@@ -43,7 +43,7 @@ def let_it_write(url: str, seconds: float, rate: float = 200) -> ApplicationRepo
 
 
 def test_sample_has_tables_and_foreign_keys_of_every_sort(postgres: EmbeddedPostgres, counted: dict[str, int]) -> None:
-    url = postgres.url("shop_template")
+    url = postgres.url("market_template")
 
     foreign_keys = ask(
         url,
@@ -61,7 +61,7 @@ def test_sample_has_tables_and_foreign_keys_of_every_sort(postgres: EmbeddedPost
 
 
 def test_sample_has_indexes_and_columns_of_every_sort(postgres: EmbeddedPostgres, counted: dict[str, int]) -> None:
-    url = postgres.url("shop_template")
+    url = postgres.url("market_template")
 
     ((partial, expression, including),) = ask(
         url,
@@ -94,7 +94,7 @@ def test_uuid_columns_are_the_truth(postgres: EmbeddedPostgres, counted: dict[st
         " WHERE table_schema IN ('public', 'billing')"
         " AND data_type IN ('text', 'character varying', 'character') ORDER BY 1, 2, ordinal_position"
     )
-    with psycopg.connect(postgres.url("shop_template")) as connection:
+    with psycopg.connect(postgres.url("market_template")) as connection:
         for schema, table, column in connection.execute(columns.encode()).fetchall():
             query = SQL("SELECT bool_and({}::text ~ %s) FROM {}")
             named = query.format(Identifier(column), Identifier(schema, table))
@@ -108,13 +108,13 @@ def test_uuid_columns_are_the_truth(postgres: EmbeddedPostgres, counted: dict[st
     }
 
 
-def test_sample_refuses_a_database_that_holds_it_already(shop: str) -> None:
+def test_sample_refuses_a_database_that_holds_it_already(market: str) -> None:
     with pytest.raises(psycopg.errors.DuplicateSchema):
-        create_shop(shop, rows=1_000)
+        create_market(market, rows=1_000)
 
 
-def test_application_finds_everything_again(shop: str) -> None:
-    report = let_it_write(shop, seconds=3)
+def test_application_finds_everything_again(market: str) -> None:
+    report = let_it_write(market, seconds=3)
 
     assert report.errors == []
     assert report.lost == []
@@ -125,8 +125,8 @@ def test_application_finds_everything_again(shop: str) -> None:
     assert 0 < report.p99_latency_ms <= report.max_latency_ms
 
 
-def test_password_is_not_among_the_process_arguments(shop: str, postgres: EmbeddedPostgres) -> None:
-    with Application(url=shop, rate=20):
+def test_password_is_not_among_the_process_arguments(market: str, postgres: EmbeddedPostgres) -> None:
+    with Application(url=market, rate=20):
         arguments = [word for child in psutil.Process().children() for word in child.cmdline()]
 
     assert "demo.application" in arguments
@@ -156,8 +156,8 @@ def test_check_sees_what_changed_behind_its_back(
     assert any(complaint in sentence for sentence in found.lost), found.lost[:5]
 
 
-def test_check_sees_one_row_deleted_altered_or_back_from_the_dead(shop: str) -> None:
-    with Application(url=shop, rate=100) as application:
+def test_check_sees_one_row_deleted_altered_or_back_from_the_dead(market: str) -> None:
+    with Application(url=market, rate=100) as application:
         time.sleep(1)
         application.stop()
     journal = application.journal
@@ -165,7 +165,7 @@ def test_check_sees_one_row_deleted_altered_or_back_from_the_dead(shop: str) -> 
     deleted, altered = journal.rows["order_items"][:2]
     dead, live = journal.gone["order_items"][0], journal.rows["order_items"][2]
 
-    with psycopg.connect(shop) as connection:
+    with psycopg.connect(market) as connection:
         connection.execute("DELETE FROM order_items WHERE id = %s", [deleted["id"]])
         connection.execute("UPDATE order_items SET quantity = quantity + 1 WHERE id = %s", [altered["id"]])
         connection.execute(
@@ -174,7 +174,7 @@ def test_check_sees_one_row_deleted_altered_or_back_from_the_dead(shop: str) -> 
             [*dead, live["id"]],
         )
 
-    found = check_journal(shop, journal)
+    found = check_journal(market, journal)
     assert set(found.lost) == {
         f"public.order_items {deleted['id']}: lost",
         f"public.order_items {altered['id']}: altered: quantity",
@@ -183,12 +183,12 @@ def test_check_sees_one_row_deleted_altered_or_back_from_the_dead(shop: str) -> 
     assert found.found_again == journal.entries() - 3
 
 
-def test_application_notices_what_a_careless_rebuild_forgets(shop: str) -> None:
-    change(shop, "DROP TRIGGER products_touch_updated_at ON products")
-    change(shop, "ALTER TABLE order_items DROP CONSTRAINT order_items_quantity_check")
-    change(shop, "ALTER TABLE categories ALTER COLUMN id DROP DEFAULT")
+def test_application_notices_what_a_careless_rebuild_forgets(market: str) -> None:
+    change(market, "DROP TRIGGER products_touch_updated_at ON products")
+    change(market, "ALTER TABLE order_items DROP CONSTRAINT order_items_quantity_check")
+    change(market, "ALTER TABLE categories ALTER COLUMN id DROP DEFAULT")
 
-    errors = "\n".join(let_it_write(shop, seconds=1.5, rate=400).errors)
+    errors = "\n".join(let_it_write(market, seconds=1.5, rate=400).errors)
 
     assert "updated_at was not touched" in errors
     assert "must be refused with 23514" in errors
@@ -196,10 +196,10 @@ def test_application_notices_what_a_careless_rebuild_forgets(shop: str) -> None:
     assert "insert categories, id by default" in errors
 
 
-def test_lock_timeouts_are_tried_again(shop: str) -> None:
-    change(shop, "ALTER DATABASE {} SET lock_timeout = '100ms'".format(shop.rsplit("/", 1)[1]))
-    with Application(url=shop, rate=200) as application:
-        with psycopg.connect(shop) as connection:
+def test_lock_timeouts_are_tried_again(market: str) -> None:
+    change(market, "ALTER DATABASE {} SET lock_timeout = '100ms'".format(market.rsplit("/", 1)[1]))
+    with Application(url=market, rate=200) as application:
+        with psycopg.connect(market) as connection:
             connection.execute("SET LOCAL lock_timeout = '10s'")
             connection.execute("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
             connection.execute("SELECT pg_sleep(0.3)")
@@ -213,8 +213,8 @@ def test_lock_timeouts_are_tried_again(shop: str) -> None:
 def test_a_crash_of_the_server_loses_nothing_acknowledged() -> None:
     # Given a server of its own to crash, that has written what it acknowledged (to the operating system, for speed)
     with EmbeddedPostgres(durable=False, settings={"synchronous_commit": "on"}) as server:
-        url = server.create_database("shop")
-        create_shop(url, rows=1_000)
+        url = server.create_database("market")
+        create_market(url, rows=1_000)
         with Application(url=url, rate=300) as application:
             wait_for_commits(url, 60)
             # When it crashes and comes back
@@ -248,16 +248,16 @@ def test_application_that_cannot_start_says_why(database: str) -> None:
         Application(url=database).start()
 
 
-def test_offline_alter_converts_and_the_same_statements_go_on(shop: str) -> None:
-    assert let_it_write(shop, seconds=0.5).errors == []
-    before = ask(shop, FOREIGN_KEYS)
+def test_offline_alter_converts_and_the_same_statements_go_on(market: str) -> None:
+    assert let_it_write(market, seconds=0.5).errors == []
+    before = ask(market, FOREIGN_KEYS)
 
-    result = offline_alter(shop, CONVERSIONS)
+    result = offline_alter(market, CONVERSIONS)
 
-    assert ask(shop, FOREIGN_KEYS) == before
-    assert ask(shop, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated") == [(0,)]
+    assert ask(market, FOREIGN_KEYS) == before
+    assert ask(market, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated") == [(0,)]
     uuids = ask(
-        shop,
+        market,
         "SELECT table_schema, table_name, string_agg(column_name, ' ' ORDER BY ordinal_position)"
         " FROM information_schema.columns WHERE data_type = 'uuid' GROUP BY 1, 2",
     )
@@ -265,18 +265,18 @@ def test_offline_alter_converts_and_the_same_statements_go_on(shop: str) -> None
     assert 0 < result.seconds_alter < result.seconds_without_foreign_keys < result.seconds < result.seconds_total
     assert result.wal_bytes > 1_000_000
 
-    report = let_it_write(shop, seconds=2)
+    report = let_it_write(market, seconds=2)
 
     assert report.errors == []
     assert report.lost == []
     assert set(report.by_kind) == set(KINDS)
 
 
-def test_offline_alter_leaves_all_as_it_was_when_a_value_is_no_uuid(shop: str) -> None:
-    before = ask(shop, FOREIGN_KEYS)
+def test_offline_alter_leaves_all_as_it_was_when_a_value_is_no_uuid(market: str) -> None:
+    before = ask(market, FOREIGN_KEYS)
 
     with pytest.raises(psycopg.errors.InvalidTextRepresentation):
-        offline_alter(shop, [*CONVERSIONS, ("public", "plans", ["id"])])
+        offline_alter(market, [*CONVERSIONS, ("public", "plans", ["id"])])
 
-    assert ask(shop, FOREIGN_KEYS) == before
-    assert ask(shop, "SELECT count(*) FROM information_schema.columns WHERE data_type = 'uuid'") == [(0,)]
+    assert ask(market, FOREIGN_KEYS) == before
+    assert ask(market, "SELECT count(*) FROM information_schema.columns WHERE data_type = 'uuid'") == [(0,)]

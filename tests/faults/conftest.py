@@ -11,7 +11,7 @@ from support.runs.waiting import LONG
 from support.schemas.small_shop import create_small_shop, write_plan
 from support.schemas.uuid_columns import write_uuid_plan
 
-from demo.datasets.shop import create_shop, uuid_columns
+from demo.datasets.market import create_market, uuid_columns
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 from faults.broker_view import flush
 
@@ -76,8 +76,8 @@ def ledger(site: Site) -> LedgerView:
 
 @pytest.fixture(scope="package")
 def sample_template(postgres: EmbeddedPostgres) -> str:
-    """The name of a database that holds the sample shop."""
-    create_shop(postgres.create_database("sample"), rows=SAMPLE_ROWS)
+    """The name of a database that holds the sample market."""
+    create_market(postgres.create_database("sample"), rows=SAMPLE_ROWS)
     return "sample"
 
 
@@ -85,7 +85,7 @@ def sample_template(postgres: EmbeddedPostgres) -> str:
 def sample_site(
     postgres: EmbeddedPostgres, broker: EmbeddedValkey, sample_template: str, tmp_path: Path
 ) -> Iterator[Site]:
-    """A fresh sample shop of fourteen tables and its plan."""
+    """A fresh sample market of fourteen tables and its plan."""
     name = f"sample_{next(_numbers)}"
     made = Site(
         database_url=postgres.create_database(name, template=sample_template),

@@ -14,7 +14,7 @@ from support.schemas.uuid_columns import uuid_differences
 
 from demo.application import Application
 from demo.application.check import check_journal
-from demo.datasets.shop import uuid_columns
+from demo.datasets.market import uuid_columns
 from demo.embedded import EmbeddedValkey
 from faults.broker_view import flush
 

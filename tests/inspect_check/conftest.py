@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from support.runs.forking import run_command
 from support.servers.shared import template
 
-from demo.datasets.shop import create_shop
+from demo.datasets.market import create_market
 from demo.embedded import EmbeddedPostgres
 from producer.check.check import audit
 from producer.check.findings import Finding, Report
@@ -138,8 +138,8 @@ def database(database: str) -> Database:
 
 @pytest.fixture(scope="package")
 def shop(postgres: EmbeddedPostgres) -> Iterator[Database]:
-    """The sample shop; tests only look at it."""
-    with template(postgres, "shop", lambda url: create_shop(url, rows=5_000)) as name:
+    """The sample market; tests only look at it."""
+    with template(postgres, "shop", lambda url: create_market(url, rows=5_000)) as name:
         yield Database(name=name, url=postgres.url(name))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.datasets.shop import uuid_columns
+from demo.datasets.market import uuid_columns
 from demo.embedded import EmbeddedPostgres
 from inspect_check.conftest import Database, replank
 from replank.plan.plan import load_plan

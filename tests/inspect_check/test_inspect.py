@@ -9,7 +9,7 @@ from support.filling.filler import fill, kinds
 from support.schemas import django_world
 from support.schemas.litellm import apply_migrations
 
-from demo.datasets.shop import left_alone, uuid_columns
+from demo.datasets.market import left_alone, uuid_columns
 from inspect_check.conftest import Database, codes, proposed, reasons
 from producer.inspect.plan_writer import write_plan
 from replank.plan.plan import parse_plan

@@ -1,53 +1,60 @@
-"""The shop as a demonstration sees it: only the ids, compared with the same job offline."""
+"""The shop as a demonstration sees it: its models, its history and its clients are SQLAlchemy's and Alembic's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-import psycopg
-
-from demo.datasets.data_set import DataSet, Migration
-from demo.datasets.shop.columns import uuid_columns
+from demo.datasets.converted import judge_of
+from demo.datasets.data_set import DataSet, Edit, Project
+from demo.datasets.shop.columns import UUID_COLUMNS
 from demo.datasets.shop.create import create_shop
+from demo.datasets.shop.project import MODELS, alembic, copy_project
 from replank.wording import counted
 
 
 def _described(rows: Mapping[str, int]) -> str:
-    return f"the shop has {counted(sum(rows.values()), 'row')} in {counted(len(rows), 'table')}"
-
-
-def judge(url: str, migration: Migration, _criteria: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
-    """By the catalogue: are all columns uuid and all keys valid; by the ledger: was every table compared?"""
-    wanted = {(s, t, c) for (s, t), columns in uuid_columns().items() for c in columns}
-    with psycopg.connect(url, autocommit=True) as connection:
-        typed = connection.execute(
-            "SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE data_type = 'uuid'"
-        ).fetchall()
-        invalid = connection.execute(
-            "SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace"
-            " WHERE k.contype = 'f' AND NOT k.convalidated AND n.nspname !~ '^replank'"
-        ).fetchall()
-    missing = wanted - {tuple(row) for row in typed}
-    words = (
-        f"{len(wanted) - len(missing)} of {len(wanted)} columns are uuid, {migration.compared} of {migration.tables} "
-        f"tables compared row by row before the swap, {counted(invalid[0][0], 'foreign key')} left unvalidated"
+    return (
+        f"`alembic upgrade head` made the shop; it is filled with {counted(sum(rows.values()), 'row')} in "
+        f"{counted(len(rows), 'table')}"
     )
-    all_done = migration.compared == migration.tables and migration.state == "done"
-    return not missing and not invalid[0][0] and all_done, words
 
+
+_BY_HAND = {
+    # An annotation gives its type to every column that uses it, so only a developer knows whether all of them change.
+    ("public.carriers", "id"): Edit(
+        file="shop/base.py", old="mapped_column(String(36))]", new="mapped_column(Uuid(as_uuid=False))]"
+    ),
+    # The database's default has lost its cast.
+    ("public.products", "label"): Edit(
+        file="shop/models.py", old='text("(gen_random_uuid())::text")', new='text("gen_random_uuid()")'
+    ),
+}
 
 SHOP = DataSet(
     name="shop",
-    title="Text ids became native uuid while the application went on",
-    rows=400_000,
-    rate=200,
+    title="Text ids became native uuid under an application of SQLAlchemy and Alembic",
+    rows=100_000,
+    rate=150,
     clients=4,
     create=lambda url, rows: create_shop(url, rows=rows),
     described=_described,
-    at_work="the application writes, {rate:.0f} transactions a second",
-    schemas=("public", "billing"),
-    settings={"shared_buffers": "512MB"},
-    judge=judge,
-    offline=uuid_columns(),
+    at_work=(
+        "the application writes through SQLAlchemy's ORM, {rate:.0f} transactions a second; its release for the cutover"
+        " is deployed: ids are sent without a type (`TextOrUuid`, docs/clients.md), which text and uuid columns take"
+    ),
+    schemas=("public",),
+    settings={"shared_buffers": "256MB"},
+    judge=judge_of(UUID_COLUMNS),
+    project=Project(models=MODELS, copy=copy_project, alembic=alembic, by_hand=_BY_HAND),
+)
+
+SHOP_UNPREPARED = replace(
+    SHOP,
+    name="shop_unprepared",
+    title="The same application without a release for the cutover: its statements fail from the swap on",
+    at_work=(
+        "the application writes through SQLAlchemy's ORM, {rate:.0f} transactions a second; it was not prepared and "
+        "sends ids as VARCHAR, which uuid columns refuse"
+    ),
 )

@@ -1,1 +1,1 @@
-"""What clients do to the shop: all of one style, which no conversion disturbs."""
+"""What clients do to the shop: all through SQLAlchemy's ORM."""

@@ -12,122 +12,97 @@ class Shared:
     """Ids of rows that were there before and have no owner: referenced and counted, never removed."""
 
     tenants: tuple[str, ...]
+    addresses: tuple[str, ...]
     products: tuple[str, ...]
-    users: tuple[str, ...]
     tags: tuple[str, ...]
+    carriers: tuple[str, ...]
 
 
 class ShopActor(Actor[Shared]):
     def own_user(self, tx: Transaction) -> Key:
-        """One of the own users; now and then, and when there is none, a new one."""
-        picked = tx.model.pick("User")
+        """One of the own users; now and then, and when there is none, a new one, whom another has let in."""
+        picked = tx.model.pick("users")
+        if picked is not None and self.rng.random() < 0.7:
+            return picked
+        row: Row = {
+            "id": self.new_id(),
+            "tenant_id": self.rng.choice(self.shared.tenants),
+            "email": f"{self.label('User')}@example.com",
+            "invited_by": picked[0] if picked else None,
+        }
+        return tx.insert("users", row)
+
+    def add_api_key(self, tx: Transaction) -> Key:
+        user = self.own_user(tx)
+        return tx.insert("api_keys", {"code": self.label("key")[-40:], "user_id": user[0], "note": None})
+
+    def own_customer(self, tx: Transaction) -> Key:
+        """One of the own customers, adopted ones too; now and then a new one."""
+        picked = tx.model.pick("customers")
         if picked is not None and self.rng.random() < 0.9:
             return picked
-        tenant = tx.model.pick("tenants") if self.rng.random() < 0.5 else None
+        address = tx.model.pick("addresses")
         row: Row = {
             "id": self.new_id(),
-            "tenantId": tenant[0] if tenant else self.rng.choice(self.shared.tenants),
-            "email": f"{self.label('User')}@example.com",
-            "displayName": self.rng.choice([None, "Ada", "Łukasz", "O'Brien"]),
-            "role": self.rng.choice(["ADMIN", "MEMBER"]),
-            "loginCount": "0",
-            "preferences": '{"newsletter": true}',
+            "tenant_id": self.rng.choice(self.shared.tenants),
+            "address_id": address[0] if address else self.rng.choice([None, *self.shared.addresses]),
+            "name": self.rng.choice(["Ada", "Łukasz", "O'Brien"]),
         }
-        return tx.insert("User", row)
+        return tx.insert("customers", row)
+
+    def add_address(self, tx: Transaction) -> Key:
+        return tx.insert("addresses", {"id": self.new_id(), "street": "1 New Street", "city": "Bergen"})
 
     def own_order(self, tx: Transaction) -> Key:
-        """One of the own orders, or a new one with items."""
-        return tx.model.pick("Order") or self.place_order(tx)
-
-    def order_row(self, tx: Transaction, user: Key) -> Row:
-        """A new order's row for this user, in the user's tenant."""
-        return {
-            "id": self.new_id(),
-            "tenantId": tx.model.rows["User"][user]["tenantId"],
-            "userId": user[0],
-            "status": self.rng.choice(["draft", "placed"]),
-            "total": self.money(),
-            "note": self.rng.choice([None, "Leave at door", 'say "hello"']),
-            "metadata": '{"channel": "web"}',
-        }
+        """One of the own orders, or a new one with lines."""
+        return tx.model.pick("orders") or self.place_order(tx)
 
     def place_order(self, tx: Transaction) -> Key:
-        """Insert an order with one to three items."""
-        order = tx.insert("Order", self.order_row(tx, self.own_user(tx)))
+        """An order with one to three lines, mostly of products shared with everybody."""
+        row: Row = {
+            "id": self.new_id(),
+            "customer_id": self.own_customer(tx)[0],
+            "state": self.rng.choice(["open", "paid"]),
+            "total": self.money(),
+        }
+        wanted: list[str] = []
         for _ in range(self.rng.randint(1, 3)):
-            self.add_item(tx, order)
+            own = tx.model.pick("products") if self.rng.random() < 0.2 else None
+            wanted += [own[0] if own else self.rng.choice(self.shared.products), str(self.rng.randint(1, 9))]
+        lines = tx.fetch("place order", [*row.values(), *wanted])
+        order = tx.model.put("orders", row)
+        for line, product, quantity in lines:
+            made: Row = {"id": str(line), "order_id": row["id"], "product_id": str(product), "quantity": str(quantity)}
+            tx.model.put("order_lines", made)
         return order
 
-    def add_item(self, tx: Transaction, order: Key) -> Key:
-        """Insert one item of the order: mostly of a product shared with everybody."""
-        product = tx.model.pick("products") if self.rng.random() < 0.2 else None
-        return tx.insert("order_items", self.item_row(order[0], product[0] if product else None))
+    def ship(self, tx: Transaction) -> Key:
+        carrier = tx.model.pick("carriers") or (self.rng.choice(self.shared.carriers),)
+        order = self.own_order(tx)
+        return tx.insert("shipments", {"id": self.new_id(), "order_id": order[0], "carrier_id": carrier[0]})
 
-    def item_row(self, order: str, product: str | None = None) -> Row:
-        """A new item's row."""
-        return {
-            "id": self.new_id(),
-            "order_id": order,
-            "product_id": product or self.rng.choice(self.shared.products),
-            "quantity": str(self.rng.randint(1, 9)),
-            "unit_price": self.money(),
-            "note": self.rng.choice([None, "gift"]),
-        }
-
-    def own_product(self, tx: Transaction, category: Key | None = None) -> Key:
-        """Insert a product of one's own."""
-        row: Row = {
-            "id": self.new_id(),
-            "category_id": category[0] if category else None,
-            "supplier_id": None,
-            "sku": self.label("SKU"),
-            "name": "Something new",
-            "price": self.money(),
-            "stock": "10",
-            "sold": "0",
-            "labels": "{new,red}",
-            "discontinued": "false",
-        }
+    def own_product(self, tx: Transaction) -> Key:
+        """One of the own products; now and then a new one, whose label the database makes."""
+        picked = tx.model.pick("products")
+        if picked is not None and self.rng.random() < 0.7:
+            return picked
+        row: Row = {"id": self.new_id(), "sku": self.label("S")[-30:], "name": "Something new", "stock": "10"}
         return tx.insert("products", row)
 
-    def own_rule(self, tx: Transaction, code: str | None = None) -> Key:
-        """Insert a price rule, or change the one with this code: an upsert on a composite key."""
-        picked = tx.model.pick("price_rules") if code is None else None
-        tenant, name = picked or (self.rng.choice(self.shared.tenants), code or self.label("CODE"))
-        row: Row = {
-            "tenant_id": tenant,
-            "code": name,
-            "discount": f"0.{self.rng.randint(0, 9999):04d}",
-            "conditions": f'{{"minimum": {self.rng.randint(1, 99)}}}',
-        }
-        tx.run("upsert price_rules", list(row.values()), rows=1)
-        return tx.model.put("price_rules", row)
-
     def own_tag(self, tx: Transaction) -> Key:
-        """Insert a tag, or change one: an upsert on a uuid."""
-        picked = tx.model.pick("Tag")
+        """A new tag, or one of the own with another name: an upsert by its id."""
+        picked = tx.model.pick("tags")
         row: Row = {
             "id": picked[0] if picked and self.rng.random() < 0.5 else self.new_id(),
-            "name": self.label("tag"),
-            "color": self.rng.choice([None, "blue"]),
+            "name": self.label("tag")[-50:],
         }
-        tx.run("upsert Tag", list(row.values()), rows=1)
-        return tx.model.put("Tag", row)
+        tx.run("upsert tag", list(row.values()), rows=1)
+        return tx.model.put("tags", row)
 
-    def add_event(self, tx: Transaction, user: Key) -> Key:
-        """Insert an event whose owner is an order (a uuid), a plan (a word) or none."""
-        order = tx.model.pick("Order")
-        owner: tuple[str | None, str | None] = (None, None)
-        if order and self.rng.random() < 0.5:
-            owner = ("order", order[0])
-        elif self.rng.random() < 0.5:
-            owner = ("plan", "pro")
-        row: Row = {
-            "public_id": self.new_id(),
-            "user_id": user[0],
-            "kind": "login",
-            "owner_type": owner[0],
-            "owner_id": owner[1],
-            "payload": f'{{"ip": "192.0.2.{self.rng.randint(1, 254)}"}}',
-        }
-        return tx.insert("events", row)
+    def own_warehouse(self, tx: Transaction) -> Key:
+        """With a shelf or two."""
+        warehouse = tx.insert("warehouses", {"id": self.new_id(), "name": self.label("Hall")})
+        for number in range(self.rng.randint(1, 2)):
+            row: Row = {"id": self.new_id(), "warehouse_id": warehouse[0], "shelf_number": str(number)}
+            tx.insert("shelves", row)
+        return warehouse

@@ -1,7 +1,7 @@
 """Which rows of the shop that are there already belong to which client, and which to all of them.
 
-Each client adopts some users with everything below them, so that old rows are changed, re-keyed and
-deleted too; a rebuild treats those otherwise than rows that are new.
+Each client adopts some customers with their orders, so that old rows are changed and deleted too; a rebuild treats
+those otherwise than rows that are new.
 """
 
 import random
@@ -12,11 +12,11 @@ import psycopg
 from demo.clients.adoption import Adoption, NothingThere, Reader
 from demo.clients.model import Model
 from demo.clients.names import AS_WRITTEN
-from demo.clients.tables import Key, Row
+from demo.clients.tables import Row
 from demo.datasets.shop.workload.actor import Shared
 from demo.datasets.shop.workload.tables import SHOP
 
-_USERS_PER_CLIENT = 12
+_CUSTOMERS_PER_CLIENT = 8
 _SHARED_ROWS = 40
 
 
@@ -27,35 +27,30 @@ def adopt(connection: psycopg.Connection, models: Sequence[Model], rng: random.R
     """
     reader = Reader(connection, SHOP, AS_WRITTEN)
 
-    def probe(table: str, wanted: int) -> tuple[str, ...]:
+    def probe(table: str, wanted: int = _SHARED_ROWS) -> tuple[str, ...]:
         return reader.probe(SHOP[table], "id", wanted, rng)
 
-    users = probe("User", len(models) * _USERS_PER_CLIENT + _SHARED_ROWS)
-    counted = users[: min(_SHARED_ROWS, len(users) // 2)]
     shared = Shared(
-        tenants=probe("tenants", _SHARED_ROWS),
-        products=probe("products", 4 * _SHARED_ROWS),
-        users=counted,
-        tags=probe("Tag", _SHARED_ROWS),
+        tenants=probe("tenants"),
+        addresses=probe("addresses"),
+        products=probe("products"),
+        tags=probe("tags"),
+        carriers=probe("carriers"),
     )
-    if not (shared.tenants and shared.products and shared.users and shared.tags):
-        raise NothingThere("the application needs the sample shop, filled: run create_shop first")
-    for number, user in enumerate(users[len(counted) :]):
+    if not all((shared.tenants, shared.addresses, shared.products, shared.tags, shared.carriers)):
+        raise NothingThere("the application needs the shop, filled: run create_shop first")
+    for number, customer in enumerate(probe("customers", len(models) * _CUSTOMERS_PER_CLIENT)):
         model = models[number % len(models)]
-        for row in reader.rows(SHOP["User"], ("id",), (user,)):
-            _adopt_below(reader, model, "User", row)
+        for row in reader.rows(SHOP["customers"], ("id",), (customer,)):
+            _adopt_below(reader, model, "customers", row)
         model.commit()
-    counters = (
-        ("products", "stock", shared.products),
-        ("products", "sold", shared.products),
-        ("User", "loginCount", shared.users),
-    )
+    counters = (("products", "stock", shared.products),)
     return Adoption(shared=shared, beginning=reader.begin(models, counters))
 
 
 def _adopt_below(reader: Reader, model: Model, table: str, row: Row) -> None:
     """Put the row and all its children, theirs too, into the model."""
-    key: Key = model.put(table, row)
+    key = model.put(table, row)
     for reference in SHOP.references_to[table]:
         for child in reader.rows(SHOP[reference.child], reference.columns, key):
             _adopt_below(reader, model, reference.child, child)

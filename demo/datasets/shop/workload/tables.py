@@ -1,47 +1,51 @@
-"""The shop's tables as its application knows them."""
+"""The shop's tables as its application knows them, and what its models do where a row goes.
+
+The database's foreign keys refuse (NO ACTION). Where the application deletes or empties children, that is done by the
+ORM's relationships: `cascade="all, delete-orphan"`, `secondary`, or none of them, which empties the child's column.
+"""
 
 from demo.clients.tables import OnDelete, Table, Tables, reference, table
-from demo.datasets.shop.columns import uuid_columns
+from demo.datasets.shop.columns import UUID_COLUMNS
 
 
-def _table(name: str, key: str, columns: str = "", schema: str = "public") -> Table:
+def _table(name: str, key: str, columns: str = "", *, made: str = "") -> Table:
     known = {*key.split(), *columns.split()}
-    ids = " ".join(column for column in uuid_columns().get((schema, name), ()) if column in known)
-    return table(name, key, columns, schema=schema, ids=ids)
+    ids = " ".join(column for column in UUID_COLUMNS["public", name] if column in known)
+    return table(name, key, columns, ids=ids, made=made)
 
 
 SHOP = Tables(
     (
-        _table("tenants", "id", "name slug plan_id"),
-        _table("User", "id", "tenantId email displayName role loginCount preferences"),
-        _table("categories", "id", "parent name position"),
-        _table("products", "id", "category_id supplier_id sku name price stock sold labels discontinued"),
-        _table("Order", "id", "tenantId userId status total note metadata"),
-        _table("order_items", "id", "order_id product_id quantity unit_price note"),
-        _table("Tag", "id", "name color"),
-        _table("_OrderToTag", "A B"),
-        _table("price_rules", "tenant_id code", "discount conditions"),
-        _table("redemptions", "order_id tenant_id code", "amount"),
-        _table("events", "public_id", "user_id kind owner_type owner_id payload"),
-        _table("invoices", "id", "order_id tenant_id amount line_amounts", schema="billing"),
-        _table("payments", "id", "invoice_id method amount reference", schema="billing"),
+        _table("tenants", "id", "name"),
+        _table("users", "id", "tenant_id email invited_by"),
+        _table("api_keys", "code", "user_id note"),
+        _table("addresses", "id", "street city"),
+        _table("customers", "id", "tenant_id address_id name"),
+        _table("warehouses", "id", "name"),
+        _table("shelves", "id", "warehouse_id shelf_number"),
+        # The label is given out by the database.
+        _table("products", "id", "sku name label stock", made="label"),
+        _table("tags", "id", "name"),
+        _table("product_tags", "product_id tag_id"),
+        _table("carriers", "id", "name"),
+        _table("orders", "id", "customer_id state total"),
+        _table("order_lines", "id", "order_id product_id quantity", made="id"),
+        _table("shipments", "id", "order_id carrier_id"),
+        _table("events", "id", "subject_id what", made="id"),
     ),
     (
-        reference("User", "tenantId", "tenants", OnDelete.CASCADE),
-        reference("categories", "parent", "categories", OnDelete.SET_NULL),
-        reference("products", "category_id", "categories", OnDelete.SET_NULL),
-        reference("Order", "tenantId", "tenants", OnDelete.RESTRICT),
-        reference("Order", "userId", "User", OnDelete.CASCADE),
-        reference("order_items", "order_id", "Order", OnDelete.CASCADE),
-        reference("order_items", "product_id", "products", OnDelete.RESTRICT),
-        reference("_OrderToTag", "A", "Order", OnDelete.CASCADE),
-        reference("_OrderToTag", "B", "Tag", OnDelete.CASCADE),
-        reference("price_rules", "tenant_id", "tenants", OnDelete.CASCADE),
-        reference("redemptions", "order_id", "Order", OnDelete.CASCADE),
-        reference("redemptions", "tenant_id code", "price_rules", OnDelete.CASCADE, "tenant_id code"),
-        reference("events", "user_id", "User", OnDelete.SET_NULL),
-        reference("invoices", "order_id", "Order", OnDelete.CASCADE),
-        reference("invoices", "tenant_id", "tenants", OnDelete.RESTRICT),
-        reference("payments", "invoice_id", "invoices", OnDelete.CASCADE),
+        reference("users", "tenant_id", "tenants", OnDelete.RESTRICT),
+        reference("users", "invited_by", "users", OnDelete.SET_NULL),
+        reference("api_keys", "user_id", "users", OnDelete.CASCADE),
+        reference("customers", "tenant_id", "tenants", OnDelete.RESTRICT),
+        reference("customers", "address_id", "addresses", OnDelete.SET_NULL),
+        reference("shelves", "warehouse_id", "warehouses", OnDelete.CASCADE),
+        reference("product_tags", "product_id", "products", OnDelete.CASCADE),
+        reference("product_tags", "tag_id", "tags", OnDelete.CASCADE),
+        reference("orders", "customer_id", "customers", OnDelete.CASCADE),
+        reference("order_lines", "order_id", "orders", OnDelete.CASCADE),
+        reference("order_lines", "product_id", "products", OnDelete.RESTRICT),
+        reference("shipments", "order_id", "orders", OnDelete.CASCADE),
+        reference("shipments", "carrier_id", "carriers", OnDelete.SET_NULL),
     ),
 )

@@ -1,4 +1,4 @@
--- The sample shop: tables and defaults only. Keys, indexes and foreign keys come after the rows
+-- The sample market: tables and defaults only. Keys, indexes and foreign keys come after the rows
 -- (constraints.sql), because building an index once is several times faster than growing it.
 
 CREATE SCHEMA billing;

@@ -1,14 +1,14 @@
 """products
 
-Revision ID: c300depot
-Revises: b200depot
+Revision ID: c300shop
+Revises: b200shop
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "c300depot"
-down_revision = "b200depot"
+revision = "c300shop"
+down_revision = "b200shop"
 branch_labels = None
 depends_on = None
 
@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(length=30), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("label", sa.String(length=36), server_default=sa.text("(gen_random_uuid())::text"), nullable=False),
+        sa.Column("stock", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id"),

@@ -1,4 +1,4 @@
-"""The shop's statements that are written out (`demo.clients.styles.statements` says how)."""
+"""The market's statements that are written out (`demo.clients.styles.statements` says how)."""
 
 from collections.abc import Mapping
 

@@ -1,14 +1,14 @@
 """orders
 
-Revision ID: d400depot
-Revises: c300depot
+Revision ID: d400shop
+Revises: c300shop
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "d400depot"
-down_revision = "c300depot"
+revision = "d400shop"
+down_revision = "c300shop"
 branch_labels = None
 depends_on = None
 
@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.String(length=36), nullable=False),
         sa.Column("state", sa.String(length=20), server_default="open", nullable=False),
         sa.Column("total", sa.Numeric(precision=12, scale=2), server_default=sa.text("0"), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(

@@ -1,4 +1,4 @@
--- Keys, indexes, checks, foreign keys and the trigger of the sample shop, on tables already filled.
+-- Keys, indexes, checks, foreign keys and the trigger of the sample market, on tables already filled.
 
 ALTER TABLE plans ADD CONSTRAINT plans_pkey PRIMARY KEY (id),
     ADD CONSTRAINT plans_monthly_price_check CHECK (monthly_price >= 0);

@@ -1,14 +1,14 @@
 """warehouses and customers
 
-Revision ID: b200depot
-Revises: a100depot
+Revision ID: b200shop
+Revises: a100shop
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "b200depot"
-down_revision = "a100depot"
+revision = "b200shop"
+down_revision = "a100shop"
 branch_labels = None
 depends_on = None
 

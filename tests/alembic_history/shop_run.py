@@ -1,8 +1,5 @@
 """A sample application's database, made by its own history, rebuilt by one plan: told once."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +8,9 @@ from typing import Any
 import psycopg
 from support.runs.harness import Rebuild
 from support.runs.programs import Replank, Said
-from support.schemas.depot import copy_application
 
+from demo.datasets.shop.columns import UUID_COLUMNS
+from demo.datasets.shop.project import MODELS, alembic, copy_project
 from producer.planning.resolution import PlanFile, read_plan_file
 from producer.starting.begin import begin_or_resume
 from sql.session.connection import connect
@@ -57,23 +55,7 @@ sources = [{{ table = "users", user = "id" }}]
 {tables}
 """
 
-COLUMNS = {
-    "tenants": ("id",),
-    "users": ("id", "tenant_id", "invited_by"),
-    "api_keys": ("user_id",),
-    "addresses": ("id",),
-    "customers": ("id", "tenant_id", "address_id"),
-    "warehouses": ("id",),
-    "shelves": ("id", "warehouse_id"),
-    "products": ("id", "label"),
-    "tags": ("id",),
-    "product_tags": ("product_id", "tag_id"),
-    "carriers": ("id",),
-    "orders": ("id", "customer_id"),
-    "order_lines": ("order_id", "product_id"),
-    "shipments": ("id", "order_id", "carrier_id"),
-    "events": ("subject_id",),
-}
+COLUMNS = {table: columns for (_, table), columns in UUID_COLUMNS.items()}
 MORE = {
     "orders": 'partition = {{ by = "range", column = "created_at", every = "year", timezone = "UTC",'
     ' consent = ["uniqueness", "foreign_keys"] }}',
@@ -90,7 +72,7 @@ def plan_text(name: str, columns: dict[str, Sequence[str]] | dict[str, tuple[str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Depot:
+class Shop:
     """An application in its folder, and its database."""
 
     url: str
@@ -103,36 +85,22 @@ class Depot:
         return replank_alembic(self.url, self.folder, *arguments)
 
     def alembic(self, *arguments: str, url: str | None = None) -> str:
-        return alembic(url or self.url, self.folder, *arguments)
-
-
-def alembic(url: str, folder: Path, *arguments: str) -> str:
-    """What Alembic says; AssertionError where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
-        cwd=folder,
-        env={**os.environ, "DEPOT_DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+        return alembic(url or self.url, *arguments, folder=self.folder)
 
 
 def replank_alembic(url: str, folder: Path, *arguments: str) -> Said:
-    """`replank alembic` for the depot in a folder."""
-    given = ("--config", str(folder / "alembic.ini"), "--models", "depot.models:Base.metadata", "--json")
+    """`replank alembic` for the shop in a folder."""
+    given = ("--config", str(folder / "alembic.ini"), "--models", MODELS, "--json")
     variables = ("--env", f"PYTHONPATH={folder}")
     return Replank(database_url=url, broker_url="")(
         "alembic", str(folder / "plan.toml"), *given, *variables, *arguments
     )
 
 
-def make_depot(url: str, folder: Path) -> Path:
+def make_shop(url: str, folder: Path) -> Path:
     """The application's folder with a plan in it, and its database as its history makes it, with rows."""
-    application = copy_application(folder / "application")
-    alembic(url, application, "upgrade", "head")
+    application = copy_project(folder / "application")
+    alembic(url, "upgrade", "head", folder=application)
     with psycopg.connect(url) as app:
         app.execute(ROWS.encode())
         (application / "plan.toml").write_text(plan_text(app.info.dbname))
@@ -149,8 +117,8 @@ def run_plan(url: str, file: PlanFile) -> None:
     rebuild.close()
 
 
-def run_depot(url: str, folder: Path) -> Depot:
-    application = make_depot(url, folder)
+def run_shop(url: str, folder: Path) -> Shop:
+    application = make_shop(url, folder)
     before = {
         "apply": replank_alembic(url, application, "--apply"),
         "partitions": replank_alembic(url, application),
@@ -161,14 +129,14 @@ def run_depot(url: str, folder: Path) -> Depot:
     written = Path(shown.document["revision"]["path"]).exists()
     applied = replank_alembic(url, application, "--apply")
     change_by_hand(application, applied.document["models"])
-    return Depot(
+    return Shop(
         url=url, folder=application, before=before | {"shown": shown}, shown_was_written=written, applied=applied
     )
 
 
 def change_by_hand(application: Path, changes: list[dict[str, Any]]) -> None:
     """What the command lists, done as a person would."""
-    models, base = application / "depot" / "models.py", application / "depot" / "base.py"
+    models, base = application / "shop" / "models.py", application / "shop" / "base.py"
     text = models.read_text()
     for change in (change for change in changes if not change["patched"]):
         table, column, old, new = (
@@ -197,4 +165,7 @@ def change_by_hand(application: Path, changes: list[dict[str, Any]]) -> None:
         elif "no foreign key" in new:
             text = text.replace('(String(36), ForeignKey("orders.id"))', "(String(36))")
             text = text.replace('(Uuid(as_uuid=False), ForeignKey("orders.id"))', "(Uuid(as_uuid=False))")
+            joined = "primaryjoin=lambda: foreign(Shipment.order_id) == Order.id, "
+            for relation in ('back_populates="order", cascade', 'back_populates="shipments")\n    carrier'):
+                text = text.replace(f"relationship({relation}", f"relationship({joined}{relation}")
     models.write_text(text.replace("BigInteger, Column,", "BigInteger, Column, DateTime,"))

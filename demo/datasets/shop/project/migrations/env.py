@@ -1,14 +1,14 @@
-"""Alembic's environment: the database comes from DEPOT_DATABASE_URL."""
+"""Alembic's environment: the database comes from SHOP_DATABASE_URL."""
 
 import os
 
 from alembic import context
-from depot.models import Base
+from shop.models import Base
 from sqlalchemy import create_engine
 
 from replank.alembic import include_name
 
-engine = create_engine(os.environ["DEPOT_DATABASE_URL"])
+engine = create_engine(os.environ["SHOP_DATABASE_URL"])
 with engine.connect() as connection:
     context.configure(
         connection=connection,

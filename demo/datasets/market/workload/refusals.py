@@ -4,10 +4,10 @@ from psycopg.errors import CheckViolation, ForeignKeyViolation, NotNullViolation
 
 from demo.clients.tables import Row
 from demo.clients.transaction import Transaction
-from demo.datasets.shop.workload.actor import ShopActor
+from demo.datasets.market.workload.actor import MarketActor
 
 
-def refused(tx: Transaction, actor: ShopActor) -> None:
+def refused(tx: Transaction, actor: MarketActor) -> None:
     """Break one constraint; nothing of it may remain."""
     order = actor.own_order(tx)
     item = actor.item_row(order[0])

@@ -9,27 +9,27 @@ import pytest
 from support.oracles.journal_oracle import snapshot_catalogue
 from support.servers.shared import new_database
 
-from alembic_history.depot_run import Depot, run_depot
+from alembic_history.shop_run import Shop, run_shop
 from demo.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.alembic
 
 
 @pytest.fixture(scope="module")
-def migrated(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depot]:
-    """The depot after its run and after `replank alembic --apply`; `before` is what was said before the run."""
-    with new_database(postgres, "depot") as url:
-        yield run_depot(url, tmp_path_factory.mktemp("depot"))
+def migrated(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop after its run and after `replank alembic --apply`; `before` is what was said before the run."""
+    with new_database(postgres, "shop") as url:
+        yield run_shop(url, tmp_path_factory.mktemp("shop"))
 
 
-def test_before_the_run_nothing_is_stamped_and_partitions_are_not_known(migrated: Depot) -> None:
+def test_before_the_run_nothing_is_stamped_and_partitions_are_not_known(migrated: Shop) -> None:
     assert migrated.before["apply"].status == 2
     assert "not migrated yet: public.tenants.id is still" in migrated.before["apply"].words
     assert migrated.before["partitions"].status == 2
     assert "orders is not partitioned yet: run the plan first" in migrated.before["partitions"].words
 
 
-def test_the_models_are_told_the_same_before_the_run_and_after_it(migrated: Depot) -> None:
+def test_the_models_are_told_the_same_before_the_run_and_after_it(migrated: Shop) -> None:
     before, after = migrated.before["models"], migrated.before["shown"]
     assert before.status == 0, before.words
     assert after.status == 0, after.words
@@ -40,10 +40,10 @@ def test_the_models_are_told_the_same_before_the_run_and_after_it(migrated: Depo
     assert not migrated.shown_was_written
 
 
-def test_what_is_applied_is_stamped_and_there_is_nothing_to_do(migrated: Depot) -> None:
+def test_what_is_applied_is_stamped_and_there_is_nothing_to_do(migrated: Shop) -> None:
     assert migrated.applied.status == 0, migrated.applied.words
     revision = migrated.applied.document["revision"]
-    assert revision["follows"] == "d400depot"
+    assert revision["follows"] == "d400shop"
     assert revision["revision"] in migrated.alembic("current")
     assert "Running upgrade" not in migrated.alembic("upgrade", "head")
     again = migrated.replank("--apply")
@@ -53,11 +53,11 @@ def test_what_is_applied_is_stamped_and_there_is_nothing_to_do(migrated: Depot) 
     assert [change for change in again.document["models"] if change["patched"]] == []
 
 
-def test_alembic_finds_no_difference_after_the_run(migrated: Depot) -> None:
+def test_alembic_finds_no_difference_after_the_run(migrated: Shop) -> None:
     assert "No new upgrade operations detected" in migrated.alembic("check")
 
 
-def test_the_history_makes_the_same_catalogue_of_an_empty_database(migrated: Depot, database: str) -> None:
+def test_the_history_makes_the_same_catalogue_of_an_empty_database(migrated: Shop, database: str) -> None:
     url = database
     migrated.alembic("upgrade", "head", url=url)
     assert _made_of(migrated.url) == _made_of(url)
@@ -76,7 +76,7 @@ def _made_of(url: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def test_the_patch_changes_types_where_they_are_said_and_nothing_else(migrated: Depot) -> None:
+def test_the_patch_changes_types_where_they_are_said_and_nothing_else(migrated: Shop) -> None:
     changes = migrated.applied.document["models"]
     patched = {(one["table"], one["column"]) for one in changes if one["patched"]}
     assert {("public.shelves", "warehouse_id"), ("public.product_tags", "tag_id"), ("public.users", "id")} <= patched
@@ -84,7 +84,7 @@ def test_the_patch_changes_types_where_they_are_said_and_nothing_else(migrated: 
     # Its type is said by an annotation that many share; what follows a foreign key needs no change
     assert ("public.carriers", "id", "Uuid(as_uuid=False)") in listed
     assert not any(column == "invited_by" for _, column, _ in listed | patched_news(changes))
-    models, base = ((migrated.folder / "depot" / name).read_text() for name in ("models.py", "base.py"))
+    models, base = ((migrated.folder / "shop" / name).read_text() for name in ("models.py", "base.py"))
     assert "    id = sa.Column(sa.Uuid(as_uuid=False), primary_key=True, default=new_id)\n" in models
     assert '    subject: Mapped[str] = mapped_column("subject_id", Uuid(as_uuid=False), index=True)\n' in models
     assert "    code: Mapped[str] = mapped_column(String(40), primary_key=True)\n" in models

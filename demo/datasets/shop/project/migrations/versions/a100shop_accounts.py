@@ -1,13 +1,13 @@
 """accounts
 
-Revision ID: a100depot
+Revision ID: a100shop
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "a100depot"
+revision = "a100shop"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -1,0 +1,1 @@
+"""The shop's history: Alembic's environment and its revisions."""

@@ -1,0 +1,106 @@
+"""After the run: the project's models and Alembic's history follow, and Alembic itself says whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from demo.datasets.data_set import Project
+from demo.demonstration.stage import Stage
+from replank.errors import NeedsOperator
+from replank.wording import counted
+
+FOLDER = "project"
+"""The copy of the project, beside the plan."""
+
+NOTHING_FOUND = "No new upgrade operations detected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What became of models and revisions.
+
+    patched, by_hand: types and defaults that `replank alembic` has changed in the models, and those that it has listed;
+    compared: what `alembic check` said; same: whether it found no difference; stamped: whether the database is at the
+    revision, and an upgrade has nothing to do there.
+    """
+
+    revision: str
+    patched: int
+    by_hand: int
+    compared: str
+    same: bool
+    stamped: bool
+
+    @property
+    def good(self) -> bool:
+        return self.same and self.stamped
+
+
+def propose(stage: Stage, project: Project) -> None:
+    """A plan by what the catalogue and the models say."""
+    told = stage.product.ask("inspect", "--every-uuid", "--out", "plan.toml", *_models(stage, project))
+    columns = sum(len(table["columns"]) for table in told["tables"])
+    keyless = [one for table in told["models"]["tables"] for one in table["keyless"]]
+    stage.narrator.say(
+        f"`replank inspect --models` found {counted(len(told['models']['tables']), 'table')} of the models in the "
+        f"database, {counted(len(keyless), 'relationship')} without a foreign key, and proposed "
+        f"{counted(columns, 'column')} of ids"
+    )
+
+
+def _models(stage: Stage, project: Project) -> tuple[str, ...]:
+    """The options that name the models, for commands that are called beside the plan."""
+    return ("--models", project.models, "--env", f"PYTHONPATH={stage.folder / FOLDER}")
+
+
+def follow(stage: Stage, project: Project) -> History:
+    """Write the revision and the models, stamp the database, do what is listed, and let Alembic compare."""
+    folder = stage.folder / FOLDER
+    with stage.narrator.timed("alembic"):
+        told = stage.product.ask(
+            "alembic", "plan.toml", "--config", str(folder / "alembic.ini"), *_models(stage, project), "--apply"
+        )
+        revision = str(told["revision"]["revision"])
+        patched = [change for change in told["models"] if change["patched"]]
+        listed = [change for change in told["models"] if not change["patched"]]
+        stage.narrator.say(
+            f"`replank alembic --apply` wrote revision {revision}, stamped the database with it, and changed "
+            f"{counted(len(patched), 'column')} in the models"
+        )
+        for change in listed:
+            _by_hand(folder, project, change)
+            stage.narrator.say(
+                f"by hand, as it listed: {change['table']}.{change['column']}: {change['old']} becomes {change['new']}"
+            )
+        history = _compare(stage, project, folder, revision, patched=len(patched), by_hand=len(listed))
+    stage.narrator.say(f"`alembic check` compared models and database: {history.compared}")
+    return history
+
+
+def _by_hand(folder: Path, project: Project, change: Mapping[str, Any]) -> None:
+    """Raises NeedsOperator for a change that nobody has thought of."""
+    edit = project.by_hand.get((change["table"], change["column"]))
+    text = "" if edit is None else (folder / edit.file).read_text(encoding="utf-8")
+    if edit is None or edit.old not in text:
+        raise NeedsOperator(f"{change['table']}.{change['column']} of the models needs an edit that is not known.")
+    (folder / edit.file).write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def _compare(stage: Stage, project: Project, folder: Path, revision: str, *, patched: int, by_hand: int) -> History:
+    compared = project.alembic(stage.urls.run, "check", folder=folder).strip().splitlines()[-1]
+    upgraded = project.alembic(stage.urls.run, "upgrade", "head", folder=folder)
+    with psycopg.connect(stage.urls.run) as connection:
+        versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    return History(
+        revision=revision,
+        patched=patched,
+        by_hand=by_hand,
+        compared=compared,
+        same=NOTHING_FOUND in compared,
+        stamped=versions == [(revision,)] and "Running upgrade" not in upgraded,
+    )

@@ -1,1 +1,0 @@
-"""The depot's history: Alembic's environment and its revisions."""
