@@ -47,8 +47,15 @@ class WholePlan:
     """The tables that `inspect` proposes, the database's name, rows -> the plan as TOML."""
 
 
+class AlembicFailed(RuntimeError):
+    """Alembic ended with an error; the message has its last words."""
+
+
 class CallAlembic(Protocol):
-    """Alembic as a developer calls it: the database's URL, its arguments, the project's folder -> what it says."""
+    """Alembic as a developer calls it: the database's URL, its arguments, the project's folder -> what it says.
+
+    Raises AlembicFailed.
+    """
 
     def __call__(self, url: str, *arguments: str, folder: Path) -> str: ...
 

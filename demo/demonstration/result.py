@@ -22,7 +22,8 @@ from replank.wording import counted
 class Result:
     """`offline` is the same job on a copy, where the data set compares them; `criteria` are those of `replank report`,
     where it has a whole plan; `seconds_of` is how long each part of the demonstration took; `journal` is
-    what the clients must find again; `history` is there where the data set has a project; `by_client` counts each client's transactions by phase (`phases.PHASES`)."""
+    what the clients must find again; `history` is there where the data set has a project; `by_client` counts each
+    client's transactions by phase (`phases.PHASES`)."""
 
     data_set: DataSet
     options: Options

@@ -35,6 +35,9 @@ COUNTED = ("stock", "version")
 """Columns of products that all clients write to; the journal has their sums."""
 
 
+ROWS_OF = "SELECT (to_jsonb(t) - {counted}::text[])::text FROM {table} AS t WHERE {key} <> ALL ({touched}::text[])"
+
+
 @pytest.fixture(scope="module")
 def shown(postgres: EmbeddedPostgres, broker: EmbeddedValkey) -> Iterator[Result]:
     """What `replank demo --shop` does, on servers that stay."""
@@ -79,10 +82,11 @@ def test_rows_that_no_client_has_touched_are_the_same_in_past_and_live_tables(
             touched = ["/".join(key) for key in [*written, *shown.journal.gone[name]]]
             key = SQL(" || '/' || ").join(SQL("{}::text").format(Identifier(column)) for column in table.key)
             past, live = (
-                SQL("SELECT (to_jsonb(t) - {left_out}::text[])::text FROM {table} AS t WHERE {key} <> ALL ({touched})")
-                .format(left_out=Literal(list(COUNTED)), table=Identifier(schema, name), key=key, touched=Literal(touched))
+                SQL(ROWS_OF).format(
+                    counted=Literal(list(COUNTED)), table=Identifier(schema, name), key=key, touched=Literal(touched)
+                )
                 for schema in ("replank_past", "public")
-            )  # fmt: skip
+            )
             for one, other in ((past, live), (live, past)):
                 assert connection.execute(SQL("{} EXCEPT ALL {}").format(one, other)).fetchall() == [], name
             if name in ("order_lines", "orders", "events", "products"):
@@ -93,7 +97,9 @@ def test_alembic_finds_nothing_to_do_and_the_revision_is_stamped(shown: Result) 
     assert shown.history is not None
     assert shown.history.same, shown.history.compared
     assert shown.history.stamped
-    assert shown.history.patched + shown.history.by_hand == sum(map(len, UUID_COLUMNS.values()))
+    # One is typed by an annotation, and one has no type of its own; the other change by hand is of a default.
+    assert shown.history.patched == sum(map(len, UUID_COLUMNS.values())) - len(("carriers.id", "users.invited_by"))
+    assert shown.history.by_hand == len(("carriers.id", "products.label"))
 
 
 def test_an_application_that_was_not_prepared_fails_and_is_counted(shown: Result, postgres: EmbeddedPostgres) -> None:

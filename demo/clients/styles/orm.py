@@ -174,6 +174,6 @@ class OrmSession:
             self._is_closed = self._is_closed or error.connection_invalidated
             if isinstance(error.orig, psycopg.Error):
                 raise error.orig from error
-            raise psycopg.InterfaceError(str(error)) from error
+            raise psycopg.Error(str(error)) from error
         except sa.exc.SQLAlchemyError as error:
-            raise psycopg.InterfaceError(f"{type(error).__name__}: {error}") from error
+            raise psycopg.Error(f"{type(error).__name__}: {error}") from error

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from demo.datasets.data_set import AlembicFailed
+
 FOLDER = Path(__file__).parent
 PARTS = ("alembic.ini", "shop", "migrations")
 
@@ -13,10 +15,6 @@ MODELS = "shop.models:Base.metadata"
 URL_VARIABLE = "SHOP_DATABASE_URL"
 
 _LAST_CHARACTERS = 4_000
-
-
-class AlembicFailed(RuntimeError):
-    """Alembic ended with an error; the message has its last words."""
 
 
 def copy_project(to: Path) -> Path:
