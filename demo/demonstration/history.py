@@ -59,6 +59,7 @@ def _models(stage: Stage, project: Project) -> tuple[str, ...]:
 def follow(stage: Stage, project: Project) -> History:
     """Write the revision and the models, stamp the database, do what is listed, and let Alembic compare."""
     folder = stage.folder / FOLDER
+    stage.narrator.say("the models and the history follow; the application still writes")
     with stage.narrator.timed("alembic"):
         told = stage.product.ask(
             "alembic", "plan.toml", "--config", str(folder / "alembic.ini"), *_models(stage, project), "--apply"
@@ -68,16 +69,18 @@ def follow(stage: Stage, project: Project) -> History:
         listed = [change for change in told["models"] if not change["patched"]]
         stage.narrator.say(
             f"`replank alembic --apply` wrote revision {revision}, stamped the database with it, and changed "
-            f"{counted(len(patched), 'column')} in the models"
+            f"{counted(len(patched), 'column')} in the models: {_said(patched[0])}, and so on"
         )
         for change in listed:
             _by_hand(folder, project, change)
-            stage.narrator.say(
-                f"by hand, as it listed: {change['table']}.{change['column']}: {change['old']} becomes {change['new']}"
-            )
+            stage.narrator.say(f"by hand, as it listed: {_said(change)}")
         history = _compare(stage, project, folder, revision, patched=len(patched), by_hand=len(listed))
     stage.narrator.say(f"`alembic check` compared models and database: {history.compared}")
     return history
+
+
+def _said(change: Mapping[str, Any]) -> str:
+    return f"{change['table']}.{change['column']}: {change['old']} becomes {change['new']}"
 
 
 def _by_hand(folder: Path, project: Project, change: Mapping[str, Any]) -> None:

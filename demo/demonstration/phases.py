@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from monitoring.status.durations import spans_of
 from sql.ledger.runs import runs
+from sql.ledger.runs.events import table_moves
 from sql.session.connection import connect
 
 PHASES = ("copy", "swap", "after")
@@ -30,7 +31,7 @@ class Moments:
 def read_moments(url: str, run_id: int) -> Moments:
     with connect(url, name="demo") as connection:
         began = runs.read_run(connection, run_id).created_at
-        ready, swapped = spans_of(runs.table_seconds(connection, run_id), began)["cutover"]
+        ready, swapped = spans_of(table_moves(connection, run_id), began)["cutover"]
     return Moments(began=began.timestamp(), ready=ready.timestamp(), swapped=swapped.timestamp())
 
 

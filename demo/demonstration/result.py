@@ -147,8 +147,12 @@ class Result:
             + (f"; by style: {by_style}" if len(app.by_style) > 1 else ""),
         )
         yield "found again", f"{app.found_again:,} of {app.acknowledged:,} acknowledged facts; {len(app.lost)} lost"
-        least = ", ".join(f"{phase} {number:,}" for phase, number in self.least_of.items())
-        yield "each client", f"at least so many transactions: {least}"
+        least = self.least_of
+        yield (
+            "each client",
+            f"at least {least['copy']:,} transactions during the copy, {least['swap']:,} from the first table that was "
+            f"ready to the swap, {least['after']:,} after it",
+        )
         yield "errors", f"{counted(app.failed, 'application error')}, {counted(app.retries, 'retry')}"
         yield "latency", f"p99 {app.p99_latency_ms:.0f} ms, longest {app.max_latency_ms:.0f} ms"
 

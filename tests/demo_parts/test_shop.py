@@ -24,7 +24,7 @@ from demo.demonstration.result import Result
 from demo.demonstration.stage import Options
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
-pytestmark = [pytest.mark.alembic, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alembic, pytest.mark.contrib, pytest.mark.timeout(600)]
 
 DATABASE = "shop_demonstration"
 ROWS = 2_000
@@ -44,7 +44,7 @@ def shown(postgres: EmbeddedPostgres, broker: EmbeddedValkey) -> Iterator[Result
     options = Options(
         rows=ROWS,
         workers=2,
-        rate=24,
+        rate=16,
         traffic_s=1,
         rehearse=False,
         there_and_back=False,

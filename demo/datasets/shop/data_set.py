@@ -35,7 +35,7 @@ SHOP = DataSet(
     name="shop",
     title="Text ids became native uuid under an application of SQLAlchemy and Alembic",
     rows=100_000,
-    rate=150,
+    rate=60,
     clients=4,
     create=lambda url, rows: create_shop(url, rows=rows),
     described=_described,
@@ -45,6 +45,8 @@ SHOP = DataSet(
     ),
     schemas=("public",),
     settings={"shared_buffers": "256MB"},
+    # By it `check` knows what the clients send.
+    extensions=("pg_stat_statements",),
     judge=judge_of(UUID_COLUMNS),
     project=Project(models=MODELS, copy=copy_project, alembic=alembic, by_hand=_BY_HAND),
 )
