@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import psycopg
 from psycopg import errors
+from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from sql.catalogue.catalogue import LiveTable
@@ -17,6 +19,9 @@ from sql.session.connection import Connection, apply_settings, rows, run
 from sql.session.named_queries import query
 from sql.session.table_names import server_text
 from sql.values.conversion import is_valid, type_name
+
+OWN_STATEMENT = "/* replank */"
+"""How each statement about live values ends: `pg_stat_statements` keeps it, and `check` passes it over."""
 
 READ_WHOLE_BLOCKS = 64
 """Tables up to this many blocks are sampled from their first row on; larger ones by random blocks."""
@@ -59,6 +64,10 @@ def readable_tables(connection: Connection, *, trusting: bool = False) -> set[in
     """
     found = {each["oid"] for each in rows(connection, query("inspection.readable_tables"))}
     return found if trusting else found - {each.oid for each in foreign_functions(connection, read=found)}
+
+
+def _ask(connection: Connection, statement: Composable) -> psycopg.Cursor[TupleRow]:
+    return run(connection, SQL("{} {}").format(statement, SQL(OWN_STATEMENT)))
 
 
 def sample_columns(
@@ -130,7 +139,7 @@ def _read_sample(connection: Connection, source: Composable, columns: Sequence[s
         for n in numbers
     )
     # OFFSET 0 keeps the planner from parsing each value once for every use.
-    answer = run(
+    answer = _ask(
         connection,
         SQL("SELECT {} FROM (SELECT {} FROM ({}) AS sampled OFFSET 0) AS judged").format(counted, judged, source),
     ).fetchone()
@@ -165,7 +174,7 @@ def default_gives(connection: Connection, expression: str | None, version: int) 
     )
     try:
         with connection.transaction():
-            found = run(connection, statement).fetchone()
+            found = _ask(connection, statement).fetchone()
     except errors.DatabaseError:
         return "unknown"
     if found is None or found[0] is None:
@@ -204,7 +213,7 @@ def uuid_texts(
         words=cell[form].format(),
         wanted=wanted,
     )
-    return [word for (word,) in run(connection, statement).fetchall()]
+    return [word for (word,) in _ask(connection, statement).fetchall()]
 
 
 def matching(
@@ -218,4 +227,4 @@ def matching(
         "SELECT source, count(*) FROM unnest({}::text[], {}::int[]) AS asked (word, source)"
         " WHERE EXISTS (SELECT FROM {} AS target WHERE {} = asked.word::{}) GROUP BY source"
     ).format(list(words), list(sources), named_table(table), Identifier("target", column), type_name(found.type))
-    return dict(run(connection, statement).fetchall())
+    return dict(_ask(connection, statement).fetchall())

@@ -142,6 +142,17 @@ def test_djangos_bulk_statements_are_told(database: Database) -> None:
     ]
 
 
+def test_what_inspect_itself_has_asked_raises_no_alarm(database: Database) -> None:
+    database.run(
+        "CREATE TABLE owner (id varchar(36) PRIMARY KEY, name text, others char(36), more varchar(36)[])",
+        "INSERT INTO owner SELECT id, 'one', id, ARRAY[id] FROM gen_random_uuid() AS id",
+        "CREATE EXTENSION pg_stat_statements",
+        "SELECT pg_stat_statements_reset()",
+    )
+    assert database.inspect().tables
+    assert _told(database.check({"owner": ["id", "others"]})) == {}
+
+
 def test_on_conflict_targets_that_the_partition_key_takes_away_are_told(database: Database) -> None:
     database.run(
         "CREATE TABLE event (id varchar(36) PRIMARY KEY, n int, created_at date NOT NULL DEFAULT '2026-01-01',"

@@ -8,6 +8,7 @@ from psycopg import errors
 from psycopg.sql import Identifier
 
 from replank.wording import counted
+from sql.checks.sampling import OWN_STATEMENT
 from sql.session.connection import Connection, row, rows
 from sql.session.named_queries import query
 
@@ -77,7 +78,7 @@ def read_statements(connection: Connection) -> AllSeen:
         statements=tuple(
             Seen(query=one["query"], calls=one["calls"], seconds=one["seconds"] or 0.0)
             for one in listed
-            if one["query"] is not None
+            if one["query"] is not None and not one["query"].endswith(OWN_STATEMENT)
         ),
         hidden=counts["hidden"],
         known=counts["known"],
