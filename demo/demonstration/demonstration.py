@@ -135,7 +135,10 @@ def _plan(stage: Stage) -> None:
                 history.propose(stage, stage.data_set.project)
             with (stage.folder / "plan.toml").open("a", encoding="utf-8") as text:
                 text.write(stage.urls.plan)
-            stage.product.call("check", "plan.toml")
+            if stage.data_set.project is None:
+                stage.product.call("check", "plan.toml")
+            else:
+                history.check(stage)
         else:
             _compose(stage, stage.data_set.whole_plan)
             # Of a whole plan the words are many.

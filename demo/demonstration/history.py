@@ -17,6 +17,11 @@ from replank.wording import counted
 FOLDER = "project"
 """The copy of the project, beside the plan."""
 
+FAILING = ("query_sends_text", "query_will_break", "query_conflict_target", "queries_not_shown")
+"""Codes of warnings about statements."""
+
+SHOWN = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class History:
@@ -49,6 +54,18 @@ def propose(stage: Stage, project: Project) -> None:
         f"database, {counted(len(keyless), 'relationship')} without a foreign key, and proposed "
         f"{counted(columns, 'column')} of ids"
     )
+
+
+def check(stage: Stage) -> None:
+    """With what the server has seen of the clients' statements; in words only what is about these."""
+    told = stage.product.ask("check", "plan.toml")
+    failing = [one for one in told["warnings"] if one["code"] in FAILING]
+    named = f"names {len(failing)}" if failing else "finds none"
+    stage.narrator.say(
+        f"of the clients' statements that the server has seen, `replank check` {named} that will fail after the swap"
+    )
+    for one in failing[:SHOWN]:
+        stage.narrator.say(one["message"])
 
 
 def _models(stage: Stage, project: Project) -> tuple[str, ...]:

@@ -39,7 +39,13 @@ ROWS_OF = "SELECT (to_jsonb(t) - {counted}::text[])::text FROM {table} AS t WHER
 
 
 @pytest.fixture(scope="module")
-def shown(postgres: EmbeddedPostgres, broker: EmbeddedValkey) -> Iterator[Result]:
+def told() -> io.StringIO:
+    """What the demonstration tells while it runs."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def shown(postgres: EmbeddedPostgres, broker: EmbeddedValkey, told: io.StringIO) -> Iterator[Result]:
     """What `replank demo --shop` does, on servers that stay."""
     options = Options(
         rows=ROWS,
@@ -51,7 +57,7 @@ def shown(postgres: EmbeddedPostgres, broker: EmbeddedValkey) -> Iterator[Result
         out=Path("unused.html"),
         managed=False,
     )
-    console = Console(file=io.StringIO())
+    console = Console(file=told, width=200)
     yield Demonstration(SHOP, options=options, console=console).run_on(postgres, broker.url(), database=DATABASE)
     postgres.drop_database(DATABASE)
 
@@ -70,6 +76,11 @@ def test_each_client_wrote_while_the_run_copied_while_it_swapped_and_afterwards(
     for client, by_phase in shown.by_client.items():
         assert min(by_phase[phase] for phase in ("copy", "swap", "after")) >= LEAST, (client, by_phase)
         assert sum(by_phase.values()) <= len(shown.application.ended_at[client])
+
+
+def test_nothing_that_the_clients_send_alarms_the_check(shown: Result, told: io.StringIO) -> None:
+    assert shown.migration.state == "done"
+    assert "finds none that will fail after the swap" in told.getvalue()
 
 
 def test_rows_that_no_client_has_touched_are_the_same_in_past_and_live_tables(
