@@ -20,6 +20,9 @@ FOLDER = "project"
 FAILING = ("query_sends_text", "query_will_break", "query_conflict_target", "queries_not_shown")
 """Codes of warnings about statements."""
 
+HIDDEN = "statements_hidden"
+"""The code for a role that may not read other roles' statements."""
+
 SHOWN = 3
 
 
@@ -60,6 +63,12 @@ def check(stage: Stage) -> None:
     """With what the server has seen of the clients' statements; in words only what is about these."""
     told = stage.product.ask("check", "plan.toml")
     failing = [one for one in told["warnings"] if one["code"] in FAILING]
+    hidden = [one for one in told["warnings"] if one["code"] == HIDDEN]
+    if hidden and not failing:
+        stage.narrator.say(
+            f"`replank check` cannot say which of the clients' statements will fail: {hidden[0]['message']}"
+        )
+        return
     named = f"names {len(failing)}" if failing else "finds none"
     stage.narrator.say(
         f"of the clients' statements that the server has seen, `replank check` {named} that will fail after the swap"

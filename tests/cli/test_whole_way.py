@@ -68,7 +68,7 @@ def test_the_demonstration_tells_what_it_measured(make_site: MakeSite) -> None:
 
 
 def test_the_demonstration_under_the_managed_profile(make_site: MakeSite) -> None:
-    """No superuser, no `pg_read_all_stats`, another owner of public: the shop is converted under live writes."""
+    """No superuser, no `pg_read_all_stats`, another owner of public: the market is converted under live writes."""
     site = make_site(None)
     shown = site.call("demo", "--market", "--managed", "--rows", "1500", "--rate", "60", "--json", deadline_s=240)
     assert shown.exit_code == 0, shown.stderr
@@ -76,3 +76,19 @@ def test_the_demonstration_under_the_managed_profile(make_site: MakeSite) -> Non
     assert isinstance(told, dict)
     assert (told["verified"], told["lost_writes"], told["app_errors"]) == (True, 0, 0)
     assert told["writes_found_again"] == told["writes_acknowledged"] > 0
+
+
+@pytest.mark.slow
+def test_the_demonstration_of_sqlalchemy_and_alembic(make_site: MakeSite) -> None:
+    """What is short of it is in `demo_parts/test_shop.py`."""
+    site = make_site(None)
+    refused(site.call("demo", "--shop", "--market"), "two databases", exit_code=2)
+    refused(site.call("demo", "--unprepared"), "--shop", exit_code=2)
+    shown = site.call("demo", "--shop", "--rows", "2000", "--rate", "16", "--json", deadline_s=290)
+    assert shown.exit_code == 0, shown.stderr
+    told = document_of(shown)
+    assert isinstance(told, dict)
+    assert (told["verified"], told["lost_writes"], told["app_errors"]) == (True, 0, 0)
+    assert (told["history"]["same"], told["history"]["stamped"]) == (True, True)
+    assert min(count for phases in told["by_client"].values() for count in phases.values()) > 0
+    assert told["history"]["revision"] in shown.stderr
