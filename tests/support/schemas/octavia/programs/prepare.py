@@ -1,7 +1,7 @@
 """Octavia's tables in an empty database, as its models make them; prints what Alembic finds different even so.
 
-Its history does not run on PostgreSQL (backquotes, `MODIFY`, `UPDATE … LEFT JOIN` in three of its revisions), so the
-database is stamped with the newest revision, as its documentation says of tables that were made otherwise.
+Its history is MySQL's and stops on PostgreSQL (`DROP CONSTRAINT "PRIMARY"`, backquotes, `MODIFY`), so the database is
+stamped with its newest revision.
 """
 
 import sys
