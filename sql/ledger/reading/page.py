@@ -13,6 +13,7 @@ from sqlalchemy import Double, extract, func, select
 from replank.values.states import JobKind, JobState
 from sql.ledger.jobs.chunk_columns import ChunkColumns
 from sql.ledger.jobs.places import PLACE, WITH_PLACE
+from sql.ledger.runs.history import WindowChange
 from sql.ledger.schema.job_tables import JOB
 from sql.ledger.schema.run_tables import WINDOW_CHANGE
 from sql.session.connection import Connection, run
@@ -129,16 +130,6 @@ class PresentJob(ChunkColumns):
             "attempt": self.attempt,
             "seconds": round(self.seconds),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowChange:
-    """A decision of the governor: so many jobs may be in flight from `at` on, of the `maximum`."""
-
-    at: datetime
-    now: int
-    maximum: int
-    reason: str
 
 
 _CHUNKS = Query("page.chunks", CellJob)
