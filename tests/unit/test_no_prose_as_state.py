@@ -34,6 +34,10 @@ FOREIGN = {
     ("monitoring/catalogue_diff/reasons.py", "was.startswith('CREATE UNIQUE')"): "SQL by pg_get_indexdef",
     ("monitoring/catalogue_diff/reasons.py", "became.endswith(' NOT VALID')"): "SQL by pg_get_constraintdef",
     ("monitoring/catalogue_diff/reasons.py", "part != 'not null'"): "a definition, not a message",
+    (
+        "producer/check/statements/seen.py",
+        "one['query'].endswith(OWN_STATEMENT)",
+    ): "a comment in SQL that marks what is ours",
     ("producer/check/server/event_triggers.py", "tag == 'ALTER TABLE'"): "a command tag of PostgreSQL",
     ("producer/operator/pools.py", "'busy' not in problem"): "Celery's pool_shrink answers in words only",
     ("producer/planning/already_done.py", "f'NEW.\"{planned.name}\" :=' in self.updates"): "a function's source text",
@@ -57,6 +61,7 @@ FOREIGN = {
 
 IDENTIFIERS = {
     ("monitoring/status/suggestions.py", "error_class in SMALLER_HELPS"): "classes of errors",
+    ("producer/alembic/models/own_sql.py", "table[1] in words"): "names in a statement",
     ("producer/check/definitions/mappings.py", "new in words"): "reserved words of SQL",
     ("producer/check/server/event_triggers.py", "(tag, text) in MADE"): "command tags of PostgreSQL",
     ("producer/check/trial/hidden_casts.py", "'materialized view'"): "a kind of object, as PostgreSQL names it",
