@@ -16,7 +16,7 @@ from producer.coordinator.progress import Progress
 from producer.waiting.leader import try_to_lead
 from replank.values.states import RestraintCause
 from sql.ledger.jobs.consumers import announce
-from sql.ledger.reading import signs
+from sql.ledger.reading import signs, surroundings
 from sql.ledger.runs import restraints
 from sql.ledger.runs.restraints import Place
 from sql.session.connection import Connection, connect
@@ -42,7 +42,7 @@ def ledger(painted: str) -> Iterator[Connection]:
         for statement in CALM:
             led.execute(statement.encode())
         assert try_to_lead(led)
-        signs.note_broker(led, answers=True, problem="", age_s=0)
+        surroundings.note_broker(led, answers=True, problem="", age_s=0)
         announce(worker, ["replank.copy", "replank.index", "replank.verify", "replank.cache"])
         yield led
 
@@ -76,7 +76,7 @@ def test_it_runs_where_something_ended_lately_or_works(ledger: Connection) -> No
 
 
 def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> None:
-    signs.note_broker(ledger, answers=False, problem="Connection refused", age_s=1)
+    surroundings.note_broker(ledger, answers=False, problem="Connection refused", age_s=1)
     status = read_status(ledger)
     assert kinds(status) == ["broker"]
     assert "Connection refused" in status.headlines[0].why
@@ -87,14 +87,14 @@ def test_the_broker_is_named_only_as_far_as_it_is_known(ledger: Connection) -> N
     change(ledger, "UPDATE replank.run_table SET state = 'copying'", "UPDATE replank.run SET hold_cutover = false")
     since = status.signs and status.signs.broker and status.signs.broker.since
     # Looked at again, it is the same silence
-    signs.note_broker(ledger, answers=False, problem="Connection refused", age_s=0)
+    surroundings.note_broker(ledger, answers=False, problem="Connection refused", age_s=0)
     again = read_status(ledger).signs
     assert again is not None
     assert again.broker is not None
     assert again.broker.since == since
-    signs.note_broker(ledger, answers=True, problem="", age_s=0)
+    surroundings.note_broker(ledger, answers=True, problem="", age_s=0)
     assert kinds(read_status(ledger)) == ["running"]
-    signs.note_broker(ledger, answers=True, problem="", age_s=BROKER_KNOWN_S + 1)
+    surroundings.note_broker(ledger, answers=True, problem="", age_s=BROKER_KNOWN_S + 1)
     assert kinds(read_status(ledger)) == ["broker_unknown"]
 
 
