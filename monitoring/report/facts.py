@@ -21,7 +21,7 @@ from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements
 from sql.ledger.runs.events import Event, read_events, table_moves
-from sql.ledger.runs.history import StepTimes, WindowChange
+from sql.ledger.runs.history import StepTimes, WindowChange, WorkDone
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, tables, verifications
 from sql.ledger.tables.conversion_sets import ConversionSet
@@ -120,6 +120,7 @@ class Facts:
     rows_over_time: tuple[tuple[str, int, int], ...]
     span_s: float
     window: tuple[WindowChange, ...]
+    work: tuple[WorkDone, ...]
     events: tuple[Event, ...]
     quarantined: dict[str, int]
     unvalidated: tuple[str, ...]
@@ -203,6 +204,7 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
         rows_over_time=tuple(history.rows_over_time(connection, run_id, since=run.created_at, span_s=span_s)),
         span_s=span_s,
         window=tuple(history.window_changes(connection, run_id)),
+        work=tuple(history.work_done(connection, run_id)),
         events=tuple(read_events(connection, run_id, limit=MOST_EVENTS)),
         quarantined=quarantined_rows(connection, run),
         unvalidated=tuple(measure.unvalidated_keys(connection, schemas)),

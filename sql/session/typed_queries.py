@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL
 from pydantic import PlainValidator, TypeAdapter, ValidationError
-from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Interval, any_, literal_column
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Integer, Interval, any_, literal_column
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
@@ -37,18 +37,23 @@ class Given(BindParameter[Any]):
     """What is given when the statement is run; all other values stand in its text, where the planner sees them."""
 
     inherit_cache = True
+    alone = False
+    """Nothing beside it says its type: it has to be sent with one."""
 
 
 @compiles(Given)
 def _as_parameter(element: Given, compiler: SQLCompiler, **options: Any) -> str:
     text: str = compiler.visit_bindparam(element, **{**options, "literal_binds": False})  # type: ignore[no-untyped-call]
-    return text
+    # Without a cast, a number that is too large for the column is in no row; with one it would be an error.
+    return text if element.alone or not isinstance(element.type, Integer) else text.partition("::")[0]
 
 
 def given(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
     """A parameter. Its type is that of the column beside it, or `kind` where it stands alone."""
     # Not "required": the statement is compiled without it, once.
-    return Given(name, None, type_=kind)
+    made = Given(name, None, type_=kind)
+    made.alone = kind is not None
+    return made
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

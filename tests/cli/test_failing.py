@@ -63,7 +63,7 @@ def test_a_bug_is_one_sentence_a_log_file_and_70(site: Site, ledger: LedgerView,
     run.terminate()
     run.wait()
     with psycopg.connect(site.database_url) as connection:
-        connection.execute("UPDATE replank.run SET plan = '{}'")
+        connection.execute("ALTER TABLE replank.table_history RENAME COLUMN at TO moment")
     told = _failed(site.call("status", "--json", XDG_STATE_HOME=str(tmp_path)), "unexpected error", code=70)
     (log,) = (tmp_path / "replank").glob("*.log")
     assert str(log) in told["hint"]

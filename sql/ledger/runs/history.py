@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, func, select
 
-from replank.values.states import JobKind
+from replank.values.states import JobKind, JobState
+from sql.ledger.schema.job_tables import JOB
 from sql.ledger.schema.run_tables import PHASE, STEP, WINDOW_CHANGE
 from sql.session.connection import Connection
 from sql.session.typed_queries import Query, given
@@ -35,6 +36,17 @@ class WindowChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkDone:
+    """Jobs of one kind and state; `retries` are attempts after the first, None where there were none."""
+
+    kind: JobKind
+    state: JobState
+    jobs: int
+    rows: int
+    retries: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _RowsOfSpan:
     kind: JobKind
     span: int
@@ -55,6 +67,19 @@ _STEPS = Query(
     StepTimes,
 )
 _ROWS_OVER_TIME = Query("history.rows_over_time", _RowsOfSpan)
+_WORK = Query(
+    select(
+        JOB.c.kind,
+        JOB.c.state,
+        func.count().label("jobs"),
+        func.coalesce(func.sum(JOB.c.rows), 0).cast(BigInteger).label("rows"),
+        func.sum(JOB.c.attempt - 1).filter(JOB.c.attempt > 1).cast(BigInteger).label("retries"),
+    )
+    .where(JOB.c.run_id == given("run_id"))
+    .group_by(JOB.c.kind, JOB.c.state)
+    .order_by(JOB.c.kind, JOB.c.state),
+    WorkDone,
+)
 _W = WINDOW_CHANGE.c
 _WINDOW = Query(
     select(_W.at, _W.now, _W.maximum, _W.reason).where(_W.run_id == given("run_id")).order_by(_W.at), WindowChange
@@ -71,6 +96,11 @@ def rows_over_time(
     """Kind of job, number of the span since `since`, rows of the jobs that ended in it. Empty spans are left out."""
     found = _ROWS_OVER_TIME.all(connection, run_id=run_id, since=since, span_s=span_s)
     return [(each.kind, each.span, each.rows) for each in found]
+
+
+def work_done(connection: Connection, run_id: int) -> list[WorkDone]:
+    """All jobs, counted by kind and state."""
+    return _WORK.all(connection, run_id=run_id)
 
 
 def window_changes(connection: Connection, run_id: int) -> list[WindowChange]:
