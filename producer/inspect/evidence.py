@@ -162,7 +162,7 @@ def why_refused(connection: Connection, table: LiveTable, readable: set[int]) ->
         return str(stored[0])
     if not table.key:
         return "the table has no primary key and no unique index on NOT NULL columns, so its rows cannot be identified"
-    lost = fingerprints.not_carried(connection, table.oid, replaced=None)
+    lost = fingerprints.not_carried(connection, [table.oid], replaced=None)[table.oid]
     if lost:
         some = "; ".join(f"{what}: {name}" for what, name in lost[:3])
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""

@@ -19,6 +19,7 @@ from replank.plan.tables.table_plan import TablePlan
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import ForeignKey, LiveTable, Server
+from sql.catalogue.fingerprints import shapes
 from sql.checks.sampling import readable_tables
 from sql.session.connection import Connection
 
@@ -132,11 +133,19 @@ def prepare_run(connection: Connection, file: PlanFile, *, scripts_have_run: boo
 def _subjects(connection: Connection, resolved: Resolved) -> Sequence[Subject]:
     """Every table has a spec, one without a key too: so the check goes on to look at the others."""
     subjects = []
-    for number, (planned, live) in enumerate(resolved.tables, start=1):
+    found = shapes(connection, [live.oid for _, live in resolved.tables])
+    for number, ((planned, live), shape) in enumerate(zip(resolved.tables, found, strict=True), start=1):
         stand_in = live if live.key else replace(live, key=(live.columns[0].name,))
         # Whether the plan says so or not: without its consent they are named once, and the trial goes on without them.
         spec = table_spec(
-            connection, planned, stand_in, run_id=0, table_no=number, enums=resolved.enums, plain_patterns=True
+            connection,
+            planned,
+            stand_in,
+            shape=shape,
+            run_id=0,
+            table_no=number,
+            enums=resolved.enums,
+            plain_patterns=True,
         )
         subjects.append(Subject(planned=planned, live=live, spec=spec if live.key else replace(spec, key=())))
     return subjects

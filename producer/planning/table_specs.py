@@ -16,7 +16,6 @@ from replank.values.chunk import Axis
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.catalogue import catalogue
 from sql.catalogue.catalogue import LiveColumn, LiveTable
-from sql.catalogue.fingerprints import shape
 from sql.session.connection import Connection
 from sql.values.conversion import type_name
 
@@ -29,12 +28,13 @@ def table_spec(
     planned: TablePlan,
     live: LiveTable,
     *,
+    shape: str,
     run_id: int,
     table_no: int,
     enums: Mapping[str, EnumType] | None = None,
     plain_patterns: bool = False,
 ) -> TableSpec:
-    """What the table becomes. Raises WrongUse if it has no key that capture could log."""
+    """What the table becomes; `shape` is its fingerprint. Raises WrongUse if it has no key that capture could log."""
     if not live.key and live.unusable_keys:
         raise WrongUse(
             f"{live.full_name}: unique index {', '.join(live.unusable_keys)} uses other operators or another "
@@ -68,7 +68,7 @@ def table_spec(
         capture="row" if live.partitioned or live.kin or live.subscribed else "statement",
         partitioned_by=catalogue.partition_key(connection, live.oid),
         partitions=catalogue.partitions(connection, live.oid),
-        shape=shape(connection, live.oid),
+        shape=shape,
         kin=live.kin,
         plain_patterns=plain_patterns,
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from replank.values.reference import Equality, equality_from_json
 from replank.values.table_spec import PartitionSpec, Relation
 from sql.session.connection import Connection, row, rows, value
-from sql.session.named_queries import query
+from sql.session.named_queries import query, query_for_each
 
 TEXT_TYPES = ("text", "varchar", "bpchar")
 TEXT_ARRAYS = ("_text", "_varchar", "_bpchar")
@@ -219,6 +219,16 @@ def partitions(connection: Connection, oid: int) -> tuple[PartitionSpec, ...]:
     return tuple(
         PartitionSpec(**r) for r in rows(connection, query("catalogue.partitions"), {"oid": oid}, prepare=True)
     )
+
+
+def partitions_of(connection: Connection, oids: Sequence[int]) -> dict[int, tuple[PartitionSpec, ...]]:
+    """The same for each of many tables."""
+    found: dict[int, list[PartitionSpec]] = {oid: [] for oid in oids}
+    named = {"roots": list(found), "members": list(found)}
+    for part in rows(connection, query_for_each("catalogue.partitions"), named, prepare=True):
+        root, _ = part.pop("root"), part.pop("number")
+        found[root].append(PartitionSpec(**part))
+    return {oid: tuple(parts) for oid, parts in found.items()}
 
 
 def partition_key(connection: Connection, oid: int) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from sql.catalogue.fingerprints import defined
+from sql.catalogue.fingerprints import own_definitions
 from sql.catalogue.relations import read_relations
-from sql.session.connection import Connection, rows
-from sql.session.named_queries import query
+from sql.session.connection import Connection
 
 
 def read_definitions(connection: Connection, schemas: Iterable[str]) -> dict[str, str]:
@@ -17,17 +16,11 @@ def read_definitions(connection: Connection, schemas: Iterable[str]) -> dict[str
     Partitions are left out: they come and go by themselves.
     """
     wanted = set(schemas)
+    tables = [table for table in read_relations(connection).values() if table.schema in wanted]
+    found = own_definitions(connection, [table.oid for table in tables])
     return {
-        table.full_name: _hash(connection, table.oid)
-        for table in read_relations(connection).values()
-        if table.schema in wanted
+        table.full_name: hashlib.md5(lines.encode()).hexdigest() for table, lines in zip(tables, found, strict=True)
     }
-
-
-def _hash(connection: Connection, oid: int) -> str:
-    hanging = rows(connection, query("dependents.fingerprints"), {"oids": [oid]}, prepare=True)
-    lines = [defined(connection, oid), *(f"{each['object']} {each['hash']}" for each in hanging)]
-    return hashlib.md5("\n".join(lines).encode()).hexdigest()
 
 
 def changed_definitions(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

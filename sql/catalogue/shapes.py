@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from replank.errors import NeedsOperator
 from replank.values.table_spec import TableSpec
 from sql.catalogue import fingerprints
-from sql.session.connection import Connection, apply_settings
+from sql.session.connection import Connection, apply_settings, keep_plans
 
 WHAT_NOW = "undo it and `replank retry`, or `replank rollback` and run again."
 
@@ -24,8 +24,10 @@ def refuse_changed_shapes(connection: Connection, specs: Sequence[TableSpec], *,
         # have read indexes before, under a search_path by which the server spells names otherwise than when planned.
         wanted = {"plan_cache_mode": "force_generic_plan", "search_path": "pg_catalog"}
         apply_settings(connection, wanted, local=True)
-        found = [(spec, fingerprints.shape(connection, spec.oid)) for spec in specs]
-    for spec, present in found:
+        # It is asked at each stage and under the cutover's lock, so a session plans it once.
+        keep_plans(connection)
+        found = fingerprints.shapes(connection, [spec.oid for spec in specs])
+    for spec, present in zip(specs, found, strict=True):
         if present != spec.shape:
             what = fingerprints.changed(spec.shape, present)
             when = "during the run" if built else "since the run was planned, and before it began with this table"

@@ -136,7 +136,7 @@ def _query_failed(audited: PreparedRun, plan: TableCachePlan, error: errors.Data
 def _carried(connection: Connection, spec: CacheSpec) -> Iterator[Finding]:
     """What hangs on the table and would be lost; twice in one run nothing of it can go to the past."""
     dependents = read_dependents(connection, [spec])
-    for what, name in fingerprints.not_carried(connection, spec.oid, replaced=frozenset(dependents.oids)):
+    for what, name in fingerprints.not_carried(connection, [spec.oid], replaced=frozenset(dependents.oids))[spec.oid]:
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version cannot carry it over to the rebuilt cache",

@@ -22,8 +22,10 @@ def audit_catalogue(connection: Connection, audited: PreparedRun) -> list[Findin
     dependents = read_dependents(connection, [subject.spec for subject in audited.subjects])
     replaced = frozenset(dependents.oids)
     found: list[Finding] = []
+    rebuilt = [subject.live.oid for subject in audited.subjects if subject.spec.method != "backfill"]
+    lost = fingerprints.not_carried(connection, rebuilt, replaced=replaced)
     for subject in audited.subjects:
-        found += _shape(connection, subject, replaced)
+        found += _shape(connection, subject, lost.get(subject.live.oid, []))
         found += _names(connection, subject.spec.relations, subject.name, open_run)
     found += _names(connection, dependents.views, None, open_run)
     for key in audited.foreign_keys:
@@ -33,7 +35,7 @@ def audit_catalogue(connection: Connection, audited: PreparedRun) -> list[Findin
     return found
 
 
-def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -> Iterator[Finding]:
+def _shape(connection: Connection, subject: Subject, lost: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     live = subject.live
     if live.is_partition:
         yield blocker(
@@ -53,7 +55,7 @@ def _shape(connection: Connection, subject: Subject, replaced: frozenset[int]) -
     if subject.spec.method == "backfill":
         return
     yield from _domains(subject)
-    for what, name in fingerprints.not_carried(connection, live.oid, replaced=replaced):
+    for what, name in lost:
         yield blocker(
             "not_carried",
             f"{what}: {name}; this version cannot carry it over to the new table",

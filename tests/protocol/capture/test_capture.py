@@ -184,7 +184,7 @@ def test_gotcha_13_a_row_written_straight_into_a_partition_is_captured(app: psyc
     rebuild = begin(table("u", "id"))
     (partitioned,) = [each for each in read_tables(rebuild.connection) if each.name == "t"]
     planned = TablePlan(name="t", columns=(ColumnPlan(name="id", to="uuid"),))
-    spec = table_spec(rebuild.connection, planned, partitioned, run_id=rebuild.run_id, table_no=9)
+    spec = table_spec(rebuild.connection, planned, partitioned, shape="", run_id=rebuild.run_id, table_no=9)
     assert spec.capture == "row"
     with rebuild.connection.transaction():
         execute(rebuild.connection, capture.install(rebuild.connection, spec))
