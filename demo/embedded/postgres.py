@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import quote
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from demo.embedded.accounts import write_private
 from demo.embedded.binaries import has_library, postgres_bin_dir
@@ -121,15 +121,12 @@ class EmbeddedPostgres:
         statement = SQL("CREATE DATABASE {} STRATEGY file_copy").format(Identifier(name))
         if template is not None:
             statement += SQL(" TEMPLATE {}").format(Identifier(template))
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(statement)
+        self._execute(statement)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, cutting its connections; nothing if there is none. Raises psycopg.Error."""
-        statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(statement)
+        self._execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
     @property
     def pid(self) -> int:
@@ -149,6 +146,10 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _execute(self, statement: Composed) -> None:
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)
 
     def _started(self) -> HostedServer:
         if self._server is None:

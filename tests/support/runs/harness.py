@@ -115,16 +115,19 @@ class Rebuild:
             tables=tuple(one.planned for one in planned),
             **sections,
         )
-        with connection:
+        try:
             act_as_owner(connection, [(one.schema, one.name) for one in planned])
             file = PlanFile(plan=plan, source="plan.toml", text="")
             begin_or_resume(connection, file, hold_cutover=True, with_pass_scripts=False)
-        return cls.attach(url)
+        except BaseException:
+            connection.close()
+            raise
+        return cls.attach(url, connection)
 
     @classmethod
-    def attach(cls, url: Url) -> Rebuild:
-        """Go on with the run that is open in this database."""
-        connection = connect(url, name="coordinator")
+    def attach(cls, url: Url, connection: Connection | None = None) -> Rebuild:
+        """Go on with the run that is open in this database, in the session that has begun it where that is given."""
+        connection = connection or connect(url, name="coordinator")
         run = runs.open_run(connection)
         assert run is not None
         settings = Settings(database_url=SecretStr(url))
@@ -238,12 +241,15 @@ class Rebuild:
     def pass_time(self) -> None:
         """Whatever waits for a later moment is due now."""
         later = (("run_table", "true"), ("conversion_set", "true"), ("cache", "true"), ("job", "state = 'waiting'"))
-        for name, which in later:
-            self.connection.execute(
+        # One round trip; in autocommit, all of them are one transaction.
+        self.connection.execute(
+            psycopg.sql.SQL("; ").join(
                 psycopg.sql.SQL("UPDATE replank.{} SET not_before = clock_timestamp() WHERE run_id = {} AND {}").format(
                     psycopg.sql.Identifier(name), self.run_id, psycopg.sql.SQL(which)
                 )
+                for name, which in later
             )
+        )
 
     def advance(self, name: str) -> bool:
         """One step of one table, if its barrier is open."""

@@ -7,12 +7,13 @@ whether one did. A suite that stops its server, or needs another setting, starts
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from demo.embedded import EmbeddedPostgres, EmbeddedValkey
 
@@ -22,6 +23,7 @@ SETTINGS = {
     # What a test counts is vacuumed and analysed when the test says so.
     "autovacuum": "off",
 }
+SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1"
 _numbers = itertools.count(1)
 
 OBJECTS = """
@@ -39,6 +41,38 @@ UNION ALL SELECT 'setting ' || array_to_string(setconfig, ', ') FROM pg_db_role_
 UNION ALL SELECT 'ALTER SYSTEM ' || name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'
 """
 """What belongs to a whole server."""
+
+
+class SharedPostgres(EmbeddedPostgres):
+    """Makes and drops databases in one session: each test would open two for that."""
+
+    _session: psycopg.Connection | None = None
+
+    def stop(self, *, mode: str = "fast") -> None:
+        if self._session is not None:
+            self._session.close()
+        super().stop(mode=mode)
+
+    def drop_database(self, name: str) -> None:
+        # A test's last sessions may be on their way out, and the server looks for them ten times a second only.
+        for _ in range(20):
+            if self._session is None or self._session.execute(SESSIONS, [name]).fetchone() is None:
+                break
+            time.sleep(0.002)
+        super().drop_database(name)
+
+    def _execute(self, statement: Composed) -> None:
+        for is_last in (False, True):
+            if self._session is None or self._session.closed:
+                self._session = psycopg.connect(self.url(), autocommit=True)
+            try:
+                self._session.execute(statement)
+            except psycopg.OperationalError:
+                # A killed server process takes all sessions with it.
+                if is_last or not self._session.closed:
+                    raise
+            else:
+                return
 
 
 class Shared:
@@ -82,7 +116,7 @@ def objects(server: EmbeddedPostgres) -> frozenset[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The PostgreSQL of this test process."""
-    with EmbeddedPostgres(durable=False, settings=SETTINGS) as server:
+    with SharedPostgres(durable=False, settings=SETTINGS) as server:
         shared.start(server)
         yield server
         shared.server = None
