@@ -22,6 +22,7 @@ from producer.stages.chunker import chunk_blocks
 from replank.plan.plan import OptionsPlan
 from replank.values.chunk import Axis, Chunk
 from replank.values.table_spec import TableSpec
+from sql.catalogue.fingerprints import shape
 from sql.next_table.builder import create_next
 from sql.next_table.indexes import attach_constraints, build_index, read_indexes
 from sql.rows.copy import copy_chunk, heap_extent
@@ -82,7 +83,7 @@ def _create_next_tables(connection: Connection) -> list[TableSpec]:
         resolved = resolve(connection, read_plan_file(path))
     specs = []
     for number, (planned, live) in enumerate(resolved.tables, start=1):
-        spec = table_spec(connection, planned, live, run_id=1, table_no=number)
+        spec = table_spec(connection, planned, live, shape=shape(connection, live.oid), run_id=1, table_no=number)
         execute(connection, create_next(connection, spec))
         specs.append(spec)
     return specs

@@ -52,7 +52,7 @@ def _agree(rebuild: Rebuild) -> None:
     assert sum(facts.quarantined.values()) == shown.rows_quarantined
     by_state: dict[str, int] = {}
     for one in facts.work:
-        by_state[one["state"]] = by_state.get(one["state"], 0) + one["jobs"]
+        by_state[one.state] = by_state.get(one.state, 0) + one.jobs
     assert by_state == {state: count for state, count in status.jobs.items() if count}
     loss = judge(facts).criteria[1]
     assert loss.met is not False, loss.names
