@@ -30,6 +30,7 @@ style: $(VENV)/installed
 
 types: $(VENV)/installed
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 unit: $(VENV)/installed
 	$(BIN)/pytest -q -m "unit and not slow"

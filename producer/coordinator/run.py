@@ -141,7 +141,7 @@ def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file
     """Drive the run, with local workers beside it if asked, until it is settled."""
     run_id = begun.run.run_id
     with ExitStack() as stack:
-        stack.enter_context(_on_sigterm(STOPPED))
+        end_if_asked = stack.enter_context(_on_sigterm(STOPPED))
         local = None
         if log_file is not None:
             local = stack.enter_context(LocalWorkers(settings, count=options.workers, log_file=log_file))
@@ -156,7 +156,7 @@ def _coordinate(begun: _Begun, settings: Settings, options: RunOptions, log_file
                 settings=settings,
                 run_id=run_id,
                 dispatcher=begun.dispatcher,
-                between_turns=_after_each_turn(connection, run_id, broker, local, progress, notices),
+                between_turns=_after_each_turn(connection, run_id, broker, local, progress, notices, end_if_asked),
                 until=options.until,
             )
 
@@ -188,8 +188,10 @@ def _after_each_turn(
     local: LocalWorkers | None,
     progress: Progress | None,
     notices: Notices,
+    end_if_asked: Callable[[], None],
 ) -> Callable[[Facts], None]:
     def turn(facts: Facts) -> None:
+        end_if_asked()
         broker.write(connection)
         notices.report_changes(facts)
         if local is not None:
@@ -205,18 +207,27 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _on_sigterm(words: str) -> Iterator[None]:
+def _on_sigterm(words: str) -> Iterator[Callable[[], None]]:
     """SIGTERM ends the command like Ctrl-C: the statement under way is cancelled, and local workers are stopped.
 
-    Raises Stopped with `words`.
+    Yields what raises it again where it has come. A library may lose the exception while it releases something, and
+    then the command would go on as if nobody had asked it to end. Raises Stopped with `words`.
     """
+    came = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
         raise _Terminated
+
+    def again() -> None:
+        if came:
+            raise _Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield again
+        again()
     except _Terminated:
         raise Stopped(words) from None
     finally:

@@ -144,6 +144,11 @@ def test_a_killed_worker_and_an_emptied_broker_cost_only_time(
         explain=ledger.explain,
     )
     with locked(cached_site.database_url, "replank_next", "orders_of_customer"):
+        # A job that only cuts would be done by now
+        waiting = (
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'replank_next.orders_of_customer'::regclass"
+        )
+        wait_for("a worker to wait for the table", lambda: ledger.number(waiting), explain=ledger.explain)
         lease = wait_for(
             "a worker to fill", lambda: [one for one in ledger.leases() if one.kind == "cache"], explain=ledger.explain
         )[0]

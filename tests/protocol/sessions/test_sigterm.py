@@ -47,3 +47,25 @@ def test_a_statement_under_way_is_cancelled_and_nothing_is_said_of_it(
     # The server does not work on for a client that has gone
     eventually(lambda: _sleepers(app) == 0, "its end", deadline_s=5)
     assert time.monotonic() - began < 10
+
+
+def test_a_sigterm_that_a_library_loses_ends_the_command_all_the_same() -> None:
+    """Seen once: a run that was told to end just after it had begun waited for workers instead."""
+    went_on = []
+    with pytest.raises(Stopped, match=STOPPED[:20]), _on_sigterm(STOPPED) as end_if_asked:
+        end_if_asked()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            went_on.append("lost")
+        end_if_asked()
+        went_on.append("a turn more")
+    assert went_on == ["lost"]
+    with pytest.raises(Stopped), _on_sigterm(STOPPED):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            went_on.append("lost again")
+    assert went_on == ["lost", "lost again"]
