@@ -21,7 +21,7 @@ class Place:
 
 
 def read_place(connection: Connection) -> Place:
-    found = row(connection, query("gates.place"))
+    found = row(connection, query("backups.place"))
     assert found is not None
-    listed = rows(connection, query("gates.restored_tables"))
+    listed = rows(connection, query("backups.restored_tables"))
     return Place(tables={each["oid"]: f"{each['schema']}.{each['name']}" for each in listed}, **found)

@@ -171,7 +171,7 @@ class Query(TypedStatement, Generic[T]):
 def _written_by_another_version(error: ValidationError, given: dict[str, Any]) -> NeedsOperator:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     what = ".".join(str(part) for part in first["loc"])
-    numbers = ", ".join(f"{name} {value}" for name, value in given.items() if isinstance(value, int))
+    numbers = ", ".join(f"{name} {value}" for name, value in given.items() if type(value) is int)
     where = f" ({numbers})" if numbers else ""
     return NeedsOperator(
         f"The ledger holds what this version of Replank does not understand{where}: {what}: {first['msg']}.",
