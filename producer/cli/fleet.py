@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import psycopg
@@ -27,6 +24,7 @@ from producer.operator.pausing import pause, resume
 from producer.operator.run_for_action import NoOpenRun, open_run
 from producer.operator.scope import WHOLE_RUN
 from producer.planning.resolution import ANY_DATABASE, PlanFile, read_plan_file
+from producer.waiting.sigterm import interrupted_by_sigterm
 from replank.cli.options import As, AsJson, BrokerUrl, LocalWorkers, PlanPath, Targets, Yes
 from replank.errors import NoServer, ReplankError, WrongUse
 from replank.plan.targets import Target, read_targets, warn_of_readers
@@ -239,7 +237,7 @@ def _drive(
     if out is not None:
         write_page(out, fleet_page(FleetStatus(targets=())))
     console = people()
-    with FleetDisplay(console, page=out) as display, _interrupted_by_sigterm():
+    with FleetDisplay(console, page=out) as display, interrupted_by_sigterm():
         fleet = Fleet(
             targets=targets,
             task=task,
@@ -279,17 +277,3 @@ def _read(path: Path) -> list[Target]:
     if warning:
         people().print(warning, style="yellow", markup=False, soft_wrap=True)
     return found
-
-
-@contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a fleet like Ctrl-C: its runs are stopped in good order."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

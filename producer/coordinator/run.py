@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import psycopg
 import structlog
@@ -34,6 +32,7 @@ from producer.planning.resolution import PlanFile
 from producer.starting.announce_preparation import announced_preparation
 from producer.starting.begin import begin_or_resume
 from producer.waiting.leader import wait_to_lead
+from producer.waiting.sigterm import Terminated, interrupted_by_sigterm
 from replank.activity import doing
 from replank.errors import ReplankError
 from replank.plan.operation.after_cutover_plan import pooler_addresses
@@ -202,33 +201,14 @@ def _after_each_turn(
     return turn
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, for the driver: of a KeyboardInterrupt it cancels the statement under way, and no other exception."""
-
-
 @contextmanager
 def _on_sigterm(words: str) -> Iterator[Callable[[], None]]:
     """SIGTERM ends the command like Ctrl-C: the statement under way is cancelled, and local workers are stopped.
 
-    Yields what raises it again where it has come. A library may lose the exception while it releases something, and
-    then the command would go on as if nobody had asked it to end. Raises Stopped with `words`.
+    Yields what ends it where a library has lost that. Raises Stopped with `words`.
     """
-    came = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        raise _Terminated
-
-    def again() -> None:
-        if came:
-            raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield again
-        again()
-    except _Terminated:
+        with interrupted_by_sigterm() as end_if_asked:
+            yield end_if_asked
+    except Terminated:
         raise Stopped(words) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
