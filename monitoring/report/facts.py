@@ -21,6 +21,7 @@ from sql.drain.verification_sums import VerificationSums, add_up
 from sql.ledger.jobs import job_reports
 from sql.ledger.runs import history, measurements
 from sql.ledger.runs.events import Event, read_events, table_moves
+from sql.ledger.runs.gates import server_now
 from sql.ledger.runs.history import StepTimes, WindowChange, WorkDone
 from sql.ledger.runs.runs import Run
 from sql.ledger.tables import caches, conversion_sets, tables, verifications
@@ -179,15 +180,14 @@ def read_facts(connection: Connection, run: Run, *, schemas: set[str], audited: 
     sets = conversion_sets.read_sets(connection, run_id)
     found = measure.read_tables(connection, schemas)
     steps = history.read_steps(connection, run_id)
-    now = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert now is not None
-    span_s = max(1.0, ((run.finished_at or now[0]) - run.created_at).total_seconds() / SPANS)
+    now = server_now(connection)
+    span_s = max(1.0, ((run.finished_at or now) - run.created_at).total_seconds() / SPANS)
     began = next((s.started_at for s in steps if s.phase == DATA_PHASE and s.started_at), run.created_at)
     of_caches = caches_progress(connection, run_id, caches.read_caches(connection, run_id))
     proofs = verifications.read(connection, run_id)
     return Facts(
         run=run,
-        now=now[0],
+        now=now,
         server=connection.info.parameter_status("server_version") or "",
         before=known.get("before"),
         after=known.get("after"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +31,3 @@ def bounds_json(chunk: Chunk) -> dict[str, Any]:
         "lower": None if chunk.lower is None else list(chunk.lower),
         "upper": None if chunk.upper is None else list(chunk.upper),
     }
-
-
-def chunk_of(found: Mapping[str, Any]) -> Chunk | None:
-    """The chunk of a row that is no value yet; None where the job has none."""
-    if found["axis"] is None:
-        return None
-    lower, upper = found["lower"], found["upper"]
-    return Chunk(
-        axis=Axis(found["axis"]),
-        lower=None if lower is None else tuple(lower),
-        upper=None if upper is None else tuple(upper),
-    )

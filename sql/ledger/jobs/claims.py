@@ -14,7 +14,6 @@ from sqlalchemy import func, literal_column, update
 from replank.values.chunk import Chunk
 from replank.values.states import JobKind, JobState, RunState, sources
 from sql.ledger.jobs.chunk_columns import ChunkColumns, bounds_json
-from sql.ledger.jobs.chunk_columns import chunk_of as chunk_of
 from sql.ledger.runs.events import WAKE_UP
 from sql.ledger.schema.job_tables import JOB
 from sql.session.connection import Connection
