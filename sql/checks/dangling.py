@@ -18,7 +18,7 @@ from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.rows.copy import in_chunk, source
 from sql.session.connection import Connection, rows, run, value
 from sql.session.named_queries import query
-from sql.values.conversion import HAS_INPUT_IS_VALID, is_valid
+from sql.values.uuid_texts import HAS_INPUT_IS_VALID, is_valid
 
 CHUNK_BLOCKS = 2_048
 EXAMPLES = 5

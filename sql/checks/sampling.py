@@ -18,7 +18,8 @@ from sql.catalogue.foreign_code import foreign_functions
 from sql.session.connection import Connection, apply_settings, rows, run
 from sql.session.named_queries import query
 from sql.session.table_names import server_text
-from sql.values.conversion import is_valid, type_name
+from sql.values.conversion import type_name
+from sql.values.uuid_texts import is_valid
 
 OWN_STATEMENT = "/* replank */"
 """How each statement about live values ends: `pg_stat_statements` keeps it, and `check` passes it over."""

@@ -13,8 +13,7 @@ from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.rows.copy import in_chunk, source
 from sql.session.connection import Connection, run
 from sql.session.table_names import server_text
-from sql.values.conversion import converted_if_valid, differs_from_spelling, is_convertible
-from sql.values.enum_texts import label_if_text
+from sql.values.conversion import comparable_if_valid, differs_from_spelling, is_convertible
 
 EXAMPLES = 5
 EXAMPLE_LENGTH = 80
@@ -101,7 +100,7 @@ def scan_chunk(
         SQL("{text}, {valid}, CASE WHEN {valid} THEN {differs} END AS {name}").format(
             text=_name("t", n),
             valid=_name("v", n),
-            differs=differs_from_spelling(column, _name("t", n)),
+            differs=differs_from_spelling(column, _name("t", n), version),
             name=_name("o", n),
         )
         for n, column in enumerate(columns)
@@ -195,7 +194,7 @@ def find_collisions(
 ) -> Collisions:
     """Values of a unique key that become the same. Values that do not convert are left out."""
     by_name = {column.name: column for column in spec.columns}
-    parts = [_comparable(by_name[name], Identifier("live", name), version) for name in key]
+    parts = [comparable_if_valid(by_name[name], Identifier("live", name), version) for name in key]
     aliased = SQL(", ").join(SQL("{} AS {}").format(part, _name("k", n)) for n, part in enumerate(parts))
     names = SQL(", ").join(_name("k", n) for n in range(len(parts)))
     comparable = [
@@ -223,10 +222,3 @@ def find_collisions(
     )
     found = run(connection, statement).fetchall()
     return Collisions(keys=found[0][0] if found else 0, examples=tuple(spellings for _, spellings in found))
-
-
-def _comparable(column: ColumnSpec, reference: Composable, version: int) -> Composable:
-    """A live value so that it equals another where both become the same. An enum's type need not be there yet."""
-    if column.enum:
-        return label_if_text(column, reference)
-    return converted_if_valid(column, reference, version) if column.converted else reference

@@ -108,7 +108,7 @@ def logged_vanished(spec: TableSpec, version: int) -> Composable:
         [converted_if_valid(column, Identifier("live", column.name), version) for column in spec.key_columns],
         [Identifier("next", column.name) for column in spec.key_columns],
     )
-    as_live = SQL(", ").join(canonical(column, Identifier("next", column.name)) for column in spec.key_columns)
+    as_live = SQL(", ").join(canonical(column, Identifier("next", column.name), version) for column in spec.key_columns)
     return SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {})").format(
         log_table(spec), SQL(", ").join(log_keys(spec)), as_live, next_rows(spec), source(spec), same
     )

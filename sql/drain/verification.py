@@ -148,7 +148,7 @@ def _differing(connection: Connection, spec: TableSpec) -> Composable:
         SQL("next.{} AS {}").format(Identifier(name), key) for name, key in zip(spec.key, keys, strict=True)
     )
     logged = SQL(", ").join(
-        SQL("coalesce(l.{}, {})").format(Identifier(f"o{n}"), canonical(column, SQL("n.{}").format(key)))
+        SQL("coalesce(l.{}, {})").format(Identifier(f"o{n}"), canonical(column, SQL("n.{}").format(key), version))
         for n, (column, key) in enumerate(zip(spec.key_columns, keys, strict=True), start=1)
     )
     return SQL(

@@ -14,7 +14,7 @@ from replank.values.measurement import AuditPart, MeasuredColumn, MeasuredTable,
 from replank.values.table_spec import ColumnSpec, TableSpec
 from sql.session.connection import Connection, apply_settings, row, rows, value
 from sql.session.named_queries import query
-from sql.values.conversion import is_valid
+from sql.values.uuid_texts import is_valid
 
 PREPARED = "replank_measured"
 

@@ -124,10 +124,10 @@ def _remember(spec: TableSpec, where: Mapping[Column, Place], name: Identifier, 
     )
 
 
-def original_text(reference: Composable, place: Place, name: Identifier) -> Composable:
-    """A uuid as text: as it was in its place, or else in any other, or else as PostgreSQL writes it."""
+def original_text(reference: Composable, otherwise: Composable, place: Place, name: Identifier) -> Composable:
+    """A next value as text: as it was in its place, or else in any other, or else `otherwise`."""
     return SQL(
         "coalesce((SELECT map.original FROM {name} AS map WHERE map.value = {reference}"
         ' ORDER BY map.place <> {place}, map.exact <> {exact}, map.rank, map.original COLLATE "C" LIMIT 1),'
-        " {reference}::pg_catalog.text)"
-    ).format(name=name, reference=reference, place=place.number, exact=place.exact)
+        " {otherwise})"
+    ).format(name=name, reference=reference, otherwise=otherwise, place=place.number, exact=place.exact)

@@ -35,7 +35,7 @@ from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, locally, rows, run
 from sql.session.table_names import past_table
 from sql.values.conversion import column_list, converted_if_valid, row_hash, same_parent_key, type_name
-from sql.values.enum_texts import enum_text
+from sql.values.conversions.choose import conversion_of
 from sql.values.equality_operators import leads_to
 
 
@@ -136,7 +136,7 @@ def _insert(connection: Connection, pair: TablePair) -> Composable:
                 new=new,
                 emptied=_emptied(pair, column, numbers),
                 text=text if column.array else SQL("{}::pg_catalog.text").format(text),
-                other=_as_text(pair, column, new),
+                other=_as_text(pair, column, new, version),
             )
         )
     return SQL(
@@ -153,13 +153,14 @@ def _insert(connection: Connection, pair: TablePair) -> Composable:
     )
 
 
-def _as_text(pair: TablePair, column: ColumnSpec, new: Composable) -> Composable:
+def _as_text(pair: TablePair, column: ColumnSpec, new: Composable, version: int) -> Composable:
     """A new value as its past text. Elements of arrays have no spelling of their own."""
     if column.array:
         return SQL("{}::pg_catalog.text[]::{}").format(new, type_name(column.live_type))
-    if column.enum:
-        return enum_text(column, new)
-    return original_text(new, pair.places[column.name], pair.original_texts)
+    text = conversion_of(column, version).backward_text(new)
+    if not column.remembered:
+        return text
+    return original_text(new, text, pair.places[column.name], pair.original_texts)
 
 
 def _emptied(pair: TablePair, column: ColumnSpec, numbers: Mapping[str, int]) -> Composable:
@@ -225,7 +226,7 @@ def _too_long(connection: Connection, pair: TablePair) -> list[str]:
     """Some texts of logged rows that their past columns have no room for."""
     found: list[str] = []
     for column in (c for c in pair.converted if not c.array):
-        text = _as_text(pair, column, Identifier("new", column.name))
+        text = _as_text(pair, column, Identifier("new", column.name), connection.info.server_version)
         asked = SQL(
             "SELECT {text} AS text FROM {new} JOIN {logged} ON {same} WHERE pg_catalog.length({text}) >"
             " (SELECT a.atttypmod - 4 FROM pg_attribute a WHERE a.attrelid = {oid}::oid AND a.attname = {name}"

@@ -18,11 +18,11 @@ from sql.rows.reverse_capture import reverse_log
 from sql.session.connection import Connection, value
 from sql.session.named_queries import query
 from sql.session.statements import Statement
-from sql.session.table_names import live_table, past_table
+from sql.session.table_names import live_table, past_table, server_text
 from sql.swap.moved_dependents import PAST
 from sql.values import equality_operators
-from sql.values.conversion import converted_if_valid, type_name
-from sql.values.enum_texts import texts_of
+from sql.values.conversion import converted_if_valid
+from sql.values.conversions.choose import conversion_of
 from sql.values.equality_operators import all_equal
 
 
@@ -169,16 +169,12 @@ def logged_past(connection: Connection, pair: TablePair) -> Composable:
             same.append(equality_operators.equal(column, name, key))
             continue
         spelled = Identifier(f"s{number}")
-        if column.enum:
-            joined.append(SQL("CROSS JOIN LATERAL ({}) AS {}").format(texts_of(column, key), spelled))
-            same += _spelled_so(column, name, SQL("{}.t").format(spelled))
-            continue
-        joined.append(
-            SQL(
-                "CROSS JOIN LATERAL (SELECT {key}::pg_catalog.text::{type} AS t UNION"
-                " SELECT map.original::{type} FROM {map} AS map WHERE map.value = {key}) AS {spelled}"
-            ).format(key=key, type=type_name(column.live_type), map=pair.original_texts, spelled=spelled)
-        )
+        known = conversion_of(column, connection.info.server_version).candidates(key)
+        if column.remembered:
+            known = SQL("{} UNION SELECT map.original::{} FROM {} AS map WHERE map.value = {}").format(
+                known, server_text(column.live_type), pair.original_texts, key
+            )
+        joined.append(SQL("CROSS JOIN LATERAL ({}) AS {}").format(known, spelled))
         same += _spelled_so(column, name, SQL("{}.t").format(spelled))
     return SQL("{} JOIN {} ON {} AND {} AND {}").format(
         SQL(" ").join(joined),

@@ -61,7 +61,7 @@ def logged_texts(spec: TableSpec, version: int) -> Composable:
     """The statement of `log_texts`."""
     keys = [(column, SQL("log.{}").format(key)) for column, key in zip(spec.key_columns, log_keys(spec), strict=True)]
     nexts = [converted_if_valid(column, key, version) for column, key in keys]
-    others = [canonical(column, value) for (column, _), value in zip(keys, nexts, strict=True)]
+    others = [canonical(column, value, version) for (column, _), value in zip(keys, nexts, strict=True)]
     comma = SQL(", ")
     return SQL(
         "INSERT INTO {log} ({names})"
@@ -126,7 +126,7 @@ def twins_in_log(spec: TableSpec, version: int) -> Composable:
     by_canonical = all_equal(
         spec.key_columns,
         [Identifier("live", column.name) for column, _ in keys],
-        [canonical(column, SQL("batch.{}").format(key)) for column, key in keys],
+        [canonical(column, SQL("batch.{}").format(key), version) for column, key in keys],
     )
     same_c = _same_odd(spec, keys_of(spec, "batch"))
     live_odd = same_key(spec, "live", "odd")

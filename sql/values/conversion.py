@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from uuid import NAMESPACE_URL, uuid5
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from replank.values.reference import Reference, quarantine_name
 from replank.values.table_spec import ColumnSpec, TableSpec
-from sql.values.enum_texts import as_enum, enum_text, is_enum_text, not_spelled_so
+from sql.values.conversions.choose import conversion_of
 from sql.values.equality_operators import as_bytes, leads_to, operator
-
-HAS_INPUT_IS_VALID = 160_000
-"""`pg_input_is_valid` exists from this `server_version_num` on."""
-
-# Two forms PostgreSQL's uuid_in accepts: bare and braced, a hyphen allowed after any four digits.
-UUID_PATTERN = "^([0-9a-f]{4}(-?[0-9a-f]{4}){7}|[{][0-9a-f]{4}(-?[0-9a-f]{4}){7}[}])$"
+from sql.values.uuid_texts import is_valid, name_based
 
 
 def type_name(name: str) -> SQL:
@@ -25,16 +19,12 @@ def type_name(name: str) -> SQL:
     return SQL(name)
 
 
-NAMESPACE = uuid5(NAMESPACE_URL, "https://replank.dev/name-based")
-"""Of name-based uuids: `uuid3(NAMESPACE, text)` gives the same in any language."""
-
-
 def converted(column: ColumnSpec, reference: Composable, version: int) -> Composable:
-    """`reference` (of the live type) as the next type. `::text` first strips char(n)'s padding."""
+    """`reference` (of the live type) as the next type, with what the plan wants of values that do not convert."""
     if not column.converted:
         return reference
     reference = meant(column, reference)
-    cast = _cast(column, reference)
+    cast = conversion_of(column, version).forward(reference)
     match column.on_invalid:
         case "fail" | "quarantine":
             # Rows in quarantine are left out by the caller: a text that was forgotten must be an error.
@@ -53,43 +43,9 @@ def meant(column: ColumnSpec, reference: Composable) -> Composable:
     return SQL("pg_catalog.rtrim({}::pg_catalog.text)").format(reference)
 
 
-def _cast(column: ColumnSpec, reference: Composable) -> Composable:
-    if column.enum:
-        return as_enum(column, reference)
-    return SQL("{}::pg_catalog.text::{}").format(reference, type_name(column.next_type))
-
-
-def name_based(text: Composable) -> Composable:
-    """The version 3 uuid of a text (RFC 9562): MD5 of namespace and name, with the version's and variant's bits."""
-    return SQL(
-        "(SELECT pg_catalog.overlay(pg_catalog.overlay(h, '3', 13), pg_catalog.substr('89ab',"
-        " 1 + (('x' || pg_catalog.substr(h, 17, 1))::bit(4)::int & 3), 1), 17)::uuid"
-        " FROM pg_catalog.md5({}::bytea || pg_catalog.convert_to({}, 'UTF8')) AS h)"
-    ).format("\\x" + NAMESPACE.hex, text)
-
-
-def is_valid(reference: Composable, server_version: int, *, array: bool = False) -> Composable:
-    """Whether a text, or each of an array's, is a uuid, by the server's own parser, or by the pattern before 16."""
-    if server_version >= HAS_INPUT_IS_VALID:
-        kind = "uuid[]" if array else "uuid"
-        return SQL("pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(reference, kind)
-    if array:
-        each = SQL("SELECT FROM pg_catalog.unnest({}::pg_catalog.text::pg_catalog.text[]) AS e WHERE {} !~* {}")
-        return SQL("NOT EXISTS ({})").format(each.format(reference, _bytewise(SQL("e")), UUID_PATTERN))
-    return SQL("({} ~* {})").format(_bytewise(SQL("{}::pg_catalog.text").format(reference)), UUID_PATTERN)
-
-
-def _bytewise(text: Composable) -> Composable:
-    """No pattern is matched under a collation that takes different texts for equal."""
-    return SQL('{} COLLATE pg_catalog."C"').format(text)
-
-
 def is_convertible(column: ColumnSpec, reference: Composable, version: int) -> Composable:
-    """Whether a live value is a uuid, an array of such, or a text of its enum; NULL for NULL."""
-    reference = meant(column, reference)
-    if column.enum:
-        return is_enum_text(column, reference)
-    return is_valid(reference, version, array=column.array)
+    """Whether a live value becomes one of the next type; NULL for NULL."""
+    return conversion_of(column, version).convertible(meant(column, reference))
 
 
 def converted_if_valid(column: ColumnSpec, reference: Composable, version: int) -> Composable:
@@ -97,7 +53,19 @@ def converted_if_valid(column: ColumnSpec, reference: Composable, version: int) 
     if not column.converted or column.on_invalid not in ("fail", "quarantine"):
         return converted(column, reference, version)
     valid = is_convertible(column, reference, version)
-    return SQL("CASE WHEN {} THEN {} END").format(valid, _cast(column, meant(column, reference)))
+    return SQL("CASE WHEN {} THEN {} END").format(
+        valid, conversion_of(column, version).forward(meant(column, reference))
+    )
+
+
+def comparable_if_valid(column: ColumnSpec, reference: Composable, version: int) -> Composable:
+    """A live value so that it equals another where both become the same. The next type need not be there yet."""
+    if not column.converted:
+        return reference
+    if column.on_invalid in ("null", "name_based") and not column.enum:
+        return converted(column, reference, version)
+    valid, read = is_convertible(column, reference, version), meant(column, reference)
+    return SQL("CASE WHEN {} THEN {} END").format(valid, conversion_of(column, version).comparable(read))
 
 
 def next_value(column: ColumnSpec, alias: str, version: int) -> Composable:
@@ -110,16 +78,9 @@ def next_value(column: ColumnSpec, alias: str, version: int) -> Composable:
     return value
 
 
-def canonical(column: ColumnSpec, reference: Composable) -> Composable:
+def canonical(column: ColumnSpec, reference: Composable, version: int) -> Composable:
     """A next value in the live type, spelled canonically."""
-    if not column.converted:
-        return reference
-    return SQL("{}::{}").format(spelling(column, reference), type_name(column.live_type))
-
-
-def spelling(column: ColumnSpec, reference: Composable) -> Composable:
-    """A next value as the text that it is spelled with: of an enum as the plan maps it."""
-    return enum_text(column, reference) if column.enum else SQL("{}::pg_catalog.text").format(reference)
+    return conversion_of(column, version).backward(reference) if column.converted else reference
 
 
 def is_odd(columns: Iterable[ColumnSpec], alias: str, version: int) -> Composable:
@@ -132,7 +93,7 @@ def is_odd(columns: Iterable[ColumnSpec], alias: str, version: int) -> Composabl
 
 
 def _is_odd(column: ColumnSpec, reference: Composable, version: int) -> Composable:
-    test = differs_from_spelling(column, reference)
+    test = differs_from_spelling(column, reference, version)
     if column.on_invalid == "fail":
         return test
     if column.blanks_ignored and column.on_invalid == "name_based":
@@ -142,12 +103,13 @@ def _is_odd(column: ColumnSpec, reference: Composable, version: int) -> Composab
     return SQL("CASE WHEN {} THEN {} ELSE false END").format(is_convertible(column, reference, version), test)
 
 
-def differs_from_spelling(column: ColumnSpec, reference: Composable) -> Composable:
-    """Whether a live text that converts would come back as another."""
-    if column.enum:
-        return not_spelled_so(column, reference)
-    written = _cast(column, meant(column, reference))
-    return SQL('{}::pg_catalog.text COLLATE "C" <> {}::pg_catalog.text').format(reference, written)
+def differs_from_spelling(column: ColumnSpec, reference: Composable, version: int) -> Composable:
+    """Whether a live value that converts would come back as another."""
+    conversion = conversion_of(column, version)
+    if column.blanks_ignored and not column.enum:
+        written = conversion.backward_text(conversion.forward(meant(column, reference)))
+        return SQL('{}::pg_catalog.text COLLATE "C" <> {}').format(reference, written)
+    return conversion.differs(reference)
 
 
 def live_values(spec: TableSpec, version: int) -> Composable:
@@ -240,6 +202,6 @@ def _hashed(
             reference = converted_if_valid(column, Identifier(alias, column.name), version)
         reference = null_if_parent_quarantined(spec, column, alias, reference)
     if not live and column.enum and compared_by is ComparedBy.TEXTS:
-        return SQL('{} COLLATE "C"').format(spelling(column, reference))
+        return SQL('{} COLLATE "C"').format(conversion_of(column, version).backward_text(reference))
     as_text = column.hash_as_text or (column.converted and compared_by is ComparedBy.TEXTS)
     return as_bytes(column, reference) if as_text else reference

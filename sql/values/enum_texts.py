@@ -15,16 +15,12 @@ from replank.values.table_spec import ColumnSpec
 
 def as_enum(column: ColumnSpec, reference: Composable) -> Composable:
     """A live text as the value; the server refuses one that is none, and says it."""
-    return SQL("{}::{}").format(_label(column, reference), SQL(column.next_type))
+    return SQL("{}::{}").format(label(column, reference), SQL(column.next_type))
 
 
-def _label(column: ColumnSpec, reference: Composable) -> Composable:
+def label(column: ColumnSpec, reference: Composable) -> Composable:
+    """The name of the value that a live text, which is one of the enum's, becomes, as a text."""
     return _mapped(reference, column.words)
-
-
-def label_if_text(column: ColumnSpec, reference: Composable) -> Composable:
-    """The name of the value that a live text becomes, as a text; NULL for a text that becomes none."""
-    return SQL("CASE WHEN {} THEN {} END").format(is_enum_text(column, reference), _label(column, reference))
 
 
 def is_enum_text(column: ColumnSpec, reference: Composable) -> Composable:
@@ -48,7 +44,7 @@ def spellings(column: ColumnSpec) -> dict[str, str]:
 
 def not_spelled_so(column: ColumnSpec, reference: Composable) -> Composable:
     """Whether a live text, which is one of the enum's, is not its value's text. Needs no such type."""
-    back = _mapped(_label(column, reference), list(spellings(column).items()))
+    back = _mapped(label(column, reference), list(spellings(column).items()))
     return SQL('{}::pg_catalog.text COLLATE "C" <> {}').format(reference, back)
 
 

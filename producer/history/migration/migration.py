@@ -35,7 +35,7 @@ from sql.next_table.on_update_trigger import function_name, on_update
 from sql.session.connection import Connection, apply_settings
 from sql.session.statements import scratch
 from sql.session.table_names import quoted, server_text
-from sql.values.conversion import is_valid, name_based
+from sql.values.uuid_texts import is_valid, name_based
 
 NAME_BASED = Identifier("pg_temp", "replank_name_based")
 
