@@ -15,7 +15,7 @@ from replank.values.chunk import Axis, Chunk
 from sql.catalogue import catalogue
 from sql.checks.value_audit import scan_chunk
 from sql.session.connection import connect
-from sql.values.conversion import HAS_INPUT_IS_VALID
+from sql.values.uuid_texts import HAS_INPUT_IS_VALID
 
 pytestmark = pytest.mark.catalogue
 

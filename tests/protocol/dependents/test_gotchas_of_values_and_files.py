@@ -9,7 +9,7 @@ from support.oracles.oracle import column_type, differences, live, one, past
 from support.runs.harness import Rebuild, eventually, table
 
 from replank.values.states import TableState
-from sql.values.conversion import HAS_INPUT_IS_VALID, is_valid
+from sql.values.uuid_texts import HAS_INPUT_IS_VALID, is_valid
 
 pytestmark = [pytest.mark.protocol, pytest.mark.core]
 
