@@ -9,7 +9,7 @@ TESTERS ?= 3
 # one after the other.
 SHARED := -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page long attacks clients versions clean
+.PHONY: demo test check style types unit bench bench-fused bench-audit bench-eta bench-status bench-page bench-statements long attacks clients versions clean
 
 demo: $(VENV)/installed
 	@$(BIN)/replank demo $(ARGS)
@@ -54,6 +54,10 @@ bench-eta: $(VENV)/installed
 # How long `status` takes with a hundred thousand jobs in the ledger.
 bench-status: $(VENV)/installed
 	$(BIN)/python -m benchmarks.looking.status $(ARGS)
+
+# How long `check` reads ten thousand statements of pg_stat_statements; seconds, and no server.
+bench-statements: $(VENV)/installed
+	$(BIN)/python -m benchmarks.statements $(ARGS)
 
 # The long forms: a million rows of the real schema, many interleavings, larger faults.
 long: $(VENV)/installed

@@ -88,8 +88,10 @@ def find(statements: Sequence[Seen], what: Known) -> Iterator[Finding]:
     """A warning for each statement and each way in which it fails; the most called ones first."""
     unread = 0
     found: list[Finding] = []
+    plain = frozenset(name for name in what.tables if _WORD.fullmatch(name))
+    odd = [name for name in what.tables if name not in plain]
     for seen in statements:
-        if not _names_a_table(seen.query, what):
+        if not _names_a_table(seen.query, plain, odd):
             continue
         try:
             uses = read_statement(seen.query, what)
@@ -119,11 +121,12 @@ def find(statements: Sequence[Seen], what: Known) -> Iterator[Finding]:
         )
 
 
-def _names_a_table(statement: str, what: Known) -> bool:
-    """Whether a planned table's name is in the text at all: most statements need no tree."""
+def _names_a_table(statement: str, plain: frozenset[str], odd: Sequence[str]) -> bool:
+    """Whether a planned table's name is in the text at all: most statements need no tree. `plain` are single words."""
     found = set(_WORD.findall(statement))
-    found |= {one.lower() for one in found}
-    return any(name in found if _WORD.fullmatch(name) else name in statement for name in what.tables)
+    if not plain.isdisjoint(found) or not plain.isdisjoint({one.lower() for one in found}):
+        return True
+    return any(name in statement for name in odd)
 
 
 def _finding(seen: Seen, uses: Sequence[Used]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from producer.check.findings import Finding, warning
 from producer.planning.prepared_run import Subject
@@ -14,6 +15,7 @@ _DECLARED = re.compile(rf"(?im)(?:^|;|\bdeclare\b)\s*(\w+)\s+(?:constant\s+)?{_T
 
 _OPERATOR = r"\s*(?:=|<>|!=|<=|>=|<|>|(?:NOT\s+)?IN\s*\(|IS\s+(?:NOT\s+)?DISTINCT\s+FROM)\s*(?:ANY\s*\(|ALL\s*\()?\s*"
 
+_WORD = re.compile(r"[\w$]+")
 _ARRAY = re.compile(r"(?i)\b(?:ANY|ALL)\s*\(")
 
 
@@ -25,13 +27,39 @@ def word(name: str) -> str:
     return quoted
 
 
-def compares(function: str, body: str, texts: Sequence[str], subject: Subject) -> Finding | None:
+class Code:
+    """A text of SQL that is asked for many names: its words are taken apart once, however many names there are."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._words = _words(text)
+
+    def names(self, identifier: str) -> bool:
+        """Whether the identifier stands in it, as `word` says."""
+        return self._words.issuperset(_words_of_name(identifier)) and _pattern(identifier).search(self.text) is not None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(found.casefold() for found in _WORD.findall(text))
+
+
+@cache
+def _words_of_name(name: str) -> frozenset[str]:
+    return _words(name)
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(word(name))
+
+
+def compares(function: str, body: Code, texts: Sequence[str], subject: Subject) -> Finding | None:
     """The first such comparison with a column of this table that is converted; `texts` are parameters of text."""
-    if re.search(word(subject.live.name), body) is None:
+    if not body.names(subject.live.name):
         return None
-    for column in subject.converted:
-        for name in _texts(body, texts, subject):
-            if found := _compared(column.name, name).search(body):
+    for column in (column for column in subject.converted if body.names(column.name)):
+        for name in _texts(body.text, texts, subject):
+            if found := _compared(column.name, name).search(body.text):
                 becomes = f"{column.next_type}[]" if _ARRAY.search(found.group()) else column.next_type
                 works = f"{column.name}::{column.next_type} = {_with(name, becomes)}"
                 return warning(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from producer.check.findings import Finding, warning
-from producer.check.statements.comparisons import compares, word
+from producer.check.statements.comparisons import Code, compares
 from producer.planning.prepared_run import PreparedRun, Subject
 from sql.session.connection import Connection, rows
 from sql.session.named_queries import query
@@ -20,9 +19,10 @@ def audit_functions(connection: Connection, audited: PreparedRun) -> list[Findin
     found: list[Finding] = []
     for function in seen:
         named: list[_Mention] = []
+        body = Code(function["body"])
         for subject in audited.subjects:
-            compared = compares(function["function"], function["body"], function["texts"], subject)
-            mention = None if compared else _mention(function["body"], function["trigger_of"], subject)
+            compared = compares(function["function"], body, function["texts"], subject)
+            mention = None if compared else _mention(body, function["trigger_of"], subject)
             found += [compared] if compared else []
             named += [mention] if mention else []
         found += [_mentioned(function["function"], named)] if named else []
@@ -46,10 +46,12 @@ class _Mention:
         return f"{what} and {', '.join(self.columns)}, which becomes {', '.join(self.types)}"
 
 
-def _mention(body: str, trigger_of: Sequence[int], subject: Subject) -> _Mention | None:
-    names_table = re.search(word(subject.live.name), body) is not None
-    named = [c for c in subject.converted if re.search(word(c.name), body)]
-    if not (names_table or (subject.live.oid in trigger_of and named)):
+def _mention(body: Code, trigger_of: Sequence[int], subject: Subject) -> _Mention | None:
+    names_table = body.names(subject.live.name)
+    if not names_table and subject.live.oid not in trigger_of:
+        return None
+    named = [c for c in subject.converted if body.names(c.name)]
+    if not (names_table or named):
         return None
     return _Mention(
         table=subject.name,

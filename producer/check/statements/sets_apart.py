@@ -10,7 +10,7 @@ from itertools import combinations
 from psycopg import errors
 
 from producer.check.findings import Finding, warning
-from producer.check.statements.comparisons import word
+from producer.check.statements.comparisons import Code, word
 from producer.check.statements.seen import seen_statements
 from producer.check.values.soft_references import PROBE_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, WORDS_PER_COLUMN
 from producer.planning.conversion_sets import planned_sets
@@ -68,15 +68,17 @@ def _apart(connection: Connection, audited: PreparedRun) -> Iterator[tuple[Subje
 def _joined(connection: Connection, audited: PreparedRun, pairs: Sequence[tuple[Subject, Subject]]) -> Iterator[Joined]:
     if not pairs:
         return
-    texts = [(f"a statement that was called {counted(s.calls, 'time')}", s.query) for s in seen_statements(connection)]
+    texts = [
+        (f"a statement that was called {counted(s.calls, 'time')}", Code(s.query)) for s in seen_statements(connection)
+    ]
     named = {"names": sorted({s.live.name for pair in pairs for s in pair}), "oids": audited.oids}
     functions = rows(connection, query("audit.functions_naming"), named)
-    texts += [(f"function {function['function']}", function["body"]) for function in functions]
+    texts += [(f"function {function['function']}", Code(function["body"])) for function in functions]
     words = _words(connection, {s.live.oid: s for pair in pairs for s in pair})
     for first, second in pairs:
         for what, text in texts:
             if compares_columns(text, first, second):
-                shown = " ".join(text.split())[:SHOWN_LENGTH]
+                shown = " ".join(text.text.split())[:SHOWN_LENGTH]
                 yield Joined(first=first, second=second, evidence=f"{what}: {shown}")
                 break
         else:
@@ -85,9 +87,9 @@ def _joined(connection: Connection, audited: PreparedRun, pairs: Sequence[tuple[
                 yield Joined(first=first, second=second, evidence=evidence)
 
 
-def compares_columns(text: str, first: Subject, second: Subject) -> bool:
+def compares_columns(code: Code, first: Subject, second: Subject) -> bool:
     """Whether a text of SQL names both tables and compares a column of the one that changes with one of the other."""
-    if not (re.search(word(first.live.name), text) and re.search(word(second.live.name), text)):
+    if not (code.names(first.live.name) and code.names(second.live.name)):
         return False
     one, other = ("|".join(word(column.name) for column in subject.converted) for subject in (first, second))
     qualified = r"(?:[\w\"]+\s*\.\s*)?"
@@ -97,7 +99,7 @@ def compares_columns(text: str, first: Subject, second: Subject) -> bool:
     patterns = [rf"{left}\s*=\s*{right}", rf"{right}\s*=\s*{left}"]
     patterns += [rf"(?i:\busing)\s*\([^)]*(?:{using})", r"(?i:\bnatural\s+join\b)"] if same else []
     patterns += [rf"{left}\s+(?i:in)\s*\(\s*(?i:select)\s+{right}", rf"{right}\s+(?i:in)\s*\(\s*(?i:select)\s+{left}"]
-    return any(re.search(pattern, text) for pattern in patterns)
+    return any(re.search(pattern, code.text) for pattern in patterns)
 
 
 def _words(connection: Connection, subjects: Mapping[int, Subject]) -> dict[tuple[int, str], list[str]]:
