@@ -12,7 +12,6 @@ from producer.operator.holding_cutover import hold_cutover, release_cutover
 from producer.operator.operator import Operator, operator_of_shell
 from producer.operator.panicking import panic
 from producer.operator.pausing import MOST_JOBS, pause, resume, throttle
-from producer.operator.pools import Pools
 from producer.operator.retrying import Selection, retry
 from producer.operator.run_for_action import open_run, present_run
 from producer.operator.scaling import scale
@@ -188,6 +187,9 @@ def scale_command(
 
     Example: replank scale 8
     """
+    # It brings Celery, whose import takes longer than all the other actions.
+    from producer.operator.pools import Pools
+
     operator = operator_of_shell(by)
     settings = load_settings(database_url=database_url, broker_url=broker_url)
     settings.broker()

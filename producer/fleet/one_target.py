@@ -19,8 +19,8 @@ import psycopg
 from producer.coordinator.run import RunOptions, run_plan
 from producer.planning.resolution import read_plan_file
 from producer.rollback.rollback import roll_back_through
-from replank.cli.app import configure_logging
 from replank.errors import ReplankError
+from replank.logger import configure_logging
 from replank.plan.targets import Target
 from replank.settings import load_settings
 from replank.values.states import RunState

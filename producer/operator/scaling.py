@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from monitoring.status.queues import paused_tables, waiting_by_queue
 from producer.operator.operator import Operator
-from producer.operator.pools import Pool, Pools
 from producer.operator.run_for_action import note
 from replank.errors import WrongUse
 from replank.wording import counted
@@ -14,6 +14,9 @@ from sql.ledger.jobs import work
 from sql.ledger.runs import pool_sizes, restraints
 from sql.ledger.runs.runs import Run
 from sql.session.connection import Connection
+
+if TYPE_CHECKING:
+    from producer.operator.pools import Pool, Pools
 
 MOST_PROCESSES = 1_000
 

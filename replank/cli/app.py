@@ -6,7 +6,6 @@ Each command is an entry point of its own, so that `replank status` need not loa
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from replank import __version__
 from replank.cli.groups import InOrder, put_under_headings
 from replank.failing import run_command
 from replank.isolation import refuse_foreign_packages
+from replank.logger import configure_logging
 
 COMMANDS = "replank.commands"
 COMPLETION = "_REPLANK_COMPLETE"
@@ -99,21 +99,6 @@ def _options(
     """What is asked before any command."""
 
 
-def configure_logging() -> None:
-    """Log lines for machines and people go to standard error; standard output is for results."""
-    import structlog
-
-    from replank.log_lines import PROCESSORS
-
-    structlog.configure(
-        processors=list(PROCESSORS),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        # Asked again for each line: a progress display takes standard error's place while it is shown.
-        logger_factory=lambda *_: structlog.PrintLogger(file=sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-
-
 @contextmanager
 def _without_collections() -> Iterator[None]:
     """Modules are imported: what they make stays, and looking through it for garbage takes a sixth of the start.
@@ -138,9 +123,11 @@ def main() -> None:
         if arguments[:1] == ["--version"] or (completed is not None and len(completed) < 2):
             app = build_names()
         else:
-            configure_logging()
             with _without_collections():
                 app = build_app(arguments if completed is None else completed)
+            if "structlog" in sys.modules:
+                # A command that logs has imported it by now; in the others `replank.logger.Logger` does.
+                configure_logging()
         return app(standalone_mode=False)
 
     raise SystemExit(run_command(program, arguments))

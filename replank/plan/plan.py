@@ -83,20 +83,20 @@ class Plan(Strict):
     version: Literal[1] = 1
     name: Name = "plan"
     database: DatabasePlan
-    options: OptionsPlan = OptionsPlan()
-    governor: GovernorPlan = GovernorPlan()
-    breaker: BreakerPlan = BreakerPlan()
+    options: OptionsPlan = Field(default_factory=OptionsPlan)
+    governor: GovernorPlan = Field(default_factory=GovernorPlan)
+    breaker: BreakerPlan = Field(default_factory=BreakerPlan)
     tables: tuple[TablePlan, ...] = ()
     caches: tuple[CachePlan, ...] = ()
-    steps: StepsPlan = StepsPlan()
+    steps: StepsPlan = Field(default_factory=StepsPlan)
     prisma: PrismaPlan | None = None
-    success: SuccessPlan = SuccessPlan()
+    success: SuccessPlan = Field(default_factory=SuccessPlan)
     access: AccessPlan = Field(default_factory=AccessPlan)
     gates: GatesPlan | None = None
     """What must be so before the data migration; without the section nothing is asked for."""
     notifications: NotificationsPlan | None = None
     """Who is notified of the run's events; without the section, no receiver."""
-    after_cutover: AfterCutoverPlan = AfterCutoverPlan()
+    after_cutover: AfterCutoverPlan = Field(default_factory=AfterCutoverPlan)
 
     @field_validator("tables")
     @classmethod

@@ -12,13 +12,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg.sql import Identifier, Literal
 
 from sql.scripts.file_change import FileChange
 from sql.session.session_settings import script_settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _BLOCK = re.compile(r"^-- \[(\w*)\] (.+)$", re.MULTILINE)
 
@@ -131,6 +133,9 @@ def _only_quoted(value: Any) -> Any:
 
 @cache
 def _environment() -> Environment:
+    # Every command imports this module, since a run keeps its scripts; few make one.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("sql", "steps"),
         undefined=StrictUndefined,

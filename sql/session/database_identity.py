@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
-
 from replank.errors import NoServer
+from replank.logger import Logger
 from sql.session.connection import Connection, connect, value
 from sql.session.database_wait import DatabaseWait
 from sql.session.named_queries import query
 
-log = structlog.get_logger()
+log = Logger()
 
 WAIT_S = 60.0
 

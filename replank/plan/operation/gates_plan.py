@@ -105,9 +105,9 @@ class WindowPlan(Strict):
 class GatesPlan(Strict):
     """The checklist before the data migration."""
 
-    backup: BackupGatePlan = BackupGatePlan()
-    rehearsal: RehearsalGatePlan = RehearsalGatePlan()
-    monitoring: MonitoringGatePlan = MonitoringGatePlan()
+    backup: BackupGatePlan = Field(default_factory=BackupGatePlan)
+    rehearsal: RehearsalGatePlan = Field(default_factory=RehearsalGatePlan)
+    monitoring: MonitoringGatePlan = Field(default_factory=MonitoringGatePlan)
     attestations: tuple[AttestationPlan, ...] = (
         AttestationPlan(name="deployment_ready", says="The application's deployment is ready."),
         AttestationPlan(name="team_notified", says="The team knows when it will happen."),

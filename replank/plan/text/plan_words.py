@@ -12,7 +12,8 @@ from replank.names import LONGEST_NAME_BYTES, fits
 class Strict(BaseModel):
     """A part of the plan."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Every command imports the plan, few read one: its validators are built when the first is read.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _not_too_long(name: str) -> str:
